@@ -1,0 +1,110 @@
+"""Response turns of realtime voice models as explicit state machines.
+
+Importing this package pulls in neither LiveKit nor asyncio. The LiveKit adapter is
+`realtime_fsm.livekit`, the server to test against `realtime_fsm.simulator`.
+"""
+
+from ._classify import classify, error_info, retry_hint
+from ._commands import (
+    CancelResponse,
+    Command,
+    CreateResponse,
+    DeleteItem,
+    DeliverItem,
+    EndStreams,
+    ExposeTurn,
+    ProbeCancel,
+    Recovering,
+    ReportFailure,
+    TurnEnded,
+    TurnMoved,
+)
+from ._controller import TurnController
+from ._errors import ErrorInfo, LocalProtocolError, RealtimeFSMError, TableError
+from ._events import (
+    CallReceived,
+    ConnectionLost,
+    ConnectionReady,
+    CreateGivenUp,
+    CreateSent,
+    ErrorReceived,
+    Event,
+    ItemKind,
+    ItemStarted,
+    MessagePulled,
+    MessageTruncated,
+    OutputReceived,
+    PlaybackFinished,
+    PlaybackStarted,
+    ResponseActivity,
+    ResponseCreated,
+    ResponseDone,
+    ResponseStatus,
+    SessionConfigured,
+    SessionFailed,
+    SpeechOver,
+    SpeechStarted,
+    SpeechStopped,
+)
+from ._policy import RetryPolicy
+from ._states import ErrorKind, MessageOutcome, Origin, TurnOutcome, TurnState
+from ._turn import Attempt, Message, Turn
+from ._version import __version__
+from ._wire import parse
+
+__all__ = [
+    "__version__",
+    "Attempt",
+    "CallReceived",
+    "CancelResponse",
+    "Command",
+    "ConnectionLost",
+    "ConnectionReady",
+    "CreateGivenUp",
+    "CreateResponse",
+    "CreateSent",
+    "DeleteItem",
+    "DeliverItem",
+    "EndStreams",
+    "ErrorInfo",
+    "ErrorKind",
+    "ErrorReceived",
+    "Event",
+    "ExposeTurn",
+    "ItemKind",
+    "ItemStarted",
+    "LocalProtocolError",
+    "Message",
+    "MessageOutcome",
+    "MessagePulled",
+    "MessageTruncated",
+    "Origin",
+    "OutputReceived",
+    "PlaybackFinished",
+    "PlaybackStarted",
+    "ProbeCancel",
+    "RealtimeFSMError",
+    "Recovering",
+    "ReportFailure",
+    "ResponseActivity",
+    "ResponseCreated",
+    "ResponseDone",
+    "ResponseStatus",
+    "RetryPolicy",
+    "SessionConfigured",
+    "SessionFailed",
+    "SpeechOver",
+    "SpeechStarted",
+    "SpeechStopped",
+    "TableError",
+    "Turn",
+    "TurnController",
+    "TurnEnded",
+    "TurnMoved",
+    "TurnOutcome",
+    "TurnState",
+    "classify",
+    "error_info",
+    "parse",
+    "retry_hint",
+]

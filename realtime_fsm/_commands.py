@@ -1,0 +1,134 @@
+"""What the driver must do, as typed frozen data. In order, and each exactly once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ._errors import ErrorInfo
+from ._states import TurnOutcome, TurnState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """Base of all commands. Not for subclassing outside this module."""
+
+
+# --- to the server
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateResponse(Command):
+    """Put this turn's ``response.create`` on the wire, then report `CreateSent`."""
+
+    turn_id: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelResponse(Command):
+    """Send ``response.cancel`` with this response id and this event id (G6)."""
+
+    response_id: str
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeCancel(Command):
+    """Send a bare ``response.cancel`` with this event id.
+
+    The protocol is ordered, so the answer proves what became of an unacknowledged create:
+    "nothing to cancel" means that it never became a response (G4).
+    """
+
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteItem(Command):
+    """Send ``conversation.item.delete``: nobody heard this item (G16)."""
+
+    item_id: str
+    event_id: str
+
+
+# --- to the application
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExposeTurn(Command):
+    """Tell the host of the generation: resolve ``generate_reply``, or announce a VAD turn."""
+
+    turn_id: str
+    response_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliverItem(Command):
+    """Hand this message or function call of the current attempt downstream."""
+
+    turn_id: str
+    item_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndStreams(Command):
+    """No more output comes for this turn: close what was handed out."""
+
+    turn_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportFailure(Command):
+    """The turn failed for good, or was cut short: make it visible (G8).
+
+    Attributes:
+        fatal: The session cannot be used any more.
+        on_handle: The failure belongs to the speech handle too; not so when a tool was handed
+            out whose reply will speak.
+    """
+
+    turn_id: str
+    error: ErrorInfo
+    fatal: bool
+    on_handle: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovering(Command):
+    """A retry is planned: the application may say "one moment".
+
+    Attributes:
+        attempt: Number of the attempt that failed, from 1.
+        wait: Seconds until the next attempt at the earliest.
+    """
+
+    turn_id: str
+    attempt: int
+    reason: ErrorInfo
+    wait: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnEnded(Command):
+    """The turn reached ``done`` or ``failed``. Always its last command (G7)."""
+
+    turn_id: str
+    outcome: TurnOutcome
+    error: ErrorInfo | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnMoved(Command):
+    """A row of the table was taken. For logs, traces and pictures; nothing to do.
+
+    Attributes:
+        event: Name of the row's event.
+        label: The state now, as people say it ("streaming message 2").
+    """
+
+    turn_id: str
+    source: TurnState
+    event: str
+    dest: TurnState
+    attempt: int
+    label: str

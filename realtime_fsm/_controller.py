@@ -1,0 +1,228 @@
+"""The controller: one per session. Sans-IO: events and times in, commands and a deadline out.
+
+A driver does four things::
+
+    controller.receive(event, now)          # whatever happened
+    for command in controller.commands():   # do these, in order
+        ...
+    controller.next_deadline()              # call advance(now) at this time, at the latest
+    controller.close(now)                   # once, at the end
+
+Times are seconds of one monotonic clock. Nothing here awaits, sleeps, logs or reads a clock.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+
+from ._commands import Command
+from ._core import Core
+from ._errors import LocalProtocolError
+from ._events import Event
+from ._policy import RetryPolicy
+from ._receive import HANDLERS
+from ._rules import Step
+from ._states import Origin, TurnState
+from ._table import TurnEvent
+from ._timers import FAILURES, timer_of
+from ._turn import Attempt, Message, Turn
+
+
+class TurnController:
+    """Owns the lane, the queue and the turns of one session.
+
+    Not thread-safe. After `close` everything received is ignored.
+
+    Args:
+        policy: How turns recover.
+        keep: How many finished turns `finished` remembers.
+    """
+
+    def __init__(self, policy: RetryPolicy | None = None, *, keep: int = 32) -> None:
+        self._core = Core(RetryPolicy() if policy is None else policy, keep)
+
+    # --- what a driver reads
+
+    @property
+    def policy(self) -> RetryPolicy:
+        """How turns recover."""
+        return self._core.policy
+
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        """The live turns, oldest first."""
+        return tuple(self._core.live.values())
+
+    @property
+    def finished(self) -> deque[Turn]:
+        """The last turns that ended, oldest first."""
+        return self._core.finished
+
+    @property
+    def ignored(self) -> Counter[str]:
+        """How often something received was ignored, by reason."""
+        return self._core.ignored
+
+    @property
+    def epoch(self) -> int:
+        """Number of the current connection, from 0 (G19)."""
+        return self._core.epoch
+
+    @property
+    def connected(self) -> bool:
+        """Whether a connection is up, as far as the driver told."""
+        return self._core.lane.connected
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._core.closed
+
+    @property
+    def playback_reported(self) -> bool:
+        """Whether a sink reports playback. New turns take it over; without one a turn ends with
+        its generation and what was heard of its messages stays unknown."""
+        return self._core.playback_reported
+
+    @playback_reported.setter
+    def playback_reported(self, value: bool) -> None:
+        self._core.playback_reported = value
+
+    def find(self, turn_id: str) -> Turn | None:
+        """The live turn with this id."""
+        return self._core.live.get(turn_id)
+
+    def message(self, item_id: str) -> Message | None:
+        """The message with this item id, of a live turn or of one in `finished`."""
+        known = self._core.messages.get(item_id)
+        if known is not None:
+            return known[2]
+        for turn in reversed(self._core.finished):
+            for message in turn.messages:
+                if message.item_id == item_id:
+                    return message
+        return None
+
+    def owner_of(self, response_id: str) -> Attempt | None:
+        """The record of a response that is alive."""
+        return self._core.by_response.get(response_id)
+
+    def commands(self) -> list[Command]:
+        """Return and clear what is to be done, in order."""
+        out = self._core.out[:]
+        self._core.out.clear()
+        return out
+
+    def next_deadline(self) -> float | None:
+        """When `advance` must be called at the latest, or None."""
+        core = self._core
+        times = [a.deadline for a in core.lane.holders if a.deadline is not None]
+        if core.lane.closed_until is not None:
+            times.append(core.lane.closed_until)
+        for turn in core.live.values():
+            timer = timer_of(turn, core.policy, user_speaking=core.held_by_speech)
+            if timer is not None:
+                times.append(timer.at)
+            if turn.state is TurnState.RETRY_WAIT and turn.retry_at > core.now:
+                times.append(turn.retry_at)
+        return min(times, default=None)
+
+    # --- what a driver calls
+
+    def request(self, now: float, *, origin: Origin = Origin.CLIENT) -> Turn:
+        """Ask for a response. It is created as soon as the lane allows.
+
+        A turn that waits for its retry gives way to this one.
+
+        Raises:
+            LocalProtocolError: The controller is closed, or time went backwards.
+        """
+        core, step = self._core, self._step("request", now)
+        turn = core.new_turn(origin, step)
+        if core.dead is not None:
+            step.failure = core.dead
+            core.fire(turn, TurnEvent.SESSION_FAILED, step)
+        core.grant(step)
+        return turn
+
+    def interrupt(self, turn: Turn, now: float) -> None:
+        """Stop a turn. On one that ended, or that is being cancelled, this does nothing (G23).
+
+        Raises:
+            LocalProtocolError: The turn is not this controller's, it is closed, or time went
+                backwards.
+        """
+        core = self._core
+        if turn.live and core.live.get(turn.id) is not turn:
+            raise LocalProtocolError(
+                "interrupt", field="turn", value=turn.id, expected="a turn of this controller"
+            )
+        step = self._step("interrupt", now)
+        if turn.live:
+            core.fire(turn, TurnEvent.INTERRUPTED, step)
+        core.grant(step)
+
+    def receive(self, event: Event, now: float) -> bool:
+        """Apply something that happened. Never raises for what a server or sink sends (G25).
+
+        Returns:
+            Whether it concerned a turn or a response known here. If not it was counted in
+            `ignored` and changed nothing.
+
+        Raises:
+            LocalProtocolError: Not an event, or time went backwards.
+        """
+        handler = HANDLERS.get(type(event))
+        if handler is None:
+            raise LocalProtocolError(
+                "receive", field="event", value=event, expected="one of realtime_fsm's events"
+            )
+        if self._core.closed:
+            return self._core.ignore("closed")
+        step = self._step("receive", now)
+        step.event = event
+        known = handler(self._core, event, step)
+        self._core.grant(step)
+        return known
+
+    def advance(self, now: float) -> None:
+        """Let time pass: fire what is due. Call at `next_deadline`; earlier does no harm.
+
+        Raises:
+            LocalProtocolError: Time went backwards.
+        """
+        core = self._core
+        if core.closed:
+            return
+        step = self._step("advance", now)
+        if core.lane.closed_until is not None and now >= core.lane.closed_until:
+            core.quiet(now)
+        for turn in self.turns:
+            timer = timer_of(turn, core.policy, user_speaking=core.held_by_speech)
+            if timer is not None and now >= timer.at:
+                step.failure = FAILURES.get(timer.event, step.failure)
+                core.fire(turn, timer.event, step)
+        for attempt in tuple(core.lane.holders):
+            if attempt.deadline is not None and now >= attempt.deadline:
+                core.chase(attempt, step)
+        core.grant(step)
+
+    def close(self, now: float) -> None:
+        """End every turn and forget everything. Idempotent."""
+        core = self._core
+        if core.closed:
+            return
+        step = core.step(max(core.now, now))
+        for turn in self.turns:
+            core.fire(turn, TurnEvent.CLOSED, step)
+        core.forget()
+
+    def _step(self, call: str, now: float) -> Step:
+        core = self._core
+        if core.closed:
+            raise LocalProtocolError(call, field="state", value="closed", expected="open")
+        if not now >= core.now:
+            raise LocalProtocolError(
+                call, field="now", value=now, expected=f"a time not before {core.now}"
+            )
+        return core.step(now)

@@ -1,0 +1,222 @@
+"""What the controller knows: turns, responses by id, the lane. And what follows from it.
+
+Nothing here looks at an event; `realtime_fsm._receive` does, and calls this.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, OrderedDict, deque
+from typing import TypeVar
+
+from ._commands import Command, ProbeCancel
+from ._errors import ErrorInfo
+from ._lane import Lane
+from ._machine import Fired, fire
+from ._playback import Playback
+from ._policy import RetryPolicy
+from ._rules import Step, playback_deadline, release
+from ._states import Origin, TurnState
+from ._table import TurnEvent as E
+from ._turn import Attempt, Message, Turn
+
+#: Prefix of the event ids of what we send besides creates.
+OWN_IDS = "rfsm_"
+_REMEMBERED = 64
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+
+def remember(memory: OrderedDict[_K, _V], key: _K, value: _V) -> None:
+    """Keep late and repeated events recognisable, in bounded memory."""
+    memory[key] = value
+    while len(memory) > _REMEMBERED:
+        memory.popitem(last=False)
+
+
+class Core:
+    """The controller's data and the steps that several events share.
+
+    Attributes:
+        live: Turns that have not ended, by id, oldest first.
+        by_event: Attempts by the client event id of their create or probe.
+        by_response: Responses that are alive, by id.
+        unsent: Attempts whose create was commanded and not yet seen on the wire.
+        messages: Messages of live turns, by item id.
+        past: Ids of the last responses that ended.
+        dead: Why the session below cannot be used any more, or None.
+    """
+
+    def __init__(self, policy: RetryPolicy, keep: int) -> None:
+        self.policy = policy
+        self.finished: deque[Turn] = deque(maxlen=keep)
+        self.ignored: Counter[str] = Counter()
+        self.epoch = 0
+        self.playback_reported = False
+        self.live: dict[str, Turn] = {}
+        self.by_event: OrderedDict[str, Attempt] = OrderedDict()
+        self.by_response: dict[str, Attempt] = {}
+        self.unsent: OrderedDict[tuple[str, int], Attempt] = OrderedDict()
+        self.messages: dict[str, tuple[Turn, Attempt, Message]] = {}
+        self.past: OrderedDict[str, None] = OrderedDict()
+        self.lane = Lane(policy)
+        self.playback = Playback()
+        self.out: list[Command] = []
+        self.now = -math.inf
+        self.dead: ErrorInfo | None = None
+        self.closed = False
+        self._turn_count = 0
+        self._id_count = 0
+
+    def step(self, now: float) -> Step:
+        self.now = now
+        return Step(now=now, policy=self.policy, out=self.out, new_event_id=self.new_event_id)
+
+    def forget(self) -> None:
+        """Drop every reference to a turn. For the end."""
+        self.closed = True
+        self.lane.holders.clear()
+        self.by_event.clear()
+        self.by_response.clear()
+        self.unsent.clear()
+        self.messages.clear()
+
+    def new_event_id(self, what: str) -> str:
+        self._id_count += 1
+        return f"{OWN_IDS}{what}_{self._id_count}"
+
+    def new_turn(self, origin: Origin, step: Step) -> Turn:
+        for older in tuple(self.live.values()):
+            if older.state is TurnState.RETRY_WAIT:
+                self.fire(older, E.SUPERSEDED, step)
+        self._turn_count += 1
+        turn = Turn(
+            id=f"turn_{self._turn_count}",
+            origin=origin,
+            playback_reported=self.playback_reported,
+        )
+        self.live[turn.id] = turn
+        return turn
+
+    def fire(self, turn: Turn, event: E, step: Step) -> None:
+        result = fire(turn, event, step)
+        if result is not Fired.TAKEN:
+            self.ignore(f"{event.name} in {turn.state.name}: {result.value}")
+        if not turn.live and self.live.pop(turn.id, None) is not None:
+            self.finished.append(turn)
+            self.playback.forget(turn)
+            for message in turn.messages:
+                self.messages.pop(message.item_id, None)
+
+    def grant(self, step: Step) -> None:
+        """Give a free lane to the oldest turn that is due."""
+        for turn in tuple(self.live.values()):
+            if not self.lane.free() or self.dead is not None:
+                return
+            due = turn.state is TurnState.RETRY_WAIT and turn.retry_at <= step.now
+            if due and not self.held_by_speech:
+                self.fire(turn, E.BACKOFF_OVER, step)
+            if turn.state is TurnState.REQUESTED and turn.waiting:
+                self.fire(turn, E.LANE_FREE, step)
+                assert turn.attempt is not None
+                self.lane.take(turn.attempt)
+                remember(self.unsent, (turn.id, turn.attempt.number), turn.attempt)
+
+    def settle(self, attempt: Attempt, event: E, step: Step) -> None:
+        """An attempt is over: free the lane, tell the turn if it still listens (G2, G3)."""
+        attempt.over = True
+        self.lane.leave(attempt)
+        if attempt.response_id is not None:
+            self.by_response.pop(attempt.response_id, None)
+            remember(self.past, attempt.response_id, None)
+        if attempt.abandoned:
+            release(attempt, step)
+        turn = attempt.turn
+        if turn is not None and self.listens(turn, attempt):
+            self.fire(turn, event, step)
+
+    def chase(self, attempt: Attempt, step: Step) -> None:
+        """The deadline of a response that nobody waits for: ask once, then let it go (G4)."""
+        unanswered = attempt.response_id is None and attempt.event_id is not None
+        if unanswered and attempt.probe_id is None:
+            attempt.deadline = step.now + self.policy.timeout
+            if self.lane.may_probe(attempt):
+                attempt.probe_id = step.new_event_id("probe")
+                remember(self.by_event, attempt.probe_id, attempt)
+                step.out.append(ProbeCancel(event_id=attempt.probe_id))
+            return
+        self.settle(attempt, E.CREATE_REFUSED, step)
+
+    def reopen(self, attempt: Attempt, step: Step) -> None:
+        attempt.over = False
+        attempt.abandoned = True
+        attempt.deadline = step.now + self.policy.timeout
+        self.lane.take(attempt)
+
+    def block(self, response_id: str | None, now: float) -> None:
+        """A conflict told that somebody holds the lane; believe it for a while."""
+        mine = self.by_response.get(response_id or "")
+        if mine is not None or (response_id is not None and response_id in self.past):
+            return
+        blocker = Attempt(turn=None, number=0, last_activity=now, response_id=response_id)
+        blocker.deadline = now + self.policy.stall_timeout
+        self.lane.take(blocker)
+        if response_id is not None:
+            self.by_response[response_id] = blocker
+
+    def unblock(self, response_id: str) -> None:
+        """The response a conflict told of shows itself."""
+        for holder in tuple(self.lane.holders):
+            if holder.turn is None and holder.response_id in (None, response_id):
+                self.lane.leave(holder)
+                self.by_response.pop(response_id, None)
+
+    def drop_all(self, step: Step) -> None:
+        """G19: what ran on the old connection is over; what has not left yet still will."""
+        for attempt in tuple(self.lane.holders):
+            queued = attempt.event_id is None and attempt.response_id is None
+            if queued and attempt.turn is not None and not attempt.abandoned:
+                self.fire(attempt.turn, E.CONNECTION_LOST, step)
+            else:
+                self.settle(attempt, E.CONNECTION_LOST, step)
+
+    def die(self, error: ErrorInfo, step: Step) -> None:
+        self.dead = step.failure = error
+        for attempt in tuple(self.lane.holders):
+            attempt.over = True
+            self.lane.leave(attempt)
+        for turn in tuple(self.live.values()):
+            self.fire(turn, E.SESSION_FAILED, step)
+
+    def playback_moved(self, turn: Turn, step: Step) -> None:
+        if turn.state is TurnState.STREAMING and turn.generation_over:
+            turn.deadline = playback_deadline(turn, step)
+        playing = turn.state in (TurnState.STREAMING, TurnState.CANCELLING)
+        if playing and turn.playback_over:
+            self.fire(turn, E.PLAYBACK_OVER, step)
+
+    def quiet(self, now: float) -> None:
+        """The user's speech is dealt with: recovery's clocks run again."""
+        held = self.lane.quiet(now)
+        for turn in self.live.values():
+            if turn.state is TurnState.RETRY_WAIT and turn.recover_by is not None:
+                turn.recover_by += held
+                turn.retry_at += held
+
+    def listens(self, turn: Turn, attempt: Attempt) -> bool:
+        """Whether this attempt's events are the turn's to act on."""
+        current = turn.live and turn.attempt is attempt
+        return current and (not attempt.abandoned or turn.state is TurnState.CANCELLING)
+
+    def only_pending(self) -> Attempt | None:
+        pending = [a for a in self.lane.holders if a.event_id is not None and a.response_id is None]
+        return pending[0] if len(pending) == 1 else None
+
+    @property
+    def held_by_speech(self) -> bool:
+        return self.lane.closed_until is not None
+
+    def ignore(self, reason: str) -> bool:
+        self.ignored[reason] += 1
+        return False

@@ -1,0 +1,219 @@
+"""What can happen, as typed frozen data. The controller takes these with a time.
+
+Times are not part of an event: ``TurnController.receive(event, now)`` gets them. Ids are the
+provider's strings. An event for an id the controller does not know is counted and ignored (G3).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from ._errors import ErrorInfo
+
+
+class ResponseStatus(Enum):
+    """``response.done.response.status``."""
+
+    COMPLETED = "completed"
+    INCOMPLETE = "incomplete"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+class ItemKind(Enum):
+    MESSAGE = "message"
+    FUNCTION_CALL = "function_call"
+    #: Reasoning and whatever else a provider adds: never heard, never handed out.
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Base of all events. Not for subclassing outside this module."""
+
+
+# --- what we see ourselves put on the wire
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateSent(Event):
+    """The ``response.create`` of this attempt left, under this client event id."""
+
+    turn_id: str
+    attempt: int
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateGivenUp(Event):
+    """The driver's own transport gave up on a create that was never acknowledged."""
+
+    turn_id: str
+    attempt: int
+    error: ErrorInfo
+
+
+# --- the server
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionConfigured(Event):
+    """``session.created`` / ``session.updated``: who starts and who stops responses (G24)."""
+
+    server_creates: bool
+    server_interrupts: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResponseCreated(Event):
+    """``response.created``.
+
+    Attributes:
+        client_event_id: ``response.metadata.client_event_id``, or None.
+        out_of_band: The response is outside the default conversation.
+    """
+
+    response_id: str
+    client_event_id: str | None = None
+    out_of_band: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemStarted(Event):
+    """``response.output_item.added``."""
+
+    response_id: str
+    item_id: str
+    kind: ItemKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputReceived(Event):
+    """A delta of audio, of its transcript, or of text.
+
+    Attributes:
+        audio_ms: Milliseconds of audio in it; 0 for text and transcripts.
+    """
+
+    response_id: str
+    item_id: str
+    audio_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallReceived(Event):
+    """``response.output_item.done`` of a function call: its arguments are complete."""
+
+    response_id: str
+    item_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResponseActivity(Event):
+    """Any other event of a live response: it shows that the server is at work."""
+
+    response_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResponseDone(Event):
+    """``response.done``.
+
+    Attributes:
+        error: Why, for any status but ``completed``; None if the server does not say.
+        client_event_id: As in `ResponseCreated`; some servers send no ``created`` before it.
+    """
+
+    response_id: str
+    status: ResponseStatus
+    error: ErrorInfo | None = None
+    client_event_id: str | None = None
+    out_of_band: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorReceived(Event):
+    """``error``.
+
+    Attributes:
+        event_id: The client event it answers, or None.
+    """
+
+    error: ErrorInfo
+    event_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechStarted(Event):
+    """``input_audio_buffer.speech_started``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechStopped(Event):
+    """``input_audio_buffer.speech_stopped``."""
+
+
+# --- the connection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionLost(Event):
+    """The connection is gone; whatever ran on it is over."""
+
+    error: ErrorInfo
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionReady(Event):
+    """A connection is usable. A second one without a loss before it is a planned rollover."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionFailed(Event):
+    """The session below will not come back (fatal error, reconnects exhausted)."""
+
+    error: ErrorInfo
+
+
+# --- playback
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessagePulled(Event):
+    """The host began to forward this message to the user; its turn to play has come."""
+
+    item_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaybackStarted(Event):
+    """The sink plays the first frame of the message being forwarded. It carries no id."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaybackFinished(Event):
+    """The sink is done with one message. It carries no id: pairing is serial (G14).
+
+    Attributes:
+        position_ms: Milliseconds of this message that were played.
+    """
+
+    position_ms: float
+    interrupted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageTruncated(Event):
+    """The host truncated this message itself, after this much of it was heard."""
+
+    item_id: str
+    audio_end_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechOver(Event):
+    """The host is done with the speech this turn belongs to: nothing of it plays any more."""
+
+    turn_id: str
+    interrupted: bool

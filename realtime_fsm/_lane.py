@@ -1,0 +1,73 @@
+"""The lane: the server's single slot for a default-conversation response (G1, G24)."""
+
+from __future__ import annotations
+
+from ._policy import RetryPolicy
+from ._turn import Attempt
+
+
+class Lane:
+    """Who holds the slot, as far as evidence goes.
+
+    Attributes:
+        holders: Responses requested or alive, ours and others', oldest first.
+        connected: A connection is up.
+        server_creates: Server VAD starts responses by itself.
+        speaking: The user is speaking, as far as the server told.
+        closed_until: While the user speaks, and until server VAD's own response can no longer
+            be expected: the lane is closed at the latest until this time. None otherwise.
+    """
+
+    __slots__ = (
+        "_policy",
+        "closed_until",
+        "connected",
+        "holders",
+        "server_creates",
+        "speaking",
+        "speech_since",
+    )
+
+    def __init__(self, policy: RetryPolicy) -> None:
+        self._policy = policy
+        self.holders: list[Attempt] = []
+        self.connected = True
+        self.server_creates = False
+        self.speaking = False
+        self.closed_until: float | None = None
+        self.speech_since: float | None = None
+
+    def free(self) -> bool:
+        """Whether a ``response.create`` may leave now."""
+        expected = self.server_creates and self.closed_until is not None
+        return self.connected and not self.holders and not expected
+
+    def may_probe(self, orphan: Attempt) -> bool:
+        """Whether a bare cancel can hit nothing but this unacknowledged create."""
+        alone = all(a is orphan for a in self.holders)
+        return alone and self.connected and self.closed_until is None
+
+    def take(self, attempt: Attempt) -> None:
+        self.holders.append(attempt)
+
+    def leave(self, attempt: Attempt) -> None:
+        if attempt in self.holders:
+            self.holders.remove(attempt)
+
+    def speech_started(self, now: float) -> None:
+        self.speaking = True
+        self.closed_until = now + self._policy.speech_timeout
+        if self.speech_since is None:
+            self.speech_since = now
+
+    def speech_stopped(self, now: float) -> None:
+        """The server's answer to the speech is due, if it is the one who answers."""
+        self.speaking = False
+        self.closed_until = now + self._policy.timeout if self.server_creates else now
+
+    def quiet(self, now: float) -> float:
+        """Nothing more comes of the speech. Returns for how many seconds it held things up."""
+        held = 0.0 if self.speech_since is None else now - self.speech_since
+        self.speaking = False
+        self.closed_until = self.speech_since = None
+        return held

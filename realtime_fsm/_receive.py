@@ -1,0 +1,337 @@
+"""What each event means: whose it is, and what is fired at that turn. One function per event.
+
+The rules of correlation are here (G3): by client event id, response id and item id, never by
+arrival order. An event nobody owns is counted and changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from . import _events as ev
+from ._classify import active_response_id
+from ._core import OWN_IDS, Core, remember
+from ._errors import ErrorInfo
+from ._rules import Step, release
+from ._states import ErrorKind, Origin, TurnState
+from ._table import TurnEvent as E
+from ._turn import Attempt, Message, Turn
+
+_TERMINAL = {
+    ev.ResponseStatus.COMPLETED: E.RESPONSE_COMPLETED,
+    ev.ResponseStatus.INCOMPLETE: E.RESPONSE_INCOMPLETE,
+    ev.ResponseStatus.CANCELLED: E.RESPONSE_CANCELLED,
+    ev.ResponseStatus.FAILED: E.RESPONSE_FAILED,
+}
+_EMPTY = ErrorInfo(
+    kind=ErrorKind.EMPTY, code="empty_response", message="the response completed without output"
+)
+_FAILED = ErrorInfo(kind=ErrorKind.TRANSIENT, message="the response failed without a reason")
+_ROLLOVER = ErrorInfo(
+    kind=ErrorKind.SESSION_END, code="rollover", message="the connection was replaced"
+)
+#: An error without an event id answers the only pending create, if it is one of these: errors
+#: about our own frames come with the id of the frame, or concern a frame that has none (truncate).
+_ANSWERS_A_CREATE = (ErrorKind.TRANSIENT, ErrorKind.FATAL, ErrorKind.UNKNOWN)
+
+
+def _create_sent(core: Core, event: ev.CreateSent, step: Step) -> bool:
+    attempt = core.unsent.pop((event.turn_id, event.attempt), None)
+    if attempt is None:
+        return core.ignore("unknown attempt")
+    attempt.event_id = event.event_id
+    remember(core.by_event, event.event_id, attempt)
+    if attempt.over:
+        # Given up while it was queued below us, and on the wire all the same.
+        core.reopen(attempt, step)
+    return True
+
+
+def _create_given_up(core: Core, event: ev.CreateGivenUp, step: Step) -> bool:
+    turn = core.live.get(event.turn_id)
+    attempt = None if turn is None else turn.attempt
+    if turn is None or attempt is None or attempt.number != event.attempt:
+        return core.ignore("stale attempt")
+    if attempt.abandoned or attempt.response_id is not None or attempt.event_id is None:
+        # Acknowledged already, or still queued below us: it may leave and be answered yet.
+        return core.ignore("stale attempt")
+    step.failure = event.error
+    turn.deadline = step.now
+    core.fire(turn, E.CREATE_TIMEOUT, step)
+    return True
+
+
+def _response_created(core: Core, event: ev.ResponseCreated, step: Step) -> bool:
+    if event.out_of_band:
+        return core.ignore("out of band")
+    if event.response_id in core.past:
+        return core.ignore("stale response")
+    attempt = core.by_event.get(event.client_event_id or "")
+    known = core.by_response.get(event.response_id)
+    taken = known is not None and known.turn is not None
+    if taken or (attempt is not None and attempt.response_id is not None):
+        return core.ignore("repeated response.created")
+    core.unblock(event.response_id)
+    if attempt is None:
+        return _unasked_response(core, event, step)
+    core.by_response[event.response_id] = attempt
+    turn = attempt.turn
+    if turn is not None and turn.attempt is attempt and core.listens(turn, attempt):
+        core.fire(turn, E.RESPONSE_CREATED, step)
+    else:
+        # G4: given up before it was acknowledged. The lane is closed until its own terminal.
+        attempt.response_id = event.response_id
+        if attempt.over:
+            core.reopen(attempt, step)
+        release(attempt, step)
+    return True
+
+
+def _unasked_response(core: Core, event: ev.ResponseCreated, step: Step) -> bool:
+    """A response nobody here asked for: server VAD's, or one that a conflict told of."""
+    vad = core.lane.server_creates
+    if not core.lane.speaking:
+        core.quiet(step.now)
+    turn = core.new_turn(Origin.SERVER_VAD if vad else Origin.APPLICATION, step)
+    turn.waiting = False
+    turn.attempts = 1
+    turn.attempt = Attempt(turn=turn, number=1, last_activity=step.now)
+    core.lane.take(turn.attempt)
+    core.by_response[event.response_id] = turn.attempt
+    core.fire(turn, E.RESPONSE_CREATED, step)
+    return True
+
+
+def _item_started(core: Core, event: ev.ItemStarted, step: Step) -> bool:
+    attempt = core.by_response.get(event.response_id)
+    if attempt is None:
+        return core.ignore("stale response")
+    attempt.last_activity = step.now
+    turn = attempt.turn
+    if turn is None or event.kind is ev.ItemKind.OTHER:
+        return True
+    if event.item_id in attempt.unheard or event.item_id in core.messages:
+        return core.ignore("repeated item")
+    if not core.listens(turn, attempt):
+        attempt.unheard.append(event.item_id)
+        return True
+    core.fire(turn, E.ITEM_STARTED, step)
+    if turn.messages and turn.messages[-1].item_id == event.item_id:
+        core.messages[event.item_id] = (turn, attempt, turn.messages[-1])
+    return True
+
+
+def _output_received(core: Core, event: ev.OutputReceived, step: Step) -> bool:
+    known = _message_of(core, event, step)
+    if known is None:
+        return False
+    turn, attempt, message = known
+    attempt.last_activity = step.now
+    message.received_ms += event.audio_ms
+    if not message.exposed and core.listens(turn, attempt):
+        core.fire(turn, E.OUTPUT_RECEIVED, step)
+    return True
+
+
+def _message_of(
+    core: Core, event: ev.OutputReceived, step: Step
+) -> tuple[Turn, Attempt, Message] | None:
+    if event.item_id not in core.messages:
+        # Its output_item.added was lost.
+        step.event = started = ev.ItemStarted(
+            response_id=event.response_id, item_id=event.item_id, kind=ev.ItemKind.MESSAGE
+        )
+        _item_started(core, started, step)
+        step.event = event
+    return core.messages.get(event.item_id)
+
+
+def _call_received(core: Core, event: ev.CallReceived, step: Step) -> bool:
+    attempt = core.by_response.get(event.response_id)
+    if attempt is None:
+        return core.ignore("stale response")
+    attempt.last_activity = step.now
+    turn = attempt.turn
+    if turn is None or not core.listens(turn, attempt):
+        return True
+    if turn.state is TurnState.CREATED:
+        # Its output_item.added was lost.
+        step.event = ev.ItemStarted(
+            response_id=event.response_id,
+            item_id=event.item_id,
+            kind=ev.ItemKind.FUNCTION_CALL,
+        )
+        core.fire(turn, E.ITEM_STARTED, step)
+        step.event = event
+    core.fire(turn, E.CALL_RECEIVED, step)
+    return True
+
+
+def _response_activity(core: Core, event: ev.ResponseActivity, step: Step) -> bool:
+    attempt = core.by_response.get(event.response_id)
+    if attempt is None:
+        return core.ignore("stale response")
+    attempt.last_activity = step.now
+    return True
+
+
+def _response_done(core: Core, event: ev.ResponseDone, step: Step) -> bool:
+    if event.out_of_band:
+        return core.ignore("out of band")
+    attempt = core.by_response.get(event.response_id)
+    if attempt is None and event.response_id not in core.past:
+        attempt = core.by_event.get(event.client_event_id or "")
+        if attempt is None and event.status is ev.ResponseStatus.FAILED:
+            # Seen in the wild without created (twilio-samples/…-node#37): the only pending one.
+            attempt = core.only_pending()
+    if attempt is None:
+        return core.ignore("stale response")
+    remember(core.past, event.response_id, None)
+    if event.status is ev.ResponseStatus.COMPLETED:
+        step.failure = _EMPTY
+    else:
+        step.failure = event.error or _FAILED
+    core.settle(attempt, _TERMINAL[event.status], step)
+    return True
+
+
+def _error_received(core: Core, event: ev.ErrorReceived, step: Step) -> bool:
+    error = event.error
+    attempt = core.by_event.get(event.event_id or "")
+    if event.event_id is None and error.kind in _ANSWERS_A_CREATE:
+        attempt = core.only_pending()
+    step.failure = error
+    known = True
+    if attempt is None or attempt.response_id is not None or attempt.over:
+        # G20: "nothing to cancel" to our own cancel or cleanup harms nothing.
+        known = event.event_id is not None and event.event_id.startswith(OWN_IDS)
+    elif event.event_id is not None and event.event_id == attempt.probe_id:
+        # On an ordered protocol this proves that the create never became a response.
+        if error.kind is ErrorKind.CONFLICT:
+            core.settle(attempt, E.CREATE_REFUSED, step)
+    elif error.kind is ErrorKind.CONFLICT:
+        core.block(active_response_id(error.message), step.now)
+        core.settle(attempt, E.CREATE_CONFLICT, step)
+    else:
+        core.settle(attempt, E.CREATE_REFUSED, step)
+    if error.kind is ErrorKind.FATAL:
+        core.die(error, step)
+        return True
+    return known or core.ignore("error for somebody else")
+
+
+def _session_configured(core: Core, event: ev.SessionConfigured, step: Step) -> bool:
+    core.lane.server_creates = event.server_creates
+    return True
+
+
+def _speech_started(core: Core, event: ev.SpeechStarted, step: Step) -> bool:
+    core.lane.speech_started(step.now)
+    return True
+
+
+def _speech_stopped(core: Core, event: ev.SpeechStopped, step: Step) -> bool:
+    core.lane.speech_stopped(step.now)
+    if not core.lane.server_creates:
+        core.quiet(step.now)
+    return True
+
+
+def _connection_lost(core: Core, event: ev.ConnectionLost, step: Step) -> bool:
+    if not core.lane.connected:
+        return core.ignore("already disconnected")
+    core.lane.connected = False
+    core.quiet(step.now)
+    step.failure = event.error
+    core.drop_all(step)
+    return True
+
+
+def _connection_ready(core: Core, event: ev.ConnectionReady, step: Step) -> bool:
+    if core.lane.connected:
+        step.failure = _ROLLOVER
+        core.quiet(step.now)
+        core.drop_all(step)
+    core.lane.connected = True
+    core.epoch += 1
+    for attempt in core.lane.holders:
+        turn = attempt.turn
+        if turn is not None and turn.state is TurnState.REQUESTED:
+            turn.deadline = step.now + core.policy.timeout
+    return True
+
+
+def _session_failed(core: Core, event: ev.SessionFailed, step: Step) -> bool:
+    core.die(event.error, step)
+    return True
+
+
+def _message_pulled(core: Core, event: ev.MessagePulled, step: Step) -> bool:
+    known = core.messages.get(event.item_id)
+    if known is None:
+        return core.ignore("stale message")
+    turn, _, message = known
+    closed = core.playback.pulled(turn, message)
+    if closed is not None and closed is not turn:
+        core.playback_moved(closed, step)
+    core.playback_moved(turn, step)
+    return True
+
+
+def _playback_started(core: Core, event: ev.PlaybackStarted, step: Step) -> bool:
+    return core.playback.started() or core.ignore("surplus playback report")
+
+
+def _playback_finished(core: Core, event: ev.PlaybackFinished, step: Step) -> bool:
+    turn = core.playback.finished(event.position_ms, event.interrupted)
+    if turn is None:
+        return core.ignore("surplus playback report")
+    core.playback_moved(turn, step)
+    return True
+
+
+def _message_truncated(core: Core, event: ev.MessageTruncated, step: Step) -> bool:
+    known = core.messages.get(event.item_id)
+    if known is None:
+        return core.ignore("stale message")
+    turn, _, message = known
+    if core.playback.truncated(message, event.audio_end_ms):
+        core.playback_moved(turn, step)
+    return True
+
+
+def _speech_over(core: Core, event: ev.SpeechOver, step: Step) -> bool:
+    turn = core.live.get(event.turn_id)
+    if turn is None:
+        return core.ignore("stale turn")
+    if event.interrupted and turn.state is not TurnState.CANCELLING:
+        core.fire(turn, E.INTERRUPTED, step)
+    if turn.live:
+        turn.finish_playback()
+        core.playback_moved(turn, step)
+    return True
+
+
+HANDLERS: dict[type[ev.Event], Callable[[Core, Any, Step], bool]] = {
+    ev.CreateSent: _create_sent,
+    ev.CreateGivenUp: _create_given_up,
+    ev.SessionConfigured: _session_configured,
+    ev.ResponseCreated: _response_created,
+    ev.ItemStarted: _item_started,
+    ev.OutputReceived: _output_received,
+    ev.CallReceived: _call_received,
+    ev.ResponseActivity: _response_activity,
+    ev.ResponseDone: _response_done,
+    ev.ErrorReceived: _error_received,
+    ev.SpeechStarted: _speech_started,
+    ev.SpeechStopped: _speech_stopped,
+    ev.ConnectionLost: _connection_lost,
+    ev.ConnectionReady: _connection_ready,
+    ev.SessionFailed: _session_failed,
+    ev.MessagePulled: _message_pulled,
+    ev.PlaybackStarted: _playback_started,
+    ev.PlaybackFinished: _playback_finished,
+    ev.MessageTruncated: _message_truncated,
+    ev.SpeechOver: _speech_over,
+}

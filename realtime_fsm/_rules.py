@@ -1,0 +1,376 @@
+"""Guards and effects of the table: small pure functions.
+
+A guard looks, an effect changes the turn and appends commands. Neither raises, logs, awaits,
+reads a clock or fires an event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ._commands import (
+    CancelResponse,
+    Command,
+    CreateResponse,
+    DeleteItem,
+    DeliverItem,
+    EndStreams,
+    ExposeTurn,
+    Recovering,
+    ReportFailure,
+    TurnEnded,
+)
+from ._errors import ErrorInfo
+from ._events import CallReceived, Event, ItemKind, ItemStarted, OutputReceived, ResponseCreated
+from ._policy import RetryPolicy
+from ._states import ErrorKind, TurnOutcome
+from ._turn import Attempt, Message, Turn
+
+#: A create that meets another response this often fails instead of asking again.
+MAX_CONFLICTS = 5
+
+_RETRIES: dict[ErrorKind, int | None] = {
+    ErrorKind.TRANSIENT: None,
+    ErrorKind.SESSION_END: None,
+    ErrorKind.UNKNOWN: 1,
+    ErrorKind.EMPTY: 1,
+}
+"""Retries that a kind of failure is worth; None: as many as the policy has."""
+
+
+@dataclass(slots=True)
+class Step:
+    """One event being applied: what guards may look at and where effects put commands."""
+
+    now: float
+    policy: RetryPolicy
+    out: list[Command]
+    new_event_id: Callable[[str], str]
+    event: Event | None = None
+    failure: ErrorInfo = field(default_factory=lambda: ErrorInfo(kind=ErrorKind.UNKNOWN))
+
+
+# --- guards
+
+
+def is_waiting(turn: Turn, step: Step) -> bool:
+    return turn.waiting
+
+
+def not_sent(turn: Turn, step: Step) -> bool:
+    return not turn.on_wire
+
+
+def may_ask_again(turn: Turn, step: Step) -> bool:
+    return turn.conflicts < MAX_CONFLICTS
+
+
+def may_retry(turn: Turn, step: Step) -> bool:
+    """G9: only while nothing was handed out, bounded in number and in total time."""
+    worth = _RETRIES.get(step.failure.kind, 0)
+    limit = step.policy.max_retry if worth is None else min(worth, step.policy.max_retry)
+    if turn.exposed or turn.retries >= limit:
+        return False
+    by = turn.recover_by
+    wait = retry_delay(turn, step)
+    return wait <= step.policy.recovery_deadline if by is None else step.now + wait <= by
+
+
+def spoke(turn: Turn, step: Step) -> bool:
+    return turn.exposed
+
+
+def spoke_and_heard(turn: Turn, step: Step) -> bool:
+    return turn.exposed and turn.playback_over
+
+
+def heard(turn: Turn, step: Step) -> bool:
+    return turn.playback_over
+
+
+def still_playing(turn: Turn, step: Step) -> bool:
+    return turn.exposed and not turn.playback_over
+
+
+def ends_failed(turn: Turn, step: Step) -> bool:
+    return turn.generation_over and turn.ending is TurnOutcome.FAILED
+
+
+def attempt_over(turn: Turn, step: Step) -> bool:
+    return turn.attempt is None or turn.attempt.over
+
+
+def generated(turn: Turn, step: Step) -> bool:
+    return turn.generation_over
+
+
+# --- effects: asking
+
+
+def send_create(turn: Turn, step: Step) -> None:
+    turn.attempts += 1
+    turn.attempt = Attempt(turn=turn, number=turn.attempts, last_activity=step.now)
+    turn.waiting = False
+    turn.deadline = step.now + step.policy.timeout
+    step.out.append(CreateResponse(turn_id=turn.id, attempt=turn.attempts))
+
+
+def adopt_response(turn: Turn, step: Step) -> None:
+    assert turn.attempt is not None
+    assert isinstance(step.event, ResponseCreated)
+    turn.attempt.response_id = step.event.response_id
+    turn.attempt.last_activity = step.now
+    turn.deadline = None
+
+
+def keep_request(turn: Turn, step: Step) -> None:
+    """G20: a conflict says that our picture of the lane was stale, not that the turn is wrong."""
+    turn.conflicts += 1
+    turn.error = step.failure
+    turn.attempt = None
+    turn.waiting = True
+    turn.deadline = None
+
+
+def wait_for_connection(turn: Turn, step: Step) -> None:
+    """The create is still queued below us and leaves with the next connection."""
+    if turn.attempt is not None:
+        turn.deadline = step.now + step.policy.recovery_deadline
+
+
+# --- effects: output
+
+
+def begin_item(turn: Turn, step: Step) -> None:
+    assert turn.attempt is not None
+    assert isinstance(step.event, ItemStarted)
+    turn.attempt.unheard.append(step.event.item_id)
+    if step.event.kind is ItemKind.MESSAGE:
+        turn.message_number += 1
+        turn.messages.append(Message(item_id=step.event.item_id, number=turn.message_number))
+
+
+def expose_message(turn: Turn, step: Step) -> None:
+    assert isinstance(step.event, OutputReceived)
+    item_id = step.event.item_id
+    for message in turn.messages:
+        if message.item_id == item_id:
+            message.exposed = True
+    _hand_out(turn, step, item_id)
+
+
+def hand_out_call(turn: Turn, step: Step) -> None:
+    """G17: each call exactly once, however often the server repeats it."""
+    assert isinstance(step.event, CallReceived)
+    if step.event.item_id not in turn.calls:
+        turn.calls.append(step.event.item_id)
+        _hand_out(turn, step, step.event.item_id)
+
+
+def _hand_out(turn: Turn, step: Step, item_id: str) -> None:
+    attempt = turn.attempt
+    assert attempt is not None
+    assert attempt.response_id is not None
+    attempt.exposed = True
+    if item_id in attempt.unheard:
+        attempt.unheard.remove(item_id)
+    if not turn.exposed:
+        turn.exposed = True
+        step.out.append(ExposeTurn(turn_id=turn.id, response_id=attempt.response_id))
+    step.out.append(DeliverItem(turn_id=turn.id, item_id=item_id))
+
+
+# --- effects: the end of generation
+
+
+def end_generation(turn: Turn, step: Step) -> None:
+    if turn.generation_over:
+        return
+    turn.generation_over = True
+    turn.deadline = playback_deadline(turn, step)
+    step.out.append(EndStreams(turn_id=turn.id))
+
+
+def playback_deadline(turn: Turn, step: Step) -> float:
+    """When what is left of the turn must have played; much later while it waits in the host."""
+    queued = not any(m.pulled for m in turn.messages)
+    left = sum(m.received_ms for m in turn.messages if m.outcome is None) / 1000
+    spare = step.policy.speech_timeout if queued else step.policy.stall_timeout
+    return step.now + left + spare
+
+
+def end_completed(turn: Turn, step: Step) -> None:
+    turn.ending = TurnOutcome.COMPLETED
+    turn.error = None
+    end_generation(turn, step)
+
+
+def end_incomplete(turn: Turn, step: Step) -> None:
+    turn.ending = TurnOutcome.INCOMPLETE
+    _report(turn, step)
+    let_go(turn, step)
+    end_generation(turn, step)
+
+
+def end_interrupted(turn: Turn, step: Step) -> None:
+    turn.ending = TurnOutcome.INTERRUPTED
+    turn.interrupted = True
+    let_go(turn, step)
+    end_generation(turn, step)
+
+
+def end_failed(turn: Turn, step: Step) -> None:
+    """``after_exposure="stop"``: what was received plays out, the failure is visible now."""
+    turn.ending = TurnOutcome.FAILED
+    _report(turn, step)
+    let_go(turn, step)
+    end_generation(turn, step)
+
+
+# --- effects: recovery
+
+
+def retry_delay(turn: Turn, step: Step) -> float:
+    hint = step.failure.retry_after
+    if hint is not None:
+        return min(hint, step.policy.longest_hint)
+    return step.policy.interval(turn.retries)
+
+
+def schedule_retry(turn: Turn, step: Step) -> None:
+    wait = retry_delay(turn, step)
+    if turn.first_failure is None:
+        turn.first_failure = step.now
+        turn.recover_by = step.now + step.policy.recovery_deadline
+    if step.failure.kind is not ErrorKind.SESSION_END:
+        turn.retries += 1
+    turn.error = step.failure
+    turn.retry_at = step.now + wait
+    let_go(turn, step)
+    turn.attempt = None
+    turn.deadline = None
+    step.out.append(
+        Recovering(turn_id=turn.id, attempt=turn.attempts, reason=step.failure, wait=wait)
+    )
+
+
+def ask_again(turn: Turn, step: Step) -> None:
+    turn.waiting = True
+
+
+# --- effects: cancelling
+
+
+def cancel(turn: Turn, step: Step) -> None:
+    turn.interrupted = True
+    turn.ending = TurnOutcome.INTERRUPTED
+    let_go(turn, step)
+    end_generation(turn, step)
+    turn.deadline = step.now + step.policy.cancel_timeout
+
+
+def adopt_and_cancel(turn: Turn, step: Step) -> None:
+    adopt_response(turn, step)
+    turn.deadline = step.now + step.policy.cancel_timeout
+    assert turn.attempt is not None
+    release(turn.attempt, step)
+
+
+def swallow(turn: Turn, step: Step) -> None:
+    """Output of a cancelled response. Remember its items: the server still keeps them."""
+    if isinstance(step.event, ItemStarted):
+        begin_item(turn, step)
+
+
+def let_go(turn: Turn, step: Step) -> None:
+    """Stop waiting for the attempt's output. The lane keeps it until its own terminal (G4)."""
+    attempt = turn.attempt
+    if attempt is None or attempt.abandoned:
+        return
+    attempt.abandoned = True
+    attempt.deadline = turn.deadline if attempt.response_id is None else None
+    release(attempt, step)
+
+
+def release(attempt: Attempt, step: Step) -> None:
+    """Cancel an abandoned response by its id, at most once (G6), and delete what is unheard."""
+    if attempt.over:
+        # Cleanup precedes the next create on the same ordered socket; nobody waits for it.
+        for item_id in attempt.unheard:
+            step.out.append(DeleteItem(item_id=item_id, event_id=step.new_event_id("delete")))
+        attempt.unheard.clear()
+        attempt.deadline = None
+    elif attempt.response_id is not None and not attempt.cancel_sent:
+        attempt.cancel_sent = True
+        attempt.deadline = step.now + step.policy.cancel_timeout
+        step.out.append(
+            CancelResponse(response_id=attempt.response_id, event_id=step.new_event_id("cancel"))
+        )
+    elif attempt.deadline is None:
+        attempt.deadline = step.now + step.policy.timeout
+
+
+# --- effects: the end
+
+
+def finish(turn: Turn, step: Step) -> None:
+    """Playback is over too: end as it was decided when generation ended."""
+    assert turn.ending is not None
+    _end(turn, step, turn.ending)
+
+
+def finish_completed(turn: Turn, step: Step) -> None:
+    end_completed(turn, step)
+    _end(turn, step, TurnOutcome.COMPLETED)
+
+
+def finish_incomplete(turn: Turn, step: Step) -> None:
+    end_incomplete(turn, step)
+    _end(turn, step, TurnOutcome.INCOMPLETE)
+
+
+def finish_interrupted(turn: Turn, step: Step) -> None:
+    end_interrupted(turn, step)
+    _end(turn, step, TurnOutcome.INTERRUPTED)
+
+
+def finish_superseded(turn: Turn, step: Step) -> None:
+    end_generation(turn, step)
+    _end(turn, step, TurnOutcome.SUPERSEDED)
+
+
+def fail(turn: Turn, step: Step) -> None:
+    if turn.ending is not TurnOutcome.FAILED:
+        turn.ending = TurnOutcome.FAILED
+        _report(turn, step)
+    let_go(turn, step)
+    end_generation(turn, step)
+    _end(turn, step, TurnOutcome.FAILED)
+
+
+def fail_late(turn: Turn, step: Step) -> None:
+    """The deadline passed while a retry was pending: the cause is the failure before it."""
+    if turn.error is not None:
+        step.failure = turn.error
+    fail(turn, step)
+
+
+def _report(turn: Turn, step: Step) -> None:
+    turn.error = step.failure
+    step.out.append(
+        ReportFailure(
+            turn_id=turn.id,
+            error=step.failure,
+            fatal=step.failure.kind is ErrorKind.FATAL,
+            # The tool's reply, a turn of its own on the same handle, will speak (G8).
+            on_handle=not turn.calls,
+        )
+    )
+
+
+def _end(turn: Turn, step: Step, outcome: TurnOutcome) -> None:
+    turn.finish_playback()
+    turn.outcome = outcome
+    turn.deadline = turn.recover_by = None
+    step.out.append(TurnEnded(turn_id=turn.id, outcome=outcome, error=turn.error))

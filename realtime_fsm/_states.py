@@ -1,0 +1,74 @@
+"""The words for where a turn, a message and an error stand. Plain data."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class TurnState(Enum):
+    """Where one response turn stands. Exactly seven, in the order of a turn's life."""
+
+    #: Wants a response: first waiting for the lane, then its ``response.create`` is out.
+    REQUESTED = "requested"
+    #: The server acknowledged the response; no output item yet.
+    CREATED = "created"
+    #: Message N is being generated, played, or both. N is data on the turn.
+    STREAMING = "streaming"
+    #: The attempt failed recoverably; waits for the backoff and the lane.
+    RETRY_WAIT = "retry_wait"
+    #: An interrupt was asked; waits for the server's terminal and for playback to report.
+    CANCELLING = "cancelling"
+    #: Final. `TurnOutcome` says how.
+    DONE = "done"
+    #: Final. ``turn.error`` says why.
+    FAILED = "failed"
+
+
+FINAL = frozenset({TurnState.DONE, TurnState.FAILED})
+LIVE = tuple(s for s in TurnState if s not in FINAL)
+
+
+class TurnOutcome(Enum):
+    """How a turn ended. Set exactly once, with the final state."""
+
+    COMPLETED = "completed"
+    INTERRUPTED = "interrupted"
+    #: The provider cut it (``max_output_tokens``, ``content_filter``); ``turn.error`` says which.
+    INCOMPLETE = "incomplete"
+    #: A newer turn took its place while it waited for a retry.
+    SUPERSEDED = "superseded"
+    FAILED = "failed"
+
+
+class MessageOutcome(Enum):
+    """What the user heard of one message."""
+
+    FULL = "full"
+    PARTIAL = "partial"
+    SKIPPED = "skipped"
+
+
+class Origin(Enum):
+    """Who asked for the response."""
+
+    #: ``generate_reply()``.
+    CLIENT = "client"
+    #: The server's own voice activity detection.
+    SERVER_VAD = "server_vad"
+    #: The application put a ``response.create`` on the wire itself (``send_event``).
+    APPLICATION = "application"
+
+
+class ErrorKind(Enum):
+    """What an error means for a turn. See `realtime_fsm.classify`."""
+
+    TRANSIENT = "transient"
+    FATAL = "fatal"
+    CONFLICT = "conflict"
+    CLIENT_BUG = "client_bug"
+    SESSION_END = "session_end"
+    #: A normal end that is not a completion: ``max_output_tokens``, ``content_filter``.
+    NORMAL = "normal"
+    #: ``completed`` without any output.
+    EMPTY = "empty"
+    UNKNOWN = "unknown"

@@ -1,0 +1,161 @@
+"""The data of one response turn. Only the table's effects and the lane change it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ._errors import ErrorInfo
+from ._states import FINAL, MessageOutcome, Origin, TurnOutcome, TurnState
+
+
+@dataclass(slots=True, eq=False)
+class Message:
+    """One message item of a response.
+
+    Attributes:
+        item_id: The provider's id.
+        number: N of "streaming message N", from 1, counted over the attempts of the turn.
+        received_ms: Audio received so far, milliseconds.
+        exposed: A first delta of it arrived and it was handed downstream.
+        pulled: The host began to forward it.
+        started: The sink reported its first frame.
+        outcome: What was heard; None while that is open.
+        heard_ms: Milliseconds heard; None while that is open or where no sink tells.
+    """
+
+    item_id: str
+    number: int
+    received_ms: float = 0.0
+    exposed: bool = False
+    pulled: bool = False
+    started: bool = False
+    outcome: MessageOutcome | None = None
+    heard_ms: int | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Attempt:
+    """One response, asked for or running. The lane's record; it may outlive its turn (G4).
+
+    Attributes:
+        turn: The turn it works for; None for a response that only occupies the lane.
+        number: From 1, per turn.
+        event_id: Client event id of its create once that is on the wire.
+        response_id: Once the server acknowledged it.
+        over: Its terminal was seen, or it is proven that none comes (G2).
+        abandoned: Nobody waits for its output any more; what arrives is swallowed.
+        exposed: Something of it was handed downstream (G9).
+        deadline: When the lane stops waiting for an abandoned or turnless one.
+        unheard: Items the server keeps of it that nobody was given.
+    """
+
+    turn: Turn | None
+    number: int
+    last_activity: float
+    event_id: str | None = None
+    response_id: str | None = None
+    over: bool = False
+    abandoned: bool = False
+    cancel_sent: bool = False
+    exposed: bool = False
+    probe_id: str | None = None
+    deadline: float | None = None
+    unheard: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
+class Turn:
+    """One response turn. Read it; only the controller writes.
+
+    Attributes:
+        id: Unique within its controller.
+        origin: Who asked for it.
+        state: Where it stands.
+        waiting: In ``requested``: the lane was not granted yet.
+        retries: Retries counted against ``max_retry``.
+        conflicts: How often its create met another active response.
+        attempt: The current attempt, or None while it waits for the lane the first time.
+        attempts: How many attempts were started.
+        message_number: N of "streaming message N"; 0 before the first message.
+        messages: Every message of every attempt, in order.
+        calls: Item ids of the function calls handed out.
+        exposed: The host was told of the generation.
+        generation_over: No more output comes.
+        speech_over: The host is done with its speech.
+        interrupted: Somebody asked it to stop.
+        ending: How it will end once playback is over, or None.
+        outcome: None until the turn ends.
+        error: Why it failed or was cut short; also set while a retry is pending.
+        first_failure: Time of the first failure, seconds, or None.
+        recover_by: When the recovery deadline ends, or None.
+        retry_at: In ``retry_wait``: when the backoff is over.
+        deadline: Timer of ``requested`` (once sent), of playback, and of ``cancelling``.
+        playback_reported: A sink reports playback for it; without one, playback ends with
+            generation.
+    """
+
+    id: str
+    origin: Origin
+    playback_reported: bool
+    state: TurnState = TurnState.REQUESTED
+    waiting: bool = True
+    retries: int = 0
+    conflicts: int = 0
+    attempt: Attempt | None = None
+    attempts: int = 0
+    message_number: int = 0
+    messages: list[Message] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
+    exposed: bool = False
+    generation_over: bool = False
+    speech_over: bool = False
+    interrupted: bool = False
+    ending: TurnOutcome | None = None
+    outcome: TurnOutcome | None = None
+    error: ErrorInfo | None = None
+    first_failure: float | None = None
+    recover_by: float | None = None
+    retry_at: float = 0.0
+    deadline: float | None = None
+
+    @property
+    def live(self) -> bool:
+        """Whether the turn has not ended."""
+        return self.state not in FINAL
+
+    @property
+    def label(self) -> str:
+        """The state as people say it: ``"streaming message 2"``."""
+        if self.state is TurnState.STREAMING:
+            return (
+                f"streaming message {self.message_number}" if self.message_number else "streaming"
+            )
+        return str(self.state.value)
+
+    @property
+    def on_wire(self) -> bool:
+        """Whether the current attempt's create was seen leaving."""
+        return self.attempt is not None and self.attempt.event_id is not None
+
+    @property
+    def playback_over(self) -> bool:
+        """Whether nothing of this turn is playing or will play."""
+        if self.speech_over or not self.playback_reported:
+            return True
+        return all(m.outcome is not None for m in self.messages if m.exposed)
+
+    def finish_playback(self) -> None:
+        """Give every message without a report the outcome that follows from the turn's end."""
+        self.speech_over = True
+        for m in self.messages:
+            if m.outcome is not None:
+                continue
+            if not m.exposed:
+                m.outcome, m.heard_ms = MessageOutcome.SKIPPED, 0
+            elif not self.playback_reported:
+                continue
+            elif not m.pulled or (self.interrupted and not m.started):
+                m.outcome, m.heard_ms = MessageOutcome.SKIPPED, 0
+            else:
+                # Its report is missing, or there was no audio to report.
+                m.outcome = MessageOutcome.PARTIAL if self.interrupted else MessageOutcome.FULL

@@ -1,0 +1,189 @@
+"""Raw frames of the Realtime API to events. Total: any JSON value gives an event or None (G25).
+
+GA names, and the beta names that Azure and some relatives still send. Unknown types, missing
+or mistyped fields and foreign shapes give None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Optional
+
+from . import _events as ev
+from ._classify import error_info
+from ._errors import ErrorInfo
+from ._states import ErrorKind
+
+#: PCM16 mono at 24 kHz, the one output format the OpenAI plugin asks for: 48 bytes per ms,
+#: and base64 writes 3 bytes as 4 characters.
+_BASE64_CHARS_PER_MS = 64.0
+
+_AUDIO_DELTAS = frozenset({"response.output_audio.delta", "response.audio.delta"})
+_TEXT_DELTAS = frozenset(
+    {
+        "response.output_audio_transcript.delta",
+        "response.audio_transcript.delta",
+        "response.output_text.delta",
+        "response.text.delta",
+    }
+)
+
+_KINDS = {"message": ev.ItemKind.MESSAGE, "function_call": ev.ItemKind.FUNCTION_CALL}
+
+#: How a provider's words for "why not completed" read when it gives no error object.
+_REASONS = {"max_output_tokens", "content_filter", "turn_detected", "client_cancelled"}
+
+
+def parse(frame: object) -> Optional[ev.Event]:
+    """The event a server frame means, or None if it means nothing to a turn."""
+    if not isinstance(frame, Mapping):
+        return None
+    kind = frame.get("type")
+    if not isinstance(kind, str):
+        return None
+    if kind in _AUDIO_DELTAS or kind in _TEXT_DELTAS:
+        return _delta(frame, kind)
+    reader = _READERS.get(kind)
+    if reader is not None:
+        return reader(frame)
+    response_id = _text(frame, "response_id")
+    return ev.ResponseActivity(response_id=response_id) if response_id else None
+
+
+def is_out_of_band(frame: Mapping[str, Any]) -> bool:
+    """Whether a client's ``response.create`` asks for a response outside the conversation."""
+    return _map(frame, "response").get("conversation") == "none"
+
+
+def _delta(frame: Mapping[str, Any], kind: str) -> Optional[ev.Event]:
+    response_id, item_id = _text(frame, "response_id"), _text(frame, "item_id")
+    delta = frame.get("delta")
+    if not response_id or not item_id or not isinstance(delta, str) or not delta:
+        return None
+    audio_ms = len(delta) / _BASE64_CHARS_PER_MS if kind in _AUDIO_DELTAS else 0.0
+    return ev.OutputReceived(response_id=response_id, item_id=item_id, audio_ms=audio_ms)
+
+
+def _session(frame: Mapping[str, Any]) -> Optional[ev.Event]:
+    session = frame.get("session")
+    if not isinstance(session, Mapping):
+        return None
+    # GA: session.audio.input.turn_detection; beta: session.turn_detection.
+    audio_input = _map(_map(session, "audio"), "input")
+    if "turn_detection" not in audio_input and "turn_detection" not in session:
+        return None
+    detection = audio_input.get("turn_detection", session.get("turn_detection"))
+    if not isinstance(detection, Mapping):
+        return ev.SessionConfigured(server_creates=False, server_interrupts=False)
+    return ev.SessionConfigured(
+        server_creates=detection.get("create_response") is not False,
+        server_interrupts=detection.get("interrupt_response") is not False,
+    )
+
+
+def _created(frame: Mapping[str, Any]) -> Optional[ev.Event]:
+    response = _map(frame, "response")
+    response_id = _text(response, "id")
+    if not response_id:
+        return None
+    return ev.ResponseCreated(
+        response_id=response_id,
+        client_event_id=_client_event_id(response),
+        out_of_band=_outside(response),
+    )
+
+
+def _item_added(frame: Mapping[str, Any]) -> Optional[ev.Event]:
+    response_id, item = _text(frame, "response_id"), _map(frame, "item")
+    item_id = _text(item, "id")
+    if not response_id or not item_id:
+        return None
+    kind = _KINDS.get(_text(item, "type") or "", ev.ItemKind.OTHER)
+    return ev.ItemStarted(response_id=response_id, item_id=item_id, kind=kind)
+
+
+def _item_done(frame: Mapping[str, Any]) -> Optional[ev.Event]:
+    response_id, item = _text(frame, "response_id"), _map(frame, "item")
+    item_id = _text(item, "id")
+    if not response_id or not item_id:
+        return None
+    if item.get("type") != "function_call" or item.get("status") == "incomplete":
+        return ev.ResponseActivity(response_id=response_id)
+    return ev.CallReceived(response_id=response_id, item_id=item_id)
+
+
+def _done(frame: Mapping[str, Any]) -> Optional[ev.Event]:
+    response = _map(frame, "response")
+    response_id = _text(response, "id")
+    try:
+        status = ev.ResponseStatus(response.get("status"))
+    except ValueError:
+        return None
+    if not response_id:
+        return None
+    done = status is ev.ResponseStatus.COMPLETED
+    return ev.ResponseDone(
+        response_id=response_id,
+        status=status,
+        error=None if done else _why(response.get("status_details")),
+        client_event_id=_client_event_id(response),
+        out_of_band=_outside(response),
+    )
+
+
+def _why(details: object) -> Optional[ErrorInfo]:
+    if isinstance(details, str):
+        # A plain string from compatible servers (livekit/agents#5994).
+        return error_info(None, None, details)
+    if not isinstance(details, Mapping):
+        return None
+    error = details.get("error")
+    if isinstance(error, Mapping):
+        return _error_of(error)
+    reason = _text(details, "reason")
+    if reason in _REASONS:
+        return ErrorInfo(kind=ErrorKind.NORMAL, code=reason)
+    return error_info(reason, _text(details, "type"), "") if reason else None
+
+
+def _error(frame: Mapping[str, Any]) -> Optional[ev.Event]:
+    error = frame.get("error")
+    if not isinstance(error, Mapping):
+        return None
+    return ev.ErrorReceived(error=_error_of(error), event_id=_text(error, "event_id"))
+
+
+def _error_of(error: Mapping[str, Any]) -> ErrorInfo:
+    return error_info(_text(error, "code"), _text(error, "type"), _text(error, "message") or "")
+
+
+def _client_event_id(response: Mapping[str, Any]) -> Optional[str]:
+    return _text(_map(response, "metadata"), "client_event_id")
+
+
+def _outside(response: Mapping[str, Any]) -> bool:
+    # "If none, ... the value of conversation_id will be null"; absent on older servers.
+    return "conversation_id" in response and response["conversation_id"] is None
+
+
+def _map(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    found = value.get(key)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _text(value: Mapping[str, Any], key: str) -> Optional[str]:
+    found = value.get(key)
+    return found if isinstance(found, str) and found else None
+
+
+_READERS: dict[str, Callable[[Mapping[str, Any]], Optional[ev.Event]]] = {
+    "session.created": _session,
+    "session.updated": _session,
+    "response.created": _created,
+    "response.output_item.added": _item_added,
+    "response.output_item.done": _item_done,
+    "response.done": _done,
+    "error": _error,
+    "input_audio_buffer.speech_started": lambda _: ev.SpeechStarted(),
+    "input_audio_buffer.speech_stopped": lambda _: ev.SpeechStopped(),
+}

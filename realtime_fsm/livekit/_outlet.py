@@ -1,0 +1,113 @@
+"""What the host sees of one turn: one generation, spliced over all attempts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Callable
+from typing import Generic, TypeVar, Union
+
+from livekit.agents import llm, utils
+
+T = TypeVar("T")
+Item = Union[llm.MessageGeneration, llm.FunctionCall]
+
+
+class _Watched(Generic[T]):
+    """A stream that tells when its reading begins. Its elements pass unwrapped."""
+
+    __slots__ = ("_on_read", "_stream")
+
+    def __init__(self, stream: AsyncIterable[T], on_read: Callable[[], None]) -> None:
+        self._stream = stream
+        self._on_read = on_read
+
+    def __aiter__(self) -> AsyncIterator[T]:
+        self._on_read()
+        return self._stream.__aiter__()
+
+
+class Outlet:
+    """The outer future and streams of one turn.
+
+    Args:
+        future: What ``generate_reply`` returned, or None for a turn that nobody awaits.
+        on_pull: Called with an item id when the host begins to forward that message.
+    """
+
+    def __init__(
+        self,
+        future: asyncio.Future[llm.GenerationCreatedEvent] | None,
+        on_pull: Callable[[str], None],
+    ) -> None:
+        self.future = future
+        self._on_pull = on_pull
+        self._messages = utils.aio.Chan[llm.MessageGeneration]()
+        self._calls = utils.aio.Chan[llm.FunctionCall]()
+        self._received: dict[str, Item] = {}
+        self._wanted: deque[str] = deque()
+        self._ending = False
+
+    def expose(self, response_id: str) -> llm.GenerationCreatedEvent:
+        """The generation event; resolves the future if there is one."""
+        event = llm.GenerationCreatedEvent(
+            message_stream=self._messages,
+            function_stream=self._calls,
+            user_initiated=self.future is not None,
+            response_id=response_id,
+        )
+        if self.future is not None and not self.future.done():
+            self.future.set_result(event)
+        return event
+
+    def fail(self, error: llm.RealtimeError) -> bool:
+        """Fail the future if it is still open. Returns whether it was."""
+        if self.future is None or self.future.done():
+            return False
+        self.future.set_exception(error)
+        # The caller may have gone; asyncio must not complain that nobody looked.
+        self.future.exception()
+        return True
+
+    def received(self, item_id: str, item: Item) -> None:
+        """The inner session handed out an item; it goes on when the controller says so."""
+        self._received[item_id] = item
+        self._flush()
+
+    def deliver(self, item_id: str) -> None:
+        """Hand an item on, in the order of these calls, as soon as it is here."""
+        if not self._ending:
+            self._wanted.append(item_id)
+            self._flush()
+
+    def end(self) -> None:
+        """Nothing more will be delivered. Items already asked for still go out."""
+        self._ending = True
+        self._flush()
+
+    def cut(self) -> None:
+        """End at once; items asked for and not yet here do not go out any more."""
+        self._wanted.clear()
+        self.end()
+
+    def _flush(self) -> None:
+        while self._wanted and self._wanted[0] in self._received:
+            item = self._received.pop(self._wanted.popleft())
+            if isinstance(item, llm.FunctionCall):
+                self._calls.send_nowait(item)
+            else:
+                self._messages.send_nowait(self._watch(item))
+        if self._ending and not self._wanted:
+            self._messages.close()
+            self._calls.close()
+
+    def _watch(self, message: llm.MessageGeneration) -> llm.MessageGeneration:
+        def on_read() -> None:
+            self._on_pull(message.message_id)
+
+        return llm.MessageGeneration(
+            message_id=message.message_id,
+            text_stream=_Watched(message.text_stream, on_read),
+            audio_stream=_Watched(message.audio_stream, on_read),
+            modalities=message.modalities,
+        )

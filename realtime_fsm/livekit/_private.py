@@ -1,0 +1,30 @@
+"""Every private name of LiveKit that is relied on, with its reason. The whole list.
+
+``tests/livekit/test_private_names.py`` fails loudly when one of them moves; each use here degrades to
+"not known" rather than break a call.
+"""
+
+from __future__ import annotations
+
+from livekit.agents import AgentSession
+from livekit.agents.voice import SpeechHandle
+
+
+def set_handle_error(handle: SpeechHandle, error: BaseException) -> bool:
+    """Make ``SpeechHandle.exception()`` tell the truth (``SpeechHandle._error``).
+
+    Nothing public can: once the ``generate_reply`` future has resolved, an exception raised
+    anywhere in the generation's streams leaves ``exception()`` at None.
+    """
+    if handle.done() or getattr(handle, "_error", error) is not None:
+        return False
+    handle._error = error
+    return True
+
+
+def is_closed(session: AgentSession) -> bool:
+    """Whether an AgentSession was closed (``_closing``, ``_started``).
+
+    There is a ``close`` event but no public way to ask afterwards.
+    """
+    return bool(getattr(session, "_closing", False)) and not getattr(session, "_started", True)

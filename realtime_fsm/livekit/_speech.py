@@ -1,0 +1,146 @@
+"""The AgentSession's side: which speech a turn belongs to, and what its sink plays."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Optional
+
+from livekit.agents import AgentSession, SpeechCreatedEvent, llm
+from livekit.agents.voice import SpeechHandle
+from livekit.agents.voice.io import AudioOutput, PlaybackFinishedEvent, PlaybackStartedEvent
+
+from .._errors import LocalProtocolError
+from .._events import Event, PlaybackFinished, PlaybackStarted, SpeechOver
+from ._private import is_closed, set_handle_error
+
+Receive = Callable[[Event], object]
+
+
+class Speeches:
+    """Connects one AgentSession. Unattached, every question is answered with "unknown".
+
+    The sink is looked up when something is about to play: a room installs it after
+    ``session.start()``, it may be swapped later, and no event tells.
+    """
+
+    def __init__(self) -> None:
+        self._session: AgentSession | None = None
+        self._receive: Receive | None = None
+        self._sink: AudioOutput | None = None
+        self._handles: dict[str, SpeechHandle] = {}
+        self._announced: SpeechHandle | None = None
+
+    @property
+    def attached(self) -> bool:
+        return self._session is not None
+
+    def attach(self, session: AgentSession) -> None:
+        """Take playback and interruptions from this session until it closes.
+
+        Raises:
+            TypeError: Not an AgentSession.
+            LocalProtocolError: Attached already, or the session is closed.
+        """
+        if not isinstance(session, AgentSession):
+            raise TypeError(f"attach: session must be an AgentSession, got {session!r}")
+        if self._session is not None:
+            which = "this session" if self._session is session else "another session"
+            raise LocalProtocolError(
+                "attach", field="session", value=which, expected="a model not attached yet"
+            )
+        if is_closed(session):
+            raise LocalProtocolError(
+                "attach", field="session", value="closed", expected="a session that is not closed"
+            )
+        self._session = session
+        session.on("speech_created", self._on_speech_created)
+        session.on("close", self._on_close)
+
+    def connect(self, receive: Receive) -> None:
+        """Where events go from now on: the driver of the live realtime session."""
+        self._receive = receive
+
+    def disconnect(self) -> None:
+        self._receive = None
+        self._handles.clear()
+        self._watch(None)
+
+    # --- what a driver asks
+
+    def owner(self) -> Optional[SpeechHandle]:
+        """The speech on whose behalf ``generate_reply`` is being called."""
+        return None if self._session is None else self._session.current_speech
+
+    @contextlib.contextmanager
+    def announcing(self) -> Iterator[Callable[[], Optional[SpeechHandle]]]:
+        """Tells which speech LiveKit makes of a generation announced inside."""
+        self._announced = None
+        yield lambda: self._announced
+
+    def assign(self, turn_id: str, handle: SpeechHandle | None) -> None:
+        """The turn is spoken under this handle."""
+        if handle is None or self._receive is None:
+            return
+        self._handles[turn_id] = handle
+
+        def over(handle: SpeechHandle) -> None:
+            if self._handles.pop(turn_id, None) is not None and self._receive is not None:
+                self._receive(SpeechOver(turn_id=turn_id, interrupted=handle.interrupted))
+
+        handle.add_done_callback(over)
+
+    def forget(self, turn_id: str) -> None:
+        self._handles.pop(turn_id, None)
+
+    def interrupted(self, turn_id: str) -> bool | None:
+        """Whether the turn's speech was interrupted; None if its speech is not known."""
+        handle = self._handles.get(turn_id)
+        return None if handle is None else handle.interrupted
+
+    def fail(self, turn_id: str, error: llm.RealtimeError) -> None:
+        """Make the failure visible on the turn's handle."""
+        handle = self._handles.get(turn_id)
+        if handle is not None:
+            set_handle_error(handle, error)
+
+    def look(self) -> None:
+        """Something is about to play: listen to the sink it will play on."""
+        if self._session is not None:
+            output = self._session.output
+            self._watch(output.audio if output.audio_enabled else None)
+
+    # --- events
+
+    def _watch(self, sink: AudioOutput | None) -> None:
+        if sink is self._sink:
+            return
+        if self._sink is not None:
+            self._sink.off("playback_started", self._on_started)
+            self._sink.off("playback_finished", self._on_finished)
+        self._sink = sink
+        if sink is not None:
+            sink.on("playback_started", self._on_started)
+            sink.on("playback_finished", self._on_finished)
+
+    def _on_started(self, _: PlaybackStartedEvent) -> None:
+        if self._receive is not None:
+            self._receive(PlaybackStarted())
+
+    def _on_finished(self, report: PlaybackFinishedEvent) -> None:
+        if self._receive is not None:
+            self._receive(
+                PlaybackFinished(
+                    position_ms=report.playback_position * 1000, interrupted=report.interrupted
+                )
+            )
+
+    def _on_speech_created(self, event: SpeechCreatedEvent) -> None:
+        self._announced = event.speech_handle
+
+    def _on_close(self, _: object) -> None:
+        if self._session is not None:
+            self._session.off("speech_created", self._on_speech_created)
+            self._session.off("close", self._on_close)
+            self._session = None
+        self._watch(None)

@@ -1,0 +1,190 @@
+"""One connection of the simulated Realtime server, without sockets and clocks.
+
+Feed it with :meth:`ServerCore.receive` and :meth:`ServerCore.advance`, send what :meth:`ServerCore.take` returns,
+and call :meth:`ServerCore.advance` again at :meth:`ServerCore.next_deadline`::
+
+    core = ServerCore(Script([Reply([Message("Hello.")])]))
+    core.connect(now=0.0)
+    core.receive({"type": "response.create", "event_id": "c1"}, now=0.0)
+    while (deadline := core.next_deadline()) is not None:
+        core.advance(deadline)
+    frames = core.take()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .config import ServerConfig
+from .conversation import Conversation, ConversationError, ItemSnapshot, item_from_client
+from .responses import Replies, Responses
+from .script import Accept, Script
+from .session import Session
+from .user_audio import UserAudio
+from .validate import ClientEventError, parse_client_event
+from .wire import Frame, Ids, Wire
+
+__all__ = ["ServerCore"]
+
+
+class ServerCore:
+    """One connection. *replies* and *ids* are shared by the connections of one server.
+
+    Every ``now`` is seconds on the caller's clock and must not go backwards.
+    """
+
+    def __init__(
+        self,
+        script: Script | Replies,
+        config: ServerConfig | None = None,
+        *,
+        ids: Ids | None = None,
+        opening: Accept | None = None,
+    ) -> None:
+        self._config = config or ServerConfig()
+        self._opening = opening or Accept()
+        self._wire = Wire(ids or Ids())
+        self._session = Session(self._wire.ids.next("sess"))
+        self._conversation = Conversation(self._wire.ids.next("conv"))
+        replies = script if isinstance(script, Replies) else Replies(script)
+        self._responses = Responses(
+            self._wire, self._conversation, self._session, self._config, replies
+        )
+        self._user = UserAudio(
+            self._wire, self._conversation, self._session, self._config, self._responses
+        )
+        self._handlers: dict[str, Callable[[Mapping[str, Any]], None]] = {
+            "session.update": self._update_session,
+            "response.create": self._responses.create,
+            "response.cancel": self._responses.cancel,
+            "conversation.item.create": self._create_item,
+            "conversation.item.delete": self._delete_item,
+            "conversation.item.truncate": self._truncate_item,
+            "conversation.item.retrieve": self._retrieve_item,
+            "input_audio_buffer.append": self._user.append,
+            "input_audio_buffer.commit": self._user.commit,
+            "input_audio_buffer.clear": self._user.clear,
+            "output_audio_buffer.clear": self._clear_output,
+        }
+
+    # --- what the driver calls ---
+
+    def connect(self, now: float) -> None:
+        """Open the connection: queues ``session.created``."""
+        self._wire.now = self._user.started_at = now
+        self._wire.send("session.created", session=self._session.snapshot())
+        self._hang_up_after("connect")
+
+    def receive(self, event: str | Mapping[str, Any], now: float) -> None:
+        """Handle a client event. An invalid one is answered by an ``error`` event; this never raises for it."""
+        self.advance(now)
+        if self._wire.closed:
+            return
+        try:
+            parsed = parse_client_event(event)
+        except ClientEventError as error:
+            self._wire.send_error(
+                error.code, error.message, event_id=error.event_id, param=error.param
+            )
+            return
+        try:
+            self._handlers[parsed["type"]](parsed)
+        except ConversationError as error:
+            self._wire.send_error(
+                error.code, error.message, event_id=parsed.get("event_id"), param=error.param
+            )
+        self._hang_up_after(parsed["type"])
+
+    def user_speaks(
+        self, now: float, seconds: float, transcript: str, item_id: str | None = None
+    ) -> str | None:
+        """Let the user speak for *seconds*, starting now; return the id of the user item to come.
+
+        With server VAD everything else follows by itself. Without it the speech only fills the buffer until the
+        client commits it, and None is returned.
+        """
+        self.advance(now)
+        return None if self._wire.closed else self._user.speaks(seconds, transcript, item_id)
+
+    def advance(self, now: float) -> None:
+        """Do what is due until *now*."""
+        self._wire.run_due(now)
+
+    def next_deadline(self) -> float | None:
+        """Return when :meth:`advance` has something to do next, or None."""
+        return self._wire.next_deadline()
+
+    def take(self) -> list[Frame]:
+        """Return the frames to send, in order, and forget them. A ``Close`` or ``Drop`` is the last one ever."""
+        return self._wire.take()
+
+    def disconnected(self) -> None:
+        """The peer is gone: nothing is sent any more and no timer is left."""
+        self._wire.hang_up(None)
+
+    # --- what a test looks at ---
+
+    @property
+    def closed(self) -> bool:
+        """Whether the connection is over."""
+        return self._wire.closed
+
+    @property
+    def active_response_id(self) -> str | None:
+        """The response in the default conversation's slot."""
+        return self._responses.active.id if self._responses.active is not None else None
+
+    @property
+    def collisions(self) -> int:
+        """How many creates of the client met a taken slot."""
+        return self._responses.collisions
+
+    @property
+    def vad_collisions(self) -> int:
+        """How many creates of server VAD met a taken slot."""
+        return self._responses.vad_collisions
+
+    @property
+    def conversation(self) -> tuple[ItemSnapshot, ...]:
+        """What the model remembers, in order."""
+        return self._conversation.snapshot()
+
+    @property
+    def session(self) -> dict[str, Any]:
+        """A copy of the session's configuration."""
+        return self._session.snapshot()
+
+    # --- client events that need no file of their own ---
+
+    def _update_session(self, event: Mapping[str, Any]) -> None:
+        self._session.update(event["session"])
+        self._wire.send("session.updated", session=self._session.snapshot())
+
+    def _create_item(self, event: Mapping[str, Any]) -> None:
+        raw = event["item"]
+        item = item_from_client(raw, raw.get("id") or self._wire.ids.next("item"))
+        before = self._conversation.add(item, event.get("previous_item_id"))
+        self._wire.send("conversation.item.added", previous_item_id=before, item=item.payload())
+        self._wire.send("conversation.item.done", previous_item_id=before, item=item.payload())
+
+    def _delete_item(self, event: Mapping[str, Any]) -> None:
+        self._conversation.delete(event["item_id"])
+        self._wire.send("conversation.item.deleted", item_id=event["item_id"])
+
+    def _truncate_item(self, event: Mapping[str, Any]) -> None:
+        cut = {key: event[key] for key in ("item_id", "content_index", "audio_end_ms")}
+        self._conversation.truncate(**cut)
+        self._wire.send("conversation.item.truncated", **cut)
+
+    def _retrieve_item(self, event: Mapping[str, Any]) -> None:
+        item = self._conversation.get(event["item_id"])
+        self._wire.send("conversation.item.retrieved", item=item.payload())
+
+    def _clear_output(self, event: Mapping[str, Any]) -> None:
+        # Documented: WebRTC and SIP only. Over a WebSocket the server holds no output audio; assumed to be ignored.
+        pass
+
+    def _hang_up_after(self, event_type: str) -> None:
+        if self._opening.then is not None and self._opening.on == event_type:
+            self._wire.hang_up(self._opening.then)

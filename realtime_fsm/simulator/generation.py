@@ -1,0 +1,194 @@
+"""Generates a response: its events, in order and in time, up to the point where its reply ends it.
+
+The order is the documented one: ``response.created``; per item ``response.output_item.added``,
+``conversation.item.added``, ``response.content_part.added``, deltas, the ``done`` events in reverse.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Generator, Iterator
+from functools import lru_cache
+from typing import Any
+
+from .conversation import Conversation, Item
+from .response import OpenItem, Response
+from .script import BEFORE_CREATED, CREATED, FunctionCall, Message, Point, item_added
+from .wire import Wire
+
+__all__ = ["DELTA_MS", "Generation"]
+
+DELTA_MS = 100
+"""Milliseconds of audio in one delta."""
+
+_BYTES_PER_MS = 48  # PCM16, 24 kHz, mono
+
+# Seconds to wait, step by step; the result says whether the reply ends here.
+Steps = Generator[float, None, bool]
+
+
+@lru_cache(maxsize=256)
+def _silence(ms: int) -> str:
+    return base64.b64encode(bytes(ms * _BYTES_PER_MS)).decode()
+
+
+class Generation:
+    """Writes the events of the responses of one connection."""
+
+    __slots__ = ("_conversation", "_pace", "_wire")
+
+    def __init__(self, wire: Wire, conversation: Conversation, pace: float) -> None:
+        self._wire = wire
+        self._conversation = conversation
+        self._pace = pace
+
+    def run(self, response: Response) -> Iterator[float]:
+        """Emit the response step by step; each value is the seconds to wait before the next step.
+
+        Stops at the point where the reply ends. What the end looks like is not decided here.
+        """
+        reply = response.reply
+        point = reply.end.at
+        yield response.create_delay
+        if point == BEFORE_CREATED:
+            return
+        response.created = True
+        self._wire.send("response.created", response=response.payload())
+        if point == CREATED:
+            return
+        for number, planned in enumerate(reply.items, start=1):
+            yield planned.after
+            if isinstance(planned, FunctionCall):
+                steps = self._call(response, planned, stop=point == item_added(number))
+            else:
+                steps = self._message(response, planned, point, stop=point == item_added(number))
+            stopped = yield from steps
+            if stopped:
+                return
+        yield reply.done_delay
+
+    def _message(self, response: Response, planned: Message, point: Point, *, stop: bool) -> Steps:
+        opened = self._open(
+            response, Item(self._wire.ids.next("item"), "message", "assistant", "in_progress")
+        )
+        if stop:
+            return True
+        spoken = response.modalities == ["audio"]
+        opened.item.part = "output_audio" if spoken else "output_text"
+        opened.part_open = True
+        empty = {"type": "audio", "transcript": ""} if spoken else {"type": "text", "text": ""}
+        self._wire.send("response.content_part.added", **self._where(response, opened), part=empty)
+
+        pace = self._pace if response.reply.pace is None else response.reply.pace
+        words = planned.text.split()
+        total, sent, said = round(planned.seconds * 1000), 0, 0
+        while sent < total:
+            step = min(DELTA_MS, total - sent)
+            if point.stage == "audio":
+                step = min(step, point.value - response.generated_ms)
+            yield pace * step / DELTA_MS
+            sent += step
+            # Words come with the audio that says them, so a response cut half way has said half of them.
+            upto = -(-len(words) * sent // total)
+            text = "".join(
+                f" {word}" if said + i else word for i, word in enumerate(words[said:upto])
+            )
+            said = upto
+            self._delta(response, opened, text, step if spoken else 0)
+            response.generated_ms += step
+            if point.stage == "audio" and response.generated_ms >= point.value:
+                return True
+        self.close(response, "completed")
+        return False
+
+    def _delta(self, response: Response, opened: OpenItem, text: str, ms: int) -> None:
+        opened.item.hold(text, ms)
+        opened.generated_text += text
+        where = self._where(response, opened)
+        if text:
+            kind = "response.output_audio_transcript.delta" if ms else "response.output_text.delta"
+            self._wire.send(kind, **where, delta=text)
+        if ms:
+            self._wire.send("response.output_audio.delta", **where, delta=_silence(ms))
+
+    def _call(self, response: Response, planned: FunctionCall, *, stop: bool) -> Steps:
+        call_id = planned.call_id or self._wire.ids.next("call")
+        item = Item(
+            self._wire.ids.next("item"), "function_call", None, "in_progress", call_id=call_id
+        )
+        item.name = planned.name
+        opened = self._open(response, item)
+        if stop:
+            return True
+        arguments = planned.arguments_json
+        half = len(arguments) // 2
+        for delta in filter(None, (arguments[:half], arguments[half:])):
+            yield self._pace if response.reply.pace is None else response.reply.pace
+            item.arguments += delta
+            where = self._where(response, opened, content=False)
+            self._wire.send(
+                "response.function_call_arguments.delta", **where, call_id=call_id, delta=delta
+            )
+        self.close(response, "completed")
+        return False
+
+    def _open(self, response: Response, item: Item) -> OpenItem:
+        opened = response.open = OpenItem(item, len(response.items))
+        response.items.append(item)
+        where = {"response_id": response.id, "output_index": opened.output_index}
+        self._wire.send("response.output_item.added", **where, item=item.payload())
+        if response.in_conversation:
+            before = self._conversation.add(item)
+            self._wire.send("conversation.item.added", previous_item_id=before, item=item.payload())
+        return opened
+
+    def close(self, response: Response, status: str) -> None:
+        """Finish the open item, if there is one, with its ``done`` events.
+
+        Documented: these are sent as well when a response is interrupted, incomplete or cancelled.
+        """
+        opened = response.open
+        if opened is None:
+            return
+        response.open = None
+        item = opened.item
+        item.status = status
+        if item.type == "function_call":
+            # Only whole arguments are announced as done: a client would run the call (assumed).
+            if status == "completed":
+                where = self._where(response, opened, content=False)
+                self._wire.send(
+                    "response.function_call_arguments.done",
+                    **where,
+                    call_id=item.call_id,
+                    name=item.name,
+                    arguments=item.arguments,
+                )
+        elif opened.part_open:
+            self._close_part(response, opened)
+        where = {"response_id": response.id, "output_index": opened.output_index}
+        self._wire.send("response.output_item.done", **where, item=item.payload())
+        if response.in_conversation and item.id in self._conversation:
+            before = self._conversation.previous_id(item)
+            self._wire.send("conversation.item.done", previous_item_id=before, item=item.payload())
+
+    def _close_part(self, response: Response, opened: OpenItem) -> None:
+        where = self._where(response, opened)
+        text = opened.generated_text
+        if opened.item.part == "output_audio":
+            self._wire.send("response.output_audio.done", **where)
+            self._wire.send("response.output_audio_transcript.done", **where, transcript=text)
+            part = {"type": "audio", "transcript": text}
+        else:
+            self._wire.send("response.output_text.done", **where, text=text)
+            part = {"type": "text", "text": text}
+        self._wire.send("response.content_part.done", **where, part=part)
+
+    @staticmethod
+    def _where(response: Response, opened: OpenItem, *, content: bool = True) -> dict[str, Any]:
+        where = {
+            "response_id": response.id,
+            "item_id": opened.item.id,
+            "output_index": opened.output_index,
+        }
+        return {**where, "content_index": 0} if content else where

@@ -1,0 +1,5 @@
+"""The kit for testers."""
+
+from .sink import PacedAudioOutput, Segment
+
+__all__ = ["PacedAudioOutput", "Segment"]
