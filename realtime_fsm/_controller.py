@@ -107,6 +107,10 @@ class TurnController:
         """The record of a response that is alive."""
         return self._core.by_response.get(response_id)
 
+    def withholds(self, item_id: str) -> bool:
+        """Whether an item belongs to a response alive and was not handed downstream (yet)."""
+        return any(item_id in a.unheard for a in self._core.lane.holders)
+
     def commands(self) -> list[Command]:
         """Return and clear what is to be done, in order."""
         out = self._core.out[:]

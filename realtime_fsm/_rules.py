@@ -148,7 +148,9 @@ def begin_item(turn: Turn, step: Step) -> None:
     turn.attempt.unheard.append(step.event.item_id)
     if step.event.kind is ItemKind.MESSAGE:
         turn.message_number += 1
-        turn.messages.append(Message(item_id=step.event.item_id, number=turn.message_number))
+        turn.messages.append(
+            Message(item_id=step.event.item_id, number=turn.message_number, attempt=turn.attempts)
+        )
 
 
 def expose_message(turn: Turn, step: Step) -> None:
@@ -249,6 +251,7 @@ def schedule_retry(turn: Turn, step: Step) -> None:
     turn.retry_at = step.now + wait
     let_go(turn, step)
     turn.attempt = None
+    turn.message_number = 0
     turn.deadline = None
     step.out.append(
         Recovering(turn_id=turn.id, attempt=turn.attempts, reason=step.failure, wait=wait)

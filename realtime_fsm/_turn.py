@@ -14,7 +14,8 @@ class Message:
 
     Attributes:
         item_id: The provider's id.
-        number: N of "streaming message N", from 1, counted over the attempts of the turn.
+        number: N of "streaming message N", from 1, within its response.
+        attempt: Number of the attempt it belongs to.
         received_ms: Audio received so far, milliseconds.
         exposed: A first delta of it arrived and it was handed downstream.
         pulled: The host began to forward it.
@@ -25,6 +26,7 @@ class Message:
 
     item_id: str
     number: int
+    attempt: int = 1
     received_ms: float = 0.0
     exposed: bool = False
     pulled: bool = False

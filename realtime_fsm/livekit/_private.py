@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from livekit.agents import AgentSession
 from livekit.agents.voice import SpeechHandle
 
@@ -22,7 +24,7 @@ def set_handle_error(handle: SpeechHandle, error: BaseException) -> bool:
     return True
 
 
-def is_closed(session: AgentSession) -> bool:
+def is_closed(session: AgentSession[Any]) -> bool:
     """Whether an AgentSession was closed (``_closing``, ``_started``).
 
     There is a ``close`` event but no public way to ask afterwards.

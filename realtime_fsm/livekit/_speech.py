@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import Optional
+from typing import Any, Optional
 
 from livekit.agents import AgentSession, SpeechCreatedEvent, llm
 from livekit.agents.voice import SpeechHandle
@@ -25,7 +25,7 @@ class Speeches:
     """
 
     def __init__(self) -> None:
-        self._session: AgentSession | None = None
+        self._session: AgentSession[Any] | None = None
         self._receive: Receive | None = None
         self._sink: AudioOutput | None = None
         self._handles: dict[str, SpeechHandle] = {}
@@ -35,7 +35,7 @@ class Speeches:
     def attached(self) -> bool:
         return self._session is not None
 
-    def attach(self, session: AgentSession) -> None:
+    def attach(self, session: AgentSession[Any]) -> None:
         """Take playback and interruptions from this session until it closes.
 
         Raises:

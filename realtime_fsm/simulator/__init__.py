@@ -1,7 +1,7 @@
 """A Realtime server that enforces the protocol's rules and fails on request.
 
-The core (:class:`ServerCore`) has no sockets and no clock; :class:`RealtimeServer` puts it on a loopback WebSocket.
-What the server does is a :class:`Script` of :class:`Reply` objects.
+The core (:class:`ServerCore`) has no sockets and no clock; :class:`RealtimeServer` puts it on a
+loopback WebSocket. What the server does is a :class:`Script` of :class:`Reply` objects.
 """
 
 from .config import ServerConfig

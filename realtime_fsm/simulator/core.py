@@ -1,7 +1,8 @@
 """One connection of the simulated Realtime server, without sockets and clocks.
 
-Feed it with :meth:`ServerCore.receive` and :meth:`ServerCore.advance`, send what :meth:`ServerCore.take` returns,
-and call :meth:`ServerCore.advance` again at :meth:`ServerCore.next_deadline`::
+Feed it with :meth:`ServerCore.receive` and :meth:`ServerCore.advance`, send what
+:meth:`ServerCore.take` returns, and call :meth:`ServerCore.advance` again at
+:meth:`ServerCore.next_deadline`::
 
     core = ServerCore(Script([Reply([Message("Hello.")])]))
     core.connect(now=0.0)
@@ -77,7 +78,9 @@ class ServerCore:
         self._hang_up_after("connect")
 
     def receive(self, event: str | Mapping[str, Any], now: float) -> None:
-        """Handle a client event. An invalid one is answered by an ``error`` event; this never raises for it."""
+        """Handle a client event. An invalid one is answered by an ``error`` event; this never
+        raises for it.
+        """
         self.advance(now)
         if self._wire.closed:
             return
@@ -101,8 +104,8 @@ class ServerCore:
     ) -> str | None:
         """Let the user speak for *seconds*, starting now; return the id of the user item to come.
 
-        With server VAD everything else follows by itself. Without it the speech only fills the buffer until the
-        client commits it, and None is returned.
+        With server VAD everything else follows by itself. Without it the speech only fills the
+        buffer until the client commits it, and None is returned.
         """
         self.advance(now)
         return None if self._wire.closed else self._user.speaks(seconds, transcript, item_id)
@@ -116,7 +119,9 @@ class ServerCore:
         return self._wire.next_deadline()
 
     def take(self) -> list[Frame]:
-        """Return the frames to send, in order, and forget them. A ``Close`` or ``Drop`` is the last one ever."""
+        """Return the frames to send, in order, and forget them. A ``Close`` or ``Drop`` is the last
+        one ever.
+        """
         return self._wire.take()
 
     def disconnected(self) -> None:
@@ -182,7 +187,8 @@ class ServerCore:
         self._wire.send("conversation.item.retrieved", item=item.payload())
 
     def _clear_output(self, event: Mapping[str, Any]) -> None:
-        # Documented: WebRTC and SIP only. Over a WebSocket the server holds no output audio; assumed to be ignored.
+        # Documented: WebRTC and SIP only. Over a WebSocket the server holds no output audio;
+        # assumed to be ignored.
         pass
 
     def _hang_up_after(self, event_type: str) -> None:

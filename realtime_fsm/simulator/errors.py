@@ -42,8 +42,8 @@ KNOWN_ERRORS: dict[str, tuple[str, str]] = {
 class ErrorInfo:
     """An error of the server: ``ErrorInfo("insufficient_quota")``.
 
-    *type* and *message* default to what :data:`KNOWN_ERRORS` says of the code, else to ``server_error``.
-    *code* may be None: servers send that too.
+    *type* and *message* default to what :data:`KNOWN_ERRORS` says of the code, else to
+    ``server_error``. *code* may be None: servers send that too.
     """
 
     code: str | None

@@ -1,7 +1,8 @@
 """Generates a response: its events, in order and in time, up to the point where its reply ends it.
 
 The order is the documented one: ``response.created``; per item ``response.output_item.added``,
-``conversation.item.added``, ``response.content_part.added``, deltas, the ``done`` events in reverse.
+``conversation.item.added``, ``response.content_part.added``, deltas, the ``done`` events in
+reverse.
 """
 
 from __future__ import annotations
@@ -88,7 +89,8 @@ class Generation:
                 step = min(step, point.value - response.generated_ms)
             yield pace * step / DELTA_MS
             sent += step
-            # Words come with the audio that says them, so a response cut half way has said half of them.
+            # Words come with the audio that says them, so a response cut half way has said half of
+            # them.
             upto = -(-len(words) * sent // total)
             text = "".join(
                 f" {word}" if said + i else word for i, word in enumerate(words[said:upto])

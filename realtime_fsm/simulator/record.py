@@ -24,8 +24,8 @@ class Record:
     Attributes:
         t: seconds since the server was started.
         connection: the connection's number, from 1.
-        direction: who sent it; ``net`` for connections (types ``accepted``, ``refused``, ``closed``, ``dropped``,
-            ``disconnected``).
+        direction: who sent it; ``net`` for connections (types ``accepted``, ``refused``,
+            ``closed``, ``dropped``, ``disconnected``).
         event: the event; audio is replaced by its length in milliseconds.
     """
 

@@ -16,7 +16,9 @@ Status = Literal["in_progress", "completed", "cancelled", "failed", "incomplete"
 
 @dataclass(slots=True)
 class OpenItem:
-    """The item that is being generated. *generated_text* is kept apart from the item, which may be truncated."""
+    """The item that is being generated. *generated_text* is kept apart from the item, which may be
+    truncated.
+    """
 
     item: Item
     output_index: int
@@ -72,7 +74,8 @@ class Response:
         }
 
     def _usage(self) -> dict[str, Any]:
-        # Invented but deterministic numbers: a token per word, one per 50 ms of audio, 20 per item of context.
+        # Invented but deterministic numbers: a token per word, one per 50 ms of audio, 20 per item
+        # of context.
         text = sum(len(item.text.split()) + len(item.arguments.split()) for item in self.items)
         audio = sum(item.audio_ms // 50 for item in self.items)
         # Observed: twilio-node#37. A response that fails without output is not billed.

@@ -92,7 +92,8 @@ class Responses:
                 "invalid_value", message, event_id=event_id, param="response.conversation"
             )
             return
-        # Documented: an out-of-band response runs beside the default conversation's and takes no slot.
+        # Documented: an out-of-band response runs beside the default conversation's and takes no
+        # slot.
         if conversation == "auto" and self._refuses(event_id):
             self.collisions += 1
             return
@@ -106,8 +107,9 @@ class Responses:
 
     def create_by_vad(self) -> None:
         """Start the response that server VAD owes to a committed user turn."""
-        # Observed: livekit#6817. A response of the client that got there first makes VAD's own lose the slot. That
-        # the loser is announced by an error without event_id is inferred from openai-agents-python#1466.
+        # Observed: livekit#6817. A response of the client that got there first makes VAD's own lose
+        # the slot. That the loser is announced by an error without event_id is inferred from
+        # openai-agents-python#1466.
         if self._refuses(None):
             self.vad_collisions += 1
             return
@@ -120,9 +122,9 @@ class Responses:
         )
 
     def _refuses(self, event_id: str | None) -> bool:
-        # Observed: livekit#2064, livekit#6817. One active response per default conversation; the refused create is
-        # never answered by anything else. That the slot is taken at acceptance, so before `response.created`, is
-        # what makes the client lose in livekit#6817.
+        # Observed: livekit#2064, livekit#6817. One active response per default conversation; the
+        # refused create is never answered by anything else. That the slot is taken at acceptance,
+        # so before `response.created`, is what makes the client lose in livekit#6817.
         if self.active is None:
             return False
         self._wire.send_error(
@@ -199,8 +201,8 @@ class Responses:
             assert isinstance(end, Stalled)
 
     def _finish(self, response: Response, status: Status, details: dict[str, Any] | None) -> None:
-        # Assumed: the open item of a response that does not complete ends "incomplete" (documented for the status,
-        # not for each cause).
+        # Assumed: the open item of a response that does not complete ends "incomplete" (documented
+        # for the status, not for each cause).
         self._generation.close(response, "incomplete")
         response.status = status
         response.status_details = (
@@ -231,8 +233,8 @@ class Responses:
         )
 
     def _cancelled_by_client(self, response: Response, event_id: str | None) -> None:
-        # Observed: agents-js#220, pipecat#3795. The response may have ended meanwhile, by itself or by another
-        # cancel; then there is nothing to cancel, and a newer response is not touched.
+        # Observed: agents-js#220, pipecat#3795. The response may have ended meanwhile, by itself or
+        # by another cancel; then there is nothing to cancel, and a newer response is not touched.
         if response.over:
             self._nothing_to_cancel(event_id)
         else:
@@ -244,8 +246,9 @@ class Responses:
     def cancel_by_vad(self) -> None:
         """Cancel the active response because the user speaks.
 
-        Observed: a response interrupted before its ``response.created`` ends by a ``response.done`` alone
-        (livekit-agents 1.8.9 guards against it). Assumed: the server's own cancel takes no time.
+        Observed: a response interrupted before its ``response.created`` ends by a ``response.done``
+        alone (livekit-agents 1.8.9 guards against it). Assumed: the server's own cancel takes no
+        time.
         """
         if self.active is not None:
             self._finish(self.active, "cancelled", {"type": "cancelled", "reason": "turn_detected"})

@@ -32,8 +32,9 @@ class ClientEventError(Exception):
 
 
 def _models(union: Any) -> dict[str, type[BaseModel]]:
-    # The unions are Annotated[Union[...], PropertyInfo]; pydantic does not read PropertyInfo's discriminator, so a
-    # wrong event would be reported once per member. Picking the member by its `type` gives one clear report.
+    # The unions are Annotated[Union[...], PropertyInfo]; pydantic does not read PropertyInfo's
+    # discriminator, so a wrong event would be reported once per member. Picking the member by its
+    # `type` gives one clear report.
     members = get_args(get_args(union)[0])
     return {get_args(member.model_fields["type"].annotation)[0]: member for member in members}
 
@@ -85,7 +86,8 @@ def parse_client_event(raw: str | Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _as_client_error(error: ValidationError, event_id: str | None) -> ClientEventError:
-    # A union field is reported once per member; the member with the fewest complaints is the one that was meant.
+    # A union field is reported once per member; the member with the fewest complaints is the one
+    # that was meant.
     by_member: dict[tuple[str, ...], list[Any]] = {}
     for detail in error.errors(include_url=False):
         member = tuple(str(part) for part in detail["loc"] if str(part)[:1].isupper())
@@ -107,7 +109,8 @@ def _as_client_error(error: ValidationError, event_id: str | None) -> ClientEven
 def server_event_problems(event: Mapping[str, Any]) -> list[str]:
     """Return what is wrong with a server event, an empty list if it is one of the protocol.
 
-    Fields that the types do not know are reported too, except in the session, where the types lag behind.
+    Fields that the types do not know are reported too, except in the session, where the types lag
+    behind.
     """
     model = SERVER_MODELS.get(str(event.get("type")))
     if model is None:

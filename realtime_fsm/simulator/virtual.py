@@ -106,10 +106,11 @@ class VirtualConnection:
         return [event["type"] for event in self.events()]
 
     def time_of(self, type: str) -> float:
-        """Return when the first event of that type was sent. Raises ``StopIteration`` if none was."""
-        return next(
-            t for t, frame in self.log if isinstance(frame, Send) and frame.event["type"] == type
-        )
+        """Return when the first event of that type was sent. Raises ``LookupError`` if none was."""
+        for t, frame in self.log:
+            if isinstance(frame, Send) and frame.event["type"] == type:
+                return t
+        raise LookupError(f"no {type} was sent")
 
     @property
     def ending(self) -> Close | Drop | None:

@@ -71,7 +71,8 @@ class _Connection:
     def pump(self) -> None:
         """Hand the core's frames to the writer and set the timer for its next deadline."""
         for frame in self.core.take():
-            # Noted here rather than after the write, so that the record has the core's order of cause and effect.
+            # Noted here rather than after the write, so that the record has the core's order of
+            # cause and effect.
             if isinstance(frame, Send):
                 self._note("server", frame.event)
             elif isinstance(frame, Close):
@@ -98,7 +99,8 @@ class _Connection:
                     await self.ws.close(code=frame.code, message=frame.reason.encode())
                     return
                 else:
-                    # A loopback socket takes what was sent before at once, so nothing earlier is lost here.
+                    # A loopback socket takes what was sent before at once, so nothing earlier is
+                    # lost here.
                     self.abort()
                     return
         except ConnectionError:
@@ -159,7 +161,9 @@ class RealtimeServer:
         await self.aclose()
 
     async def start(self) -> None:
-        """Listen. With ``port=0`` the system picks the port. Raises ``RuntimeError`` when already started."""
+        """Listen. With ``port=0`` the system picks the port. Raises ``RuntimeError`` when already
+        started.
+        """
         if self._runner is not None:
             raise RuntimeError("the server is already started")
         app = web.Application()
@@ -177,7 +181,9 @@ class RealtimeServer:
         self._started_at = asyncio.get_running_loop().time()
 
     async def aclose(self) -> None:
-        """Break all connections and stop listening. Nothing of the server is left. Does nothing when not started."""
+        """Break all connections and stop listening. Nothing of the server is left. Does nothing
+        when not started.
+        """
         runner, self._runner = self._runner, None
         if runner is None:
             return
@@ -212,7 +218,9 @@ class RealtimeServer:
 
     @property
     def url(self) -> str:
-        """The base URL for ``RealtimeModel(base_url=...)``, such as ``http://127.0.0.1:40123/v1``."""
+        """The base URL for ``RealtimeModel(base_url=...)``, such as
+        ``http://127.0.0.1:40123/v1``.
+        """
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"http://{host}:{self._port}/v1"
 

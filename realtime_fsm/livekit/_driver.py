@@ -1,0 +1,327 @@
+"""Runs one controller on an event loop: its clock, its timer, its commands."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, ClassVar, Protocol
+
+from livekit.agents import APIError, llm
+
+from .. import _commands as cmd
+from .._controller import TurnController
+from .._errors import ErrorInfo
+from .._events import Event, MessagePulled, MessageTruncated
+from .._policy import RetryPolicy
+from .._states import Origin, TurnOutcome
+from .._turn import Turn
+from ._ask import Ask
+from ._link import Link
+from ._log import get_logger
+from ._outlet import Item, Outlet
+from ._speech import Speeches
+
+
+class Emitter(Protocol):
+    def emit(self, event: Any, *args: Any) -> None: ...
+
+
+class Driver:
+    """One realtime session's turns.
+
+    Args:
+        policy: How turns recover.
+        speeches: The attached AgentSession, if any.
+        session: Where the host listens (``generation_created``, ``error``, …).
+        model: Where the application listens (``recovering``, ``turn_moved``, ``turn_ended``).
+        label: Names the model in errors.
+    """
+
+    def __init__(
+        self,
+        policy: RetryPolicy,
+        speeches: Speeches,
+        *,
+        session: Emitter,
+        model: Emitter,
+        label: str,
+    ) -> None:
+        self.controller = TurnController(policy)
+        self.link: Link | None = None
+        self._speeches = speeches
+        self._session = session
+        self._model = model
+        self._label = label
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._outlets: dict[str, Outlet] = {}
+        self._asks: dict[str, Ask] = {}
+        #: Turns whose generation the host has from the inner session itself.
+        self._passed: set[str] = set()
+        self._running = False
+        self._closed = False
+        self.fatal_reported = False
+        self._log = get_logger()
+        speeches.connect(self.receive)
+
+    # --- what the session calls
+
+    def ask(self, ask: Ask, origin: Origin) -> asyncio.Future[llm.GenerationCreatedEvent]:
+        """Start a turn. The future fails only with `llm.RealtimeError`; cancelling it cancels
+        the turn."""
+        future: asyncio.Future[llm.GenerationCreatedEvent] = self._loop.create_future()
+        if self._closed:
+            future.set_exception(llm.RealtimeError("realtime session closed"))
+            return future
+        self._look()
+        turn = self.controller.request(self._loop.time(), origin=origin)
+        if origin is Origin.CLIENT:
+            self._outlets[turn.id] = Outlet(future, self._pulled)
+            self._speeches.assign(turn.id, self._speeches.owner())
+            future.add_done_callback(lambda f: self._interrupt(turn) if f.cancelled() else None)
+        self._asks[turn.id] = ask
+        self.run()
+        return future
+
+    def interrupt(self) -> None:
+        """The host interrupts. LiveKit does so on its own too, before a tool reply and on a
+        handoff; those must not end a turn whose speech was not interrupted (G21)."""
+        for turn in self.controller.turns:
+            interrupted = self._speeches.interrupted(turn.id)
+            if interrupted is None:
+                # No speech known: not attached, or not announced to LiveKit yet.
+                recovering = turn.first_failure is not None
+                interrupted = not self._speeches.attached or not recovering
+            if interrupted:
+                self._interrupt(turn)
+
+    def truncating(self, item_id: str, audio_end_ms: int) -> int:
+        """The host truncates a message. Returns where it may be cut (G15)."""
+        message = self.controller.message(item_id)
+        if message is None or not message.received_ms:
+            return audio_end_ms
+        self.receive(MessageTruncated(item_id=item_id, audio_end_ms=audio_end_ms))
+        return min(audio_end_ms, int(message.received_ms))
+
+    async def aclose(self) -> None:
+        """End every turn, future, stream, timer and task. Never raises."""
+        self._closed = True
+        self.controller.close(self._loop.time())
+        self.run()
+        self._speeches.disconnect()
+        if self.link is not None:
+            await self.link.aclose()
+
+    # --- what a link calls
+
+    def receive(self, event: Event) -> bool:
+        known = self.controller.receive(event, self._loop.time())
+        self.run()
+        return known
+
+    def generated(self, turn_id: str, item_id: str, item: Item) -> None:
+        outlet = self._outlets.get(turn_id)
+        if outlet is not None:
+            outlet.received(item_id, item)
+
+    def pass_through(self, turn_id: str) -> None:
+        """The host reads this turn's streams from the inner session (``say``). It is counted in
+        the lane, not spliced and not repeated."""
+        self._passed.add(turn_id)
+
+    def forward(self, name: str, *args: object) -> None:
+        self._session.emit(name, *args)
+
+    # --- commands
+
+    def run(self) -> None:
+        """Carry out what the controller wants, in order, then set the timer."""
+        if self._running:
+            return  # called from an event handler of the application, within the loop below
+        self._running = True
+        try:
+            while commands := self.controller.commands():
+                for command in commands:
+                    self._do(command)
+        finally:
+            self._running = False
+        self._set_timer()
+
+    def _do(self, command: cmd.Command) -> None:
+        handler = self._HANDLERS.get(type(command))
+        assert handler is not None, command
+        try:
+            handler(self, command)
+        except Exception:
+            # One failing command must not keep the others from being carried out (G7).
+            self._log.exception("command failed", command=type(command).__name__)
+
+    def _create(self, c: cmd.CreateResponse) -> None:
+        turn = self.controller.find(c.turn_id)
+        if turn is not None and c.turn_id in self._passed:
+            self.controller.interrupt(turn, self._loop.time())
+        elif self.link is not None and not self._closed:
+            self.link.create(c.turn_id, c.attempt, self._asks.get(c.turn_id) or Ask())
+
+    def _cancel(self, c: cmd.CancelResponse) -> None:
+        if self.link is not None and not self._closed:
+            self.link.cancel(c.response_id, c.event_id)
+
+    def _probe(self, c: cmd.ProbeCancel) -> None:
+        if self.link is not None and not self._closed:
+            self.link.probe(c.event_id)
+
+    def _delete(self, c: cmd.DeleteItem) -> None:
+        if self.link is not None and not self._closed:
+            self.link.withheld(c.item_id, forward=False)
+            self.link.delete(c.item_id, c.event_id)
+
+    def _expose(self, c: cmd.ExposeTurn) -> None:
+        outlet = self._outlet(c.turn_id)
+        if outlet is None:
+            return
+        generation = outlet.expose(c.response_id)
+        if outlet.future is not None:
+            self._session.emit("generation_created", generation)
+            return
+        self._look()
+        with self._speeches.announcing() as announced:
+            self._session.emit("generation_created", generation)
+            handle = announced()
+        self._speeches.assign(c.turn_id, handle)
+
+    def _deliver(self, c: cmd.DeliverItem) -> None:
+        if self.link is not None:
+            self.link.withheld(c.item_id, forward=True)
+        outlet = self._outlet(c.turn_id)
+        if outlet is not None:
+            outlet.deliver(c.item_id)
+
+    def _end(self, c: cmd.EndStreams) -> None:
+        outlet = self._outlets.get(c.turn_id)
+        turn = self._find(c.turn_id)
+        if outlet is None:
+            return
+        if turn is not None and turn.interrupted:
+            outlet.cut()
+        else:
+            outlet.end()
+
+    def _report(self, c: cmd.ReportFailure) -> None:
+        error = llm.RealtimeError(str(c.error), code=c.error.code)
+        outlet = self._outlets.get(c.turn_id)
+        if (outlet is None or not outlet.fail(error)) and c.on_handle:
+            self._speeches.fail(c.turn_id, error)
+        self._log.warning("turn failed", turn=c.turn_id, code=c.error.code, kind=c.error.kind.value)
+        if c.fatal and self.fatal_reported:
+            return
+        self.fatal_reported = self.fatal_reported or c.fatal
+        escalate = self.controller.policy.on_exhausted == "escalate"
+        failed = self._find(c.turn_id)
+        exhausted = failed is not None and failed.ending is TurnOutcome.FAILED
+        self._session.emit(
+            "error",
+            llm.RealtimeModelError(
+                timestamp=time.time(),
+                label=self._label,
+                error=APIError(str(c.error), body=_body(c.error), retryable=not c.fatal),
+                recoverable=not (c.fatal or (escalate and exhausted)),
+            ),
+        )
+
+    def _recovering(self, c: cmd.Recovering) -> None:
+        self._log.warning(
+            "recovering",
+            turn=c.turn_id,
+            attempt=c.attempt,
+            code=c.reason.code,
+            kind=c.reason.kind.value,
+            wait=round(c.wait, 3),
+        )
+        self._model.emit("recovering", c)
+
+    def _ended(self, c: cmd.TurnEnded) -> None:
+        outlet = self._outlets.pop(c.turn_id, None)
+        if outlet is not None:
+            outlet.cut()
+            outlet.fail(llm.RealtimeError(f"turn {c.outcome.value}", code=c.outcome.value))
+        self._asks.pop(c.turn_id, None)
+        self._passed.discard(c.turn_id)
+        self._speeches.forget(c.turn_id)
+        self._model.emit("turn_ended", c)
+
+    def _moved(self, c: cmd.TurnMoved) -> None:
+        turn = self._find(c.turn_id)
+        attempt = None if turn is None else turn.attempt
+        self._log.debug(
+            c.event.lower(),
+            turn=c.turn_id,
+            attempt=c.attempt,
+            response=None if attempt is None else attempt.response_id,
+            source=c.source.value,
+            state=c.label,
+        )
+        self._model.emit("turn_moved", c)
+
+    _HANDLERS: ClassVar[dict[type[cmd.Command], Callable[[Any, Any], None]]] = {
+        cmd.CreateResponse: _create,
+        cmd.CancelResponse: _cancel,
+        cmd.ProbeCancel: _probe,
+        cmd.DeleteItem: _delete,
+        cmd.ExposeTurn: _expose,
+        cmd.DeliverItem: _deliver,
+        cmd.EndStreams: _end,
+        cmd.ReportFailure: _report,
+        cmd.Recovering: _recovering,
+        cmd.TurnEnded: _ended,
+        cmd.TurnMoved: _moved,
+    }
+
+    # --- inside
+
+    def _interrupt(self, turn: Turn) -> None:
+        if turn.live and not self._closed:
+            self.controller.interrupt(turn, self._loop.time())
+            self.run()
+
+    def _pulled(self, item_id: str) -> None:
+        self._look()
+        self.receive(MessagePulled(item_id=item_id))
+
+    def _look(self) -> None:
+        self.controller.playback_reported = self._speeches.attached
+        self._speeches.look()
+
+    def _outlet(self, turn_id: str) -> Outlet | None:
+        """The turn's outlet; a turn the server started gets its own at its first output."""
+        if turn_id in self._passed:
+            return None
+        if turn_id not in self._outlets and self._find(turn_id) is not None:
+            self._outlets[turn_id] = Outlet(None, self._pulled)
+        return self._outlets.get(turn_id)
+
+    def _find(self, turn_id: str) -> Turn | None:
+        turn = self.controller.find(turn_id)
+        if turn is None:
+            turn = next((t for t in self.controller.finished if t.id == turn_id), None)
+        return turn
+
+    def _set_timer(self) -> None:
+        at = None if self._closed else self.controller.next_deadline()
+        if self._timer is not None:
+            if at is not None and self._timer.when() <= at and not self._timer.cancelled():
+                return  # fires early, does nothing, and is set again
+            self._timer.cancel()
+            self._timer = None
+        if at is not None:
+            self._timer = self._loop.call_at(at, self._due)
+
+    def _due(self) -> None:
+        self._timer = None
+        self.controller.advance(self._loop.time())
+        self.run()
+
+
+def _body(error: ErrorInfo) -> dict[str, str | None]:
+    return {"code": error.code, "type": error.type, "message": error.message}

@@ -1,0 +1,29 @@
+"""What a driver needs of the session below, whichever way it is spoken to."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ._ask import Ask
+
+
+class Link(Protocol):
+    """Speaks to the inner session: commands down, events up."""
+
+    def create(self, turn_id: str, attempt: int, ask: Ask) -> None:
+        """Put a ``response.create`` on the wire; tell `CreateSent` when it left."""
+
+    def cancel(self, response_id: str, event_id: str) -> None:
+        """Cancel this response."""
+
+    def probe(self, event_id: str) -> None:
+        """Cancel whatever runs, to learn what became of an unanswered create."""
+
+    def delete(self, item_id: str, event_id: str) -> None:
+        """Remove an item nobody heard from the server's conversation."""
+
+    def withheld(self, item_id: str, *, forward: bool) -> None:
+        """This item was handed out, or never will be: pass its announcement on, or drop it."""
+
+    async def aclose(self) -> None:
+        """Stop listening and end every task. Never raises."""

@@ -1,0 +1,123 @@
+"""The model to pass as ``AgentSession(llm=...)``."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from livekit import rtc
+from livekit.agents import AgentSession, llm
+
+from .._controller import TurnController
+from .._policy import RetryPolicy
+from ._log import get_logger
+from ._session import ControlledRealtimeSession
+from ._speech import Speeches
+
+_MODES = ("control", "off")
+
+
+class ControlledRealtimeModel(
+    llm.RealtimeModel,
+    rtc.EventEmitter[Literal["recovering", "turn_moved", "turn_ended"]],
+):
+    """A realtime model whose response turns are dependable.
+
+    ::
+
+        model = ControlledRealtimeModel(openai.realtime.RealtimeModel())
+        model.attach(session := AgentSession(llm=model))
+        await session.start(agent, room=ctx.room)
+
+    Attributes and methods this class does not have are the inner model's. Emits ``recovering``
+    (`realtime_fsm.Recovering`), ``turn_moved`` (`realtime_fsm.TurnMoved`) and ``turn_ended``
+    (`realtime_fsm.TurnEnded`).
+
+    Args:
+        inner: The model to control. With raw events (the OpenAI plugin and its relatives) in
+            full; any other in a reduced mode, see ``docs/reduced-mode.md``; a full-duplex one
+            (``supports_overlapping_speech``) not at all.
+        retry: How turns recover.
+        mode: ``"control"``, or ``"off"`` for the plain inner model.
+
+    Raises:
+        TypeError: ``inner`` is no `llm.RealtimeModel`, or ``retry`` no `RetryPolicy`.
+        ValueError: Unknown ``mode``.
+    """
+
+    def __init__(
+        self,
+        inner: llm.RealtimeModel,
+        *,
+        retry: RetryPolicy | None = None,
+        mode: Literal["control", "off"] = "control",
+    ) -> None:
+        if not isinstance(inner, llm.RealtimeModel):
+            raise TypeError(f"inner must be an llm.RealtimeModel, got {inner!r}")
+        if retry is not None and not isinstance(retry, RetryPolicy):
+            raise TypeError(f"retry must be a RetryPolicy, got {retry!r}")
+        if mode not in _MODES:
+            raise ValueError(f"mode must be 'control' or 'off', got {mode!r}")
+        llm.RealtimeModel.__init__(self, capabilities=inner.capabilities)
+        rtc.EventEmitter.__init__(self)
+        self._inner = inner
+        self._policy = RetryPolicy() if retry is None else retry
+        self._mode = mode
+        self._speeches = Speeches()
+        self._live: ControlledRealtimeSession | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._inner, name)
+
+    @property
+    def model(self) -> str:
+        return self._inner.model
+
+    @property
+    def provider(self) -> str:
+        return self._inner.provider
+
+    @property
+    def label(self) -> str:
+        return self._inner.label
+
+    @property
+    def capabilities(self) -> llm.RealtimeCapabilities:
+        return self._inner.capabilities
+
+    @property
+    def metrics_metadata(self) -> Any:
+        return self._inner.metrics_metadata
+
+    @property
+    def controller(self) -> TurnController | None:
+        """The controller of the newest session, or None before the first one and with
+        ``mode="off"``."""
+        return None if self._live is None else self._live.driver.controller
+
+    def attach(self, session: AgentSession[Any]) -> None:
+        """Take playback and interruptions from this AgentSession, before or after its start.
+
+        Raises:
+            TypeError: Not an AgentSession.
+            LocalProtocolError: Attached already, or the session is closed.
+        """
+        if self._mode == "off":
+            return
+        self._speeches.attach(session)
+
+    def session(self, *, turn_detection_disabled: bool = False) -> llm.RealtimeSession[Any]:
+        inner = self._inner.session(turn_detection_disabled=turn_detection_disabled)
+        if self._mode == "off":
+            return inner
+        if self.capabilities.supports_overlapping_speech:
+            get_logger().info("a full-duplex model passes through", inner=self._inner.label)
+            return inner
+        self._live = ControlledRealtimeSession(
+            self, inner, policy=self._policy, speeches=self._speeches, observer=self
+        )
+        return self._live
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()

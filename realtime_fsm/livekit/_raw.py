@@ -1,0 +1,241 @@
+"""The link to a session that shows its raw events: the OpenAI plugin and its relatives.
+
+Correlation comes from the wire: our creates are recognised as they leave, everything else by the
+ids the server sends. The inner session's own idea of a current generation is not asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterable, Mapping
+from typing import Any
+
+from livekit.agents import APIConnectionError, llm, utils
+
+from .. import _events as ev
+from .._errors import ErrorInfo
+from .._states import ErrorKind, Origin
+from .._wire import parse
+from ._ask import Ask
+from ._driver import Driver
+from ._log import get_logger
+from ._outlet import Item
+
+#: Announcements kept of items that were neither handed out nor deleted.
+_WITHHELD = 64
+
+#: Events that go through as they come.
+_FORWARDED = (
+    "input_speech_started",
+    "input_speech_stopped",
+    "input_audio_transcription_completed",
+    "metrics_collected",
+)
+
+
+class RawLink:
+    """See `realtime_fsm.livekit._link.Link`."""
+
+    def __init__(self, inner: Any, driver: Driver) -> None:
+        self._inner = inner
+        self._driver = driver
+        self._log = get_logger()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._leaving: deque[tuple[str, int]] = deque()
+        self._started: dict[str, tuple[str, int]] = {}
+        self._announcements: OrderedDict[str, llm.RemoteItemAddedEvent] = OrderedDict()
+        #: The inner session reports right after a frame what that frame told us already.
+        self._claimed = False
+        self._handlers: dict[str, Any] = {
+            "openai_server_event_received": self._on_server_event,
+            "openai_client_event_queued": self._on_client_event,
+            "generation_created": self._on_generation,
+            "remote_item_added": self._on_item_added,
+            "session_reconnected": self._on_reconnected,
+            "error": self._on_error,
+        }
+        for name in _FORWARDED:
+            self._handlers[name] = self._forwarder(name)
+        for name, handler in self._handlers.items():
+            inner.on(name, handler)
+
+    # --- down
+
+    def create(self, turn_id: str, attempt: int, ask: Ask) -> None:
+        if ask.frame is not None:
+            event_id = str(ask.frame["event_id"])
+            if attempt > 1:
+                event_id = f"{event_id}_{attempt}"
+            frame = _with_event_id(ask.frame, event_id)
+            self._started[event_id] = (turn_id, attempt)
+            self._inner.send_event(frame)
+            return
+        self._leaving.append((turn_id, attempt))
+        future = self._inner.generate_reply(**ask.arguments)
+        future.add_done_callback(lambda f: self._settled(turn_id, attempt, f))
+
+    def cancel(self, response_id: str, event_id: str) -> None:
+        self._inner.send_event(
+            {"type": "response.cancel", "response_id": response_id, "event_id": event_id}
+        )
+
+    def probe(self, event_id: str) -> None:
+        self._inner.send_event({"type": "response.cancel", "event_id": event_id})
+
+    def delete(self, item_id: str, event_id: str) -> None:
+        self._inner.send_event(
+            {"type": "conversation.item.delete", "item_id": item_id, "event_id": event_id}
+        )
+
+    def withheld(self, item_id: str, *, forward: bool) -> None:
+        announcement = self._announcements.pop(item_id, None)
+        if forward and announcement is not None:
+            self._driver.forward("remote_item_added", announcement)
+
+    async def aclose(self) -> None:
+        closing = asyncio.ensure_future(self._inner.aclose())
+        # The plugin re-raises here the error it died of, which would keep AgentSession from
+        # ever emitting "close".
+        await asyncio.gather(closing, return_exceptions=True)
+        if not closing.cancelled() and (error := closing.exception()) is not None:
+            self._log.debug("inner session closed with an error", error=type(error).__name__)
+        for name, handler in self._handlers.items():
+            self._inner.off(name, handler)
+        await utils.aio.cancel_and_wait(*self._tasks)
+
+    # --- up
+
+    def _on_server_event(self, frame: object) -> None:
+        self._claimed = False
+        try:
+            event = parse(frame)
+            if event is None:
+                return
+            if not self._driver.controller.connected and _kind(frame) == "session.created":
+                self._driver.receive(ev.ConnectionReady())
+            known = self._driver.receive(event)
+        except Exception:
+            # G25: nothing a server sends may leave through the plugin's receive loop.
+            self._log.exception("server event not handled", type=_kind(frame))
+            return
+        refused = isinstance(event, ev.ErrorReceived)
+        failed = isinstance(event, ev.ResponseDone) and event.status is ev.ResponseStatus.FAILED
+        self._claimed = known and (refused or failed)
+
+    def _on_client_event(self, frame: Mapping[str, Any]) -> None:
+        if frame.get("type") != "response.create":
+            return
+        event_id = frame.get("event_id")
+        metadata = (frame.get("response") or {}).get("metadata") or {}
+        if event_id in self._started:
+            turn_id, attempt = self._started.pop(event_id)
+        elif self._leaving and event_id and metadata.get("client_event_id") == event_id:
+            turn_id, attempt = self._leaving.popleft()
+        else:
+            return
+        self._driver.receive(
+            ev.CreateSent(turn_id=turn_id, attempt=attempt, event_id=str(event_id))
+        )
+
+    def _settled(
+        self, turn_id: str, attempt: int, future: asyncio.Future[llm.GenerationCreatedEvent]
+    ) -> None:
+        """The inner future is over. What it says came over the wire before, but for time-outs."""
+        error = None if future.cancelled() else future.exception()
+        if error is not None:
+            info = ErrorInfo(kind=ErrorKind.TRANSIENT, code="create_timeout", message=str(error))
+            self._driver.receive(ev.CreateGivenUp(turn_id=turn_id, attempt=attempt, error=info))
+
+    def _on_generation(self, generation: llm.GenerationCreatedEvent) -> None:
+        attempt = self._driver.controller.owner_of(generation.response_id or "")
+        if attempt is None or attempt.turn is None:
+            # Out of band, or nothing that we know of.
+            self._driver.forward("generation_created", generation)
+            return
+        turn = attempt.turn
+        if generation.user_initiated and attempt.number == 1 and turn.origin is not Origin.CLIENT:
+            self._driver.pass_through(turn.id)
+            self._driver.forward("generation_created", generation)
+        elif not attempt.abandoned:
+            self._pump(turn.id, generation)
+
+    def _pump(self, turn_id: str, generation: llm.GenerationCreatedEvent) -> None:
+        for stream in (generation.message_stream, generation.function_stream):
+            task = asyncio.create_task(self._pass_on(turn_id, stream), name="realtime_fsm.pump")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _pass_on(
+        self,
+        turn_id: str,
+        stream: AsyncIterable[llm.MessageGeneration] | AsyncIterable[llm.FunctionCall],
+    ) -> None:
+        item: Item
+        async for item in stream:
+            item_id = item.id if isinstance(item, llm.FunctionCall) else item.message_id
+            self._driver.generated(turn_id, item_id, item)
+
+    def _on_item_added(self, announcement: llm.RemoteItemAddedEvent) -> None:
+        """Hold back the announcement of an item that may never be handed out: LiveKit makes a
+        placeholder of it in the agent's history."""
+        item_id = announcement.item.id
+        if self._driver.controller.withholds(item_id):
+            self._announcements[item_id] = announcement
+            while len(self._announcements) > _WITHHELD:
+                self._announcements.popitem(last=False)
+        else:
+            self._driver.forward("remote_item_added", announcement)
+
+    def _on_reconnected(self, event: llm.RealtimeSessionReconnectedEvent) -> None:
+        self._driver.receive(ev.ConnectionReady())
+        self._driver.forward("session_reconnected", event)
+
+    def _on_error(self, report: llm.RealtimeModelError) -> None:
+        claimed, self._claimed = self._claimed, False
+        if not report.recoverable:
+            if not self._driver.fatal_reported:
+                self._driver.fatal_reported = True
+                self._driver.forward("error", report)
+            info = ErrorInfo(kind=ErrorKind.FATAL, code="session_failed", message=str(report.error))
+            self._driver.receive(ev.SessionFailed(error=info))
+            return
+        if isinstance(report.error, APIConnectionError):
+            info = ErrorInfo(
+                kind=ErrorKind.TRANSIENT, code="connection_lost", message="the connection was lost"
+            )
+            self._driver.receive(ev.ConnectionLost(error=info))
+        if not claimed:
+            self._driver.forward("error", report)
+
+    def _forwarder(self, name: str) -> Any:
+        def forward(event: object) -> None:
+            self._driver.forward(name, event)
+
+        return forward
+
+
+def own_create(event: Any) -> dict[str, Any] | None:
+    """The frame of an application's own in-band ``response.create``, or None for other events."""
+    frame: Any = event
+    if hasattr(event, "model_dump"):
+        frame = event.model_dump(by_alias=True, exclude_unset=True, exclude_defaults=False)
+    if not isinstance(frame, dict) or frame.get("type") != "response.create":
+        return None
+    if (frame.get("response") or {}).get("conversation") == "none":
+        return None
+    return _with_event_id(frame, frame.get("event_id") or utils.shortuuid("response_create_"))
+
+
+def _with_event_id(frame: Mapping[str, Any], event_id: str) -> dict[str, Any]:
+    """The create under this event id, which ``response.created`` will echo in its metadata."""
+    response = dict(frame.get("response") or {})
+    response["metadata"] = {**(response.get("metadata") or {}), "client_event_id": event_id}
+    return {**frame, "event_id": event_id, "response": response}
+
+
+def _kind(frame: object) -> str | None:
+    with contextlib.suppress(Exception):
+        return str(frame.get("type")) if isinstance(frame, Mapping) else type(frame).__name__
+    return None

@@ -1,0 +1,203 @@
+"""The link to a session without raw events: any ``llm.RealtimeSession``.
+
+What it cannot see it does without: a response counts as handed out when its first item is, an
+unanswered create is cancelled instead of probed, cancels go to whatever runs, items of failed
+attempts are left to LiveKit's own history sync.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from livekit.agents import APIConnectionError, llm, utils
+
+from .. import _events as ev
+from .._classify import error_info
+from .._errors import ErrorInfo
+from .._states import ErrorKind
+from ._ask import Ask
+from ._driver import Driver
+from ._log import get_logger
+from ._outlet import Item
+
+_FORWARDED = (
+    "input_audio_transcription_completed",
+    "metrics_collected",
+    "remote_item_added",
+)
+_NOT_CREATED = ErrorInfo(kind=ErrorKind.CONFLICT, code="response_cancel_not_active")
+
+
+class ReducedLink:
+    """See `realtime_fsm.livekit._link.Link`."""
+
+    def __init__(self, inner: llm.RealtimeSession[Any], driver: Driver) -> None:
+        self._inner: Any = inner
+        self._driver = driver
+        self._log = get_logger()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._pending: dict[str, asyncio.Future[llm.GenerationCreatedEvent]] = {}
+        self._cancelled: set[str] = set()
+        self._count = 0
+        #: The last recoverable error: why a response that ends empty did.
+        self._error: ErrorInfo | None = None
+        self._handlers: dict[str, Any] = {
+            "generation_created": self._on_generation,
+            "input_speech_started": self._on_speech_started,
+            "input_speech_stopped": self._on_speech_stopped,
+            "session_reconnected": self._on_reconnected,
+            "error": self._on_error,
+        }
+        for name in _FORWARDED:
+            self._handlers[name] = self._forwarder(name)
+        for name, handler in self._handlers.items():
+            inner.on(name, handler)
+        detects = bool(inner.capabilities.turn_detection)
+        driver.receive(ev.SessionConfigured(server_creates=detects, server_interrupts=detects))
+
+    # --- down
+
+    def create(self, turn_id: str, attempt: int, ask: Ask) -> None:
+        event_id = f"{turn_id}_{attempt}"
+        self._error = None
+        future = self._inner.generate_reply(**ask.arguments)
+        self._pending[event_id] = future
+        # It counts as sent once this command is done: the driver is busy carrying it out.
+        asyncio.get_running_loop().call_soon(
+            lambda: self._driver.receive(
+                ev.CreateSent(turn_id=turn_id, attempt=attempt, event_id=event_id)
+            )
+        )
+        future.add_done_callback(lambda f: self._settled(event_id, f))
+
+    def cancel(self, response_id: str, event_id: str) -> None:
+        self._cancelled.add(response_id)
+        self._inner.interrupt()
+
+    def probe(self, event_id: str) -> None:
+        for future in list(self._pending.values()):
+            future.cancel()
+        asyncio.get_running_loop().call_soon(
+            lambda: self._driver.receive(ev.ErrorReceived(error=_NOT_CREATED, event_id=event_id))
+        )
+
+    def delete(self, item_id: str, event_id: str) -> None:
+        pass
+
+    def withheld(self, item_id: str, *, forward: bool) -> None:
+        pass
+
+    async def aclose(self) -> None:
+        closing = asyncio.ensure_future(self._inner.aclose())
+        await asyncio.gather(closing, return_exceptions=True)
+        for name, handler in self._handlers.items():
+            self._inner.off(name, handler)
+        await utils.aio.cancel_and_wait(*self._tasks)
+
+    # --- up
+
+    def _settled(self, event_id: str, future: asyncio.Future[llm.GenerationCreatedEvent]) -> None:
+        self._pending.pop(event_id, None)
+        if future.cancelled():
+            return
+        error = future.exception()
+        if error is None:
+            self._follow(future.result(), event_id)
+            return
+        info = error_info(getattr(error, "code", None), None, str(error))
+        self._driver.receive(ev.ErrorReceived(error=info, event_id=event_id))
+
+    def _on_generation(self, generation: llm.GenerationCreatedEvent) -> None:
+        if not generation.user_initiated:
+            self._follow(generation, None)
+
+    def _follow(self, generation: llm.GenerationCreatedEvent, event_id: str | None) -> None:
+        self._count += 1
+        response_id = generation.response_id or f"response_{self._count}"
+        self._driver.receive(ev.ResponseCreated(response_id=response_id, client_event_id=event_id))
+        attempt = self._driver.controller.owner_of(response_id)
+        if attempt is None or attempt.turn is None:
+            return
+        task = asyncio.create_task(
+            self._read(attempt.turn.id, response_id, generation), name="realtime_fsm.read"
+        )
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _read(
+        self, turn_id: str, response_id: str, generation: llm.GenerationCreatedEvent
+    ) -> None:
+        count = sum(
+            await asyncio.gather(
+                self._read_messages(turn_id, response_id, generation),
+                self._read_calls(turn_id, response_id, generation),
+            )
+        )
+        status, error = ev.ResponseStatus.COMPLETED, None
+        if response_id in self._cancelled:
+            self._cancelled.discard(response_id)
+            status = ev.ResponseStatus.CANCELLED
+        elif self._error is not None and not count:
+            status, error = ev.ResponseStatus.FAILED, self._error
+        self._driver.receive(ev.ResponseDone(response_id=response_id, status=status, error=error))
+
+    async def _read_messages(
+        self, turn_id: str, response_id: str, generation: llm.GenerationCreatedEvent
+    ) -> int:
+        count = 0
+        async for message in generation.message_stream:
+            count += 1
+            item_id = message.message_id
+            self._hand_on(turn_id, response_id, item_id, message, ev.ItemKind.MESSAGE)
+            self._driver.receive(ev.OutputReceived(response_id=response_id, item_id=item_id))
+        return count
+
+    async def _read_calls(
+        self, turn_id: str, response_id: str, generation: llm.GenerationCreatedEvent
+    ) -> int:
+        count = 0
+        async for call in generation.function_stream:
+            count += 1
+            self._hand_on(turn_id, response_id, call.id, call, ev.ItemKind.FUNCTION_CALL)
+            self._driver.receive(ev.CallReceived(response_id=response_id, item_id=call.id))
+        return count
+
+    def _hand_on(
+        self, turn_id: str, response_id: str, item_id: str, item: Item, kind: ev.ItemKind
+    ) -> None:
+        self._driver.generated(turn_id, item_id, item)
+        self._driver.receive(ev.ItemStarted(response_id=response_id, item_id=item_id, kind=kind))
+
+    def _on_speech_started(self, event: object) -> None:
+        self._driver.receive(ev.SpeechStarted())
+        self._driver.forward("input_speech_started", event)
+
+    def _on_speech_stopped(self, event: object) -> None:
+        self._driver.receive(ev.SpeechStopped())
+        self._driver.forward("input_speech_stopped", event)
+
+    def _on_reconnected(self, event: object) -> None:
+        self._driver.receive(ev.ConnectionReady())
+        self._driver.forward("session_reconnected", event)
+
+    def _on_error(self, report: llm.RealtimeModelError) -> None:
+        if not report.recoverable:
+            if not self._driver.fatal_reported:
+                self._driver.fatal_reported = True
+                self._driver.forward("error", report)
+            info = ErrorInfo(kind=ErrorKind.FATAL, code="session_failed", message=str(report.error))
+            self._driver.receive(ev.SessionFailed(error=info))
+            return
+        if isinstance(report.error, APIConnectionError):
+            self._driver.forward("error", report)
+            return
+        self._error = ErrorInfo(kind=ErrorKind.TRANSIENT, message=str(report.error))
+        if not self._driver.controller.turns:
+            self._driver.forward("error", report)
+
+    def _forwarder(self, name: str) -> Any:
+        def forward(event: object) -> None:
+            self._driver.forward(name, event)
+
+        return forward

@@ -1,0 +1,171 @@
+"""The realtime session that an AgentSession talks to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, Callable
+from typing import Any, Literal, Optional
+
+from livekit import rtc
+from livekit.agents import NOT_GIVEN, NotGivenOr, llm, utils
+
+from .._policy import RetryPolicy
+from .._states import Origin
+from ._ask import Ask
+from ._driver import Driver, Emitter
+from ._log import get_logger
+from ._raw import RawLink, own_create
+from ._reduced import ReducedLink
+from ._speech import Speeches
+
+#: Events of ``llm.RealtimeSession`` itself; any other name is one of the inner session's extras.
+_KNOWN = frozenset(
+    {
+        "input_speech_started",
+        "input_speech_stopped",
+        "input_audio_transcription_completed",
+        "generation_created",
+        "session_reconnected",
+        "metrics_collected",
+        "remote_item_added",
+        "error",
+    }
+)
+
+
+class ControlledRealtimeSession(llm.RealtimeSession[str]):
+    """Passes everything through to the inner session, but for responses and their events.
+
+    Attributes and methods this class does not have are the inner session's.
+    """
+
+    def __init__(
+        self,
+        model: llm.RealtimeModel,
+        inner: llm.RealtimeSession[Any],
+        *,
+        policy: RetryPolicy,
+        speeches: Speeches,
+        observer: Emitter,
+    ) -> None:
+        super().__init__(model)
+        self._inner = inner
+        self.driver = Driver(
+            policy, speeches, session=self, model=observer, label=inner.realtime_model.label
+        )
+        if callable(getattr(inner, "send_event", None)):
+            self.driver.link = RawLink(inner, self.driver)
+        else:
+            self.driver.link = ReducedLink(inner, self.driver)
+            get_logger().info(
+                "reduced mode: the inner session shows no raw events",
+                inner=type(inner).__qualname__,
+            )
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._inner, name)
+
+    # --- events
+
+    def on(self, event: str, callback: Optional[Callable[..., Any]] = None) -> Callable[..., Any]:
+        if event in _KNOWN:
+            return super().on(event, callback)
+        return self._inner.on(event, callback)
+
+    def off(self, event: str, callback: Callable[..., Any]) -> None:
+        if event in _KNOWN:
+            super().off(event, callback)
+        else:
+            self._inner.off(event, callback)
+
+    # --- responses
+
+    def generate_reply(
+        self,
+        *,
+        instructions: NotGivenOr[str] = NOT_GIVEN,
+        tool_choice: NotGivenOr[llm.ToolChoice] = NOT_GIVEN,
+        tools: NotGivenOr[list[llm.Tool]] = NOT_GIVEN,
+    ) -> asyncio.Future[llm.GenerationCreatedEvent]:
+        """Ask for a reply. The future resolves with the first output of whichever attempt
+        speaks; it fails only with `llm.RealtimeError`; cancelling it cancels the turn."""
+        given = {"instructions": instructions, "tool_choice": tool_choice, "tools": tools}
+        arguments = {name: value for name, value in given.items() if utils.is_given(value)}
+        return self.driver.ask(Ask(arguments=arguments), Origin.CLIENT)
+
+    def send_event(self, event: Any) -> None:
+        """Send a raw client event. A ``response.create`` for the default conversation waits for
+        the lane like any other; everything else leaves at once."""
+        frame = own_create(event)
+        if frame is None:
+            self._inner.send_event(event)  # type: ignore[attr-defined]
+        else:
+            self.driver.ask(Ask(frame=frame), Origin.APPLICATION)
+
+    def interrupt(self) -> None:
+        self.driver.interrupt()
+
+    def truncate(
+        self,
+        *,
+        message_id: str,
+        modalities: list[Literal["text", "audio"]],
+        audio_end_ms: int,
+        audio_transcript: NotGivenOr[str] = NOT_GIVEN,
+    ) -> None:
+        self._inner.truncate(
+            message_id=message_id,
+            modalities=modalities,
+            audio_end_ms=self.driver.truncating(message_id, audio_end_ms),
+            audio_transcript=audio_transcript,
+        )
+
+    def say(self, text: str | AsyncIterable[str]) -> asyncio.Future[llm.GenerationCreatedEvent]:
+        return self._inner.say(text)
+
+    async def aclose(self) -> None:
+        """Close the inner session and everything of ours. Never raises."""
+        await self.driver.aclose()
+
+    # --- the rest passes through
+
+    @property
+    def capabilities(self) -> llm.RealtimeCapabilities:
+        return self._inner.capabilities
+
+    @property
+    def chat_ctx(self) -> llm.ChatContext:
+        return self._inner.chat_ctx
+
+    @property
+    def tools(self) -> llm.ToolContext:
+        return self._inner.tools
+
+    async def update_instructions(self, instructions: str) -> None:
+        await self._inner.update_instructions(instructions)
+
+    async def update_chat_ctx(self, chat_ctx: llm.ChatContext) -> None:
+        await self._inner.update_chat_ctx(chat_ctx)
+
+    async def update_tools(self, tools: list[llm.Tool]) -> None:
+        await self._inner.update_tools(tools)
+
+    def update_options(self, **options: Any) -> None:
+        self._inner.update_options(**options)
+
+    def push_audio(self, frame: rtc.AudioFrame) -> None:
+        self._inner.push_audio(frame)
+
+    def push_video(self, frame: rtc.VideoFrame) -> None:
+        self._inner.push_video(frame)
+
+    def commit_audio(self) -> None:
+        self._inner.commit_audio()
+
+    def clear_audio(self) -> None:
+        self._inner.clear_audio()
+
+    def start_user_activity(self) -> None:
+        self._inner.start_user_activity()
