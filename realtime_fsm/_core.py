@@ -97,6 +97,8 @@ class Core:
             playback_reported=self.playback_reported,
         )
         self.live[turn.id] = turn
+        if not self.lane.connected:
+            turn.recover_by = step.now + self.policy.recovery_deadline
         return turn
 
     def fire(self, turn: Turn, event: E, step: Step) -> None:
@@ -141,7 +143,7 @@ class Core:
         unanswered = attempt.response_id is None and attempt.event_id is not None
         if unanswered and attempt.probe_id is None:
             attempt.deadline = step.now + self.policy.timeout
-            if self.lane.may_probe(attempt):
+            if self.lane.may_probe():
                 attempt.probe_id = step.new_event_id("probe")
                 remember(self.by_event, attempt.probe_id, attempt)
                 step.out.append(ProbeCancel(event_id=attempt.probe_id))
@@ -176,10 +178,10 @@ class Core:
         """G19: what ran on the old connection is over; what has not left yet still will."""
         for attempt in tuple(self.lane.holders):
             queued = attempt.event_id is None and attempt.response_id is None
-            if queued and attempt.turn is not None and not attempt.abandoned:
-                self.fire(attempt.turn, E.CONNECTION_LOST, step)
-            else:
+            if not queued:
                 self.settle(attempt, E.CONNECTION_LOST, step)
+            elif attempt.turn is not None and not attempt.abandoned:
+                self.fire(attempt.turn, E.CONNECTION_LOST, step)
 
     def die(self, error: ErrorInfo, step: Step) -> None:
         self.dead = step.failure = error

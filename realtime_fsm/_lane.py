@@ -42,10 +42,10 @@ class Lane:
         expected = self.server_creates and self.closed_until is not None
         return self.connected and not self.holders and not expected
 
-    def may_probe(self, orphan: Attempt) -> bool:
-        """Whether a bare cancel can hit nothing but this unacknowledged create."""
-        alone = all(a is orphan for a in self.holders)
-        return alone and self.connected and self.closed_until is None
+    def may_probe(self) -> bool:
+        """Whether a bare cancel can hit nothing but creates that were given up unacknowledged."""
+        orphans = all(a.abandoned and a.response_id is None for a in self.holders)
+        return orphans and self.connected and self.closed_until is None
 
     def take(self, attempt: Attempt) -> None:
         self.holders.append(attempt)

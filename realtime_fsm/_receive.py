@@ -13,7 +13,7 @@ from . import _events as ev
 from ._classify import active_response_id
 from ._core import OWN_IDS, Core, remember
 from ._errors import ErrorInfo
-from ._rules import Step, release
+from ._rules import Step, release, wait_for_connection
 from ._states import ErrorKind, Origin, TurnState
 from ._table import TurnEvent as E
 from ._turn import Attempt, Message, Turn
@@ -45,6 +45,10 @@ def _create_sent(core: Core, event: ev.CreateSent, step: Step) -> bool:
     if attempt.over:
         # Given up while it was queued below us, and on the wire all the same.
         core.reopen(attempt, step)
+    elif attempt.abandoned:
+        attempt.deadline = step.now + core.policy.timeout
+    elif attempt.turn is not None:
+        attempt.turn.deadline = step.now + core.policy.timeout
     return True
 
 
@@ -245,6 +249,9 @@ def _connection_lost(core: Core, event: ev.ConnectionLost, step: Step) -> bool:
     core.quiet(step.now)
     step.failure = event.error
     core.drop_all(step)
+    for turn in core.live.values():
+        if turn.waiting and turn.recover_by is None:
+            turn.recover_by = step.now + core.policy.recovery_deadline
     return True
 
 
@@ -255,10 +262,12 @@ def _connection_ready(core: Core, event: ev.ConnectionReady, step: Step) -> bool
         core.drop_all(step)
     core.lane.connected = True
     core.epoch += 1
+    for turn in core.live.values():
+        if turn.first_failure is None:
+            turn.recover_by = None
     for attempt in core.lane.holders:
-        turn = attempt.turn
-        if turn is not None and turn.state is TurnState.REQUESTED:
-            turn.deadline = step.now + core.policy.timeout
+        if attempt.turn is not None and not attempt.abandoned:
+            wait_for_connection(attempt.turn, step)
     return True
 
 

@@ -24,7 +24,7 @@ from ._commands import (
 from ._errors import ErrorInfo
 from ._events import CallReceived, Event, ItemKind, ItemStarted, OutputReceived, ResponseCreated
 from ._policy import RetryPolicy
-from ._states import ErrorKind, TurnOutcome
+from ._states import ErrorKind, TurnOutcome, TurnState
 from ._turn import Attempt, Message, Turn
 
 #: A create that meets another response this often fails instead of asking again.
@@ -70,11 +70,16 @@ def may_retry(turn: Turn, step: Step) -> bool:
     """G9: only while nothing was handed out, bounded in number and in total time."""
     worth = _RETRIES.get(step.failure.kind, 0)
     limit = step.policy.max_retry if worth is None else min(worth, step.policy.max_retry)
-    if turn.exposed or turn.retries >= limit:
+    if turn.exposed or turn.retries >= limit or _still_queued(turn):
         return False
     by = turn.recover_by
     wait = retry_delay(turn, step)
     return wait <= step.policy.recovery_deadline if by is None else step.now + wait <= by
+
+
+def _still_queued(turn: Turn) -> bool:
+    """Its create has not left yet and may still do so: a second one would collide with it."""
+    return turn.state is TurnState.REQUESTED and not turn.on_wire
 
 
 def spoke(turn: Turn, step: Step) -> bool:
@@ -112,7 +117,8 @@ def send_create(turn: Turn, step: Step) -> None:
     turn.attempts += 1
     turn.attempt = Attempt(turn=turn, number=turn.attempts, last_activity=step.now)
     turn.waiting = False
-    turn.deadline = step.now + step.policy.timeout
+    # How long it may stay queued below us; the create timeout runs from when it leaves.
+    turn.deadline = step.now + step.policy.recovery_deadline
     step.out.append(CreateResponse(turn_id=turn.id, attempt=turn.attempts))
 
 
@@ -135,7 +141,7 @@ def keep_request(turn: Turn, step: Step) -> None:
 
 def wait_for_connection(turn: Turn, step: Step) -> None:
     """The create is still queued below us and leaves with the next connection."""
-    if turn.attempt is not None:
+    if turn.state is TurnState.REQUESTED and turn.attempt is not None:
         turn.deadline = step.now + step.policy.recovery_deadline
 
 

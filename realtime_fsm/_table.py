@@ -86,8 +86,9 @@ class Row(NamedTuple):
 
 INITIAL = S.REQUESTED
 
-#: Ways an acknowledged attempt ends that are worth another one.
-BROKE = (E.RESPONSE_COMPLETED, E.RESPONSE_FAILED, E.STALLED, E.CONNECTION_LOST)
+#: Ways an acknowledged attempt ends that are worth another one; completed if it was empty.
+CUT = (E.RESPONSE_FAILED, E.STALLED, E.CONNECTION_LOST)
+BROKE = (*CUT, E.RESPONSE_COMPLETED)
 #: Ways an unacknowledged one does; some servers send ``response.done`` without ``created``.
 UNHEEDED = (E.CREATE_REFUSED, E.CREATE_TIMEOUT, E.RESPONSE_FAILED, E.RESPONSE_COMPLETED)
 #: The server's last word on a cancelled response, whichever it is.
@@ -128,7 +129,7 @@ TABLE: tuple[Row, ...] = (
     Row(S.STREAMING,  E.RESPONSE_COMPLETED,   S.DONE,        R.spoke_and_heard, R.finish_completed,    "generation and playback are over"),
     Row(S.STREAMING,  E.RESPONSE_COMPLETED,   None,          R.spoke,           R.end_completed,       "playback goes on"),
     Row(S.STREAMING,  BROKE,                  S.RETRY_WAIT,  R.may_retry,       R.schedule_retry,      "items, but nothing in them was handed out (G9)"),
-    Row(S.STREAMING,  BROKE,                  None,          R.still_playing,   R.end_failed,          "what was received plays out"),
+    Row(S.STREAMING,  CUT,                    None,          R.still_playing,   R.end_failed,          "what was received plays out"),
     Row(S.STREAMING,  BROKE,                  S.FAILED,      None,              R.fail,                "nothing plays any more"),
     Row(S.STREAMING,  E.RESPONSE_INCOMPLETE,  S.DONE,        R.heard,           R.finish_incomplete,   "the provider's limit, visible (G8)"),
     Row(S.STREAMING,  E.RESPONSE_INCOMPLETE,  None,          None,              R.end_incomplete,      "what was received plays out"),

@@ -26,17 +26,23 @@ FAILURES: dict[TurnEvent, ErrorInfo] = {
     TurnEvent.STALLED: ErrorInfo(
         kind=ErrorKind.TRANSIENT, code="stalled", message="the server went silent"
     ),
+    TurnEvent.RECOVERY_DEADLINE: ErrorInfo(
+        kind=ErrorKind.TRANSIENT, code="connection_lost", message="no connection in time"
+    ),
 }
 
 
 def timer_of(turn: Turn, policy: RetryPolicy, *, user_speaking: bool) -> Timer | None:
-    """The next timer of a live turn, or None while it waits for the lane.
+    """The next timer of a live turn, or None while it waits for the lane: there the holder's
+    own timer is the exit, and without a connection the recovery deadline.
 
     The backoff is not here: it ends only when the lane is free as well.
     """
     attempt = turn.attempt
     due: list[tuple[float | None, TurnEvent]] = []
-    if turn.state is TurnState.REQUESTED and not turn.waiting:
+    if turn.state is TurnState.REQUESTED and turn.waiting:
+        due = [(turn.recover_by, TurnEvent.RECOVERY_DEADLINE)]
+    elif turn.state is TurnState.REQUESTED:
         due = [
             (turn.deadline, TurnEvent.CREATE_TIMEOUT),
             (turn.recover_by, TurnEvent.RECOVERY_DEADLINE),

@@ -10,7 +10,7 @@ __all__ = ["Conversation", "ConversationError", "Item", "ItemSnapshot"]
 
 
 class ConversationError(Exception):
-    """A change that the server refuses. *code*, *message* and *param* are those of the ``error`` event."""
+    """A change that the server refuses, with the code, message and param of its ``error``."""
 
     def __init__(self, code: str, message: str, param: str | None = None) -> None:
         super().__init__(message)
@@ -36,8 +36,8 @@ class ItemSnapshot:
 class Item:
     """An item. *raw* is the client's own object for an item that a client created.
 
-    *part* is the content type of a message (``output_audio``, ``output_text``, ``input_audio``); an item without a
-    part has no content yet.
+    *part* is the content type of a message (``output_audio``, ``output_text``, ``input_audio``); an
+    item without a part has no content yet.
     """
 
     id: str
@@ -54,9 +54,10 @@ class Item:
     cut: bool = field(default=False, init=False)
 
     def hold(self, text: str, ms: int) -> None:
-        """Add generated output. A truncated item takes no more: what is generated later is not remembered.
+        """Add generated output. A truncated item takes no more: what comes later is forgotten.
 
-        Assumed: reports do not say what becomes of audio generated between a truncation and the cancellation.
+        Assumed: reports do not say what becomes of audio that is generated between a truncation and
+        the cancellation.
         """
         if not self.cut:
             self.text += text
@@ -65,8 +66,8 @@ class Item:
     def truncate(self, end_ms: int) -> None:
         """Keep *end_ms* of the audio, and the same share of the words.
 
-        Documented: the server drops the transcript of unheard audio. That it keeps words in proportion is assumed,
-        and lets a test read what the model still knows.
+        Documented: the server drops the transcript of unheard audio. That it keeps words in
+        proportion is assumed, and lets a test read what the model still knows.
         """
         words = self.text.split()
         self.text = " ".join(words[: len(words) * end_ms // self.audio_ms])
@@ -137,7 +138,8 @@ class Conversation:
         for item in self._items:
             if item.id == item_id:
                 return item
-        # Observed in public clients' error lists for the three operations: item_{delete,truncate,retrieve}_….
+        # Observed in public clients' error lists for the three operations:
+        # item_{delete,truncate,retrieve}_….
         raise ConversationError(
             f"item_{operation}e_invalid_item_id",
             f"Error {operation}ing item: the item with id '{item_id}' does not exist.",
@@ -145,7 +147,10 @@ class Conversation:
         )
 
     def add(self, item: Item, previous_item_id: str | None = None) -> str | None:
-        """Insert after *previous_item_id* (None: at the end, ``"root"``: at the start); return the item before it."""
+        """Insert *item* and return the id of the item before it.
+
+        *previous_item_id* None means at the end, ``"root"`` at the start.
+        """
         if item.id in self:
             # Observed: livekit treats this code as "already there" (livekit-agents 1.8.9).
             raise ConversationError(
@@ -159,7 +164,8 @@ class Conversation:
                 # Documented: an error is returned and the item is not added. The code is assumed.
                 raise ConversationError(
                     "item_create_invalid_previous_item_id",
-                    f"Error adding item: the previous item with id '{previous_item_id}' does not exist.",
+                    "Error adding item: the previous item with id "
+                    f"'{previous_item_id}' does not exist.",
                     "previous_item_id",
                 )
             index = ids.index(previous_item_id) + 1
@@ -168,7 +174,7 @@ class Conversation:
         return before
 
     def previous_id(self, item: Item) -> str | None:
-        """Return the id of the item before *item*, None for the first and for one that was deleted."""
+        """Return the id of the item before *item*; None for the first and for a deleted one."""
         index = self._items.index(item) if item in self._items else 0
         return self._items[index - 1].id if index else None
 
@@ -184,7 +190,8 @@ class Conversation:
     def truncate(self, item_id: str, content_index: int, audio_end_ms: int) -> None:
         """Cut an assistant message to its first *audio_end_ms* milliseconds."""
         item = self.get(item_id, "truncat")
-        # Observed: livekit#6157, for a message whose first audio delta had not come yet as well as for other items.
+        # Observed: livekit#6157, for a message whose first audio delta had not come yet as well as
+        # for other items.
         if item.role != "assistant" or item.part != "output_audio" or item.audio_ms == 0:
             raise ConversationError(
                 "unsupported_content_type",

@@ -13,7 +13,7 @@ KNOWN_ERRORS: dict[str, tuple[str, str]] = {
     # Observed: realtime-console#51, livekit#1972.
     "server_error": (
         "server_error",
-        "The server had an error while processing your request. Sorry about that! You can retry your request.",
+        "The server had an error while processing your request. You can retry your request.",
     ),
     # Observed: openai-python#2502. The type says "your fault", the code says "later".
     "inference_rate_limit_exceeded": (

@@ -1,8 +1,8 @@
 """What the simulated server will do, as plain data.
 
-A :class:`Script` lists the replies that the server gives to the responses it is asked for. A :class:`Reply`
-reads as three questions: how is the ``response.create`` answered (``ack``), what is generated (``items``), and
-how does it end, and where (``end``)::
+A :class:`Script` lists the replies that the server gives to the responses it is asked for. A
+:class:`Reply` reads as three questions: how is the ``response.create`` answered (``ack``), what is
+generated (``items``), and how does it end, and where (``end``)::
 
     Reply([Message("Good morning.", seconds=1.5)])
     Reply(ack=Rejected("server_error"))
@@ -55,7 +55,8 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A moment in the life of a response. Use the constants and functions below instead of building one.
+    """A moment in the life of a response. Use the constants and functions below instead of building
+    one.
 
     ``value`` is the item's number (from 1) for ``item_added`` and milliseconds for ``audio``.
     """
@@ -73,12 +74,12 @@ END = Point("end")
 
 
 def item_added(number: int) -> Point:
-    """Return the point where item *number* (from 1) was added and nothing of it was generated yet."""
+    """Return the point where item *number* (from 1) was added and is still empty."""
     return Point("item_added", number)
 
 
 ITEM_ADDED = item_added(1)
-"""The first item was added and nothing of it was generated yet."""
+"""The first item was added and is still empty."""
 
 
 def audio_ms(ms: int) -> Point:
@@ -89,7 +90,7 @@ def audio_ms(ms: int) -> Point:
     return Point("audio", ms)
 
 
-# --- items ---------------------------------------------------------------------------------------------------
+# --- items ---
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,14 +131,15 @@ class FunctionCall:
         )
 
 
-# --- answers to response.create ------------------------------------------------------------------------------
+# --- answers to response.create ---
 
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """Answer with ``response.created`` *after* so many seconds (None: ``ServerConfig.create_delay``).
+    """Answer with ``response.created`` *after* so many seconds.
 
-    The slot is taken meanwhile, so ``Created(after=11)`` is a create that is acknowledged too late.
+    None means ``ServerConfig.create_delay``. The slot is taken meanwhile, so ``Created(after=11)``
+    is a create that is acknowledged too late.
     """
 
     after: float | None = None
@@ -156,8 +158,10 @@ class Rejected(ErrorInfo):
 
 @dataclass(frozen=True, slots=True)
 class Unanswered:
-    """Never answer. With *holds_slot* the server keeps the response in its slot for ever; without it, it never
-    saw the create.
+    """Never answer.
+
+    With *holds_slot* the response sits in its slot for ever; without it the server never saw the
+    create.
     """
 
     holds_slot: bool = False
@@ -166,7 +170,7 @@ class Unanswered:
 Ack = Created | Rejected | Unanswered
 
 
-# --- ends ----------------------------------------------------------------------------------------------------
+# --- ends ---
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +185,7 @@ class Completed:
 
 @dataclass(frozen=True, slots=True)
 class Failed(ErrorInfo):
-    """Status ``failed`` with an error. ``at=BEFORE_CREATED`` gives a done that no created preceded."""
+    """Status ``failed`` with an error. ``at=BEFORE_CREATED`` is a done without a created."""
 
     _: KW_ONLY
     at: Point = CREATED
@@ -207,7 +211,7 @@ class Cancelled:
 
 @dataclass(frozen=True, slots=True)
 class Stalled:
-    """The server falls silent. The response stays alive and can be cancelled; no done comes by itself."""
+    """The server falls silent. The response stays alive until it is cancelled."""
 
     _: KW_ONLY
     at: Point = CREATED
@@ -215,7 +219,10 @@ class Stalled:
 
 @dataclass(frozen=True, slots=True)
 class DoneLost:
-    """Everything is generated, ``response.done`` is never sent. *frees_slot*: whether the server knows it ended."""
+    """Everything is generated, but ``response.done`` is never sent.
+
+    *frees_slot* says whether the server takes the response for ended.
+    """
 
     frees_slot: bool = True
 
@@ -235,7 +242,7 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """The server closes the WebSocket with *code*; an ``error`` event precedes it when *error* is given."""
+    """The server closes the WebSocket with *code*, after an ``error`` event if *error* is given."""
 
     code: int = 1011
     _: KW_ONLY
@@ -247,7 +254,7 @@ class Closed:
 End = Completed | Failed | Incomplete | Cancelled | Stalled | DoneLost | Dropped | Closed
 
 
-# --- replies -------------------------------------------------------------------------------------------------
+# --- replies ---
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +267,8 @@ class Reply:
         end: how, and where, the response ends.
         pace: seconds between two 100 ms deltas (None: ``ServerConfig.pace``).
         done_delay: seconds between the last output and the end.
-        status_details: sent as a plain string in place of the object, as some compatible servers do.
+        status_details: sent as a plain string in place of the object, as some compatible servers
+            do.
 
     Raises ``ValueError`` when *end* is at a point that the items never reach.
     """
@@ -291,8 +299,8 @@ class Reply:
 class Script:
     """The k-th response that the server accepts takes the k-th reply, later ones take *default*.
 
-    Responses that server VAD and clients start count alike, over all connections. A create that a rule refuses
-    (invalid, slot taken) takes none.
+    Responses that server VAD and clients start count alike, over all connections. A create that a
+    rule refuses (invalid, slot taken) takes none.
     """
 
     replies: Sequence[Reply] = ()
@@ -303,7 +311,7 @@ class Script:
         object.__setattr__(self, "replies", tuple(self.replies))
 
 
-# --- connections ---------------------------------------------------------------------------------------------
+# --- connections ---
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ __all__ = ["Session"]
 
 _PCM = {"type": "audio/pcm", "rate": 24000}
 
-# Documented defaults: server VAD is on, and it creates and interrupts responses, until the client says otherwise.
+# Documented defaults: server VAD is on, and it creates and interrupts responses, until the client
+# says otherwise.
 _DEFAULTS: dict[str, Any] = {
     "type": "realtime",
     "model": "gpt-realtime",
@@ -37,13 +38,13 @@ _DEFAULTS: dict[str, Any] = {
     },
 }
 
-# Objects that an update merges into; any other value replaces the old one (documented: "only the fields that are
-# present are updated; to clear turn_detection, pass null").
+# Objects that an update merges into; any other value replaces the old one (documented: "only the
+# fields that are present are updated; to clear turn_detection, pass null").
 _MERGED = (("audio",), ("audio", "input"), ("audio", "output"))
 
 
 class Session:
-    """The configuration of one connection. ``data`` is the object of ``session.created`` and ``session.updated``."""
+    """The configuration of one connection; ``data`` is what the session events carry."""
 
     __slots__ = ("data",)
 

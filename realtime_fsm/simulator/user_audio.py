@@ -1,4 +1,4 @@
-"""The input audio buffer, and server VAD as far as a test needs it: it is told when the user speaks."""
+"""The input audio buffer, and a server VAD that is told when the user speaks."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class UserAudio:
         self._wire.send("input_audio_buffer.cleared")
 
     def commit(self, event: Mapping[str, Any]) -> None:
-        """Handle ``input_audio_buffer.commit``. Documented: it makes a user item and no response."""
+        """Handle ``input_audio_buffer.commit``. Documented: it makes an item and no response."""
         if self._buffer_ms < MIN_COMMIT_MS:
             # Observed: livekit#6642.
             message = (
@@ -78,7 +78,8 @@ class UserAudio:
     def speaks(self, seconds: float, transcript: str, item_id: str | None) -> str | None:
         """Let the user speak from now on; return the id of the item to come.
 
-        Without server VAD the speech only fills the buffer, the client has to commit it, and None is returned.
+        Without server VAD the speech only fills the buffer, the client has to commit it, and None
+        is returned.
         """
         if self._session.turn_detection is None:
             self._buffer_ms += seconds * 1000
@@ -128,7 +129,7 @@ class UserAudio:
                 self._config.transcription_delay, lambda: self._transcribe(item, transcript)
             )
         else:
-            # The model hears the user without any transcription; tests still want to see what was said.
+            # The model hears the user all the same, and tests want to see what was said.
             item.text = transcript
 
     def _transcribe(self, item: Item, transcript: str) -> None:

@@ -38,7 +38,7 @@ Frame = Send | Close | Drop
 
 
 class Ids:
-    """Counter-based ids, so that two runs of a test name things alike: ``resp_001``, ``event_0001``."""
+    """Counter-based ids (``resp_001``), so that two runs of a test name things alike."""
 
     __slots__ = ("_counts",)
 
@@ -53,7 +53,7 @@ class Ids:
 
 
 class Wire:
-    """One connection's frames to send and callbacks to run. Times are seconds on the caller's clock.
+    """One connection's frames to send and callbacks to run, in seconds on the caller's clock.
 
     Attributes:
         now: the time of what is being processed.
@@ -96,7 +96,7 @@ class Wire:
         self._heap.clear()
 
     def after(self, delay: float, callback: Callable[[], None]) -> None:
-        """Run *callback* in *delay* seconds; those due at the same time run in the order of their calls."""
+        """Run *callback* in *delay* seconds; what is due at the same time runs in call order."""
         if not self.closed:
             self._seq += 1
             heapq.heappush(self._heap, (self.now + delay, self._seq, callback))

@@ -41,15 +41,17 @@ class _Playing:
 
 
 class PacedAudioOutput(io.AudioOutput):
-    """Plays captured frames at *speed* times real time on the running loop's clock, one segment after another.
+    """Plays captured frames at *speed* times real time, one segment after another.
 
-    A segment ends when it was flushed and all its audio was heard, or at :meth:`clear_buffer`, flushed or not. It
-    reports each end by ``playback_finished`` and each first frame heard by ``playback_started``; with
-    ``report=False`` it plays but never reports, like a sink whose far end is gone.
+    Time is the running loop's clock. A segment ends when it was flushed and all its audio was
+    heard, or at :meth:`clear_buffer`, flushed or not. The sink reports each end by
+    ``playback_finished`` and each first frame heard by ``playback_started``; with ``report=False``
+    it plays but never reports, like a sink whose far end is gone.
 
     Attributes:
         segments: the segments that are over, in order.
-        sounding: the intervals (start, end) of the loop's clock in which audio was heard, up to the last event.
+        sounding: the intervals (start, end) of the loop's clock in which audio was heard, up to
+            the last call or end of a segment.
 
     Raises ``ValueError`` when *speed* is not positive.
     """
@@ -88,7 +90,7 @@ class PacedAudioOutput(io.AudioOutput):
         self._play(now)
 
     def flush(self) -> None:
-        """End the segment that is being captured; what was captured plays out. Does nothing without one."""
+        """End the segment that is being captured, if any; what was captured plays out."""
         super().flush()
         if self._queue and not self._queue[-1].flushed:
             now = self._settle()
@@ -96,12 +98,13 @@ class PacedAudioOutput(io.AudioOutput):
             self._play(now)
 
     def clear_buffer(self) -> None:
-        """Stop now and drop all audio. Each segment that is not over ends interrupted, with what was heard of it."""
+        """Stop now and drop all audio: each segment that is not over ends interrupted."""
         if not self._queue:
             return
         now = self._settle()
         self._stop()
-        # A segment ends here, so a frame that comes later belongs to a new one, as `on_playback_finished` says.
+        # A segment ends here, so a frame that comes later belongs to a new one, as
+        # `on_playback_finished` says.
         super().flush()
         while self._queue:
             self._finish(self._queue.popleft(), now, interrupted=True)
@@ -136,7 +139,7 @@ class PacedAudioOutput(io.AudioOutput):
         return over + waiting + self._heard_since_settled(self._now())
 
     def longest_silence(self, start: float, end: float) -> float:
-        """Return the longest time without audio between *start* and *end* of the loop's clock, in seconds."""
+        """Return the longest silence, in seconds, between two times of the loop's clock."""
         sounding = list(self.sounding)
         if self._running_since is not None:
             heard = self._heard_since_settled(self._now())
@@ -154,7 +157,7 @@ class PacedAudioOutput(io.AudioOutput):
         return asyncio.get_running_loop().time() if self._running_since is not None else 0.0
 
     def _heard_since_settled(self, now: float) -> float:
-        """Return the seconds of audio that the head has played since its position was last brought up to date."""
+        """Return the seconds of audio that the head has played on top of its position."""
         if self._running_since is None:
             return 0.0
         left = self._queue[0].captured - self._queue[0].position
@@ -162,7 +165,10 @@ class PacedAudioOutput(io.AudioOutput):
         return left if left - heard < _EPSILON else heard
 
     def _settle(self) -> float:
-        """Bring the head's position up to date and stop its clock; return now, where :meth:`_play` starts it again."""
+        """Bring the head's position up to date and stop its clock.
+
+        Returns now: :meth:`_play` has to start the clock at that time, for none to be lost.
+        """
         now = asyncio.get_running_loop().time()
         if self._running_since is None:
             return now
@@ -189,7 +195,8 @@ class PacedAudioOutput(io.AudioOutput):
         left = head.captured - head.position
         if left <= 0 and not head.flushed:
             return  # underrun: the clock waits for the next frame
-        # Even a segment that is heard already ends in a callback of its own: LiveKit flushes it before it waits.
+        # Even a segment that is heard already ends in a callback of its own: LiveKit flushes it
+        # before it waits.
         self._timer = asyncio.get_running_loop().call_at(now + left / self._speed, self._used_up)
         if left > 0:
             self._running_since = now

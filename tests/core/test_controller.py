@@ -1,0 +1,878 @@
+"""The controller, guarantee by guarantee. Names carry the ids of the guarantees."""
+
+from __future__ import annotations
+
+import pytest
+
+import realtime_fsm as rf
+from realtime_fsm import MessageOutcome, ResponseStatus, TurnOutcome, TurnState
+
+from .harness import Bench
+
+ACTIVE = "conversation_already_has_active_response"
+NOT_ACTIVE = "response_cancel_not_active"
+
+
+# --- a turn's ordinary life
+
+
+def test_a_healthy_turn() -> None:
+    b = Bench()
+    turn = b.ask()
+    assert b.creates == [(turn.id, 1)]
+    b.created(turn, "r1")
+    assert turn.state is TurnState.CREATED
+    b.item("r1", "m1")
+    assert turn.label == "streaming message 1"
+    assert not b.those(rf.ExposeTurn), "nothing is handed out before the first delta"
+    b.got(rf.OutputReceived(response_id="r1", item_id="m1", audio_ms=100))
+    b.got(rf.OutputReceived(response_id="r1", item_id="m1", audio_ms=100))
+    assert b.those(rf.ExposeTurn) == [rf.ExposeTurn(turn_id=turn.id, response_id="r1")]
+    assert b.delivered == ["m1"]
+    b.done("r1")
+    assert turn.outcome is TurnOutcome.COMPLETED
+    assert b.fresh[-1] == rf.TurnEnded(turn_id=turn.id, outcome=TurnOutcome.COMPLETED, error=None)
+    assert b.c.next_deadline() is None
+    assert b.c.turns == ()
+
+
+def test_g13_two_messages_play_one_after_another_each_with_its_outcome() -> None:
+    b = Bench(playback=True)
+    turn = b.speaking()
+    b.message("r1", "m2", audio_ms=500)
+    assert turn.label == "streaming message 2"
+    b.done("r1")
+    assert turn.state is TurnState.STREAMING
+    b.got(rf.PlaybackFinished(position_ms=1000, interrupted=False))
+    b.got(rf.MessagePulled(item_id="m2"), rf.PlaybackStarted())
+    b.got(rf.PlaybackFinished(position_ms=500, interrupted=False))
+    assert turn.outcome is TurnOutcome.COMPLETED
+    assert [(m.outcome, m.heard_ms) for m in turn.messages] == [
+        (MessageOutcome.FULL, 1000),
+        (MessageOutcome.FULL, 500),
+    ]
+
+
+# --- G1, G2: one response at a time
+
+
+def test_g1_a_second_request_waits_for_the_terminal_of_the_first() -> None:
+    b = Bench()
+    first, second = b.ask(), b.ask()
+    assert b.creates == [(first.id, 1)]
+    b.created(first, "r1")
+    b.message("r1", "m1")
+    assert len(b.creates) == 1
+    b.done("r1")
+    assert b.creates == [(first.id, 1), (second.id, 1)]
+
+
+def test_g1_a_response_the_application_starts_takes_the_lane_too() -> None:
+    b = Bench()
+    mine = b.ask(rf.Origin.APPLICATION)
+    other = b.ask()
+    assert b.creates == [(mine.id, 1)]
+    b.created(mine, "r1")
+    b.message("r1", "m1")
+    b.done("r1")
+    assert b.creates[-1] == (other.id, 1)
+
+
+def test_g1_out_of_band_responses_do_not_take_the_lane() -> None:
+    b = Bench()
+    assert not b.got(rf.ResponseCreated(response_id="oob", out_of_band=True))
+    turn = b.ask()
+    assert b.creates == [(turn.id, 1)]
+    assert not b.got(
+        rf.ResponseDone(response_id="oob", status=ResponseStatus.COMPLETED, out_of_band=True)
+    )
+
+
+def test_g2_a_create_settles_once_although_the_server_says_it_twice() -> None:
+    b = Bench()
+    turn = b.ask()
+    e1 = b.created(turn, "r1")
+    assert not b.got(rf.ResponseCreated(response_id="r1", client_event_id=e1))
+    assert not b.got(rf.ResponseCreated(response_id="r2", client_event_id=e1))
+    assert not b.refused(e1, "server_error")
+    assert turn.state is TurnState.CREATED
+    assert len(b.creates) == 1
+
+
+# --- G3: ids, not order
+
+
+def test_g3_events_for_strangers_are_ignored_and_counted() -> None:
+    b = Bench()
+    turn = b.ask()
+    b.created(turn, "r1")
+    strangers: list[rf.Event] = [
+        rf.ItemStarted(response_id="x", item_id="i", kind=rf.ItemKind.MESSAGE),
+        rf.OutputReceived(response_id="x", item_id="i", audio_ms=1),
+        rf.CallReceived(response_id="x", item_id="i"),
+        rf.ResponseActivity(response_id="x"),
+        rf.ResponseDone(response_id="x", status=ResponseStatus.COMPLETED),
+        rf.ErrorReceived(error=rf.error_info("server_error", None, ""), event_id="not-ours"),
+        rf.CreateSent(turn_id="turn_99", attempt=1, event_id="e"),
+        rf.MessagePulled(item_id="i"),
+        rf.PlaybackStarted(),
+        rf.PlaybackFinished(position_ms=10, interrupted=True),
+        rf.MessageTruncated(item_id="i", audio_end_ms=5),
+        rf.SpeechOver(turn_id="turn_99", interrupted=True),
+    ]
+    for event in strangers:
+        assert not b.got(event), event
+    assert sum(b.c.ignored.values()) == len(strangers)
+    assert turn.state is TurnState.CREATED
+
+
+def test_g3_a_stale_terminal_does_not_end_the_newer_response() -> None:
+    """openai/codex PR#17306: the late done of A freed the lane while B was alive."""
+    b = Bench()
+    first = b.ask()
+    b.created(first, "A")
+    b.message("A", "m1")
+    b.done("A")
+    second = b.ask()
+    b.created(second, "B")
+    third = b.ask()
+    assert not b.done("A", ResponseStatus.CANCELLED)
+    assert second.state is TurnState.CREATED
+    assert (third.id, 1) not in b.creates
+
+
+def test_g3_created_is_matched_by_id_when_server_vad_creates_at_the_same_time() -> None:
+    """N.E.K.O #2604: the server's response was credited to the pending create."""
+    b = Bench()
+    b.got(rf.SessionConfigured(server_creates=True, server_interrupts=True))
+    mine = b.ask()
+    event_id = b.sent(mine)
+    b.got(rf.ResponseCreated(response_id="vad"))
+    assert mine.state is TurnState.REQUESTED
+    b.got(rf.ResponseCreated(response_id="r1", client_event_id=event_id))
+    assert mine.state is TurnState.CREATED
+    vad = next(t for t in b.c.turns if t is not mine)
+    assert vad.origin is rf.Origin.SERVER_VAD
+    assert vad.attempt is not None
+    assert vad.attempt.response_id == "vad"
+
+
+# --- G4: orphans
+
+
+def test_g4_an_unanswered_create_is_probed_and_asked_again() -> None:
+    b = Bench()
+    turn = b.ask()
+    b.sent(turn)
+    b.wait(5.0)
+    assert turn.state is TurnState.RETRY_WAIT
+    (probe,) = b.those(rf.ProbeCancel)
+    b.wait(0.2)
+    assert len(b.creates) == 1, "the lane is closed until the probe is answered"
+    b.refused(probe.event_id, NOT_ACTIVE)
+    assert b.creates[-1] == (turn.id, 2)
+
+
+def test_g4_a_late_created_is_cancelled_by_id_and_swallowed() -> None:
+    b = Bench()
+    turn = b.ask()
+    event_id = b.sent(turn)
+    b.wait(5.2)
+    b.got(rf.ResponseCreated(response_id="late", client_event_id=event_id))
+    assert b.cancels == ["late"]
+    b.message("late", "m1")
+    b.done("late", ResponseStatus.CANCELLED)
+    assert b.delivered == []
+    assert b.deleted == ["m1"], "nobody heard it (G16)"
+    assert b.creates[-1] == (turn.id, 2), "only after the orphan's own terminal"
+
+
+def test_g4_interrupted_before_created() -> None:
+    """livekit/agents#6222: the agent talked over the user with the late response."""
+    b = Bench()
+    turn = b.ask()
+    event_id = b.sent(turn)
+    b.interrupt(turn)
+    assert turn.state is TurnState.CANCELLING
+    after = b.ask()
+    assert b.cancels == []
+    b.got(rf.ResponseCreated(response_id="late", client_event_id=event_id))
+    assert b.cancels == ["late"]
+    assert len(b.creates) == 1
+    b.done("late", ResponseStatus.CANCELLED)
+    assert turn.outcome is TurnOutcome.INTERRUPTED
+    assert b.creates[-1] == (after.id, 1)
+
+
+def test_g4_a_created_after_everything_was_given_up_still_closes_the_lane() -> None:
+    b = Bench(rf.RetryPolicy(max_retry=0))
+    turn = b.ask()
+    event_id = b.sent(turn)
+    b.wait(20.0)
+    assert turn.state is TurnState.FAILED
+    b.got(rf.ResponseCreated(response_id="late", client_event_id=event_id))
+    assert b.cancels == ["late"]
+    after = b.ask()
+    assert (after.id, 1) not in b.creates
+    b.done("late", ResponseStatus.CANCELLED)
+    assert (after.id, 1) in b.creates
+
+
+def test_g4_no_probe_while_server_vad_may_answer() -> None:
+    b = Bench()
+    b.got(rf.SessionConfigured(server_creates=True, server_interrupts=True))
+    turn = b.ask()
+    b.sent(turn)
+    b.wait(4.9)
+    b.got(rf.SpeechStarted())
+    b.wait(1.0)
+    assert b.those(rf.ProbeCancel) == [], "a bare cancel could hit the user's answer"
+
+
+# --- G5, G6: cancelling
+
+
+def test_g5_no_create_between_cancel_and_terminal() -> None:
+    """livekit/agents#2064, openai-agents-python#2760."""
+    b = Bench()
+    turn = b.speaking()
+    b.interrupt(turn)
+    after = b.ask()
+    b.wait(0.8)
+    assert len(b.creates) == 1
+    b.done("r1", ResponseStatus.CANCELLED)
+    assert b.creates[-1] == (after.id, 1)
+
+
+def test_g6_cancel_names_its_response_once_and_nothing_to_cancel_is_harmless() -> None:
+    b = Bench()
+    turn = b.speaking()
+    b.interrupt(turn).interrupt(turn).interrupt(turn)
+    (cancel,) = b.those(rf.CancelResponse)
+    assert cancel.response_id == "r1"
+    assert b.refused(cancel.event_id, NOT_ACTIVE), "ours: the adapter does not report it"
+    assert turn.state is TurnState.CANCELLING
+    b.done("r1", ResponseStatus.COMPLETED)
+    assert turn.outcome is TurnOutcome.INTERRUPTED
+
+
+def test_g6_a_lost_terminal_is_bounded() -> None:
+    b = Bench()
+    turn = b.speaking()
+    b.interrupt(turn)
+    after = b.ask()
+    b.wait(5.0)
+    assert turn.outcome is TurnOutcome.INTERRUPTED
+    assert b.creates[-1] == (after.id, 1)
+
+
+# --- G7: one terminal, nothing left
+
+
+@pytest.mark.parametrize("state", ["waiting", "sent", "created", "streaming", "retry", "cancel"])
+def test_g7_close_ends_a_turn_in_every_state_once(state: str) -> None:
+    b = Bench(playback=True)
+    if state == "waiting":
+        b.ask()
+    turn = b.ask()
+    if state in ("sent", "created", "retry"):
+        b.sent(turn)
+    if state in ("created", "retry"):
+        b.got(rf.ResponseCreated(response_id="r1", client_event_id="create_1"))
+    if state == "retry":
+        b.failed("r1")
+        assert turn.state is TurnState.RETRY_WAIT
+    if state in ("streaming", "cancel"):
+        b.speaking(turn)
+    if state == "cancel":
+        b.interrupt(turn)
+    b.c.close(b.now)
+    ended = [c.turn_id for c in b.c.commands() if isinstance(c, rf.TurnEnded)]
+    assert ended.count(turn.id) == 1
+    assert not turn.live
+    assert b.c.next_deadline() is None
+    b.c.close(b.now)
+    assert b.c.commands() == []
+    assert not b.c.receive(rf.PlaybackStarted(), b.now)
+    assert b.c.ignored["closed"] == 1
+
+
+# --- G8: four outcomes
+
+
+def test_g8_incomplete_is_no_retry_and_visible() -> None:
+    b = Bench()
+    turn = b.speaking()
+    why = rf.ErrorInfo(kind=rf.ErrorKind.NORMAL, code="max_output_tokens")
+    b.done("r1", ResponseStatus.INCOMPLETE, why)
+    assert turn.outcome is TurnOutcome.INCOMPLETE
+    assert turn.error == why
+    assert [r.error for r in b.those(rf.ReportFailure)] == [why]
+    assert len(b.creates) == 1
+
+
+def test_g8_cancelled_by_the_server() -> None:
+    b = Bench()
+    turn = b.speaking()
+    b.done("r1", ResponseStatus.CANCELLED)
+    assert turn.outcome is TurnOutcome.INTERRUPTED
+    assert b.those(rf.ReportFailure) == []
+
+
+def test_g8_failure_after_exposure_plays_out_and_is_reported_once() -> None:
+    b = Bench(playback=True)
+    turn = b.speaking()
+    b.failed("r1")
+    assert turn.state is TurnState.STREAMING
+    assert len(b.those(rf.ReportFailure)) == 1
+    assert b.those(rf.EndStreams)
+    b.got(rf.PlaybackFinished(position_ms=1000, interrupted=False))
+    assert turn.state is TurnState.FAILED
+    assert len(b.those(rf.ReportFailure)) == 1
+    assert len(b.creates) == 1
+
+
+def test_g8_failure_after_a_tool_is_not_the_handles() -> None:
+    b = Bench()
+    turn = b.ask()
+    b.created(turn, "r1")
+    b.item("r1", "f1", rf.ItemKind.FUNCTION_CALL)
+    b.got(rf.CallReceived(response_id="r1", item_id="f1"))
+    b.failed("r1")
+    assert turn.state is TurnState.FAILED
+    (report,) = b.those(rf.ReportFailure)
+    assert not report.on_handle
+
+
+def test_g8_done_without_created_settles_the_only_pending_create() -> None:
+    """twilio-samples/speech-assistant-openai-realtime-api-node#37."""
+    b = Bench()
+    turn = b.ask()
+    b.sent(turn)
+    assert b.failed("r0")
+    assert turn.state is TurnState.RETRY_WAIT
+    b.wait(0.1)
+    assert b.creates[-1] == (turn.id, 2)
+
+
+# --- G9, G10: retries
+
+
+@pytest.mark.parametrize("code", ["server_error", "inference_rate_limit_exceeded", "who_knows"])
+def test_g9_failed_before_output_is_asked_again(code: str) -> None:
+    b = Bench()
+    turn = b.ask()
+    b.created(turn, "r1")
+    b.failed("r1", code)
+    assert b.those(rf.EndStreams) == []
+    (recovering,) = b.those(rf.Recovering)
+    assert (recovering.attempt, recovering.wait) == (1, 0.1)
+    b.wait(0.1)
+    assert b.creates[-1] == (turn.id, 2)
+    b.created(turn, "r2")
+    b.message("r2", "m2")
+    b.done("r2")
+    assert turn.outcome is TurnOutcome.COMPLETED
+    assert turn.error is None
+    assert b.those(rf.ReportFailure) == []
+
+
+def test_g9_backs_off_as_livekit_does_and_is_bounded_in_number() -> None:
+    b = Bench()
+    turn = b.ask()
+    times = []
+    for n in range(4):
+        times.append(round(b.now, 3))
+        b.created(turn, f"r{n}")
+        b.failed(f"r{n}")
+        b.wait(2.0 if n else 0.1)
+    assert times == [0.0, 0.1, 2.1, 4.1]
+    assert turn.state is TurnState.FAILED
+    assert len(b.creates) == 4
+    (report,) = b.those(rf.ReportFailure)
+    assert report.error.code == "server_error"
+
+
+def test_g9_is_bounded_in_total_time() -> None:
+    b = Bench(rf.RetryPolicy(max_retry=99, recovery_deadline=5.0))
+    turn = b.ask()
+    for n in range(5):
+        if not turn.live:
+            break
+        b.created(turn, f"r{n}")
+        b.failed(f"r{n}")
+        b.wait(2.0 if n else 0.1)
+    assert turn.state is TurnState.FAILED
+    assert b.now <= 5.0 + 2.0
+
+
+def test_g9_the_recovery_deadline_ends_a_retry_that_gets_no_lane() -> None:
+    b = Bench()
+    turn = b.ask()
+    b.created(turn, "r1")
+    b.got(rf.ConnectionLost(error=rf.error_info(None, "server_error", "")))
+    b.wait(8.0)
+    assert turn.state is TurnState.FAILED
+    assert b.c.turns == ()
+
+
+def test_g9_a_server_hint_wins_and_is_capped() -> None:
+    b = Bench()
+    turn = b.ask()
+    b.created(turn, "r1")
+    b.failed("r1", "rate_limit_exceeded", "Rate limit reached. Please try again in 1.5s.")
+    b.wait(1.4)
+    assert len(b.creates) == 1
+    b.wait(0.1)
+    assert len(b.creates) == 2
+    b.created(turn, "r2")
+    b.failed("r2", "rate_limit_exceeded", "Please try again in 20s")
+    assert b.those(rf.Recovering)[-1].wait == 4.0
+
+
+def test_g9_nothing_is_repeated_after_exposure() -> None:
+    b = Bench()
+    turn = b.speaking()
+    b.failed("r1")
+    b.wait(10)
+    assert turn.state is TurnState.FAILED
+    assert len(b.creates) == 1
+
+
+def test_g9_an_item_without_output_is_not_exposure_and_is_removed_first() -> None:
+    b = Bench()
+    turn = b.ask()
+    b.created(turn, "r1")
+    b.item("r1", "m1")
+    b.failed("r1")
+    assert turn.state is TurnState.RETRY_WAIT
+    b.wait(0.1)
+    order = [type(c) for c in b.all if isinstance(c, (rf.DeleteItem, rf.CreateResponse))]
+    assert order == [rf.CreateResponse, rf.DeleteItem, rf.CreateResponse]
+
+
+def test_g9_completed_but_empty_is_retried_once_then_visible() -> None:
+    b = Bench()
+    turn = b.ask()
+    b.created(turn, "r1")
+    b.done("r1")
+    b.wait(0.1)
+    assert len(b.creates) == 2
+    b.created(turn, "r2")
+    b.done("r2")
+    assert turn.state is TurnState.FAILED
+    assert turn.error is not None
+    assert turn.error.code == "empty_response"
+
+
+@pytest.mark.parametrize("code", ["insufficient_quota", "invalid_api_key"])
+def test_g10_fatal_is_never_retried(code: str) -> None:
+    b = Bench()
+    turn = b.ask()
+    b.created(turn, "r1")
+    b.failed("r1", code)
+    assert turn.state is TurnState.FAILED
+    (report,) = b.those(rf.ReportFailure)
+    assert report.fatal
+    b.wait(30)
+    assert len(b.creates) == 1
+
+
+def test_g10_g12_a_fatal_error_ends_every_turn_and_the_next_at_once() -> None:
+    b = Bench()
+    first, second = b.ask(), b.ask()
+    event_id = b.sent(first)
+    b.refused(event_id, "insufficient_quota")
+    assert {first.state, second.state} == {TurnState.FAILED}
+    later = b.ask()
+    assert later.state is TurnState.FAILED
+    assert len(b.creates) == 1
+
+
+def test_a_client_bug_is_not_repeated() -> None:
+    b = Bench()
+    turn = b.ask()
+    b.refused(b.sent(turn), "unknown_parameter")
+    assert turn.state is TurnState.FAILED
+
+
+# --- G14, G15: playback
+
+
+def test_g14_reports_are_paired_in_order_and_surplus_ones_ignored() -> None:
+    b = Bench(playback=True)
+    turn = b.speaking()
+    b.message("r1", "m2", audio_ms=500)
+    b.done("r1")
+    b.got(rf.PlaybackFinished(position_ms=1000, interrupted=False))
+    assert not b.got(rf.PlaybackFinished(position_ms=77, interrupted=True))
+    assert turn.messages[1].outcome is None
+
+
+def test_g14_a_missing_report_is_bounded() -> None:
+    b = Bench(playback=True)
+    turn = b.speaking()
+    b.done("r1")
+    b.wait(1.0 + 8.0)
+    assert turn.outcome is TurnOutcome.COMPLETED
+    assert turn.messages[0].outcome is MessageOutcome.FULL
+
+
+def test_g14_a_pull_closes_the_message_before_it() -> None:
+    """A message without audio is never reported by a sink."""
+    b = Bench(playback=True)
+    turn = b.speaking()
+    b.message("r1", "m2", audio_ms=0)
+    b.got(rf.MessagePulled(item_id="m2"))
+    assert turn.messages[0].outcome is MessageOutcome.FULL
+
+
+def test_g14_the_speech_is_over_before_a_message_was_pulled() -> None:
+    b = Bench(playback=True)
+    turn = b.speaking()
+    b.message("r1", "m2")
+    b.done("r1")
+    b.got(rf.PlaybackFinished(position_ms=400, interrupted=True))
+    b.got(rf.SpeechOver(turn_id=turn.id, interrupted=True))
+    assert turn.outcome is TurnOutcome.INTERRUPTED
+    assert [(m.outcome, m.heard_ms) for m in turn.messages] == [
+        (MessageOutcome.PARTIAL, 400),
+        (MessageOutcome.SKIPPED, 0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("position", "heard", "outcome"),
+    [
+        (400.7, 400, MessageOutcome.PARTIAL),
+        (0.0, 0, MessageOutcome.SKIPPED),
+        (-5.0, 0, MessageOutcome.SKIPPED),
+        (float("nan"), 0, MessageOutcome.SKIPPED),
+        (float("inf"), 0, MessageOutcome.SKIPPED),
+        (9_999.0, 1000, MessageOutcome.PARTIAL),
+    ],
+)
+def test_g15_positions_are_integers_within_what_was_received(
+    position: float, heard: int, outcome: MessageOutcome
+) -> None:
+    b = Bench(playback=True)
+    turn = b.speaking()
+    b.got(rf.PlaybackFinished(position_ms=position, interrupted=True))
+    assert (turn.messages[0].heard_ms, turn.messages[0].outcome) == (heard, outcome)
+
+
+# --- G17: tools
+
+
+def test_g17_a_call_is_handed_out_once_however_often_it_comes() -> None:
+    """openai/codex PR#17267."""
+    b = Bench()
+    turn = b.ask()
+    b.created(turn, "r1")
+    b.item("r1", "f1", rf.ItemKind.FUNCTION_CALL)
+    call = rf.CallReceived(response_id="r1", item_id="f1")
+    b.got(call, call)
+    b.done("r1")
+    assert b.delivered == ["f1"]
+    assert turn.outcome is TurnOutcome.COMPLETED
+
+
+def test_g17_a_call_whose_announcement_was_lost_is_handed_out() -> None:
+    b = Bench()
+    turn = b.ask()
+    b.created(turn, "r1")
+    b.got(rf.CallReceived(response_id="r1", item_id="f1"))
+    assert b.delivered == ["f1"]
+
+
+def test_g17_the_tool_reply_waits_for_the_calling_responses_terminal() -> None:
+    b = Bench()
+    turn = b.ask()
+    b.created(turn, "r1")
+    b.item("r1", "f1", rf.ItemKind.FUNCTION_CALL)
+    b.got(rf.CallReceived(response_id="r1", item_id="f1"))
+    reply = b.ask()
+    assert (reply.id, 1) not in b.creates
+    b.done("r1")
+    assert (reply.id, 1) in b.creates
+
+
+def test_g17_a_call_of_a_cancelled_response_is_not_handed_out() -> None:
+    b = Bench()
+    turn = b.ask()
+    b.created(turn, "r1")
+    b.interrupt(turn)
+    b.item("r1", "f1", rf.ItemKind.FUNCTION_CALL)
+    b.got(rf.CallReceived(response_id="r1", item_id="f1"))
+    b.done("r1", ResponseStatus.CANCELLED)
+    assert b.delivered == []
+
+
+# --- G19: connections
+
+
+def test_g19_lost_after_created_is_asked_again_on_the_new_connection() -> None:
+    b = Bench()
+    turn = b.ask()
+    b.created(turn, "r1")
+    b.got(rf.ConnectionLost(error=rf.error_info(None, "server_error", "")))
+    assert turn.state is TurnState.RETRY_WAIT
+    b.wait(1.0)
+    assert len(b.creates) == 1, "no connection, no create"
+    b.got(rf.ConnectionReady())
+    assert b.c.epoch == 1
+    assert b.creates[-1] == (turn.id, 2)
+    assert not b.done("r1"), "the old connection's response is over"
+
+
+def test_g19_a_create_not_yet_on_the_wire_is_not_lost() -> None:
+    b = Bench()
+    turn = b.ask()
+    b.got(rf.ConnectionLost(error=rf.error_info(None, "server_error", "")))
+    assert turn.state is TurnState.REQUESTED
+    b.got(rf.ConnectionReady())
+    b.created(turn, "r1")
+    assert turn.state is TurnState.CREATED
+    assert len(b.creates) == 1
+
+
+def test_g19_a_planned_rollover_costs_no_budget() -> None:
+    b = Bench(rf.RetryPolicy(max_retry=1))
+    turn = b.ask()
+    b.created(turn, "r1")
+    b.got(rf.ConnectionReady())
+    assert turn.retries == 0
+    b.wait(0.1)
+    assert b.creates[-1] == (turn.id, 2)
+
+
+# --- G20: conflicts
+
+
+def test_g20_a_conflict_keeps_the_request_until_the_others_terminal() -> None:
+    """livekit/agents#6817: the server's VAD response won the race."""
+    b = Bench()
+    b.got(rf.SessionConfigured(server_creates=True, server_interrupts=True))
+    turn = b.ask()
+    text = "Conversation already has an active response in progress: resp_V. Wait …"
+    b.refused(b.sent(turn), ACTIVE, text)
+    assert turn.state is TurnState.REQUESTED
+    b.got(rf.ResponseCreated(response_id="resp_V"))
+    b.message("resp_V", "mv")
+    assert len(b.creates) == 1
+    b.done("resp_V")
+    assert b.creates == [(turn.id, 1), (turn.id, 2)]
+    assert turn.retries == 0
+    assert b.those(rf.ReportFailure) == []
+
+
+def test_g20_a_conflict_with_a_null_event_id_settles_nothing() -> None:
+    b = Bench()
+    turn = b.ask()
+    event_id = b.sent(turn)
+    b.refused(None, ACTIVE, "Conversation already has an active response")
+    assert turn.state is TurnState.REQUESTED
+    b.got(rf.ResponseCreated(response_id="r1", client_event_id=event_id))
+    assert turn.state is TurnState.CREATED
+
+
+def test_g20_endless_conflicts_end() -> None:
+    b = Bench()
+    turn = b.ask()
+    for _ in range(10):
+        if not turn.live:
+            break
+        b.refused(b.sent(turn), ACTIVE)
+        b.wait(8.0)
+    assert turn.state is TurnState.FAILED
+    assert len(b.creates) <= 6
+
+
+def test_g20_a_null_event_id_error_answers_the_only_pending_create() -> None:
+    b = Bench()
+    turn = b.ask()
+    b.sent(turn)
+    assert b.refused(None, "server_error")
+    assert turn.state is TurnState.RETRY_WAIT
+
+
+def test_g20_somebody_elses_bad_frame_does_not_settle_a_create() -> None:
+    b = Bench()
+    turn = b.ask()
+    b.sent(turn)
+    assert not b.refused(None, "invalid_value", "Audio content of 5ms is already shorter")
+    assert turn.state is TurnState.REQUESTED
+
+
+# --- G23: interrupts
+
+
+@pytest.mark.parametrize(
+    "when", ["waiting", "sent", "created", "item", "output", "retry", "played"]
+)
+def test_g23_interrupt_in_every_state_ends_the_turn_once_and_creates_nothing(when: str) -> None:
+    b = Bench(playback=True)
+    blocker = b.ask() if when == "waiting" else None
+    turn = b.ask()
+    if when not in ("waiting", "sent"):
+        b.created(turn, "r1")
+    elif when == "sent":
+        b.sent(turn)
+    if when == "item":
+        b.item("r1", "m1")
+    if when in ("output", "played"):
+        b.message("r1", "m1")
+        b.got(rf.MessagePulled(item_id="m1"), rf.PlaybackStarted())
+    if when == "played":
+        b.done("r1")
+    if when == "retry":
+        b.failed("r1")
+    before = len(b.creates)
+    b.interrupt(turn)
+    if when in ("output", "played"):
+        b.got(rf.PlaybackFinished(position_ms=300, interrupted=True))
+    if when in ("created", "item", "output"):
+        assert b.cancels == ["r1"]
+        b.done("r1", ResponseStatus.CANCELLED)
+    if when == "sent":
+        b.got(rf.ResponseCreated(response_id="r1", client_event_id="create_1"))
+        b.done("r1", ResponseStatus.CANCELLED)
+    assert turn.outcome is TurnOutcome.INTERRUPTED
+    assert [c for c in b.those(rf.TurnEnded) if c.turn_id == turn.id] == [
+        rf.TurnEnded(turn_id=turn.id, outcome=TurnOutcome.INTERRUPTED, error=turn.error)
+    ]
+    b.interrupt(turn)
+    b.wait(60)
+    assert [c for c in b.creates[before:] if c[0] == turn.id] == []
+    assert blocker is None or not blocker.live
+
+
+# --- G24: user speech and server VAD
+
+
+def test_g24_the_lane_is_closed_from_speech_started_until_the_vads_response() -> None:
+    b = Bench()
+    b.got(rf.SessionConfigured(server_creates=True, server_interrupts=True))
+    b.got(rf.SpeechStarted())
+    turn = b.ask()
+    b.wait(1.0)
+    b.got(rf.SpeechStopped())
+    b.wait(0.1)
+    assert b.creates == []
+    b.got(rf.ResponseCreated(response_id="vad"))
+    b.message("vad", "m1")
+    b.done("vad")
+    assert b.creates == [(turn.id, 1)]
+
+
+def test_g24_a_cough_opens_the_lane_again() -> None:
+    b = Bench()
+    b.got(rf.SessionConfigured(server_creates=True, server_interrupts=True))
+    b.got(rf.SpeechStarted(), rf.SpeechStopped())
+    turn = b.ask()
+    b.wait(5.0)
+    assert b.creates == [(turn.id, 1)]
+
+
+def test_g24_where_the_client_owns_turns_speech_closes_nothing() -> None:
+    b = Bench()
+    b.got(rf.SessionConfigured(server_creates=False, server_interrupts=True))
+    b.got(rf.SpeechStarted())
+    turn = b.ask()
+    assert b.creates == [(turn.id, 1)]
+
+
+def test_user_speech_suspends_a_retry_and_a_cough_does_not_lose_it() -> None:
+    b = Bench()
+    b.got(rf.SessionConfigured(server_creates=True, server_interrupts=True))
+    b.got(rf.ResponseCreated(response_id="vad"))
+    (turn,) = b.c.turns
+    b.failed("vad")
+    assert turn.state is TurnState.RETRY_WAIT
+    b.got(rf.SpeechStarted())
+    b.wait(10)
+    assert turn.state is TurnState.RETRY_WAIT, "its clocks stand still"
+    assert b.creates == []
+    b.got(rf.SpeechStopped())
+    b.wait(5.2)
+    assert b.creates == [(turn.id, 2)]
+
+
+def test_a_newer_turn_supersedes_one_that_waits_for_its_retry() -> None:
+    b = Bench()
+    b.got(rf.SessionConfigured(server_creates=True, server_interrupts=True))
+    b.got(rf.ResponseCreated(response_id="v1"))
+    (old,) = b.c.turns
+    b.failed("v1")
+    b.got(rf.SpeechStarted(), rf.SpeechStopped())
+    b.got(rf.ResponseCreated(response_id="v2"))
+    assert old.outcome is TurnOutcome.SUPERSEDED
+    assert b.creates == []
+
+
+# --- stalls
+
+
+def test_a_silent_server_is_bounded_before_and_during_output() -> None:
+    b = Bench(rf.RetryPolicy(max_retry=0))
+    thinking = b.ask()
+    b.created(thinking, "r1")
+    b.wait(19.9)
+    assert thinking.state is TurnState.CREATED, "models think"
+    b.wait(0.1)
+    assert thinking.state is TurnState.FAILED
+    assert b.cancels == ["r1"]
+    b.done("r1", ResponseStatus.CANCELLED)
+    speaking = b.ask()
+    b.speaking(speaking, "r2")
+    b.wait(7.0)
+    b.got(rf.ResponseActivity(response_id="r2"))
+    b.wait(7.9)
+    assert speaking.state is TurnState.STREAMING
+    b.wait(0.1)
+    assert speaking.error is not None
+    assert speaking.error.code == "stalled"
+    assert b.cancels == ["r1", "r2"]
+
+
+# --- the host's mistakes
+
+
+def test_impossible_calls_raise_with_fields_and_change_nothing() -> None:
+    b = Bench()
+    b.now = 5.0
+    turn = b.ask()
+    with pytest.raises(rf.LocalProtocolError) as backwards:
+        b.c.advance(4.0)
+    assert (backwards.value.call, backwards.value.field) == ("advance", "now")
+    with pytest.raises(rf.LocalProtocolError):
+        b.c.request(float("nan"))
+    with pytest.raises(rf.LocalProtocolError) as stranger:
+        Bench().c.interrupt(turn, 6.0)
+    assert stranger.value.field == "turn"
+    with pytest.raises(rf.LocalProtocolError) as nonsense:
+        b.c.receive("response.created", 6.0)  # type: ignore[arg-type]
+    assert nonsense.value.field == "event"
+    assert b.c.turns == (turn,)
+    b.c.close(6.0)
+    for call in (lambda: b.c.request(7.0), lambda: b.c.interrupt(turn, 7.0)):
+        with pytest.raises(rf.LocalProtocolError) as closed:
+            call()
+        assert str(closed.value).endswith("state is 'closed', expected open")
+    b.c.advance(7.0)
+
+
+def test_memory_is_bounded() -> None:
+    b = Bench()
+    for n in range(300):
+        turn = b.ask()
+        b.created(turn, f"r{n}")
+        b.message(f"r{n}", f"m{n}")
+        b.done(f"r{n}")
+        b.all.clear()
+    core = b.c._core
+    assert len(b.c.finished) == 32
+    for index in (core.live, core.by_event, core.by_response, core.unsent, core.messages):
+        assert len(index) <= 64  # type: ignore[arg-type]
+    assert len(core.past) <= 64
+    assert core.lane.holders == []
