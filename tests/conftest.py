@@ -6,7 +6,9 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-settings.register_profile("dev", max_examples=60, stateful_step_count=40, deadline=None, report_multiple_bugs=False)
+settings.register_profile(
+    "dev", max_examples=60, stateful_step_count=40, deadline=None, report_multiple_bugs=False
+)
 settings.register_profile(
     "ci",
     max_examples=300,

@@ -136,7 +136,7 @@ class Show:
 
     def table(self, results: list[tuple[Result, Result]]) -> None:
         """Show the figures of each call, (plain, controlled)."""
-        table = Table(box=box.SIMPLE_HEAD, padding=0, expand=True)
+        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, expand=True)
         table.add_column("", no_wrap=True)
         table.add_column(_NAMES["plain"], ratio=1)
         table.add_column(_NAMES["controlled"], ratio=1)

@@ -74,7 +74,8 @@ class Driver:
         if self._closed:
             future.set_exception(llm.RealtimeError("realtime session closed"))
             return future
-        self._look()
+        self._speeches.look()
+        self.controller.playback_reported = self._speeches.attached
         turn = self.controller.request(self._loop.time(), origin=origin)
         if origin is Origin.CLIENT:
             self._outlets[turn.id] = Outlet(future, self._pulled)
@@ -116,6 +117,7 @@ class Driver:
     # --- what a link calls
 
     def receive(self, event: Event) -> bool:
+        self.controller.playback_reported = self._speeches.attached
         known = self.controller.receive(event, self._loop.time())
         self.run()
         return known
@@ -185,7 +187,7 @@ class Driver:
         if outlet.future is not None:
             self._session.emit("generation_created", generation)
             return
-        self._look()
+        self._speeches.look()
         with self._speeches.announcing() as announced:
             self._session.emit("generation_created", generation)
             handle = announced()
@@ -210,23 +212,27 @@ class Driver:
 
     def _report(self, c: cmd.ReportFailure) -> None:
         error = llm.RealtimeError(str(c.error), code=c.error.code)
+        escalate = self.controller.policy.on_exhausted == "escalate"
+        turn = self._find(c.turn_id)
+        exhausted = turn is not None and turn.ending is TurnOutcome.FAILED
+        recoverable = not (c.fatal or (escalate and exhausted))
         outlet = self._outlets.get(c.turn_id)
-        if (outlet is None or not outlet.fail(error)) and c.on_handle:
+        told = outlet is not None and outlet.fail(error)
+        # An AgentSession that closes on this report interrupts the speech before it looks at
+        # the future, so its handle has to be told as well.
+        if c.on_handle and not (told and recoverable):
             self._speeches.fail(c.turn_id, error)
         self._log.warning("turn failed", turn=c.turn_id, code=c.error.code, kind=c.error.kind.value)
         if c.fatal and self.fatal_reported:
             return
         self.fatal_reported = self.fatal_reported or c.fatal
-        escalate = self.controller.policy.on_exhausted == "escalate"
-        failed = self._find(c.turn_id)
-        exhausted = failed is not None and failed.ending is TurnOutcome.FAILED
         self._session.emit(
             "error",
             llm.RealtimeModelError(
                 timestamp=time.time(),
                 label=self._label,
                 error=APIError(str(c.error), body=_body(c.error), retryable=not c.fatal),
-                recoverable=not (c.fatal or (escalate and exhausted)),
+                recoverable=recoverable,
             ),
         )
 
@@ -286,12 +292,8 @@ class Driver:
             self.run()
 
     def _pulled(self, item_id: str) -> None:
-        self._look()
-        self.receive(MessagePulled(item_id=item_id))
-
-    def _look(self) -> None:
-        self.controller.playback_reported = self._speeches.attached
         self._speeches.look()
+        self.receive(MessagePulled(item_id=item_id))
 
     def _outlet(self, turn_id: str) -> Outlet | None:
         """The turn's outlet; a turn the server started gets its own at its first output."""
