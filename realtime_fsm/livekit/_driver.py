@@ -123,7 +123,7 @@ class Driver:
         return known
 
     def generated(self, turn_id: str, item_id: str, item: Item) -> None:
-        outlet = self._outlets.get(turn_id)
+        outlet = self._outlet(turn_id)
         if outlet is not None:
             outlet.received(item_id, item)
 
@@ -296,10 +296,10 @@ class Driver:
         self.receive(MessagePulled(item_id=item_id))
 
     def _outlet(self, turn_id: str) -> Outlet | None:
-        """The turn's outlet; a turn the server started gets its own at its first output."""
+        """A live turn's outlet; one that the server started gets its own when it is needed."""
         if turn_id in self._passed:
             return None
-        if turn_id not in self._outlets and self._find(turn_id) is not None:
+        if turn_id not in self._outlets and self.controller.find(turn_id) is not None:
             self._outlets[turn_id] = Outlet(None, self._pulled)
         return self._outlets.get(turn_id)
 

@@ -111,7 +111,7 @@ class ControlledRealtimeModel(
         inner = self._inner.session(turn_detection_disabled=turn_detection_disabled)
         if self._mode == "off":
             return inner
-        if self.capabilities.supports_overlapping_speech:
+        if getattr(self.capabilities, "supports_overlapping_speech", False):  # since 1.8
             get_logger().info("a full-duplex model passes through", inner=self._inner.label)
             return inner
         self._live = ControlledRealtimeSession(

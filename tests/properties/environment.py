@@ -229,7 +229,7 @@ class Environment:
 
     def fall_silent(self) -> None:
         """Nothing happens any more but time: every turn must end (no wait without an end)."""
-        for _ in range(400):
+        for _ in range(5_000):
             at = self.c.next_deadline()
             if at is None:
                 break
