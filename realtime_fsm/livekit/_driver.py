@@ -127,6 +127,13 @@ class Driver:
         if outlet is not None:
             outlet.received(item_id, item)
 
+    def all_read(self, turn_id: str) -> None:
+        """No more items of this turn will come from the inner session."""
+        if self.controller.find(turn_id) is None:
+            outlet = self._outlets.pop(turn_id, None)
+            if outlet is not None:
+                outlet.cut()
+
     def pass_through(self, turn_id: str) -> None:
         """The host reads this turn's streams from the inner session (``say``). It is counted in
         the lane, not spliced and not repeated."""
@@ -248,10 +255,11 @@ class Driver:
         self._model.emit("recovering", c)
 
     def _ended(self, c: cmd.TurnEnded) -> None:
-        outlet = self._outlets.pop(c.turn_id, None)
+        outlet = self._outlets.get(c.turn_id)
         if outlet is not None:
-            outlet.cut()
             outlet.fail(llm.RealtimeError(f"turn {c.outcome.value}", code=c.outcome.value))
+        if self.link is None or self._closed or not self.link.reading(c.turn_id):
+            self.all_read(c.turn_id)
         self._asks.pop(c.turn_id, None)
         self._passed.discard(c.turn_id)
         self._speeches.forget(c.turn_id)

@@ -25,5 +25,9 @@ class Link(Protocol):
     def withheld(self, item_id: str, *, forward: bool) -> None:
         """This item was handed out, or never will be: pass its announcement on, or drop it."""
 
+    def reading(self, turn_id: str) -> bool:
+        """Whether items of this turn may still come: the inner session hands them out later
+        than the wire shows them, and a turn may end in between."""
+
     async def aclose(self) -> None:
         """Stop listening and end every task. Never raises."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterable, Mapping
 from typing import Any
 
@@ -43,6 +43,7 @@ class RawLink:
         self._driver = driver
         self._log = get_logger()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._readers: Counter[str] = Counter()
         self._leaving: deque[tuple[str, int]] = deque()
         self._started: dict[str, tuple[str, int]] = {}
         self._announcements: OrderedDict[str, llm.RemoteItemAddedEvent] = OrderedDict()
@@ -93,6 +94,9 @@ class RawLink:
         announcement = self._announcements.pop(item_id, None)
         if forward and announcement is not None:
             self._driver.forward("remote_item_added", announcement)
+
+    def reading(self, turn_id: str) -> bool:
+        return turn_id in self._readers
 
     async def aclose(self) -> None:
         closing = asyncio.ensure_future(self._inner.aclose())
@@ -159,13 +163,22 @@ class RawLink:
             self._driver.pass_through(turn.id)
             self._driver.forward("generation_created", generation)
         elif not attempt.abandoned:
-            self._pump(turn.id, generation)
+            self._read(turn.id, generation)
 
-    def _pump(self, turn_id: str, generation: llm.GenerationCreatedEvent) -> None:
-        for stream in (generation.message_stream, generation.function_stream):
-            task = asyncio.create_task(self._pass_on(turn_id, stream), name="realtime_fsm.pump")
+    def _read(self, turn_id: str, generation: llm.GenerationCreatedEvent) -> None:
+        streams = (generation.message_stream, generation.function_stream)
+        for stream in streams:
+            task = asyncio.create_task(self._pass_on(turn_id, stream), name="realtime_fsm.read")
             self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._readers[turn_id] += 1
+            task.add_done_callback(lambda t: self._all_read(turn_id, t))
+
+    def _all_read(self, turn_id: str, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._readers[turn_id] -= 1
+        if not self._readers[turn_id]:
+            del self._readers[turn_id]
+            self._driver.all_read(turn_id)
 
     async def _pass_on(
         self,
@@ -173,9 +186,12 @@ class RawLink:
         stream: AsyncIterable[llm.MessageGeneration] | AsyncIterable[llm.FunctionCall],
     ) -> None:
         item: Item
-        async for item in stream:
-            item_id = item.id if isinstance(item, llm.FunctionCall) else item.message_id
-            self._driver.generated(turn_id, item_id, item)
+        try:
+            async for item in stream:
+                item_id = item.id if isinstance(item, llm.FunctionCall) else item.message_id
+                self._driver.generated(turn_id, item_id, item)
+        except Exception:
+            self._log.exception("the inner session's stream broke", turn=turn_id)
 
     def _on_item_added(self, announcement: llm.RemoteItemAddedEvent) -> None:
         """Hold back the announcement of an item that may never be handed out: LiveKit makes a

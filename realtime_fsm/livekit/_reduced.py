@@ -88,6 +88,9 @@ class ReducedLink:
     def withheld(self, item_id: str, *, forward: bool) -> None:
         pass
 
+    def reading(self, turn_id: str) -> bool:
+        return False  # an item is known here only once it was handed out
+
     async def aclose(self) -> None:
         closing = asyncio.ensure_future(self._inner.aclose())
         await asyncio.gather(closing, return_exceptions=True)
@@ -128,12 +131,14 @@ class ReducedLink:
     async def _read(
         self, turn_id: str, response_id: str, generation: llm.GenerationCreatedEvent
     ) -> None:
-        count = sum(
-            await asyncio.gather(
-                self._read_messages(turn_id, response_id, generation),
-                self._read_calls(turn_id, response_id, generation),
-            )
+        counts = await asyncio.gather(
+            self._read_messages(turn_id, response_id, generation),
+            self._read_calls(turn_id, response_id, generation),
+            return_exceptions=True,
         )
+        for broken in [n for n in counts if isinstance(n, BaseException)]:
+            self._error = ErrorInfo(kind=ErrorKind.TRANSIENT, message=type(broken).__name__)
+        count = sum(n for n in counts if isinstance(n, int))
         status, error = ev.ResponseStatus.COMPLETED, None
         if response_id in self._cancelled:
             self._cancelled.discard(response_id)

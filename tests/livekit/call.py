@@ -75,7 +75,8 @@ class Call:
 
 
 def _so(what: Any) -> bool:
-    with contextlib.suppress(IndexError):  # no turn or message yet
+    # No turn or message yet; no agent running yet.
+    with contextlib.suppress(IndexError, RuntimeError):
         return bool(what())
     return False
 

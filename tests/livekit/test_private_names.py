@@ -1,0 +1,26 @@
+"""Canaries: each private name of LiveKit that we rely on is still where and what it was."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from livekit.agents import AgentSession, llm
+from livekit.agents.voice import SpeechHandle
+
+from realtime_fsm.livekit import _private
+
+
+async def test_speech_handle_error_is_what_exception_returns() -> None:
+    handle = SpeechHandle.create()
+    assert vars(handle)["_error"] is None
+    error = llm.RealtimeError("boom")
+    assert _private.set_handle_error(handle, error)
+    handle._mark_done()
+    assert handle.exception() is error, "an error set before the end survives _mark_done()"
+    assert not _private.set_handle_error(handle, llm.RealtimeError("later"))
+
+
+async def test_agent_session_tells_that_it_closed() -> None:
+    session: AgentSession[Any] = AgentSession(vad=None)
+    assert {"_closing", "_started"} <= set(vars(session))
+    assert not _private.is_closed(session)
