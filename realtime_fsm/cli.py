@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -57,6 +58,26 @@ def demo(
         typer.echo(json.dumps(tour(), indent=2))
     else:
         show_tour()
+
+
+@app.command()
+def diagrams(
+    folder: Annotated[Path, typer.Option(help="Where the files stand.")] = Path("diagrams"),
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; fail if a file is stale.")
+    ] = False,
+) -> None:
+    """Write the state diagram and the table of rules, generated from the table itself."""
+    from . import diagrams as generated
+
+    if not check:
+        generated.write(folder)
+        return
+    stale = generated.stale(folder)
+    for name in stale:
+        typer.echo(f"{folder / name} is stale: run realtime-fsm diagrams", err=True)
+    if stale:
+        raise typer.Exit(1)
 
 
 def main() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any, Literal, get_args, get_type_hints
 
+from .faults import Schedule
 from .script import Accept, Handshake
 
 __all__ = ["ServerConfig"]
@@ -12,7 +14,9 @@ __all__ = ["ServerConfig"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerConfig:
-    """How fast the server is, and how it takes connections. Delays are seconds.
+    """How fast the server is, how it takes connections, and what it does where nobody knows.
+
+    Delays are seconds. For the switches see the rule that names the field (:data:`RULES`).
 
     Attributes:
         create_delay: from an accepted ``response.create`` to ``response.created`` (or to its
@@ -20,29 +24,67 @@ class ServerConfig:
         vad_create_delay: the same for a response that server VAD started, counted from the commit.
         cancel_delay: until a ``response.cancel`` takes effect; the response goes on meanwhile, and
             may end first.
-        cancel_before_created: whether a cancel also reaches a response whose ``response.created``
-            is not out yet.
         pace: between two 100 ms deltas, so 0.02 is five times faster than real time.
+        commit_delay: from the end of the user's speech to its commit, with ``server_vad``.
+        semantic_commit_delay: the same with ``semantic_vad``; never more than the longest wait
+            that is documented for the session's eagerness.
         transcription_delay: from the commit to the transcript of the user's audio.
+        transcription_deltas: into how many deltas a transcript is cut; 0 sends it whole.
+        failed_transcriptions: which of the connection's transcriptions fail, counted from 1.
+        max_session_duration: when the session expires; None is never. The service's is 3600.
         handshakes: the k-th connection takes the k-th, later ones take *default_handshake*.
+        faults: what goes wrong on the way.
+
+    Raises ``ValueError`` for a switch that is set to something it does not have, and for a delay
+    below zero.
     """
 
     create_delay: float = 0.005
     vad_create_delay: float = 0.02
     cancel_delay: float = 0.03
-    # Observed: livekit#6223. A bare cancel before `response.created` is a no-op, and the response
-    # then speaks.
-    cancel_before_created: bool = False
     pace: float = 0.02
+    commit_delay: float = 0.0
+    semantic_commit_delay: float = 0.5
     transcription_delay: float = 0.01
+    transcription_deltas: int = 0
+    failed_transcriptions: Sequence[int] = ()
+    max_session_duration: float | None = None
     handshakes: Sequence[Handshake] = ()
     default_handshake: Handshake = field(default_factory=Accept)
+    faults: Schedule | None = None
+
+    cancel_before_created: bool = False
+    slot_taken: Literal["accepted", "created"] = "accepted"
+    conflict_event_id: Literal["linked", "null"] = "linked"
+    vad_conflict: Literal["error", "silent"] = "error"
+    interrupted_before_created: Literal["done", "created_and_done"] = "done"
+    open_item_of_failed: Literal["incomplete", "vanishes"] = "incomplete"
+    cut_call_announced: bool = True
+    rate_limits: Literal["after_done", "after_created", "off"] = "after_done"
+    reasoning_items: Literal["hidden", "item"] = "hidden"
+    confirm_items: bool = True
+    unknown_call_id: Literal["refuse", "accept"] = "refuse"
+    truncate_beyond: Literal["refuse", "clamp"] = "refuse"
+    truncated_text: Literal["share", "deleted"] = "share"
+    model_change: Literal["ignore", "refuse"] = "ignore"
+    speech_stopped: Literal["at_commit", "at_silence"] = "at_commit"
+    dialect: Literal["ga", "beta"] = "ga"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "handshakes", tuple(self.handshakes))
+        object.__setattr__(self, "failed_transcriptions", tuple(self.failed_transcriptions))
+        for name, hint in get_type_hints(type(self)).items():
+            value: Any = getattr(self, name)
+            known = get_args(hint)
+            if known and all(isinstance(one, str) for one in known) and value not in known:
+                raise ValueError(f"{name} is one of {', '.join(known)}, not {value!r}")
+            if hint is float and value < 0:
+                raise ValueError(f"{name} is a number of seconds, not {value!r}")
 
     def handshake(self, connection: int) -> Handshake:
         """Return how connection number *connection* (from 1) is taken."""
+        if self.faults is not None and (fault := self.faults.handshake(connection)) is not None:
+            return fault
         return (
             self.handshakes[connection - 1]
             if connection <= len(self.handshakes)

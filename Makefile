@@ -1,0 +1,49 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+OLDEST := .venv-oldest
+
+.PHONY: demo test lint types diagrams diagrams-check properties test-oldest clean
+
+demo: $(READY)
+	$(BIN)/realtime-fsm demo
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff check --output-format concise .
+	$(BIN)/ruff format --check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+diagrams: $(READY)
+	$(BIN)/realtime-fsm diagrams
+
+diagrams-check: $(READY)
+	$(BIN)/realtime-fsm diagrams --check
+
+# Long: the random histories with many examples.
+properties: $(READY)
+	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest tests/properties
+
+# The oldest livekit-agents whose facts we rely on. Its own warnings are not ours to fix.
+test-oldest: $(OLDEST)/.ready
+	$(OLDEST)/bin/python -m pytest -W default tests/livekit tests/demo
+
+$(READY): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[openai]" --group dev
+	touch $@
+
+$(OLDEST)/.ready: pyproject.toml constraints-oldest.txt
+	test -x $(OLDEST)/bin/python || $(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install -q --upgrade "pip>=25.1"
+	$(OLDEST)/bin/python -m pip install -q -c constraints-oldest.txt -e ".[openai]" --group dev
+	touch $@
+
+clean:
+	rm -rf $(VENV) $(OLDEST) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
