@@ -94,6 +94,13 @@ class ReportFailure(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReportSession(Command):
+    """The session cannot be used any more: one report, whether or not a turn was alive (G12)."""
+
+    error: ErrorInfo
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recovering(Command):
     """A retry is planned: the application may say "one moment".
 

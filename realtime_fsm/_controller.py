@@ -22,7 +22,7 @@ from ._events import Event
 from ._policy import RetryPolicy
 from ._receive import HANDLERS
 from ._rules import Step
-from ._states import Origin, TurnState
+from ._states import Origin
 from ._table import TurnEvent
 from ._timers import FAILURES, timer_of
 from ._turn import Attempt, Message, Turn
@@ -127,7 +127,7 @@ class TurnController:
             timer = timer_of(turn, core.policy, user_speaking=core.held_by_speech)
             if timer is not None:
                 times.append(timer.at)
-            if turn.state is TurnState.RETRY_WAIT and turn.retry_at > core.now:
+            if turn.retry_at > core.now:
                 times.append(turn.retry_at)
         return min(times, default=None)
 

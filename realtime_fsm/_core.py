@@ -9,7 +9,7 @@ import math
 from collections import Counter, OrderedDict, deque
 from typing import TypeVar
 
-from ._commands import Command, ProbeCancel
+from ._commands import Command, ProbeCancel, ReportSession
 from ._errors import ErrorInfo
 from ._lane import Lane
 from ._machine import Fired, fire
@@ -119,19 +119,24 @@ class Core:
             due = turn.state is TurnState.RETRY_WAIT and turn.retry_at <= step.now
             if due and not self.held_by_speech:
                 self.fire(turn, E.BACKOFF_OVER, step)
-            if turn.state is TurnState.REQUESTED and turn.waiting:
+            if turn.state is TurnState.REQUESTED and turn.waiting and turn.retry_at <= step.now:
                 self.fire(turn, E.LANE_FREE, step)
                 assert turn.attempt is not None
                 self.lane.take(turn.attempt)
                 remember(self.unsent, (turn.id, turn.attempt.number), turn.attempt)
 
-    def settle(self, attempt: Attempt, event: E, step: Step) -> None:
-        """An attempt is over: free the lane, tell the turn if it still listens (G2, G3)."""
+    def settle(self, attempt: Attempt, event: E, step: Step, *, seen: bool = True) -> None:
+        """An attempt is over: free the lane, tell the turn if it still listens (G2, G3).
+
+        ``seen``: a terminal or its equivalent was seen; otherwise we only stopped waiting, and
+        the response may show itself again.
+        """
         attempt.over = True
         self.lane.leave(attempt)
         if attempt.response_id is not None:
             self.by_response.pop(attempt.response_id, None)
-            remember(self.past, attempt.response_id, None)
+            if seen:
+                remember(self.past, attempt.response_id, None)
         if attempt.abandoned:
             release(attempt, step)
         turn = attempt.turn
@@ -140,15 +145,38 @@ class Core:
 
     def chase(self, attempt: Attempt, step: Step) -> None:
         """The deadline of a response that nobody waits for: ask once, then let it go (G4)."""
-        unanswered = attempt.response_id is None and attempt.event_id is not None
-        if unanswered and attempt.probe_id is None:
+        if attempt.response_id is not None:
+            patience = self.policy.stall_timeout if attempt.turn is None else 0.0
+            patience = patience or self.policy.cancel_timeout
+            if attempt.last_activity + patience > step.now:
+                attempt.deadline = attempt.last_activity + patience
+                return
+        elif attempt.turn is not None and attempt.event_id is None:
+            # Still queued below us, it holds the lane until it leaves. Nothing leaves, it seems.
+            attempt.deadline = None
+            self.disconnected(step.now)
+            return
+        elif attempt.turn is not None and attempt.probe_id is None:
             attempt.deadline = step.now + self.policy.timeout
             if self.lane.may_probe():
                 attempt.probe_id = step.new_event_id("probe")
                 remember(self.by_event, attempt.probe_id, attempt)
                 step.out.append(ProbeCancel(event_id=attempt.probe_id))
             return
-        self.settle(attempt, E.CREATE_REFUSED, step)
+        self.settle(attempt, E.CREATE_REFUSED, step, seen=False)
+
+    def disconnected(self, now: float) -> None:
+        """Nothing can be sent: waiting for the lane has to end by itself."""
+        self.lane.connected = False
+        for turn in self.live.values():
+            if turn.waiting and turn.recover_by is None:
+                turn.recover_by = now + self.policy.recovery_deadline
+
+    def connected(self) -> None:
+        self.lane.connected = True
+        for turn in self.live.values():
+            if turn.first_failure is None:
+                turn.recover_by = None
 
     def reopen(self, attempt: Attempt, step: Step) -> None:
         attempt.over = False
@@ -184,6 +212,8 @@ class Core:
                 self.fire(attempt.turn, E.CONNECTION_LOST, step)
 
     def die(self, error: ErrorInfo, step: Step) -> None:
+        if self.dead is None:
+            step.out.append(ReportSession(error=error))
         self.dead = step.failure = error
         for attempt in tuple(self.lane.holders):
             attempt.over = True

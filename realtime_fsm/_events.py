@@ -46,6 +46,15 @@ class CreateSent(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CreateNotSent(Event):
+    """The ``response.create`` of this attempt could not be sent and never will be."""
+
+    turn_id: str
+    attempt: int
+    error: ErrorInfo
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CreateGivenUp(Event):
     """The driver's own transport gave up on a create that was never acknowledged."""
 
@@ -72,11 +81,13 @@ class ResponseCreated(Event):
     Attributes:
         client_event_id: ``response.metadata.client_event_id``, or None.
         out_of_band: The response is outside the default conversation.
+        deltas_shown: Its deltas will be reported; without them silence proves nothing.
     """
 
     response_id: str
     client_event_id: str | None = None
     out_of_band: bool = False
+    deltas_shown: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

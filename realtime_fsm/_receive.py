@@ -6,6 +6,7 @@ arrival order. An event nobody owns is counted and changes nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -28,6 +29,8 @@ _EMPTY = ErrorInfo(
     kind=ErrorKind.EMPTY, code="empty_response", message="the response completed without output"
 )
 _FAILED = ErrorInfo(kind=ErrorKind.TRANSIENT, message="the response failed without a reason")
+#: Seconds within which the terminal of a response must come that "is not active" any more.
+_RACE = 0.5
 _ROLLOVER = ErrorInfo(
     kind=ErrorKind.SESSION_END, code="rollover", message="the connection was replaced"
 )
@@ -42,6 +45,8 @@ def _create_sent(core: Core, event: ev.CreateSent, step: Step) -> bool:
         return core.ignore("unknown attempt")
     attempt.event_id = event.event_id
     remember(core.by_event, event.event_id, attempt)
+    if not core.lane.connected:
+        core.connected()  # what leaves shows that there is a connection
     if attempt.over:
         # Given up while it was queued below us, and on the wire all the same.
         core.reopen(attempt, step)
@@ -49,6 +54,15 @@ def _create_sent(core: Core, event: ev.CreateSent, step: Step) -> bool:
         attempt.deadline = step.now + core.policy.timeout
     elif attempt.turn is not None:
         attempt.turn.deadline = step.now + core.policy.timeout
+    return True
+
+
+def _create_not_sent(core: Core, event: ev.CreateNotSent, step: Step) -> bool:
+    attempt = core.unsent.pop((event.turn_id, event.attempt), None)
+    if attempt is None:
+        return core.ignore("unknown attempt")
+    step.failure = event.error
+    core.settle(attempt, E.CREATE_REFUSED, step)
     return True
 
 
@@ -186,6 +200,8 @@ def _response_done(core: Core, event: ev.ResponseDone, step: Step) -> bool:
     attempt = core.by_response.get(event.response_id)
     if attempt is None and event.response_id not in core.past:
         attempt = core.by_event.get(event.client_event_id or "")
+        if attempt is not None and attempt.response_id is not None:
+            attempt = None  # it owns another response
         if attempt is None and event.status is ev.ResponseStatus.FAILED:
             # Seen in the wild without created (twilio-samples/…-node#37): the only pending one.
             attempt = core.only_pending()
@@ -207,14 +223,19 @@ def _error_received(core: Core, event: ev.ErrorReceived, step: Step) -> bool:
         attempt = core.only_pending()
     step.failure = error
     known = True
+    conflict = error.kind is ErrorKind.CONFLICT
     if attempt is None or attempt.response_id is not None or attempt.over:
-        # G20: "nothing to cancel" to our own cancel or cleanup harms nothing.
         known = event.event_id is not None and event.event_id.startswith(OWN_IDS)
+        if known and conflict:
+            _nothing_to_cancel(core, event.event_id, step)
+        elif event.event_id is None and conflict and active_response_id(error.message):
+            # G20: it settles nothing, but it names who holds the lane.
+            core.block(active_response_id(error.message), step.now)
     elif event.event_id is not None and event.event_id == attempt.probe_id:
         # On an ordered protocol this proves that the create never became a response.
-        if error.kind is ErrorKind.CONFLICT:
+        if conflict:
             core.settle(attempt, E.CREATE_REFUSED, step)
-    elif error.kind is ErrorKind.CONFLICT:
+    elif conflict:
         core.block(active_response_id(error.message), step.now)
         core.settle(attempt, E.CREATE_CONFLICT, step)
     else:
@@ -223,6 +244,14 @@ def _error_received(core: Core, event: ev.ErrorReceived, step: Step) -> bool:
         core.die(error, step)
         return True
     return known or core.ignore("error for somebody else")
+
+
+def _nothing_to_cancel(core: Core, event_id: str | None, step: Step) -> None:
+    """G6, G20: harms nothing. Our cancel raced the terminal, which is due at once or was lost."""
+    for attempt in core.lane.holders:
+        if attempt.cancel_id == event_id and attempt.deadline is not None:
+            attempt.deadline = min(attempt.deadline, step.now + _RACE)
+            attempt.last_activity = -math.inf
 
 
 def _session_configured(core: Core, event: ev.SessionConfigured, step: Step) -> bool:
@@ -243,15 +272,10 @@ def _speech_stopped(core: Core, event: ev.SpeechStopped, step: Step) -> bool:
 
 
 def _connection_lost(core: Core, event: ev.ConnectionLost, step: Step) -> bool:
-    if not core.lane.connected:
-        return core.ignore("already disconnected")
-    core.lane.connected = False
     core.quiet(step.now)
     step.failure = event.error
     core.drop_all(step)
-    for turn in core.live.values():
-        if turn.waiting and turn.recover_by is None:
-            turn.recover_by = step.now + core.policy.recovery_deadline
+    core.disconnected(step.now)
     return True
 
 
@@ -260,14 +284,13 @@ def _connection_ready(core: Core, event: ev.ConnectionReady, step: Step) -> bool
         step.failure = _ROLLOVER
         core.quiet(step.now)
         core.drop_all(step)
-    core.lane.connected = True
     core.epoch += 1
-    for turn in core.live.values():
-        if turn.first_failure is None:
-            turn.recover_by = None
+    core.connected()
     for attempt in core.lane.holders:
         if attempt.turn is not None and not attempt.abandoned:
             wait_for_connection(attempt.turn, step)
+        else:
+            attempt.deadline = step.now + core.policy.timeout
     return True
 
 
@@ -324,6 +347,7 @@ def _speech_over(core: Core, event: ev.SpeechOver, step: Step) -> bool:
 
 HANDLERS: dict[type[ev.Event], Callable[[Core, Any, Step], bool]] = {
     ev.CreateSent: _create_sent,
+    ev.CreateNotSent: _create_not_sent,
     ev.CreateGivenUp: _create_given_up,
     ev.SessionConfigured: _session_configured,
     ev.ResponseCreated: _response_created,

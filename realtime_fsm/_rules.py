@@ -23,12 +23,14 @@ from ._commands import (
 )
 from ._errors import ErrorInfo
 from ._events import CallReceived, Event, ItemKind, ItemStarted, OutputReceived, ResponseCreated
-from ._policy import RetryPolicy
+from ._policy import FIRST_RETRY_INTERVAL, RetryPolicy
 from ._states import ErrorKind, TurnOutcome, TurnState
 from ._turn import Attempt, Message, Turn
 
 #: A create that meets another response this often fails instead of asking again.
 MAX_CONFLICTS = 5
+#: Seconds to wait at most before asking again after a conflict, once the lane is free.
+_LONGEST_CONFLICT = 1.0
 
 _RETRIES: dict[ErrorKind, int | None] = {
     ErrorKind.TRANSIENT: None,
@@ -126,12 +128,15 @@ def adopt_response(turn: Turn, step: Step) -> None:
     assert turn.attempt is not None
     assert isinstance(step.event, ResponseCreated)
     turn.attempt.response_id = step.event.response_id
+    turn.attempt.deltas_shown = step.event.deltas_shown
     turn.attempt.last_activity = step.now
     turn.deadline = None
 
 
 def keep_request(turn: Turn, step: Step) -> None:
     """G20: a conflict says that our picture of the lane was stale, not that the turn is wrong."""
+    again = FIRST_RETRY_INTERVAL * (2**turn.conflicts - 1)  # the first time at once
+    turn.retry_at = step.now + min(again, _LONGEST_CONFLICT)
     turn.conflicts += 1
     turn.error = step.failure
     turn.attempt = None
@@ -202,9 +207,11 @@ def end_generation(turn: Turn, step: Step) -> None:
 
 def playback_deadline(turn: Turn, step: Step) -> float:
     """When what is left of the turn must have played; much later while it waits in the host."""
-    queued = not any(m.pulled for m in turn.messages)
+    pulled = [m for m in turn.messages if m.pulled]
+    # Without a count of its audio (a TTS speaks the text) nobody knows how long it lasts.
+    known = all(m.received_ms for m in pulled if m.outcome is None)
     left = sum(m.received_ms for m in turn.messages if m.outcome is None) / 1000
-    spare = step.policy.speech_timeout if queued else step.policy.stall_timeout
+    spare = step.policy.stall_timeout if pulled and known else step.policy.speech_timeout
     return step.now + left + spare
 
 
@@ -298,7 +305,9 @@ def let_go(turn: Turn, step: Step) -> None:
     if attempt is None or attempt.abandoned:
         return
     attempt.abandoned = True
-    attempt.deadline = turn.deadline if attempt.response_id is None else None
+    if attempt.response_id is None:
+        # The lane waits out the create timeout, which runs from when the create leaves.
+        attempt.deadline = turn.deadline if turn.on_wire else step.now + step.policy.timeout
     release(attempt, step)
 
 
@@ -310,14 +319,10 @@ def release(attempt: Attempt, step: Step) -> None:
             step.out.append(DeleteItem(item_id=item_id, event_id=step.new_event_id("delete")))
         attempt.unheard.clear()
         attempt.deadline = None
-    elif attempt.response_id is not None and not attempt.cancel_sent:
-        attempt.cancel_sent = True
+    elif attempt.response_id is not None and attempt.cancel_id is None:
+        attempt.cancel_id = step.new_event_id("cancel")
         attempt.deadline = step.now + step.policy.cancel_timeout
-        step.out.append(
-            CancelResponse(response_id=attempt.response_id, event_id=step.new_event_id("cancel"))
-        )
-    elif attempt.deadline is None:
-        attempt.deadline = step.now + step.policy.timeout
+        step.out.append(CancelResponse(response_id=attempt.response_id, event_id=attempt.cancel_id))
 
 
 # --- effects: the end

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from ._errors import ErrorInfo
@@ -46,6 +47,9 @@ class Attempt:
         response_id: Once the server acknowledged it.
         over: Its terminal was seen, or it is proven that none comes (G2).
         abandoned: Nobody waits for its output any more; what arrives is swallowed.
+        deltas_shown: Its deltas are reported, so that silence means something.
+        cancel_id: Event id of the cancel sent for it.
+        probe_id: Event id of the probe sent for it.
         exposed: Something of it was handed downstream (G9).
         deadline: When the lane stops waiting for an abandoned or turnless one.
         unheard: Items the server keeps of it that nobody was given.
@@ -58,7 +62,8 @@ class Attempt:
     response_id: str | None = None
     over: bool = False
     abandoned: bool = False
-    cancel_sent: bool = False
+    deltas_shown: bool = True
+    cancel_id: str | None = None
     exposed: bool = False
     probe_id: str | None = None
     deadline: float | None = None
@@ -90,7 +95,7 @@ class Turn:
         error: Why it failed or was cut short; also set while a retry is pending.
         first_failure: Time of the first failure, seconds, or None.
         recover_by: When the recovery deadline ends, or None.
-        retry_at: In ``retry_wait``: when the backoff is over.
+        retry_at: When the backoff is over: of a retry, or of a create that met a conflict.
         deadline: Timer of ``requested`` (once sent), of playback, and of ``cancelling``.
         playback_reported: A sink reports playback for it; without one, playback ends with
             generation.
@@ -117,7 +122,7 @@ class Turn:
     error: ErrorInfo | None = None
     first_failure: float | None = None
     recover_by: float | None = None
-    retry_at: float = 0.0
+    retry_at: float = -math.inf
     deadline: float | None = None
 
     @property

@@ -12,9 +12,9 @@ from livekit.agents import APIError, llm
 from .. import _commands as cmd
 from .._controller import TurnController
 from .._errors import ErrorInfo
-from .._events import Event, MessagePulled, MessageTruncated
+from .._events import CreateNotSent, Event, MessagePulled, MessageTruncated
 from .._policy import RetryPolicy
-from .._states import Origin, TurnOutcome
+from .._states import ErrorKind, Origin, TurnOutcome
 from .._turn import Turn
 from ._ask import Ask
 from ._link import Link
@@ -110,7 +110,7 @@ class Driver:
         self._closed = True
         self.controller.close(self._loop.time())
         self.run()
-        self._speeches.disconnect()
+        self._speeches.disconnect(self.receive)
         if self.link is not None:
             await self.link.aclose()
 
@@ -122,6 +122,15 @@ class Driver:
         self.run()
         return known
 
+    def not_sent(self, turn_id: str, attempt: int, error: Exception) -> None:
+        """The inner session refused the request itself."""
+        info = ErrorInfo(
+            kind=ErrorKind.CLIENT_BUG,
+            code="not_sent",
+            message=f"{type(error).__name__}: {error}",
+        )
+        self.receive(CreateNotSent(turn_id=turn_id, attempt=attempt, error=info))
+
     def generated(self, turn_id: str, item_id: str, item: Item) -> None:
         outlet = self._outlet(turn_id)
         if outlet is not None:
@@ -129,6 +138,9 @@ class Driver:
 
     def all_read(self, turn_id: str) -> None:
         """No more items of this turn will come from the inner session."""
+        outlet = self._outlets.get(turn_id)
+        if outlet is not None and outlet.ending:
+            outlet.cut()
         if self.controller.find(turn_id) is None:
             outlet = self._outlets.pop(turn_id, None)
             if outlet is not None:
@@ -230,15 +242,22 @@ class Driver:
         if c.on_handle and not (told and recoverable):
             self._speeches.fail(c.turn_id, error)
         self._log.warning("turn failed", turn=c.turn_id, code=c.error.code, kind=c.error.kind.value)
-        if c.fatal and self.fatal_reported:
-            return
-        self.fatal_reported = self.fatal_reported or c.fatal
+        if not (c.fatal and self.fatal_reported):
+            self.fatal_reported = self.fatal_reported or c.fatal
+            self._emit_error(c.error, recoverable=recoverable)
+
+    def _report_session(self, c: cmd.ReportSession) -> None:
+        if not self.fatal_reported:
+            self.fatal_reported = True
+            self._emit_error(c.error, recoverable=False)
+
+    def _emit_error(self, error: ErrorInfo, *, recoverable: bool) -> None:
         self._session.emit(
             "error",
             llm.RealtimeModelError(
                 timestamp=time.time(),
                 label=self._label,
-                error=APIError(str(c.error), body=_body(c.error), retryable=not c.fatal),
+                error=APIError(str(error), body=_body(error), retryable=recoverable),
                 recoverable=recoverable,
             ),
         )
@@ -252,12 +271,20 @@ class Driver:
             kind=c.reason.kind.value,
             wait=round(c.wait, 3),
         )
+        if self.link is not None:
+            self.link.stop_reading(c.turn_id)
         self._model.emit("recovering", c)
 
     def _ended(self, c: cmd.TurnEnded) -> None:
         outlet = self._outlets.get(c.turn_id)
         if outlet is not None:
             outlet.fail(llm.RealtimeError(f"turn {c.outcome.value}", code=c.outcome.value))
+        # The inner session hands items out later than the wire shows them: a turn may end in
+        # between. Of a response that still runs without us nothing is awaited.
+        turn = self._find(c.turn_id)
+        attempt = None if turn is None else turn.attempt
+        if self.link is not None and attempt is not None and not attempt.over:
+            self.link.stop_reading(c.turn_id)
         if self.link is None or self._closed or not self.link.reading(c.turn_id):
             self.all_read(c.turn_id)
         self._asks.pop(c.turn_id, None)
@@ -287,6 +314,7 @@ class Driver:
         cmd.DeliverItem: _deliver,
         cmd.EndStreams: _end,
         cmd.ReportFailure: _report,
+        cmd.ReportSession: _report_session,
         cmd.Recovering: _recovering,
         cmd.TurnEnded: _ended,
         cmd.TurnMoved: _moved,

@@ -26,8 +26,10 @@ class Link(Protocol):
         """This item was handed out, or never will be: pass its announcement on, or drop it."""
 
     def reading(self, turn_id: str) -> bool:
-        """Whether items of this turn may still come: the inner session hands them out later
-        than the wire shows them, and a turn may end in between."""
+        """Whether items of this turn may still come from the inner session."""
+
+    def stop_reading(self, turn_id: str) -> None:
+        """Nothing of this turn's current response is wanted any more."""
 
     async def aclose(self) -> None:
         """Stop listening and end every task. Never raises."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 from typing import Generic, TypeVar, Union
 
@@ -45,8 +44,9 @@ class Outlet:
         self._messages = utils.aio.Chan[llm.MessageGeneration]()
         self._calls = utils.aio.Chan[llm.FunctionCall]()
         self._received: dict[str, Item] = {}
-        self._wanted: deque[str] = deque()
-        self._ending = False
+        self._wanted: set[str] = set()
+        self._handed_out: list[llm.MessageGeneration] = []
+        self.ending = False
 
     def expose(self, response_id: str) -> llm.GenerationCreatedEvent:
         """The generation event; resolves the future if there is one."""
@@ -71,33 +71,50 @@ class Outlet:
 
     def received(self, item_id: str, item: Item) -> None:
         """The inner session handed out an item; it goes on when the controller says so."""
-        self._received[item_id] = item
-        self._flush()
+        if item_id in self._wanted:
+            self._wanted.remove(item_id)
+            self._hand_out(item)
+        else:
+            self._received[item_id] = item
+        self._close_if_over()
 
     def deliver(self, item_id: str) -> None:
-        """Hand an item on, in the order of these calls, as soon as it is here."""
-        if not self._ending:
-            self._wanted.append(item_id)
-            self._flush()
+        """Hand an item on as soon as it is here."""
+        if self.ending:
+            return
+        if item_id in self._received:
+            self._hand_out(self._received.pop(item_id))
+        else:
+            self._wanted.add(item_id)
 
     def end(self) -> None:
-        """Nothing more will be delivered. Items already asked for still go out."""
-        self._ending = True
-        self._flush()
+        """Nothing more will be delivered; items already asked for still go out.
+
+        The streams within the messages are closed here too: after a stall nobody else would, and
+        LiveKit would read them for ever. What they hold already is still read.
+        """
+        self.ending = True
+        for message in self._handed_out:
+            for stream in (message.text_stream, message.audio_stream):
+                close = getattr(stream, "close", None)
+                if callable(close):
+                    close()
+        self._close_if_over()
 
     def cut(self) -> None:
         """End at once; items asked for and not yet here do not go out any more."""
         self._wanted.clear()
         self.end()
 
-    def _flush(self) -> None:
-        while self._wanted and self._wanted[0] in self._received:
-            item = self._received.pop(self._wanted.popleft())
-            if isinstance(item, llm.FunctionCall):
-                self._calls.send_nowait(item)
-            else:
-                self._messages.send_nowait(self._watch(item))
-        if self._ending and not self._wanted:
+    def _hand_out(self, item: Item) -> None:
+        if isinstance(item, llm.FunctionCall):
+            self._calls.send_nowait(item)
+        else:
+            self._handed_out.append(item)
+            self._messages.send_nowait(self._watch(item))
+
+    def _close_if_over(self) -> None:
+        if self.ending and not self._wanted:
             self._messages.close()
             self._calls.close()
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import Counter, OrderedDict, deque
-from collections.abc import AsyncIterable, Mapping
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterable, Callable, Mapping
 from typing import Any
 
 from livekit.agents import APIConnectionError, llm, utils
@@ -42,8 +42,8 @@ class RawLink:
         self._inner = inner
         self._driver = driver
         self._log = get_logger()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._readers: Counter[str] = Counter()
+        #: What reads the streams of a turn's response.
+        self._tasks: dict[asyncio.Task[None], str] = {}
         self._leaving: deque[tuple[str, int]] = deque()
         self._started: dict[str, tuple[str, int]] = {}
         self._announcements: OrderedDict[str, llm.RemoteItemAddedEvent] = OrderedDict()
@@ -59,6 +59,7 @@ class RawLink:
         }
         for name in _FORWARDED:
             self._handlers[name] = self._forwarder(name)
+        self._handlers = {name: self._guarded(h) for name, h in self._handlers.items()}
         for name, handler in self._handlers.items():
             inner.on(name, handler)
 
@@ -74,7 +75,12 @@ class RawLink:
             self._inner.send_event(frame)
             return
         self._leaving.append((turn_id, attempt))
-        future = self._inner.generate_reply(**ask.arguments)
+        try:
+            future = self._inner.generate_reply(**ask.arguments)
+        except Exception as e:
+            self._leaving.remove((turn_id, attempt))
+            self._driver.not_sent(turn_id, attempt, e)
+            return
         future.add_done_callback(lambda f: self._settled(turn_id, attempt, f))
 
     def cancel(self, response_id: str, event_id: str) -> None:
@@ -95,8 +101,13 @@ class RawLink:
         if forward and announcement is not None:
             self._driver.forward("remote_item_added", announcement)
 
+    def stop_reading(self, turn_id: str) -> None:
+        for task, owner in list(self._tasks.items()):
+            if owner == turn_id:
+                task.cancel()
+
     def reading(self, turn_id: str) -> bool:
-        return turn_id in self._readers
+        return turn_id in self._tasks.values()
 
     async def aclose(self) -> None:
         closing = asyncio.ensure_future(self._inner.aclose())
@@ -107,23 +118,18 @@ class RawLink:
             self._log.debug("inner session closed with an error", error=type(error).__name__)
         for name, handler in self._handlers.items():
             self._inner.off(name, handler)
-        await utils.aio.cancel_and_wait(*self._tasks)
+        await utils.aio.cancel_and_wait(*list(self._tasks))
 
     # --- up
 
     def _on_server_event(self, frame: object) -> None:
         self._claimed = False
-        try:
-            event = parse(frame)
-            if event is None:
-                return
-            if not self._driver.controller.connected and _kind(frame) == "session.created":
-                self._driver.receive(ev.ConnectionReady())
-            known = self._driver.receive(event)
-        except Exception:
-            # G25: nothing a server sends may leave through the plugin's receive loop.
-            self._log.exception("server event not handled", type=_kind(frame))
+        event = parse(frame)
+        if not self._driver.controller.connected and _kind(frame) == "session.created":
+            self._driver.receive(ev.ConnectionReady())
+        if event is None:
             return
+        known = self._driver.receive(event)
         refused = isinstance(event, ev.ErrorReceived)
         failed = isinstance(event, ev.ResponseDone) and event.status is ev.ResponseStatus.FAILED
         self._claimed = known and (refused or failed)
@@ -153,7 +159,10 @@ class RawLink:
             self._driver.receive(ev.CreateGivenUp(turn_id=turn_id, attempt=attempt, error=info))
 
     def _on_generation(self, generation: llm.GenerationCreatedEvent) -> None:
-        attempt = self._driver.controller.owner_of(generation.response_id or "")
+        response_id = generation.response_id
+        if not isinstance(response_id, str):
+            response_id = ""  # as the server sent it, the plugin does not check
+        attempt = self._driver.controller.owner_of(response_id)
         if attempt is None or attempt.turn is None:
             # Out of band, or nothing that we know of.
             self._driver.forward("generation_created", generation)
@@ -169,15 +178,12 @@ class RawLink:
         streams = (generation.message_stream, generation.function_stream)
         for stream in streams:
             task = asyncio.create_task(self._pass_on(turn_id, stream), name="realtime_fsm.read")
-            self._tasks.add(task)
-            self._readers[turn_id] += 1
-            task.add_done_callback(lambda t: self._all_read(turn_id, t))
+            self._tasks[task] = turn_id
+            task.add_done_callback(self._on_read)
 
-    def _all_read(self, turn_id: str, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        self._readers[turn_id] -= 1
-        if not self._readers[turn_id]:
-            del self._readers[turn_id]
+    def _on_read(self, task: asyncio.Task[None]) -> None:
+        turn_id = self._tasks.pop(task)
+        if not self.reading(turn_id):
             self._driver.all_read(turn_id)
 
     async def _pass_on(
@@ -224,6 +230,17 @@ class RawLink:
             self._driver.receive(ev.ConnectionLost(error=info))
         if not claimed:
             self._driver.forward("error", report)
+
+    def _guarded(self, handler: Callable[[Any], None]) -> Callable[[Any], None]:
+        """G25: nothing a server sends may raise through the plugin's receive loop."""
+
+        def guarded(event: Any) -> None:
+            try:
+                handler(event)
+            except Exception:
+                self._log.exception("event not handled", type=_kind(event))
+
+        return guarded
 
     def _forwarder(self, name: str) -> Any:
         def forward(event: object) -> None:

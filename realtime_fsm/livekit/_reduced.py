@@ -61,7 +61,11 @@ class ReducedLink:
     def create(self, turn_id: str, attempt: int, ask: Ask) -> None:
         event_id = f"{turn_id}_{attempt}"
         self._error = None
-        future = self._inner.generate_reply(**ask.arguments)
+        try:
+            future = self._inner.generate_reply(**ask.arguments)
+        except Exception as e:
+            self._driver.not_sent(turn_id, attempt, e)
+            return
         self._pending[event_id] = future
         # It counts as sent once this command is done: the driver is busy carrying it out.
         asyncio.get_running_loop().call_soon(
@@ -91,6 +95,9 @@ class ReducedLink:
     def reading(self, turn_id: str) -> bool:
         return False  # an item is known here only once it was handed out
 
+    def stop_reading(self, turn_id: str) -> None:
+        pass  # the end of the streams is how the end of the response is known
+
     async def aclose(self) -> None:
         closing = asyncio.ensure_future(self._inner.aclose())
         await asyncio.gather(closing, return_exceptions=True)
@@ -118,7 +125,11 @@ class ReducedLink:
     def _follow(self, generation: llm.GenerationCreatedEvent, event_id: str | None) -> None:
         self._count += 1
         response_id = generation.response_id or f"response_{self._count}"
-        self._driver.receive(ev.ResponseCreated(response_id=response_id, client_event_id=event_id))
+        self._driver.receive(
+            ev.ResponseCreated(
+                response_id=response_id, client_event_id=event_id, deltas_shown=False
+            )
+        )
         attempt = self._driver.controller.owner_of(response_id)
         if attempt is None or attempt.turn is None:
             return

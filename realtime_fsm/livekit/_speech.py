@@ -61,7 +61,10 @@ class Speeches:
         """Where events go from now on: the driver of the live realtime session."""
         self._receive = receive
 
-    def disconnect(self) -> None:
+    def disconnect(self, receive: Receive) -> None:
+        """No more events for this driver; a newer one's stay."""
+        if self._receive != receive:
+            return
         self._receive = None
         self._handles.clear()
         self._watch(None)

@@ -229,6 +229,35 @@ def test_g4_no_probe_while_server_vad_may_answer() -> None:
     assert b.those(rf.ProbeCancel) == [], "a bare cancel could hit the user's answer"
 
 
+def test_g4_a_create_that_never_leaves_holds_the_lane_and_nothing_hangs() -> None:
+    """Two creates queued below us would leave together and collide."""
+    b = Bench()
+    first = b.ask()
+    b.wait(8.0)
+    assert first.state is TurnState.FAILED
+    second = b.ask()
+    assert b.creates == [(first.id, 1)]
+    b.wait(30.0)
+    assert second.state is TurnState.FAILED
+    third = b.ask()
+    event_id = "late"
+    b.got(rf.CreateSent(turn_id=first.id, attempt=1, event_id=event_id))
+    b.got(rf.ResponseCreated(response_id="r1", client_event_id=event_id))
+    assert b.cancels == ["r1"]
+    b.done("r1", ResponseStatus.CANCELLED)
+    assert b.creates[-1] == (third.id, 1)
+
+
+def test_g4_a_request_that_could_not_be_sent_fails_at_once() -> None:
+    b = Bench()
+    turn, after = b.ask(), b.ask()
+    bug = rf.ErrorInfo(kind=rf.ErrorKind.CLIENT_BUG, code="not_sent", message="KeyError")
+    b.got(rf.CreateNotSent(turn_id=turn.id, attempt=1, error=bug))
+    assert turn.state is TurnState.FAILED
+    assert turn.error == bug
+    assert b.creates[-1] == (after.id, 1)
+
+
 # --- G5, G6: cancelling
 
 
@@ -262,6 +291,20 @@ def test_g6_a_lost_terminal_is_bounded() -> None:
     b.interrupt(turn)
     after = b.ask()
     b.wait(5.0)
+    assert turn.outcome is TurnOutcome.INTERRUPTED
+    assert b.creates[-1] == (after.id, 1)
+
+
+def test_g6_g20_nothing_to_cancel_means_that_the_terminal_is_due_or_lost() -> None:
+    b = Bench()
+    turn = b.speaking()
+    b.interrupt(turn)
+    after = b.ask()
+    (cancel,) = b.those(rf.CancelResponse)
+    b.refused(cancel.event_id, NOT_ACTIVE)
+    b.wait(0.4)
+    assert len(b.creates) == 1, "it may still come"
+    b.wait(0.1)
     assert turn.outcome is TurnOutcome.INTERRUPTED
     assert b.creates[-1] == (after.id, 1)
 
@@ -561,6 +604,28 @@ def test_g15_positions_are_integers_within_what_was_received(
     assert (turn.messages[0].heard_ms, turn.messages[0].outcome) == (heard, outcome)
 
 
+def test_g14_the_watchdog_waits_for_a_tts_whose_audio_nobody_counts() -> None:
+    b = Bench(playback=True)
+    turn = b.ask()
+    b.created(turn, "r1")
+    b.message("r1", "m1", audio_ms=0)
+    b.got(rf.MessagePulled(item_id="m1"), rf.PlaybackStarted())
+    b.done("r1")
+    b.wait(30.0)
+    assert turn.state is TurnState.STREAMING
+    b.got(rf.PlaybackFinished(position_ms=30_500, interrupted=False))
+    assert turn.messages[0].heard_ms == 30_500
+
+
+def test_g14_the_watchdog_stands_still_while_the_user_speaks() -> None:
+    b = Bench(playback=True)
+    turn = b.speaking()
+    b.done("r1")
+    b.got(rf.SpeechStarted())
+    b.wait(20.0)
+    assert turn.state is TurnState.STREAMING
+
+
 # --- G17: tools
 
 
@@ -704,6 +769,42 @@ def test_g20_somebody_elses_bad_frame_does_not_settle_a_create() -> None:
     assert turn.state is TurnState.REQUESTED
 
 
+def test_g20_a_conflict_with_a_response_we_gave_up_waits_for_it_again() -> None:
+    """The server still holds what we stopped waiting for: no burst of creates."""
+    b = Bench()
+    turn = b.speaking(response_id="resp_1")
+    b.interrupt(turn)
+    after = b.ask()
+    b.wait(5.0)
+    b.refused(b.sent(after), ACTIVE, "active response in progress: resp_1")
+    b.wait(7.9)
+    assert len(b.creates) == 2
+    b.done("resp_1", ResponseStatus.CANCELLED)
+    assert b.creates[-1] == (after.id, 2)
+
+
+def test_g20_a_null_id_conflict_names_who_holds_the_lane() -> None:
+    """A bare probe would hit that response."""
+    b = Bench()
+    turn = b.ask()
+    b.sent(turn)
+    b.refused(None, ACTIVE, "Conversation already has an active response in progress: resp_X.")
+    for _ in range(20):
+        b.wait(1.0)
+        b.got(rf.ResponseActivity(response_id="resp_X"))
+    assert b.those(rf.ProbeCancel) == []
+    assert len(b.creates) == 1
+
+
+def test_g3_a_done_for_a_strange_id_does_not_end_a_live_response() -> None:
+    b = Bench()
+    turn = b.ask()
+    event_id = b.created(turn, "r1")
+    done = rf.ResponseDone(response_id="r9", status=ResponseStatus.FAILED, client_event_id=event_id)
+    assert not b.got(done)
+    assert turn.state is TurnState.CREATED
+
+
 # --- G23: interrupts
 
 
@@ -808,6 +909,14 @@ def test_a_newer_turn_supersedes_one_that_waits_for_its_retry() -> None:
     b.got(rf.ResponseCreated(response_id="v2"))
     assert old.outcome is TurnOutcome.SUPERSEDED
     assert b.creates == []
+
+
+def test_g10_g12_a_session_that_dies_while_idle_is_reported_once() -> None:
+    b = Bench()
+    b.refused(None, "invalid_api_key")
+    b.refused(None, "invalid_api_key")
+    b.got(rf.SessionFailed(error=rf.error_info("invalid_api_key", None, "")))
+    assert len(b.those(rf.ReportSession)) == 1
 
 
 # --- stalls

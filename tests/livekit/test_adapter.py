@@ -259,6 +259,63 @@ async def test_g25_garbage_is_ignored_and_the_turn_goes_on() -> None:
         assert c.turn.outcome is rf.TurnOutcome.COMPLETED
 
 
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {
+            "type": "response.output_audio.delta",
+            "item_id": "item_never_added",
+            "output_index": 0,
+            "content_index": 0,
+            "delta": "AAAA",
+        },
+        {
+            "type": "response.output_item.done",
+            "output_index": 0,
+            "item": {"id": "f9", "type": "function_call", "name": "x", "arguments": "{}"},
+        },
+    ],
+    ids=["delta of an unknown item", "call without call_id"],
+)
+async def test_g25_an_item_the_inner_session_refuses_does_not_hold_up_the_others(
+    extra: dict[str, Any],
+) -> None:
+    async with call([Reply([Message("Here I am.", seconds=0.6, after=0.1)]), HELLO]) as c:
+        session = c.session.current_agent.realtime_llm_session
+        handle = c.session.generate_reply(user_input="Hello?")
+        await c.until(lambda: c.turn.state is rf.TurnState.CREATED)
+        assert c.turn.attempt is not None
+        frame = {**extra, "response_id": c.turn.attempt.response_id, "event_id": "event_x"}
+        session._inner.emit("openai_server_event_received", frame)
+        await handle
+        assert c.sink.heard_seconds == pytest.approx(0.6, abs=0.01)
+        again = c.session.generate_reply(user_input="And now?")
+        await again
+        assert again.exception() is None
+
+
+async def test_a_request_the_inner_session_refuses_fails_alone() -> None:
+    async with call([HELLO]) as c:
+        session = c.session.current_agent.realtime_llm_session
+        with pytest.raises(llm.RealtimeError, match="KeyError"):
+            await session.generate_reply(tool_choice={"type": "function"})
+        handle = c.session.generate_reply(user_input="Hello?")
+        await handle
+        assert handle.exception() is None
+        assert c.sink.heard_seconds == pytest.approx(0.6, abs=0.01)
+
+
+async def test_closing_one_session_of_a_model_leaves_the_newer_one_connected() -> None:
+    async with call([HELLO]) as c:
+        assert c.model is not None
+        other = c.model.session()
+        c.model._speeches.connect(c.session.current_agent.realtime_llm_session.driver.receive)
+        await other.aclose()
+        await c.session.generate_reply(user_input="Hello?")
+        turn = c.session.current_agent.realtime_llm_session.driver.controller.finished[-1]
+        assert turn.messages[0].outcome is rf.MessageOutcome.FULL
+
+
 # --- the application's handlers
 
 

@@ -22,6 +22,7 @@ from realtime_fsm.simulator import (
     Rejected,
     Reply,
     ServerConfig,
+    Stalled,
     Unanswered,
     audio_ms,
 )
@@ -196,6 +197,28 @@ async def test_g10_g12_fatal_gives_one_report_and_close_fires() -> None:
         error = handle.exception()
         assert error is not None
         assert "insufficient_quota" in str(error)
+
+
+@pytest.mark.parametrize("answered", [True, False], ids=["cancel answered", "cancel lost"])
+async def test_g7_a_server_silent_after_first_audio_does_not_hang_the_speech_queue(
+    answered: bool,
+) -> None:
+    """BASELINE u: the streams of the message are the plugin's, and it never closes them."""
+    stalled = Reply([Message("This breaks off.", seconds=2.0)], end=Stalled(at=audio_ms(500)))
+    policy = rf.RetryPolicy(stall_timeout=0.3, cancel_timeout=0.3)
+    config = ServerConfig(cancel_delay=0.02 if answered else 60.0)
+    async with call([stalled, HELLO], retry=policy, config=config) as c:
+        first = c.session.generate_reply(user_input="Hello?")
+        second = c.session.generate_reply(user_input="Still there?")
+        await first
+        error = first.exception()
+        assert isinstance(error, llm.RealtimeError)
+        assert error.code == "stalled"
+        assert c.sink.heard_seconds == pytest.approx(0.5, abs=0.01)
+        if answered:
+            await second
+            assert second.exception() is None
+            assert c.sink.heard_seconds == pytest.approx(1.1, abs=0.01)
 
 
 # --- interrupts

@@ -69,9 +69,7 @@ class Environment:
             alive = [k for k, until in self.believed.items() if self.now < until]
             assert not alive, f"G1/G5: create while {alive} may be alive"
             assert self.connected, "G19: create without a connection"
-            # One that never leaves is given up after the recovery deadline.
-            key = f"{command.turn_id}/{command.attempt}"
-            self.believed[key] = self.now + self.policy.recovery_deadline
+            self.believed[f"{command.turn_id}/{command.attempt}"] = math.inf
             self.outgoing.append(command)
         elif isinstance(command, rf.CancelResponse):
             # A cancel without an answer is given up after its time-out.
@@ -236,8 +234,6 @@ class Environment:
             self.now = max(self.now, at)
             self.c.advance(self.now)
             self.run()
-            while self.outgoing and self.connected:
-                self.leave()
         live = [(t.id, t.label) for t in self.c.turns]
         assert not live, f"hang: {live}"
         assert self.c.next_deadline() is None
