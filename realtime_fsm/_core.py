@@ -44,7 +44,7 @@ class Core:
         by_response: Responses that are alive, by id.
         unsent: Attempts whose create was commanded and not yet seen on the wire.
         messages: Messages of live turns, by item id.
-        past: Ids of the last responses that ended.
+        seen: The last responses that showed themselves, and whether their terminal was seen.
         dead: Why the session below cannot be used any more, or None.
     """
 
@@ -59,7 +59,7 @@ class Core:
         self.by_response: dict[str, Attempt] = {}
         self.unsent: OrderedDict[tuple[str, int], Attempt] = OrderedDict()
         self.messages: dict[str, tuple[Turn, Attempt, Message]] = {}
-        self.past: OrderedDict[str, None] = OrderedDict()
+        self.seen: OrderedDict[str, bool] = OrderedDict()
         self.lane = Lane(policy)
         self.playback = Playback()
         self.out: list[Command] = []
@@ -135,8 +135,7 @@ class Core:
         self.lane.leave(attempt)
         if attempt.response_id is not None:
             self.by_response.pop(attempt.response_id, None)
-            if seen:
-                remember(self.past, attempt.response_id, None)
+            remember(self.seen, attempt.response_id, seen)
         if attempt.abandoned:
             release(attempt, step)
         turn = attempt.turn
@@ -187,7 +186,7 @@ class Core:
     def block(self, response_id: str | None, now: float) -> None:
         """A conflict told that somebody holds the lane; believe it for a while."""
         mine = self.by_response.get(response_id or "")
-        if mine is not None or (response_id is not None and response_id in self.past):
+        if mine is not None or (response_id is not None and self.seen.get(response_id)):
             return
         blocker = Attempt(turn=None, number=0, last_activity=now, response_id=response_id)
         blocker.deadline = now + self.policy.stall_timeout

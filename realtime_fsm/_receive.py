@@ -83,13 +83,14 @@ def _create_given_up(core: Core, event: ev.CreateGivenUp, step: Step) -> bool:
 def _response_created(core: Core, event: ev.ResponseCreated, step: Step) -> bool:
     if event.out_of_band:
         return core.ignore("out of band")
-    if event.response_id in core.past:
+    if core.seen.get(event.response_id):
         return core.ignore("stale response")
     attempt = core.by_event.get(event.client_event_id or "")
     known = core.by_response.get(event.response_id)
     taken = known is not None and known.turn is not None
     if taken or (attempt is not None and attempt.response_id is not None):
         return core.ignore("repeated response.created")
+    remember(core.seen, event.response_id, False)
     core.unblock(event.response_id)
     if attempt is None:
         return _unasked_response(core, event, step)
@@ -198,16 +199,16 @@ def _response_done(core: Core, event: ev.ResponseDone, step: Step) -> bool:
     if event.out_of_band:
         return core.ignore("out of band")
     attempt = core.by_response.get(event.response_id)
-    if attempt is None and event.response_id not in core.past:
+    if attempt is None and event.response_id not in core.seen:
         attempt = core.by_event.get(event.client_event_id or "")
         if attempt is not None and attempt.response_id is not None:
             attempt = None  # it owns another response
         if attempt is None and event.status is ev.ResponseStatus.FAILED:
             # Seen in the wild without created (twilio-samples/…-node#37): the only pending one.
             attempt = core.only_pending()
+    remember(core.seen, event.response_id, True)
     if attempt is None:
         return core.ignore("stale response")
-    remember(core.past, event.response_id, None)
     if event.status is ev.ResponseStatus.COMPLETED:
         step.failure = _EMPTY
     else:

@@ -157,6 +157,19 @@ def test_g3_created_is_matched_by_id_when_server_vad_creates_at_the_same_time() 
     assert vad.attempt.response_id == "vad"
 
 
+def test_g3_the_late_done_of_a_response_given_up_does_not_answer_a_pending_create() -> None:
+    """Found by random histories: it was taken for a done without created."""
+    b = Bench()
+    turn = b.speaking()
+    b.interrupt(turn)
+    after = b.ask()
+    b.wait(5.0)
+    b.sent(after)
+    assert not b.failed("r1")
+    assert not b.failed("r1")
+    assert after.state is TurnState.REQUESTED
+
+
 # --- G4: orphans
 
 
@@ -983,5 +996,5 @@ def test_memory_is_bounded() -> None:
     assert len(b.c.finished) == 32
     for index in (core.live, core.by_event, core.by_response, core.unsent, core.messages):
         assert len(index) <= 64  # type: ignore[arg-type]
-    assert len(core.past) <= 64
+    assert len(core.seen) <= 64
     assert core.lane.holders == []
