@@ -231,10 +231,10 @@ def test_every_row_can_be_taken() -> None:
             if "ends_failed" in flags and event is E.CREATE_CONFLICT:
                 turn.conflicts = rules.MAX_CONFLICTS
             for i, row in enumerate(rows):
-                if row.source is state and row.event is event:
-                    if row.guard is None or row.guard(turn, step):
-                        taken.add(i)
-                        break
+                mine = row.source is state and row.event is event
+                if mine and (row.guard is None or row.guard(turn, step)):
+                    taken.add(i)
+                    break
     assert [rows[i] for i in range(len(rows)) if i not in taken] == []
 
 

@@ -70,7 +70,7 @@ class Call:
     async def until(self, what: Any, *, timeout: float = 10.0) -> None:
         """Wait until something is so, looking at it once per loop turn or so."""
         async with _limit(timeout):
-            while not _so(what):
+            while not _so(what):  # noqa: ASYNC110 - anything may be waited for, not one event
                 await asyncio.sleep(0.005)
 
 

@@ -284,6 +284,18 @@ async def test_g23_interrupt_in_every_state_ends_the_turn_once(state: str) -> No
         assert c.server.creates == 2, "nothing was created for the interrupted turn"
 
 
+async def test_g21_an_interrupt_that_is_not_this_turns_does_not_end_its_recovery() -> None:
+    """LiveKit interrupts by itself before a tool reply and on a handoff."""
+    hint = Reply(end=Failed("rate_limit_exceeded", message="try again in 300ms"))
+    async with call([hint, HELLO]) as c:
+        handle = c.session.generate_reply(user_input="Hello?")
+        await c.until(lambda: c.turn.state is rf.TurnState.RETRY_WAIT)
+        c.session.current_agent.realtime_llm_session.interrupt()
+        await handle
+        assert handle.exception() is None
+        assert c.sink.heard_seconds == pytest.approx(0.6, abs=0.01)
+
+
 async def test_g5_a_reply_right_after_an_interrupt_waits_for_the_terminal() -> None:
     """livekit/agents#2064: plain LiveKit collides and loses the turn."""
     for controlled, collisions in ((False, 1), (True, 0)):
