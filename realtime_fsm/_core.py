@@ -119,7 +119,7 @@ class Core:
             due = turn.state is TurnState.RETRY_WAIT and turn.retry_at <= step.now
             if due and not self.held_by_speech:
                 self.fire(turn, E.BACKOFF_OVER, step)
-            if turn.state is TurnState.REQUESTED and turn.waiting and turn.retry_at <= step.now:
+            if turn.waiting and turn.retry_at <= step.now:
                 self.fire(turn, E.LANE_FREE, step)
                 assert turn.attempt is not None
                 self.lane.take(turn.attempt)

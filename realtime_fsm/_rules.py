@@ -319,7 +319,7 @@ def release(attempt: Attempt, step: Step) -> None:
             step.out.append(DeleteItem(item_id=item_id, event_id=step.new_event_id("delete")))
         attempt.unheard.clear()
         attempt.deadline = None
-    elif attempt.response_id is not None and attempt.cancel_id is None:
+    elif attempt.response_id is not None:
         attempt.cancel_id = step.new_event_id("cancel")
         attempt.deadline = step.now + step.policy.cancel_timeout
         step.out.append(CancelResponse(response_id=attempt.response_id, event_id=attempt.cancel_id))
