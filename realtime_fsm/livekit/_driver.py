@@ -91,9 +91,10 @@ class Driver:
         for turn in self.controller.turns:
             interrupted = self._speeches.interrupted(turn.id)
             if interrupted is None:
-                # No speech known: not attached, or not announced to LiveKit yet.
+                # No speech known: not attached, or not announced to LiveKit yet. As in plain
+                # LiveKit this stops what runs, not what waits behind it.
                 recovering = turn.first_failure is not None
-                interrupted = not self._speeches.attached or not recovering
+                interrupted = not turn.waiting and not (self._speeches.attached and recovering)
             if interrupted:
                 self._interrupt(turn)
 

@@ -312,20 +312,22 @@ async def test_g5_a_reply_right_after_an_interrupt_waits_for_the_terminal() -> N
                 assert c.turn.outcome is rf.TurnOutcome.COMPLETED
 
 
-async def test_g1_generate_reply_while_a_response_is_alive() -> None:
-    async with call([SLOW, HELLO]) as c:
+async def test_g1_generate_reply_while_a_response_is_alive_waits_for_its_terminal() -> None:
+    """BASELINE o2, s: asked of the realtime session itself, with no speech queue in between."""
+    async with call([SLOW, HELLO], attach=False) as c:
         session = c.session.current_agent.realtime_llm_session
-        first = session.generate_reply()
-        second = session.generate_reply()
-        await first
-        await c.until(lambda: c.turn.messages == [])
+        first, second = session.generate_reply(), session.generate_reply()
+        generation = await first
         assert c.server.creates == 1
-        c.controller.turns[0]
+        assert not second.done()
         session.interrupt()
-        for future in (first, second):
-            if not future.done():
-                with pytest.raises(llm.RealtimeError):
-                    await future
+        await c.until(lambda: c.ended)
+        assert c.ended[0].outcome is rf.TurnOutcome.INTERRUPTED
+        async for _ in generation.message_stream:
+            pass  # its streams are closed
+        await second
+        assert c.server.creates == 2
+        assert c.server.collisions == 0
 
 
 async def test_cancelling_the_future_cancels_the_turn() -> None:
