@@ -111,6 +111,11 @@ class TurnController:
         """Whether an item belongs to a response alive and was not handed downstream (yet)."""
         return any(item_id in a.unheard for a in self._core.lane.holders)
 
+    @property
+    def pending(self) -> bool:
+        """Whether `commands` has anything."""
+        return bool(self._core.out)
+
     def commands(self) -> list[Command]:
         """Return and clear what is to be done, in order."""
         out = self._core.out[:]

@@ -64,7 +64,7 @@ def test_the_drivers_page_runs() -> None:
     exec(compile(block, "driver.md", "exec"), {})
 
 
-def test_the_readmes_first_block_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_readmes_first_block_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
     exec(compile(code(ROOT / "README.md")[0], "README.md", "exec"), {})
 

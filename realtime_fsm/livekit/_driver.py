@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from typing import Any, ClassVar, Protocol
@@ -12,7 +13,7 @@ from livekit.agents import APIError, llm
 from .. import _commands as cmd
 from .._controller import TurnController
 from .._errors import ErrorInfo
-from .._events import CreateNotSent, Event, MessagePulled, MessageTruncated
+from .._events import CreateNotSent, Event, MessagePulled, MessageTruncated, OutputReceived
 from .._policy import RetryPolicy
 from .._states import ErrorKind, Origin, TurnOutcome
 from .._turn import Turn
@@ -63,6 +64,7 @@ class Driver:
         self._closed = False
         self.fatal_reported = False
         self._log = get_logger()
+        self._debug = logging.getLogger("realtime_fsm")
         speeches.connect(self.receive)
 
     # --- what the session calls
@@ -120,7 +122,9 @@ class Driver:
     def receive(self, event: Event) -> bool:
         self.controller.playback_reported = self._speeches.attached
         known = self.controller.receive(event, self._loop.time())
-        self.run()
+        # A further delta commands nothing and only moves deadlines back.
+        if self.controller.pending or type(event) is not OutputReceived:
+            self.run()
         return known
 
     def not_sent(self, turn_id: str, attempt: int, error: Exception) -> None:
@@ -294,6 +298,9 @@ class Driver:
         self._model.emit("turn_ended", c)
 
     def _moved(self, c: cmd.TurnMoved) -> None:
+        self._model.emit("turn_moved", c)
+        if not self._debug.isEnabledFor(logging.DEBUG):
+            return
         turn = self._find(c.turn_id)
         attempt = None if turn is None else turn.attempt
         self._log.debug(
@@ -304,7 +311,6 @@ class Driver:
             source=c.source.value,
             state=c.label,
         )
-        self._model.emit("turn_moved", c)
 
     _HANDLERS: ClassVar[dict[type[cmd.Command], Callable[[Any, Any], None]]] = {
         cmd.CreateResponse: _create,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterable, Callable, Mapping
 from typing import Any
@@ -23,6 +24,7 @@ from ._driver import Driver
 from ._log import get_logger
 from ._outlet import Item
 
+_ONE_ARGUMENT = inspect.signature(lambda event: None)
 #: Announcements kept of items that were neither handed out nor deleted.
 _WITHHELD = 64
 
@@ -240,6 +242,8 @@ class RawLink:
             except Exception:
                 self._log.exception("event not handled", type=_kind(event))
 
+        # EventEmitter inspects each callback's signature for each event; a ready one is cheap.
+        guarded.__signature__ = _ONE_ARGUMENT  # type: ignore[attr-defined]
         return guarded
 
     def _forwarder(self, name: str) -> Any:

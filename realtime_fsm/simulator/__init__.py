@@ -1,15 +1,42 @@
 """A Realtime server that enforces the protocol's rules and fails on request.
 
 The core (:class:`ServerCore`) has no sockets and no clock; :class:`RealtimeServer` puts it on a
-loopback WebSocket. What the server does is a :class:`Script` of :class:`Reply` objects.
+loopback WebSocket, :class:`InMemoryServer` needs no socket at all. What the server does is a
+:class:`Script` of :class:`Reply` objects, what goes wrong on the way is a :class:`Schedule` of
+faults, and how much of it is known of the real service is in :func:`rules_table`.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from .config import ServerConfig
 from .conversation import ItemSnapshot
 from .core import ServerCore
-from .errors import KNOWN_ERRORS, ErrorInfo
+from .errors import ERROR_CLASSES, KNOWN_ERRORS, ErrorInfo
+from .faults import (
+    AcceptThenClose,
+    At,
+    BreakConnection,
+    Double,
+    Fault,
+    HalfOpen,
+    HangUp,
+    InjectError,
+    Late,
+    Lose,
+    Malform,
+    RefuseHandshake,
+    Reorder,
+    Schedule,
+    Silence,
+)
+from .faulty import FaultRun, FaultyCore
 from .record import Record
 from .responses import Replies
+from .rule import Rule
+from .rules import RULES, rules_table
+from .schedule_json import ScheduleError
 from .script import (
     BEFORE_CREATED,
     CREATED,
@@ -27,6 +54,7 @@ from .script import (
     Incomplete,
     Message,
     Point,
+    Reasoning,
     Refuse,
     Rejected,
     Reply,
@@ -38,47 +66,85 @@ from .script import (
 )
 from .validate import server_event_problems
 from .virtual import VirtualConnection
-from .websocket import RealtimeServer
 from .wire import Close, Drop, Frame, Ids, Send
+
+if TYPE_CHECKING:
+    from .memory import InMemoryServer
+    from .websocket import RealtimeServer
 
 __all__ = [
     "BEFORE_CREATED",
     "CREATED",
     "END",
+    "ERROR_CLASSES",
     "ITEM_ADDED",
     "KNOWN_ERRORS",
+    "RULES",
     "Accept",
+    "AcceptThenClose",
+    "At",
+    "BreakConnection",
     "Cancelled",
     "Close",
     "Closed",
     "Completed",
     "Created",
     "DoneLost",
+    "Double",
     "Drop",
     "Dropped",
     "ErrorInfo",
     "Failed",
+    "Fault",
+    "FaultRun",
+    "FaultyCore",
     "Frame",
     "FunctionCall",
+    "HalfOpen",
+    "HangUp",
     "Ids",
+    "InMemoryServer",
     "Incomplete",
+    "InjectError",
     "ItemSnapshot",
+    "Late",
+    "Lose",
+    "Malform",
     "Message",
     "Point",
     "RealtimeServer",
+    "Reasoning",
     "Record",
     "Refuse",
+    "RefuseHandshake",
     "Rejected",
+    "Reorder",
     "Replies",
     "Reply",
+    "Rule",
+    "Schedule",
+    "ScheduleError",
     "Script",
     "Send",
     "ServerConfig",
     "ServerCore",
+    "Silence",
     "Stalled",
     "Unanswered",
     "VirtualConnection",
     "audio_ms",
     "item_added",
+    "rules_table",
     "server_event_problems",
 ]
+
+# Imported when asked for, so that the core comes without asyncio and aiohttp.
+_SERVERS = {"InMemoryServer": "memory", "RealtimeServer": "websocket"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _SERVERS:
+        from importlib import import_module
+
+        return getattr(import_module(f".{_SERVERS[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

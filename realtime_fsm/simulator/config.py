@@ -33,7 +33,7 @@ class ServerConfig:
         failed_transcriptions: which of the connection's transcriptions fail, counted from 1.
         max_session_duration: when the session expires; None is never. The service's is 3600.
         handshakes: the k-th connection takes the k-th, later ones take *default_handshake*.
-        faults: what goes wrong on the way.
+        faults: what goes wrong on the way; a server's transport applies it.
 
     Raises ``ValueError`` for a switch that is set to something it does not have, and for a delay
     below zero.

@@ -6,17 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Conversation", "ConversationError", "Item", "ItemSnapshot"]
+from . import rules
+from .config import ServerConfig
+from .errors import Refusal
+from .rule import enforces
 
-
-class ConversationError(Exception):
-    """A change that the server refuses, with the code, message and param of its ``error``."""
-
-    def __init__(self, code: str, message: str, param: str | None = None) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.param = param
+__all__ = ["Conversation", "Item", "ItemSnapshot", "item_from_client"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,24 +48,19 @@ class Item:
     raw: Mapping[str, Any] | None = None
     cut: bool = field(default=False, init=False)
 
+    @enforces(rules.AFTER_TRUNCATE)
     def hold(self, text: str, ms: int) -> None:
-        """Add generated output. A truncated item takes no more: what comes later is forgotten.
-
-        Assumed: reports do not say what becomes of audio that is generated between a truncation and
-        the cancellation.
-        """
+        """Add generated output. A truncated item takes no more: what comes later is forgotten."""
         if not self.cut:
             self.text += text
             self.audio_ms += ms
 
-    def truncate(self, end_ms: int) -> None:
-        """Keep *end_ms* of the audio, and the same share of the words.
-
-        Documented: the server drops the transcript of unheard audio. That it keeps words in
-        proportion is assumed, and lets a test read what the model still knows.
-        """
+    @enforces(rules.TRUNCATE_TEXT)
+    def truncate(self, end_ms: int, *, keep_words: bool) -> None:
+        """Keep *end_ms* of the audio, and the same share of the words or none."""
         words = self.text.split()
-        self.text = " ".join(words[: len(words) * end_ms // self.audio_ms])
+        kept = len(words) * end_ms // self.audio_ms if keep_words else 0
+        self.text = " ".join(words[:kept])
         self.audio_ms = end_ms
         self.cut = True
 
@@ -79,6 +69,8 @@ class Item:
         head = {"id": self.id, "object": "realtime.item", "type": self.type, "status": self.status}
         if self.raw is not None:
             return {**self.raw, **head}
+        if self.type == "reasoning":
+            return head
         if self.type == "function_call":
             return {**head, "name": self.name, "call_id": self.call_id, "arguments": self.arguments}
         return {**head, "role": self.role, "content": self._content()}
@@ -103,9 +95,16 @@ class Item:
         )
 
 
+@enforces(rules.ASSISTANT_AUDIO)
 def item_from_client(raw: Mapping[str, Any], item_id: str) -> Item:
-    """Return the item that a ``conversation.item.create`` asks for."""
+    """Return the item that a ``conversation.item.create`` asks for. Raises :class:`Refusal`."""
     parts = raw.get("content") or ()
+    for number, part in enumerate(parts if raw.get("role") == "assistant" else ()):
+        if part.get("type") == "output_audio" or part.get("text") is None:
+            param = f"item.content[{number}].text"
+            raise Refusal(
+                "missing_required_parameter", f"Missing required parameter: '{param}'.", param
+            )
     text = " ".join(part.get("text") or part.get("transcript") or "" for part in parts)
     return Item(
         id=item_id,
@@ -122,17 +121,19 @@ def item_from_client(raw: Mapping[str, Any], item_id: str) -> Item:
 
 
 class Conversation:
-    """Items in order. Every refusal is a :class:`ConversationError`."""
+    """Items in order. Every refusal is a :class:`Refusal`."""
 
-    __slots__ = ("_items", "id")
+    __slots__ = ("_config", "_items", "id")
 
-    def __init__(self, conversation_id: str) -> None:
+    def __init__(self, conversation_id: str, config: ServerConfig) -> None:
         self.id = conversation_id
+        self._config = config
         self._items: list[Item] = []
 
     def __contains__(self, item_id: object) -> bool:
         return any(item.id == item_id for item in self._items)
 
+    @enforces(rules.UNKNOWN_ITEM)
     def get(self, item_id: str, operation: str = "retriev") -> Item:
         """Return the item; *operation* (``delet``, ``truncat``, ``retriev``) words the refusal."""
         for item in self._items:
@@ -140,29 +141,37 @@ class Conversation:
                 return item
         # Observed in public clients' error lists for the three operations:
         # item_{delete,truncate,retrieve}_….
-        raise ConversationError(
+        raise Refusal(
             f"item_{operation}e_invalid_item_id",
             f"Error {operation}ing item: the item with id '{item_id}' does not exist.",
             "item_id",
         )
 
+    @enforces(rules.DUPLICATE_ITEM, rules.PREVIOUS_ITEM, rules.PREVIOUS_ITEM_CODE, rules.KNOWN_CALL)
     def add(self, item: Item, previous_item_id: str | None = None) -> str | None:
         """Insert *item* and return the id of the item before it.
 
         *previous_item_id* None means at the end, ``"root"`` at the start.
         """
         if item.id in self:
-            # Observed: livekit treats this code as "already there" (livekit-agents 1.8.9).
-            raise ConversationError(
+            raise Refusal(
                 "item_create_duplicate_item_id",
                 f"Error adding item: an item with id '{item.id}' already exists.",
             )
+        if item.type == "function_call_output" and self._config.unknown_call_id == "refuse":
+            calls = {known.call_id for known in self._items if known.type == "function_call"}
+            if item.call_id not in calls:
+                # The code and the wording are assumed.
+                raise Refusal(
+                    "invalid_tool_call_id",
+                    f"Tool call ID '{item.call_id}' not found in conversation.",
+                    "item.call_id",
+                )
         index = len(self._items) if previous_item_id is None else 0
         if previous_item_id not in (None, "root"):
             ids = [known.id for known in self._items]
             if previous_item_id not in ids:
-                # Documented: an error is returned and the item is not added. The code is assumed.
-                raise ConversationError(
+                raise Refusal(
                     "item_create_invalid_previous_item_id",
                     "Error adding item: the previous item with id "
                     f"'{previous_item_id}' does not exist.",
@@ -183,42 +192,52 @@ class Conversation:
         """The last item's id."""
         return self._items[-1].id if self._items else None
 
+    @enforces(rules.DELETED_OPEN)
     def delete(self, item_id: str) -> None:
         """Forget an item."""
         self._items.remove(self.get(item_id, "delet"))
 
-    def truncate(self, item_id: str, content_index: int, audio_end_ms: int) -> None:
-        """Cut an assistant message to its first *audio_end_ms* milliseconds."""
+    def discard(self, item: Item) -> None:
+        """Forget an item that may be gone already."""
+        if item in self._items:
+            self._items.remove(item)
+
+    @enforces(rules.TRUNCATE_TYPE, rules.TRUNCATE_BOUND)
+    def truncate(self, item_id: str, content_index: int, audio_end_ms: int) -> int:
+        """Cut an assistant message to its first *audio_end_ms* milliseconds; return how many are
+        left.
+        """
         item = self.get(item_id, "truncat")
-        # Observed: livekit#6157, for a message whose first audio delta had not come yet as well as
-        # for other items.
+        # Observed for a message whose first audio delta had not come yet as well as for others.
         if item.role != "assistant" or item.part != "output_audio" or item.audio_ms == 0:
-            raise ConversationError(
+            raise Refusal(
                 "unsupported_content_type",
                 "Only model output audio messages can be truncated",
                 None,
             )
         if content_index != 0:
             # Documented: content_index is 0. The wording of the refusal is assumed.
-            raise ConversationError(
+            raise Refusal(
                 "invalid_value",
                 f"Invalid value: '{content_index}'. The item has one content part.",
                 "content_index",
             )
         if audio_end_ms < 0:
-            raise ConversationError(
+            raise Refusal(
                 "invalid_value",
                 f"Invalid value: '{audio_end_ms}'. Expected a non-negative integer.",
                 "audio_end_ms",
             )
+        if audio_end_ms > item.audio_ms and self._config.truncate_beyond == "clamp":
+            audio_end_ms = item.audio_ms
         if audio_end_ms > item.audio_ms:
-            # Observed: pipecat#1963, pipecat#3677.
-            raise ConversationError(
+            raise Refusal(
                 "invalid_value",
                 f"Audio content of {item.audio_ms}ms is already shorter than {audio_end_ms}ms",
                 "audio_end_ms",
             )
-        item.truncate(audio_end_ms)
+        item.truncate(audio_end_ms, keep_words=self._config.truncated_text == "share")
+        return audio_end_ms
 
     def snapshot(self) -> tuple[ItemSnapshot, ...]:
         """Return what the model remembers, in order."""

@@ -17,20 +17,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from . import rules
 from .config import ServerConfig
-from .conversation import Conversation, ConversationError, ItemSnapshot, item_from_client
+from .conversation import Conversation, ItemSnapshot, item_from_client
+from .dialect import from_beta, to_beta
+from .errors import ErrorInfo, Refusal
 from .responses import Replies, Responses
-from .script import Accept, Script
+from .rule import enforces
+from .script import Accept, Closed, Script
 from .session import Session
 from .user_audio import UserAudio
-from .validate import ClientEventError, parse_client_event
+from .validate import ClientEventError, parse_client_event, prepare
 from .wire import Frame, Ids, Wire
 
 __all__ = ["ServerCore"]
 
 
 class ServerCore:
-    """One connection. *replies* and *ids* are shared by the connections of one server.
+    """One connection. *script*'s replies and *ids* are shared by the connections of one server;
+    *model* is what the connection's URL asks for.
 
     Every ``now`` is seconds on the caller's clock and must not go backwards.
     """
@@ -42,12 +47,14 @@ class ServerCore:
         *,
         ids: Ids | None = None,
         opening: Accept | None = None,
+        model: str | None = None,
     ) -> None:
         self._config = config or ServerConfig()
+        prepare(self._config.dialect)
         self._opening = opening or Accept()
         self._wire = Wire(ids or Ids())
-        self._session = Session(self._wire.ids.next("sess"))
-        self._conversation = Conversation(self._wire.ids.next("conv"))
+        self._session = Session(self._wire.ids.next("sess"), self._config, model)
+        self._conversation = Conversation(self._wire.ids.next("conv"), self._config)
         replies = script if isinstance(script, Replies) else Replies(script)
         self._responses = Responses(
             self._wire, self._conversation, self._session, self._config, replies
@@ -75,6 +82,11 @@ class ServerCore:
         """Open the connection: queues ``session.created``."""
         self._wire.now = self._user.started_at = now
         self._wire.send("session.created", session=self._session.snapshot())
+        if self._config.dialect == "beta":
+            conversation = {"id": self._conversation.id, "object": "realtime.conversation"}
+            self._wire.send("conversation.created", conversation=conversation)
+        if self._config.max_session_duration is not None:
+            self._wire.after(self._config.max_session_duration, self._expire)
         self._hang_up_after("connect")
 
     def receive(self, event: str | Mapping[str, Any], now: float) -> None:
@@ -85,15 +97,17 @@ class ServerCore:
         if self._wire.closed:
             return
         try:
-            parsed = parse_client_event(event)
+            parsed = parse_client_event(event, self._config.dialect)
         except ClientEventError as error:
             self._wire.send_error(
                 error.code, error.message, event_id=error.event_id, param=error.param
             )
             return
         try:
+            if self._config.dialect == "beta":
+                parsed = from_beta(parsed)
             self._handlers[parsed["type"]](parsed)
-        except ConversationError as error:
+        except Refusal as error:
             self._wire.send_error(
                 error.code, error.message, event_id=parsed.get("event_id"), param=error.param
             )
@@ -122,7 +136,10 @@ class ServerCore:
         """Return the frames to send, in order, and forget them. A ``Close`` or ``Drop`` is the last
         one ever.
         """
-        return self._wire.take()
+        frames = self._wire.take()
+        if self._config.dialect == "beta":
+            return [frame for frame in map(to_beta, frames) if frame is not None]
+        return frames
 
     def disconnected(self) -> None:
         """The peer is gone: nothing is sent any more and no timer is left."""
@@ -156,6 +173,11 @@ class ServerCore:
         return self._conversation.snapshot()
 
     @property
+    def ids(self) -> Ids:
+        """The counters that all ids of the server come from."""
+        return self._wire.ids
+
+    @property
     def session(self) -> dict[str, Any]:
         """A copy of the session's configuration."""
         return self._session.snapshot()
@@ -163,15 +185,17 @@ class ServerCore:
     # --- client events that need no file of their own ---
 
     def _update_session(self, event: Mapping[str, Any]) -> None:
-        self._session.update(event["session"])
+        self._session.update(event["session"], responding=self._responses.active is not None)
         self._wire.send("session.updated", session=self._session.snapshot())
 
+    @enforces(rules.ITEM_CONFIRMED)
     def _create_item(self, event: Mapping[str, Any]) -> None:
         raw = event["item"]
         item = item_from_client(raw, raw.get("id") or self._wire.ids.next("item"))
         before = self._conversation.add(item, event.get("previous_item_id"))
-        self._wire.send("conversation.item.added", previous_item_id=before, item=item.payload())
-        self._wire.send("conversation.item.done", previous_item_id=before, item=item.payload())
+        if self._config.confirm_items:
+            self._wire.send("conversation.item.added", previous_item_id=before, item=item.payload())
+            self._wire.send("conversation.item.done", previous_item_id=before, item=item.payload())
 
     def _delete_item(self, event: Mapping[str, Any]) -> None:
         self._conversation.delete(event["item_id"])
@@ -179,17 +203,23 @@ class ServerCore:
 
     def _truncate_item(self, event: Mapping[str, Any]) -> None:
         cut = {key: event[key] for key in ("item_id", "content_index", "audio_end_ms")}
-        self._conversation.truncate(**cut)
+        cut["audio_end_ms"] = self._conversation.truncate(**cut)
         self._wire.send("conversation.item.truncated", **cut)
 
     def _retrieve_item(self, event: Mapping[str, Any]) -> None:
         item = self._conversation.get(event["item_id"])
         self._wire.send("conversation.item.retrieved", item=item.payload())
 
+    @enforces(rules.OUTPUT_CLEAR)
     def _clear_output(self, event: Mapping[str, Any]) -> None:
-        # Documented: WebRTC and SIP only. Over a WebSocket the server holds no output audio;
-        # assumed to be ignored.
-        pass
+        pass  # a server that sends over a WebSocket holds no output audio
+
+    @enforces(rules.EXPIRY)
+    def _expire(self) -> None:
+        minutes = (self._config.max_session_duration or 0.0) / 60
+        message = f"Your session hit the maximum duration of {minutes:g} minutes."
+        error = ErrorInfo("session_expired", message=message)
+        self._wire.hang_up(Closed(1001, reason=message, error=error))
 
     def _hang_up_after(self, event_type: str) -> None:
         if self._opening.then is not None and self._opening.on == event_type:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
-__all__ = ["KNOWN_ERRORS", "ErrorInfo", "error_body"]
+__all__ = ["ERROR_CLASSES", "KNOWN_ERRORS", "ErrorInfo", "Refusal", "error_body"]
 
 INVALID_REQUEST = "invalid_request_error"
 
@@ -34,8 +34,83 @@ KNOWN_ERRORS: dict[str, tuple[str, str]] = {
     "invalid_api_key": (INVALID_REQUEST, "Incorrect API key provided."),
     "account_deactivated": (INVALID_REQUEST, "The account is deactivated."),
     "billing_hard_limit_reached": (INVALID_REQUEST, "The billing hard limit has been reached."),
+    # Observed: livekit#2064, agents-js#220, livekit#6642.
+    "conversation_already_has_active_response": (
+        INVALID_REQUEST,
+        (
+            "Conversation already has an active response in progress: resp_000. "
+            "Wait until the response is finished before creating a new one."
+        ),
+    ),
+    "response_cancel_not_active": (
+        INVALID_REQUEST,
+        "Cancellation failed: no active response found",
+    ),
+    "input_audio_buffer_commit_empty": (
+        INVALID_REQUEST,
+        "Error committing input audio buffer: buffer too small.",
+    ),
+    # Observed: pipecat#1963, livekit#6157, openai-agents-js#552.
+    "invalid_value": (INVALID_REQUEST, "Audio content of 0ms is already shorter than 1ms"),
+    "unsupported_content_type": (
+        INVALID_REQUEST,
+        "Only model output audio messages can be truncated",
+    ),
+    "invalid_type": (INVALID_REQUEST, "Invalid type for 'audio_end_ms': expected an integer."),
+    "item_delete_invalid_item_id": (
+        INVALID_REQUEST,
+        "Error deleting item: the item does not exist.",
+    ),
+    # Documented: the reference's example of an error event.
+    "invalid_event": (INVALID_REQUEST, "The 'type' field is missing."),
+    "unknown_parameter": (INVALID_REQUEST, "Unknown parameter: 'x'."),
+    "missing_required_parameter": (INVALID_REQUEST, "Missing required parameter: 'x'."),
+    # Observed: openai-python#2607.
+    "cannot_update_voice": (
+        INVALID_REQUEST,
+        "Cannot update a conversation's voice if assistant audio is present.",
+    ),
 }
 """Code to (type, message) of errors that tests ask for by code alone."""
+
+ERROR_CLASSES: dict[str, tuple[str, ...]] = {
+    "transient": ("server_error", "inference_rate_limit_exceeded", "rate_limit_exceeded"),
+    "conflict": (
+        "conversation_already_has_active_response",
+        "response_cancel_not_active",
+        "input_audio_buffer_commit_empty",
+        "item_delete_invalid_item_id",
+    ),
+    "bug": (
+        "invalid_value",
+        "unsupported_content_type",
+        "invalid_type",
+        "invalid_event",
+        "unknown_parameter",
+        "missing_required_parameter",
+        "cannot_update_voice",
+    ),
+    "session_end": ("session_expired",),
+    "fatal": (
+        "insufficient_quota",
+        "credit_balance_exhausted",
+        "invalid_api_key",
+        "account_deactivated",
+        "billing_hard_limit_reached",
+    ),
+    "unknown": ("no_such_code_yet",),
+}
+"""What a client had better do about an error, to the codes that call for it."""
+
+
+class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not an accident
+    """What a client asked for is refused, with the code, message and param of the ``error``."""
+
+    def __init__(self, code: str, message: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.param = param
 
 
 @dataclass(frozen=True, slots=True)

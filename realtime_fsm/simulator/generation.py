@@ -8,13 +8,17 @@ reverse.
 from __future__ import annotations
 
 import base64
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from functools import lru_cache
 from typing import Any
 
+from . import rules
+from .config import ServerConfig
 from .conversation import Conversation, Item
 from .response import OpenItem, Response
-from .script import BEFORE_CREATED, CREATED, FunctionCall, Message, Point, item_added
+from .rule import enforces
+from .script import BEFORE_CREATED, CREATED, FunctionCall, Message, Point, Reasoning, item_added
+from .session import Session
 from .wire import Wire
 
 __all__ = ["DELTA_MS", "Generation"]
@@ -36,31 +40,36 @@ def _silence(ms: int) -> str:
 class Generation:
     """Writes the events of the responses of one connection."""
 
-    __slots__ = ("_conversation", "_pace", "_wire")
+    __slots__ = ("_config", "_conversation", "_pace", "_session", "_wire")
 
-    def __init__(self, wire: Wire, conversation: Conversation, pace: float) -> None:
+    def __init__(
+        self, wire: Wire, conversation: Conversation, session: Session, config: ServerConfig
+    ) -> None:
         self._wire = wire
         self._conversation = conversation
-        self._pace = pace
+        self._session = session
+        self._config = config
+        self._pace = config.pace
 
-    def run(self, response: Response) -> Iterator[float]:
+    @enforces(rules.EVENT_ORDER)
+    def run(self, response: Response, begin: Callable[[Response], bool]) -> Iterator[float]:
         """Emit the response step by step; each value is the seconds to wait before the next step.
 
-        Stops at the point where the reply ends. What the end looks like is not decided here.
+        *begin* announces it, or says that it may not begin. Stops at the point where the reply ends. What the end looks like is not decided here.
         """
         reply = response.reply
         point = reply.end.at
         yield response.create_delay
         if point == BEFORE_CREATED:
             return
-        response.created = True
-        self._wire.send("response.created", response=response.payload())
-        if point == CREATED:
+        if not begin(response) or point == CREATED:
             return
         for number, planned in enumerate(reply.items, start=1):
             yield planned.after
             if isinstance(planned, FunctionCall):
                 steps = self._call(response, planned, stop=point == item_added(number))
+            elif isinstance(planned, Reasoning):
+                steps = self._reason(response, planned, stop=point == item_added(number))
             else:
                 steps = self._message(response, planned, point, stop=point == item_added(number))
             stopped = yield from steps
@@ -111,6 +120,7 @@ class Generation:
             kind = "response.output_audio_transcript.delta" if ms else "response.output_text.delta"
             self._wire.send(kind, **where, delta=text)
         if ms:
+            self._session.has_spoken = True
             self._wire.send("response.output_audio.delta", **where, delta=_silence(ms))
 
     def _call(self, response: Response, planned: FunctionCall, *, stop: bool) -> Steps:
@@ -134,21 +144,41 @@ class Generation:
         self.close(response, "completed")
         return False
 
-    def _open(self, response: Response, item: Item) -> OpenItem:
+    @enforces(rules.REASONING)
+    def _reason(self, response: Response, planned: Reasoning, *, stop: bool) -> Steps:
+        shown = self._config.reasoning_items == "item"
+        if shown:
+            item = Item(self._wire.ids.next("item"), "reasoning", status="in_progress")
+            self._open(response, item, remembered=False)
+        if stop:
+            return True
+        yield planned.seconds
+        response.reasoning_tokens += planned.tokens
+        if shown:
+            self.close(response, "completed")
+        return False
+
+    def _open(self, response: Response, item: Item, *, remembered: bool = True) -> OpenItem:
         opened = response.open = OpenItem(item, len(response.items))
         response.items.append(item)
         where = {"response_id": response.id, "output_index": opened.output_index}
         self._wire.send("response.output_item.added", **where, item=item.payload())
-        if response.in_conversation:
+        if response.in_conversation and remembered:
             before = self._conversation.add(item)
             self._wire.send("conversation.item.added", previous_item_id=before, item=item.payload())
         return opened
 
-    def close(self, response: Response, status: str) -> None:
-        """Finish the open item, if there is one, with its ``done`` events.
+    @enforces(rules.FAILED_ITEM)
+    def abandon(self, response: Response) -> None:
+        """Forget the open item, if there is one, without a word."""
+        opened, response.open = response.open, None
+        if opened is not None:
+            response.items.remove(opened.item)
+            self._conversation.discard(opened.item)
 
-        Documented: these are sent as well when a response is interrupted, incomplete or cancelled.
-        """
+    @enforces(rules.CUT_ITEM, rules.CUT_CALL)
+    def close(self, response: Response, status: str) -> None:
+        """Finish the open item, if there is one, with its ``done`` events."""
         opened = response.open
         if opened is None:
             return
@@ -156,8 +186,7 @@ class Generation:
         item = opened.item
         item.status = status
         if item.type == "function_call":
-            # Only whole arguments are announced as done: a client would run the call (assumed).
-            if status == "completed":
+            if status == "completed" or self._config.cut_call_announced:
                 where = self._where(response, opened, content=False)
                 self._wire.send(
                     "response.function_call_arguments.done",

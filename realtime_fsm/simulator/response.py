@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from . import rules
 from .conversation import Item
+from .rule import enforces
 from .script import Reply
 
 __all__ = ["OpenItem", "Response"]
@@ -33,7 +35,10 @@ class Response:
     Attributes:
         conversation_id: None for an out-of-band response.
         create_delay: seconds until ``response.created``.
+        event_id: of the client's create, None for server VAD's.
+        by_vad: whether server VAD asked for it.
         created: whether ``response.created`` was sent.
+        reasoning_tokens: what the model spent on reasoning.
         over: it left the server's memory; nothing of it is sent any more.
     """
 
@@ -42,7 +47,11 @@ class Response:
     conversation_id: str | None
     modalities: list[str]
     create_delay: float
+    event_id: str | None = None
+    by_vad: bool = False
     metadata: dict[str, str] | None = None
+    max_output_tokens: int | str = "inf"
+    reasoning_tokens: int = 0
     input_items: int = 0
     status: Status = "in_progress"
     status_details: dict[str, Any] | str | None = None
@@ -68,17 +77,19 @@ class Response:
             "output": [item.payload() for item in self.items],
             "conversation_id": self.conversation_id,
             "output_modalities": self.modalities,
-            "max_output_tokens": "inf",
+            "max_output_tokens": self.max_output_tokens,
             "metadata": self.metadata,
-            "usage": None if self.status == "in_progress" else self._usage(),
+            "usage": None if self.status == "in_progress" else self.usage(),
         }
 
-    def _usage(self) -> dict[str, Any]:
+    @enforces(rules.UNBILLED)
+    def usage(self) -> dict[str, Any]:
+        """Return what the response is billed for."""
         # Invented but deterministic numbers: a token per word, one per 50 ms of audio, 20 per item
         # of context.
         text = sum(len(item.text.split()) + len(item.arguments.split()) for item in self.items)
         audio = sum(item.audio_ms // 50 for item in self.items)
-        # Observed: twilio-node#37. A response that fails without output is not billed.
+        text += self.reasoning_tokens
         context = 20 * self.input_items if self.items or self.status == "completed" else 0
         return {
             "total_tokens": context + text + audio,

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from . import rules
 from .config import ServerConfig
 from .conversation import Conversation
+from .errors import Refusal
 from .generation import Generation
+from .rate_limits import RateLimits
 from .response import Response, Status
+from .rule import enforces
 from .script import (
     Cancelled,
     Closed,
@@ -24,7 +28,7 @@ from .script import (
     Stalled,
     Unanswered,
 )
-from .session import Session
+from .session import Session, check_modalities, check_tokens
 from .wire import Wire
 
 __all__ = ["Replies", "Responses"]
@@ -73,7 +77,8 @@ class Responses:
         self._session = session
         self._config = config
         self._replies = replies
-        self._generation = Generation(wire, conversation, config.pace)
+        self._generation = Generation(wire, conversation, session, config)
+        self._limits = RateLimits(wire)
         self._alive: dict[str, Response] = {}
         self.active: Response | None = None
         self.collisions = 0
@@ -81,58 +86,68 @@ class Responses:
 
     # --- creation ---
 
+    @enforces(rules.OUT_OF_BAND)
     def create(self, event: Mapping[str, Any]) -> None:
-        """Handle ``response.create``."""
+        """Handle ``response.create``. Raises :class:`Refusal` for parameters that cannot be."""
         params = event.get("response") or {}
         event_id = event.get("event_id")
         conversation = params.get("conversation") or "auto"
-        if conversation not in ("auto", "none"):
-            message = f"Invalid value: '{conversation}'. Supported values are: 'auto' and 'none'."
-            self._wire.send_error(
-                "invalid_value", message, event_id=event_id, param="response.conversation"
-            )
-            return
-        # Documented: an out-of-band response runs beside the default conversation's and takes no
-        # slot.
+        self._check(params, conversation)
         if conversation == "auto" and self._refuses(event_id):
             self.collisions += 1
             return
         self._admit(
             delay=self._config.create_delay,
             event_id=event_id,
+            by_vad=False,
             conversation_id=self._conversation.id if conversation == "auto" else None,
-            modalities=params.get("output_modalities") or self._session.modalities,
-            metadata=params.get("metadata"),
+            params=params,
         )
 
+    @enforces(rules.METADATA, rules.CREATE_RANGES, rules.VOICE_LOCKED, rules.INPUT_REFERENCES)
+    def _check(self, params: Mapping[str, Any], conversation: str) -> None:
+        if conversation not in ("auto", "none"):
+            message = f"Invalid value: '{conversation}'. Supported values are: 'auto' and 'none'."
+            raise Refusal("invalid_value", message, "response.conversation")
+        metadata = params.get("metadata") or {}
+        if len(metadata) > 16 or any(len(k) > 64 or len(v) > 512 for k, v in metadata.items()):
+            message = "Invalid 'response.metadata': too many pairs, or a key or value is too long."
+            raise Refusal("invalid_value", message, "response.metadata")
+        check_tokens(params.get("max_output_tokens"), "response.max_output_tokens")
+        check_modalities(params.get("output_modalities"), "response.output_modalities")
+        voice = ((params.get("audio") or {}).get("output") or {}).get("voice")
+        self._session.check_voice(voice, "response.audio.output.voice")
+        for number, item in enumerate(params.get("input") or ()):
+            if item.get("type") == "item_reference" and item.get("id") not in self._conversation:
+                # The code and the wording are assumed.
+                message = f"The item with id '{item.get('id')}' does not exist."
+                raise Refusal("invalid_value", message, f"response.input[{number}].id")
+
+    @enforces(rules.VAD_CREATES, rules.VAD_LOSES)
     def create_by_vad(self) -> None:
         """Start the response that server VAD owes to a committed user turn."""
-        # Observed: livekit#6817. A response of the client that got there first makes VAD's own lose
-        # the slot. That the loser is announced by an error without event_id is inferred from
-        # openai-agents-python#1466.
-        if self._refuses(None):
+        if self._refuses(None, silently=self._config.vad_conflict == "silent"):
             self.vad_collisions += 1
             return
         self._admit(
             delay=self._config.vad_create_delay,
             event_id=None,
+            by_vad=True,
             conversation_id=self._conversation.id,
-            modalities=self._session.modalities,
-            metadata=None,
+            params={},
         )
 
-    def _refuses(self, event_id: str | None) -> bool:
-        # Observed: livekit#2064, livekit#6817. One active response per default conversation; the
-        # refused create is never answered by anything else. That the slot is taken at acceptance,
-        # so before `response.created`, is what makes the client lose in livekit#6817.
+    @enforces(rules.ONE_ACTIVE, rules.REFUSED_CREATE, rules.CONFLICT_LINK)
+    def _refuses(self, event_id: str | None, *, silently: bool = False) -> bool:
         if self.active is None:
             return False
-        self._wire.send_error(
-            "conversation_already_has_active_response",
-            f"Conversation already has an active response in progress: {self.active.id}. "
-            "Wait until the response is finished before creating a new one.",
-            event_id=event_id,
-        )
+        if not silently:
+            self._wire.send_error(
+                "conversation_already_has_active_response",
+                f"Conversation already has an active response in progress: {self.active.id}. "
+                "Wait until the response is finished before creating a new one.",
+                event_id=event_id if self._config.conflict_event_id == "linked" else None,
+            )
         return True
 
     def _admit(
@@ -140,9 +155,9 @@ class Responses:
         *,
         delay: float,
         event_id: str | None,
+        by_vad: bool,
         conversation_id: str | None,
-        modalities: list[str],
-        metadata: dict[str, str] | None,
+        params: Mapping[str, Any],
     ) -> None:
         reply = self._replies.next()
         ack = reply.ack
@@ -158,17 +173,43 @@ class Responses:
             id=self._wire.ids.next("resp"),
             reply=reply,
             conversation_id=conversation_id,
-            modalities=modalities,
+            modalities=params.get("output_modalities") or self._session.modalities,
             create_delay=delay,
-            metadata=metadata,
+            event_id=event_id,
+            by_vad=by_vad,
+            metadata=params.get("metadata"),
+            max_output_tokens=params.get("max_output_tokens") or self._session.max_output_tokens,
             input_items=len(self._conversation),
         )
         self._alive[response.id] = response
-        if response.in_conversation:
+        if response.in_conversation and self._config.slot_taken == "accepted":
             self.active = response
         if isinstance(ack, Created):
-            response.steps = self._generation.run(response)
+            response.steps = self._generation.run(response, self._begin)
             self._step(response, response.steps)
+
+    @enforces(rules.SLOT_TAKEN)
+    def _begin(self, response: Response) -> bool:
+        """Announce a response, unless it has to take the slot now and another is in it."""
+        if response.in_conversation and self._config.slot_taken == "created":
+            silently = response.by_vad and self._config.vad_conflict == "silent"
+            if self._refuses(response.event_id, silently=silently):
+                if response.by_vad:
+                    self.vad_collisions += 1
+                else:
+                    self.collisions += 1
+                self._forget(response)
+                return False
+            self.active = response
+        self._announce(response)
+        return True
+
+    @enforces(rules.RATE_LIMITS)
+    def _announce(self, response: Response) -> None:
+        response.created = True
+        self._wire.send("response.created", response=response.payload())
+        if self._config.rate_limits == "after_created":
+            self._limits.send(0)
 
     # --- progress ---
 
@@ -179,7 +220,8 @@ class Responses:
             if delay > 0:
                 self._wire.after(delay, lambda: self._step(response, steps))
                 return
-        self._end(response)
+        if not response.over:
+            self._end(response)
 
     def _end(self, response: Response) -> None:
         """End a response as its reply says."""
@@ -200,9 +242,10 @@ class Responses:
         else:
             assert isinstance(end, Stalled)
 
+    @enforces(rules.DONE_ALWAYS, rules.FAILED_ITEM)
     def _finish(self, response: Response, status: Status, details: dict[str, Any] | None) -> None:
-        # Assumed: the open item of a response that does not complete ends "incomplete" (documented
-        # for the status, not for each cause).
+        if status == "failed" and self._config.open_item_of_failed == "vanishes":
+            self._generation.abandon(response)
         self._generation.close(response, "incomplete")
         response.status = status
         response.status_details = (
@@ -210,6 +253,8 @@ class Responses:
         )
         self._forget(response)
         self._wire.send("response.done", response=response.payload())
+        if self._config.rate_limits == "after_done" and response.created:
+            self._limits.send(response.usage()["total_tokens"])
 
     def _forget(self, response: Response) -> None:
         response.over = True
@@ -219,12 +264,12 @@ class Responses:
 
     # --- cancellation ---
 
+    @enforces(rules.CANCEL_TARGET, rules.CANCEL_NOTHING, rules.CANCEL_BEFORE_CREATED)
     def cancel(self, event: Mapping[str, Any]) -> None:
         """Handle ``response.cancel``, bare or with a ``response_id``."""
         event_id = event.get("event_id")
         response_id = event.get("response_id")
-        # Documented: without an id, the response in progress in the default conversation.
-        response = self._alive.get(response_id) if response_id else self.active
+        response = self._alive.get(response_id) if response_id else self._current()
         if response is None or not (response.created or self._config.cancel_before_created):
             self._nothing_to_cancel(event_id)
             return
@@ -232,9 +277,13 @@ class Responses:
             self._config.cancel_delay, lambda: self._cancelled_by_client(response, event_id)
         )
 
+    def _current(self) -> Response | None:
+        """The response in the slot, or else the first that is to take it."""
+        waiting = (one for one in self._alive.values() if one.in_conversation)
+        return self.active or next(waiting, None)
+
+    @enforces(rules.CANCEL_RACE)
     def _cancelled_by_client(self, response: Response, event_id: str | None) -> None:
-        # Observed: agents-js#220, pipecat#3795. The response may have ended meanwhile, by itself or
-        # by another cancel; then there is nothing to cancel, and a newer response is not touched.
         if response.over:
             self._nothing_to_cancel(event_id)
         else:
@@ -243,12 +292,15 @@ class Responses:
     def _nothing_to_cancel(self, event_id: str | None) -> None:
         self._wire.send_error("response_cancel_not_active", NOTHING_TO_CANCEL, event_id=event_id)
 
+    @enforces(rules.VAD_INTERRUPTS, rules.INTERRUPT_BEFORE_CREATED)
     def cancel_by_vad(self) -> None:
         """Cancel the active response because the user speaks.
 
-        Observed: a response interrupted before its ``response.created`` ends by a ``response.done``
-        alone (livekit-agents 1.8.9 guards against it). Assumed: the server's own cancel takes no
-        time.
+        Assumed: the server's own cancel takes no time.
         """
-        if self.active is not None:
-            self._finish(self.active, "cancelled", {"type": "cancelled", "reason": "turn_detected"})
+        response = self._current()
+        if response is None:
+            return
+        if not response.created and self._config.interrupted_before_created != "done":
+            self._announce(response)
+        self._finish(response, "cancelled", {"type": "cancelled", "reason": "turn_detected"})

@@ -15,7 +15,12 @@ RULES: dict[str, Rule] = {}
 
 
 def _rule(
-    id: str, source: Source, reference: str, statement: str, field: str | None = None, *values: object
+    id: str,
+    source: Source,
+    reference: str,
+    statement: str,
+    field: str | None = None,
+    *values: object,
 ) -> Rule:
     made = Rule(
         id=id,
@@ -314,4 +319,4 @@ def rules_table() -> str:
 
 def unenforced() -> list[str]:
     """Return the ids of rules that no imported code enforces."""
-    return [id for id in RULES if id not in ENFORCED]
+    return [name for name in RULES if name not in ENFORCED]

@@ -42,6 +42,7 @@ __all__ = [
     "Incomplete",
     "Message",
     "Point",
+    "Reasoning",
     "Refuse",
     "Rejected",
     "Reply",
@@ -129,6 +130,18 @@ class FunctionCall:
         return (
             self.arguments if isinstance(self.arguments, str) else json.dumps(dict(self.arguments))
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoning:
+    """The model reasons for *seconds* and bills *tokens*. Whether an item shows it is
+    ``ServerConfig.reasoning_items``. *after*: seconds before it starts.
+    """
+
+    seconds: float = 1.0
+    _: KW_ONLY
+    tokens: int = 50
+    after: float = 0.0
 
 
 # --- answers to response.create ---
@@ -262,7 +275,7 @@ class Reply:
     """What the server does with one response.
 
     Attributes:
-        items: messages and function calls, in order.
+        items: messages, function calls and reasoning, in order.
         ack: how the create is answered.
         end: how, and where, the response ends.
         pace: seconds between two 100 ms deltas (None: ``ServerConfig.pace``).
@@ -273,7 +286,7 @@ class Reply:
     Raises ``ValueError`` when *end* is at a point that the items never reach.
     """
 
-    items: Sequence[Message | FunctionCall] = ()
+    items: Sequence[Message | FunctionCall | Reasoning] = ()
     _: KW_ONLY
     ack: Ack = field(default_factory=Created)
     end: End = field(default_factory=Completed)

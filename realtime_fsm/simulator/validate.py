@@ -1,16 +1,31 @@
-"""Checks events against the types of ``openai.types.realtime``, in both directions."""
+"""Checks events against the types that the ``openai`` package publishes, in both directions.
+
+The types are imported when the first event is checked, so that importing the core stays light.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from openai.types.realtime import RealtimeClientEvent, RealtimeServerEvent
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from . import rules
+from .rule import enforces
 
-__all__ = ["ClientEventError", "parse_client_event", "server_event_problems"]
+if TYPE_CHECKING:
+    from pydantic import BaseModel, TypeAdapter, ValidationError
+
+__all__ = [
+    "ClientEventError",
+    "Dialect",
+    "parse_client_event",
+    "prepare",
+    "server_event_problems",
+]
+
+Dialect = Literal["ga", "beta"]
 
 
 class ClientEventError(Exception):
@@ -31,7 +46,14 @@ class ClientEventError(Exception):
         self.event_id = event_id
 
 
-def _models(union: Any) -> dict[str, type[BaseModel]]:
+@cache
+def _models(side: Literal["client", "server"], dialect: Dialect) -> dict[str, type[BaseModel]]:
+    if dialect == "ga":
+        from openai.types import realtime as types
+    else:
+        from openai.types.beta import realtime as types  # type: ignore[no-redef]
+
+    union: Any = types.RealtimeClientEvent if side == "client" else types.RealtimeServerEvent
     # The unions are Annotated[Union[...], PropertyInfo]; pydantic does not read PropertyInfo's
     # discriminator, so a wrong event would be reported once per member. Picking the member by its
     # `type` gives one clear report.
@@ -39,21 +61,33 @@ def _models(union: Any) -> dict[str, type[BaseModel]]:
     return {get_args(member.model_fields["type"].annotation)[0]: member for member in members}
 
 
-CLIENT_MODELS = _models(RealtimeClientEvent)
-SERVER_MODELS = _models(RealtimeServerEvent)
-
-
 @cache
 def _adapter(model: type[BaseModel]) -> TypeAdapter[BaseModel]:
+    from pydantic import TypeAdapter
+
     return TypeAdapter(model)
 
 
-def parse_client_event(raw: str | Mapping[str, Any]) -> dict[str, Any]:
+@cache
+def prepare(dialect: Dialect) -> None:
+    """Import the types now, and build what checks them. It takes up to a second, and a server that
+    did it at its first event would find that its timers had run out meanwhile.
+    """
+    for kind in _models("client", dialect):
+        # The checks are only built when they are used.
+        with contextlib.suppress(ClientEventError):
+            parse_client_event({"type": kind}, dialect)
+
+
+@enforces(rules.BAD_EVENT, rules.TRUNCATE_INTEGER)
+def parse_client_event(raw: str | Mapping[str, Any], dialect: Dialect = "ga") -> dict[str, Any]:
     """Return a client event as a dict.
 
     Raises:
         ClientEventError: not JSON, not an object, or not an event of the protocol.
     """
+    from pydantic import ValidationError
+
     text = raw if isinstance(raw, str) else json.dumps(raw)
     try:
         event = json.loads(text)
@@ -67,22 +101,38 @@ def parse_client_event(raw: str | Mapping[str, Any]) -> dict[str, Any]:
     if kind is None:
         # Documented: this code and message are the API reference's own example of an error event.
         raise ClientEventError("invalid_event", "The 'type' field is missing.", event_id=event_id)
-    model = CLIENT_MODELS.get(kind) if isinstance(kind, str) else None
+    models = _models("client", dialect)
+    model = models.get(kind) if isinstance(kind, str) else None
     if model is None:
-        supported = ", ".join(f"'{name}'" for name in sorted(CLIENT_MODELS))
+        supported = ", ".join(f"'{name}'" for name in sorted(models))
         message = f"Invalid value: '{kind}'. Supported values are: {supported}."
         raise ClientEventError("invalid_value", message, param="type", event_id=event_id)
     try:
         # Strict, because the server is: a decimal `audio_end_ms` is refused (openai-agents-js#552).
-        parsed = _adapter(model).validate_json(text, strict=True)
+        parsed = _adapter(model).validate_json(_without_references(event, text), strict=True)
     except ValidationError as error:
         raise _as_client_error(error, event_id) from None
-    for where, part in (("", parsed), ("response.", getattr(parsed, "response", None))):
-        for name in (part.model_extra or {}) if isinstance(part, BaseModel) else ():
-            param = f"{where}{name}"
+    for param in _unknown_names(parsed):
+        # Older deployments take session fields that their types lack; the current one does not.
+        if dialect == "ga" or not param.startswith("session."):
             message = f"Unknown parameter: '{param}'."
             raise ClientEventError("unknown_parameter", message, param=param, event_id=event_id)
     return event
+
+
+def _without_references(event: dict[str, Any], text: str) -> str:
+    """Return *text* without the item references of a create's ``input``, which the types lack."""
+    params = event.get("response")
+    if event["type"] != "response.create" or not isinstance(params, dict):
+        return text
+    if not isinstance(params.get("input"), list):
+        return text
+    kept = [
+        item
+        for item in params["input"]
+        if not (isinstance(item, dict) and item.get("type") == "item_reference")
+    ]
+    return json.dumps({**event, "response": {**params, "input": kept}})
 
 
 def _as_client_error(error: ValidationError, event_id: str | None) -> ClientEventError:
@@ -106,13 +156,15 @@ def _as_client_error(error: ValidationError, event_id: str | None) -> ClientEven
     return ClientEventError(code, message, param=param, event_id=event_id)
 
 
-def server_event_problems(event: Mapping[str, Any]) -> list[str]:
+def server_event_problems(event: Mapping[str, Any], dialect: Dialect = "ga") -> list[str]:
     """Return what is wrong with a server event, an empty list if it is one of the protocol.
 
     Fields that the types do not know are reported too, except in the session, where the types lag
     behind.
     """
-    model = SERVER_MODELS.get(str(event.get("type")))
+    from pydantic import ValidationError
+
+    model = _models("server", dialect).get(str(event.get("type")))
     if model is None:
         return [f"type: unknown event {event.get('type')!r}"]
     try:
@@ -121,15 +173,24 @@ def server_event_problems(event: Mapping[str, Any]) -> list[str]:
         return [
             f"{'.'.join(map(str, d['loc']))}: {d['msg']}" for d in error.errors(include_url=False)
         ]
-    return _unknown_fields(parsed, str(event["type"]))
+    kind = str(event["type"])
+    return [
+        f"{kind}.{name}: unknown field"
+        for name in _unknown_names(parsed)
+        if not name.startswith("session.")
+    ]
 
 
-def _unknown_fields(value: Any, path: str) -> list[str]:
+def _unknown_names(value: Any, path: str = "") -> list[str]:
+    """Return the paths of the fields that the types do not have."""
+    from pydantic import BaseModel
+
     if isinstance(value, (list, tuple)):
-        return [p for i, part in enumerate(value) for p in _unknown_fields(part, f"{path}[{i}]")]
-    if not isinstance(value, BaseModel) or path.endswith(".session"):
+        return [p for i, part in enumerate(value) for p in _unknown_names(part, f"{path}[{i}]")]
+    if not isinstance(value, BaseModel):
         return []
-    found = [f"{path}.{name}: unknown field" for name in value.model_extra or {}]
+    prefix = f"{path}." if path else ""
+    found = [f"{prefix}{name}" for name in value.model_extra or {}]
     for name in type(value).model_fields:
-        found += _unknown_fields(getattr(value, name), f"{path}.{name}")
+        found += _unknown_names(getattr(value, name), f"{prefix}{name}")
     return found

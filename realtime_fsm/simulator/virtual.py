@@ -6,6 +6,7 @@ from typing import Any
 
 from .config import ServerConfig
 from .core import ServerCore
+from .faulty import FaultyCore
 from .responses import Replies
 from .script import Accept, Script
 from .wire import Close, Drop, Frame, Ids, Send
@@ -14,7 +15,8 @@ __all__ = ["VirtualConnection"]
 
 
 class VirtualConnection:
-    """A client's end of a :class:`ServerCore`, for tests of rules and orders::
+    """A client's end of a :class:`ServerCore`, for tests of rules and orders. The faults of the
+    *config* happen on the way, those of handshakes apart::
 
         connection = VirtualConnection(Script([Reply([Message("Hello.")])]))
         connection.send("response.create", event_id="c1")
@@ -34,7 +36,11 @@ class VirtualConnection:
         ids: Ids | None = None,
         opening: Accept | None = None,
     ) -> None:
-        self.core = ServerCore(script, config, ids=ids, opening=opening)
+        config = config or ServerConfig()
+        core = ServerCore(script, config, ids=ids, opening=opening)
+        self.core: ServerCore | FaultyCore = (
+            core if config.faults is None else FaultyCore(core, config.faults)
+        )
         self.now = 0.0
         self.log: list[tuple[float, Frame]] = []
         self.core.connect(self.now)

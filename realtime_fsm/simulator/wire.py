@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,9 +17,19 @@ __all__ = ["Close", "Drop", "Frame", "Ids", "Send", "Wire"]
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send *event* as one JSON text frame."""
+    """Send one text frame: *event* as JSON, or *raw* as it is.
+
+    A frame that is not an event on purpose has *raw*; its *event* is then ``{"type": None, "text":
+    raw}``, as in records.
+    """
 
     event: dict[str, Any]
+    raw: str | None = None
+
+    @property
+    def text(self) -> str:
+        """What goes over the wire."""
+        return json.dumps(self.event) if self.raw is None else self.raw
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,59 @@
-"""The kit for testers."""
+"""The kit for testers.
 
-from .sink import PacedAudioOutput, Segment
+Names are imported when they are first used: pytest loads the plugin of this package in every run,
+and LiveKit must not come with it.
+"""
 
-__all__ = ["PacedAudioOutput", "Segment"]
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .call import SimulatedCall, simulated_call
+    from .canonical import canonical
+    from .clock import NothingLeft, TimeIsUp, VirtualLoop, VirtualTimeError, describe_tasks
+    from .sink import PacedAudioOutput, Segment
+    from .virtual import run_virtual, virtual_time
+
+__all__ = [
+    "NothingLeft",
+    "PacedAudioOutput",
+    "Segment",
+    "SimulatedCall",
+    "TimeIsUp",
+    "VirtualLoop",
+    "VirtualTimeError",
+    "canonical",
+    "describe_tasks",
+    "run_virtual",
+    "simulated_call",
+    "virtual_time",
+]
+
+_MODULES = {
+    "NothingLeft": "clock",
+    "PacedAudioOutput": "sink",
+    "Segment": "sink",
+    "SimulatedCall": "call",
+    "TimeIsUp": "clock",
+    "VirtualLoop": "clock",
+    "VirtualTimeError": "clock",
+    "canonical": "canonical",
+    "describe_tasks": "clock",
+    "run_virtual": "virtual",
+    "simulated_call": "call",
+    "virtual_time": "virtual",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

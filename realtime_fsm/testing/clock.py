@@ -1,4 +1,4 @@
-"""Virtual time: an event loop whose clock jumps to the next timer instead of sleeping.
+"""An event loop whose clock jumps to the next timer instead of sleeping.
 
 :func:`run_virtual` runs a coroutine on a :class:`VirtualLoop`, :func:`virtual_time` does so for a
 test function. Nothing in here knows LiveKit::
@@ -14,8 +14,9 @@ that have arrived are served. A thread of your own that will call ``call_soon_th
 is unknown to the loop: wait for it inside ``hold()``.
 
 **When nothing can happen any more** the run ends at once with :class:`NothingLeft`, which shows
-where each task waits. While sockets are open something may still come, so the loop waits for
-*patience* real seconds first.
+where each task waits. A timer that is set again and again keeps a hung run alive, so it also ends
+at a *limit* of virtual time, with :class:`TimeIsUp`; that takes no longer. While sockets are open
+something may still come, so the loop waits for *patience* real seconds first.
 
 **Other clocks.** ``time.time``, ``monotonic``, ``perf_counter``, their ``_ns`` twins and
 ``time.sleep`` follow the loop in its thread, for LiveKit computes waits and orders chat items by
@@ -26,34 +27,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
-import inspect
 import linecache
-import random
 import re
 import selectors
-import threading
-import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Executor
 from types import FrameType
-from typing import Any, ParamSpec, TypeVar, overload
+from typing import Any, TypeVar
 
-__all__ = [
-    "NothingLeft",
-    "TimeIsUp",
-    "VirtualLoop",
-    "VirtualTimeError",
-    "describe_tasks",
-    "run_virtual",
-    "virtual_time",
-]
+__all__ = ["NothingLeft", "TimeIsUp", "VirtualLoop", "VirtualTimeError", "describe_tasks"]
 
 T = TypeVar("T")
-P = ParamSpec("P")
 
-# 2100-01-01 UTC. A constant, so that runs are alike. In the future, because LiveKit orders a chat
-# by `created_at` and an agent's initial messages, made before the run, have to stay the first.
-_EPOCH_NS = 4_102_444_800 * 10**9
 _START = 1000.0  # not 0: `if started_at:` is a common way to ask whether something started
 _POLL_EVERY = 64  # busy turns of the loop
 _SPIN_LIMIT = 100_000  # busy turns of the loop at one moment
@@ -71,13 +56,13 @@ class VirtualTimeError(RuntimeError):
         self.tasks = tasks
 
 
-class NothingLeft(VirtualTimeError):
+class NothingLeft(VirtualTimeError):  # noqa: N818 - says what happened
     """Tasks wait, and nothing is left that could wake them: no callback, no timer, no job in a
     thread. On a real clock this is a hang.
     """
 
 
-class TimeIsUp(VirtualTimeError):
+class TimeIsUp(VirtualTimeError):  # noqa: N818 - says what happened
     """The run's *limit* of virtual seconds is over, or the loop spins without time passing."""
 
 
@@ -115,7 +100,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         finally:
             self._holds -= 1
 
-    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> asyncio.Future[Any]:
+    def run_in_executor(  # type: ignore[override]  # 3.10 has no TypeVarTuple
+        self, executor: Executor | None, func: Callable[..., T], *args: Any
+    ) -> asyncio.Future[T]:
         """Run *func* in a thread. The clock stands still until it is done."""
         future = super().run_in_executor(executor, func, *args)
         self._holds += 1
@@ -127,21 +114,30 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         with self.hold():
             await super().shutdown_default_executor(*args, **kwargs)
 
-    def extend(self, limit: float | None) -> None:
-        """Allow *limit* more virtual seconds from now on, None for no limit."""
-        self._end = None if limit is None else self._now + limit
+    @property
+    def elapsed(self) -> float:
+        """Virtual seconds since the loop was made."""
+        return self._now - _START
 
-    def _release(self, _: object) -> None:
-        self._holds -= 1
+    def advance(self, seconds: float) -> None:
+        """Let *seconds* pass now, as a callback that blocks does.
 
-    def _advance(self, seconds: float) -> None:
-        now = self._now + seconds
+        Raises :class:`TimeIsUp` past the limit.
+        """
+        now = self._now + max(seconds, 0.0)
         if self._end is not None and now > self._end:
             raise TimeIsUp(
                 f"the run is not over after {self._end - _START:g} virtual seconds",
                 describe_tasks(self),
             )
         self._now = now
+
+    def extend(self, limit: float | None) -> None:
+        """Allow *limit* more virtual seconds from now on, None for no limit."""
+        self._end = None if limit is None else self._now + limit
+
+    def _release(self, _: object) -> None:
+        self._holds -= 1
 
 
 class _JumpingSelector(selectors.BaseSelector):
@@ -166,7 +162,7 @@ class _JumpingSelector(selectors.BaseSelector):
             if len(self._real.get_map()) > loop._own_fds:
                 return self._wait_for("a socket")
             raise NothingLeft("nothing is left that could wake a task", describe_tasks(loop))
-        loop._advance(timeout)
+        loop.advance(timeout)
         return events
 
     def _spin(self) -> list[tuple[selectors.SelectorKey, int]]:
@@ -215,9 +211,13 @@ class _JumpingSelector(selectors.BaseSelector):
 
 
 def describe_tasks(loop: asyncio.AbstractEventLoop) -> str:
-    """Return where each pending task of *loop* waits, the oldest task first, as text."""
-    tasks = sorted(asyncio.all_tasks(loop), key=lambda task: _natural(task.get_name()))
-    return "\n".join(line for task in tasks for line in _describe(task))
+    """Return where each pending task of *loop* waits, as text."""
+    return "\n".join(line for task in in_order(asyncio.all_tasks(loop)) for line in _describe(task))
+
+
+def in_order(tasks: Iterable[asyncio.Task[Any]]) -> list[asyncio.Task[Any]]:
+    """Return *tasks* by name, which is by age for those that asyncio named."""
+    return sorted(tasks, key=lambda task: _natural(task.get_name()))
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
@@ -247,190 +247,3 @@ def _frames(awaited: Any) -> Iterator[FrameType]:
                 break
         else:
             return
-
-
-# --- the clocks of the `time` module
-
-
-_NAMES = (
-    "time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "sleep",
-)  # fmt: skip
-_real: dict[str, Any] = {name: getattr(time, name) for name in _NAMES}
-_clocks: dict[int, _Clocks] = {}
-_lock = threading.Lock()
-
-
-class _Clocks:
-    """The functions of ``time`` in the thread of a virtual loop.
-
-    Time stands still while callbacks run, but real readings differ, and LiveKit counts on it: its
-    speech queue is a heap of (priority, ``perf_counter_ns()``, speech), and it tries again while
-    two readings are equal. So each reading is a little later than the one before.
-    """
-
-    def __init__(self, loop: VirtualLoop) -> None:
-        self._loop = loop
-        self._last_counter = 0
-        self._last_time = 0
-
-    def perf_counter_ns(self) -> int:
-        self._last_counter = max(self._last_counter + 1, self.monotonic_ns())
-        return self._last_counter
-
-    def perf_counter(self) -> float:
-        return self.perf_counter_ns() / 10**9
-
-    def time_ns(self) -> int:
-        # A microsecond, since a float of this size has no nanoseconds.
-        now = _EPOCH_NS + round((self._loop._now - _START) * 10**9)
-        self._last_time = max(self._last_time + 1000, now)
-        return self._last_time
-
-    def time(self) -> float:
-        return self.time_ns() / 10**9
-
-    def monotonic_ns(self) -> int:
-        return round(self._loop._now * 10**9)
-
-    def monotonic(self) -> float:
-        # Exactly the loop's time, as with asyncio's own loops: code sets timers by it.
-        return self._loop._now
-
-    def sleep(self, seconds: float) -> None:
-        self._loop._advance(seconds)
-
-
-def _redirect(name: str) -> Callable[..., Any]:
-    real = _real[name]
-
-    def virtual(*args: Any) -> Any:
-        clocks = _clocks.get(threading.get_ident())
-        return real(*args) if clocks is None else getattr(clocks, name)(*args)
-
-    virtual.__name__ = name
-    return virtual
-
-
-@contextlib.contextmanager
-def _virtual_clocks(loop: VirtualLoop) -> Iterator[None]:
-    thread = threading.get_ident()
-    with _lock:
-        if thread in _clocks:
-            raise RuntimeError("this thread runs in virtual time already")
-        if not _clocks:
-            for name in _NAMES:
-                _real[name] = getattr(time, name)
-                setattr(time, name, _redirect(name))
-        _clocks[thread] = _Clocks(loop)
-    try:
-        yield
-    finally:
-        with _lock:
-            del _clocks[thread]
-            if not _clocks:
-                for name in _NAMES:
-                    setattr(time, name, _real[name])
-
-
-# --- running
-
-
-def run_virtual(
-    main: Callable[[], Awaitable[T]] | Awaitable[T],
-    *,
-    limit: float | None = 3600.0,
-    patience: float = 10.0,
-    seed: int = 0,
-) -> T:
-    """Run *main*, a coroutine or a function that returns one, in virtual time; return its result.
-
-    What is left over at the end is cancelled, as by ``asyncio.run``. When the run cannot go on,
-    its tasks are cancelled first, so that their ``finally`` clauses run.
-
-    Args:
-        main: What to run.
-        limit: How many virtual seconds it may take, None for no limit.
-        patience: How many real seconds to wait for a job in a thread or for a socket when there is
-            nothing else to do.
-        seed: For the ``random`` module, whose state is restored afterwards.
-
-    Raises:
-        NothingLeft: *main* waits for something that cannot come.
-        TimeIsUp: The *limit* is over, or the loop spins without time passing.
-        RuntimeError: An event loop is running in this thread.
-    """
-    with contextlib.ExitStack() as stack:
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            pass
-        else:
-            if inspect.iscoroutine(main):
-                main.close()
-            raise RuntimeError("run_virtual() cannot be called from a running event loop")
-        state = random.getstate()
-        stack.callback(random.setstate, state)
-        random.seed(seed)
-        loop = VirtualLoop(limit=limit, patience=patience)
-        stack.callback(loop.close)
-        stack.callback(asyncio.set_event_loop, None)
-        stack.enter_context(_virtual_clocks(loop))
-        asyncio.set_event_loop(loop)
-        try:
-            return loop.run_until_complete(_main(main))
-        finally:
-            _wind_up(loop)
-
-
-async def _main(main: Callable[[], Awaitable[T]] | Awaitable[T]) -> T:
-    return await (main() if callable(main) else main)
-
-
-def _wind_up(loop: VirtualLoop) -> None:
-    loop.extend(3600.0)
-    left = sorted(asyncio.all_tasks(loop), key=lambda task: _natural(task.get_name()))
-    for task in left:
-        task.cancel()
-    # A task that hangs in its clean-up too is given up: the first error says where it hung.
-    with contextlib.suppress(VirtualTimeError):
-        loop.run_until_complete(_gather(left))
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.run_until_complete(loop.shutdown_default_executor())
-    for task in left:
-        if task.done() and not task.cancelled() and task.exception() is not None:
-            loop.call_exception_handler(
-                {
-                    "message": "unhandled exception while run_virtual() wound up",
-                    "exception": task.exception(),
-                    "task": task,
-                }
-            )
-
-
-async def _gather(tasks: list[asyncio.Task[Any]]) -> None:
-    await asyncio.gather(*tasks, return_exceptions=True)
-
-
-@overload
-def virtual_time(test: Callable[P, Coroutine[Any, Any, T]], /) -> Callable[P, T]: ...
-@overload
-def virtual_time(
-    *, limit: float | None = ..., patience: float = ..., seed: int = ...
-) -> Callable[[Callable[P, Coroutine[Any, Any, T]]], Callable[P, T]]: ...
-def virtual_time(test: Any = None, /, **options: Any) -> Any:
-    """Turn an async test into a plain one that runs in virtual time. Options: see
-    :func:`run_virtual`.
-
-    It keeps its parameters, so pytest fixtures work, with or without an asyncio plugin. Async
-    fixtures do not: they live on another loop.
-    """
-    if test is None:
-        return functools.partial(virtual_time, **options)
-    if not inspect.iscoroutinefunction(test):
-        raise TypeError(f"virtual_time is for async functions, not {test!r}")
-
-    @functools.wraps(test)
-    def run(*args: Any, **kwargs: Any) -> Any:
-        return run_virtual(lambda: test(*args, **kwargs), **options)
-
-    return run

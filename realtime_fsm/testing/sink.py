@@ -138,6 +138,11 @@ class PacedAudioOutput(io.AudioOutput):
         waiting = sum(segment.position for segment in self._queue)
         return over + waiting + self._heard_since_settled(self._now())
 
+    @property
+    def idle(self) -> bool:
+        """Whether no segment is playing or waiting to."""
+        return not self._queue
+
     def longest_silence(self, start: float, end: float) -> float:
         """Return the longest silence, in seconds, between two times of the loop's clock."""
         sounding = list(self.sounding)

@@ -22,6 +22,7 @@ from realtime_fsm.simulator import (
     FunctionCall,
     Message,
     RealtimeServer,
+    Reasoning,
     Refuse,
     Rejected,
     Reply,
@@ -246,5 +247,21 @@ async def test_the_plugin_sees_a_rejection_and_a_failure(sessions: list[Any]) ->
         await server.wait_for("response.done", direction="server")
         assert server.creates == 2
         assert [error.recoverable for error in errors] == [True, True]
+        sessions.remove(session)
+        await session.aclose()
+
+
+async def test_the_plugin_passes_over_a_reasoning_item(sessions: list[Any]) -> None:
+    config = ServerConfig(pace=0.0005, reasoning_items="item")
+    script = Script([Reply([Reasoning(0.01), HELLO, HELLO])])
+    async with RealtimeServer(script, config=config) as server:
+        session = plugin(server, sessions)
+        generation = await session.generate_reply()
+        said = [
+            "".join([text async for text in message.text_stream])
+            async for message in generation.message_stream
+        ]
+        assert said == [HELLO.text, HELLO.text]
+        assert server.received("response.output_item.added")[0]["item"]["type"] == "reasoning"
         sessions.remove(session)
         await session.aclose()

@@ -1,0 +1,271 @@
+"""What the servers of all transports share: connections that run, and what was seen."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from .config import ServerConfig
+from .conversation import ItemSnapshot
+from .core import ServerCore
+from .faulty import FaultRun, FaultyCore
+from .record import Direction, Record, without_audio
+from .responses import Replies
+from .script import Accept, Refuse, Script
+from .wire import Close, Frame, Ids, Send
+
+__all__ = ["Connection", "ObservedServer"]
+
+
+_AUDIO = "response.output_audio.delta"
+
+
+class Connection:
+    """Drives one core on the running loop: frames in, timers, frames out in order.
+
+    *send* takes each frame that goes out; it must not block.
+    """
+
+    def __init__(
+        self, server: ObservedServer, number: int, opening: Accept, send: Callable[[Frame], None]
+    ) -> None:
+        self.core = server._new_core(number, opening)
+        self._lost = False
+        self._server = server
+        self._number = number
+        self._send = send
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def half_open(self) -> bool:
+        """Whether nothing arrives any more, in either direction."""
+        return self._lost or (isinstance(self.core, FaultyCore) and self.core._dead)
+
+    def open(self) -> None:
+        """The handshake is over."""
+        self._server._cores.append(self.core)
+        self._server._live.append(self)
+        self.note("net", {"type": "accepted"})
+        self.core.connect(self._loop.time())
+        self.pump()
+
+    def receive(self, text: str) -> None:
+        """A text frame came in."""
+        if self.core.closed or self._lost:
+            return
+        try:
+            event = json.loads(text)
+        except ValueError:
+            event = None
+        self.note("client", event if isinstance(event, dict) else {"type": None, "text": text})
+        self.core.receive(text, self._loop.time())
+        self.pump()
+
+    def pump(self) -> None:
+        """Send the core's frames and set the timer for its next deadline."""
+        for frame in self.core.take():
+            if self._lost:
+                continue
+            # Noted here rather than after the write, so that the record has the core's order of
+            # cause and effect.
+            if isinstance(frame, Send):
+                self.note("server", frame.event)
+            elif isinstance(frame, Close):
+                self.note("net", {"type": "closed", "code": frame.code, "reason": frame.reason})
+            else:
+                self.note("net", {"type": "dropped"})
+            self._send(frame)
+        deadline = self.core.next_deadline()
+        if self._timer is not None:
+            if self._timer.when() == deadline and not self._timer.cancelled():
+                return
+            self._timer.cancel()
+        self._timer = None if deadline is None else self._loop.call_at(deadline, self._tick)
+
+    def lose(self) -> None:
+        """Lose everything from now on, in both directions, without either side being told."""
+        self._lost = True
+        self.note("net", {"type": "half_open"})
+
+    def closed(self, code: int | None) -> None:
+        """The transport is gone."""
+        if self not in self._server._live:
+            return
+        self._server._live.remove(self)
+        self.core.disconnected()
+        if self._timer is not None:
+            self._timer.cancel()
+        self.note("net", {"type": "disconnected", "code": code})
+
+    def note(self, direction: Direction, event: dict[str, Any]) -> None:
+        """Put it on record."""
+        self._server._note(self._number, direction, event)
+
+    def _tick(self) -> None:
+        self._timer = None
+        self.core.advance(self._loop.time())
+        self.pump()
+
+
+class ObservedServer:
+    """What tests do with a server and look at, whatever its transport.
+
+    Attributes:
+        record: everything that was sent and received, in order.
+    """
+
+    def __init__(
+        self,
+        script: Script | None = None,
+        *,
+        config: ServerConfig | None = None,
+    ) -> None:
+        self.record: list[Record] = []
+        self._config = config or ServerConfig()
+        self._replies = Replies(script or Script())
+        self._ids = Ids()
+        faults = self._config.faults
+        self._faults = FaultRun(faults) if faults is not None and faults.event_faults else None
+        self._cores: list[ServerCore | FaultyCore] = []
+        self._live: list[Connection] = []
+        self._attempts = 0
+        self._started_at = 0.0
+        self._changed = asyncio.Event()
+
+    # --- for the transports ---
+
+    def _answer_handshake(self) -> tuple[int, Accept | Refuse]:
+        """Return the number of the connection that is asked for, and how it is taken."""
+        self._attempts += 1
+        handshake = self._config.handshake(self._attempts)
+        if isinstance(handshake, Refuse):
+            self._note(self._attempts, "net", {"type": "refused", "status": handshake.status})
+        return self._attempts, handshake
+
+    def _new_core(self, number: int, opening: Accept) -> ServerCore | FaultyCore:
+        core = ServerCore(self._replies, self._config, ids=self._ids, opening=opening)
+        if self._faults is None:
+            return core
+        return FaultyCore(core, self._faults, connection=number)
+
+    def _note(self, connection: int, direction: Direction, event: dict[str, Any]) -> None:
+        t = asyncio.get_running_loop().time() - self._started_at
+        self.record.append(Record(t, connection, direction, _for_the_record(direction, event)))
+        self._changed.set()
+
+    def _newest(self) -> Connection:
+        if not self._live:
+            raise RuntimeError("nobody is connected")
+        return self._live[-1]
+
+    # --- what a test does ---
+
+    async def user_speaks(
+        self, transcript: str, *, seconds: float = 1.0, item_id: str | None = None
+    ) -> str | None:
+        """Let the user start to speak on the newest connection, see :meth:`ServerCore.user_speaks`.
+
+        Returns at once, not when the user stops. Raises ``RuntimeError`` when nobody is connected.
+        """
+        connection = self._newest()
+        item = connection.core.user_speaks(
+            asyncio.get_running_loop().time(), seconds, transcript, item_id
+        )
+        connection.pump()
+        return item
+
+    def half_open(self) -> None:
+        """Let the newest connection go half-open: from now on all frames vanish in both directions,
+        and neither side is told. Raises ``RuntimeError`` when nobody is connected.
+        """
+        self._newest().lose()
+
+    async def wait_for(
+        self, type: str, *, direction: Direction = "client", count: int = 1, timeout: float = 10.0
+    ) -> Record:
+        """Return the *count*-th event of that type, as soon as there is one.
+
+        Raises ``asyncio.TimeoutError`` after *timeout* seconds.
+        """
+
+        async def found() -> Record:
+            seen, left = 0, count
+            while True:
+                for record in self.record[seen:]:
+                    if record.direction == direction and record.type == type:
+                        left -= 1
+                        if left == 0:
+                            return record
+                seen = len(self.record)
+                self._changed.clear()
+                await self._changed.wait()
+
+        return await asyncio.wait_for(found(), timeout)
+
+    # --- what a test looks at ---
+
+    def sent(self, type: str | None = None) -> list[dict[str, Any]]:
+        """Return what clients sent, in order, on all connections."""
+        return [record.event for record in self._find("client", type)]
+
+    def received(self, type: str | None = None) -> list[dict[str, Any]]:
+        """Return what the server sent to clients, in order, on all connections."""
+        return [record.event for record in self._find("server", type)]
+
+    def _find(self, direction: Direction, type: str | None) -> list[Record]:
+        return [r for r in self.record if r.direction == direction and type in (None, r.type)]
+
+    @property
+    def creates(self) -> int:
+        """How many ``response.create`` clients sent."""
+        return len(self.sent("response.create"))
+
+    @property
+    def collisions(self) -> int:
+        """How many creates of clients met a taken slot."""
+        return sum(core.collisions for core in self._cores)
+
+    @property
+    def vad_collisions(self) -> int:
+        """How many creates of server VAD met a taken slot."""
+        return sum(core.vad_collisions for core in self._cores)
+
+    @property
+    def connections(self) -> int:
+        """How many connections were accepted."""
+        return len(self._cores)
+
+    @property
+    def attempts(self) -> int:
+        """How many handshakes were asked for, refused ones included."""
+        return self._attempts
+
+    @property
+    def active_response_id(self) -> str | None:
+        """The response in the default conversation's slot of the newest connection, if it is up."""
+        return self._live[-1].core.active_response_id if self._live else None
+
+    @property
+    def conversation(self) -> tuple[ItemSnapshot, ...]:
+        """What the model of the newest connection remembers, even after that connection is over."""
+        return self._cores[-1].conversation if self._cores else ()
+
+
+def _for_the_record(direction: Direction, event: dict[str, Any]) -> dict[str, Any]:
+    # The server's audio is one string over and over, which need not be decoded each time.
+    if (
+        direction == "server"
+        and event.get("type") == _AUDIO
+        and isinstance(event.get("delta"), str)
+    ):
+        return {**event, "delta": _measured(event["delta"])}
+    return without_audio(event)
+
+
+@lru_cache(maxsize=64)
+def _measured(delta: str) -> Any:
+    return without_audio({"type": _AUDIO, "delta": delta})["delta"]

@@ -1,0 +1,300 @@
+"""A whole call for a test: a real AgentSession and the real plugin against the simulated server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from inspect import Parameter, Signature
+from typing import Any, Literal
+
+from livekit import rtc
+from livekit.agents import Agent, AgentSession, CloseEvent, ErrorEvent, llm
+from livekit.plugins import openai
+from openai.types.realtime.realtime_audio_input_turn_detection import ServerVad
+
+from .. import Recovering, RetryPolicy, Turn, TurnController, TurnEnded, TurnMoved
+from ..livekit import ControlledRealtimeModel
+from ..simulator.config import ServerConfig
+from ..simulator.memory import InMemoryServer
+from ..simulator.script import Reply, Script
+from ..simulator.websocket import RealtimeServer
+from .sink import PacedAudioOutput
+
+__all__ = ["SimulatedCall", "simulated_call"]
+
+_RATE = 24_000
+_STEP = 0.01  # seconds between two looks
+
+
+@dataclass(eq=False)
+class SimulatedCall:
+    """What a test does in a call, and looks at.
+
+    Attributes:
+        session: the session under test, started.
+        plugin: LiveKit's model.
+        model: ours around it; None with ``controlled=False``.
+        server: the other side of the wire.
+        sink: what the user hears.
+        errors: the session's ``error`` events.
+        closed: the session's ``close`` events.
+        moves: the model's ``turn_moved`` events.
+        recoveries: the model's ``recovering`` events.
+        ended: the model's ``turn_ended`` events.
+    """
+
+    session: AgentSession[Any]
+    plugin: openai.realtime.RealtimeModel
+    model: ControlledRealtimeModel | None
+    server: InMemoryServer | RealtimeServer
+    sink: PacedAudioOutput
+    errors: list[ErrorEvent] = field(default_factory=list)
+    closed: list[CloseEvent] = field(default_factory=list)
+    moves: list[TurnMoved] = field(default_factory=list)
+    recoveries: list[Recovering] = field(default_factory=list)
+    ended: list[TurnEnded] = field(default_factory=list)
+    _speaks_until: float = 0.0
+
+    # --- doing ---
+
+    async def say(self, text: str, seconds: float = 1.0) -> None:
+        """Let the user say *text*, and return when they have stopped.
+
+        With server VAD (the default) the agent answers by itself. Without it silence is pushed for
+        *seconds* and committed, as by push-to-talk: :meth:`AgentSession.commit_user_turn`.
+
+        Raises ``RuntimeError`` when the model is not connected.
+        """
+        loop = asyncio.get_running_loop()
+        self._speaks_until = loop.time() + seconds
+        if self.plugin.capabilities.turn_detection:
+            await self.server.user_speaks(text, seconds=seconds)
+            await asyncio.sleep(seconds)
+            return
+        await asyncio.sleep(seconds)
+        await self.server.user_speaks(text, seconds=0.0)  # only the words: the audio is pushed
+        self.session.current_agent.realtime_llm_session.push_audio(
+            rtc.AudioFrame.create(_RATE, 1, round(seconds * _RATE))
+        )
+        self.session.commit_user_turn()
+
+    async def until(self, what: Callable[[], object], *, timeout: float = 60.0) -> None:
+        """Wait until *what* returns something true; it is asked every 10 ms.
+
+        Raises ``asyncio.TimeoutError`` after *timeout* seconds.
+        """
+        loop = asyncio.get_running_loop()
+        end = loop.time() + timeout
+        while not what():
+            if loop.time() >= end:
+                raise asyncio.TimeoutError(f"not within {timeout:g} s")
+            await asyncio.sleep(_STEP)
+
+    async def idle(self, *, quiet: float = 1.0, timeout: float = 60.0) -> None:
+        """Wait until nobody speaks, nothing is being generated or recovered, and it has stayed so
+        for *quiet* seconds.
+
+        Raises ``asyncio.TimeoutError`` after *timeout* seconds.
+        """
+        loop = asyncio.get_running_loop()
+        busy_at = loop.time()
+
+        def settled() -> bool:
+            nonlocal busy_at
+            if self.busy:
+                busy_at = loop.time()
+            return loop.time() - busy_at >= quiet
+
+        await self.until(settled, timeout=timeout)
+
+    # --- looking ---
+
+    @property
+    def busy(self) -> bool:
+        """Whether somebody speaks, or a turn of the agent is under way."""
+        return (
+            asyncio.get_running_loop().time() < self._speaks_until
+            or self.server.active_response_id is not None
+            or self.session.current_speech is not None
+            or not self.sink.idle
+            or bool(self.model is not None and self.model.controller and self.controller.turns)
+        )
+
+    @property
+    def controller(self) -> TurnController:
+        """The controller of the call. Raises ``RuntimeError`` with ``controlled=False``."""
+        if self.model is None or self.model.controller is None:
+            raise RuntimeError("the call is not controlled")
+        return self.model.controller
+
+    @property
+    def turn(self) -> Turn:
+        """The newest turn, live or finished. Raises ``RuntimeError`` when there was none."""
+        turns = [*self.controller.finished, *self.controller.turns]
+        if not turns:
+            raise RuntimeError("there was no turn yet")
+        return turns[-1]
+
+    @property
+    def heard(self) -> float:
+        """Seconds of the agent's audio that the user has heard."""
+        return self.sink.heard_seconds
+
+    @property
+    def history(self) -> list[tuple[str, str]]:
+        """(role, text) of the session's messages: what the agent believes was said."""
+        return [
+            (item.role, item.text_content or "")
+            for item in self.session.history.items
+            if isinstance(item, llm.ChatMessage)
+        ]
+
+    @property
+    def remembered(self) -> list[tuple[str, str]]:
+        """(role, text) of the server's messages: what the model believes was said."""
+        return [(item.role or "", item.text) for item in self.server.conversation if item.role]
+
+
+@contextlib.asynccontextmanager
+async def simulated_call(
+    script: Script | Sequence[Reply] = (),
+    *,
+    agent: Agent | None = None,
+    policy: RetryPolicy | None = None,
+    controlled: bool = True,
+    mode: Literal["control", "off"] = "control",
+    config: ServerConfig | None = None,
+    server: InMemoryServer | RealtimeServer | None = None,
+    sink: PacedAudioOutput | None = None,
+    attach: bool = True,
+    session: Mapping[str, Any] | None = None,
+    check: bool = True,
+    **model: Any,
+) -> AsyncIterator[SimulatedCall]:
+    """Run a call of *agent* with a real ``AgentSession`` and the real OpenAI plugin.
+
+    In virtual time (:func:`virtual_time`, :func:`run_virtual`) it takes milliseconds; on an
+    ordinary loop it takes as long as the script says::
+
+        @virtual_time
+        async def test_my_agent_survives_a_server_error() -> None:
+            script = [Reply(end=Failed("server_error")), Reply([Message("Hello.", seconds=1.5)])]
+            async with simulated_call(script, agent=MyAgent()) as call:
+                await call.say("Good morning.", seconds=1.2)
+                await call.idle()
+                assert call.heard == pytest.approx(1.5)
+                assert not call.errors
+
+    Args:
+        script: What the server replies.
+        agent: The agent under test, without an ``llm`` of its own.
+        policy: How turns recover.
+        controlled: Whether :class:`ControlledRealtimeModel` is around the plugin's model.
+        mode: Its mode.
+        config: The server's delays, switches and faults.
+        server: A started server to use instead; *script* and *config* are then its own.
+        sink: The audio output; by default one that plays in real time.
+        attach: Whether the model is attached to the session, as it should be.
+        session: More arguments for ``AgentSession``.
+        check: Whether to check at the end that each turn ended once and no task is left.
+        **model: More arguments for the plugin's ``RealtimeModel``. ``turn_detection`` is a server
+            VAD unless given; None is push-to-talk.
+
+    Raises:
+        AssertionError: The check at the end failed, and nothing else did.
+        ValueError: *agent* brings its own ``llm``.
+    """
+    if agent is not None and isinstance(agent.llm, (llm.LLM, llm.RealtimeModel)):
+        raise ValueError("the agent brings its own llm, so it would not talk to the simulator")
+    before = asyncio.all_tasks()
+    async with contextlib.AsyncExitStack() as stack:
+        if server is None:
+            server = await stack.enter_async_context(
+                InMemoryServer(
+                    script if isinstance(script, Script) else Script(script),
+                    config=config,
+                )
+            )
+        if isinstance(server, InMemoryServer):
+            model.setdefault("http_session", server.http_session)
+        model.setdefault(
+            "turn_detection",
+            ServerVad(type="server_vad", create_response=True, interrupt_response=True),
+        )
+        plugin = openai.realtime.RealtimeModel(
+            **{"api_key": "simulated", "base_url": server.url, **model}
+        )
+        controller = (
+            ControlledRealtimeModel(plugin, retry=policy, mode=mode) if controlled else None
+        )
+        options = {"llm": controller or plugin, "vad": None, **(session or {})}
+        call = SimulatedCall(
+            AgentSession(**options), plugin, controller, server, sink or PacedAudioOutput()
+        )
+        _listen(call)
+        if controller is not None and attach:
+            controller.attach(call.session)
+        call.session.output.audio = call.sink
+        stack.push_async_callback(call.sink.aclose)
+        stack.push_async_callback(plugin.aclose)
+        stack.push_async_callback(_close, call.session, controlled)
+        await call.session.start(agent or Agent(instructions="Be brief."))
+        await _connected(server)
+        yield call
+    if check:
+        await _check(call, before)
+
+
+class _Into:
+    """Appends events to a list.
+
+    LiveKit looks at the signature of each listener for each event; that of ``list.append`` has to
+    be parsed each time, which takes longer than all else that happens to the event.
+    """
+
+    __signature__ = Signature([Parameter("event", Parameter.POSITIONAL_ONLY)])
+
+    def __init__(self, events: list[Any]) -> None:
+        self._events = events
+
+    def __call__(self, event: Any, /) -> None:
+        self._events.append(event)
+
+
+def _listen(call: SimulatedCall) -> None:
+    call.session.on("error", _Into(call.errors))
+    call.session.on("close", _Into(call.closed))
+    if call.model is not None:
+        call.model.on("turn_moved", _Into(call.moves))
+        call.model.on("recovering", _Into(call.recoveries))
+        call.model.on("turn_ended", _Into(call.ended))
+
+
+async def _connected(server: InMemoryServer | RealtimeServer) -> None:
+    """Wait for the first connection to be ready. A script may refuse it: then go on."""
+    with contextlib.suppress(asyncio.TimeoutError):
+        await server.wait_for("session.updated", direction="server", timeout=1.0)
+
+
+async def _close(session: AgentSession[Any], controlled: bool) -> None:
+    try:
+        await session.aclose()
+    except Exception:
+        # LiveKit's own session raises the error that ended it a second time.
+        if controlled:
+            raise
+
+
+async def _check(call: SimulatedCall, before: set[asyncio.Task[Any]]) -> None:
+    await asyncio.sleep(0)
+    left = {task for task in asyncio.all_tasks() - before if not task.done()}
+    assert not left, f"tasks are left after the call: {left}"
+    if call.model is None or call.model.controller is None:
+        return
+    assert not call.controller.turns, f"turns are left after the call: {call.controller.turns}"
+    ends = [event.turn_id for event in call.ended]
+    begun = dict.fromkeys(event.turn_id for event in call.moves)
+    uneven = [turn for turn in begun if ends.count(turn) != 1]
+    assert not uneven, f"turns that did not end exactly once: {uneven}"
