@@ -1,8 +1,8 @@
 """A LiveKit worker whose replies survive transient failures of the realtime model.
 
-    pip install "realtime-fsm[openai]"
-    export OPENAI_API_KEY=...  LIVEKIT_URL=...  LIVEKIT_API_KEY=...  LIVEKIT_API_SECRET=...
-    python agent.py dev
+pip install "realtime-fsm[openai]"
+export OPENAI_API_KEY=...  LIVEKIT_URL=...  LIVEKIT_API_KEY=...  LIVEKIT_API_SECRET=...
+python agent.py dev
 """
 
 from __future__ import annotations
