@@ -43,7 +43,7 @@ class Connection:
     @property
     def half_open(self) -> bool:
         """Whether nothing arrives any more, in either direction."""
-        return self._lost or (isinstance(self.core, FaultyCore) and self.core._dead)
+        return self._lost or (isinstance(self.core, FaultyCore) and self.core.half_open)
 
     def open(self) -> None:
         """The handshake is over."""

@@ -106,8 +106,8 @@ UNBILLED = _rule(
 )  # fmt: skip
 RATE_LIMITS = _rule(
     "rate-limits", "documented", "rate_limits.updated",
-    "rate_limits.updated is sent for every response. The guide lists it after response.done, the "
-    "reference puts it at the beginning of the response.",
+    "rate_limits.updated is sent for every response. The reference puts it at the beginning of "
+    "the response; where it really stands is not known, so a client must take it anywhere.",
     "rate_limits", "after_done", "after_created", "off",
 )  # fmt: skip
 REASONING = _rule(
