@@ -1,4 +1,7 @@
-"""One call: a real AgentSession with the real OpenAI plugin against the loopback server."""
+"""One call: a real AgentSession with the real OpenAI plugin against the simulated server.
+
+In virtual time (``@virtual_time``) over the in-memory transport, otherwise over real sockets.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,15 @@ from openai.types.realtime.realtime_audio_input_turn_detection import ServerVad
 
 import realtime_fsm as rf
 from realtime_fsm.livekit import ControlledRealtimeModel
-from realtime_fsm.simulator import Message, RealtimeServer, Reply, Script, ServerConfig
-from realtime_fsm.testing import PacedAudioOutput
+from realtime_fsm.simulator import (
+    InMemoryServer,
+    Message,
+    RealtimeServer,
+    Reply,
+    Script,
+    ServerConfig,
+)
+from realtime_fsm.testing import PacedAudioOutput, VirtualLoop
 
 #: The sink plays this many times faster than real time.
 SPEED = 5.0
@@ -34,7 +44,7 @@ VAD = ServerVad(type="server_vad", create_response=True, interrupt_response=True
 class Call:
     """What a test looks at."""
 
-    server: RealtimeServer
+    server: InMemoryServer | RealtimeServer
     inner: openai.realtime.RealtimeModel
     model: ControlledRealtimeModel | None
     session: AgentSession[Any]
@@ -94,6 +104,12 @@ async def _limit(seconds: float) -> AsyncIterator[None]:
         handle.cancel()
 
 
+def _server(script: Script, config: ServerConfig) -> InMemoryServer | RealtimeServer:
+    if isinstance(asyncio.get_running_loop(), VirtualLoop):
+        return InMemoryServer(script, config=config)
+    return RealtimeServer(script, config=config)
+
+
 @contextlib.asynccontextmanager
 async def call(
     replies: list[Reply] | Script,
@@ -118,8 +134,11 @@ async def call(
     before = asyncio.all_tasks()
     script = replies if isinstance(replies, Script) else Script(replies, default=HELLO)
     options.setdefault("turn_detection", None)
-    async with RealtimeServer(script, config=config or ServerConfig()) as server:
-        inner = openai.realtime.RealtimeModel(api_key="sk-secret", base_url=server.url, **options)
+    async with _server(script, config or ServerConfig()) as server:
+        options["http_session" if isinstance(server, InMemoryServer) else "base_url"] = (
+            server.http_session if isinstance(server, InMemoryServer) else server.url
+        )
+        inner = openai.realtime.RealtimeModel(api_key="sk-secret", **options)
         wrapped = inner if wrap is None else wrap(inner)
         model = ControlledRealtimeModel(wrapped, retry=retry, mode=mode) if controlled else None
         session: AgentSession[Any] = AgentSession(llm=model or inner, vad=None)

@@ -22,6 +22,7 @@ from realtime_fsm.simulator import (
     Reply,
     audio_ms,
 )
+from realtime_fsm.testing import virtual_time
 
 from .call import HELLO, VAD, call
 
@@ -48,6 +49,7 @@ def test_wrong_arguments_name_themselves() -> None:
         ControlledRealtimeModel(inner_model(), retry=3)  # type: ignore[arg-type]
 
 
+@virtual_time
 async def test_attach_twice_or_to_a_closed_session_or_to_something_else() -> None:
     async with call([HELLO]) as c:
         assert c.model is not None
@@ -73,6 +75,7 @@ def test_the_policy_from_livekits_options() -> None:
 # --- passes through
 
 
+@virtual_time
 async def test_capabilities_are_the_inner_models_in_all_three_places() -> None:
     async with call([HELLO], turn_detection=VAD) as c:
         assert c.model is not None
@@ -91,6 +94,7 @@ async def test_capabilities_are_the_inner_models_in_all_three_places() -> None:
         )
 
 
+@virtual_time
 async def test_raw_events_options_tools_instructions_audio_and_video_pass() -> None:
     async with call([HELLO], turn_detection=VAD) as c:
         session = c.session.current_agent.realtime_llm_session
@@ -113,6 +117,7 @@ async def test_raw_events_options_tools_instructions_audio_and_video_pass() -> N
             _ = session.no_such_thing
 
 
+@virtual_time
 async def test_mode_off_is_the_inner_session_itself() -> None:
     async with call([Reply(end=Failed("server_error"))], mode="off") as c:
         assert c.model is not None
@@ -124,6 +129,7 @@ async def test_mode_off_is_the_inner_session_itself() -> None:
         assert c.server.creates == 1
 
 
+@virtual_time
 async def test_a_duplex_model_passes_through(caplog: pytest.LogCaptureFixture) -> None:
     inner = inner_model()
     if not hasattr(inner.capabilities, "supports_overlapping_speech"):
@@ -164,6 +170,7 @@ CALL = FunctionCall("look_up", {"city": "Oslo"})
     ],
     ids=["tool", "message and tool", "fails after the tool"],
 )
+@virtual_time
 async def test_g17_a_tool_runs_once_and_its_reply_is_heard(first: Reply) -> None:
     agent = Tooled()
     async with call([first, Reply(end=Failed("server_error")), HELLO], agent=agent) as c:
@@ -177,6 +184,7 @@ async def test_g17_a_tool_runs_once_and_its_reply_is_heard(first: Reply) -> None
         assert c.server.collisions == 0
 
 
+@virtual_time
 async def test_handoff_keeps_the_session() -> None:
     class Second(Agent):
         def __init__(self) -> None:
@@ -195,6 +203,7 @@ async def test_handoff_keeps_the_session() -> None:
         assert c.sink.heard_seconds == pytest.approx(1.2, abs=0.01)
 
 
+@virtual_time
 async def test_a_response_the_application_starts_itself() -> None:
     """It takes the lane, is played by LiveKit and is retried; an out-of-band one is not."""
     async with call([HELLO, Reply(end=Failed("server_error")), HELLO]) as c:
@@ -211,6 +220,7 @@ async def test_a_response_the_application_starts_itself() -> None:
         assert c.server.sent("response.create")[1]["event_id"] == "mine"
 
 
+@virtual_time
 async def test_two_responses_of_the_application_do_not_collide() -> None:
     async with call([HELLO, HELLO]) as c:
         session = c.session.current_agent.realtime_llm_session
@@ -246,6 +256,7 @@ GARBAGE: list[Any] = [
 ]
 
 
+@virtual_time
 async def test_g25_garbage_is_ignored_and_the_turn_goes_on() -> None:
     async with call([Reply([Message("Still here.", seconds=0.6)])]) as c:
         session = c.session.current_agent.realtime_llm_session
@@ -277,6 +288,7 @@ async def test_g25_garbage_is_ignored_and_the_turn_goes_on() -> None:
     ],
     ids=["delta of an unknown item", "call without call_id"],
 )
+@virtual_time
 async def test_g25_an_item_the_inner_session_refuses_does_not_hold_up_the_others(
     extra: dict[str, Any],
 ) -> None:
@@ -294,6 +306,7 @@ async def test_g25_an_item_the_inner_session_refuses_does_not_hold_up_the_others
         assert again.exception() is None
 
 
+@virtual_time
 async def test_a_request_the_inner_session_refuses_fails_alone() -> None:
     async with call([HELLO]) as c:
         session = c.session.current_agent.realtime_llm_session
@@ -305,6 +318,7 @@ async def test_a_request_the_inner_session_refuses_fails_alone() -> None:
         assert c.sink.heard_seconds == pytest.approx(0.6, abs=0.01)
 
 
+@virtual_time
 async def test_closing_one_session_of_a_model_leaves_the_newer_one_connected() -> None:
     async with call([HELLO]) as c:
         assert c.model is not None
@@ -319,6 +333,7 @@ async def test_closing_one_session_of_a_model_leaves_the_newer_one_connected() -
 # --- the application's handlers
 
 
+@virtual_time
 async def test_handlers_that_raise_or_call_back_do_no_harm() -> None:
     bad = Reply(end=Failed("server_error"))
     async with call([bad, HELLO], retry=QUICK) as c:
@@ -343,6 +358,7 @@ async def test_handlers_that_raise_or_call_back_do_no_harm() -> None:
 
 
 @pytest.mark.parametrize("when", ["idle", "requested", "streaming", "retry_wait"])
+@virtual_time
 async def test_g7_closing_in_any_state_ends_futures_and_leaves_nothing(when: str) -> None:
     reply = {
         "idle": HELLO,
@@ -368,6 +384,7 @@ async def test_g7_closing_in_any_state_ends_futures_and_leaves_nothing(when: str
     gc.collect()
 
 
+@virtual_time
 async def test_aclose_does_not_raise_when_the_inner_session_died() -> None:
     async with call([Reply(end=Failed("insufficient_quota"))], attach=False) as c:
         session = c.session.current_agent.realtime_llm_session
@@ -397,6 +414,7 @@ class Opaque(llm.RealtimeModel):
         await self._inner.aclose()
 
 
+@virtual_time
 async def test_reduced_mode_healthy_failed_and_interrupted(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -424,6 +442,7 @@ async def test_reduced_mode_healthy_failed_and_interrupted(
 # --- logs
 
 
+@virtual_time
 async def test_logs_a_line_per_transition_a_warning_per_recovery_and_no_content(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -443,6 +462,7 @@ async def test_logs_a_line_per_transition_a_warning_per_recovery_and_no_content(
         assert secret not in everything
 
 
+@virtual_time
 async def test_g16_the_truncate_stays_within_what_was_received() -> None:
     """G15, F1: a sink whose clock runs ahead must not make the server refuse the truncate."""
     reply = Reply(

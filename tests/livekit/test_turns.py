@@ -26,6 +26,7 @@ from realtime_fsm.simulator import (
     Unanswered,
     audio_ms,
 )
+from realtime_fsm.testing import virtual_time
 
 from .call import HELLO, TWO, VAD, call
 
@@ -36,6 +37,7 @@ QUICK = rf.RetryPolicy(retry_interval=0.05, timeout=0.4)
 
 
 @pytest.mark.parametrize(("reply", "heard"), [(HELLO, 0.6), (TWO, 2.5)], ids=["one", "two"])
+@virtual_time
 async def test_healthy_turns_are_unchanged(reply: Reply, heard: float) -> None:
     """Same traffic, same audio, same history as plain LiveKit; one create."""
     seen = []
@@ -54,6 +56,7 @@ async def test_healthy_turns_are_unchanged(reply: Reply, heard: float) -> None:
     assert seen[0] == seen[1]
 
 
+@virtual_time
 async def test_g13_two_messages_each_have_an_outcome() -> None:
     async with call([TWO]) as c:
         await c.session.generate_reply(user_input="Hello?")
@@ -86,6 +89,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN.keys())
+@virtual_time
 async def test_g9_a_failed_attempt_is_heard_after_all_under_the_same_handle(
     broken: Reply,
 ) -> None:
@@ -109,6 +113,7 @@ async def test_g9_a_failed_attempt_is_heard_after_all_under_the_same_handle(
 
 
 @pytest.mark.parametrize("cancellable", [True, False], ids=["cancellable", "not cancellable"])
+@virtual_time
 async def test_g4_a_response_created_too_late_is_not_heard(cancellable: bool) -> None:
     """Whether a bare cancel reaches a response that was accepted and not yet created is not
     documented; livekit/agents#6223 saw that it does not. Then the probe's "nothing to cancel"
@@ -126,6 +131,7 @@ async def test_g4_a_response_created_too_late_is_not_heard(cancellable: bool) ->
         assert not c.errors
 
 
+@virtual_time
 async def test_g8_after_the_last_attempt_the_failure_is_visible_and_the_session_lives() -> None:
     bad = Reply(end=Failed("server_error"))
     async with call([bad] * 4 + [HELLO], retry=QUICK) as c:
@@ -144,6 +150,7 @@ async def test_g8_after_the_last_attempt_the_failure_is_visible_and_the_session_
         assert not c.closed
 
 
+@virtual_time
 async def test_g26_escalate_reports_it_as_not_recoverable() -> None:
     policy = rf.RetryPolicy(max_retry=0, on_exhausted="escalate")
     async with call([Reply(end=Failed("server_error"))], retry=policy) as c:
@@ -154,6 +161,7 @@ async def test_g26_escalate_reports_it_as_not_recoverable() -> None:
         assert [e.error.recoverable for e in c.errors] == [False]
 
 
+@virtual_time
 async def test_g8_failure_after_exposure_plays_out_and_sets_the_exception() -> None:
     reply = Reply(
         [Message("This goes on for a while.", seconds=2.0)],
@@ -170,6 +178,7 @@ async def test_g8_failure_after_exposure_plays_out_and_sets_the_exception() -> N
 
 
 @pytest.mark.parametrize("at", [CREATED, audio_ms(300)], ids=["no output", "after output"])
+@virtual_time
 async def test_g8_incomplete_is_visible(at: object) -> None:
     reply = Reply(
         [Message("This goes on for a while.", seconds=1.0)],
@@ -186,6 +195,7 @@ async def test_g8_incomplete_is_visible(at: object) -> None:
         assert len(c.errors) == 1
 
 
+@virtual_time
 async def test_g10_g12_fatal_gives_one_report_and_close_fires() -> None:
     async with call([Reply(end=Failed("insufficient_quota"))]) as c:
         handle = c.session.generate_reply(user_input="Hello?")
@@ -200,6 +210,7 @@ async def test_g10_g12_fatal_gives_one_report_and_close_fires() -> None:
 
 
 @pytest.mark.parametrize("answered", [True, False], ids=["cancel answered", "cancel lost"])
+@virtual_time
 async def test_g7_a_server_silent_after_first_audio_does_not_hang_the_speech_queue(
     answered: bool,
 ) -> None:
@@ -224,6 +235,7 @@ async def test_g7_a_server_silent_after_first_audio_does_not_hang_the_speech_que
 # --- interrupts
 
 
+@virtual_time
 async def test_interrupt_in_message_1_of_2_leaves_the_right_truncate() -> None:
     """G14, G15, G23."""
     async with call([TWO], config=ServerConfig(pace=0.002)) as c:
@@ -252,6 +264,7 @@ WHEN = ["requested", "created", "streaming", "retry_wait"]
 
 
 @pytest.mark.parametrize("state", WHEN)
+@virtual_time
 async def test_g23_interrupt_in_every_state_ends_the_turn_once(state: str) -> None:
     replies = {
         "requested": [Reply([Message("late")], ack=Created(after=0.3))],
@@ -284,6 +297,7 @@ async def test_g23_interrupt_in_every_state_ends_the_turn_once(state: str) -> No
         assert c.server.creates == 2, "nothing was created for the interrupted turn"
 
 
+@virtual_time
 async def test_g21_an_interrupt_that_is_not_this_turns_does_not_end_its_recovery() -> None:
     """LiveKit interrupts by itself before a tool reply and on a handoff."""
     hint = Reply(end=Failed("rate_limit_exceeded", message="try again in 300ms"))
@@ -296,6 +310,7 @@ async def test_g21_an_interrupt_that_is_not_this_turns_does_not_end_its_recovery
         assert c.sink.heard_seconds == pytest.approx(0.6, abs=0.01)
 
 
+@virtual_time
 async def test_g5_a_reply_right_after_an_interrupt_waits_for_the_terminal() -> None:
     """livekit/agents#2064: plain LiveKit collides and loses the turn."""
     for controlled, collisions in ((False, 1), (True, 0)):
@@ -312,6 +327,7 @@ async def test_g5_a_reply_right_after_an_interrupt_waits_for_the_terminal() -> N
                 assert c.turn.outcome is rf.TurnOutcome.COMPLETED
 
 
+@virtual_time
 async def test_g1_generate_reply_while_a_response_is_alive_waits_for_its_terminal() -> None:
     """BASELINE o2, s: asked of the realtime session itself, with no speech queue in between."""
     async with call([SLOW, HELLO], attach=False) as c:
@@ -330,6 +346,7 @@ async def test_g1_generate_reply_while_a_response_is_alive_waits_for_its_termina
         assert c.server.collisions == 0
 
 
+@virtual_time
 async def test_cancelling_the_future_cancels_the_turn() -> None:
     async with call([Reply([Message("thinking", after=5.0)])], attach=False) as c:
         future = c.session.current_agent.realtime_llm_session.generate_reply()
@@ -344,6 +361,7 @@ async def test_cancelling_the_future_cancels_the_turn() -> None:
 # --- server VAD
 
 
+@virtual_time
 async def test_server_vad_turns_are_heard() -> None:
     async with call([HELLO], turn_detection=VAD) as c:
         await c.server.user_speaks("Hello?", seconds=0.2)
@@ -354,6 +372,7 @@ async def test_server_vad_turns_are_heard() -> None:
         assert c.server.creates == 0
 
 
+@virtual_time
 async def test_g9_a_failed_server_vad_turn_is_asked_again_as_one_speech() -> None:
     async with call([Reply(end=Failed("server_error")), HELLO], turn_detection=VAD) as c:
         speeches = []
@@ -368,6 +387,7 @@ async def test_g9_a_failed_server_vad_turn_is_asked_again_as_one_speech() -> Non
         assert not c.errors
 
 
+@virtual_time
 async def test_g24_a_reply_asked_while_server_vad_answers_does_not_collide() -> None:
     async with call([HELLO, HELLO], turn_detection=VAD) as c:
         session = c.session.current_agent.realtime_llm_session
@@ -382,6 +402,7 @@ async def test_g24_a_reply_asked_while_server_vad_answers_does_not_collide() -> 
 # --- without audio, without attach
 
 
+@virtual_time
 async def test_text_only_session_without_a_sink() -> None:
     async with call([HELLO], modalities=["text"], audio=False) as c:
         handle = c.session.generate_reply(user_input="Hello?")
@@ -391,6 +412,7 @@ async def test_text_only_session_without_a_sink() -> None:
         assert c.turn.messages[0].outcome is rf.MessageOutcome.FULL
 
 
+@virtual_time
 async def test_unattached_everything_but_playback_is_known() -> None:
     async with call([Reply(end=Failed("server_error")), TWO], attach=False) as c:
         handle = c.session.generate_reply(user_input="Hello?")
@@ -401,6 +423,7 @@ async def test_unattached_everything_but_playback_is_known() -> None:
         assert c.turn.messages[1].outcome is None, "nobody told"
 
 
+@virtual_time
 async def test_g14_a_sink_that_never_reports_does_not_hold_the_turn() -> None:
     from realtime_fsm.testing import PacedAudioOutput
 
