@@ -15,7 +15,7 @@ from .._controller import TurnController
 from .._errors import ErrorInfo
 from .._events import CreateNotSent, Event, MessagePulled, MessageTruncated, OutputReceived
 from .._policy import RetryPolicy
-from .._states import ErrorKind, Origin, TurnOutcome
+from .._states import ErrorKind, MessageOutcome, Origin, TurnOutcome
 from .._turn import Turn
 from ._ask import Ask
 from ._link import Link
@@ -100,12 +100,17 @@ class Driver:
             if interrupted:
                 self._interrupt(turn)
 
-    def truncating(self, item_id: str, audio_end_ms: int) -> int:
-        """The host truncates a message. Returns where it may be cut (G15)."""
+    def truncating(self, item_id: str, audio_end_ms: int) -> int | None:
+        """The host truncates a message. Returns where it may be cut, or None if it must not be:
+        heard in full, or not at all, which the controller sees to (G15)."""
         message = self.controller.message(item_id)
         if message is None or not message.received_ms:
             return audio_end_ms
         self.receive(MessageTruncated(item_id=item_id, audio_end_ms=audio_end_ms))
+        if message.outcome is MessageOutcome.SKIPPED and self._speeches.attached:
+            return None
+        if message.outcome is MessageOutcome.FULL:
+            return None
         return min(audio_end_ms, int(message.received_ms))
 
     async def aclose(self) -> None:
@@ -216,9 +221,15 @@ class Driver:
             self._session.emit("generation_created", generation)
             handle = announced()
         self._speeches.assign(c.turn_id, handle)
+        turn = self.controller.find(c.turn_id)
+        if handle is None and turn is not None and self._speeches.attached:
+            # "skipping new realtime generation, the speech scheduling is not running": LiveKit
+            # plays nothing of it, so nobody hears it.
+            self._interrupt(turn)
 
     def _deliver(self, c: cmd.DeliverItem) -> None:
-        if self.link is not None:
+        turn = self._find(c.turn_id)
+        if self.link is not None and turn is not None and c.item_id in turn.calls:
             self.link.withheld(c.item_id, forward=True)
         outlet = self._outlet(c.turn_id)
         if outlet is not None:
@@ -336,6 +347,9 @@ class Driver:
 
     def _pulled(self, item_id: str) -> None:
         self._speeches.look()
+        if self.link is not None:
+            # LiveKit makes a placeholder of it in the agent's history: not before it plays.
+            self.link.withheld(item_id, forward=True)
         self.receive(MessagePulled(item_id=item_id))
 
     def _outlet(self, turn_id: str) -> Outlet | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import inspect
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterable, Callable, Mapping
@@ -21,6 +22,7 @@ from .._states import ErrorKind, Origin
 from .._wire import parse
 from ._ask import Ask
 from ._driver import Driver
+from ._history import History
 from ._log import get_logger
 from ._outlet import Item
 
@@ -43,12 +45,15 @@ class RawLink:
     def __init__(self, inner: Any, driver: Driver) -> None:
         self._inner = inner
         self._driver = driver
+        self.history = History(inner, driver.controller)
         self._log = get_logger()
         #: What reads the streams of a turn's response.
         self._tasks: dict[asyncio.Task[None], str] = {}
         self._leaving: deque[tuple[str, int]] = deque()
         self._started: dict[str, tuple[str, int]] = {}
         self._announcements: OrderedDict[str, llm.RemoteItemAddedEvent] = OrderedDict()
+        #: Deletes the server has not confirmed: a new connection's replay has these items again.
+        self._deleting: OrderedDict[str, str] = OrderedDict()
         #: The inner session reports right after a frame what that frame told us already.
         self._claimed = False
         self._handlers: dict[str, Any] = {
@@ -94,6 +99,9 @@ class RawLink:
         self._inner.send_event({"type": "response.cancel", "event_id": event_id})
 
     def delete(self, item_id: str, event_id: str) -> None:
+        self._deleting[item_id] = event_id
+        while len(self._deleting) > _WITHHELD:
+            self._deleting.popitem(last=False)
         self._inner.send_event(
             {"type": "conversation.item.delete", "item_id": item_id, "event_id": event_id}
         )
@@ -120,6 +128,7 @@ class RawLink:
             self._log.debug("inner session closed with an error", error=type(error).__name__)
         for name, handler in self._handlers.items():
             self._inner.off(name, handler)
+        await self.history.aclose()
         await utils.aio.cancel_and_wait(*list(self._tasks))
 
     # --- up
@@ -127,6 +136,8 @@ class RawLink:
     def _on_server_event(self, frame: object) -> None:
         self._claimed = False
         event = parse(frame)
+        if isinstance(frame, Mapping):
+            self._follow_history(frame)
         if not self._driver.controller.connected and _kind(frame) == "session.created":
             self._driver.receive(ev.ConnectionReady())
         if event is None:
@@ -135,6 +146,18 @@ class RawLink:
         refused = isinstance(event, ev.ErrorReceived)
         failed = isinstance(event, ev.ResponseDone) and event.status is ev.ResponseStatus.FAILED
         self._claimed = known and (refused or failed)
+
+    def _follow_history(self, frame: Mapping[str, Any]) -> None:
+        kind = frame.get("type")
+        if kind == "conversation.item.deleted":
+            self._deleting.pop(str(frame.get("item_id")), None)
+        elif kind == "error" and isinstance(frame.get("error"), Mapping):
+            event_id = frame["error"].get("event_id")
+            for item_id in [i for i, e in self._deleting.items() if e == event_id]:
+                del self._deleting[item_id]  # it is gone already
+        elif kind == "response.done":
+            # After this event the plugin writes the full text into its mirror.
+            asyncio.get_running_loop().call_soon(self.history.correct_mirror)
 
     def _on_client_event(self, frame: Mapping[str, Any]) -> None:
         if frame.get("type") != "response.create":
@@ -204,7 +227,16 @@ class RawLink:
     def _on_item_added(self, announcement: llm.RemoteItemAddedEvent) -> None:
         """Hold back the announcement of an item that may never be handed out: LiveKit makes a
         placeholder of it in the agent's history."""
-        item_id = announcement.item.id
+        item_id, item = announcement.item.id, announcement.item
+        if item_id in self._deleting:
+            # The connection broke before the delete was confirmed, and the replay has it again.
+            self.delete(item_id, self._deleting[item_id])
+            return
+        if isinstance(item, llm.ChatMessage):
+            # LiveKit's placeholder would share the list that the plugin writes the text into, and
+            # show words before they are heard.
+            copy = item.model_copy(update={"content": list(item.content)})
+            announcement = dataclasses.replace(announcement, item=copy)
         if self._driver.controller.withholds(item_id):
             self._announcements[item_id] = announcement
             while len(self._announcements) > _WITHHELD:
@@ -229,6 +261,7 @@ class RawLink:
             info = ErrorInfo(
                 kind=ErrorKind.TRANSIENT, code="connection_lost", message="the connection was lost"
             )
+            self.history.correct_mirror()  # it is what the new connection replays
             self._driver.receive(ev.ConnectionLost(error=info))
         if not claimed:
             self._driver.forward("error", report)

@@ -13,6 +13,7 @@ from .._policy import RetryPolicy
 from .._states import Origin
 from ._ask import Ask
 from ._driver import Driver, Emitter
+from ._history import History, share_of_words
 from ._log import get_logger
 from ._raw import RawLink, own_create
 from ._reduced import ReducedLink
@@ -50,11 +51,15 @@ class ControlledRealtimeSession(llm.RealtimeSession[str]):
     ) -> None:
         super().__init__(model)
         self._inner = inner
+        self._speeches = speeches
+        self._history: History | None = None
         self.driver = Driver(
             policy, speeches, session=self, model=observer, label=inner.realtime_model.label
         )
         if callable(getattr(inner, "send_event", None)):
-            self.driver.link = RawLink(inner, self.driver)
+            self.driver.link = link = RawLink(inner, self.driver)
+            self._history = link.history
+            speeches.heard_text = link.history.heard_text
         else:
             self.driver.link = ReducedLink(inner, self.driver)
             get_logger().info(
@@ -115,12 +120,27 @@ class ControlledRealtimeSession(llm.RealtimeSession[str]):
         audio_end_ms: int,
         audio_transcript: NotGivenOr[str] = NOT_GIVEN,
     ) -> None:
+        at = self.driver.truncating(message_id, audio_end_ms)
+        if at is None:
+            return
+        if self._history is not None and "audio" in modalities:
+            self._history.heard(message_id, self._heard_text(message_id, at, audio_transcript))
         self._inner.truncate(
             message_id=message_id,
             modalities=modalities,
-            audio_end_ms=self.driver.truncating(message_id, audio_end_ms),
+            audio_end_ms=at,
             audio_transcript=audio_transcript,
         )
+
+    def _heard_text(self, item_id: str, heard_ms: int, transcript: NotGivenOr[str]) -> str:
+        """A transcript synchronised with playback says it; without one LiveKit passes all that
+        was forwarded."""
+        message = self.driver.controller.message(item_id)
+        if self._speeches.synchronised and utils.is_given(transcript):
+            return transcript
+        received = message.received_ms if message is not None else 0.0
+        text = transcript if utils.is_given(transcript) else ""
+        return share_of_words(text, heard_ms, received)
 
     def say(self, text: str | AsyncIterable[str]) -> asyncio.Future[llm.GenerationCreatedEvent]:
         return self._inner.say(text)
@@ -147,7 +167,10 @@ class ControlledRealtimeSession(llm.RealtimeSession[str]):
         await self._inner.update_instructions(instructions)
 
     async def update_chat_ctx(self, chat_ctx: llm.ChatContext) -> None:
-        await self._inner.update_chat_ctx(chat_ctx)
+        if self._history is None:
+            await self._inner.update_chat_ctx(chat_ctx)
+        else:
+            await self._history.push(chat_ctx)
 
     async def update_tools(self, tools: list[llm.Tool]) -> None:
         await self._inner.update_tools(tools)

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any, Optional
 
-from livekit.agents import AgentSession, SpeechCreatedEvent, llm
+from livekit.agents import AgentSession, ConversationItemAddedEvent, SpeechCreatedEvent, llm
 from livekit.agents.voice import SpeechHandle
 from livekit.agents.voice.io import AudioOutput, PlaybackFinishedEvent, PlaybackStartedEvent
 
@@ -30,6 +30,10 @@ class Speeches:
         self._sink: AudioOutput | None = None
         self._handles: dict[str, SpeechHandle] = {}
         self._announced: SpeechHandle | None = None
+        #: The last playback report came with the text that was heard.
+        self.synchronised = False
+        #: What was heard of a message that was cut; None for any other.
+        self.heard_text: Callable[[str], str | None] = lambda item_id: None
 
     @property
     def attached(self) -> bool:
@@ -55,6 +59,7 @@ class Speeches:
             )
         self._session = session
         session.on("speech_created", self._on_speech_created)
+        session.on("conversation_item_added", self._on_item_added)
         session.on("close", self._on_close)
 
     def connect(self, receive: Receive) -> None:
@@ -131,6 +136,7 @@ class Speeches:
             self._receive(PlaybackStarted())
 
     def _on_finished(self, report: PlaybackFinishedEvent) -> None:
+        self.synchronised = report.synchronized_transcript is not None
         if self._receive is not None:
             self._receive(
                 PlaybackFinished(
@@ -141,9 +147,17 @@ class Speeches:
     def _on_speech_created(self, event: SpeechCreatedEvent) -> None:
         self._announced = event.speech_handle
 
+    def _on_item_added(self, event: ConversationItemAddedEvent) -> None:
+        """Without a synchronised transcript LiveKit notes all the text it forwarded."""
+        if isinstance(event.item, llm.ChatMessage):
+            text = self.heard_text(event.item.id)
+            if text is not None:
+                event.item.content = [text]
+
     def _on_close(self, _: object) -> None:
         if self._session is not None:
             self._session.off("speech_created", self._on_speech_created)
+            self._session.off("conversation_item_added", self._on_item_added)
             self._session.off("close", self._on_close)
             self._session = None
         self._watch(None)

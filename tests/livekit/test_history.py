@@ -1,0 +1,264 @@
+"""Heard = history (G15, G16): the server's items, the agent's and what the sink played agree."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from livekit.agents import llm
+
+import realtime_fsm as rf
+from realtime_fsm.livekit._history import share_of_words
+from realtime_fsm.simulator import (
+    CREATED,
+    Dropped,
+    Message,
+    Reply,
+    Script,
+    ServerConfig,
+)
+from realtime_fsm.testing import PacedAudioOutput, virtual_time
+
+from .call import HELLO, VAD, Call, call
+
+TEXTS = [
+    "One moment please while I look that up for you.",
+    "Your parcel left the depot this morning at eight.",
+    "It will be with you tomorrow before noon at the latest.",
+]
+
+
+def reply(count: int) -> Reply:
+    return Reply([Message(text, seconds=2.0) for text in TEXTS[:count]])
+
+
+def agents_words(c: Call) -> dict[str, str]:
+    """What the agent believes it said, by item id; placeholders without text left out."""
+    return {
+        item.id: item.text_content
+        for item in c.session.current_agent.chat_ctx.items
+        if isinstance(item, llm.ChatMessage) and item.role == "assistant" and item.text_content
+    }
+
+
+def check(c: Call, turn: rf.Turn) -> None:
+    """Server = agent = sink, message by message."""
+    server = {i.id: i for i in c.server.conversation if i.role == "assistant"}
+    agent = agents_words(c)
+    for message in turn.messages:
+        assert message.outcome is not None
+        if message.outcome is rf.MessageOutcome.SKIPPED:
+            assert message.item_id not in server, "nobody heard it"
+            assert message.item_id not in agent
+            continue
+        item = server[message.item_id]
+        assert message.heard_ms == item.audio_ms
+        if agent.get(message.item_id) or item.text:
+            assert agent[message.item_id] == item.text
+    assert sum(m.heard_ms or 0 for m in turn.messages) == pytest.approx(
+        1000 * c.sink.heard_seconds, abs=3
+    )
+    for kind in ("conversation.item.truncate", "conversation.item.delete"):
+        touched = [e["item_id"] for e in c.server.sent(kind)]
+        assert len(touched) == len(set(touched)), "once for each item"
+    refused = [r.event["error"]["code"] for r in c.server.record if r.event["type"] == "error"]
+    # The server cancels by itself when the user speaks; ours may come after it (G6).
+    assert [code for code in refused if code != "response_cancel_not_active"] == []
+
+
+async def interrupt(c: Call, cause: str, handle: Any) -> None:
+    if cause == "session":
+        await c.session.interrupt()
+    elif cause == "handle":
+        handle.interrupt()
+    else:
+        await c.server.user_speaks("Stop!", seconds=0.2)
+
+
+#: Seconds of playback after which the interrupt comes; messages last 2 s each.
+POSITIONS = {"before the first frame": 0.0, "in 1": 0.7, "between 1 and 2": 2.0, "in 2": 2.9}
+GENERATION = {"complete": 0.001, "generating": 0.09}
+
+
+@pytest.mark.parametrize("generation", GENERATION, ids=lambda x: x)
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("position", POSITIONS, ids=lambda x: x)
+@pytest.mark.parametrize("cause", ["session", "handle", "user speech"])
+@virtual_time
+async def test_g16_wherever_it_is_interrupted(
+    cause: str, position: str, count: int, generation: str
+) -> None:
+    seconds = POSITIONS[position]
+    if seconds > 2.0 * count:
+        return  # there is no such moment
+    vad = cause == "user speech"
+    config = ServerConfig(pace=GENERATION[generation])
+    options: dict[str, Any] = {"turn_detection": VAD} if vad else {}
+    script = Script([reply(count)], default=Reply([Message("Yes?", seconds=0.5)]))
+    async with call(script, config=config, sink=PacedAudioOutput(), **options) as c:
+        handle = c.session.generate_reply(user_input="Where is my parcel?")
+        if position == "before the first frame":
+            await c.until(lambda: c.turn.exposed, timeout=60)
+        else:
+            await c.until(lambda: c.turn.messages[0].started, timeout=60)
+            await asyncio.sleep(seconds)
+        turn = c.turn
+        await interrupt(c, cause, handle)
+        await handle
+        await c.until(lambda: not turn.live, timeout=60)
+        if vad:
+            await c.until(lambda: len(c.ended) == 2, timeout=60)
+            answer = c.turn
+            await asyncio.sleep(1.0)
+            server = {i.id: i for i in c.server.conversation if i.role == "assistant"}
+            c.sink.segments.pop()  # the answer to the user's speech, heard in full
+            assert server[answer.messages[0].item_id].text == "Yes?"
+        await asyncio.sleep(1.0)
+        check(c, turn)
+
+
+@virtual_time
+async def test_g16_heard_in_full_sends_nothing() -> None:
+    async with call([reply(2)], sink=PacedAudioOutput()) as c:
+        await c.session.generate_reply(user_input="Where is my parcel?")
+        await asyncio.sleep(1.0)
+        check(c, c.turn)
+        assert c.server.sent("conversation.item.truncate") == []
+        assert c.server.sent("conversation.item.delete") == []
+
+
+@virtual_time
+async def test_g15_the_truncate_stays_within_what_was_received() -> None:
+    """A sink whose clock runs ahead must not make the server refuse it (pipecat#1963)."""
+    async with call([reply(1)], config=ServerConfig(pace=0.5), sink=PacedAudioOutput()) as c:
+        handle = c.session.generate_reply(user_input="Hello?")
+        await c.until(lambda: c.turn.messages[0].started)
+        await asyncio.sleep(0.05)
+        handle.interrupt()
+        await handle
+        message = c.turn.messages[0]
+        driver = c.session.current_agent.realtime_llm_session.driver
+        assert driver.truncating(message.item_id, 9_999) == int(message.received_ms)
+        await asyncio.sleep(0.5)
+        check(c, c.turn)
+
+
+@virtual_time
+async def test_g16_a_reconnect_replays_what_was_heard() -> None:
+    """BASELINE j4: plain LiveKit un-truncates and brings unheard messages back."""
+    drop = Reply(end=Dropped(at=CREATED))
+    script = [reply(2), drop, HELLO]
+    async with call(script, config=ServerConfig(pace=0.001), sink=PacedAudioOutput()) as c:
+        handle = c.session.generate_reply(user_input="Where is my parcel?")
+        await c.until(lambda: c.turn.messages[0].started)
+        await asyncio.sleep(0.7)
+        await c.session.interrupt()
+        await handle
+        await asyncio.sleep(0.5)
+        before = [(i.role, i.text) for i in c.server.conversation]
+        again = c.session.generate_reply()
+        await again
+        await asyncio.sleep(0.5)
+        assert c.server.connections == 2
+        after = [(i.role, i.text) for i in c.server.conversation]
+        assert after == [*before, ("assistant", "Good morning to you my friend.")]
+
+
+@virtual_time
+async def test_g16_a_delete_lost_with_the_connection_is_sent_again() -> None:
+    """Items of a failed attempt, when the socket breaks before the delete is confirmed."""
+    broken = Reply([Message("Half", seconds=1.0)], end=Dropped(at=CREATED))
+    async with call([HELLO, broken, HELLO]) as c:
+        await c.session.generate_reply(user_input="Hello?")
+        session = c.session.current_agent.realtime_llm_session
+        link = session.driver.link
+        item = c.turn.messages[0].item_id
+        link._deleting[item] = "rfsm_delete_99"
+        await c.session.generate_reply(user_input="And?")
+        await asyncio.sleep(0.5)
+        assert item in [e["item_id"] for e in c.server.sent("conversation.item.delete")]
+        assert item not in [i.id for i in c.server.conversation]
+
+
+@virtual_time
+async def test_g16_what_livekit_never_plays_is_not_remembered() -> None:
+    """ "skipping new realtime generation, the speech scheduling is not running"."""
+    async with call([HELLO], turn_detection=VAD) as c:
+        activity = c.session._activity
+        assert activity is not None
+        activity._new_turns_blocked = True
+        await c.server.user_speaks("Hello?", seconds=0.2)
+        await c.until(lambda: c.ended)
+        await asyncio.sleep(0.5)
+        assert c.turn.outcome is rf.TurnOutcome.INTERRUPTED
+        assert c.remembered() == []
+        assert agents_words(c) == {}
+
+
+@virtual_time
+async def test_g18_a_push_that_is_never_confirmed_does_not_hold_the_reply() -> None:
+    """BASELINE z: plain LiveKit waits 5 s before it asks."""
+    loop = asyncio.get_running_loop()
+    async with call([HELLO], config=ServerConfig(confirm_items=False)) as c:
+        start = loop.time()
+        handle = c.session.generate_reply(user_input="Hello?")
+        await c.until(lambda: c.server.creates == 1)
+        assert loop.time() - start < 1.5
+        await handle
+        assert handle.exception() is None
+
+
+@virtual_time
+async def test_an_application_may_still_remove_what_was_heard() -> None:
+    async with call([HELLO]) as c:
+        await c.session.generate_reply(user_input="Hello?")
+        agent = c.session.current_agent
+        await agent.update_chat_ctx(llm.ChatContext.empty())
+        await asyncio.sleep(0.2)
+        assert c.remembered() == []
+
+
+def test_words_are_shared_out_evenly() -> None:
+    assert share_of_words("a b c d", 500, 1000) == "a b"
+    assert share_of_words("a b c d", 999, 1000) == "a b c"
+    assert share_of_words("a b c d", 0, 1000) == ""
+    assert share_of_words("", 500, 1000) == ""
+    assert share_of_words("a b", 500, 0) == "a b"
+
+
+@virtual_time
+async def test_g16_nothing_is_shown_before_it_is_heard_and_a_push_leaves_it_alone() -> None:
+    """BASELINE l: the agent's copy shares its content with the plugin's mirror."""
+    async with call([reply(2)], config=ServerConfig(pace=0.001), sink=PacedAudioOutput()) as c:
+        handle = c.session.generate_reply(user_input="Where is my parcel?")
+        await c.until(lambda: c.turn.generation_over and c.turn.messages[0].started)
+        await asyncio.sleep(0.3)
+        assert agents_words(c) == {}
+        agent = c.session.current_agent
+        history = agent.chat_ctx.copy()
+        history.add_message(role="system", content="The caller is in a hurry.")
+        await agent.update_chat_ctx(history)
+        assert c.server.sent("conversation.item.delete") == []
+        assert len(c.server.sent("conversation.item.create")) == 2
+        await handle
+        await asyncio.sleep(0.5)
+        assert c.remembered() == TEXTS[:2]
+        assert list(agents_words(c).values()) == TEXTS[:2]
+
+
+@virtual_time
+async def test_g15_heard_nothing_or_everything_is_not_truncated() -> None:
+    async with call([reply(2)], config=ServerConfig(pace=0.001), sink=PacedAudioOutput()) as c:
+        handle = c.session.generate_reply(user_input="Where is my parcel?")
+        await c.until(lambda: c.turn.messages[0].started)
+        await asyncio.sleep(2.5)
+        await c.session.interrupt()
+        await handle
+        first, second = c.turn.messages
+        driver = c.session.current_agent.realtime_llm_session.driver
+        assert first.outcome is rf.MessageOutcome.FULL
+        assert driver.truncating(first.item_id, 1_000) is None
+        assert driver.truncating(second.item_id, 100) == 100
+        second.outcome = rf.MessageOutcome.SKIPPED
+        assert driver.truncating(second.item_id, 0) is None, "the controller deletes it"
