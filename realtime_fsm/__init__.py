@@ -37,6 +37,8 @@ from ._events import (
     MessageTruncated,
     OutputReceived,
     PlaybackFinished,
+    PlaybackPaused,
+    PlaybackResumed,
     PlaybackStarted,
     ResponseActivity,
     ResponseCreated,
@@ -49,7 +51,14 @@ from ._events import (
     SpeechStopped,
 )
 from ._policy import RetryPolicy
-from ._states import ErrorKind, MessageOutcome, Origin, TurnOutcome, TurnState
+from ._states import (
+    ErrorKind,
+    MessageOutcome,
+    Origin,
+    PlaybackState,
+    TurnOutcome,
+    TurnState,
+)
 from ._turn import Attempt, Message, Turn
 from ._version import __version__
 from ._wire import parse
@@ -84,6 +93,9 @@ __all__ = [
     "Origin",
     "OutputReceived",
     "PlaybackFinished",
+    "PlaybackPaused",
+    "PlaybackResumed",
+    "PlaybackState",
     "PlaybackStarted",
     "ProbeCancel",
     "RealtimeFSMError",

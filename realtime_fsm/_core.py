@@ -9,14 +9,14 @@ import math
 from collections import Counter, OrderedDict, deque
 from typing import TypeVar
 
-from ._commands import Command, ProbeCancel, ReportSession
+from ._commands import Command, DeleteItem, ProbeCancel, ReportSession, TurnEnded
 from ._errors import ErrorInfo
 from ._lane import Lane
 from ._machine import Fired, fire
-from ._playback import Playback
+from ._playback import Playback, finish_playback
 from ._policy import RetryPolicy
 from ._rules import Step, playback_deadline, release
-from ._states import Origin, TurnState
+from ._states import MessageOutcome, Origin, TurnState
 from ._table import TurnEvent as E
 from ._turn import Attempt, Message, Turn
 
@@ -106,10 +106,21 @@ class Core:
         if result is not Fired.TAKEN:
             self.ignore(f"{event.name} in {turn.state.name}: {result.value}")
         if not turn.live and self.live.pop(turn.id, None) is not None:
-            self.finished.append(turn)
-            self.playback.forget(turn)
-            for message in turn.messages:
-                self.messages.pop(message.item_id, None)
+            self._retire(turn, step)
+
+    def _retire(self, turn: Turn, step: Step) -> None:
+        """The turn reached a final state: the same for all of them (G7)."""
+        assert turn.outcome is not None
+        finish_playback(turn)
+        for message in turn.messages:
+            self.messages.pop(message.item_id, None)
+            # Handed out and never heard (G16). What was never handed out goes with its attempt.
+            if message.exposed and message.outcome is MessageOutcome.SKIPPED:
+                event_id = self.new_event_id("delete")
+                step.out.append(DeleteItem(item_id=message.item_id, event_id=event_id))
+        self.playback.forget(turn)
+        self.finished.append(turn)
+        step.out.append(TurnEnded(turn_id=turn.id, outcome=turn.outcome, error=turn.error))
 
     def grant(self, step: Step) -> None:
         """Give a free lane to the oldest turn that is due."""

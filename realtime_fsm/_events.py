@@ -215,6 +215,16 @@ class PlaybackFinished(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlaybackPaused(Event):
+    """The host paused the sink: perhaps the user speaks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaybackResumed(Event):
+    """The host lets the sink play on: the interruption was a false one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MessageTruncated(Event):
     """The host truncated this message itself, after this much of it was heard."""
 

@@ -1,6 +1,6 @@
-"""The table as a `transitions` machine. The only module that imports `transitions`.
+"""The tables as `transitions` machines. The only module that imports `transitions`.
 
-One machine serves all turns: nothing is registered per turn, ``Event.trigger`` works on any object
+One machine serves all turns, one all messages: nothing is registered per turn, ``Event.trigger`` works on any object
 with a ``state``. What is not used, and why, is in ``docs/decisions.md``.
 """
 
@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum
-from typing import Any, cast
+from typing import Any, NamedTuple, Optional
 
 from transitions import EventData, Machine, MachineError
 
 from ._commands import TurnMoved
 from ._errors import TableError
+from ._playback_table import PLAYBACK_TABLE, PlaybackEvent
 from ._rules import Step
-from ._states import FINAL, TurnState
-from ._table import INITIAL, TABLE, TIMERS, Arrow, Effect, Guard, Row, TurnEvent, arrows
+from ._states import FINAL, PlaybackState, TurnState
+from ._table import INITIAL, TABLE, TIMERS, TurnEvent
 from ._turn import Turn
 
 
@@ -32,7 +34,44 @@ class Fired(Enum):
     NO_ROW = "no row"
 
 
-def check_table(table: tuple[Row, ...]) -> None:
+@dataclass(frozen=True)
+class Definition:
+    """A table and what its states are.
+
+    Attributes:
+        timers: Events that a timer fires; every state that is not final needs a way out by one.
+    """
+
+    table: tuple[Any, ...]
+    states: type[Enum]
+    events: type[Enum]
+    initial: Enum
+    final: frozenset[Enum]
+    timers: frozenset[Enum]
+
+
+class Arrow(NamedTuple):
+    """One transition: a row with a single source and a single event."""
+
+    source: Any
+    event: Any
+    dest: Any
+    guard: Optional[Callable[[Any, Any], bool]]
+    effect: Optional[Callable[[Any, Any], None]]
+    reason: str
+
+
+def arrows(table: tuple[Any, ...] = TABLE) -> tuple[Arrow, ...]:
+    """A table with its groups written out, in table order."""
+    out = []
+    for row in table:
+        sources = row.source if isinstance(row.source, tuple) else (row.source,)
+        events = row.event if isinstance(row.event, tuple) else (row.event,)
+        out += [Arrow(s, e, *row[2:]) for s in sources for e in events]
+    return tuple(out)
+
+
+def check(definition: Definition) -> None:
     """Raise `TableError` naming every problem of a table.
 
     Checked: states and events are ours, every state is reachable, no row is dead (behind an
@@ -40,23 +79,22 @@ def check_table(table: tuple[Row, ...]) -> None:
     has a way out and a timer that takes it.
     """
     problems: list[str] = []
-    rows = arrows(table)
+    rows = arrows(definition.table)
     for row in rows:
-        source, event, dest = (cast(object, x) for x in row[:3])
-        if not isinstance(source, TurnState):
-            problems.append(f"unknown source state {source!r}")
-        if dest is not None and not isinstance(dest, TurnState):
-            problems.append(f"unknown destination state {dest!r} in a row of {source}")
-        if not isinstance(event, TurnEvent):
-            problems.append(f"unknown event {event!r} in a row of {source}")
+        if not isinstance(row.source, definition.states):
+            problems.append(f"unknown source state {row.source!r}")
+        if row.dest is not None and not isinstance(row.dest, definition.states):
+            problems.append(f"unknown destination state {row.dest!r} in a row of {row.source}")
+        if not isinstance(row.event, definition.events):
+            problems.append(f"unknown event {row.event!r} in a row of {row.source}")
     if not problems:
-        problems += _dead_rows(rows) + _unreachable(rows) + _traps(rows)
+        problems = _dead_rows(rows) + _unreachable(definition, rows) + _traps(definition, rows)
     if problems:
         raise TableError(tuple(problems))
 
 
 def _dead_rows(rows: tuple[Arrow, ...]) -> list[str]:
-    unguarded: set[tuple[TurnState, TurnEvent]] = set()
+    unguarded: set[tuple[Enum, Enum]] = set()
     problems = []
     for row in rows:
         key = (row.source, row.event)
@@ -67,28 +105,28 @@ def _dead_rows(rows: tuple[Arrow, ...]) -> list[str]:
     return problems
 
 
-def _unreachable(rows: tuple[Arrow, ...]) -> list[str]:
-    seen, todo = {INITIAL}, deque([INITIAL])
+def _unreachable(definition: Definition, rows: tuple[Arrow, ...]) -> list[str]:
+    start = definition.initial
+    seen, todo = {start}, deque([start])
     while todo:
         state = todo.popleft()
         for row in rows:
             if row.source is state and row.dest is not None and row.dest not in seen:
                 seen.add(row.dest)
                 todo.append(row.dest)
-    return [
-        f"state {s.name} is unreachable from {INITIAL.name}" for s in TurnState if s not in seen
-    ]
+    missing = [s for s in definition.states if s not in seen]
+    return [f"state {s.name} is unreachable from {start.name}" for s in missing]
 
 
-def _traps(rows: tuple[Arrow, ...]) -> list[str]:
+def _traps(definition: Definition, rows: tuple[Arrow, ...]) -> list[str]:
     problems = []
-    for state in TurnState:
+    for state in definition.states:
         exits = [r for r in rows if r.source is state and r.dest not in (None, state)]
-        if state in FINAL:
+        if state in definition.final:
             problems += [f"final state {state.name} has an exit: {_name(r)}" for r in exits]
         elif not exits:
             problems.append(f"state {state.name} has no exit")
-        elif not any(r.event in TIMERS for r in exits):
+        elif not any(r.event in definition.timers for r in exits):
             problems.append(f"state {state.name} has no exit timer")
     return problems
 
@@ -98,21 +136,21 @@ def _name(row: Arrow) -> str:
     return f"{row.source.name} --{row.event.name}--> {dest}"
 
 
-def build(table: tuple[Row, ...]) -> Machine:
+def build(definition: Definition) -> Machine:
     """A machine for this table.
 
     Raises:
-        TableError: The table cannot work; see `check_table`.
+        TableError: The table cannot work; see `check`.
     """
-    check_table(table)
+    check(definition)
     machine = Machine(
         model=None,
-        states=TurnState,
-        initial=INITIAL,
+        states=definition.states,
+        initial=definition.initial,
         auto_transitions=False,
         send_event=True,
     )
-    for row in arrows(table):
+    for row in arrows(definition.table):
         machine.add_transition(
             trigger=row.event.name,
             source=row.source,
@@ -123,39 +161,50 @@ def build(table: tuple[Row, ...]) -> Machine:
     return machine
 
 
-def _condition(guard: Guard) -> Callable[[EventData], bool]:
+def _condition(guard: Callable[[Any, Any], bool]) -> Callable[[EventData], bool]:
     def condition(data: EventData) -> bool:
-        model: Any = data.model
-        return guard(model, data.kwargs["step"])
+        return guard(data.model, data.kwargs["step"])
 
     return condition
 
 
-def _callback(effect: Effect) -> Callable[[EventData], None]:
+def _callback(effect: Callable[[Any, Any], None]) -> Callable[[EventData], None]:
     def callback(data: EventData) -> None:
-        model: Any = data.model
-        effect(model, data.kwargs["step"])
+        effect(data.model, data.kwargs["step"])
 
     return callback
 
 
-MACHINE = build(TABLE)
+TURN_DEFINITION = Definition(TABLE, TurnState, TurnEvent, INITIAL, FINAL, TIMERS)
+PLAYBACK_DEFINITION = Definition(
+    PLAYBACK_TABLE,
+    PlaybackState,
+    PlaybackEvent,
+    PlaybackState.WAITING,
+    frozenset({PlaybackState.FINISHED}),
+    frozenset({PlaybackEvent.SPEECH_OVER}),
+)
+MACHINE = build(TURN_DEFINITION)
+PLAYBACK = build(PLAYBACK_DEFINITION)
 
 
-def fire(turn: Turn, event: TurnEvent, step: Step, machine: Machine = MACHINE) -> Fired:
-    """Apply one event to one turn; its commands go to ``step.out``.
-
-    Must not be called from a guard or an effect.
-    """
-    source, mark = turn.state, len(step.out)
+def fire_row(machine: Machine, model: Any, event: Enum, step: Any) -> Fired:
+    """Apply one event to one model. Must not be called from a guard or an effect."""
     if event.name not in machine.events:
         return Fired.NO_ROW
     try:
-        taken = machine.events[event.name].trigger(turn, step=step)
+        taken = machine.events[event.name].trigger(model, step=step)
     except MachineError:
         return Fired.NO_ROW
-    if not taken:
-        return Fired.REFUSED
+    return Fired.TAKEN if taken else Fired.REFUSED
+
+
+def fire(turn: Turn, event: TurnEvent, step: Step, machine: Machine = MACHINE) -> Fired:
+    """Apply one event to one turn; its commands go to ``step.out``."""
+    source, mark = turn.state, len(step.out)
+    result = fire_row(machine, turn, event, step)
+    if result is not Fired.TAKEN:
+        return result
     step.out.insert(
         mark,
         TurnMoved(

@@ -1,16 +1,32 @@
-"""Playback, the user's side: one outcome per message, paired with reports that carry no id (G14).
+"""Which message a report is about: sinks send no ids, so pairing is serial (G14).
 
 The host plays messages strictly one after another: it pulls a message only when the one before
-is over. So a report belongs to the message that was pulled and has none yet, and a pull closes
-whatever came before it.
+is over. So a report belongs to the message that was pulled and is not finished yet, and a pull
+closes whatever came before it.
 """
 
 from __future__ import annotations
 
-import math
-
-from ._states import MessageOutcome
+from ._machine import PLAYBACK, Fired, fire_row
+from ._playback_table import PlaybackEvent, Report
 from ._turn import Message, Turn
+
+
+def apply(message: Message, event: PlaybackEvent, report: Report | None = None) -> bool:
+    """Fire one event at one message. Returns whether a row was taken."""
+    return fire_row(PLAYBACK, message, event, report or Report()) is Fired.TAKEN
+
+
+def finish_playback(turn: Turn) -> None:
+    """Nothing of the turn plays any more: every message gets its outcome.
+
+    Where no sink reports, what was pulled stays open: nobody knows.
+    """
+    turn.speech_over = True
+    for message in turn.messages:
+        if not message.exposed or turn.playback_reported:
+            report = Report(interrupted=turn.interrupted)
+            apply(message, PlaybackEvent.SPEECH_OVER, report)
 
 
 class Playback:
@@ -25,52 +41,18 @@ class Playback:
     def pulled(self, turn: Turn, message: Message) -> Turn | None:
         """A message's turn to play has come. Returns the turn whose message this closed."""
         before, closed = self._message, self._turn
-        message.pulled = True
         self._turn, self._message = turn, message
-        if before is None or before is message or before.outcome is not None:
+        apply(message, PlaybackEvent.PULLED)
+        if before is None or before is message:
             return None
-        before.outcome = MessageOutcome.FULL
-        return closed
+        return closed if apply(before, PlaybackEvent.NEXT_PULLED) else None
 
-    def started(self) -> bool:
-        if self._message is None or self._message.outcome is not None:
-            return False
-        self._message.started = True
-        return True
-
-    def finished(self, position_ms: float, interrupted: bool) -> Turn | None:
-        """Pair a report. Returns the turn it belongs to, or None for a surplus one."""
-        turn, message = self._turn, self._message
-        if turn is None or message is None or message.outcome is not None:
+    def happened(self, event: PlaybackEvent, report: Report | None = None) -> Turn | None:
+        """Something without an id. Returns the turn it concerns, or None for a surplus one."""
+        if self._message is None or not apply(self._message, event, report):
             return None
-        if interrupted:
-            self._cut(message, position_ms)
-        else:
-            message.outcome = MessageOutcome.FULL
-            message.heard_ms = int(message.received_ms or _sane(position_ms))
-        return turn
-
-    def truncated(self, message: Message, audio_end_ms: float) -> bool:
-        """The host cut this message itself. A sink's report, if there was one, stands."""
-        if message.outcome is not None:
-            return False
-        self._cut(message, audio_end_ms)
-        return True
+        return self._turn
 
     def forget(self, turn: Turn) -> None:
         if self._turn is turn:
             self._turn = self._message = None
-
-    @staticmethod
-    def _cut(message: Message, position_ms: float) -> None:
-        """G15: an integer, within what was received; sinks report NaN too (agents-js#1795)."""
-        heard = _sane(position_ms)
-        if message.received_ms:  # none is counted where a TTS speaks the text
-            heard = min(heard, message.received_ms)
-        message.heard_ms = int(heard)
-        partial = message.heard_ms > 0
-        message.outcome = MessageOutcome.PARTIAL if partial else MessageOutcome.SKIPPED
-
-
-def _sane(position_ms: float) -> float:
-    return max(position_ms, 0.0) if math.isfinite(position_ms) else 0.0

@@ -14,6 +14,9 @@ from . import _events as ev
 from ._classify import active_response_id
 from ._core import OWN_IDS, Core, remember
 from ._errors import ErrorInfo
+from ._playback import apply, finish_playback
+from ._playback_table import PlaybackEvent as P
+from ._playback_table import Report
 from ._rules import Step, release, wait_for_connection
 from ._states import ErrorKind, Origin, TurnState
 from ._table import TurnEvent as E
@@ -313,15 +316,28 @@ def _message_pulled(core: Core, event: ev.MessagePulled, step: Step) -> bool:
 
 
 def _playback_started(core: Core, event: ev.PlaybackStarted, step: Step) -> bool:
-    return core.playback.started() or core.ignore("surplus playback report")
+    turn = core.playback.happened(P.STARTED)
+    return turn is not None or core.ignore("surplus playback report")
 
 
 def _playback_finished(core: Core, event: ev.PlaybackFinished, step: Step) -> bool:
-    turn = core.playback.finished(event.position_ms, event.interrupted)
+    report = Report(position_ms=event.position_ms, interrupted=event.interrupted)
+    turn = core.playback.happened(P.REPORTED, report)
     if turn is None:
         return core.ignore("surplus playback report")
     core.playback_moved(turn, step)
     return True
+
+
+def _playback_paused(core: Core, event: ev.PlaybackPaused, step: Step) -> bool:
+    return core.playback.happened(P.PAUSED) is not None
+
+
+def _playback_resumed(core: Core, event: ev.PlaybackResumed, step: Step) -> bool:
+    turn = core.playback.happened(P.RESUMED)
+    if turn is not None:
+        core.playback_moved(turn, step)
+    return turn is not None
 
 
 def _message_truncated(core: Core, event: ev.MessageTruncated, step: Step) -> bool:
@@ -329,7 +345,7 @@ def _message_truncated(core: Core, event: ev.MessageTruncated, step: Step) -> bo
     if known is None:
         return core.ignore("stale message")
     turn, _, message = known
-    if core.playback.truncated(message, event.audio_end_ms):
+    if apply(message, P.TRUNCATED, Report(position_ms=event.audio_end_ms)):
         core.playback_moved(turn, step)
     return True
 
@@ -341,7 +357,7 @@ def _speech_over(core: Core, event: ev.SpeechOver, step: Step) -> bool:
     if event.interrupted and turn.state is not TurnState.CANCELLING:
         core.fire(turn, E.INTERRUPTED, step)
     if turn.live:
-        turn.finish_playback()
+        finish_playback(turn)
         core.playback_moved(turn, step)
     return True
 
@@ -366,6 +382,8 @@ HANDLERS: dict[type[ev.Event], Callable[[Core, Any, Step], bool]] = {
     ev.MessagePulled: _message_pulled,
     ev.PlaybackStarted: _playback_started,
     ev.PlaybackFinished: _playback_finished,
+    ev.PlaybackPaused: _playback_paused,
+    ev.PlaybackResumed: _playback_resumed,
     ev.MessageTruncated: _message_truncated,
     ev.SpeechOver: _speech_over,
 }

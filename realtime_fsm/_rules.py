@@ -19,12 +19,11 @@ from ._commands import (
     ExposeTurn,
     Recovering,
     ReportFailure,
-    TurnEnded,
 )
 from ._errors import ErrorInfo
 from ._events import CallReceived, Event, ItemKind, ItemStarted, OutputReceived, ResponseCreated
 from ._policy import FIRST_RETRY_INTERVAL, RetryPolicy
-from ._states import ErrorKind, MessageOutcome, TurnOutcome, TurnState
+from ._states import ErrorKind, TurnOutcome, TurnState
 from ._turn import Attempt, Message, Turn
 
 #: A create that meets another response this often fails instead of asking again.
@@ -384,13 +383,6 @@ def _report(turn: Turn, step: Step) -> None:
 
 
 def _end(turn: Turn, step: Step, outcome: TurnOutcome) -> None:
-    turn.finish_playback()
-    for message in turn.messages:
-        # Handed out and never heard (G16). What was never handed out goes with its attempt.
-        if message.exposed and message.outcome is MessageOutcome.SKIPPED:
-            step.out.append(
-                DeleteItem(item_id=message.item_id, event_id=step.new_event_id("delete"))
-            )
+    """The controller does the rest: playback's last word, what nobody heard, `TurnEnded`."""
     turn.outcome = outcome
     turn.deadline = turn.recover_by = None
-    step.out.append(TurnEnded(turn_id=turn.id, outcome=outcome, error=turn.error))

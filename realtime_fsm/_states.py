@@ -40,6 +40,19 @@ class TurnOutcome(Enum):
     FAILED = "failed"
 
 
+class PlaybackState(Enum):
+    """Where the playback of one message stands."""
+
+    #: Handed out, its turn to play has not come.
+    WAITING = "waiting"
+    #: The host forwards it to the user.
+    PLAYING = "playing"
+    #: The host paused the sink within it.
+    PAUSED = "paused"
+    #: Final. `MessageOutcome` says what was heard.
+    FINISHED = "finished"
+
+
 class MessageOutcome(Enum):
     """What the user heard of one message."""
 

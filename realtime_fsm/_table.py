@@ -163,24 +163,3 @@ TABLE: tuple[Row, ...] = (
                       E.CLOSED,               S.DONE,        None,              R.finish_interrupted,  "no stream, future or timer outlives the session (G7)"),
 )
 # fmt: on
-
-
-class Arrow(NamedTuple):
-    """One transition: a row with a single source and a single event."""
-
-    source: S
-    event: E
-    dest: Optional[S]
-    guard: Optional[Guard]
-    effect: Optional[Effect]
-    reason: str
-
-
-def arrows(table: tuple[Row, ...] = TABLE) -> tuple[Arrow, ...]:
-    """The table with its groups written out, in table order."""
-    out = []
-    for row in table:
-        sources = row.source if isinstance(row.source, tuple) else (row.source,)
-        events = row.event if isinstance(row.event, tuple) else (row.event,)
-        out += [Arrow(s, e, *row[2:]) for s in sources for e in events]
-    return tuple(out)

@@ -52,7 +52,8 @@ def timer_of(turn: Turn, policy: RetryPolicy, *, user_speaking: bool) -> Timer |
     elif turn.state is TurnState.STREAMING and attempt is not None:
         if turn.generation_over:
             # A paused playback and a speaking user stop the clock.
-            due = [(None if user_speaking else turn.deadline, TurnEvent.PLAYBACK_TIMEOUT)]
+            held = user_speaking or turn.paused
+            due = [(None if held else turn.deadline, TurnEvent.PLAYBACK_TIMEOUT)]
         elif attempt.deltas_shown:
             due = [(attempt.last_activity + policy.stall_timeout, TurnEvent.STALLED)]
     elif turn.state is TurnState.RETRY_WAIT and not user_speaking:

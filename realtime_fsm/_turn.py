@@ -6,7 +6,14 @@ import math
 from dataclasses import dataclass, field
 
 from ._errors import ErrorInfo
-from ._states import FINAL, MessageOutcome, Origin, TurnOutcome, TurnState
+from ._states import (
+    FINAL,
+    MessageOutcome,
+    Origin,
+    PlaybackState,
+    TurnOutcome,
+    TurnState,
+)
 
 
 @dataclass(slots=True, eq=False)
@@ -21,6 +28,7 @@ class Message:
         exposed: A first delta of it arrived and it was handed downstream.
         pulled: The host began to forward it.
         started: The sink reported its first frame.
+        state: Where its playback stands.
         outcome: What was heard; None while that is open.
         heard_ms: Milliseconds heard; None while that is open or where no sink tells.
     """
@@ -32,6 +40,7 @@ class Message:
     exposed: bool = False
     pulled: bool = False
     started: bool = False
+    state: PlaybackState = PlaybackState.WAITING
     outcome: MessageOutcome | None = None
     heard_ms: int | None = None
 
@@ -145,24 +154,13 @@ class Turn:
         return self.attempt is not None and self.attempt.event_id is not None
 
     @property
+    def paused(self) -> bool:
+        """Whether a message of it is paused."""
+        return any(m.state is PlaybackState.PAUSED for m in self.messages)
+
+    @property
     def playback_over(self) -> bool:
         """Whether nothing of this turn is playing or will play."""
         if self.speech_over or not self.playback_reported:
             return True
         return all(m.outcome is not None for m in self.messages if m.exposed)
-
-    def finish_playback(self) -> None:
-        """Give every message without a report the outcome that follows from the turn's end."""
-        self.speech_over = True
-        for m in self.messages:
-            if m.outcome is not None:
-                continue
-            if not m.exposed:
-                m.outcome, m.heard_ms = MessageOutcome.SKIPPED, 0
-            elif not self.playback_reported:
-                continue
-            elif not m.pulled or (self.interrupted and not m.started):
-                m.outcome, m.heard_ms = MessageOutcome.SKIPPED, 0
-            else:
-                # Its report is missing, or there was no audio to report.
-                m.outcome = MessageOutcome.PARTIAL if self.interrupted else MessageOutcome.FULL

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from realtime_fsm import diagrams
+from realtime_fsm._machine import arrows
 from realtime_fsm._states import FINAL, TurnState
-from realtime_fsm._table import INITIAL, arrows
+from realtime_fsm._table import INITIAL
 
 ROOT = Path(__file__).parents[1]
 MARKDOWN = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -26,7 +27,7 @@ def test_the_generated_files_are_fresh() -> None:
 
 
 def test_stale_files_are_noticed(tmp_path: Path) -> None:
-    assert diagrams.stale(tmp_path) == ["turn.mmd", "turn.md"]
+    assert diagrams.stale(tmp_path) == ["turn.mmd", "turn.md", "playback.mmd", "playback.md"]
     diagrams.write(tmp_path)
     assert diagrams.stale(tmp_path) == []
     (tmp_path / "turn.mmd").write_text("stateDiagram-v2\n", "utf-8")

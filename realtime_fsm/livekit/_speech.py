@@ -6,12 +6,25 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any, Optional
 
-from livekit.agents import AgentSession, ConversationItemAddedEvent, SpeechCreatedEvent, llm
+from livekit.agents import (
+    AgentSession,
+    AgentStateChangedEvent,
+    ConversationItemAddedEvent,
+    SpeechCreatedEvent,
+    llm,
+)
 from livekit.agents.voice import SpeechHandle
 from livekit.agents.voice.io import AudioOutput, PlaybackFinishedEvent, PlaybackStartedEvent
 
 from .._errors import LocalProtocolError
-from .._events import Event, PlaybackFinished, PlaybackStarted, SpeechOver
+from .._events import (
+    Event,
+    PlaybackFinished,
+    PlaybackPaused,
+    PlaybackResumed,
+    PlaybackStarted,
+    SpeechOver,
+)
 from ._private import is_closed, set_handle_error
 
 Receive = Callable[[Event], object]
@@ -60,6 +73,7 @@ class Speeches:
         self._session = session
         session.on("speech_created", self._on_speech_created)
         session.on("conversation_item_added", self._on_item_added)
+        session.on("agent_state_changed", self._on_agent_state)
         session.on("close", self._on_close)
 
     def connect(self, receive: Receive) -> None:
@@ -147,6 +161,16 @@ class Speeches:
     def _on_speech_created(self, event: SpeechCreatedEvent) -> None:
         self._announced = event.speech_handle
 
+    def _on_agent_state(self, event: AgentStateChangedEvent) -> None:
+        """A sink does not tell when it is paused. An agent that stops speaking before the sink
+        reported is paused; one whose message is finished is done."""
+        if self._receive is None:
+            return
+        if event.old_state == "speaking":
+            self._receive(PlaybackPaused())
+        elif event.new_state == "speaking":
+            self._receive(PlaybackResumed())
+
     def _on_item_added(self, event: ConversationItemAddedEvent) -> None:
         """Without a synchronised transcript LiveKit notes all the text it forwarded."""
         if isinstance(event.item, llm.ChatMessage):
@@ -158,6 +182,7 @@ class Speeches:
         if self._session is not None:
             self._session.off("speech_created", self._on_speech_created)
             self._session.off("conversation_item_added", self._on_item_added)
+            self._session.off("agent_state_changed", self._on_agent_state)
             self._session.off("close", self._on_close)
             self._session = None
         self._watch(None)

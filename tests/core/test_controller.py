@@ -642,6 +642,21 @@ def test_g14_the_watchdog_waits_for_a_tts_whose_audio_nobody_counts() -> None:
     assert turn.messages[0].heard_ms == 30_500
 
 
+def test_g14_the_watchdog_stands_still_while_playback_is_paused() -> None:
+    b = Bench(playback=True)
+    turn = b.speaking()
+    b.done("r1")
+    b.got(rf.PlaybackPaused())
+    assert turn.messages[0].state is rf.PlaybackState.PAUSED
+    b.wait(30.0)
+    assert turn.state is TurnState.STREAMING
+    b.got(rf.PlaybackStarted(), rf.PlaybackResumed())
+    b.got(rf.PlaybackFinished(position_ms=1000, interrupted=False))
+    assert turn.outcome is TurnOutcome.COMPLETED
+    assert not b.got(rf.PlaybackPaused())
+    assert not b.got(rf.PlaybackResumed())
+
+
 def test_g14_the_watchdog_stands_still_while_the_user_speaks() -> None:
     b = Bench(playback=True)
     turn = b.speaking()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,13 +12,39 @@ from realtime_fsm import TableError
 from realtime_fsm import _events as ev
 from realtime_fsm import _rules as rules
 from realtime_fsm._errors import ErrorInfo
-from realtime_fsm._machine import Fired, build, check_table, fire
+from realtime_fsm._machine import (
+    PLAYBACK_DEFINITION,
+    TURN_DEFINITION,
+    Fired,
+    arrows,
+    fire,
+    fire_row,
+)
+from realtime_fsm._machine import build as build_definition
+from realtime_fsm._machine import check as check_definition
+from realtime_fsm._playback_table import PLAYBACK_TABLE, PlaybackEvent, Report
 from realtime_fsm._policy import RetryPolicy
-from realtime_fsm._states import FINAL, ErrorKind, MessageOutcome, Origin, TurnOutcome, TurnState
-from realtime_fsm._table import TABLE, TIMERS, Row, TurnEvent, arrows
+from realtime_fsm._states import (
+    FINAL,
+    ErrorKind,
+    MessageOutcome,
+    Origin,
+    PlaybackState,
+    TurnOutcome,
+    TurnState,
+)
+from realtime_fsm._table import TABLE, TIMERS, Row, TurnEvent
 from realtime_fsm._turn import Attempt, Message, Turn
 
 S, E = TurnState, TurnEvent
+
+
+def build(table: tuple[Row, ...]) -> Any:
+    return build_definition(replace(TURN_DEFINITION, table=table))
+
+
+def check_table(table: tuple[Row, ...]) -> None:
+    check_definition(replace(TURN_DEFINITION, table=table))
 
 
 def test_exactly_the_seven_states_of_the_design() -> None:
@@ -266,3 +293,27 @@ def _differs(machine: Any, state: TurnState, event: TurnEvent) -> bool:
         if not same or snapshot(a) != snapshot(b) or step.out != other.out:
             return True
     return False
+
+
+# --- the playback machine
+
+
+def test_the_playback_table_builds_and_every_message_ends_once() -> None:
+    """G14: every state has a way out by the watchdog; a finished message takes nothing more."""
+    machine = build_definition(PLAYBACK_DEFINITION)
+    for state, event in itertools.product(PlaybackState, PlaybackEvent):
+        message = Message(item_id="m1", number=1, state=state, received_ms=1000, started=True)
+        result = fire_row(machine, message, event, Report(position_ms=400, interrupted=True))
+        expected = [a for a in arrows(PLAYBACK_TABLE) if (a.source, a.event) == (state, event)]
+        assert (result is Fired.TAKEN) == bool(expected), (state, event)
+        dest = expected[0].dest if expected else None
+        assert message.state is (dest or state)
+        assert (message.outcome is not None) == (
+            message.state is PlaybackState.FINISHED and state is not PlaybackState.FINISHED
+        )
+
+
+def test_a_bad_playback_table_is_refused_too() -> None:
+    rows = tuple(r for r in PLAYBACK_TABLE if r.event is not PlaybackEvent.SPEECH_OVER)
+    with pytest.raises(TableError, match="state PLAYING has no exit timer"):
+        check_definition(replace(PLAYBACK_DEFINITION, table=rows))

@@ -1,0 +1,136 @@
+"""The playback machine: one per message, the user's side of a turn. Every rule of it.
+
+Its events come from the sink and the host, without ids; `realtime_fsm._playback` decides which
+message they concern. When the last message of a turn is finished the turn gets PLAYBACK_OVER.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple, Optional, Union
+
+from ._states import MessageOutcome, PlaybackState
+from ._turn import Message
+
+P = PlaybackState
+
+
+class PlaybackEvent(Enum):
+    """What can happen to the playback of a message."""
+
+    PULLED = "the host begins to forward it"
+    STARTED = "playback_started"
+    PAUSED = "the host pauses the sink: perhaps the user speaks"
+    RESUMED = "the user did not mean it"
+    REPORTED = "playback_finished"
+    TRUNCATED = "the host cut it itself"
+    NEXT_PULLED = "the host begins to forward the next one"
+    SPEECH_OVER = "timer, or the host is done with the speech"
+
+
+E = PlaybackEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What came with an event.
+
+    Attributes:
+        position_ms: Milliseconds played.
+        interrupted: It was cut off, or its turn was interrupted.
+    """
+
+    position_ms: float = 0.0
+    interrupted: bool = False
+
+
+# --- effects
+
+
+def note_pull(message: Message, report: Report) -> None:
+    message.pulled = True
+
+
+def note_start(message: Message, report: Report) -> None:
+    message.started = True
+
+
+def take_report(message: Message, report: Report) -> None:
+    if report.interrupted:
+        cut(message, report)
+    else:
+        message.outcome = MessageOutcome.FULL
+        message.heard_ms = int(message.received_ms or _sane(report.position_ms))
+
+
+def cut(message: Message, report: Report) -> None:
+    """G15: an integer, within what was received; sinks report NaN too (agents-js#1795)."""
+    heard = _sane(report.position_ms)
+    if message.received_ms:  # none is counted where a TTS speaks the text
+        heard = min(heard, message.received_ms)
+    message.heard_ms = int(heard)
+    partial = message.heard_ms > 0
+    message.outcome = MessageOutcome.PARTIAL if partial else MessageOutcome.SKIPPED
+
+
+def skip(message: Message, report: Report) -> None:
+    message.outcome, message.heard_ms = MessageOutcome.SKIPPED, 0
+
+
+def heard_all(message: Message, report: Report) -> None:
+    """No report came: there was no audio to report, or the sink does not report."""
+    message.outcome = MessageOutcome.FULL
+
+
+def close(message: Message, report: Report) -> None:
+    """Its report is missing. What nobody saw starting was not heard by an interrupting user."""
+    if not report.interrupted:
+        heard_all(message, report)
+    elif message.started:
+        message.outcome = MessageOutcome.PARTIAL
+    else:
+        skip(message, report)
+
+
+def _sane(position_ms: float) -> float:
+    return max(position_ms, 0.0) if math.isfinite(position_ms) else 0.0
+
+
+Guard = Callable[[Message, Report], bool]
+Effect = Callable[[Message, Report], None]
+
+
+class PlaybackRow(NamedTuple):
+    """One rule, or several that differ only in source."""
+
+    source: Union[P, tuple[P, ...]]
+    event: E
+    dest: Optional[P]
+    guard: Optional[Guard]
+    effect: Optional[Effect]
+    reason: str
+
+
+_BEGUN = (P.PLAYING, P.PAUSED)
+
+# fmt: off
+PLAYBACK_TABLE: tuple[PlaybackRow, ...] = (
+    # source               event           dest        guard  effect        reason
+    PlaybackRow(P.WAITING,  E.PULLED,       P.PLAYING,  None,  note_pull,    "its turn to play has come (G13)"),
+    PlaybackRow(P.WAITING,  E.TRUNCATED,    P.FINISHED, None,  cut,          "the host knows better"),
+    PlaybackRow(P.WAITING,  E.SPEECH_OVER,  P.FINISHED, None,  skip,         "never played (G16)"),
+
+    PlaybackRow(P.PLAYING,  E.STARTED,      None,       None,  note_start,   "the first frame sounds"),
+    PlaybackRow(P.PLAYING,  E.PAUSED,       P.PAUSED,   None,  None,         "its clock stands still"),
+    PlaybackRow(P.PAUSED,   E.STARTED,      None,       None,  None,         "re-fired on resume (livekit/agents PR#6636)"),
+    PlaybackRow(P.PAUSED,   E.RESUMED,      P.PLAYING,  None,  None,         "a false interruption"),
+
+    PlaybackRow(_BEGUN,     E.REPORTED,     P.FINISHED, None,  take_report,  "the sink's word, once (G14)"),
+    PlaybackRow(_BEGUN,     E.TRUNCATED,    P.FINISHED, None,  cut,          "without a sink's report, the host's"),
+    PlaybackRow(_BEGUN,     E.NEXT_PULLED,  P.FINISHED, None,  heard_all,    "messages play one after another (G13)"),
+    PlaybackRow(_BEGUN,     E.SPEECH_OVER,  P.FINISHED, None,  close,        "the sink's report is missing (G14)"),
+)
+# fmt: on
