@@ -94,14 +94,14 @@ class TurnController:
 
     def message(self, item_id: str) -> Message | None:
         """The message with this item id, of a live turn or of one in `finished`."""
-        known = self._core.messages.get(item_id)
-        if known is not None:
-            return known[2]
-        for turn in reversed(self._core.finished):
-            for message in turn.messages:
-                if message.item_id == item_id:
-                    return message
-        return None
+        return self._core.message(item_id)
+
+    def differences(self) -> dict[str, str]:
+        """Where heard, shown and remembered differ, in words, by item id; of the live turns and
+        of those in `finished`. A correction that the server has not confirmed counts."""
+        turns = (*self._core.finished, *self._core.live.values())
+        found = ((m.item_id, m.difference) for turn in turns for m in turn.messages)
+        return {item_id: words for item_id, words in found if words is not None}
 
     def owner_of(self, response_id: str) -> Attempt | None:
         """The record of a response that is alive."""

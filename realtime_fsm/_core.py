@@ -255,6 +255,17 @@ class Core:
         pending = [a for a in self.lane.holders if a.event_id is not None and a.response_id is None]
         return pending[0] if len(pending) == 1 else None
 
+    def message(self, item_id: str) -> Message | None:
+        """The message with this item id, of a live turn or of one in `finished`."""
+        known = self.messages.get(item_id)
+        if known is not None:
+            return known[2]
+        for turn in reversed(self.finished):
+            for message in turn.messages:
+                if message.item_id == item_id:
+                    return message
+        return None
+
     @property
     def held_by_speech(self) -> bool:
         return self.lane.closed_until is not None

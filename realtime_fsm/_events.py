@@ -165,6 +165,21 @@ class SpeechStopped(Event):
     """``input_audio_buffer.speech_stopped``."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemTruncated(Event):
+    """``conversation.item.truncated``: the server keeps this much of it."""
+
+    item_id: str
+    audio_end_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemDeleted(Event):
+    """``conversation.item.deleted``: the server keeps nothing of it."""
+
+    item_id: str
+
+
 # --- the connection
 
 
@@ -230,6 +245,14 @@ class MessageTruncated(Event):
 
     item_id: str
     audio_end_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageShown(Event):
+    """The host entered this text of a message in the conversation it shows."""
+
+    item_id: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -350,6 +350,28 @@ def _message_truncated(core: Core, event: ev.MessageTruncated, step: Step) -> bo
     return True
 
 
+def _message_shown(core: Core, event: ev.MessageShown, step: Step) -> bool:
+    message = core.message(event.item_id)
+    if message is not None:
+        message.shown = event.text
+    return message is not None
+
+
+def _item_truncated(core: Core, event: ev.ItemTruncated, step: Step) -> bool:
+    return _remembers(core, event.item_id, event.audio_end_ms)
+
+
+def _item_deleted(core: Core, event: ev.ItemDeleted, step: Step) -> bool:
+    return _remembers(core, event.item_id, 0)
+
+
+def _remembers(core: Core, item_id: str, ms: int) -> bool:
+    message = core.message(item_id)
+    if message is not None:
+        message.remembered_ms = ms
+    return message is not None
+
+
 def _speech_over(core: Core, event: ev.SpeechOver, step: Step) -> bool:
     turn = core.live.get(event.turn_id)
     if turn is None:
@@ -385,5 +407,8 @@ HANDLERS: dict[type[ev.Event], Callable[[Core, Any, Step], bool]] = {
     ev.PlaybackPaused: _playback_paused,
     ev.PlaybackResumed: _playback_resumed,
     ev.MessageTruncated: _message_truncated,
+    ev.MessageShown: _message_shown,
+    ev.ItemTruncated: _item_truncated,
+    ev.ItemDeleted: _item_deleted,
     ev.SpeechOver: _speech_over,
 }

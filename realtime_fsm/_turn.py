@@ -31,6 +31,8 @@ class Message:
         state: Where its playback stands.
         outcome: What was heard; None while that is open.
         heard_ms: Milliseconds heard; None while that is open or where no sink tells.
+        shown: The text that the host shows of it; None until it does.
+        remembered_ms: Milliseconds the server keeps of it; None: all it generated.
     """
 
     item_id: str
@@ -43,6 +45,26 @@ class Message:
     state: PlaybackState = PlaybackState.WAITING
     outcome: MessageOutcome | None = None
     heard_ms: int | None = None
+    shown: str | None = None
+    remembered_ms: int | None = None
+
+    @property
+    def difference(self) -> str | None:
+        """Where what was heard, what is shown and what the server remembers differ, in words; or
+        None. Once the turn has ended and the server has confirmed, there is nothing (G16)."""
+        if self.outcome is None or not self.exposed:
+            return None
+        if self.outcome is MessageOutcome.SKIPPED:
+            if self.shown:
+                return "nothing heard, but shown"
+            return None if self.remembered_ms == 0 else "nothing heard, but remembered"
+        kept = self.received_ms if self.remembered_ms is None else self.remembered_ms
+        heard = self.received_ms if self.heard_ms is None else self.heard_ms
+        if self.received_ms and abs(kept - heard) > 1:
+            return f"{heard:.0f} ms heard, {kept:.0f} ms remembered"
+        # A moment of it may be too short for a word.
+        whole = self.outcome is MessageOutcome.FULL
+        return "heard, but not shown" if whole and self.shown == "" else None
 
 
 @dataclass(slots=True, eq=False)

@@ -176,6 +176,18 @@ def _text(value: Mapping[str, Any], key: str) -> Optional[str]:
     return found if isinstance(found, str) and found else None
 
 
+def _truncated(frame: Mapping[str, Any]) -> Optional[ev.Event]:
+    item_id, end = _text(frame, "item_id"), frame.get("audio_end_ms")
+    if not item_id or not isinstance(end, int):
+        return None
+    return ev.ItemTruncated(item_id=item_id, audio_end_ms=end)
+
+
+def _deleted(frame: Mapping[str, Any]) -> Optional[ev.Event]:
+    item_id = _text(frame, "item_id")
+    return ev.ItemDeleted(item_id=item_id) if item_id else None
+
+
 _READERS: dict[str, Callable[[Mapping[str, Any]], Optional[ev.Event]]] = {
     "session.created": _session,
     "session.updated": _session,
@@ -184,6 +196,8 @@ _READERS: dict[str, Callable[[Mapping[str, Any]], Optional[ev.Event]]] = {
     "response.output_item.done": _item_done,
     "response.done": _done,
     "error": _error,
+    "conversation.item.truncated": _truncated,
+    "conversation.item.deleted": _deleted,
     "input_audio_buffer.speech_started": lambda _: ev.SpeechStarted(),
     "input_audio_buffer.speech_stopped": lambda _: ev.SpeechStopped(),
 }

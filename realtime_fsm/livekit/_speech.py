@@ -19,6 +19,7 @@ from livekit.agents.voice.io import AudioOutput, PlaybackFinishedEvent, Playback
 from .._errors import LocalProtocolError
 from .._events import (
     Event,
+    MessageShown,
     PlaybackFinished,
     PlaybackPaused,
     PlaybackResumed,
@@ -177,6 +178,9 @@ class Speeches:
             text = self.heard_text(event.item.id)
             if text is not None:
                 event.item.content = [text]
+            if self._receive is not None:
+                shown = event.item.text_content or ""
+                self._receive(MessageShown(item_id=event.item.id, text=shown))
 
     def _on_close(self, _: object) -> None:
         if self._session is not None:

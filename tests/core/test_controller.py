@@ -1039,3 +1039,24 @@ def test_memory_is_bounded() -> None:
         assert len(index) <= 64  # type: ignore[arg-type]
     assert len(core.seen) <= 64
     assert core.lane.holders == []
+
+
+def test_g16_differences_are_told_until_the_server_confirms() -> None:
+    b = Bench(playback=True)
+    turn = b.speaking()
+    b.message("r1", "m2", audio_ms=500)
+    b.done("r1")
+    b.got(rf.PlaybackFinished(position_ms=400, interrupted=True))
+    b.got(rf.SpeechOver(turn_id=turn.id, interrupted=True))
+    assert b.deleted == ["m2"]
+    assert b.c.differences() == {
+        "m1": "400 ms heard, 1000 ms remembered",
+        "m2": "nothing heard, but remembered",
+    }
+    b.got(rf.ItemTruncated(item_id="m1", audio_end_ms=400), rf.ItemDeleted(item_id="m2"))
+    assert b.c.differences() == {}
+    b.got(rf.MessageShown(item_id="m2", text="never said"))
+    assert b.c.differences() == {"m2": "nothing heard, but shown"}
+    b.got(rf.MessageShown(item_id="m2", text=""), rf.MessageShown(item_id="m1", text=""))
+    assert b.c.differences() == {}, "too short for a word"
+    assert not b.got(rf.ItemDeleted(item_id="stranger"))

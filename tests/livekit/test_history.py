@@ -43,7 +43,8 @@ def agents_words(c: Call) -> dict[str, str]:
 
 
 def check(c: Call, turn: rf.Turn) -> None:
-    """Server = agent = sink, message by message."""
+    """Server = agent = sink, message by message, and the controller says so too."""
+    assert c.controller.differences() == {}
     server = {i.id: i for i in c.server.conversation if i.role == "assistant"}
     agent = agents_words(c)
     for message in turn.messages:
@@ -235,6 +236,7 @@ async def test_g16_nothing_is_shown_before_it_is_heard_and_a_push_leaves_it_alon
         await c.until(lambda: c.turn.generation_over and c.turn.messages[0].started)
         await asyncio.sleep(0.3)
         assert agents_words(c) == {}
+        assert [m.difference for m in c.turn.messages] == [None, None], "nothing to say yet"
         agent = c.session.current_agent
         history = agent.chat_ctx.copy()
         history.add_message(role="system", content="The caller is in a hurry.")
