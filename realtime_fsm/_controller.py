@@ -88,6 +88,15 @@ class TurnController:
     def playback_reported(self, value: bool) -> None:
         self._core.playback_reported = value
 
+    @property
+    def audible(self) -> bool:
+        """Whether that sink plays sound and tells when it begins; False for text only."""
+        return self._core.audible
+
+    @audible.setter
+    def audible(self, value: bool) -> None:
+        self._core.audible = value
+
     def find(self, turn_id: str) -> Turn | None:
         """The live turn with this id."""
         return self._core.live.get(turn_id)

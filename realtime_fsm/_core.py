@@ -54,6 +54,7 @@ class Core:
         self.ignored: Counter[str] = Counter()
         self.epoch = 0
         self.playback_reported = False
+        self.audible = False
         self.live: dict[str, Turn] = {}
         self.by_event: OrderedDict[str, Attempt] = OrderedDict()
         self.by_response: dict[str, Attempt] = {}
@@ -95,6 +96,7 @@ class Core:
             id=f"turn_{self._turn_count}",
             origin=origin,
             playback_reported=self.playback_reported,
+            audible=self.audible,
         )
         self.live[turn.id] = turn
         if not self.lane.connected:

@@ -25,7 +25,7 @@ def finish_playback(turn: Turn) -> None:
     turn.speech_over = True
     for message in turn.messages:
         if not message.exposed or turn.playback_reported:
-            report = Report(interrupted=turn.interrupted)
+            report = Report(interrupted=turn.interrupted, audible=turn.audible)
             apply(message, PlaybackEvent.SPEECH_OVER, report)
 
 
@@ -45,7 +45,9 @@ class Playback:
         apply(message, PlaybackEvent.PULLED)
         if before is None or before is message:
             return None
-        return closed if apply(before, PlaybackEvent.NEXT_PULLED) else None
+        audible = closed is not None and closed.audible
+        over = apply(before, PlaybackEvent.NEXT_PULLED, Report(audible=audible))
+        return closed if over else None
 
     def happened(self, event: PlaybackEvent, report: Report | None = None) -> Turn | None:
         """Something without an id. Returns the turn it concerns, or None for a surplus one."""

@@ -41,10 +41,12 @@ class Report:
     Attributes:
         position_ms: Milliseconds played.
         interrupted: It was cut off, or its turn was interrupted.
+        audible: There is a sink that tells when it begins to play.
     """
 
     position_ms: float = 0.0
     interrupted: bool = False
+    audible: bool = False
 
 
 # --- effects
@@ -80,19 +82,14 @@ def skip(message: Message, report: Report) -> None:
     message.outcome, message.heard_ms = MessageOutcome.SKIPPED, 0
 
 
-def heard_all(message: Message, report: Report) -> None:
-    """No report came: there was no audio to report, or the sink does not report."""
-    message.outcome = MessageOutcome.FULL
-
-
 def close(message: Message, report: Report) -> None:
-    """Its report is missing. What nobody saw starting was not heard by an interrupting user."""
-    if not report.interrupted:
-        heard_all(message, report)
-    elif message.started:
-        message.outcome = MessageOutcome.PARTIAL
-    else:
+    """Its report is missing: only text, or a sink that does not report, or nothing played."""
+    # Text for a TTS that failed; of received audio it is not believed that it never sounded.
+    silent = report.audible and not message.received_ms
+    if not message.started and (report.interrupted or silent):
         skip(message, report)
+    else:
+        message.outcome = MessageOutcome.PARTIAL if report.interrupted else MessageOutcome.FULL
 
 
 def _sane(position_ms: float) -> float:
@@ -130,7 +127,7 @@ PLAYBACK_TABLE: tuple[PlaybackRow, ...] = (
 
     PlaybackRow(_BEGUN,     E.REPORTED,     P.FINISHED, None,  take_report,  "the sink's word, once (G14)"),
     PlaybackRow(_BEGUN,     E.TRUNCATED,    P.FINISHED, None,  cut,          "without a sink's report, the host's"),
-    PlaybackRow(_BEGUN,     E.NEXT_PULLED,  P.FINISHED, None,  heard_all,    "messages play one after another (G13)"),
+    PlaybackRow(_BEGUN,     E.NEXT_PULLED,  P.FINISHED, None,  close,        "messages play one after another (G13)"),
     PlaybackRow(_BEGUN,     E.SPEECH_OVER,  P.FINISHED, None,  close,        "the sink's report is missing (G14)"),
 )
 # fmt: on

@@ -130,11 +130,13 @@ class Turn:
         deadline: Timer of ``requested`` (once sent), of playback, and of ``cancelling``.
         playback_reported: A sink reports playback for it; without one, playback ends with
             generation.
+        audible: That sink tells when a message begins to play.
     """
 
     id: str
     origin: Origin
     playback_reported: bool
+    audible: bool = False
     state: TurnState = TurnState.REQUESTED
     waiting: bool = True
     retries: int = 0

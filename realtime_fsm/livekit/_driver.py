@@ -77,7 +77,7 @@ class Driver:
             future.set_exception(llm.RealtimeError("realtime session closed"))
             return future
         self._speeches.look()
-        self.controller.playback_reported = self._speeches.attached
+        self._tell_playback()
         turn = self.controller.request(self._loop.time(), origin=origin)
         if origin is Origin.CLIENT:
             self._outlets[turn.id] = Outlet(future, self._pulled)
@@ -125,7 +125,7 @@ class Driver:
     # --- what a link calls
 
     def receive(self, event: Event) -> bool:
-        self.controller.playback_reported = self._speeches.attached
+        self._tell_playback()
         known = self.controller.receive(event, self._loop.time())
         # A further delta commands nothing and only moves deadlines back.
         if self.controller.pending or type(event) is not OutputReceived:
@@ -205,6 +205,7 @@ class Driver:
 
     def _delete(self, c: cmd.DeleteItem) -> None:
         if self.link is not None and not self._closed:
+            self._speeches.unshow(c.item_id)
             self.link.withheld(c.item_id, forward=False)
             self.link.delete(c.item_id, c.event_id)
 
@@ -344,6 +345,10 @@ class Driver:
         if turn.live and not self._closed:
             self.controller.interrupt(turn, self._loop.time())
             self.run()
+
+    def _tell_playback(self) -> None:
+        self.controller.playback_reported = self._speeches.attached
+        self.controller.audible = self._speeches.audible
 
     def _pulled(self, item_id: str) -> None:
         self._speeches.look()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Any, Optional
 
@@ -29,6 +30,7 @@ from .._events import (
 from ._private import is_closed, set_handle_error
 
 Receive = Callable[[Event], object]
+_REMEMBERED = 64
 
 
 class Speeches:
@@ -44,6 +46,7 @@ class Speeches:
         self._sink: AudioOutput | None = None
         self._handles: dict[str, SpeechHandle] = {}
         self._announced: SpeechHandle | None = None
+        self._shown: OrderedDict[str, llm.ChatMessage] = OrderedDict()
         #: The last playback report came with the text that was heard.
         self.synchronised = False
         #: What was heard of a message that was cut; None for any other.
@@ -76,6 +79,11 @@ class Speeches:
         session.on("conversation_item_added", self._on_item_added)
         session.on("agent_state_changed", self._on_agent_state)
         session.on("close", self._on_close)
+
+    @property
+    def audible(self) -> bool:
+        """Whether there is a sink, as of the last look."""
+        return self._sink is not None
 
     def connect(self, receive: Receive) -> None:
         """Where events go from now on: the driver of the live realtime session."""
@@ -126,6 +134,13 @@ class Speeches:
         handle = self._handles.get(turn_id)
         if handle is not None:
             set_handle_error(handle, error)
+
+    def unshow(self, item_id: str) -> None:
+        """Nobody heard this message: it keeps its place in the host's history, without words."""
+        item = self._shown.pop(item_id, None)
+        if item is not None:
+            item.content = []
+            self._tell_shown(item)
 
     def look(self) -> None:
         """Something is about to play: listen to the sink it will play on."""
@@ -178,9 +193,14 @@ class Speeches:
             text = self.heard_text(event.item.id)
             if text is not None:
                 event.item.content = [text]
-            if self._receive is not None:
-                shown = event.item.text_content or ""
-                self._receive(MessageShown(item_id=event.item.id, text=shown))
+            self._shown[event.item.id] = event.item
+            while len(self._shown) > _REMEMBERED:
+                self._shown.popitem(last=False)
+            self._tell_shown(event.item)
+
+    def _tell_shown(self, item: llm.ChatMessage) -> None:
+        if self._receive is not None:
+            self._receive(MessageShown(item_id=item.id, text=item.text_content or ""))
 
     def _on_close(self, _: object) -> None:
         if self._session is not None:

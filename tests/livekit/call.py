@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from livekit.agents import Agent, AgentSession, ErrorEvent
+from livekit.agents import NOT_GIVEN, Agent, AgentSession, ErrorEvent
 from livekit.plugins import openai
 from openai.types.realtime.realtime_audio_input_turn_detection import ServerVad
 
@@ -124,6 +124,7 @@ async def call(
     config: ServerConfig | None = None,
     wrap: Any = None,
     hangs: bool = False,
+    tts: Any = None,
     **options: Any,
 ) -> AsyncIterator[Call]:
     """A call that is checked at its end: nothing of ours outlives it (G7).
@@ -141,7 +142,9 @@ async def call(
         inner = openai.realtime.RealtimeModel(api_key="sk-secret", **options)
         wrapped = inner if wrap is None else wrap(inner)
         model = ControlledRealtimeModel(wrapped, retry=retry, mode=mode) if controlled else None
-        session: AgentSession[Any] = AgentSession(llm=model or inner, vad=None)
+        session: AgentSession[Any] = AgentSession(
+            llm=model or inner, vad=None, tts=tts or NOT_GIVEN
+        )
         c = Call(server, inner, model, session, sink or PacedAudioOutput(speed=SPEED))
         loop.set_exception_handler(lambda _, context: c.complaints.append(context))
         session.on("error", c.errors.append)

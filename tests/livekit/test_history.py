@@ -21,6 +21,8 @@ from realtime_fsm.simulator import (
 from realtime_fsm.testing import PacedAudioOutput, virtual_time
 
 from .call import HELLO, VAD, Call, call
+from .fake_tts import FakeTTS
+from .test_adapter import CALL, Tooled
 
 TEXTS = [
     "One moment please while I look that up for you.",
@@ -264,3 +266,96 @@ async def test_g15_heard_nothing_or_everything_is_not_truncated() -> None:
         assert driver.truncating(second.item_id, 100) == 100
         second.outcome = rf.MessageOutcome.SKIPPED
         assert driver.truncating(second.item_id, 0) is None, "the controller deletes it"
+
+
+class Synchronised(PacedAudioOutput):
+    """A sink that knows which words it has played, as a room's does."""
+
+    def on_playback_finished(self, **report: Any) -> None:
+        if report["interrupted"]:
+            report["synchronized_transcript"] = "One moment please"
+        super().on_playback_finished(**report)
+
+
+@virtual_time
+async def test_g16_a_synchronised_transcript_is_what_was_heard() -> None:
+    async with call([reply(1)], config=ServerConfig(pace=0.001), sink=Synchronised()) as c:
+        handle = c.session.generate_reply(user_input="Where is my parcel?")
+        await c.until(lambda: c.turn.messages[0].started)
+        await asyncio.sleep(0.7)
+        await c.session.interrupt()
+        await handle
+        await asyncio.sleep(0.5)
+        assert list(agents_words(c).values()) == ["One moment please"]
+        mirror = c.session.current_agent.realtime_llm_session.chat_ctx.items[-1]
+        assert isinstance(mirror, llm.ChatMessage)
+        assert mirror.text_content == "One moment please"
+        assert c.controller.differences() == {}
+
+
+@virtual_time
+async def test_g16_a_message_before_a_tool_call_is_cut_and_the_tool_has_run() -> None:
+    agent = Tooled()
+    first = Reply([Message(TEXTS[0], seconds=2.0), CALL])
+    config = ServerConfig(pace=0.001)
+    async with call([first], agent=agent, config=config, sink=PacedAudioOutput()) as c:
+        handle = c.session.generate_reply(user_input="How is the weather?")
+        await c.until(lambda: c.turn.messages[0].started)
+        await asyncio.sleep(0.7)
+        await c.session.interrupt()
+        await handle
+        await asyncio.sleep(0.5)
+        check(c, c.turn)
+        assert agent.ran == 1, "it was handed out (G17)"
+        outputs = [i for i in c.server.conversation if i.type == "function_call_output"]
+        assert len(outputs) == 1, "and its result is not lost"
+
+
+@pytest.mark.parametrize("cut", [False, True], ids=["heard", "interrupted"])
+@virtual_time
+async def test_g16_text_spoken_by_a_tts(cut: bool) -> None:
+    options: dict[str, Any] = {"modalities": ["text"], "tts": FakeTTS(), "sink": PacedAudioOutput()}
+    async with call([reply(2)], **options) as c:
+        handle = c.session.generate_reply(user_input="Where is my parcel?")
+        if cut:
+            await c.until(lambda: c.turn.messages[0].started)
+            await asyncio.sleep(0.2)
+            await c.session.interrupt()
+        await handle
+        await asyncio.sleep(1.0)
+        first, second = c.turn.messages
+        server = {i.id: i.text for i in c.server.conversation if i.role == "assistant"}
+        if cut:
+            assert first.outcome is rf.MessageOutcome.PARTIAL
+            assert second.outcome is rf.MessageOutcome.SKIPPED
+            assert second.item_id not in server
+            assert second.item_id not in agents_words(c)
+        else:
+            assert {first.outcome, second.outcome} == {rf.MessageOutcome.FULL}
+            assert server == agents_words(c)
+        assert c.controller.differences() == {}
+
+
+@virtual_time
+async def test_g16_text_whose_tts_fails_is_not_remembered_as_heard() -> None:
+    options: dict[str, Any] = {"modalities": ["text"], "sink": PacedAudioOutput()}
+    async with call([reply(1)], tts=FakeTTS(fails=True), **options) as c:
+        handle = c.session.generate_reply(user_input="Where is my parcel?")
+        await handle
+        await asyncio.sleep(1.0)
+        assert c.sink.heard_seconds == 0
+        assert c.turn.messages[0].outcome is rf.MessageOutcome.SKIPPED
+        assert c.remembered() == []
+        assert c.controller.differences() == {}
+
+
+@virtual_time
+async def test_g16_text_only() -> None:
+    async with call([reply(2)], modalities=["text"], audio=False) as c:
+        await c.session.generate_reply(user_input="Where is my parcel?")
+        await c.until(lambda: c.ended)
+        await asyncio.sleep(0.5)
+        assert {m.outcome for m in c.turn.messages} == {rf.MessageOutcome.FULL}
+        assert c.remembered() == TEXTS[:2]
+        assert list(agents_words(c).values()) == TEXTS[:2]
+        assert c.controller.differences() == {}
