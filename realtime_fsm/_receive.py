@@ -11,12 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 from . import _events as ev
+from . import _hear as hear
 from ._classify import active_response_id
 from ._core import OWN_IDS, Core, remember
 from ._errors import ErrorInfo
-from ._playback import apply, finish_playback
-from ._playback_table import PlaybackEvent as P
-from ._playback_table import Report
 from ._rules import Step, release, wait_for_connection
 from ._states import ErrorKind, Origin, TurnState
 from ._table import TurnEvent as E
@@ -303,87 +301,6 @@ def _session_failed(core: Core, event: ev.SessionFailed, step: Step) -> bool:
     return True
 
 
-def _message_pulled(core: Core, event: ev.MessagePulled, step: Step) -> bool:
-    known = core.messages.get(event.item_id)
-    if known is None:
-        return core.ignore("stale message")
-    turn, _, message = known
-    closed = core.playback.pulled(turn, message)
-    if closed is not None and closed is not turn:
-        core.playback_moved(closed, step)
-    core.playback_moved(turn, step)
-    return True
-
-
-def _playback_started(core: Core, event: ev.PlaybackStarted, step: Step) -> bool:
-    turn = core.playback.happened(P.STARTED)
-    return turn is not None or core.ignore("surplus playback report")
-
-
-def _playback_finished(core: Core, event: ev.PlaybackFinished, step: Step) -> bool:
-    report = Report(position_ms=event.position_ms, interrupted=event.interrupted)
-    turn = core.playback.happened(P.REPORTED, report)
-    if turn is None:
-        return core.ignore("surplus playback report")
-    core.playback_moved(turn, step)
-    return True
-
-
-def _playback_paused(core: Core, event: ev.PlaybackPaused, step: Step) -> bool:
-    return core.playback.happened(P.PAUSED) is not None
-
-
-def _playback_resumed(core: Core, event: ev.PlaybackResumed, step: Step) -> bool:
-    turn = core.playback.happened(P.RESUMED)
-    if turn is not None:
-        core.playback_moved(turn, step)
-    return turn is not None
-
-
-def _message_truncated(core: Core, event: ev.MessageTruncated, step: Step) -> bool:
-    known = core.messages.get(event.item_id)
-    if known is None:
-        return core.ignore("stale message")
-    turn, _, message = known
-    if apply(message, P.TRUNCATED, Report(position_ms=event.audio_end_ms)):
-        core.playback_moved(turn, step)
-    return True
-
-
-def _message_shown(core: Core, event: ev.MessageShown, step: Step) -> bool:
-    message = core.message(event.item_id)
-    if message is not None:
-        message.shown = event.text
-    return message is not None
-
-
-def _item_truncated(core: Core, event: ev.ItemTruncated, step: Step) -> bool:
-    return _remembers(core, event.item_id, event.audio_end_ms)
-
-
-def _item_deleted(core: Core, event: ev.ItemDeleted, step: Step) -> bool:
-    return _remembers(core, event.item_id, 0)
-
-
-def _remembers(core: Core, item_id: str, ms: int) -> bool:
-    message = core.message(item_id)
-    if message is not None:
-        message.remembered_ms = ms
-    return message is not None
-
-
-def _speech_over(core: Core, event: ev.SpeechOver, step: Step) -> bool:
-    turn = core.live.get(event.turn_id)
-    if turn is None:
-        return core.ignore("stale turn")
-    if event.interrupted and turn.state is not TurnState.CANCELLING:
-        core.fire(turn, E.INTERRUPTED, step)
-    if turn.live:
-        finish_playback(turn)
-        core.playback_moved(turn, step)
-    return True
-
-
 HANDLERS: dict[type[ev.Event], Callable[[Core, Any, Step], bool]] = {
     ev.CreateSent: _create_sent,
     ev.CreateNotSent: _create_not_sent,
@@ -401,14 +318,14 @@ HANDLERS: dict[type[ev.Event], Callable[[Core, Any, Step], bool]] = {
     ev.ConnectionLost: _connection_lost,
     ev.ConnectionReady: _connection_ready,
     ev.SessionFailed: _session_failed,
-    ev.MessagePulled: _message_pulled,
-    ev.PlaybackStarted: _playback_started,
-    ev.PlaybackFinished: _playback_finished,
-    ev.PlaybackPaused: _playback_paused,
-    ev.PlaybackResumed: _playback_resumed,
-    ev.MessageTruncated: _message_truncated,
-    ev.MessageShown: _message_shown,
-    ev.ItemTruncated: _item_truncated,
-    ev.ItemDeleted: _item_deleted,
-    ev.SpeechOver: _speech_over,
+    ev.MessagePulled: hear.message_pulled,
+    ev.PlaybackStarted: hear.playback_started,
+    ev.PlaybackFinished: hear.playback_finished,
+    ev.PlaybackPaused: hear.playback_paused,
+    ev.PlaybackResumed: hear.playback_resumed,
+    ev.MessageTruncated: hear.message_truncated,
+    ev.MessageShown: hear.message_shown,
+    ev.ItemTruncated: hear.item_truncated,
+    ev.ItemDeleted: hear.item_deleted,
+    ev.SpeechOver: hear.speech_over,
 }

@@ -13,7 +13,14 @@ from livekit.agents import APIError, llm
 from .. import _commands as cmd
 from .._controller import TurnController
 from .._errors import ErrorInfo
-from .._events import CreateNotSent, Event, MessagePulled, MessageTruncated, OutputReceived
+from .._events import (
+    CreateNotSent,
+    Event,
+    MessagePulled,
+    MessageTruncated,
+    OutputReceived,
+    SessionFailed,
+)
 from .._policy import RetryPolicy
 from .._states import ErrorKind, MessageOutcome, Origin, TurnOutcome
 from .._turn import Turn
@@ -62,6 +69,7 @@ class Driver:
         self._passed: set[str] = set()
         self._running = False
         self._closed = False
+        #: The one report of the session's end is out (G12).
         self.fatal_reported = False
         self._log = get_logger()
         self._debug = logging.getLogger("realtime_fsm")
@@ -160,6 +168,14 @@ class Driver:
         """The host reads this turn's streams from the inner session (``say``). It is counted in
         the lane, not spliced and not repeated."""
         self._passed.add(turn_id)
+
+    def session_failed(self, report: llm.RealtimeModelError) -> None:
+        """The inner session died: pass its report on, unless the cause was reported (G12)."""
+        if not self.fatal_reported:
+            self.fatal_reported = True
+            self.forward("error", report)
+        info = ErrorInfo(kind=ErrorKind.FATAL, code="session_failed", message=str(report.error))
+        self.receive(SessionFailed(error=info))
 
     def forward(self, name: str, *args: object) -> None:
         self._session.emit(name, *args)

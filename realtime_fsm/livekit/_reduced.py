@@ -199,11 +199,7 @@ class ReducedLink:
 
     def _on_error(self, report: llm.RealtimeModelError) -> None:
         if not report.recoverable:
-            if not self._driver.fatal_reported:
-                self._driver.fatal_reported = True
-                self._driver.forward("error", report)
-            info = ErrorInfo(kind=ErrorKind.FATAL, code="session_failed", message=str(report.error))
-            self._driver.receive(ev.SessionFailed(error=info))
+            self._driver.session_failed(report)
             return
         if isinstance(report.error, APIConnectionError):
             self._driver.forward("error", report)
