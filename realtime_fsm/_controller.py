@@ -214,7 +214,11 @@ class TurnController:
             return
         step = self._step("advance", now)
         if core.lane.closed_until is not None and now >= core.lane.closed_until:
+            # G18: the answer that never came, unless one that waits will be it.
+            owed = core.lane.owed and not any(t.waiting for t in self.turns)
             core.quiet(now)
+            if owed and core.dead is None:
+                core.new_turn(Origin.SERVER_VAD, step)
         for turn in self.turns:
             timer = timer_of(turn, core.policy, user_speaking=core.held_by_speech)
             if timer is not None and now >= timer.at:

@@ -180,6 +180,11 @@ class ItemDeleted(Event):
     item_id: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputCommitted(Event):
+    """``input_audio_buffer.committed``: what the user said is a turn, and wants an answer."""
+
+
 # --- the connection
 
 

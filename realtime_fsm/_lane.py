@@ -16,6 +16,7 @@ class Lane:
         speaking: The user is speaking, as far as the server told.
         closed_until: While the user speaks, and until server VAD's own response can no longer
             be expected: the lane is closed at the latest until this time. None otherwise.
+        owed: Server VAD committed a user turn and has not answered it yet (G18).
     """
 
     __slots__ = (
@@ -23,6 +24,7 @@ class Lane:
         "closed_until",
         "connected",
         "holders",
+        "owed",
         "server_creates",
         "speaking",
         "speech_since",
@@ -34,6 +36,7 @@ class Lane:
         self.connected = True
         self.server_creates = False
         self.speaking = False
+        self.owed = False
         self.closed_until: float | None = None
         self.speech_since: float | None = None
 
@@ -65,9 +68,18 @@ class Lane:
         self.speaking = False
         self.closed_until = now + self._policy.timeout if self.server_creates else now
 
+    def committed(self) -> None:
+        """What was said is a user turn. Only server VAD's own commits are answered by it."""
+        self.owed = self.answer_due
+
+    @property
+    def answer_due(self) -> bool:
+        """Whether server VAD's response to speech that ended is awaited."""
+        return self.server_creates and self.closed_until is not None and not self.speaking
+
     def quiet(self, now: float) -> float:
         """Nothing more comes of the speech. Returns for how many seconds it held things up."""
         held = 0.0 if self.speech_since is None else now - self.speech_since
-        self.speaking = False
+        self.speaking = self.owed = False
         self.closed_until = self.speech_since = None
         return held

@@ -84,9 +84,10 @@ def skip(message: Message, report: Report) -> None:
 
 def close(message: Message, report: Report) -> None:
     """Its report is missing: only text, or a sink that does not report, or nothing played."""
-    # Text for a TTS that failed; of received audio it is not believed that it never sounded.
-    silent = report.audible and not message.received_ms
-    if not message.started and (report.interrupted or silent):
+    # Without a sink the text was read. With one, text that never sounded is a TTS that failed;
+    # of received audio that is believed only if somebody cut it.
+    unheard = report.audible and not message.started
+    if unheard and (report.interrupted or not message.received_ms):
         skip(message, report)
     else:
         message.outcome = MessageOutcome.PARTIAL if report.interrupted else MessageOutcome.FULL

@@ -92,6 +92,7 @@ def _response_created(core: Core, event: ev.ResponseCreated, step: Step) -> bool
     if taken or (attempt is not None and attempt.response_id is not None):
         return core.ignore("repeated response.created")
     remember(core.seen, event.response_id, False)
+    core.lane.owed = False  # whoever asked for it, it answers what was committed before
     core.unblock(event.response_id)
     if attempt is None:
         return _unasked_response(core, event, step)
@@ -207,6 +208,11 @@ def _response_done(core: Core, event: ev.ResponseDone, step: Step) -> bool:
         if attempt is None and event.status is ev.ResponseStatus.FAILED:
             # Seen in the wild without created (twilio-samples/…-node#37): the only pending one.
             attempt = core.only_pending()
+            if attempt is None and core.lane.answer_due:
+                # Server VAD's own response, failed without created: its turn is retried too.
+                step.event = created = ev.ResponseCreated(response_id=event.response_id)
+                _response_created(core, created, step)
+                attempt = core.by_response.get(event.response_id)
     remember(core.seen, event.response_id, True)
     if attempt is None:
         return core.ignore("stale response")
@@ -273,6 +279,11 @@ def _speech_stopped(core: Core, event: ev.SpeechStopped, step: Step) -> bool:
     return True
 
 
+def _input_committed(core: Core, event: ev.InputCommitted, step: Step) -> bool:
+    core.lane.committed()
+    return core.lane.owed
+
+
 def _connection_lost(core: Core, event: ev.ConnectionLost, step: Step) -> bool:
     core.quiet(step.now)
     step.failure = event.error
@@ -315,6 +326,7 @@ HANDLERS: dict[type[ev.Event], Callable[[Core, Any, Step], bool]] = {
     ev.ErrorReceived: _error_received,
     ev.SpeechStarted: _speech_started,
     ev.SpeechStopped: _speech_stopped,
+    ev.InputCommitted: _input_committed,
     ev.ConnectionLost: _connection_lost,
     ev.ConnectionReady: _connection_ready,
     ev.SessionFailed: _session_failed,

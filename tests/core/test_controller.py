@@ -906,6 +906,47 @@ def test_g24_the_lane_is_closed_from_speech_started_until_the_vads_response() ->
     assert b.creates == [(turn.id, 1)]
 
 
+def test_g18_server_vads_answer_that_failed_without_created_is_asked_again() -> None:
+    b = Bench()
+    b.got(rf.SessionConfigured(server_creates=True, server_interrupts=True))
+    b.got(rf.SpeechStarted(), rf.SpeechStopped(), rf.InputCommitted())
+    assert b.failed("v1", "rate_limit_exceeded")
+    (turn,) = b.c.turns
+    assert turn.origin is rf.Origin.SERVER_VAD
+    b.wait(0.1)
+    assert b.creates == [(turn.id, 2)]
+
+
+def test_g18_the_answer_that_server_vad_owes_is_issued_by_us() -> None:
+    """It lost the race against another response, or was never created."""
+    b = Bench()
+    b.got(rf.SessionConfigured(server_creates=True, server_interrupts=True))
+    b.got(rf.SpeechStarted(), rf.SpeechStopped(), rf.InputCommitted())
+    b.wait(4.9)
+    assert b.creates == []
+    b.wait(0.1)
+    (turn,) = b.c.turns
+    assert b.creates == [(turn.id, 1)]
+    b.created(turn, "r1")
+    b.message("r1", "m1")
+    b.done("r1")
+    b.wait(60)
+    assert len(b.creates) == 1
+
+
+def test_g18_any_response_created_after_the_commit_is_the_answer() -> None:
+    b = Bench()
+    b.got(rf.SessionConfigured(server_creates=True, server_interrupts=True))
+    b.got(rf.SpeechStarted(), rf.SpeechStopped(), rf.InputCommitted())
+    turn = b.ask()
+    b.wait(5.0)
+    b.created(turn, "r1")
+    b.message("r1", "m1")
+    b.done("r1")
+    b.wait(60)
+    assert b.creates == [(turn.id, 1)], "it waited for server VAD, and answers both"
+
+
 def test_g24_a_cough_opens_the_lane_again() -> None:
     b = Bench()
     b.got(rf.SessionConfigured(server_creates=True, server_interrupts=True))
