@@ -15,7 +15,7 @@ from . import _hear as hear
 from ._classify import active_response_id
 from ._core import OWN_IDS, Core, remember
 from ._errors import ErrorInfo
-from ._rules import Step, release, wait_for_connection
+from ._rules import Step, release, retry_delay, wait_for_connection
 from ._states import ErrorKind, Origin, TurnState
 from ._table import TurnEvent as E
 from ._turn import Attempt, Message, Turn
@@ -38,6 +38,10 @@ _ROLLOVER = ErrorInfo(
 #: An error without an event id answers the only pending create, if it is one of these: errors
 #: about our own frames come with the id of the frame, or concern a frame that has none (truncate).
 _ANSWERS_A_CREATE = (ErrorKind.TRANSIENT, ErrorKind.FATAL, ErrorKind.UNKNOWN)
+
+
+#: …and the answer that server VAD owes is refused by one of these.
+_ANSWERS_VAD = (ErrorKind.TRANSIENT, ErrorKind.UNKNOWN)
 
 
 def _create_sent(core: Core, event: ev.CreateSent, step: Step) -> bool:
@@ -230,6 +234,14 @@ def _error_received(core: Core, event: ev.ErrorReceived, step: Step) -> bool:
     if event.event_id is None and error.kind in _ANSWERS_A_CREATE:
         attempt = core.only_pending()
     step.failure = error
+    unasked = attempt is None and event.event_id is None and core.lane.owed
+    if unasked and core.lane.answer_due and error.kind in _ANSWERS_VAD:
+        # It answers the create that server VAD made for itself: its turn is retried.
+        core.quiet(step.now)
+        turn = core.new_turn(Origin.SERVER_VAD, step)
+        turn.error = error
+        turn.retry_at = step.now + retry_delay(turn, step)
+        return True
     known = True
     conflict = error.kind is ErrorKind.CONFLICT
     if attempt is None or attempt.response_id is not None or attempt.over:

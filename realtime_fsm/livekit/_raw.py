@@ -18,7 +18,7 @@ from livekit.agents import APIConnectionError, llm, utils
 
 from .. import _events as ev
 from .._errors import ErrorInfo
-from .._states import ErrorKind, Origin
+from .._states import ErrorKind
 from .._wire import parse
 from ._ask import Ask
 from ._driver import Driver
@@ -193,7 +193,8 @@ class RawLink:
             self._driver.forward("generation_created", generation)
             return
         turn = attempt.turn
-        if generation.user_initiated and attempt.number == 1 and turn.origin is not Origin.CLIENT:
+        if generation.user_initiated and attempt.event_id is None:
+            # Somebody awaits it who did not ask through us: say().
             self._driver.pass_through(turn.id)
             self._driver.forward("generation_created", generation)
         elif not attempt.abandoned:

@@ -917,6 +917,17 @@ def test_g18_server_vads_answer_that_failed_without_created_is_asked_again() -> 
     assert b.creates == [(turn.id, 2)]
 
 
+def test_g18_server_vads_create_that_was_refused_is_asked_again_at_once() -> None:
+    b = Bench()
+    b.got(rf.SessionConfigured(server_creates=True, server_interrupts=True))
+    b.got(rf.SpeechStarted(), rf.SpeechStopped(), rf.InputCommitted())
+    assert b.refused(None, "server_error")
+    assert b.creates == []
+    b.wait(0.1)
+    (turn,) = b.c.turns
+    assert b.creates == [(turn.id, 1)]
+
+
 def test_g18_the_answer_that_server_vad_owes_is_issued_by_us() -> None:
     """It lost the race against another response, or was never created."""
     b = Bench()

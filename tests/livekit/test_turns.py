@@ -388,6 +388,19 @@ async def test_g9_a_failed_server_vad_turn_is_asked_again_as_one_speech() -> Non
 
 
 @virtual_time
+async def test_g18_an_answer_that_server_vad_could_not_start_is_heard() -> None:
+    """Its create is refused, with an error that answers no client event."""
+    refused = Reply(ack=Rejected("server_error", linked=False))
+    async with call([refused, HELLO], turn_detection=VAD) as c:
+        await c.server.user_speaks("Hello?", seconds=0.2)
+        await c.until(lambda: c.ended)
+        assert c.turn.origin is rf.Origin.SERVER_VAD
+        assert c.sink.heard_seconds == pytest.approx(0.6, abs=0.01)
+        assert c.server.creates == 1
+        assert not c.errors
+
+
+@virtual_time
 async def test_g24_a_reply_asked_while_server_vad_answers_does_not_collide() -> None:
     async with call([HELLO, HELLO], turn_detection=VAD) as c:
         session = c.session.current_agent.realtime_llm_session
