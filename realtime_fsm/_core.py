@@ -163,6 +163,10 @@ class Core:
             if attempt.last_activity + patience > step.now:
                 attempt.deadline = attempt.last_activity + patience
                 return
+            if attempt.turn is None and attempt.cancel_id is None:
+                # A conflict named it and it never showed itself: it may be stuck on the server.
+                release(attempt, step)
+                return
         elif attempt.turn is not None and attempt.event_id is None:
             # Still queued below us, it holds the lane until it leaves. Nothing leaves, it seems.
             attempt.deadline = None

@@ -181,6 +181,11 @@ class ItemDeleted(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InputCleared(Event):
+    """``input_audio_buffer.cleared``: what the user was saying is dropped and gets no answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InputCommitted(Event):
     """``input_audio_buffer.committed``: what the user said is a turn, and wants an answer."""
 

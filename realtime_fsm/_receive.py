@@ -285,8 +285,16 @@ def _speech_started(core: Core, event: ev.SpeechStarted, step: Step) -> bool:
 
 
 def _speech_stopped(core: Core, event: ev.SpeechStopped, step: Step) -> bool:
+    if not core.lane.speaking:
+        return core.ignore("speech dropped before")
     core.lane.speech_stopped(step.now)
     if not core.lane.server_creates:
+        core.quiet(step.now)
+    return True
+
+
+def _input_cleared(core: Core, event: ev.InputCleared, step: Step) -> bool:
+    if not core.lane.owed:
         core.quiet(step.now)
     return True
 
@@ -297,18 +305,25 @@ def _input_committed(core: Core, event: ev.InputCommitted, step: Step) -> bool:
 
 
 def _connection_lost(core: Core, event: ev.ConnectionLost, step: Step) -> bool:
-    core.quiet(step.now)
     step.failure = event.error
-    core.drop_all(step)
+    _replace_connection(core, step)
     core.disconnected(step.now)
     return True
+
+
+def _replace_connection(core: Core, step: Step) -> None:
+    """What ran on the old connection, or was owed on it, is asked again on the next (G18, G19)."""
+    owed = core.lane.owed
+    core.quiet(step.now)
+    core.drop_all(step)
+    if owed:
+        core.new_turn(Origin.SERVER_VAD, step)
 
 
 def _connection_ready(core: Core, event: ev.ConnectionReady, step: Step) -> bool:
     if core.lane.connected:
         step.failure = _ROLLOVER
-        core.quiet(step.now)
-        core.drop_all(step)
+        _replace_connection(core, step)
     core.epoch += 1
     core.connected()
     for attempt in core.lane.holders:
@@ -338,6 +353,7 @@ HANDLERS: dict[type[ev.Event], Callable[[Core, Any, Step], bool]] = {
     ev.ErrorReceived: _error_received,
     ev.SpeechStarted: _speech_started,
     ev.SpeechStopped: _speech_stopped,
+    ev.InputCleared: _input_cleared,
     ev.InputCommitted: _input_committed,
     ev.ConnectionLost: _connection_lost,
     ev.ConnectionReady: _connection_ready,

@@ -137,6 +137,10 @@ def keep_request(turn: Turn, step: Step) -> None:
     again = FIRST_RETRY_INTERVAL * (2**turn.conflicts - 1)  # the first time at once
     turn.retry_at = step.now + min(again, _LONGEST_CONFLICT)
     turn.conflicts += 1
+    if turn.conflicts > 1 and turn.first_failure is None:
+        # Whoever holds the lane does not show himself.
+        turn.first_failure = step.now
+        turn.recover_by = step.now + step.policy.recovery_deadline
     turn.error = step.failure
     turn.attempt = None
     turn.waiting = True

@@ -80,6 +80,108 @@ def diagrams(
         raise typer.Exit(1)
 
 
+@app.command()
+def simulate(
+    reports: Annotated[
+        list[Path] | None, typer.Argument(help="With --merge: reports that --json printed.")
+    ] = None,
+    calls: Annotated[int, typer.Option(help="How many calls.")] = 100,
+    seed: Annotated[int, typer.Option(help="Where the calls are drawn from.")] = 1,
+    faults: Annotated[
+        str, typer.Option(metavar="PROFILE", help="none, mild, rough or hostile.")
+    ] = "none",
+    shard: Annotated[
+        str, typer.Option(metavar="I/N", help="Run only every N-th call, from the I-th on.")
+    ] = "1/1",
+    jobs: Annotated[
+        int | None, typer.Option(help="How many processes; by default one a core.")
+    ] = None,
+    plain: Annotated[bool, typer.Option("--plain", help="LiveKit without us.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict",
+            help="Fail on a create against evidence, a hang, a crash, or repeated words.",
+        ),
+    ] = False,
+    replay: Annotated[
+        int | None, typer.Option(metavar="SEED", help="Play the call of that seed, event by event.")
+    ] = None,
+    merge: Annotated[bool, typer.Option("--merge", help="Merge the reports of shards.")] = False,
+) -> None:
+    """Random calls in virtual time: which turns are answered, and which are lost."""
+    try:
+        importlib.import_module("livekit.plugins.openai")
+    except ModuleNotFoundError:
+        typer.echo('simulate needs the OpenAI plugin: pip install "realtime-fsm[openai]"', err=True)
+        raise typer.Exit(1) from None
+    from .simulate import command
+
+    if reports and not merge:
+        typer.echo(f"{reports[0]} is a report: give --merge to merge reports", err=True)
+        raise typer.Exit(2)
+    try:
+        if replay is not None:
+            for line in command.replay_lines(replay, faults, plain=plain):
+                typer.echo(line)
+            return
+        if merge:
+            report = command.merge_files(reports or [])
+        else:
+            report = command.simulate(calls, seed, faults, shard=shard, jobs=jobs, plain=plain)
+    except ValueError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None
+    except KeyboardInterrupt:
+        typer.echo("Stopped.", err=True)
+        raise typer.Exit(130) from None
+    if as_json:
+        typer.echo(json.dumps(report, indent=2))
+    else:
+        for line in command.report_lines(report):
+            typer.echo(line)
+    if strict and command.is_bad(report):
+        raise typer.Exit(1)
+
+
+@app.command()
+def serve(
+    host: Annotated[
+        str, typer.Option(help="The address to listen on; others than loopback are open to all.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8765,
+    script: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="JSON: what the server replies.")
+    ] = None,
+    faults: Annotated[
+        str,
+        typer.Option(metavar="PROFILE|FILE", help="none, mild, rough, hostile, or a JSON file."),
+    ] = "none",
+    seed: Annotated[int, typer.Option(help="Where a profile's faults are drawn from.")] = 1,
+    dialect: Annotated[
+        str, typer.Option(metavar="ga|beta", help="The names that events have.")
+    ] = "ga",
+    log: Annotated[
+        bool, typer.Option("--log", help="Print each event, one a line, without audio.")
+    ] = False,
+) -> None:
+    """The simulated Realtime server alone, to point your own agent at. Stop it with Ctrl-C."""
+    from .serve import read_config, read_script
+    from .serve import serve as run
+
+    def warn(line: str) -> None:
+        typer.echo(line, err=True)
+
+    try:
+        replies = None if script is None else read_script(script)
+        config = read_config(faults, seed, dialect)
+        run(replies, config, host=host, port=port, log=log, write=typer.echo, warn=warn)
+    except (OSError, ValueError) as error:
+        warn(f"realtime-fsm: {error}")
+        raise typer.Exit(2 if isinstance(error, ValueError) else 1) from None
+
+
 def main() -> None:
     """Entry point of ``realtime-fsm``."""
     app()

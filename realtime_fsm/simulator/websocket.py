@@ -75,7 +75,7 @@ class _Socket:
 
 @final
 class RealtimeServer(ObservedServer):
-    """A Realtime server that enforces the protocol's rules, on loopback only.
+    """A Realtime server that enforces the protocol's rules, on loopback unless asked otherwise.
 
     Use it as an async context manager, or call :meth:`start` and :meth:`aclose`::
 
@@ -85,7 +85,10 @@ class RealtimeServer(ObservedServer):
     Attributes:
         record: everything that was sent and received, in order.
 
-    Raises ``ValueError`` when *host* is not a loopback address.
+    With *allow_remote* the *host* may be any address: who reaches it can talk to the server, which
+    asks for no key.
+
+    Raises ``ValueError`` when *host* is not a loopback address and *allow_remote* is false.
     """
 
     def __init__(
@@ -95,8 +98,9 @@ class RealtimeServer(ObservedServer):
         host: str = "127.0.0.1",
         port: int = 0,
         config: ServerConfig | None = None,
+        allow_remote: bool = False,
     ) -> None:
-        if not _is_loopback(host):
+        if not allow_remote and not is_loopback(host):
             raise ValueError(f"the simulator listens on loopback only, not on {host!r}")
         super().__init__(script, config=config)
         self._host = host
@@ -163,7 +167,7 @@ class RealtimeServer(ObservedServer):
         return f"http://{host}:{self._port}/v1"
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -10,8 +10,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ._canonical import canonical
     from .call import SimulatedCall, simulated_call
-    from .canonical import canonical
+    from .checks import (
+        check_all,
+        check_benign_cancel,
+        check_cancel_barrier,
+        check_creates_settle,
+        check_failures_visible,
+        check_heard_is_history,
+        check_message_order,
+        check_single_flight,
+        check_tools_once,
+        check_truncate_bounds,
+        check_turns_end,
+    )
     from .clock import NothingLeft, TimeIsUp, VirtualLoop, VirtualTimeError, describe_tasks
     from .sink import PacedAudioOutput, Segment
     from .virtual import run_virtual, virtual_time
@@ -25,6 +38,17 @@ __all__ = [
     "VirtualLoop",
     "VirtualTimeError",
     "canonical",
+    "check_all",
+    "check_benign_cancel",
+    "check_cancel_barrier",
+    "check_creates_settle",
+    "check_failures_visible",
+    "check_heard_is_history",
+    "check_message_order",
+    "check_single_flight",
+    "check_tools_once",
+    "check_truncate_bounds",
+    "check_turns_end",
     "describe_tasks",
     "run_virtual",
     "simulated_call",
@@ -39,7 +63,18 @@ _MODULES = {
     "TimeIsUp": "clock",
     "VirtualLoop": "clock",
     "VirtualTimeError": "clock",
-    "canonical": "canonical",
+    "canonical": "_canonical",
+    "check_all": "checks",
+    "check_benign_cancel": "checks",
+    "check_cancel_barrier": "checks",
+    "check_creates_settle": "checks",
+    "check_failures_visible": "checks",
+    "check_heard_is_history": "checks",
+    "check_message_order": "checks",
+    "check_single_flight": "checks",
+    "check_tools_once": "checks",
+    "check_truncate_bounds": "checks",
+    "check_turns_end": "checks",
     "describe_tasks": "clock",
     "run_virtual": "virtual",
     "simulated_call": "call",

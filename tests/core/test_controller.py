@@ -928,6 +928,42 @@ def test_g18_server_vads_create_that_was_refused_is_asked_again_at_once() -> Non
     assert b.creates == [(turn.id, 1)]
 
 
+def test_g18_g19_an_answer_owed_when_the_connection_breaks_is_issued_on_the_next() -> None:
+    b = Bench()
+    b.got(rf.SessionConfigured(server_creates=True, server_interrupts=True))
+    b.got(rf.SpeechStarted(), rf.SpeechStopped(), rf.InputCommitted())
+    b.got(rf.ConnectionLost(error=rf.error_info(None, "server_error", "")))
+    assert b.creates == []
+    b.got(rf.ConnectionReady())
+    (turn,) = b.c.turns
+    assert b.creates == [(turn.id, 1)]
+
+
+def test_g24_a_cleared_input_gets_no_answer_and_opens_the_lane() -> None:
+    b = Bench()
+    b.got(rf.SessionConfigured(server_creates=True, server_interrupts=True))
+    b.got(rf.SpeechStarted())
+    turn = b.ask()
+    b.got(rf.InputCleared())
+    assert b.creates == [(turn.id, 1)]
+    b.got(rf.SpeechStopped())
+    after = b.ask()
+    b.created(turn, "r1")
+    b.message("r1", "m1")
+    b.done("r1")
+    assert b.creates[-1] == (after.id, 1)
+
+
+def test_g20_a_response_that_a_conflict_named_and_never_shows_is_cancelled_by_id() -> None:
+    b = Bench()
+    turn = b.ask()
+    b.refused(b.sent(turn), ACTIVE, "active response in progress: resp_X.")
+    b.wait(8.0)
+    assert b.cancels == ["resp_X"]
+    b.done("resp_X", ResponseStatus.CANCELLED)
+    assert b.creates[-1] == (turn.id, 2)
+
+
 def test_g18_the_answer_that_server_vad_owes_is_issued_by_us() -> None:
     """It lost the race against another response, or was never created."""
     b = Bench()

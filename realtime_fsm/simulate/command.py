@@ -1,0 +1,121 @@
+"""What ``realtime-fsm simulate`` does, apart from parsing its options."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+from ..simulator.faults import Profile
+from .pool import available_cores, run_calls, seeds_of
+from .replay import replay
+from .report import describe, merge, summarize
+from .scenario import PROFILES
+
+__all__ = [
+    "BadOptionError",
+    "check_profile",
+    "is_bad",
+    "merge_files",
+    "parse_shard",
+    "replay_lines",
+    "report_lines",
+    "simulate",
+]
+
+
+_STRICT = ("violations", "hangs", "crashes", "repeated_words")
+
+
+class BadOptionError(ValueError):
+    """An option has a value that makes no sense. The message names both."""
+
+
+def check_profile(value: str) -> Profile:
+    """Return *value* if it is a profile. Raises :class:`BadOptionError`."""
+    if value not in PROFILES:
+        raise BadOptionError(f"--faults is one of {', '.join(PROFILES)}, not {value!r}")
+    return cast("Profile", value)
+
+
+def parse_shard(value: str) -> tuple[int, int]:
+    """Return (i, n) of ``i/n``, with 1 <= i <= n. Raises :class:`BadOptionError`."""
+    number, slash, count = value.partition("/")
+    if not (slash and number.isdecimal() and count.isdecimal()):
+        raise BadOptionError(f"--shard is i/n, as in 2/8, not {value!r}")
+    if not 1 <= int(number) <= int(count):
+        raise BadOptionError(f"--shard i/n needs 1 <= i <= n, not {value!r}")
+    return int(number), int(count)
+
+
+def simulate(
+    calls: int, seed: int, faults: str, *, shard: str, jobs: int | None, plain: bool
+) -> dict[str, Any]:
+    """Run the calls and return the report. Raises :class:`BadOptionError`."""
+    if calls < 1:
+        raise BadOptionError(f"--calls is at least 1, not {calls}")
+    if jobs is not None and jobs < 1:
+        raise BadOptionError(f"--jobs is at least 1, not {jobs}")
+    profile, part = check_profile(faults), parse_shard(shard)
+    seeds = seeds_of(calls, seed, part)
+    start = time.perf_counter()
+    with _progress(len(seeds)) as done:
+        results = run_calls(seeds, profile, plain=plain, jobs=jobs or available_cores(), done=done)
+    return summarize(
+        results,
+        seed=seed,
+        faults=profile,
+        plain=plain,
+        planned=calls,
+        shard=part,
+        wall_seconds=time.perf_counter() - start,
+    )
+
+
+def merge_files(files: list[Path]) -> dict[str, Any]:
+    """Merge reports from files. Raises :class:`BadOptionError`, and ``MergeError``."""
+    reports: dict[str, Any] = {}
+    for file in files:
+        try:
+            report = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise BadOptionError(f"--merge cannot read {file}: {error}") from None
+        if not isinstance(report, dict):
+            raise BadOptionError(f"--merge: {file} holds no JSON object")
+        if str(file) in reports:
+            raise BadOptionError(f"--merge: {file} is given twice")
+        reports[str(file)] = report
+    return merge(reports)
+
+
+def replay_lines(seed: int, faults: str, *, plain: bool) -> Iterator[str]:
+    """Play one call and say what happened. Raises :class:`BadOptionError`."""
+    return replay(seed, check_profile(faults), plain=plain)
+
+
+def report_lines(report: dict[str, Any]) -> Iterator[str]:
+    """Say what came out."""
+    return describe(report)
+
+
+def is_bad(report: dict[str, Any]) -> bool:
+    """Whether ``--strict`` fails: see docs/simulate.md."""
+    return any(report[key] for key in _STRICT)
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Any]:
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("calls", total=total)
+        yield lambda: progress.advance(task)

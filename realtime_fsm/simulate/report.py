@@ -1,0 +1,225 @@
+"""Adds up calls, merges runs, and says in words what came out. A report is one JSON object."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from .judge import FATES
+from .run import CallResult
+
+__all__ = ["MergeError", "describe", "merge", "summarize"]
+
+_BIN = 10  # milliseconds; first sounds are counted in bins, which can be added up
+_SHOWN = 10  # bad calls that are named in the text
+
+# These say what was run; runs that differ in one of them cannot be added up.
+_SAME = ("seed", "faults", "mode", "planned")
+_ADDED = (
+    "calls", "turns", *FATES, "lost_after_error", "violations", "collisions", "hangs", "crashes",
+    "history_mismatches", "repeated_words", "simulated_ms",
+)  # fmt: skip
+
+
+class MergeError(ValueError):
+    """These reports do not belong to one run. The message names the file and the field."""
+
+
+def summarize(
+    results: Iterable[CallResult],
+    *,
+    seed: int,
+    faults: str,
+    plain: bool,
+    planned: int,
+    shard: tuple[int, int] = (1, 1),
+    wall_seconds: float = 0.0,
+) -> dict[str, Any]:
+    """Return the report of the calls of one shard. The same calls give the same report in any
+    order, *wall_seconds* apart.
+    """
+    calls = sorted(results, key=lambda result: result.seed)
+    fates: Counter[str] = Counter()
+    first: Counter[str] = Counter()
+    for call in calls:
+        fates.update(call.fates)
+        # Rounded up, as a time to wait.
+        first.update(str(-(-ms // _BIN) * _BIN) for ms in call.first_audio_ms)
+    counts = {
+        "calls": len(calls),
+        "turns": sum(fates.values()),
+        **{fate: fates[fate] for fate in FATES},
+        "lost_after_error": sum(call.lost_after_error for call in calls),
+        "violations": sum(call.violations for call in calls),
+        "collisions": sum(call.collisions for call in calls),
+        "hangs": sum(call.hang for call in calls),
+        "crashes": sum(bool(call.crash) for call in calls),
+        "history_mismatches": sum(call.mismatches for call in calls),
+        "repeated_words": sum(call.repeated for call in calls),
+        "simulated_ms": sum(call.simulated_ms for call in calls),
+    }
+    return _finished(
+        {
+            "seed": seed,
+            "faults": faults,
+            "mode": "plain" if plain else "controlled",
+            "planned": planned,
+            "shards": [f"{shard[0]}/{shard[1]}"],
+            **counts,
+            "longest_silence_ms": max((call.silence_ms for call in calls), default=0),
+            "first_audio_bins": dict(first),
+            "bad_calls": [{"seed": call.seed, "why": list(call.why)} for call in calls if call.bad],
+            "wall_seconds": round(wall_seconds, 3),
+        }
+    )
+
+
+def merge(reports: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the report of the run whose shards these are, by the names of their files.
+
+    Seconds of the wall clock are those of the slowest. Raises :class:`MergeError` when they are not
+    shards of one run, or one is given twice.
+    """
+    if not reports:
+        raise MergeError("nothing to merge")
+    (first_name, first), *others = reports.items()
+    for name, report in reports.items():
+        missing = [key for key in (*_SAME, *_ADDED, "shards", "bad_calls") if key not in report]
+        if missing:
+            raise MergeError(f"{name}: not a report of simulate --json: it has no {missing[0]!r}")
+    for name, other in others:
+        for key in _SAME:
+            if other[key] != first[key]:
+                raise MergeError(
+                    f"{name}: {key} is {other[key]!r}, but {first[key]!r} in {first_name}"
+                )
+    shards = _shards(reports)
+    bins: Counter[str] = Counter()
+    for report in reports.values():
+        bins.update(report["first_audio_bins"])
+    bad = sorted(
+        (call for report in reports.values() for call in report["bad_calls"]),
+        key=lambda call: call["seed"],
+    )
+    return _finished(
+        {
+            **{key: first[key] for key in _SAME},
+            "shards": shards,
+            **{key: sum(report[key] for report in reports.values()) for key in _ADDED},
+            "longest_silence_ms": max(r["longest_silence_ms"] for r in reports.values()),
+            "first_audio_bins": dict(bins),
+            "bad_calls": bad,
+            "wall_seconds": max(report["wall_seconds"] for report in reports.values()),
+        }
+    )
+
+
+def _shards(reports: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return which shards there are; all of them are the whole, ``1/1``."""
+    found: dict[tuple[int, int], str] = {}
+    for name, report in reports.items():
+        for shard in report["shards"]:
+            i, _, n = str(shard).partition("/")
+            key = (int(n), int(i))
+            if key in found:
+                raise MergeError(f"{name}: shard {shard} is in {found[key]} already")
+            if any(known[0] != key[0] for known in found):
+                raise MergeError(f"{name}: shard {shard} is of another division than the others")
+            found[key] = name
+    count = next(iter(found))[0]
+    if len(found) == count:
+        return ["1/1"]
+    return [f"{number}/{count}" for count, number in sorted(found)]
+
+
+def _finished(report: dict[str, Any]) -> dict[str, Any]:
+    """Put what follows from the other figures in, and all of it in a fixed order."""
+    bins = {int(ms): n for ms, n in report["first_audio_bins"].items()}
+    report["first_audio_bins"] = {str(ms): bins[ms] for ms in sorted(bins)}
+    report["first_audio_p50_ms"] = _percentile(bins, 0.50)
+    report["first_audio_p99_ms"] = _percentile(bins, 0.99)
+    report["simulated_seconds"] = report["simulated_ms"] / 1000
+    report["longest_silence_seconds"] = report["longest_silence_ms"] / 1000
+    report["bad_seeds"] = [call["seed"] for call in report["bad_calls"]]
+    return report
+
+
+def _percentile(bins: Mapping[int, int], share: float) -> int | None:
+    rank = math.ceil(share * sum(bins.values()))
+    for ms in sorted(bins):
+        rank -= bins[ms]
+        if rank <= 0:
+            return ms
+    return None
+
+
+# --- in words
+
+
+def describe(report: Mapping[str, Any]) -> Iterator[str]:
+    """Say what came out, line by line."""
+    turns = report["turns"]
+    shards = report["shards"]
+    part = "" if list(shards) == ["1/1"] else f", shards {' '.join(shards)}"
+    mode = "plain LiveKit" if report["mode"] == "plain" else "controlled"
+    yield (
+        f"{report['calls']} calls of seed {report['seed']}, faults {report['faults']}, {mode}{part}"
+    )
+    yield ""
+    rows: Sequence[tuple[str, str, str]] = (
+        ("turns", str(turns), ""),
+        *((_NAMES[fate], str(report[fate]), _share(report[fate], turns)) for fate in FATES),
+        ("lost after an error event", str(report["lost_after_error"]), ""),
+        ("creates against evidence", str(report["violations"]), ""),
+        ("creates that met a taken slot", str(report["collisions"]), ""),
+        ("hangs", str(report["hangs"]), ""),
+        ("crashes", str(report["crashes"]), ""),
+        ("history mismatches", str(report["history_mismatches"]), ""),
+        ("messages heard twice", str(report["repeated_words"]), ""),
+        ("longest silence", f"{report['longest_silence_seconds']:.2f} s", ""),
+        ("time to first audio, p50", _ms(report["first_audio_p50_ms"]), ""),
+        ("time to first audio, p99", _ms(report["first_audio_p99_ms"]), ""),
+    )
+    for name, value, beside in rows:
+        yield f"  {name:<30}{value:>9}{beside:>9}"
+    yield ""
+    simulated, wall = report["simulated_seconds"], report["wall_seconds"]
+    speed = f", {simulated / wall:.0f} times real time" if wall else ""
+    yield f"{simulated:.0f} s simulated in {wall:.1f} s{speed}"
+    yield from _bad_calls(report)
+
+
+_NAMES = {
+    "answered": "  answered",
+    "interrupted": "  interrupted by the caller",
+    "superseded": "  superseded by the caller",
+    "failed": "  failed with a reason",
+    "lost": "  LOST",
+    "hung_up": "  the caller hung up",
+    "not_committed": "  never taken by the server",
+}
+
+
+def _share(count: int, turns: int) -> str:
+    return f"{100 * count / turns:.1f} %" if turns else ""
+
+
+def _ms(value: int | None) -> str:
+    return "-" if value is None else f"{value / 1000:.2f} s"
+
+
+def _bad_calls(report: Mapping[str, Any]) -> Iterator[str]:
+    bad = report["bad_calls"]
+    if not bad:
+        return
+    options = f" --faults {report['faults']}" if report["faults"] != "none" else ""
+    options += " --plain" if report["mode"] == "plain" else ""
+    yield ""
+    yield f"{len(bad)} bad calls{f', the first {_SHOWN}' if len(bad) > _SHOWN else ''}:"
+    for call in bad[:_SHOWN]:
+        yield f"  {call['seed']}: {call['why'][0]}" + (
+            f" (and {len(call['why']) - 1} more)" if len(call["why"]) > 1 else ""
+        )
+        yield f"    realtime-fsm simulate --replay {call['seed']}{options}"

@@ -1,0 +1,335 @@
+"""Scripts as JSON text, with errors that say where they are.
+
+A script is a list of replies, or ``{"replies": [...], "default": {...}}``. A reply has the fields of
+:class:`Reply`. An item, an ``ack`` and an ``end`` are objects whose one key names the class in
+snake case and has the value of its first field; the other fields stand beside it. A class of which
+all fields keep their defaults may be its name alone::
+
+    [
+      {"items": [{"message": "Good morning.", "seconds": 1.5}]},
+      {"ack": {"rejected": "server_error"}},
+      {"items": [{"message": "Good morning.", "seconds": 2}],
+       "end": {"failed": "server_error", "at": "500 ms"}},
+      {"items": [{"function_call": "get_weather", "arguments": {"city": "Oslo"}}]},
+      {"ack": "unanswered"}
+    ]
+
+A point is ``"before_created"``, ``"created"``, ``"item 1"``, ``"500 ms"`` or ``"end"``. An error
+within an end (of ``closed``) is its code, or an object with ``code``, ``type`` and ``message``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, fields
+from types import UnionType
+from typing import Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
+
+from .errors import ErrorInfo
+from .script import (
+    BEFORE_CREATED,
+    CREATED,
+    END,
+    Ack,
+    Created,
+    End,
+    FunctionCall,
+    Message,
+    Point,
+    Reasoning,
+    Reply,
+    Script,
+    audio_ms,
+    item_added,
+)
+
+__all__ = ["ScriptError", "dump", "load"]
+
+Path: TypeAlias = tuple["str | int", ...]
+
+_MOST = 1e9  # of any number: NaN, infinity, and what no float can hold are more
+_SPACE = re.compile(r"[ \t\r\n]*")
+_POINT = re.compile(r"item (\d{1,9})|(\d{1,9}) ms")
+_POINTS = {"before_created": BEFORE_CREATED, "created": CREATED, "end": END}
+_POINT_WORDS = '"before_created", "created", "item N", "N ms" or "end"'
+_SCRIPT_FIELDS = ("replies", "default")
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+def _kinds(*classes: type[Any]) -> dict[str, type[Any]]:
+    return {_snake(kind.__name__): kind for kind in classes}
+
+
+_ITEMS = _kinds(Message, FunctionCall, Reasoning)
+_ACKS = _kinds(*get_args(Ack))
+_ENDS = _kinds(*get_args(End))
+
+
+class ScriptError(ValueError):
+    """A script that cannot be used.
+
+    Attributes:
+        line: where in the text, from 1.
+        field: what is wrong, such as ``replies[2].items[0].seconds``.
+        value: what is there, None if it is missing.
+        expected: what should be there, in words.
+    """
+
+    def __init__(self, line: int, field: str, value: object, expected: str) -> None:
+        super().__init__(f"line {line}: {field} is {json.dumps(value)}, expected {expected}")
+        self.line = line
+        self.field = field
+        self.value = value
+        self.expected = expected
+
+
+# --- writing
+
+
+def dump(script: Script) -> str:
+    """Return *script* as JSON, one reply a line, without what has its default."""
+    lines = ",\n".join(f"    {json.dumps(_reply(reply))}" for reply in script.replies)
+    listed = f"[\n{lines}\n  ]" if lines else "[]"
+    return f'{{\n  "replies": {listed},\n  "default": {json.dumps(_reply(script.default))}\n}}\n'
+
+
+def _reply(reply: Reply) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    if reply.items:
+        made["items"] = [_tagged(item) for item in reply.items]
+    if reply.ack != Created():
+        made["ack"] = _tagged(reply.ack)
+    for field in fields(Reply):
+        value = getattr(reply, field.name)
+        if field.name == "end" and value != Reply().end:
+            made["end"] = _tagged(value)
+        elif field.name not in ("items", "ack", "end") and value != field.default:
+            made[field.name] = value
+    return made
+
+
+def _tagged(part: Any) -> Any:
+    name, own = _snake(type(part).__name__), _fields(type(part))
+    changed = {f.name: getattr(part, f.name) for f in own if getattr(part, f.name) != f.default}
+    if not changed:
+        return name
+    made = {name: _plain(getattr(part, own[0].name))}
+    return {**made, **{key: _plain(changed[key]) for key in changed if key != own[0].name}}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Point):
+        if value.stage in _POINTS:
+            return value.stage
+        return f"item {value.value}" if value.stage == "item_added" else f"{value.value} ms"
+    if isinstance(value, ErrorInfo):
+        given = {"type": value.type, "message": value.message}
+        return {"code": value.code, **{key: one for key, one in given.items() if one is not None}}
+    return dict(value) if isinstance(value, Mapping) else value
+
+
+# --- reading
+
+
+def load(text: str) -> Script:
+    """Return the script that *text* describes. Raises :class:`ScriptError`."""
+    try:
+        data = json.loads(text)
+        lines = _lines(text)
+    except ValueError as error:
+        line = getattr(error, "lineno", 1)
+        raise ScriptError(line, "the text", None, f"JSON ({error})") from None
+    except RecursionError:
+        raise ScriptError(1, "the text", None, "JSON that is less deep") from None
+    return _Reader(lines).script(data)
+
+
+class _Reader:
+    def __init__(self, lines: Mapping[Path, int]) -> None:
+        self._lines = lines
+
+    def script(self, data: object) -> Script:
+        if isinstance(data, list):
+            return Script([self._reply(one, (i,)) for i, one in enumerate(data)])
+        if not isinstance(data, dict):
+            raise self._error((), data, 'a list of replies, or an object with "replies"')
+        self._names((), data, _SCRIPT_FIELDS)
+        listed = data.get("replies", [])
+        if not isinstance(listed, list):
+            raise self._error(("replies",), listed, "a list of replies")
+        replies = [self._reply(one, ("replies", i)) for i, one in enumerate(listed)]
+        if "default" not in data:
+            return Script(replies)
+        return Script(replies, default=self._reply(data["default"], ("default",)))
+
+    def _reply(self, data: object, path: Path) -> Reply:
+        if not isinstance(data, dict):
+            raise self._error(path, data, "an object")
+        names = [field.name for field in fields(Reply)]
+        self._names(path, data, names)
+        values: dict[str, Any] = {}
+        items = data.get("items", [])
+        if not isinstance(items, list):
+            raise self._error((*path, "items"), items, "a list")
+        values["items"] = [
+            self._tagged(one, (*path, "items", i), _ITEMS) for i, one in enumerate(items)
+        ]
+        for name, kinds in (("ack", _ACKS), ("end", _ENDS)):
+            if name in data:
+                values[name] = self._tagged(data[name], (*path, name), kinds)
+        hints = _hints(Reply)
+        for name in ("pace", "done_delay", "status_details"):
+            if name in data:
+                values[name] = self._value(data[name], hints[name], (*path, name))
+        try:
+            return Reply(**values)
+        except ValueError as error:
+            raise self._error((*path, "end"), data.get("end"), f"a point in it: {error}") from None
+
+    def _tagged(self, data: object, path: Path, kinds: Mapping[str, type[Any]]) -> Any:
+        named = {data: None} if isinstance(data, str) else data
+        tags = [name for name in named if name in kinds] if isinstance(named, dict) else []
+        if not isinstance(named, dict) or len(tags) != 1:
+            raise self._error(path, data, f"one of {', '.join(kinds)}")
+        (tag,) = tags
+        kind = kinds[tag]
+        own, hints = _fields(kind), _hints(kind)
+        values: dict[str, Any] = {}
+        if isinstance(data, str):
+            if own and own[0].default is MISSING and own[0].default_factory is MISSING:
+                raise self._error(path, data, f'{{"{tag}": {_words(hints[own[0].name])}, ...}}')
+            return kind()
+        self._names(path, named, [tag, *(field.name for field in own[1:])])
+        for field in own:
+            key = tag if field is own[0] else field.name
+            if key in named:
+                values[field.name] = self._value(named[key], hints[field.name], (*path, key))
+        try:
+            return kind(**values)
+        except ValueError as error:
+            raise self._error((*path, tag), named[tag], f"what can be: {error}") from None
+
+    def _value(self, value: object, hint: Any, path: Path) -> Any:
+        if hint is Point:
+            return self._point(value, path)
+        if ErrorInfo in get_args(hint):
+            return self._error_info(value, path)
+        if not _fits(value, hint):
+            raise self._error(path, value, _words(hint))
+        return value
+
+    def _point(self, value: object, path: Path) -> Point:
+        if isinstance(value, str):
+            if value in _POINTS:
+                return _POINTS[value]
+            if found := _POINT.fullmatch(value):
+                return item_added(int(found[1])) if found[1] else audio_ms(int(found[2]))
+        raise self._error(path, value, _POINT_WORDS)
+
+    def _error_info(self, value: object, path: Path) -> ErrorInfo | None:
+        if value is None:
+            return None
+        given = {"code": value} if isinstance(value, str) else value
+        if not isinstance(given, dict) or "code" not in given:
+            raise self._error(path, value, 'a code, or an object with "code"')
+        self._names(path, given, ("code", "type", "message"))
+        for name, one in given.items():
+            if not isinstance(one, str) and one is not None:
+                raise self._error((*path, name), one, "text or null")
+        return ErrorInfo(**given)
+
+    def _names(self, path: Path, data: dict[str, Any], known: Any) -> None:
+        for name in data:
+            if name not in known:
+                raise self._error((*path, name), data[name], f"one of {', '.join(known)}")
+
+    def _error(self, path: Path, value: object, expected: str) -> ScriptError:
+        line = next(
+            self._lines[path[:n]] for n in range(len(path), -1, -1) if path[:n] in self._lines
+        )
+        # A plain list is the replies.
+        shown = ("replies", *path) if path and isinstance(path[0], int) else path
+        words = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in shown)
+        return ScriptError(line, words.removeprefix(".") or "the script", value, expected)
+
+
+def _fields(kind: type[Any]) -> list[Field[Any]]:
+    return list(fields(kind))
+
+
+def _hints(kind: type[Any]) -> dict[str, Any]:
+    # Python 3.10 does not take the KW_ONLY marker for a type.
+    return get_type_hints(kind, localns={"KW_ONLY": object})
+
+
+def _fits(value: object, hint: Any) -> bool:
+    origin = get_origin(hint)
+    if origin is Literal:
+        return value in get_args(hint)
+    if origin in (Union, UnionType):
+        return any(_fits(value, one) for one in get_args(hint))
+    if hint is type(None):
+        return value is None
+    if isinstance(value, bool):
+        return hint is bool
+    if hint is float:
+        return isinstance(value, (int, float)) and 0 <= value < _MOST
+    if hint is int:
+        return isinstance(value, int) and 0 <= value < _MOST
+    return isinstance(value, dict if origin is Mapping else hint)
+
+
+def _words(hint: Any) -> str:
+    if get_origin(hint) is Literal:
+        return f"one of {', '.join(get_args(hint))}"
+    if get_origin(hint) in (Union, UnionType):
+        return " or ".join(_words(one) for one in get_args(hint))
+    if get_origin(hint) is Mapping:
+        return "an object"
+    names = {
+        str: "text",
+        int: "an integer of at least 0",
+        float: "a number of at least 0",
+        bool: "true or false",
+        Point: _POINT_WORDS,
+    }
+    return names.get(hint, "null")
+
+
+def _lines(text: str) -> dict[Path, int]:
+    """Return the line of each value, and of each field's name, in a text that is known to be JSON."""
+    decoder = json.JSONDecoder()
+    found: dict[Path, int] = {}
+
+    def skip(at: int) -> int:
+        space = _SPACE.match(text, at)
+        return space.end() if space else at
+
+    def walk(at: int, path: Path) -> int:
+        found.setdefault(path, text.count("\n", 0, at) + 1)
+        if text[at] not in "[{":
+            return decoder.raw_decode(text, at)[1]
+        closing, number = "]" if text[at] == "[" else "}", 0
+        at = skip(at + 1)
+        while text[at] != closing:
+            part: str | int = number
+            if closing == "}":
+                found_name, end = decoder.raw_decode(text, at)
+                part = str(found_name)
+                # The last of two equal names counts, as for `json`.
+                named = (*path, part)
+                named = (*path, part)
+                found[named] = text.count("\n", 0, at) + 1
+                at = skip(skip(end) + 1)
+            at = skip(walk(at, (*path, part)))
+            number += 1
+            at = skip(at + 1) if text[at] == "," else at
+        return at + 1
+
+    walk(skip(0), ())
+    return found

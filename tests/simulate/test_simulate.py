@@ -1,0 +1,328 @@
+"""Random calls: what became of each turn, the figures, and the command that prints them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from realtime_fsm.cli import app
+from realtime_fsm.simulate import (
+    MergeError,
+    Scenario,
+    Turn,
+    call_seed,
+    draw,
+    merge,
+    run_scenario,
+    show,
+    summarize,
+)
+from realtime_fsm.simulate.lane import creates_against_evidence
+from realtime_fsm.simulate.pool import run_calls, seeds_of
+from realtime_fsm.simulator import (
+    Created,
+    Dropped,
+    Failed,
+    FunctionCall,
+    Message,
+    Record,
+    Reply,
+    Script,
+    Stalled,
+    audio_ms,
+)
+
+BAD = Reply(end=Failed("server_error"))
+CALLS = 6
+
+
+def said(number: int, *seconds: float, **options: Any) -> Reply:
+    parts = [Message(f"{number}.{n} and so on", seconds=s) for n, s in enumerate(seconds, 1)]
+    return Reply(parts, **options)
+
+
+def fates(scenario: Scenario, *, plain: bool = False) -> list[str]:
+    return [fate.fate for fate in run_scenario(scenario, plain=plain)[2].fates]
+
+
+def report(calls: int = CALLS, shard: tuple[int, int] = (1, 1), jobs: int = 1) -> dict[str, Any]:
+    results = run_calls(seeds_of(calls, 1, shard), "mild", jobs=jobs)
+    figures = summarize(
+        results, seed=1, faults="mild", plain=False, planned=calls, shard=shard, wall_seconds=1.0
+    )
+    return json.loads(json.dumps(figures))
+
+
+@pytest.fixture(scope="module")
+def whole() -> dict[str, Any]:
+    return report()
+
+
+# --- the same seeds, the same figures
+
+
+def test_a_scenario_is_drawn_the_same_and_its_callers_do_not_depend_on_the_faults() -> None:
+    seed = call_seed(1, 7)
+    assert draw(seed, "rough") == draw(seed, "rough")
+    assert draw(seed, "none").turns == draw(seed, "hostile").turns
+    assert draw(seed, "none") != draw(call_seed(1, 8), "none")
+    assert eval_names(repr(draw(seed, "rough"))), "a scenario can be printed"
+
+
+def eval_names(text: str) -> bool:
+    return text.startswith("Scenario(turns=(Turn(") and "object at 0x" not in text
+
+
+def test_runs_are_repeatable(whole: dict[str, Any]) -> None:
+    assert report() == whole
+
+
+def test_two_processes_give_the_same(whole: dict[str, Any]) -> None:
+    assert report(jobs=2) == whole
+
+
+def test_shards_add_up_to_the_whole(whole: dict[str, Any]) -> None:
+    shards = {f"{i}.json": report(shard=(i, 3)) for i in (3, 1, 2)}
+    assert sum(shard["calls"] for shard in shards.values()) == CALLS
+    assert merge(shards) == whole
+    del shards["1.json"]
+    assert merge(shards)["shards"] == ["2/3", "3/3"]
+
+
+def test_what_does_not_belong_together_is_not_merged(whole: dict[str, Any]) -> None:
+    with pytest.raises(MergeError, match=r"b: faults is 'none', but 'mild' in a"):
+        merge({"a": whole, "b": {**whole, "faults": "none"}})
+    with pytest.raises(MergeError, match=r"b: shard 1/1 is in a already"):
+        merge({"a": whole, "b": whole})
+    with pytest.raises(MergeError, match=r"b: shard 1/2 is of another division"):
+        merge({"a": whole, "b": {**whole, "shards": ["1/2"]}})
+    with pytest.raises(MergeError, match="it has no 'seed'"):
+        merge({"a": {}})
+
+
+# --- what becomes of a turn
+
+
+def test_plain_livekit_loses_a_turn_on_a_server_error_and_we_answer_it() -> None:
+    scenario = Scenario(turns=(Turn(), Turn()), script=Script([BAD, said(2, 1.0), said(3, 1.0)]))
+    result, _, judged = run_scenario(scenario, plain=True)
+    assert [fate.fate for fate in judged.fates] == ["lost", "answered"]
+    assert judged.fates[0].reported, "the error event did not say that the turn is lost"
+    assert result.bad
+    assert result.silence_ms > 30_000, "the caller waited in vain"
+    result, _, judged = run_scenario(scenario)
+    assert [fate.fate for fate in judged.fates] == ["answered", "answered"]
+    assert not result.bad
+    assert result.silence_ms < 1_000
+
+
+@pytest.mark.parametrize(
+    ("turn", "fate"),
+    [
+        (Turn(then="speaks_over", after=0.5), "interrupted"),
+        (Turn(then="stops", after=0.5), "interrupted"),
+        (Turn(then="coughs", after=0.5), "interrupted"),
+        (Turn(kind="text"), "answered"),
+        (Turn(kind="app"), "answered"),
+    ],
+    ids=str,
+)
+def test_what_the_caller_does(turn: Turn, fate: str) -> None:
+    late = said(1, 3.0, pace=0.05)
+    scenario = Scenario(turns=(turn, Turn()), script=Script([late, said(2, 1.0), said(3, 1.0)]))
+    assert fates(scenario) == [fate, "answered"]
+
+
+def test_the_caller_does_not_wait_for_the_answer() -> None:
+    turn = Turn(kind="text", then="speaks_over", after=0.5, measure="waiting")
+    slow = said(1, 1.0, ack=Created(after=2.0))
+    script = Script([slow, said(2, 1.0), said(3, 1.0)])
+    assert fates(Scenario(turns=(turn, Turn()), script=script)) == ["superseded", "answered"]
+
+
+def test_the_caller_hangs_up() -> None:
+    turn = Turn(then="hangs_up", after=0.5)
+    assert fates(Scenario(turns=(turn,), script=Script([said(1, 3.0)]))) == ["hung_up"]
+
+
+def test_a_turn_that_fails_says_why() -> None:
+    scenario = Scenario(turns=(Turn(kind="text"),), script=Script([], default=BAD))
+    _, _, judged = run_scenario(scenario)
+    assert judged.fates[0].fate == "failed"
+    assert "server_error" in judged.fates[0].why
+
+
+def test_an_answer_that_stops_midway_is_lost_unless_somebody_is_told() -> None:
+    reply = said(1, 3.0, end=Failed("server_error", at=audio_ms(1000)))
+    scenario = Scenario(turns=(Turn(kind="text"),), script=Script([reply]))
+    _, _, judged = run_scenario(scenario, plain=True)
+    assert judged.fates[0].why == "the answer stopped midway, and nobody was told"
+    assert fates(scenario) == ["failed"]
+
+
+@pytest.mark.parametrize("plain", [True, False], ids=["plain", "controlled"])
+def test_the_words_before_a_tool_call_are_no_answer(plain: bool) -> None:
+    call = Reply([Message("1.1 one moment", seconds=1.0), FunctionCall("look_up", {"what": "x"})])
+    scenario = Scenario(turns=(Turn(),), script=Script([call, said(2, 1.0)]))
+    assert fates(scenario, plain=plain) == ["answered"]
+    broken = replace(scenario, script=Script([call, BAD, said(3, 1.0)]))
+    assert fates(broken, plain=plain) == ["lost" if plain else "answered"]
+
+
+@pytest.mark.parametrize("modality", ["audio", "text"])
+@pytest.mark.parametrize("voice", ["server_vad", "push_to_talk"])
+def test_ways_to_talk(modality: Any, voice: Any) -> None:
+    script = Script([said(1, 1.0), said(2, 1.0, 1.0)])
+    scenario = Scenario(turns=(Turn(), Turn()), script=script, modality=modality, voice=voice)
+    result, _, judged = run_scenario(scenario)
+    assert [fate.fate for fate in judged.fates] == ["answered", "answered"]
+    assert not result.bad
+
+
+def test_a_speech_that_never_ends_is_a_hang() -> None:
+    stalled = said(1, 2.0, end=Stalled(at=audio_ms(500)))
+    result, _, _ = run_scenario(Scenario(turns=(Turn(),), script=Script([stalled])), plain=True)
+    assert result.hang
+    assert any("never ended" in why for why in result.why)
+
+
+def test_history_that_nobody_heard_is_a_mismatch() -> None:
+    turn = Turn(then="stops", after=0.5)
+    scenario = Scenario(turns=(turn,), script=Script([said(1, 2.0, 2.0)]))
+    result, _, judged = run_scenario(scenario, plain=True)
+    assert result.mismatches == 1
+    assert judged.mismatches == ("unheard: the server remembers 1.2, which nobody heard",)
+
+
+def test_a_dropped_connection_does_not_end_the_call() -> None:
+    dropped = said(1, 2.0, end=Dropped())
+    turns = (Turn(kind="text"), Turn())
+    scenario = Scenario(turns=turns, script=Script([dropped, said(2, 1.0), said(3, 1.0)]))
+    assert fates(scenario) == ["answered", "answered"]
+
+
+# --- creates against evidence
+
+
+def record(*events: tuple[str, str, dict[str, Any]]) -> list[Record]:
+    return [
+        Record(float(t), 1, direction, {"type": kind, **event})  # type: ignore[arg-type]
+        for t, (direction, kind, event) in enumerate(events)
+    ]
+
+
+CREATE = ("client", "response.create", {"event_id": "c1"})
+AGAIN = ("client", "response.create", {"event_id": "c2"})
+CREATED = ("server", "response.created", {"response": {"id": "r1"}})
+DONE = ("server", "response.done", {"response": {"id": "r1", "status": "completed"}})
+REFUSED = ("server", "error", {"error": {"event_id": "c1", "code": "server_error"}})
+CANCEL = ("client", "response.cancel", {"event_id": "x", "response_id": "r1"})
+NOTHING = ("server", "error", {"error": {"event_id": "x", "code": "response_cancel_not_active"}})
+ASIDE = ("client", "response.create", {"event_id": "c2", "response": {"conversation": "none"}})
+
+
+@pytest.mark.parametrize(
+    ("events", "violations"),
+    [
+        ([CREATE, CREATED, DONE, AGAIN], 0),
+        ([CREATE, AGAIN], 1),
+        ([CREATE, CREATED, AGAIN], 1),
+        ([CREATED, CREATE], 1),
+        ([CREATE, REFUSED, AGAIN], 0),
+        ([CREATE, DONE, AGAIN], 0),
+        ([CREATE, CREATED, CANCEL, AGAIN], 1),
+        ([CREATE, CREATED, CANCEL, NOTHING, AGAIN], 0),
+        ([CREATE, CREATED, ASIDE], 0),
+        ([CREATE, CREATED, ("net", "closed", {}), AGAIN], 0),
+    ],
+)
+def test_creates_against_evidence(events: Any, violations: int) -> None:
+    assert len(creates_against_evidence(record(*events))) == violations
+
+
+# --- the command
+
+
+@pytest.fixture
+def simulate(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def invoke(*options: str) -> Result:
+        return CliRunner().invoke(app, ["simulate", *options])
+
+    return invoke
+
+
+def test_json(simulate: Callable[..., Result]) -> None:
+    done = simulate("--calls", "2", "--seed", "3", "--jobs", "1", "--json")
+    assert done.exit_code == 0
+    assert not done.stderr
+    figures = json.loads(done.stdout)
+    assert {
+        "calls", "turns", "answered", "interrupted", "failed", "lost", "violations", "hangs",
+        "history_mismatches", "simulated_seconds", "wall_seconds", "bad_seeds",
+    } <= figures.keys()  # fmt: skip
+    assert figures["calls"] == 2
+    assert figures["turns"] >= 8
+
+
+def test_text_merge_and_strict(
+    simulate: Callable[..., Result], tmp_path: Path, whole: dict[str, Any]
+) -> None:
+    bad = {"seed": 17, "why": ["turn 1 lost: nothing was heard, and nobody was told"]}
+    for name in ("1", "2"):
+        shard = {**whole, "shards": [f"{name}/2"], "violations": 1, "bad_calls": [bad]}
+        (tmp_path / name).write_text(json.dumps(shard))
+    files = [str(tmp_path / name) for name in ("1", "2")]
+    done = simulate("--merge", *files)
+    assert done.exit_code == 0
+    assert f"{2 * CALLS} calls of seed 1, faults mild, controlled" in done.stdout
+    assert "realtime-fsm simulate --replay 17 --faults mild\n" in done.stdout
+    assert simulate("--merge", "--strict", *files).exit_code == 1
+
+
+def test_replay_says_what_happened(simulate: Callable[..., Result]) -> None:
+    done = simulate("--replay", "17", "--faults", "mild")
+    assert done.exit_code == 0
+    for words in ("<-       session.created", "caller ", "hears ", "turn 1, asked at"):
+        assert words in done.stdout
+    assert "audio.delta" not in done.stdout
+    assert simulate("--replay", "17", "--faults", "mild").stdout == done.stdout
+
+
+def test_a_written_scenario_can_be_shown() -> None:
+    scenario = Scenario(turns=(Turn(),), script=Script([BAD, said(2, 1.0)]))
+    lines = list(show(scenario, *run_scenario(scenario)))
+    text = "\n".join(lines)
+    assert "<-       response.done resp#1 failed server_error" in text
+    assert "retry_wait" in text
+    assert "turn 1, asked at 0.00 s: answered" in text
+    assert lines[-1] == "Nothing is wrong with this call."
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--calls", "0"], "--calls is at least 1, not 0"),
+        (["--jobs", "0"], "--jobs is at least 1, not 0"),
+        (["--faults", "wild"], "--faults is one of none, mild, rough, hostile, not 'wild'"),
+        (["--shard", "3"], "--shard is i/n, as in 2/8, not '3'"),
+        (["--shard", "3/2"], "--shard i/n needs 1 <= i <= n, not '3/2'"),
+        (["--shard", "0/2"], "--shard i/n needs 1 <= i <= n, not '0/2'"),
+        (["--merge"], "nothing to merge"),
+        (["--merge", "no-such-file"], "--merge cannot read no-such-file"),
+        (["report.json"], "report.json is a report: give --merge to merge reports"),
+        (["--replay", "1", "--faults", "wild"], "--faults is one of"),
+    ],
+)
+def test_bad_input(simulate: Callable[..., Result], options: list[str], message: str) -> None:
+    done = simulate(*options)
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert not done.stdout
