@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 OLDEST := .venv-oldest
 
-.PHONY: demo test lint types diagrams diagrams-check properties test-oldest clean
+.PHONY: demo test lint types diagrams diagrams-check properties simulate live test-oldest clean
 
 demo: $(READY)
 	$(BIN)/realtime-fsm demo
@@ -21,6 +21,7 @@ types: $(READY)
 
 diagrams: $(READY)
 	$(BIN)/realtime-fsm diagrams
+	$(BIN)/python -c "from realtime_fsm.simulator import rules_table as t; print(t(), end='')" > docs/rules.md
 
 diagrams-check: $(READY)
 	$(BIN)/realtime-fsm diagrams --check
@@ -28,6 +29,15 @@ diagrams-check: $(READY)
 # Long: the random histories with many examples.
 properties: $(READY)
 	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest tests/properties
+
+# Long: a thousand random calls for each profile of faults.
+simulate: $(READY)
+	for profile in none mild rough hostile; do \
+		$(BIN)/realtime-fsm simulate --calls 1000 --faults $$profile || exit 1; done
+
+# Needs OPENAI_API_KEY and costs a few cents: asks the real service which of the assumed rules hold.
+live: $(READY)
+	$(BIN)/python -m realtime_fsm.simulator.live
 
 # The oldest livekit-agents whose facts we rely on. Its own warnings are not ours to fix.
 test-oldest: $(OLDEST)/.ready

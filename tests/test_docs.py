@@ -26,6 +26,12 @@ def test_the_generated_files_are_fresh() -> None:
     assert diagrams.stale(ROOT / "diagrams") == []
 
 
+def test_the_page_of_the_servers_rules_is_fresh() -> None:
+    from realtime_fsm.simulator import rules_table
+
+    assert (ROOT / "docs" / "rules.md").read_text("utf-8") == rules_table()
+
+
 def test_stale_files_are_noticed(tmp_path: Path) -> None:
     assert diagrams.stale(tmp_path) == ["turn.mmd", "turn.md", "playback.mmd", "playback.md"]
     diagrams.write(tmp_path)
