@@ -52,7 +52,7 @@ $(READY): pyproject.toml constraints.txt
 $(OLDEST)/.ready: pyproject.toml constraints-oldest.txt
 	test -x $(OLDEST)/bin/python || $(PYTHON) -m venv $(OLDEST)
 	$(OLDEST)/bin/python -m pip install -q --upgrade "pip>=25.1"
-	$(OLDEST)/bin/python -m pip install -q -c constraints-oldest.txt -e ".[openai]" --group dev
+	$(OLDEST)/bin/python -m pip install -q -c constraints-oldest.txt -e ".[openai]" --group test
 	touch $@
 
 clean:

@@ -14,7 +14,11 @@ __all__ = ["Direction", "Record", "without_audio"]
 Direction = Literal["client", "server", "net"]
 
 _BYTES_PER_MS = 48  # PCM16, 24 kHz, mono
-_AUDIO_FIELDS = {"response.output_audio.delta": "delta", "input_audio_buffer.append": "audio"}
+_AUDIO_FIELDS = {
+    "response.output_audio.delta": "delta",
+    "response.audio.delta": "delta",  # the beta name
+    "input_audio_buffer.append": "audio",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,7 +151,10 @@ def _fits(value: object, hint: Any) -> bool:
     if isinstance(value, bool):
         return hint is bool
     if hint is float:
-        return isinstance(value, (int, float)) and math.isfinite(value)
+        try:
+            return isinstance(value, (int, float)) and math.isfinite(value)
+        except OverflowError:  # an integer that no float holds
+            return False
     return isinstance(value, hint)
 
 

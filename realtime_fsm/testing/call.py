@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from livekit import rtc
 from livekit.agents import Agent, AgentSession, CloseEvent, ErrorEvent, llm
+from livekit.agents.voice import SpeechHandle
 from livekit.plugins import openai
 from openai.types.realtime.realtime_audio_input_turn_detection import ServerVad
 
@@ -43,6 +44,7 @@ class SimulatedCall:
         moves: the model's ``turn_moved`` events.
         recoveries: the model's ``recovering`` events.
         ended: the model's ``turn_ended`` events.
+        speeches: the handles of all speeches, in the order of their creation.
     """
 
     session: AgentSession[Any]
@@ -55,6 +57,7 @@ class SimulatedCall:
     moves: list[TurnMoved] = field(default_factory=list)
     recoveries: list[Recovering] = field(default_factory=list)
     ended: list[TurnEnded] = field(default_factory=list)
+    speeches: list[SpeechHandle] = field(default_factory=list)
     _speaks_until: float = 0.0
 
     # --- doing ---
@@ -266,6 +269,7 @@ class _Into:
 def _listen(call: SimulatedCall) -> None:
     call.session.on("error", _Into(call.errors))
     call.session.on("close", _Into(call.closed))
+    call.session.on("speech_created", lambda event: call.speeches.append(event.speech_handle))
     if call.model is not None:
         call.model.on("turn_moved", _Into(call.moves))
         call.model.on("recovering", _Into(call.recoveries))
