@@ -56,7 +56,8 @@ class CreateNotSent(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateGivenUp(Event):
-    """The driver's own transport gave up on a create that was never acknowledged."""
+    """What is below the driver gave up on a create that was never acknowledged. Should its response
+    still come, it is cancelled down there (G6: not a second time by us)."""
 
     turn_id: str
     attempt: int

@@ -72,17 +72,18 @@ def _create_not_sent(core: Core, event: ev.CreateNotSent, step: Step) -> bool:
 
 
 def _create_given_up(core: Core, event: ev.CreateGivenUp, step: Step) -> bool:
-    turn = core.live.get(event.turn_id)
-    attempt = None if turn is None else turn.attempt
-    if turn is None or attempt is None or attempt.number != event.attempt:
-        return core.ignore("stale attempt")
-    if attempt.abandoned or attempt.response_id is not None or attempt.event_id is None:
-        # Acknowledged already, or still queued below us: it may leave and be answered yet.
-        return core.ignore("stale attempt")
-    step.failure = event.error
-    turn.deadline = step.now
-    core.fire(turn, E.CREATE_TIMEOUT, step)
-    return True
+    for attempt in tuple(core.by_event.values()):  # those that left: others may do so yet
+        turn = attempt.turn
+        mine = turn is not None and (turn.id, attempt.number) == (event.turn_id, event.attempt)
+        if turn is None or not mine or attempt.response_id is not None:
+            continue
+        attempt.cancelled_below = True
+        if turn.attempt is attempt and not attempt.abandoned:
+            step.failure = event.error
+            turn.deadline = step.now
+            core.fire(turn, E.CREATE_TIMEOUT, step)
+        return True
+    return core.ignore("stale attempt")
 
 
 def _response_created(core: Core, event: ev.ResponseCreated, step: Step) -> bool:

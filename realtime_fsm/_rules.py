@@ -322,6 +322,8 @@ def release(attempt: Attempt, step: Step) -> None:
             step.out.append(DeleteItem(item_id=item_id, event_id=step.new_event_id("delete")))
         attempt.unheard.clear()
         attempt.deadline = None
+    elif attempt.response_id is not None and attempt.cancelled_below:
+        attempt.deadline = step.now + step.policy.cancel_timeout
     elif attempt.response_id is not None:
         attempt.cancel_id = step.new_event_id("cancel")
         attempt.deadline = step.now + step.policy.cancel_timeout

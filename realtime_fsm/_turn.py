@@ -79,6 +79,7 @@ class Attempt:
         over: Its terminal was seen, or it is proven that none comes (G2).
         abandoned: Nobody waits for its output any more; what arrives is swallowed.
         deltas_shown: Its deltas are reported, so that silence means something.
+        cancelled_below: What is below the driver cancels it when it shows itself.
         cancel_id: Event id of the cancel sent for it.
         probe_id: Event id of the probe sent for it.
         exposed: Something of it was handed downstream (G9).
@@ -94,6 +95,7 @@ class Attempt:
     over: bool = False
     abandoned: bool = False
     deltas_shown: bool = True
+    cancelled_below: bool = False
     cancel_id: str | None = None
     exposed: bool = False
     probe_id: str | None = None

@@ -177,9 +177,10 @@ class RawLink:
     def _settled(
         self, turn_id: str, attempt: int, future: asyncio.Future[llm.GenerationCreatedEvent]
     ) -> None:
-        """The inner future is over. What it says came over the wire before, but for time-outs."""
+        """The inner future is over. What it says came over the wire before, but for the plugin's
+        own time-out (10 s), after which it cancels the response itself should it still come."""
         error = None if future.cancelled() else future.exception()
-        if error is not None:
+        if error is not None and "timed out" in str(error):
             info = ErrorInfo(kind=ErrorKind.TRANSIENT, code="create_timeout", message=str(error))
             self._driver.receive(ev.CreateGivenUp(turn_id=turn_id, attempt=attempt, error=info))
 

@@ -242,6 +242,25 @@ def test_g4_a_created_after_everything_was_given_up_still_closes_the_lane() -> N
     assert (after.id, 1) in b.creates
 
 
+@pytest.mark.parametrize("timeout", [5.0, 30.0], ids=["ours first", "theirs first"])
+def test_g6_what_is_cancelled_below_us_is_not_cancelled_twice(timeout: float) -> None:
+    """The OpenAI plugin gives a create up after 10 s and cancels it by id when it comes."""
+    b = Bench(rf.RetryPolicy(timeout=timeout))
+    turn = b.ask()
+    event_id = b.sent(turn)
+    b.wait(9.9)
+    error = rf.ErrorInfo(kind=rf.ErrorKind.TRANSIENT, code="create_timeout")
+    assert b.got(rf.CreateGivenUp(turn_id=turn.id, attempt=1, error=error))
+    assert turn.state is TurnState.RETRY_WAIT
+    b.got(rf.ResponseCreated(response_id="late", client_event_id=event_id))
+    assert b.cancels == []
+    b.wait(1.0)
+    assert len(b.creates) == 1, "the lane waits for its terminal"
+    b.done("late", ResponseStatus.CANCELLED)
+    assert b.creates[-1] == (turn.id, 2)
+    assert not b.got(rf.CreateGivenUp(turn_id=turn.id, attempt=1, error=error))
+
+
 def test_g4_no_probe_while_server_vad_may_answer() -> None:
     b = Bench()
     b.got(rf.SessionConfigured(server_creates=True, server_interrupts=True))

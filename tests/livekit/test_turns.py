@@ -132,6 +132,18 @@ async def test_g4_a_response_created_too_late_is_not_heard(cancellable: bool) ->
 
 
 @virtual_time
+async def test_g6_a_response_later_than_the_plugins_own_time_out_is_cancelled_once() -> None:
+    late = Reply([Message("late", seconds=0.3)], ack=Created(after=12.0))
+    async with call([late, HELLO], config=ServerConfig(cancel_before_created=False)) as c:
+        handle = c.session.generate_reply(user_input="Hello?")
+        await handle
+        await asyncio.sleep(10.0)
+        named = [e["response_id"] for e in c.server.sent("response.cancel") if "response_id" in e]
+        assert len(named) == len(set(named)) == 1
+        assert "late" not in c.remembered()
+
+
+@virtual_time
 async def test_g8_after_the_last_attempt_the_failure_is_visible_and_the_session_lives() -> None:
     bad = Reply(end=Failed("server_error"))
     async with call([bad] * 4 + [HELLO], retry=QUICK) as c:
