@@ -566,6 +566,7 @@ def test_g10_fatal_is_never_retried(code: str) -> None:
 
 
 def test_g10_g12_a_fatal_error_ends_every_turn_and_the_next_at_once() -> None:
+    """G10, G12."""
     b = Bench()
     first, second = b.ask(), b.ask()
     event_id = b.sent(first)
@@ -926,6 +927,7 @@ def test_g24_the_lane_is_closed_from_speech_started_until_the_vads_response() ->
 
 
 def test_g18_server_vads_answer_that_failed_without_created_is_asked_again() -> None:
+    """G18: the committed turn is answered."""
     b = Bench()
     b.got(rf.SessionConfigured(server_creates=True, server_interrupts=True))
     b.got(rf.SpeechStarted(), rf.SpeechStopped(), rf.InputCommitted())
@@ -1073,6 +1075,7 @@ def test_a_newer_turn_supersedes_one_that_waits_for_its_retry() -> None:
 
 
 def test_g10_g12_a_session_that_dies_while_idle_is_reported_once() -> None:
+    """G10, G12."""
     b = Bench()
     b.refused(None, "invalid_api_key")
     b.refused(None, "invalid_api_key")

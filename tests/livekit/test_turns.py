@@ -164,6 +164,7 @@ async def test_g8_after_the_last_attempt_the_failure_is_visible_and_the_session_
 
 @virtual_time
 async def test_g26_escalate_reports_it_as_not_recoverable() -> None:
+    """G26, the other setting."""
     policy = rf.RetryPolicy(max_retry=0, on_exhausted="escalate")
     async with call([Reply(end=Failed("server_error"))], retry=policy) as c:
         handle = c.session.generate_reply(user_input="Hello?")
@@ -311,7 +312,7 @@ async def test_g23_interrupt_in_every_state_ends_the_turn_once(state: str) -> No
 
 @virtual_time
 async def test_g21_an_interrupt_that_is_not_this_turns_does_not_end_its_recovery() -> None:
-    """LiveKit interrupts by itself before a tool reply and on a handoff."""
+    """G21: LiveKit interrupts by itself before a tool reply and on a handoff."""
     hint = Reply(end=Failed("rate_limit_exceeded", message="try again in 300ms"))
     async with call([hint, HELLO]) as c:
         handle = c.session.generate_reply(user_input="Hello?")
