@@ -54,6 +54,7 @@ from ._events import (
     SpeechOver,
     SpeechStarted,
     SpeechStopped,
+    Unreadable,
 )
 from ._policy import RetryPolicy
 from ._states import (
@@ -129,6 +130,7 @@ __all__ = [
     "TurnMoved",
     "TurnOutcome",
     "TurnState",
+    "Unreadable",
     "classify",
     "error_info",
     "parse",

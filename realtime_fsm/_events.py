@@ -191,6 +191,13 @@ class InputCommitted(Event):
     """``input_audio_buffer.committed``: what the user said is a turn, and wants an answer."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreadable(Event):
+    """A frame that is malformed, or of a type nobody knows: counted under this reason (G25)."""
+
+    reason: str
+
+
 # --- the connection
 
 

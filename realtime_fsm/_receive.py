@@ -305,6 +305,10 @@ def _input_committed(core: Core, event: ev.InputCommitted, step: Step) -> bool:
     return core.lane.owed
 
 
+def _unreadable(core: Core, event: ev.Unreadable, step: Step) -> bool:
+    return core.ignore(event.reason)
+
+
 def _connection_lost(core: Core, event: ev.ConnectionLost, step: Step) -> bool:
     step.failure = event.error
     _replace_connection(core, step)
@@ -356,6 +360,7 @@ HANDLERS: dict[type[ev.Event], Callable[[Core, Any, Step], bool]] = {
     ev.SpeechStopped: _speech_stopped,
     ev.InputCleared: _input_cleared,
     ev.InputCommitted: _input_committed,
+    ev.Unreadable: _unreadable,
     ev.ConnectionLost: _connection_lost,
     ev.ConnectionReady: _connection_ready,
     ev.SessionFailed: _session_failed,

@@ -1,7 +1,7 @@
 """Raw frames of the Realtime API to events. Total: any JSON value gives an event or None (G25).
 
 GA names, and the beta names that Azure and some relatives still send. Unknown types, missing
-or mistyped fields and foreign shapes give None.
+or mistyped fields and foreign shapes give `Unreadable`.
 """
 
 from __future__ import annotations
@@ -28,6 +28,21 @@ _TEXT_DELTAS = frozenset(
     }
 )
 
+_SESSIONS = frozenset({"session.created", "session.updated"})
+#: Beginnings of the provider's event types; many of them are no concern of a turn.
+_FAMILIES = (
+    "session.",
+    "conversation.",
+    "input_audio_buffer.",
+    "output_audio_buffer.",
+    "response.",
+    "rate_limits.",
+    "transcription_session.",
+    "mcp_",
+)
+_MALFORMED = ev.Unreadable(reason="malformed frame")
+_UNKNOWN = ev.Unreadable(reason="unknown event type")
+
 _KINDS = {"message": ev.ItemKind.MESSAGE, "function_call": ev.ItemKind.FUNCTION_CALL}
 
 #: How a provider's words for "why not completed" read when it gives no error object.
@@ -36,18 +51,20 @@ _REASONS = {"max_output_tokens", "content_filter", "turn_detected", "client_canc
 
 def parse(frame: object) -> Optional[ev.Event]:
     """The event a server frame means, or None if it means nothing to a turn."""
-    if not isinstance(frame, Mapping):
-        return None
-    kind = frame.get("type")
-    if not isinstance(kind, str):
-        return None
+    kind = frame.get("type") if isinstance(frame, Mapping) else None
+    if not isinstance(frame, Mapping) or not isinstance(kind, str):
+        return _MALFORMED
     if kind in _AUDIO_DELTAS or kind in _TEXT_DELTAS:
         return _delta(frame, kind)
+    if kind in _SESSIONS:
+        return _session(frame)
     reader = _READERS.get(kind)
     if reader is not None:
-        return reader(frame)
+        return reader(frame) or _MALFORMED
     response_id = _text(frame, "response_id")
-    return ev.ResponseActivity(response_id=response_id) if response_id else None
+    if response_id:
+        return ev.ResponseActivity(response_id=response_id)
+    return None if kind.startswith(_FAMILIES) else _UNKNOWN
 
 
 def is_out_of_band(frame: Mapping[str, Any]) -> bool:
@@ -58,7 +75,9 @@ def is_out_of_band(frame: Mapping[str, Any]) -> bool:
 def _delta(frame: Mapping[str, Any], kind: str) -> Optional[ev.Event]:
     response_id, item_id = _text(frame, "response_id"), _text(frame, "item_id")
     delta = frame.get("delta")
-    if not response_id or not item_id or not isinstance(delta, str) or not delta:
+    if not response_id or not item_id or not isinstance(delta, str):
+        return _MALFORMED
+    if not delta:
         return None
     audio_ms = len(delta) / _BASE64_CHARS_PER_MS if kind in _AUDIO_DELTAS else 0.0
     return ev.OutputReceived(response_id=response_id, item_id=item_id, audio_ms=audio_ms)
@@ -67,7 +86,7 @@ def _delta(frame: Mapping[str, Any], kind: str) -> Optional[ev.Event]:
 def _session(frame: Mapping[str, Any]) -> Optional[ev.Event]:
     session = frame.get("session")
     if not isinstance(session, Mapping):
-        return None
+        return _MALFORMED
     # GA: session.audio.input.turn_detection; beta: session.turn_detection.
     audio_input = _map(_map(session, "audio"), "input")
     if "turn_detection" not in audio_input and "turn_detection" not in session:
@@ -189,8 +208,6 @@ def _deleted(frame: Mapping[str, Any]) -> Optional[ev.Event]:
 
 
 _READERS: dict[str, Callable[[Mapping[str, Any]], Optional[ev.Event]]] = {
-    "session.created": _session,
-    "session.updated": _session,
     "response.created": _created,
     "response.output_item.added": _item_added,
     "response.output_item.done": _item_done,

@@ -143,6 +143,8 @@ class RawLink:
         if event is None:
             return
         known = self._driver.receive(event)
+        if isinstance(event, ev.Unreadable):
+            self._log.debug("frame ignored", reason=event.reason, type=_kind(frame))
         refused = isinstance(event, ev.ErrorReceived)
         failed = isinstance(event, ev.ResponseDone) and event.status is ev.ResponseStatus.FAILED
         self._claimed = known and (refused or failed)

@@ -182,6 +182,17 @@ def test_why_a_response_did_not_complete() -> None:
     assert why(17) is None
 
 
+def test_g25_what_cannot_be_read_is_counted_and_what_is_no_concern_is_not() -> None:
+    controller = rf.TurnController()
+    for frame in (None, [], {}, {"type": 3}, {"type": "response.done"}, {"type": "brand.new"}):
+        event = rf.parse(frame)
+        assert isinstance(event, rf.Unreadable)
+        assert not controller.receive(event, 0.0)
+    assert controller.ignored == {"malformed frame": 5, "unknown event type": 1}
+    for kind in ("rate_limits.updated", "conversation.item.done", "session.updated"):
+        assert rf.parse({"type": kind, "session": {}}) is None
+
+
 def test_out_of_band() -> None:
     assert is_out_of_band({"response": {"conversation": "none"}})
     assert not is_out_of_band({"response": {}})

@@ -266,6 +266,9 @@ async def test_g25_garbage_is_ignored_and_the_turn_goes_on() -> None:
         await handle
         assert c.sink.heard_seconds == pytest.approx(0.6, abs=0.01)
         assert c.turn.outcome is rf.TurnOutcome.COMPLETED
+        ignored = c.controller.ignored
+        assert ignored["malformed frame"] >= 10
+        assert ignored["unknown event type"] == 1
 
 
 @pytest.mark.parametrize(
