@@ -11,10 +11,12 @@ from ._commands import (
     CreateResponse,
     DeleteItem,
     DeliverItem,
+    EndAttempt,
     EndStreams,
     ExposeTurn,
     ProbeCancel,
     Recovering,
+    ReplaceConnection,
     ReportFailure,
     ReportSession,
     TurnEnded,
@@ -45,6 +47,7 @@ from ._events import (
     PlaybackPaused,
     PlaybackResumed,
     PlaybackStarted,
+    RateLimitsUpdated,
     ResponseActivity,
     ResponseCreated,
     ResponseDone,
@@ -58,6 +61,7 @@ from ._events import (
 )
 from ._policy import RetryPolicy
 from ._states import (
+    Activity,
     ErrorKind,
     MessageOutcome,
     Origin,
@@ -71,6 +75,7 @@ from ._wire import parse
 
 __all__ = [
     "__version__",
+    "Activity",
     "Attempt",
     "CallReceived",
     "CancelResponse",
@@ -83,6 +88,7 @@ __all__ = [
     "CreateSent",
     "DeleteItem",
     "DeliverItem",
+    "EndAttempt",
     "EndStreams",
     "ErrorInfo",
     "ErrorKind",
@@ -109,8 +115,10 @@ __all__ = [
     "PlaybackState",
     "PlaybackStarted",
     "ProbeCancel",
+    "RateLimitsUpdated",
     "RealtimeFSMError",
     "Recovering",
+    "ReplaceConnection",
     "ReportFailure",
     "ReportSession",
     "ResponseActivity",

@@ -51,6 +51,19 @@ class DeleteItem(Command):
     event_id: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplaceConnection(Command):
+    """Give the connection up and make a new one; then report `ConnectionReady`.
+
+    Attributes:
+        reason: Why it cannot be used any more.
+        wait: Seconds to wait before the new one is made.
+    """
+
+    reason: ErrorInfo
+    wait: float
+
+
 # --- to the application
 
 
@@ -68,6 +81,13 @@ class DeliverItem(Command):
 
     turn_id: str
     item_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndAttempt(Command):
+    """No more output comes for the messages handed out so far; others of the turn will."""
+
+    turn_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,14 +15,15 @@ from __future__ import annotations
 
 from collections import Counter, deque
 
+from ._activity import activity_of
 from ._commands import Command
 from ._core import Core
-from ._errors import LocalProtocolError
+from ._errors import ErrorInfo, LocalProtocolError
 from ._events import Event
 from ._policy import RetryPolicy
 from ._receive import HANDLERS
 from ._rules import Step
-from ._states import Origin
+from ._states import Activity, Origin
 from ._table import TurnEvent
 from ._timers import FAILURES, timer_of
 from ._turn import Attempt, Message, Turn
@@ -96,6 +97,21 @@ class TurnController:
     @audible.setter
     def audible(self, value: bool) -> None:
         self._core.audible = value
+
+    @property
+    def dead(self) -> ErrorInfo | None:
+        """Why the session below cannot be used any more, or None."""
+        return self._core.dead
+
+    @property
+    def activity(self) -> Activity:
+        """What the session is doing, from its turns alone, so that it cannot stick (G22)."""
+        return activity_of(self.turns)
+
+    def frame_received(self, now: float) -> None:
+        """Something came from the server, whatever it was. A driver that calls this for every
+        frame learns, by `ReplaceConnection`, of a connection that is silent when asked."""
+        self._core.last_frame = now
 
     def find(self, turn_id: str) -> Turn | None:
         """The live turn with this id."""

@@ -7,22 +7,32 @@ from __future__ import annotations
 
 import math
 from collections import Counter, OrderedDict, deque
+from dataclasses import replace
 from typing import TypeVar
 
-from ._commands import Command, DeleteItem, ProbeCancel, ReportSession, TurnEnded
+from ._commands import Command, ProbeCancel, ReplaceConnection, ReportSession, TurnEnded
 from ._errors import ErrorInfo
 from ._lane import Lane
 from ._machine import Fired, fire
 from ._playback import Playback, finish_playback
 from ._policy import RetryPolicy
-from ._rules import Step, playback_deadline, release
-from ._states import MessageOutcome, Origin, TurnState
+from ._rules import Step, playback_deadline, release, remove_unheard
+from ._states import ErrorKind, Origin, TurnState
 from ._table import TurnEvent as E
 from ._turn import Attempt, Message, Turn
 
 #: Prefix of the event ids of what we send besides creates.
 OWN_IDS = "rfsm_"
 _REMEMBERED = 64
+#: Seconds after which a connection has proven itself (kazunori279/interpretab#13).
+_HEALTHY = 60.0
+#: Codes and types of errors that ``rate_limits.updated`` tells the end of.
+_RATE_LIMITS = frozenset(
+    {"rate_limit_exceeded", "inference_rate_limit_exceeded", "rate_limit_error"}
+)
+_DEAF = ErrorInfo(
+    kind=ErrorKind.TRANSIENT, code="connection_silent", message="the connection is dead"
+)
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
@@ -46,6 +56,9 @@ class Core:
         messages: Messages of live turns, by item id.
         seen: The last responses that showed themselves, and whether their terminal was seen.
         dead: Why the session below cannot be used any more, or None.
+        last_frame: When something last came from the server; None where frames are not shown.
+        losses: Connections lost in a row, none of which had proven itself (G11).
+        limited_until: When the exhausted rate limits are reset.
     """
 
     def __init__(self, policy: RetryPolicy, keep: int) -> None:
@@ -66,6 +79,10 @@ class Core:
         self.out: list[Command] = []
         self.now = -math.inf
         self.dead: ErrorInfo | None = None
+        self.last_frame: float | None = None
+        self.losses = 0
+        self.limited_until = -math.inf
+        self._up_since: float | None = None
         self.closed = False
         self._turn_count = 0
         self._id_count = 0
@@ -114,12 +131,9 @@ class Core:
         """The turn reached a final state: the same for all of them (G7)."""
         assert turn.outcome is not None
         finish_playback(turn)
+        remove_unheard(turn, step)
         for message in turn.messages:
             self.messages.pop(message.item_id, None)
-            # Handed out and never heard (G16). What was never handed out goes with its attempt.
-            if message.exposed and message.outcome is MessageOutcome.SKIPPED:
-                event_id = self.new_event_id("delete")
-                step.out.append(DeleteItem(item_id=message.item_id, event_id=event_id))
         self.playback.forget(turn)
         self.finished.append(turn)
         step.out.append(TurnEnded(turn_id=turn.id, outcome=turn.outcome, error=turn.error))
@@ -157,11 +171,17 @@ class Core:
 
     def chase(self, attempt: Attempt, step: Step) -> None:
         """The deadline of a response that nobody waits for: ask once, then let it go (G4)."""
+        silent = self.last_frame is not None and self.last_frame < attempt.asked_at
+        if silent and self.lane.connected:
+            # Every server answers a cancel.
+            self.lose(_DEAF, step, for_good=True)
+            return
         if attempt.response_id is not None:
             patience = self.policy.stall_timeout if attempt.turn is None else 0.0
             patience = patience or self.policy.cancel_timeout
-            if attempt.last_activity + patience > step.now:
-                attempt.deadline = attempt.last_activity + patience
+            until = max(attempt.last_activity, attempt.asked_at) + patience
+            if until > step.now:
+                attempt.deadline = until
                 return
             if attempt.turn is None and attempt.cancel_id is None:
                 # A conflict named it and it never showed itself: it may be stuck on the server.
@@ -175,11 +195,62 @@ class Core:
         elif attempt.turn is not None and attempt.probe_id is None:
             attempt.deadline = step.now + self.policy.timeout
             if self.lane.may_probe():
+                attempt.deadline = step.now + self.policy.patience(self.policy.timeout)
+                attempt.asked_at = step.now
                 attempt.probe_id = step.new_event_id("probe")
                 remember(self.by_event, attempt.probe_id, attempt)
                 step.out.append(ProbeCancel(event_id=attempt.probe_id))
             return
+        elif attempt.asked_at + self.policy.timeout > step.now:
+            attempt.deadline = attempt.asked_at + self.policy.timeout
+            return
         self.settle(attempt, E.CREATE_REFUSED, step, seen=False)
+
+    def lose(self, error: ErrorInfo, step: Step, *, for_good: bool) -> None:
+        """The connection is gone. What ran on it, or was owed on it, is asked again on the next
+        (G18, G19), of which there are not many without progress (G11)."""
+        step.failure = error
+        was_up = self.lane.connected
+        self.replaced(step)
+        self.disconnected(step.now)
+        if self.dead is not None or not (was_up or for_good):
+            return
+        if self._up_since is not None and step.now - self._up_since >= _HEALTHY:
+            self.losses = 0
+        self.losses += 1
+        if self.losses > self.policy.max_retry:
+            fatal = f"gave up after {self.losses} connections in a row were lost"
+            self.die(ErrorInfo(kind=ErrorKind.FATAL, code=error.code, message=fatal), step)
+        elif for_good or self.losses > 1:
+            # What is below would try again at once, for ever (livekit/agents PR#6352).
+            wait = self.policy.interval(self.losses - 1) if self.losses > 1 else 0.0
+            step.out.append(ReplaceConnection(reason=error, wait=wait))
+
+    def replaced(self, step: Step) -> None:
+        owed = self.lane.owed
+        self.quiet(step.now)
+        self.drop_all(step)
+        if owed:
+            self.new_turn(Origin.SERVER_VAD, step)
+
+    def judged(self, error: ErrorInfo, now: float) -> ErrorInfo:
+        """What the policy makes of an error, and when the server allows another attempt."""
+        error = self.policy.judged(error)
+        limited = error.code in _RATE_LIMITS or error.type in _RATE_LIMITS
+        if limited and error.retry_after is None and self.limited_until > now:
+            return replace(error, retry_after=self.limited_until - now)
+        return error
+
+    def limited(self, until: float, step: Step) -> None:
+        """The exhausted rate limits are reset then: a failure without a hint has one now."""
+        self.limited_until = until
+        for turn in self.live.values():
+            waits = turn.state is TurnState.RETRY_WAIT and turn.error is not None
+            if waits and turn.error is not None and turn.error.retry_after is None:
+                error = self.judged(turn.error, step.now)
+                if error.retry_after is not None:
+                    turn.error = error
+                    turn.retry_at = step.now + min(error.retry_after, self.policy.longest_hint)
 
     def disconnected(self, now: float) -> None:
         """Nothing can be sent: waiting for the lane has to end by itself."""
@@ -188,8 +259,9 @@ class Core:
             if turn.waiting and turn.recover_by is None:
                 turn.recover_by = now + self.policy.recovery_deadline
 
-    def connected(self) -> None:
+    def connected(self, now: float) -> None:
         self.lane.connected = True
+        self._up_since = now
         for turn in self.live.values():
             if turn.first_failure is None:
                 turn.recover_by = None
@@ -238,7 +310,7 @@ class Core:
             self.fire(turn, E.SESSION_FAILED, step)
 
     def playback_moved(self, turn: Turn, step: Step) -> None:
-        if turn.state is TurnState.STREAMING and turn.generation_over:
+        if turn.state is TurnState.STREAMING and (turn.generation_over or turn.replacing):
             turn.deadline = playback_deadline(turn, step)
         playing = turn.state in (TurnState.STREAMING, TurnState.CANCELLING)
         if playing and turn.playback_over:

@@ -157,6 +157,17 @@ class ErrorReceived(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimitsUpdated(Event):
+    """``rate_limits.updated``.
+
+    Attributes:
+        reset_after: Seconds until the last of the exhausted limits is reset; None: none is.
+    """
+
+    reset_after: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SpeechStarted(Event):
     """``input_audio_buffer.speech_started``."""
 
@@ -203,9 +214,14 @@ class Unreadable(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionLost(Event):
-    """The connection is gone; whatever ran on it is over."""
+    """The connection is gone; whatever ran on it is over.
+
+    Attributes:
+        for_good: What is below will not make another by itself.
+    """
 
     error: ErrorInfo
+    for_good: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

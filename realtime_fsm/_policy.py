@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
+
+from ._errors import ErrorInfo
+from ._states import ErrorKind
 
 #: LiveKit waits this long before the first retry whatever ``retry_interval`` says
 #: (``APIConnectOptions._interval_for_retry``).
@@ -16,7 +20,9 @@ class RetryPolicy:
     """How a turn recovers. All times in seconds.
 
     Attributes:
-        max_retry: Further attempts after the first, 0 or more. As in LiveKit.
+        max_retry: Further attempts after the first, 0 or more. As in LiveKit. Also how often
+            in a row a connection may be lost, and another made, before a response completed on
+            one or one held for 60 s.
         retry_interval: Wait before the second and later retries; the first waits 0.1 s.
             As in LiveKit.
         timeout: How long a ``response.create`` may stay unanswered. The OpenAI plugin gives
@@ -31,11 +37,18 @@ class RetryPolicy:
             playback to report.
         speech_timeout: How long the lane stays closed for user speech of which no end is
             reported.
+        answer_timeout: How long a connection may stay silent after a cancel was sent on it,
+            which every server answers; then it is taken for dead and replaced.
         after_exposure: What happens when a response fails after some of it was handed to
             the user. ``"stop"``: what was received plays out and the turn fails.
+            ``"regenerate"``: what was received plays out, the conversation is cut to what was
+            heard, and the response is asked for again; not once a tool was called, whose
+            reply will speak.
         on_exhausted: ``"fail_turn"``: a turn that failed for good leaves the session alive.
             ``"escalate"``: its error is reported as non-recoverable, which ends an
             AgentSession and makes a fallback adapter around us swap.
+        kinds: What errors mean that the library does not know, or knows differently: an
+            `ErrorKind` by the provider's ``code`` or ``type``; the code wins.
 
     Raises:
         ValueError: A field has an impossible value; the message names field and value.
@@ -49,8 +62,10 @@ class RetryPolicy:
     stall_timeout: float = 8.0
     cancel_timeout: float = 5.0
     speech_timeout: float = 60.0
-    after_exposure: Literal["stop"] = "stop"
+    answer_timeout: float = 3.0
+    after_exposure: Literal["stop", "regenerate"] = "stop"
     on_exhausted: Literal["fail_turn", "escalate"] = "fail_turn"
+    kinds: Mapping[str, ErrorKind] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         if isinstance(self.max_retry, bool) or not isinstance(self.max_retry, int):
@@ -65,17 +80,26 @@ class RetryPolicy:
             "stall_timeout",
             "cancel_timeout",
             "speech_timeout",
+            "answer_timeout",
         ):
             self._check_seconds(name, getattr(self, name), zero=False)
-        after: object = self.after_exposure
-        if after == "regenerate":
-            raise ValueError("after_exposure='regenerate' is not available yet; use 'stop'")
-        if after != "stop":
-            raise ValueError(f"after_exposure must be 'stop', got {after!r}")
+        if self.after_exposure not in ("stop", "regenerate"):
+            raise ValueError(
+                f"after_exposure must be 'stop' or 'regenerate', got {self.after_exposure!r}"
+            )
         if self.on_exhausted not in ("fail_turn", "escalate"):
             raise ValueError(
                 f"on_exhausted must be 'fail_turn' or 'escalate', got {self.on_exhausted!r}"
             )
+        self._check_kinds(self.kinds)
+
+    @staticmethod
+    def _check_kinds(kinds: Any) -> None:
+        if not isinstance(kinds, Mapping):
+            raise ValueError(f"kinds must be a mapping of codes to ErrorKind, got {kinds!r}")
+        for name, kind in kinds.items():
+            if not isinstance(name, str) or not isinstance(kind, ErrorKind):
+                raise ValueError(f"kinds must map a code to an ErrorKind, got {name!r}: {kind!r}")
 
     @staticmethod
     def _check_seconds(name: str, value: Any, *, zero: bool) -> None:
@@ -114,6 +138,18 @@ class RetryPolicy:
         return (
             min(FIRST_RETRY_INTERVAL, self.retry_interval) if retries == 0 else self.retry_interval
         )
+
+    def judged(self, error: ErrorInfo) -> ErrorInfo:
+        """The error with the kind that `kinds` gives it."""
+        for name in (error.code, error.type):
+            if name is not None and name in self.kinds:
+                return replace(error, kind=self.kinds[name])
+        return error
+
+    def patience(self, timeout: float) -> float:
+        """Seconds until something that was asked is looked at again: at *timeout*, or sooner to
+        see whether the connection said anything at all."""
+        return min(timeout, self.answer_timeout)
 
     @property
     def longest_hint(self) -> float:

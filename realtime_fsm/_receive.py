@@ -51,7 +51,7 @@ def _create_sent(core: Core, event: ev.CreateSent, step: Step) -> bool:
     attempt.event_id = event.event_id
     remember(core.by_event, event.event_id, attempt)
     if not core.lane.connected:
-        core.connected()  # what leaves shows that there is a connection
+        core.connected(step.now)  # what leaves shows that there is a connection
     if attempt.over:
         # Given up while it was queued below us, and on the wire all the same.
         core.reopen(attempt, step)
@@ -66,7 +66,7 @@ def _create_not_sent(core: Core, event: ev.CreateNotSent, step: Step) -> bool:
     attempt = core.unsent.pop((event.turn_id, event.attempt), None)
     if attempt is None:
         return core.ignore("unknown attempt")
-    step.failure = event.error
+    step.failure = core.judged(event.error, step.now)
     core.settle(attempt, E.CREATE_REFUSED, step)
     return True
 
@@ -223,14 +223,15 @@ def _response_done(core: Core, event: ev.ResponseDone, step: Step) -> bool:
         return core.ignore("stale response")
     if event.status is ev.ResponseStatus.COMPLETED:
         step.failure = _EMPTY
+        core.losses = 0 if attempt.exposed else core.losses  # useful progress only (G11)
     else:
-        step.failure = event.error or _FAILED
+        step.failure = core.judged(event.error or _FAILED, step.now)
     core.settle(attempt, _TERMINAL[event.status], step)
     return True
 
 
 def _error_received(core: Core, event: ev.ErrorReceived, step: Step) -> bool:
-    error = event.error
+    error = core.judged(event.error, step.now)
     attempt = core.by_event.get(event.event_id or "")
     if event.event_id is None and error.kind in _ANSWERS_A_CREATE:
         attempt = core.only_pending()
@@ -272,7 +273,7 @@ def _nothing_to_cancel(core: Core, event_id: str | None, step: Step) -> None:
     for attempt in core.lane.holders:
         if attempt.cancel_id == event_id and attempt.deadline is not None:
             attempt.deadline = min(attempt.deadline, step.now + _RACE)
-            attempt.last_activity = -math.inf
+            attempt.last_activity = attempt.asked_at = -math.inf
 
 
 def _session_configured(core: Core, event: ev.SessionConfigured, step: Step) -> bool:
@@ -310,33 +311,28 @@ def _unreadable(core: Core, event: ev.Unreadable, step: Step) -> bool:
 
 
 def _connection_lost(core: Core, event: ev.ConnectionLost, step: Step) -> bool:
-    step.failure = event.error
-    _replace_connection(core, step)
-    core.disconnected(step.now)
+    core.lose(event.error, step, for_good=event.for_good)
     return True
-
-
-def _replace_connection(core: Core, step: Step) -> None:
-    """What ran on the old connection, or was owed on it, is asked again on the next (G18, G19)."""
-    owed = core.lane.owed
-    core.quiet(step.now)
-    core.drop_all(step)
-    if owed:
-        core.new_turn(Origin.SERVER_VAD, step)
 
 
 def _connection_ready(core: Core, event: ev.ConnectionReady, step: Step) -> bool:
     if core.lane.connected:
         step.failure = _ROLLOVER
-        _replace_connection(core, step)
+        core.replaced(step)
     core.epoch += 1
-    core.connected()
+    core.connected(step.now)
     for attempt in core.lane.holders:
         if attempt.turn is not None and not attempt.abandoned:
             wait_for_connection(attempt.turn, step)
         else:
             attempt.deadline = step.now + core.policy.timeout
     return True
+
+
+def _rate_limits_updated(core: Core, event: ev.RateLimitsUpdated, step: Step) -> bool:
+    if event.reset_after is not None:
+        core.limited(step.now + event.reset_after, step)
+    return event.reset_after is not None
 
 
 def _session_failed(core: Core, event: ev.SessionFailed, step: Step) -> bool:
@@ -356,6 +352,7 @@ HANDLERS: dict[type[ev.Event], Callable[[Core, Any, Step], bool]] = {
     ev.ResponseActivity: _response_activity,
     ev.ResponseDone: _response_done,
     ev.ErrorReceived: _error_received,
+    ev.RateLimitsUpdated: _rate_limits_updated,
     ev.SpeechStarted: _speech_started,
     ev.SpeechStopped: _speech_stopped,
     ev.InputCleared: _input_cleared,

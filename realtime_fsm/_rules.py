@@ -15,6 +15,7 @@ from ._commands import (
     CreateResponse,
     DeleteItem,
     DeliverItem,
+    EndAttempt,
     EndStreams,
     ExposeTurn,
     Recovering,
@@ -23,7 +24,7 @@ from ._commands import (
 from ._errors import ErrorInfo
 from ._events import CallReceived, Event, ItemKind, ItemStarted, OutputReceived, ResponseCreated
 from ._policy import FIRST_RETRY_INTERVAL, RetryPolicy
-from ._states import ErrorKind, TurnOutcome, TurnState
+from ._states import ErrorKind, MessageOutcome, TurnOutcome, TurnState
 from ._turn import Attempt, Message, Turn
 
 #: A create that meets another response this often fails instead of asking again.
@@ -68,10 +69,35 @@ def may_ask_again(turn: Turn, step: Step) -> bool:
 
 
 def may_retry(turn: Turn, step: Step) -> bool:
-    """G9: only while nothing was handed out, bounded in number and in total time."""
+    """G9: only while nothing of the attempt was handed out."""
+    exposed = turn.attempt is not None and turn.attempt.exposed
+    return not exposed and not _still_queued(turn) and _within_budget(turn, step)
+
+
+def may_regenerate(turn: Turn, step: Step) -> bool:
+    """Some of it was heard, and the policy is to go on from there. A tool that was handed out
+    speaks for itself (G17)."""
+    asked_for = step.policy.after_exposure == "regenerate" and turn.exposed and not turn.calls
+    return asked_for and not turn.speech_over and _within_budget(turn, step)
+
+
+def may_regenerate_now(turn: Turn, step: Step) -> bool:
+    return may_regenerate(turn, step) and turn.playback_over
+
+
+def replaces(turn: Turn, step: Step) -> bool:
+    return turn.replacing
+
+
+def replaces_in_time(turn: Turn, step: Step) -> bool:
+    return turn.replacing and not turn.speech_over
+
+
+def _within_budget(turn: Turn, step: Step) -> bool:
+    """G9: bounded in number and in total time."""
     worth = _RETRIES.get(step.failure.kind, 0)
     limit = step.policy.max_retry if worth is None else min(worth, step.policy.max_retry)
-    if turn.exposed or turn.retries >= limit or _still_queued(turn):
+    if turn.retries >= limit:
         return False
     by = turn.recover_by
     wait = retry_delay(turn, step)
@@ -189,6 +215,7 @@ def _hand_out(turn: Turn, step: Step, item_id: str) -> None:
     assert attempt is not None
     assert attempt.response_id is not None
     attempt.exposed = True
+    turn.recover_by = None  # the silence is over
     if item_id in attempt.unheard:
         attempt.unheard.remove(item_id)
     if not turn.exposed:
@@ -246,6 +273,16 @@ def end_failed(turn: Turn, step: Step) -> None:
     end_generation(turn, step)
 
 
+def play_out(turn: Turn, step: Step) -> None:
+    """``after_exposure="regenerate"``: what was received is worth hearing, and what was heard
+    has to be known before the rest is asked for."""
+    turn.replacing = True
+    turn.error = step.failure
+    let_go(turn, step)
+    turn.deadline = playback_deadline(turn, step)
+    step.out.append(EndAttempt(turn_id=turn.id))
+
+
 # --- effects: recovery
 
 
@@ -260,18 +297,38 @@ def schedule_retry(turn: Turn, step: Step) -> None:
     wait = retry_delay(turn, step)
     if turn.first_failure is None:
         turn.first_failure = step.now
+    if turn.recover_by is None:
         turn.recover_by = step.now + step.policy.recovery_deadline
     if step.failure.kind is not ErrorKind.SESSION_END:
         turn.retries += 1
     turn.error = step.failure
     turn.retry_at = step.now + wait
     let_go(turn, step)
+    remove_unheard(turn, step)
     turn.attempt = None
     turn.message_number = 0
     turn.deadline = None
+    turn.replacing = False
     step.out.append(
         Recovering(turn_id=turn.id, attempt=turn.attempts, reason=step.failure, wait=wait)
     )
+
+
+def regenerate(turn: Turn, step: Step) -> None:
+    """What was handed out has played; the cause is the failure that ended it."""
+    if turn.error is not None:
+        step.failure = turn.error
+    schedule_retry(turn, step)
+
+
+def remove_unheard(turn: Turn, step: Step) -> None:
+    """Handed out and never heard: not to be remembered (G16). What was never handed out goes
+    with its attempt."""
+    for message in turn.messages:
+        if message.exposed and message.outcome is MessageOutcome.SKIPPED and not message.removed:
+            message.removed = True
+            event_id = step.new_event_id("delete")
+            step.out.append(DeleteItem(item_id=message.item_id, event_id=event_id))
 
 
 def ask_again(turn: Turn, step: Step) -> None:
@@ -326,7 +383,8 @@ def release(attempt: Attempt, step: Step) -> None:
         attempt.deadline = step.now + step.policy.cancel_timeout
     elif attempt.response_id is not None:
         attempt.cancel_id = step.new_event_id("cancel")
-        attempt.deadline = step.now + step.policy.cancel_timeout
+        attempt.asked_at = step.now
+        attempt.deadline = step.now + step.policy.patience(step.policy.cancel_timeout)
         step.out.append(CancelResponse(response_id=attempt.response_id, event_id=attempt.cancel_id))
 
 
@@ -369,7 +427,7 @@ def fail(turn: Turn, step: Step) -> None:
 
 
 def fail_late(turn: Turn, step: Step) -> None:
-    """The deadline passed while a retry was pending: the cause is the failure before it."""
+    """Time ran out while a retry was pending: the cause is the failure before it."""
     if turn.error is not None:
         step.failure = turn.error
     fail(turn, step)

@@ -72,6 +72,21 @@ class Origin(Enum):
     APPLICATION = "application"
 
 
+class Activity(Enum):
+    """What a session is doing, as seen from outside."""
+
+    #: No turn is alive.
+    IDLE = "idle"
+    #: A turn wants a response and has none yet.
+    REQUESTED = "requested"
+    #: A response was acknowledged, nothing of it is heard yet.
+    THINKING = "thinking"
+    #: A message is being played.
+    SPEAKING = "speaking"
+    #: A turn failed and is tried again.
+    RECOVERING = "recovering"
+
+
 class ErrorKind(Enum):
     """What an error means for a turn. See `realtime_fsm.classify`."""
 

@@ -50,7 +50,7 @@ def timer_of(turn: Turn, policy: RetryPolicy, *, user_speaking: bool) -> Timer |
     elif turn.state is TurnState.CREATED and attempt is not None:
         due = [(attempt.last_activity + policy.first_output_timeout, TurnEvent.STALLED)]
     elif turn.state is TurnState.STREAMING and attempt is not None:
-        if turn.generation_over:
+        if turn.generation_over or turn.replacing:
             # A paused playback and a speaking user stop the clock.
             held = user_speaking or turn.paused
             due = [(None if held else turn.deadline, TurnEvent.PLAYBACK_TIMEOUT)]

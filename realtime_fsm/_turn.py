@@ -33,6 +33,7 @@ class Message:
         heard_ms: Milliseconds heard; None while that is open or where no sink tells.
         shown: The text that the host shows of it; None until it does.
         remembered_ms: Milliseconds the server keeps of it; None: all it generated.
+        removed: The server was asked to delete it.
     """
 
     item_id: str
@@ -47,6 +48,7 @@ class Message:
     heard_ms: int | None = None
     shown: str | None = None
     remembered_ms: int | None = None
+    removed: bool = False
 
     @property
     def difference(self) -> str | None:
@@ -82,6 +84,7 @@ class Attempt:
         cancelled_below: What is below the driver cancels it when it shows itself.
         cancel_id: Event id of the cancel sent for it.
         probe_id: Event id of the probe sent for it.
+        asked_at: When the probe or the cancel was sent, seconds.
         exposed: Something of it was handed downstream (G9).
         deadline: When the lane stops waiting for an abandoned or turnless one.
         unheard: Items the server keeps of it that nobody was given.
@@ -99,6 +102,7 @@ class Attempt:
     cancel_id: str | None = None
     exposed: bool = False
     probe_id: str | None = None
+    asked_at: float = -math.inf
     deadline: float | None = None
     unheard: list[str] = field(default_factory=list)
 
@@ -123,6 +127,8 @@ class Turn:
         generation_over: No more output comes.
         speech_over: The host is done with its speech.
         interrupted: Somebody asked it to stop.
+        replacing: The attempt broke after some of it was handed out, and is asked for again
+            once that has played.
         ending: How it will end once playback is over, or None.
         outcome: None until the turn ends.
         error: Why it failed or was cut short; also set while a retry is pending.
@@ -152,6 +158,7 @@ class Turn:
     generation_over: bool = False
     speech_over: bool = False
     interrupted: bool = False
+    replacing: bool = False
     ending: TurnOutcome | None = None
     outcome: TurnOutcome | None = None
     error: ErrorInfo | None = None

@@ -6,6 +6,7 @@ or mistyped fields and foreign shapes give `Unreadable`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, Optional
 
@@ -176,6 +177,22 @@ def _error_of(error: Mapping[str, Any]) -> ErrorInfo:
     return error_info(_text(error, "code"), _text(error, "type"), _text(error, "message") or "")
 
 
+def _rate_limits(frame: Mapping[str, Any]) -> Optional[ev.Event]:
+    limits = frame.get("rate_limits")
+    if not isinstance(limits, list):
+        return None
+    resets = [_number(x, "reset_seconds") for x in limits if _number(x, "remaining") == 0]
+    return ev.RateLimitsUpdated(reset_after=max((r for r in resets if r is not None), default=None))
+
+
+def _number(value: object, key: str) -> Optional[float]:
+    """A number that is 0 or more."""
+    found = value.get(key) if isinstance(value, Mapping) else None
+    if isinstance(found, bool) or not isinstance(found, (int, float)):
+        return None
+    return float(found) if 0 <= found < math.inf else None
+
+
 def _client_event_id(response: Mapping[str, Any]) -> Optional[str]:
     return _text(_map(response, "metadata"), "client_event_id")
 
@@ -213,6 +230,7 @@ _READERS: dict[str, Callable[[Mapping[str, Any]], Optional[ev.Event]]] = {
     "response.output_item.done": _item_done,
     "response.done": _done,
     "error": _error,
+    "rate_limits.updated": _rate_limits,
     "conversation.item.truncated": _truncated,
     "conversation.item.deleted": _deleted,
     "input_audio_buffer.speech_started": lambda _: ev.SpeechStarted(),

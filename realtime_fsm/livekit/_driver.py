@@ -14,6 +14,7 @@ from .. import _commands as cmd
 from .._controller import TurnController
 from .._errors import ErrorInfo
 from .._events import (
+    ConnectionReady,
     CreateNotSent,
     Event,
     MessagePulled,
@@ -57,6 +58,8 @@ class Driver:
     ) -> None:
         self.controller = TurnController(policy)
         self.link: Link | None = None
+        #: Makes a new connection after so many seconds.
+        self.replace: Callable[[float], None] = lambda wait: None
         self._speeches = speeches
         self._session = session
         self._model = model
@@ -169,12 +172,24 @@ class Driver:
         the lane, not spliced and not repeated."""
         self._passed.add(turn_id)
 
+    def frame_received(self) -> None:
+        """Something came from the server: there is a connection, and it is not silent."""
+        self.controller.frame_received(self._loop.time())
+        if not self.controller.connected and self.controller.dead is None:
+            self.receive(ConnectionReady())
+
     def session_failed(self, report: llm.RealtimeModelError) -> None:
-        """The inner session died: pass its report on, unless the cause was reported (G12)."""
+        """The inner session is of no more use: pass its report on, once (G12)."""
         if not self.fatal_reported:
             self.fatal_reported = True
-            self.forward("error", report)
+            self.forward("error", report.model_copy(update={"recoverable": False}))
         info = ErrorInfo(kind=ErrorKind.FATAL, code="session_failed", message=str(report.error))
+        self.receive(SessionFailed(error=info))
+
+    def unopened(self, error: Exception) -> None:
+        """There is no other session to take the place of the dead one."""
+        info = ErrorInfo(kind=ErrorKind.FATAL, code="not_opened", message=type(error).__name__)
+        self._log.error("no session could be opened", error=type(error).__name__)
         self.receive(SessionFailed(error=info))
 
     def forward(self, name: str, *args: object) -> None:
@@ -225,6 +240,13 @@ class Driver:
             self.link.withheld(c.item_id, forward=False)
             self.link.delete(c.item_id, c.event_id)
 
+    def _replace(self, c: cmd.ReplaceConnection) -> None:
+        self._log.warning(
+            "connection replaced", code=c.reason.code, reason=c.reason.message, wait=c.wait
+        )
+        if not self._closed:
+            self.replace(c.wait)
+
     def _expose(self, c: cmd.ExposeTurn) -> None:
         outlet = self._outlet(c.turn_id)
         if outlet is None:
@@ -251,6 +273,11 @@ class Driver:
         outlet = self._outlet(c.turn_id)
         if outlet is not None:
             outlet.deliver(c.item_id)
+
+    def _end_attempt(self, c: cmd.EndAttempt) -> None:
+        outlet = self._outlets.get(c.turn_id)
+        if outlet is not None:
+            outlet.end_messages()
 
     def _end(self, c: cmd.EndStreams) -> None:
         outlet = self._outlets.get(c.turn_id)
@@ -345,8 +372,10 @@ class Driver:
         cmd.CancelResponse: _cancel,
         cmd.ProbeCancel: _probe,
         cmd.DeleteItem: _delete,
+        cmd.ReplaceConnection: _replace,
         cmd.ExposeTurn: _expose,
         cmd.DeliverItem: _deliver,
+        cmd.EndAttempt: _end_attempt,
         cmd.EndStreams: _end,
         cmd.ReportFailure: _report,
         cmd.ReportSession: _report_session,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import OrderedDict
+from collections.abc import Collection
 from typing import Any
 
 from livekit.agents import llm
@@ -36,6 +37,8 @@ class History:
         self._inner = inner
         self._controller = controller
         self._heard: OrderedDict[str, str] = OrderedDict()
+        #: What the lost connections held: the plugin forgets what a replay did not get confirmed.
+        self._lost: dict[str, llm.ChatItem] = {}
         self._push: asyncio.Task[None] | None = None
         self._log = get_logger()
 
@@ -57,9 +60,37 @@ class History:
         text after a reconnect."""
         if not self._heard:
             return
-        for item in self._inner.chat_ctx.items:
+        for item in (*self._inner.chat_ctx.items, *self._lost.values()):
             if isinstance(item, llm.ChatMessage) and item.id in self._heard:
                 item.content = [self._heard[item.id]]
+
+    # --- connections
+
+    def lost(self) -> None:
+        """The connection is gone. The mirror is what the next one replays."""
+        self.correct_mirror()
+        self._keep(self._inner.chat_ctx)
+
+    def deleted(self, item_id: str) -> None:
+        """The server keeps nothing of this item any more."""
+        self._lost.pop(item_id, None)
+
+    async def replay(self, inner: llm.RealtimeSession[Any], unwanted: Collection[str]) -> None:
+        """Put the history as it was heard, but for the unwanted items, on a new inner session."""
+        self.lost()
+        self._inner = inner
+        kept = [i for i in self._lost.values() if i.id not in unwanted and not self._is_ours(i)]
+        await self._send(
+            llm.ChatContext(kept).copy(
+                exclude_instructions=True,
+                exclude_empty_message=True,
+                exclude_handoff=True,
+                exclude_config_update=True,
+            )
+        )
+
+    def _keep(self, chat_ctx: llm.ChatContext) -> None:
+        self._lost.update({item.id: item for item in chat_ctx.items})
 
     # --- pushes
 
@@ -70,8 +101,13 @@ class History:
             llm.RealtimeError: As the inner session does, if it does so at once.
         """
         await self._settled()
+        if not self._controller.connected:
+            self._keep(chat_ctx)  # if another session takes over, it is told of it too
+        await self._send(self.protected(chat_ctx))
+
+    async def _send(self, chat_ctx: llm.ChatContext) -> None:
         self._push = asyncio.create_task(
-            self._inner.update_chat_ctx(self.protected(chat_ctx)), name="realtime_fsm.push"
+            self._inner.update_chat_ctx(chat_ctx), name="realtime_fsm.push"
         )
         done, _ = await asyncio.wait({self._push}, timeout=CONFIRM)
         if done:

@@ -108,14 +108,16 @@ class ControlledRealtimeModel(
         self._speeches.attach(session)
 
     def session(self, *, turn_detection_disabled: bool = False) -> llm.RealtimeSession[Any]:
-        inner = self._inner.session(turn_detection_disabled=turn_detection_disabled)
+        def open_inner() -> llm.RealtimeSession[Any]:
+            return self._inner.session(turn_detection_disabled=turn_detection_disabled)
+
         if self._mode == "off":
-            return inner
+            return open_inner()
         if getattr(self.capabilities, "supports_overlapping_speech", False):  # since 1.8
             get_logger().info("a full-duplex model passes through", inner=self._inner.label)
-            return inner
+            return open_inner()
         self._live = ControlledRealtimeSession(
-            self, inner, policy=self._policy, speeches=self._speeches, observer=self
+            self, open_inner, policy=self._policy, speeches=self._speeches, observer=self
         )
         return self._live
 

@@ -87,18 +87,23 @@ class Outlet:
         else:
             self._wanted.add(item_id)
 
-    def end(self) -> None:
-        """Nothing more will be delivered; items already asked for still go out.
+    def end_messages(self) -> None:
+        """No more output comes for the messages handed out so far.
 
-        The streams within the messages are closed here too: after a stall nobody else would, and
-        LiveKit would read them for ever. What they hold already is still read.
+        After a stall nobody else would close their streams, and LiveKit would read them for ever.
+        What they hold already is still read.
         """
-        self.ending = True
         for message in self._handed_out:
             for stream in (message.text_stream, message.audio_stream):
                 close = getattr(stream, "close", None)
                 if callable(close):
                     close()
+        self._handed_out.clear()
+
+    def end(self) -> None:
+        """Nothing more will be delivered; items already asked for still go out."""
+        self.ending = True
+        self.end_messages()
         self._close_if_over()
 
     def cut(self) -> None:

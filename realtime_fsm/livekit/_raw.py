@@ -14,7 +14,7 @@ from collections import OrderedDict, deque
 from collections.abc import AsyncIterable, Callable, Mapping
 from typing import Any
 
-from livekit.agents import APIConnectionError, llm, utils
+from livekit.agents import APIConnectionError, APIError, llm, utils
 
 from .. import _events as ev
 from .._errors import ErrorInfo
@@ -26,6 +26,11 @@ from ._history import History
 from ._log import get_logger
 from ._outlet import Item
 
+#: Request timeout, too early, too many requests: these pass.
+_WORTH_ANOTHER = frozenset({408, 425, 429})
+_LOST = ErrorInfo(
+    kind=ErrorKind.TRANSIENT, code="connection_lost", message="the connection was lost"
+)
 _ONE_ARGUMENT = inspect.signature(lambda event: None)
 #: Announcements kept of items that were neither handed out nor deleted.
 _WITHHELD = 64
@@ -42,10 +47,10 @@ _FORWARDED = (
 class RawLink:
     """See `realtime_fsm.livekit._link.Link`."""
 
-    def __init__(self, inner: Any, driver: Driver) -> None:
+    def __init__(self, inner: Any, driver: Driver, history: History) -> None:
         self._inner = inner
         self._driver = driver
-        self.history = History(inner, driver.controller)
+        self.history = history
         self._log = get_logger()
         #: What reads the streams of a turn's response.
         self._tasks: dict[asyncio.Task[None], str] = {}
@@ -116,8 +121,20 @@ class RawLink:
             if owner == turn_id:
                 task.cancel()
 
+    @property
+    def unwanted(self) -> frozenset[str]:
+        """Items that were to be deleted, which the server has not confirmed."""
+        return frozenset(self._deleting)
+
     def reading(self, turn_id: str) -> bool:
         return turn_id in self._tasks.values()
+
+    def detach(self) -> None:
+        """Hear no more of the inner session, and read nothing more from it."""
+        for name, handler in self._handlers.items():
+            self._inner.off(name, handler)
+        for task in self._tasks:
+            task.cancel()
 
     async def aclose(self) -> None:
         closing = asyncio.ensure_future(self._inner.aclose())
@@ -126,9 +143,7 @@ class RawLink:
         await asyncio.gather(closing, return_exceptions=True)
         if not closing.cancelled() and (error := closing.exception()) is not None:
             self._log.debug("inner session closed with an error", error=type(error).__name__)
-        for name, handler in self._handlers.items():
-            self._inner.off(name, handler)
-        await self.history.aclose()
+        self.detach()
         await utils.aio.cancel_and_wait(*list(self._tasks))
 
     # --- up
@@ -138,8 +153,7 @@ class RawLink:
         event = parse(frame)
         if isinstance(frame, Mapping):
             self._follow_history(frame)
-        if not self._driver.controller.connected and _kind(frame) == "session.created":
-            self._driver.receive(ev.ConnectionReady())
+        self._driver.frame_received()
         if event is None:
             return
         known = self._driver.receive(event)
@@ -152,7 +166,9 @@ class RawLink:
     def _follow_history(self, frame: Mapping[str, Any]) -> None:
         kind = frame.get("type")
         if kind == "conversation.item.deleted":
-            self._deleting.pop(str(frame.get("item_id")), None)
+            item_id = str(frame.get("item_id"))
+            self._deleting.pop(item_id, None)
+            self.history.deleted(item_id)
         elif kind == "error" and isinstance(frame.get("error"), Mapping):
             event_id = frame["error"].get("event_id")
             for item_id in [i for i, e in self._deleting.items() if e == event_id]:
@@ -254,17 +270,24 @@ class RawLink:
 
     def _on_error(self, report: llm.RealtimeModelError) -> None:
         claimed, self._claimed = self._claimed, False
-        if not report.recoverable:
+        dead = self._driver.controller.dead is not None
+        if _is_refusal(report.error) or (not report.recoverable and (dead or _is_verdict(report))):
             self._driver.session_failed(report)
             return
-        if isinstance(report.error, APIConnectionError):
-            info = ErrorInfo(
-                kind=ErrorKind.TRANSIENT, code="connection_lost", message="the connection was lost"
-            )
-            self.history.correct_mirror()  # it is what the new connection replays
-            self._driver.receive(ev.ConnectionLost(error=info))
-        if not claimed:
+        if not report.recoverable:
+            # It died of what the provider did not mean as an end: a malformed frame, or a
+            # response that failed while a rollover waited for it. Another will do.
+            report = report.model_copy(update={"recoverable": True})
+            broken = type(report.error).__name__
+            self._lost(ErrorInfo(kind=ErrorKind.SESSION_END, code="broken", message=broken), True)
+        elif isinstance(report.error, APIConnectionError):
+            self._lost(_LOST, False)
+        if not claimed and not self._driver.fatal_reported:
             self._driver.forward("error", report)
+
+    def _lost(self, error: ErrorInfo, for_good: bool) -> None:
+        self.history.lost()
+        self._driver.receive(ev.ConnectionLost(error=error, for_good=for_good))
 
     def _guarded(self, handler: Callable[[Any], None]) -> Callable[[Any], None]:
         """G25: nothing a server sends may raise through the plugin's receive loop."""
@@ -284,6 +307,18 @@ class RawLink:
             self._driver.forward(name, event)
 
         return forward
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether the handshake was answered with a status that another attempt will not change:
+    a wrong key, a model that is not there. The plugin asks again as for a 500."""
+    status = getattr(error.__cause__, "status", None)
+    return isinstance(status, int) and 400 <= status < 500 and status not in _WORTH_ANOTHER
+
+
+def _is_verdict(report: llm.RealtimeModelError) -> bool:
+    """Whether the inner session gave up on the provider's word, or on its connection."""
+    return isinstance(report.error, APIError)
 
 
 def own_create(event: Any) -> dict[str, Any] | None:

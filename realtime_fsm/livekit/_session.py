@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import AsyncIterable, Callable
 from typing import Any, Literal, Optional
 
@@ -12,6 +13,7 @@ from livekit.agents import NOT_GIVEN, NotGivenOr, llm, utils
 from .._policy import RetryPolicy
 from .._states import Origin
 from ._ask import Ask
+from ._below import Below
 from ._driver import Driver, Emitter
 from ._history import History, share_of_words
 from ._log import get_logger
@@ -43,29 +45,36 @@ class ControlledRealtimeSession(llm.RealtimeSession[str]):
     def __init__(
         self,
         model: llm.RealtimeModel,
-        inner: llm.RealtimeSession[Any],
+        open_inner: Callable[[], llm.RealtimeSession[Any]],
         *,
         policy: RetryPolicy,
         speeches: Speeches,
         observer: Emitter,
     ) -> None:
         super().__init__(model)
-        self._inner = inner
+        self._below = Below(open_inner)
+        inner = self._inner
         self._speeches = speeches
         self._history: History | None = None
+        self._renewal: asyncio.Task[None] | None = None
         self.driver = Driver(
             policy, speeches, session=self, model=observer, label=inner.realtime_model.label
         )
         if callable(getattr(inner, "send_event", None)):
-            self.driver.link = link = RawLink(inner, self.driver)
-            self._history = link.history
-            speeches.heard_text = link.history.heard_text
+            self._history = History(inner, self.driver.controller)
+            self.driver.link = RawLink(inner, self.driver, self._history)
+            self.driver.replace = self._replace
+            speeches.heard_text = self._history.heard_text
         else:
             self.driver.link = ReducedLink(inner, self.driver)
             get_logger().info(
                 "reduced mode: the inner session shows no raw events",
                 inner=type(inner).__qualname__,
             )
+
+    @property
+    def _inner(self) -> llm.RealtimeSession[Any]:
+        return self._below.session
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -77,13 +86,16 @@ class ControlledRealtimeSession(llm.RealtimeSession[str]):
     def on(self, event: str, callback: Optional[Callable[..., Any]] = None) -> Callable[..., Any]:
         if event in _KNOWN:
             return super().on(event, callback)
-        return self._inner.on(event, callback)
+        if callback is None:
+            return functools.partial(self.on, event)
+        self._below.on(event, callback)
+        return callback
 
     def off(self, event: str, callback: Callable[..., Any]) -> None:
         if event in _KNOWN:
             super().off(event, callback)
         else:
-            self._inner.off(event, callback)
+            self._below.off(event, callback)
 
     # --- responses
 
@@ -145,9 +157,38 @@ class ControlledRealtimeSession(llm.RealtimeSession[str]):
     def say(self, text: str | AsyncIterable[str]) -> asyncio.Future[llm.GenerationCreatedEvent]:
         return self._inner.say(text)
 
+    def _replace(self, wait: float) -> None:
+        """The connection below cannot be used any more: another inner session takes over."""
+        if isinstance(self.driver.link, RawLink):
+            self.driver.link.detach()
+        if self._renewal is not None:
+            self._renewal.cancel()
+        self._below.retire()
+        self._renewal = asyncio.create_task(self._renew(wait), name="realtime_fsm.renew")
+
+    async def _renew(self, wait: float) -> None:
+        await asyncio.sleep(wait)
+        before = self.driver.link
+        assert isinstance(before, RawLink)
+        assert self._history is not None
+        try:
+            inner = self._below.open()
+        except Exception as e:
+            self.driver.unopened(e)
+            return
+        self.driver.link = RawLink(inner, self.driver, self._history)
+        await self._below.repeat()
+        await self._history.replay(inner, before.unwanted)
+        self.emit("session_reconnected", llm.RealtimeSessionReconnectedEvent())
+
     async def aclose(self) -> None:
         """Close the inner session and everything of ours. Never raises."""
+        if self._renewal is not None:
+            await utils.aio.cancel_and_wait(self._renewal)
         await self.driver.aclose()
+        if self._history is not None:
+            await self._history.aclose()
+        await self._below.aclose()
 
     # --- the rest passes through
 
@@ -164,7 +205,7 @@ class ControlledRealtimeSession(llm.RealtimeSession[str]):
         return self._inner.tools
 
     async def update_instructions(self, instructions: str) -> None:
-        await self._inner.update_instructions(instructions)
+        await self._below.update_instructions(instructions)
 
     async def update_chat_ctx(self, chat_ctx: llm.ChatContext) -> None:
         if self._history is None:
@@ -173,10 +214,10 @@ class ControlledRealtimeSession(llm.RealtimeSession[str]):
             await self._history.push(chat_ctx)
 
     async def update_tools(self, tools: list[llm.Tool]) -> None:
-        await self._inner.update_tools(tools)
+        await self._below.update_tools(tools)
 
     def update_options(self, **options: Any) -> None:
-        self._inner.update_options(**options)
+        self._below.update_options(**options)
 
     def push_audio(self, frame: rtc.AudioFrame) -> None:
         self._inner.push_audio(frame)

@@ -166,7 +166,10 @@ PAYLOADS: dict[TurnEvent, ev.Event] = {
     E.OUTPUT_RECEIVED: ev.OutputReceived(response_id="r1", item_id="m1", audio_ms=100),
     E.CALL_RECEIVED: ev.CallReceived(response_id="r1", item_id="f1"),
 }
-FLAGS = ("exposed", "heard", "generated", "ends_failed", "over", "fatal", "waiting", "sent")
+FLAGS = (
+    *("exposed", "heard", "generated", "ends_failed", "over", "fatal", "waiting", "sent"),
+    *("regenerate", "replacing"),
+)
 
 
 def make(state: TurnState, flags: frozenset[str]) -> Turn:
@@ -178,7 +181,9 @@ def make(state: TurnState, flags: frozenset[str]) -> Turn:
     turn.attempt.response_id = None if state is S.REQUESTED else "r1"
     turn.attempt.event_id = "e1" if "sent" in flags else None
     turn.attempt.over = "over" in flags
-    turn.exposed = "exposed" in flags
+    turn.exposed = turn.attempt.exposed = "exposed" in flags
+    turn.replacing = "replacing" in flags
+    turn.speech_over = {"replacing", "waiting"} <= flags
     turn.generation_over = "generated" in flags
     turn.ending = TurnOutcome.FAILED if "ends_failed" in flags else TurnOutcome.COMPLETED
     message = Message(item_id="m1", number=1, exposed=turn.exposed)
@@ -192,7 +197,7 @@ def make_step(event: TurnEvent, flags: frozenset[str]) -> rules.Step:
     kind = ErrorKind.FATAL if "fatal" in flags else ErrorKind.TRANSIENT
     return rules.Step(
         now=1.0,
-        policy=RetryPolicy(),
+        policy=RetryPolicy(after_exposure="regenerate" if "regenerate" in flags else "stop"),
         out=[],
         new_event_id=lambda what: what,
         event=PAYLOADS.get(event),

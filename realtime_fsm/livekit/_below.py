@@ -1,0 +1,87 @@
+"""The inner session, and what another one needs to take its place."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from livekit.agents import llm, utils
+
+from ._log import get_logger
+
+
+class Below:
+    """Holds the inner session and repeats to a new one what the host told the old one.
+
+    Args:
+        open: Makes an inner session; called once now, and once for each replacement.
+    """
+
+    def __init__(self, open: Callable[[], llm.RealtimeSession[Any]]) -> None:
+        self._open = open
+        self.session = open()
+        self._instructions: str | None = None
+        self._tools: list[llm.Tool] | None = None
+        self._options: dict[str, Any] = {}
+        self._listeners: list[tuple[str, Callable[..., Any]]] = []
+        self._closing: set[asyncio.Task[None]] = set()
+
+    # --- what the host tells
+
+    def on(self, event: str, callback: Callable[..., Any]) -> None:
+        self._listeners.append((event, callback))
+        self.session.on(event, callback)
+
+    def off(self, event: str, callback: Callable[..., Any]) -> None:
+        if (event, callback) in self._listeners:
+            self._listeners.remove((event, callback))
+        self.session.off(event, callback)
+
+    async def update_instructions(self, instructions: str) -> None:
+        self._instructions = instructions
+        await self.session.update_instructions(instructions)
+
+    async def update_tools(self, tools: list[llm.Tool]) -> None:
+        self._tools = tools
+        await self.session.update_tools(tools)
+
+    def update_options(self, **options: Any) -> None:
+        self._options.update({k: v for k, v in options.items() if utils.is_given(v)})
+        self.session.update_options(**options)
+
+    # --- replacing it
+
+    def retire(self) -> None:
+        """Close the inner session without waiting for it: its socket may be dead."""
+        task = asyncio.create_task(_close(self.session), name="realtime_fsm.retire")
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    def open(self) -> llm.RealtimeSession[Any]:
+        """Make the session that takes its place."""
+        self.session = self._open()
+        for event, callback in self._listeners:
+            self.session.on(event, callback)
+        return self.session
+
+    async def repeat(self) -> None:
+        """Tell it what the host told the one before, but for the history."""
+        if self._options:
+            self.session.update_options(**self._options)
+        if self._instructions is not None:
+            await self.session.update_instructions(self._instructions)
+        if self._tools is not None:
+            await self.session.update_tools(self._tools)
+
+    async def aclose(self) -> None:
+        """Wait for the sessions that were replaced. Never raises."""
+        await asyncio.gather(*self._closing, return_exceptions=True)
+
+
+async def _close(session: llm.RealtimeSession[Any]) -> None:
+    try:
+        await session.aclose()
+    except Exception as e:
+        # The plugin raises here the error it died of.
+        get_logger().debug("replaced session closed with an error", error=type(e).__name__)
