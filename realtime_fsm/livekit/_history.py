@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Collection
 from typing import Any
 
-from livekit.agents import llm
+from livekit.agents import llm, utils
 
 from .._controller import TurnController
 from .._states import MessageOutcome
@@ -40,6 +40,7 @@ class History:
         #: What the lost connections held: the plugin forgets what a replay did not get confirmed.
         self._lost: dict[str, llm.ChatItem] = {}
         self._push: asyncio.Task[None] | None = None
+        self._given_up: set[asyncio.Task[None]] = set()
         self._log = get_logger()
 
     # --- what was heard
@@ -79,6 +80,11 @@ class History:
         """Put the history as it was heard, but for the unwanted items, on a new inner session."""
         self.lost()
         self._inner = inner
+        if self._push is not None:
+            # It waits for a confirmation that cannot come, until the plugin's own time-out.
+            self._push.add_done_callback(self._given_up.discard)
+            self._given_up.add(self._push)
+            self._push = None
         kept = [i for i in self._lost.values() if i.id not in unwanted and not self._is_ours(i)]
         await self._send(
             llm.ChatContext(kept).copy(
@@ -143,10 +149,9 @@ class History:
         return message.outcome in (None, MessageOutcome.SKIPPED)
 
     async def aclose(self) -> None:
-        if self._push is not None:
-            self._push.cancel()
-            await asyncio.wait({self._push})
-            self._push = None
+        pushes = [*self._given_up] + ([] if self._push is None else [self._push])
+        await utils.aio.cancel_and_wait(*pushes)
+        self._push = None
 
 
 def share_of_words(text: str, heard_ms: float, received_ms: float) -> str:

@@ -15,7 +15,7 @@ from .faulty import FaultRun, FaultyCore
 from .record import Direction, Record, without_audio
 from .responses import Replies
 from .script import Accept, Refuse, Script
-from .wire import Close, Frame, Ids, Send
+from .wire import Close, Drop, Frame, Ids, Send
 
 __all__ = ["Connection", "ObservedServer"]
 
@@ -68,23 +68,27 @@ class Connection:
     def pump(self) -> None:
         """Send the core's frames and set the timer for its next deadline."""
         for frame in self.core.take():
-            if self._lost:
-                continue
-            # Noted here rather than after the write, so that the record has the core's order of
-            # cause and effect.
-            if isinstance(frame, Send):
-                self.note("server", frame.event)
-            elif isinstance(frame, Close):
-                self.note("net", {"type": "closed", "code": frame.code, "reason": frame.reason})
-            else:
-                self.note("net", {"type": "dropped"})
-            self._send(frame)
+            self.put(frame)
         deadline = self.core.next_deadline()
         if self._timer is not None:
             if self._timer.when() == deadline and not self._timer.cancelled():
                 return
             self._timer.cancel()
         self._timer = None if deadline is None else self._loop.call_at(deadline, self._tick)
+
+    def put(self, frame: Frame) -> None:
+        """Send one frame, or what it stands for."""
+        if self._lost:
+            return
+        # Noted here rather than after the write, so that the record has the core's order of cause
+        # and effect.
+        if isinstance(frame, Send):
+            self.note("server", frame.event)
+        elif isinstance(frame, Close):
+            self.note("net", {"type": "closed", "code": frame.code, "reason": frame.reason})
+        else:
+            self.note("net", {"type": "dropped"})
+        self._send(frame)
 
     def lose(self) -> None:
         """Lose everything from now on, in both directions, without either side being told."""
@@ -183,6 +187,18 @@ class ObservedServer:
         and neither side is told. Raises ``RuntimeError`` when nobody is connected.
         """
         self._newest().lose()
+
+    def drop(self) -> None:
+        """Break the newest connection without a close frame. Raises ``RuntimeError`` when nobody is
+        connected.
+        """
+        self._newest().put(Drop())
+
+    def send_text(self, text: str) -> None:
+        """Send *text* on the newest connection as it is, whether or not it is an event. Raises
+        ``RuntimeError`` when nobody is connected.
+        """
+        self._newest().put(Send({"type": None, "text": text}, text))
 
     async def wait_for(
         self, type: str, *, direction: Direction = "client", count: int = 1, timeout: float = 10.0
