@@ -48,7 +48,7 @@ def _create_sent(core: Core, event: ev.CreateSent, step: Step) -> bool:
     attempt = core.unsent.pop((event.turn_id, event.attempt), None)
     if attempt is None:
         return core.ignore("unknown attempt")
-    attempt.event_id = event.event_id
+    attempt.event_id, attempt.sent_at = event.event_id, step.now
     remember(core.by_event, event.event_id, attempt)
     if not core.lane.connected:
         core.connected(step.now)  # what leaves shows that there is a connection

@@ -32,6 +32,10 @@ MAX_CONFLICTS = 5
 #: Seconds to wait at most before asking again after a conflict, once the lane is free.
 _LONGEST_CONFLICT = 1.0
 
+#: Seconds within which a create is acknowledged, nearly always. Before that "nothing to cancel"
+#: may speak of a create that is not a response yet (livekit/agents#6223).
+_ACKNOWLEDGED = 1.0
+
 _RETRIES: dict[ErrorKind, int | None] = {
     ErrorKind.TRANSIENT: None,
     ErrorKind.SESSION_END: None,
@@ -137,6 +141,10 @@ def generated(turn: Turn, step: Step) -> bool:
     return turn.generation_over
 
 
+def generated_and_playing(turn: Turn, step: Step) -> bool:
+    return turn.generation_over and not turn.playback_over
+
+
 # --- effects: asking
 
 
@@ -231,6 +239,7 @@ def end_generation(turn: Turn, step: Step) -> None:
     if turn.generation_over:
         return
     turn.generation_over = True
+    turn.replacing = False
     turn.deadline = playback_deadline(turn, step)
     step.out.append(EndStreams(turn_id=turn.id))
 
@@ -366,8 +375,10 @@ def let_go(turn: Turn, step: Step) -> None:
         return
     attempt.abandoned = True
     if attempt.response_id is None:
-        # The lane waits out the create timeout, which runs from when the create leaves.
-        attempt.deadline = turn.deadline if turn.on_wire else step.now + step.policy.timeout
+        if turn.on_wire and turn.deadline is not None:
+            attempt.deadline = min(turn.deadline, max(step.now, attempt.sent_at + _ACKNOWLEDGED))
+        else:
+            attempt.deadline = step.now + step.policy.timeout
     release(attempt, step)
 
 

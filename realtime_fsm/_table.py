@@ -145,6 +145,8 @@ TABLE: tuple[Row, ...] = (
     Row(S.STREAMING,  E.PLAYBACK_TIMEOUT,     S.FAILED,      R.replaces,        R.fail_late,           "the sink never reported (G14)"),
     Row(S.STREAMING,  E.PLAYBACK_TIMEOUT,     S.FAILED,      R.ends_failed,     R.fail,                "the sink never reported (G14)"),
     Row(S.STREAMING,  E.PLAYBACK_TIMEOUT,     S.DONE,        None,              R.finish,              "the sink never reported (G14)"),
+    Row(S.STREAMING,  E.SESSION_FAILED,       None,          R.generated_and_playing, None,             "it is all here and plays out"),
+    Row(S.STREAMING,  E.SESSION_FAILED,       None,          R.still_playing,   R.end_failed,          "what was received plays out"),
     Row(S.STREAMING,  E.INTERRUPTED,          S.CANCELLING,  None,              R.cancel,              "cancel by id, once (G6)"),
 
     Row(S.RETRY_WAIT, E.BACKOFF_OVER,         S.REQUESTED,   None,              R.ask_again,           "the same turn, the same handle"),

@@ -77,6 +77,7 @@ class Attempt:
         turn: The turn it works for; None for a response that only occupies the lane.
         number: From 1, per turn.
         event_id: Client event id of its create once that is on the wire.
+        sent_at: When it left, seconds.
         response_id: Once the server acknowledged it.
         over: Its terminal was seen, or it is proven that none comes (G2).
         abandoned: Nobody waits for its output any more; what arrives is swallowed.
@@ -94,6 +95,7 @@ class Attempt:
     number: int
     last_activity: float
     event_id: str | None = None
+    sent_at: float = -math.inf
     response_id: str | None = None
     over: bool = False
     abandoned: bool = False

@@ -72,11 +72,14 @@ class Driver:
         self._passed: set[str] = set()
         self._running = False
         self._closed = False
-        #: The one report of the session's end is out (G12).
-        self.fatal_reported = False
+        #: Turns that failed since the agent last spoke.
+        self._failures = 0
+        #: The one report of the session's end, once it is decided (G12).
+        self.final_report: llm.RealtimeModelError | None = None
+        self._reported = False
         self._log = get_logger()
         self._debug = logging.getLogger("realtime_fsm")
-        speeches.connect(self.receive)
+        speeches.connect(self.receive, self._rest_soon)
 
     # --- what the session calls
 
@@ -180,10 +183,13 @@ class Driver:
 
     def session_failed(self, report: llm.RealtimeModelError) -> None:
         """The inner session is of no more use: pass its report on, once (G12)."""
-        if not self.fatal_reported:
-            self.fatal_reported = True
-            self.forward("error", report.model_copy(update={"recoverable": False}))
-        info = ErrorInfo(kind=ErrorKind.FATAL, code="session_failed", message=str(report.error))
+        status = getattr(report.error.__cause__, "status", None)
+        info = ErrorInfo(
+            kind=ErrorKind.FATAL,
+            code="session_failed" if status is None else f"http_{status}",
+            message=str(report.error),
+        )
+        self._end_session(report.model_copy(update={"recoverable": False}), info)
         self.receive(SessionFailed(error=info))
 
     def unopened(self, error: Exception) -> None:
@@ -208,6 +214,7 @@ class Driver:
                     self._do(command)
         finally:
             self._running = False
+        self._report_the_end()
         self._set_timer()
 
     def _do(self, command: cmd.Command) -> None:
@@ -248,6 +255,7 @@ class Driver:
             self.replace(c.wait)
 
     def _expose(self, c: cmd.ExposeTurn) -> None:
+        self._failures = 0
         outlet = self._outlet(c.turn_id)
         if outlet is None:
             return
@@ -269,6 +277,7 @@ class Driver:
     def _deliver(self, c: cmd.DeliverItem) -> None:
         turn = self._find(c.turn_id)
         if self.link is not None and turn is not None and c.item_id in turn.calls:
+            self._speeches.called(c.turn_id)
             self.link.withheld(c.item_id, forward=True)
         outlet = self._outlet(c.turn_id)
         if outlet is not None:
@@ -291,10 +300,9 @@ class Driver:
 
     def _report(self, c: cmd.ReportFailure) -> None:
         error = llm.RealtimeError(str(c.error), code=c.error.code)
-        escalate = self.controller.policy.on_exhausted == "escalate"
         turn = self._find(c.turn_id)
         exhausted = turn is not None and turn.ending is TurnOutcome.FAILED
-        recoverable = not (c.fatal or (escalate and exhausted))
+        recoverable = not c.fatal and (not exhausted or self._tolerates_failure())
         outlet = self._outlets.get(c.turn_id)
         told = outlet is not None and outlet.fail(error)
         # An AgentSession that closes on this report interrupts the speech before it looks at
@@ -302,24 +310,40 @@ class Driver:
         if c.on_handle and not (told and recoverable):
             self._speeches.fail(c.turn_id, error)
         self._log.warning("turn failed", turn=c.turn_id, code=c.error.code, kind=c.error.kind.value)
-        if not (c.fatal and self.fatal_reported):
-            self.fatal_reported = self.fatal_reported or c.fatal
-            self._emit_error(c.error, recoverable=recoverable)
+        if recoverable:
+            self.forward("error", self._report_of(c.error, recoverable=True))
+        else:
+            self._end_session(self._report_of(c.error, recoverable=False), c.error)
+
+    def _tolerates_failure(self) -> bool:
+        """G26: as the pipeline, which ends a session at the failure after so many in a row."""
+        self._failures += 1
+        if self.controller.policy.on_exhausted == "escalate":
+            return False
+        return self._failures <= self._speeches.max_unrecoverable_errors
 
     def _report_session(self, c: cmd.ReportSession) -> None:
-        if not self.fatal_reported:
-            self.fatal_reported = True
-            self._emit_error(c.error, recoverable=False)
+        self._end_session(self._report_of(c.error, recoverable=False), c.error)
 
-    def _emit_error(self, error: ErrorInfo, *, recoverable: bool) -> None:
-        self._session.emit(
-            "error",
-            llm.RealtimeModelError(
-                timestamp=time.time(),
-                label=self._label,
-                error=APIError(str(error), body=_body(error), retryable=recoverable),
-                recoverable=recoverable,
-            ),
+    def _end_session(self, report: llm.RealtimeModelError, error: ErrorInfo) -> None:
+        """One report of the session's end (G12). AgentSession closes on it, and a fallback adapter
+        swaps, so it waits until what was received has played."""
+        if self.final_report is None:
+            self.final_report = report
+            self._speeches.fail_waiting(llm.RealtimeError(str(error), code=error.code))
+
+    def _report_the_end(self) -> None:
+        due = self.final_report is not None and not self.controller.turns
+        if due and not self._reported and not self._closed:
+            self._reported = True
+            self.forward("error", self.final_report)
+
+    def _report_of(self, error: ErrorInfo, *, recoverable: bool) -> llm.RealtimeModelError:
+        return llm.RealtimeModelError(
+            timestamp=time.time(),
+            label=self._label,
+            error=APIError(str(error), body=_body(error), retryable=recoverable),
+            recoverable=recoverable,
         )
 
     def _recovering(self, c: cmd.Recovering) -> None:
@@ -350,6 +374,8 @@ class Driver:
         self._asks.pop(c.turn_id, None)
         self._passed.discard(c.turn_id)
         self._speeches.forget(c.turn_id)
+        if turn is not None and not turn.exposed:
+            self._rest_soon()
         self._model.emit("turn_ended", c)
 
     def _moved(self, c: cmd.TurnMoved) -> None:
@@ -390,6 +416,14 @@ class Driver:
         if turn.live and not self._closed:
             self.controller.interrupt(turn, self._loop.time())
             self.run()
+
+    def _rest_soon(self) -> None:
+        if not self._closed:
+            self._loop.call_soon(self._rest)
+
+    def _rest(self) -> None:
+        if not self._closed and not self.controller.turns:
+            self._speeches.rest()
 
     def _tell_playback(self) -> None:
         self.controller.playback_reported = self._speeches.attached

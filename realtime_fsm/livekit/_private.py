@@ -24,6 +24,17 @@ def set_handle_error(handle: SpeechHandle, error: BaseException) -> bool:
     return True
 
 
+def leave_thinking(session: AgentSession[Any]) -> None:
+    """Let an AgentSession that waits for nothing listen again (``_update_agent_state``).
+
+    LiveKit enters "thinking" when a tool is called and leaves it when the reply begins. A reply
+    that is interrupted, or fails, before its first output never begins.
+    """
+    update = getattr(session, "_update_agent_state", None)
+    if session.agent_state == "thinking" and callable(update):
+        update("listening")
+
+
 def is_closed(session: AgentSession[Any]) -> bool:
     """Whether an AgentSession was closed (``_closing``, ``_started``).
 

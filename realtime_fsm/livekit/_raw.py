@@ -280,9 +280,11 @@ class RawLink:
             report = report.model_copy(update={"recoverable": True})
             broken = type(report.error).__name__
             self._lost(ErrorInfo(kind=ErrorKind.SESSION_END, code="broken", message=broken), True)
+            # The response that a rollover waited for was reported when it failed (G12).
+            claimed = isinstance(report.error, llm.RealtimeError)
         elif isinstance(report.error, APIConnectionError):
             self._lost(_LOST, False)
-        if not claimed and not self._driver.fatal_reported:
+        if not claimed and self._driver.final_report is None:
             self._driver.forward("error", report)
 
     def _lost(self, error: ErrorInfo, for_good: bool) -> None:

@@ -8,6 +8,7 @@ attempts are left to LiveKit's own history sync.
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import Any
 
 from livekit.agents import APIConnectionError, llm, utils
@@ -26,6 +27,8 @@ _FORWARDED = (
     "metrics_collected",
     "remote_item_added",
 )
+#: Seconds.
+_FRESH = 0.2
 _NOT_CREATED = ErrorInfo(kind=ErrorKind.CONFLICT, code="response_cancel_not_active")
 
 
@@ -42,6 +45,7 @@ class ReducedLink:
         self._count = 0
         #: The last recoverable error: why a response that ends empty did.
         self._error: ErrorInfo | None = None
+        self._error_at = -math.inf
         self._handlers: dict[str, Any] = {
             "generation_created": self._on_generation,
             "input_speech_started": self._on_speech_started,
@@ -154,7 +158,7 @@ class ReducedLink:
         if response_id in self._cancelled:
             self._cancelled.discard(response_id)
             status = ev.ResponseStatus.CANCELLED
-        elif self._error is not None and not count:
+        elif self._error is not None and (not count or self._error_is_fresh()):
             status, error = ev.ResponseStatus.FAILED, self._error
         self._driver.receive(ev.ResponseDone(response_id=response_id, status=status, error=error))
 
@@ -185,6 +189,11 @@ class ReducedLink:
         self._driver.generated(turn_id, item_id, item)
         self._driver.receive(ev.ItemStarted(response_id=response_id, item_id=item_id, kind=kind))
 
+    def _error_is_fresh(self) -> bool:
+        """What ends a response is told right before its streams end; anything older was about
+        something else."""
+        return asyncio.get_running_loop().time() - self._error_at < _FRESH
+
     def _on_speech_started(self, event: object) -> None:
         self._driver.receive(ev.SpeechStarted())
         self._driver.forward("input_speech_started", event)
@@ -205,6 +214,7 @@ class ReducedLink:
             self._driver.forward("error", report)
             return
         self._error = ErrorInfo(kind=ErrorKind.TRANSIENT, message=str(report.error))
+        self._error_at = asyncio.get_running_loop().time()
         if not self._driver.controller.turns:
             self._driver.forward("error", report)
 

@@ -27,10 +27,12 @@ from .._events import (
     PlaybackStarted,
     SpeechOver,
 )
-from ._private import is_closed, set_handle_error
+from ._private import is_closed, leave_thinking, set_handle_error
 
 Receive = Callable[[Event], object]
 _REMEMBERED = 64
+#: ``SessionConnectOptions.max_unrecoverable_errors``, where no session can be asked.
+_TOLERANCE = 3
 
 
 class Speeches:
@@ -43,9 +45,14 @@ class Speeches:
     def __init__(self) -> None:
         self._session: AgentSession[Any] | None = None
         self._receive: Receive | None = None
+        self._over: Callable[[], None] = lambda: None
         self._sink: AudioOutput | None = None
         self._handles: dict[str, SpeechHandle] = {}
         self._announced: SpeechHandle | None = None
+        #: Speeches that are not done.
+        self._open: set[SpeechHandle] = set()
+        #: Speeches that called a tool; they go on with its reply.
+        self._calling: set[SpeechHandle] = set()
         self._shown: OrderedDict[str, llm.ChatMessage] = OrderedDict()
         #: The last playback report came with the text that was heard.
         self.synchronised = False
@@ -85,9 +92,20 @@ class Speeches:
         """Whether there is a sink, as of the last look."""
         return self._sink is not None
 
-    def connect(self, receive: Receive) -> None:
-        """Where events go from now on: the driver of the live realtime session."""
-        self._receive = receive
+    @property
+    def max_unrecoverable_errors(self) -> int:
+        """How many failed turns in a row the AgentSession bears."""
+        session = self._session
+        return _TOLERANCE if session is None else session.conn_options.max_unrecoverable_errors
+
+    def connect(self, receive: Receive, over: Callable[[], None]) -> None:
+        """Where events go from now on: the driver of the live realtime session.
+
+        Args:
+            receive: Takes the events.
+            over: Called when a speech that a turn belonged to is done.
+        """
+        self._receive, self._over = receive, over
 
     def disconnect(self, receive: Receive) -> None:
         """No more events for this driver; a newer one's stay."""
@@ -95,6 +113,8 @@ class Speeches:
             return
         self._receive = None
         self._handles.clear()
+        self._open.clear()
+        self._calling.clear()
         self._watch(None)
 
     # --- what a driver asks
@@ -116,8 +136,10 @@ class Speeches:
         self._handles[turn_id] = handle
 
         def over(handle: SpeechHandle) -> None:
+            self._calling.discard(handle)
             if self._handles.pop(turn_id, None) is not None and self._receive is not None:
                 self._receive(SpeechOver(turn_id=turn_id, interrupted=handle.interrupted))
+            self._over()
 
         handle.add_done_callback(over)
 
@@ -129,11 +151,32 @@ class Speeches:
         handle = self._handles.get(turn_id)
         return None if handle is None else handle.interrupted
 
+    def called(self, turn_id: str) -> None:
+        """The turn called a tool."""
+        handle = self._handles.get(turn_id)
+        if handle is not None:
+            self._calling.add(handle)
+
+    def rest(self) -> None:
+        """No turn is alive: unless a tool runs, nothing more comes of what was asked (G22)."""
+        session = self._session
+        if session is None or not all(handle.done() for handle in self._calling):
+            return
+        if session.current_speech is None or session.current_speech.done():
+            leave_thinking(session)
+
     def fail(self, turn_id: str, error: llm.RealtimeError) -> None:
         """Make the failure visible on the turn's handle."""
         handle = self._handles.get(turn_id)
         if handle is not None:
             set_handle_error(handle, error)
+
+    def fail_waiting(self, error: llm.RealtimeError) -> None:
+        """The session ends before it came to these speeches."""
+        taken = set(self._handles.values())
+        for handle in self._open:
+            if handle not in taken:
+                set_handle_error(handle, error)
 
     def unshow(self, item_id: str) -> None:
         """Nobody heard this message: it keeps its place in the host's history, without words."""
@@ -176,6 +219,8 @@ class Speeches:
 
     def _on_speech_created(self, event: SpeechCreatedEvent) -> None:
         self._announced = event.speech_handle
+        self._open.add(event.speech_handle)
+        event.speech_handle.add_done_callback(self._open.discard)
 
     def _on_agent_state(self, event: AgentStateChangedEvent) -> None:
         """A sink does not tell when it is paused. An agent that stops speaking before the sink

@@ -324,7 +324,9 @@ async def test_closing_one_session_of_a_model_leaves_the_newer_one_connected() -
     async with call([HELLO]) as c:
         assert c.model is not None
         other = c.model.session()
-        c.model._speeches.connect(c.session.current_agent.realtime_llm_session.driver.receive)
+        c.model._speeches.connect(
+            c.session.current_agent.realtime_llm_session.driver.receive, lambda: None
+        )
         await other.aclose()
         await c.session.generate_reply(user_input="Hello?")
         turn = c.session.current_agent.realtime_llm_session.driver.controller.finished[-1]

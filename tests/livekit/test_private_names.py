@@ -24,3 +24,11 @@ async def test_agent_session_tells_that_it_closed() -> None:
     session: AgentSession[Any] = AgentSession(vad=None)
     assert {"_closing", "_started"} <= set(vars(session))
     assert not _private.is_closed(session)
+
+
+async def test_agent_session_can_be_told_to_listen() -> None:
+    session: AgentSession[Any] = AgentSession(vad=None)
+    session._update_agent_state("thinking")
+    assert session.agent_state == "thinking"
+    _private.leave_thinking(session)
+    assert session.agent_state == "listening"
