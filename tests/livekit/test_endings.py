@@ -6,10 +6,22 @@ import asyncio
 
 import pytest
 from livekit.agents import Agent, RunContext, function_tool, llm
+from livekit.agents.voice import SpeechHandle
 
 import realtime_fsm as rf
-from realtime_fsm.simulator import Failed, FunctionCall, Message, Reply
-from realtime_fsm.testing import virtual_time
+from realtime_fsm.simulator import (
+    Accept,
+    Closed,
+    ErrorInfo,
+    Failed,
+    FunctionCall,
+    Message,
+    Refuse,
+    Reply,
+    ServerConfig,
+    audio_ms,
+)
+from realtime_fsm.testing import PacedAudioOutput, virtual_time
 
 from .call import HELLO, VAD, call
 
@@ -124,3 +136,63 @@ async def test_g22_activity_follows_the_turns() -> None:
             rf.Activity.SPEAKING,
             rf.Activity.IDLE,
         ]
+
+
+# --- the end of the session
+
+
+class Greets(Agent):
+    """Asks for a reply as soon as it is there."""
+
+    handle: SpeechHandle
+
+    async def on_enter(self) -> None:
+        self.handle = self.session.generate_reply(instructions="Greet the caller.")
+
+
+QUOTA = ErrorInfo("insufficient_quota")
+DEAD_ON_ARRIVAL = {
+    "http_500": [Refuse(500)] * 9,
+    "http_401": [Refuse(401)] * 9,
+    "insufficient_quota": [Accept(Closed(1008, error=QUOTA), on="connect")] * 9,
+}
+
+
+@pytest.mark.parametrize("code", DEAD_ON_ARRIVAL)
+@virtual_time
+async def test_g8_g12_a_greeting_that_never_had_a_session_says_why(code: str) -> None:
+    """BASELINE k2, k3, k4."""
+    agent = Greets(instructions="Be brief.")
+    config = ServerConfig(handshakes=DEAD_ON_ARRIVAL[code])
+    async with call([], agent=agent, config=config) as c:
+        await c.until(lambda: c.closed, timeout=20)
+        error = agent.handle.exception()
+        assert isinstance(error, llm.RealtimeError)
+        assert error.code == code
+        assert [e.error.recoverable for e in c.errors].count(False) == 1
+
+
+@virtual_time
+async def test_g10_a_fatal_end_waits_for_what_was_received_to_play() -> None:
+    """BASELINE w4: a swap or a close must not cut what is being said."""
+    broken = Reply(
+        [Message("This goes on.", seconds=2.0)], end=Failed("insufficient_quota", at=audio_ms(500))
+    )
+    async with call([broken], sink=PacedAudioOutput()) as c:
+        handle = c.session.generate_reply(user_input="Hello?")
+        await c.until(lambda: c.closed)
+        assert handle.exception() is not None
+        assert c.sink.heard_seconds == pytest.approx(0.5, abs=0.02)
+        assert [e.error.recoverable for e in c.errors] == [False]
+
+
+@virtual_time
+async def test_g12_a_response_that_fails_during_a_rollover_is_reported_once() -> None:
+    """BASELINE bb2."""
+    broken = Reply(
+        [Message("This goes on.", seconds=2.0)], end=Failed("server_error", at=audio_ms(1200))
+    )
+    async with call([broken, HELLO], retry=QUICK, max_session_duration=0.2) as c:
+        await c.session.generate_reply(user_input="Hello?")
+        await c.until(lambda: c.server.connections > 1)
+        assert len(c.errors) == 1
