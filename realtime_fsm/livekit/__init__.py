@@ -1,5 +1,6 @@
 """The LiveKit adapter: put `ControlledRealtimeModel` around a realtime model."""
 
 from ._model import ControlledRealtimeModel
+from ._observe import Observation
 
-__all__ = ["ControlledRealtimeModel"]
+__all__ = ["ControlledRealtimeModel", "Observation"]

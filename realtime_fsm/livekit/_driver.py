@@ -25,6 +25,7 @@ from .._events import (
 from .._policy import RetryPolicy
 from .._states import ErrorKind, MessageOutcome, Origin, TurnOutcome
 from .._turn import Turn
+from ._alarm import Alarm
 from ._ask import Ask
 from ._link import Link
 from ._log import get_logger
@@ -65,7 +66,7 @@ class Driver:
         self._model = model
         self._label = label
         self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(self._due)
         self._outlets: dict[str, Outlet] = {}
         self._asks: dict[str, Ask] = {}
         #: Turns whose generation the host has from the inner session itself.
@@ -79,7 +80,7 @@ class Driver:
         self._reported = False
         self._log = get_logger()
         self._debug = logging.getLogger("realtime_fsm")
-        speeches.connect(self.receive, self._rest_soon)
+        speeches.connect(self.receive, over=self._rest_soon)
 
     # --- what the session calls
 
@@ -215,7 +216,7 @@ class Driver:
         finally:
             self._running = False
         self._report_the_end()
-        self._set_timer()
+        self._alarm.set(None if self._closed else self.controller.next_deadline())
 
     def _do(self, command: cmd.Command) -> None:
         handler = self._HANDLERS.get(type(command))
@@ -450,18 +451,7 @@ class Driver:
             turn = next((t for t in self.controller.finished if t.id == turn_id), None)
         return turn
 
-    def _set_timer(self) -> None:
-        at = None if self._closed else self.controller.next_deadline()
-        if self._timer is not None:
-            if at is not None and self._timer.when() <= at and not self._timer.cancelled():
-                return  # fires early, does nothing, and is set again
-            self._timer.cancel()
-            self._timer = None
-        if at is not None:
-            self._timer = self._loop.call_at(at, self._due)
-
     def _due(self) -> None:
-        self._timer = None
         self.controller.advance(self._loop.time())
         self.run()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any, Literal
 
 from livekit import rtc
@@ -10,15 +11,17 @@ from livekit.agents import AgentSession, llm
 from .._controller import TurnController
 from .._policy import RetryPolicy
 from ._log import get_logger
+from ._observe import Observation, Observer
 from ._session import ControlledRealtimeSession
 from ._speech import Speeches
 
-_MODES = ("control", "off")
+_MODES = ("control", "observe", "off")
+_REMEMBERED = 1000
 
 
 class ControlledRealtimeModel(
     llm.RealtimeModel,
-    rtc.EventEmitter[Literal["recovering", "turn_moved", "turn_ended"]],
+    rtc.EventEmitter[Literal["recovering", "turn_moved", "turn_ended", "observed"]],
 ):
     """A realtime model whose response turns are dependable.
 
@@ -29,15 +32,16 @@ class ControlledRealtimeModel(
         await session.start(agent, room=ctx.room)
 
     Attributes and methods this class does not have are the inner model's. Emits ``recovering``
-    (`realtime_fsm.Recovering`), ``turn_moved`` (`realtime_fsm.TurnMoved`) and ``turn_ended``
-    (`realtime_fsm.TurnEnded`).
+    (`realtime_fsm.Recovering`), ``turn_moved`` (`realtime_fsm.TurnMoved`), ``turn_ended``
+    (`realtime_fsm.TurnEnded`) and, with ``mode="observe"``, ``observed`` (`Observation`).
 
     Args:
         inner: The model to control. With raw events (the OpenAI plugin and its relatives) in
             full; any other in a reduced mode, see ``docs/reduced-mode.md``; a full-duplex one
             (``supports_overlapping_speech``) not at all.
         retry: How turns recover.
-        mode: ``"control"``, or ``"off"`` for the plain inner model.
+        mode: ``"control"``; ``"observe"`` for the plain inner model and a record of what the
+            controller would have done; or ``"off"`` for the plain inner model.
 
     Raises:
         TypeError: ``inner`` is no `llm.RealtimeModel`, or ``retry`` no `RetryPolicy`.
@@ -49,21 +53,23 @@ class ControlledRealtimeModel(
         inner: llm.RealtimeModel,
         *,
         retry: RetryPolicy | None = None,
-        mode: Literal["control", "off"] = "control",
+        mode: Literal["control", "observe", "off"] = "control",
     ) -> None:
         if not isinstance(inner, llm.RealtimeModel):
             raise TypeError(f"inner must be an llm.RealtimeModel, got {inner!r}")
         if retry is not None and not isinstance(retry, RetryPolicy):
             raise TypeError(f"retry must be a RetryPolicy, got {retry!r}")
         if mode not in _MODES:
-            raise ValueError(f"mode must be 'control' or 'off', got {mode!r}")
+            raise ValueError(f"mode must be 'control', 'observe' or 'off', got {mode!r}")
         llm.RealtimeModel.__init__(self, capabilities=inner.capabilities)
         rtc.EventEmitter.__init__(self)
         self._inner = inner
         self._policy = RetryPolicy() if retry is None else retry
         self._mode = mode
         self._speeches = Speeches()
-        self._live: ControlledRealtimeSession | None = None
+        self._controller: TurnController | None = None
+        #: What would have been done, oldest first; the last thousand. With ``mode="observe"``.
+        self.observations: deque[Observation] = deque(maxlen=_REMEMBERED)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -94,7 +100,7 @@ class ControlledRealtimeModel(
     def controller(self) -> TurnController | None:
         """The controller of the newest session, or None before the first one and with
         ``mode="off"``."""
-        return None if self._live is None else self._live.driver.controller
+        return self._controller
 
     def attach(self, session: AgentSession[Any]) -> None:
         """Take playback and interruptions from this AgentSession, before or after its start.
@@ -116,10 +122,27 @@ class ControlledRealtimeModel(
         if getattr(self.capabilities, "supports_overlapping_speech", False):  # since 1.8
             get_logger().info("a full-duplex model passes through", inner=self._inner.label)
             return open_inner()
-        self._live = ControlledRealtimeSession(
+        if self._mode == "observe":
+            return self._watched(open_inner())
+        session = ControlledRealtimeSession(
             self, open_inner, policy=self._policy, speeches=self._speeches, observer=self
         )
-        return self._live
+        self._controller = session.driver.controller
+        return session
+
+    def _watched(self, inner: llm.RealtimeSession[Any]) -> llm.RealtimeSession[Any]:
+        if not callable(getattr(inner, "send_event", None)):
+            get_logger().info("nothing to observe: no raw events", inner=type(inner).__qualname__)
+            return inner
+        observer = Observer(
+            inner,
+            self._policy,
+            self._speeches,
+            model=self,
+            note=self.observations.append,
+        )
+        self._controller = observer.controller
+        return inner
 
     async def aclose(self) -> None:
         await self._inner.aclose()

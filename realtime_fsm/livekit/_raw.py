@@ -240,7 +240,8 @@ class RawLink:
         try:
             async for item in stream:
                 item_id = item.id if isinstance(item, llm.FunctionCall) else item.message_id
-                self._driver.generated(turn_id, item_id, item)
+                if isinstance(item_id, str):  # as the server sent it, the plugin does not check
+                    self._driver.generated(turn_id, item_id, item)
         except Exception:
             self._log.exception("the inner session's stream broke", turn=turn_id)
 

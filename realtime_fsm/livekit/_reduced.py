@@ -8,6 +8,7 @@ attempts are left to LiveKit's own history sync.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 from typing import Any
 
@@ -46,6 +47,7 @@ class ReducedLink:
         #: The last recoverable error: why a response that ends empty did.
         self._error: ErrorInfo | None = None
         self._error_at = -math.inf
+        self._errs = asyncio.Event()
         self._handlers: dict[str, Any] = {
             "generation_created": self._on_generation,
             "input_speech_started": self._on_speech_started,
@@ -65,6 +67,7 @@ class ReducedLink:
     def create(self, turn_id: str, attempt: int, ask: Ask) -> None:
         event_id = f"{turn_id}_{attempt}"
         self._error = None
+        self._errs.clear()
         try:
             future = self._inner.generate_reply(**ask.arguments)
         except Exception as e:
@@ -154,6 +157,10 @@ class ReducedLink:
         for broken in [n for n in counts if isinstance(n, BaseException)]:
             self._error = ErrorInfo(kind=ErrorKind.TRANSIENT, message=type(broken).__name__)
         count = sum(n for n in counts if isinstance(n, int))
+        if not count and self._error is None and response_id not in self._cancelled:
+            # A fatal error is told after the streams ended.
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._errs.wait(), _FRESH)
         status, error = ev.ResponseStatus.COMPLETED, None
         if response_id in self._cancelled:
             self._cancelled.discard(response_id)
@@ -215,6 +222,7 @@ class ReducedLink:
             return
         self._error = ErrorInfo(kind=ErrorKind.TRANSIENT, message=str(report.error))
         self._error_at = asyncio.get_running_loop().time()
+        self._errs.set()
         if not self._driver.controller.turns:
             self._driver.forward("error", report)
 

@@ -46,6 +46,7 @@ class Speeches:
         self._session: AgentSession[Any] | None = None
         self._receive: Receive | None = None
         self._over: Callable[[], None] = lambda: None
+        self._closed: Callable[[], None] = lambda: None
         self._sink: AudioOutput | None = None
         self._handles: dict[str, SpeechHandle] = {}
         self._announced: SpeechHandle | None = None
@@ -98,14 +99,20 @@ class Speeches:
         session = self._session
         return _TOLERANCE if session is None else session.conn_options.max_unrecoverable_errors
 
-    def connect(self, receive: Receive, over: Callable[[], None]) -> None:
+    def connect(
+        self,
+        receive: Receive,
+        over: Callable[[], None] = lambda: None,
+        closed: Callable[[], None] = lambda: None,
+    ) -> None:
         """Where events go from now on: the driver of the live realtime session.
 
         Args:
             receive: Takes the events.
             over: Called when a speech that a turn belonged to is done.
+            closed: Called when the AgentSession closed.
         """
-        self._receive, self._over = receive, over
+        self._receive, self._over, self._closed = receive, over, closed
 
     def disconnect(self, receive: Receive) -> None:
         """No more events for this driver; a newer one's stay."""
@@ -122,6 +129,11 @@ class Speeches:
     def owner(self) -> Optional[SpeechHandle]:
         """The speech on whose behalf ``generate_reply`` is being called."""
         return None if self._session is None else self._session.current_speech
+
+    @property
+    def announced(self) -> Optional[SpeechHandle]:
+        """The newest speech that LiveKit made."""
+        return self._announced
 
     @contextlib.contextmanager
     def announcing(self) -> Iterator[Callable[[], Optional[SpeechHandle]]]:
@@ -255,3 +267,4 @@ class Speeches:
             self._session.off("close", self._on_close)
             self._session = None
         self._watch(None)
+        self._closed()

@@ -41,7 +41,7 @@ def test_an_inner_model_that_is_none_is_a_type_error(inner: Any) -> None:
 
 
 def test_wrong_arguments_name_themselves() -> None:
-    with pytest.raises(ValueError, match="mode must be 'control' or 'off', got 'fast'"):
+    with pytest.raises(ValueError, match="mode must be 'control', 'observe' or 'off', got 'fast'"):
         ControlledRealtimeModel(inner_model(), mode="fast")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="retry must be a RetryPolicy, got 3"):
         ControlledRealtimeModel(inner_model(), retry=3)  # type: ignore[arg-type]
@@ -380,7 +380,7 @@ async def test_g7_closing_in_any_state_ends_futures_and_leaves_nothing(when: str
         await session.aclose()
         if future is not None and when != "streaming":
             assert isinstance(future.exception(), llm.RealtimeError)
-        assert driver._timer is None or driver._timer.cancelled()
+        assert driver._alarm._timer is None
         late = session.generate_reply()
         assert isinstance(late.exception(), llm.RealtimeError)
         session.interrupt()

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -69,7 +70,8 @@ async def until(ws: aiohttp.ClientWebSocketResponse[Any], type: str) -> list[dic
 
 @both
 async def test_a_response(opened: Opener) -> None:
-    async with opened(Script([Reply([HELLO])])) as (server, http):
+    thinks = replace(HELLO, after=0.3)  # so that all frames are there before it is over
+    async with opened(Script([Reply([thinks])])) as (server, http):
         async with http.ws_connect(server.url + "/realtime") as ws:
             await ws.send_json({"type": "response.create", "event_id": "c1"})
             await ws.send_json({"type": "response.create", "event_id": "c2"})
