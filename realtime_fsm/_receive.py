@@ -163,14 +163,16 @@ def _output_received(core: Core, event: ev.OutputReceived, step: Step) -> bool:
 def _message_of(
     core: Core, event: ev.OutputReceived, step: Step
 ) -> tuple[Turn, Attempt, Message] | None:
-    if event.item_id not in core.messages:
-        # Its output_item.added was lost.
-        step.event = started = ev.ItemStarted(
-            response_id=event.response_id, item_id=event.item_id, kind=ev.ItemKind.MESSAGE
-        )
-        _item_started(core, started, step)
-        step.event = event
-    return core.messages.get(event.item_id)
+    known = core.messages.get(event.item_id)
+    if known is None:
+        # Its output_item.added was lost: nobody below can hand it out, but the server keeps it.
+        attempt = core.by_response.get(event.response_id)
+        if attempt is not None:
+            attempt.last_activity = step.now
+            if event.item_id not in attempt.unheard:
+                attempt.unheard.append(event.item_id)
+        core.ignore("output of an item that was not added")
+    return known
 
 
 def _call_received(core: Core, event: ev.CallReceived, step: Step) -> bool:

@@ -76,6 +76,9 @@ class Environment:
             self.believed[command.response_id] = self.now + self.policy.cancel_timeout
             self.to_server.append(("cancel", command.event_id, command.response_id))
         elif isinstance(command, rf.ProbeCancel):
+            # An unanswered create is given up when its probe stays unanswered too.
+            for key in [k for k in self.believed if k.startswith("e")]:
+                self.believed[key] = min(self.believed[key], self.now + self.policy.timeout)
             self.to_server.append(("cancel", command.event_id, None))
 
     def ask(self, origin: rf.Origin) -> None:
@@ -114,7 +117,6 @@ class Environment:
         """The oldest commanded create goes out."""
         create = self.outgoing.popleft()
         key, event_id = f"{create.turn_id}/{create.attempt}", self.fresh("e")
-        # An unanswered create and its unanswered probe are given up after two time-outs.
         self.believed.pop(key, None)
         self.believed[event_id] = self.now + 2 * self.policy.timeout
         self.to_server.append(("create", event_id, None))
