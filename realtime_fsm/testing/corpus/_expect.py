@@ -1,0 +1,127 @@
+"""Whether what a case of the level ``call`` expects came out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ._case import Line
+from ._forms import EXPECT
+from ._grammar import match
+
+if TYPE_CHECKING:
+    from ._call import _Player
+
+__all__ = ["wrong"]
+
+_TOLERANCE = 0.15  # seconds of sound; the longest frame that a sink may play or not
+
+
+def wrong(line: Line, seen: _Player) -> str | None:
+    """What came out instead, in words, or None."""
+    form, values = match(EXPECT, line.words, line.number, "expect")
+    key = form.key
+    if key in ("answered", "interrupted", "failed"):
+        found = _became(seen, values["name"])
+        code = values.get("code")
+        right = found.split()[0] == key and (code is None or code in found)
+        return None if right else f"{values['name']} is {found}"
+    if key == "heard":
+        found_seconds = round(seen.heard, 1)
+        right = abs(seen.heard - values["seconds"]) <= _TOLERANCE
+        return None if right else f"{found_seconds:g} s heard, not {values['seconds']:g} s"
+    if key == "within":
+        return None if seen.took <= values["seconds"] else f"it took {seen.took:.0f} s"
+    got = _SEEN[key](seen, values)
+    expected = values[next(iter(values))] if values else True
+    if key == "ran":
+        expected = values["count"]
+    if key == "at_most":
+        right = got <= expected
+    else:
+        right = got == expected
+    return None if right else _WORDS[key].format(got=_listed(got), **values)
+
+
+def _listed(got: Any) -> str:
+    return ", ".join(repr(one) for one in got) or "nothing" if isinstance(got, list) else str(got)
+
+
+def _became(seen: _Player, name: str) -> str:
+    """How the speech ended, in one word, and why."""
+    if name in seen.raw:
+        future = seen.raw[name]
+        if not future.done():
+            return "hanging"
+        return "answered" if future.exception() is None else f"failed {_code(future.exception())}"
+    if name in seen.refused:
+        return "failed session closed"
+    handle = seen.speech(name)
+    if handle is None:
+        return "lost, without a speech"
+    if not handle.done():
+        return "hanging"
+    error = handle.exception()
+    if error is not None:
+        return f"failed {_code(error)}"
+    return "interrupted" if handle.interrupted else "answered"
+
+
+def _code(error: object) -> str:
+    """The provider's code, else the error's own words."""
+    return str(getattr(error, "code", None) or error)[:60]
+
+
+def _texts(seen: _Player, role: str) -> list[str]:
+    return [
+        item.text
+        for item in seen.call.server.conversation
+        if item.role == role and (item.text or role == "user")
+    ]
+
+
+def _sent(type: str) -> Callable[[_Player, dict[str, Any]], int]:
+    return lambda seen, values: len(seen.call.server.sent(type))
+
+
+_SEEN: dict[str, Callable[[Any, dict[str, Any]], Any]] = {
+    "remembers": lambda seen, values: _texts(seen, "assistant"),
+    "words": lambda seen, values: _texts(seen, "user"),
+    "creates": _sent("response.create"),
+    "cancels": _sent("response.cancel"),
+    "truncates": _sent("conversation.item.truncate"),
+    "deletes": _sent("conversation.item.delete"),
+    "collisions": lambda seen, values: seen.call.server.collisions,
+    "errors": lambda seen, values: len(seen.call.errors),
+    "connections": lambda seen, values: seen.call.server.connections,
+    "at_most": lambda seen, values: seen.call.server.attempts,
+    "ran": lambda seen, values: seen.ran.get(values["tool"], 0),
+    "outputs": lambda seen, values: sum(
+        item.type == "function_call_output" for item in seen.call.server.conversation
+    ),
+    "lives": lambda seen, values: not seen.call.closed and not _dead(seen),
+    "ends": lambda seen, values: bool(seen.call.closed),
+    "state": lambda seen, values: seen.call.session.agent_state,
+}
+
+_WORDS = {
+    "remembers": "the server remembers {got}",
+    "words": "the user said {got}",
+    "creates": "{got} creates, not {count}",
+    "cancels": "{got} cancels, not {count}",
+    "truncates": "{got} truncates, not {count}",
+    "deletes": "{got} deletes, not {count}",
+    "collisions": "{got} collisions, not {count}",
+    "errors": "{got} error events, not {count}",
+    "connections": "{got} connections, not {count}",
+    "at_most": "{got} connections, at most {count}",
+    "ran": "{tool} ran {got} times, not {count}",
+    "outputs": "{got} outputs, not {count}",
+    "lives": "the session ended",
+    "ends": "`close` never fired",
+    "state": "the agent is {got}",
+}
+
+
+def _dead(seen: _Player) -> bool:
+    return any(not event.error.recoverable for event in seen.call.errors)
