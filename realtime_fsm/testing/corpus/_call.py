@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from livekit.agents import Agent, AgentSession, StopResponse, function_tool, llm
+from livekit.agents import Agent, AgentSession, StopResponse, function_tool
 from livekit.agents.voice import SpeechHandle
 from openai.types.realtime.realtime_audio_input_turn_detection import ServerVad
 
@@ -191,6 +191,9 @@ class _Player:
         elif key == "say":
             self.said.append((values["name"], len(call.speeches)))
             await self._attempt(self._say(values["text"], values["seconds"]))
+        elif key == "start":
+            self.said.append((values["name"], len(call.speeches)))
+            await call.server.user_speaks(values["text"], seconds=values["seconds"])
         elif key == "interrupt":
             name = values.get("name")
             if name is not None:
@@ -216,6 +219,8 @@ class _Player:
             session.output.audio = self._sink()
         elif key == "wait":
             await asyncio.sleep(values["seconds"])
+        elif key == "until_idle":
+            await self._rest()
         else:
             await self._until(self._condition(key, values, line), str(line))
 
@@ -248,7 +253,7 @@ class _Player:
             await asyncio.sleep(_STEP)
 
     def _condition(self, key: str, values: dict[str, Any], line: Line) -> Callable[[], object]:
-        call, server = self.call, self.call.server
+        server = self.call.server
         if key == "until_heard":
             return lambda: self.heard >= values["seconds"] - 1e-6
         if key == "until_sent":
@@ -257,9 +262,7 @@ class _Player:
             return lambda: len(server.received(values["type"])) >= values.get("count", 1)
         if key == "until_done":
             return lambda: (handle := self.speech(values["name"])) and handle.done()
-        if key == "until_tool":
-            return lambda: self.ran.get(values["tool"], 0) >= 1
-        return lambda: not call.busy
+        return lambda: self.ran.get(values["tool"], 0) >= 1
 
     def _handle(self, name: str, line: Line) -> SpeechHandle:
         handle = self.speech(name)
@@ -336,11 +339,3 @@ class _Player:
                 code = error.get("code") if isinstance(error, dict) else ""
                 self.log.append(f"{each.t:9.3f} s  {who}  {each.type} {code}".rstrip())
 
-
-def chat_messages(session: AgentSession[Any], role: str) -> list[str]:
-    """The texts of that role in the session's history."""
-    return [
-        item.text_content or ""
-        for item in session.history.items
-        if isinstance(item, llm.ChatMessage) and item.role == role
-    ]

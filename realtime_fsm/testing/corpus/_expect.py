@@ -33,9 +33,7 @@ def wrong(line: Line, seen: _Player) -> str | None:
     if key == "within":
         return None if seen.took <= values["seconds"] else f"it took {seen.took:.0f} s"
     got = _SEEN[key](seen, values)
-    expected = values[next(iter(values))] if values else True
-    if key == "ran":
-        expected = values["count"]
+    expected = next((values[name] for name in ("count", "texts", "state") if name in values), True)
     if key == "at_most":
         right = got <= expected
     else:
@@ -86,13 +84,18 @@ def _sent(type: str) -> Callable[[_Player, dict[str, Any]], int]:
 
 _SEEN: dict[str, Callable[[Any, dict[str, Any]], Any]] = {
     "remembers": lambda seen, values: _texts(seen, "assistant"),
-    "words": lambda seen, values: _texts(seen, "user"),
+    "history": lambda seen, values: [text for _, text in seen.call.history if text],
+    "words": lambda seen, values: _texts(seen, values["who"]),
+    "items": lambda seen, values: sum(
+        item.role == "assistant" for item in seen.call.server.conversation
+    ),
     "creates": _sent("response.create"),
     "cancels": _sent("response.cancel"),
     "truncates": _sent("conversation.item.truncate"),
     "deletes": _sent("conversation.item.delete"),
     "collisions": lambda seen, values: seen.call.server.collisions,
     "errors": lambda seen, values: len(seen.call.errors),
+    "final": lambda seen, values: sum(not e.error.recoverable for e in seen.call.errors),
     "connections": lambda seen, values: seen.call.server.connections,
     "at_most": lambda seen, values: seen.call.server.attempts,
     "ran": lambda seen, values: seen.ran.get(values["tool"], 0),
@@ -106,13 +109,16 @@ _SEEN: dict[str, Callable[[Any, dict[str, Any]], Any]] = {
 
 _WORDS = {
     "remembers": "the server remembers {got}",
-    "words": "the user said {got}",
+    "history": "the history is {got}",
+    "words": "{who} said {got}",
+    "items": "{got} messages on the server, not {count}",
     "creates": "{got} creates, not {count}",
     "cancels": "{got} cancels, not {count}",
     "truncates": "{got} truncates, not {count}",
     "deletes": "{got} deletes, not {count}",
     "collisions": "{got} collisions, not {count}",
     "errors": "{got} error events, not {count}",
+    "final": "{got} final reports, not {count}",
     "connections": "{got} connections, not {count}",
     "at_most": "{got} connections, at most {count}",
     "ran": "{tool} ran {got} times, not {count}",

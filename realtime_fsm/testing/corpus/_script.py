@@ -70,8 +70,8 @@ FAULTS = (
     Form("half_open", f"is half-open after {_PLACE}"),
     Form("malform", f"malforms {_PLACE} [<shape:truncated|wrong_types|list|null|object>]"),
     Form("error", f"inserts <code:any> at {_PLACE} [linked] [instead]", "an error event"),
-    Form("refuse", "refuses handshake <attempt:n> [<status:n>]"),
-    Form("accept", "accepts and closes <attempt:n> [code <code:n>] [on <on:any>]"),
+    Form("refuse", "refuses handshake <attempt:n> [to <last:n>] [status <status:n>]"),
+    Form("accept", "accepts and closes <attempt:n> [to <last:n>] [code <code:n>] [on <on:any>]"),
     Form("now_half_open", "goes half-open", "here and now"),
 )
 
@@ -135,8 +135,7 @@ def plan(case: Case) -> Plan:
         if line.actor == "S":
             replies.append(_reply(line))
         elif line.actor == "N":
-            fault = _fault(line)
-            made.faults += [fault] if fault is not None else []
+            made.faults += _faults(line)
     made.script = s.Script(replies)
     return made
 
@@ -281,36 +280,39 @@ def _point(text: str, line: Line) -> s.Point:
 # --- faults
 
 
-def _fault(line: Line) -> Fault | None:
+def _faults(line: Line) -> list[Fault]:
     form, v = match(FAULTS, line.words, line.number, "N")
     if form.key == "now_half_open":
-        return None
+        return []
+    if form.key not in ("refuse", "accept"):
+        return [_fault(form.key, v)]
+    attempts = range(v["attempt"], v.get("last", v["attempt"]) + 1)
     if form.key == "refuse":
-        return RefuseHandshake(v["attempt"], v.get("status", 503))
-    if form.key == "accept":
-        return AcceptThenClose(v["attempt"], v.get("code", 1011), on=v.get("on", "connect"))
+        return [RefuseHandshake(attempt, v.get("status", 503)) for attempt in attempts]
+    code, on = v.get("code", 1011), v.get("on", "connect")
+    return [AcceptThenClose(attempt, code, on=on) for attempt in attempts]
+
+
+def _fault(key: str, v: dict[str, Any]) -> Fault:
     at = At(
         v["event"],
         v.get("number", 1),
         side=v["side"],
         when="before" if v.get("before") else "after",
     )
+    if key == "error":
+        linked, instead = bool(v.get("linked")), bool(v.get("instead"))
+        return InjectError(at, _code(v["code"]), linked=linked, instead=instead)
+    if key == "hang_up":
+        return HangUp(at, v.get("code", 1011), error=v.get("error"))
     made: dict[str, Fault] = {
         "lose": Lose(at),
         "late": Late(at, v.get("seconds", 1.0)),
         "double": Double(at),
+        "reorder": Reorder(at, v.get("behind", 1)),
         "silence": Silence(at, v.get("seconds", 1.0)),
         "break": BreakConnection(at),
-        "hang_up": HangUp(at, v.get("code", 1011), error=v.get("error")),
         "half_open": HalfOpen(at),
         "malform": Malform(at, v.get("shape", "truncated")),
-        "error": InjectError(
-            at,
-            _code(v.get("code", "")) if isinstance(v.get("code"), str) else None,
-            linked=bool(v.get("linked")),
-            instead=bool(v.get("instead")),
-        ),
     }
-    if form.key == "reorder":
-        return Reorder(at, v.get("behind", 1))
-    return made[form.key]
+    return made[key]
