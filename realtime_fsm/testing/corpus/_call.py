@@ -68,9 +68,7 @@ class _Agent(Agent):
 
     def __init__(self, player: _Player, tools: list[Tool]) -> None:
         self._player = player
-        super().__init__(
-            instructions="Be brief.", tools=[self._made(tool) for tool in tools]
-        )
+        super().__init__(instructions="Be brief.", tools=[self._made(tool) for tool in tools])
 
     def _made(self, tool: Tool) -> Any:
         async def work(raw_arguments: dict[str, object]) -> Any:
@@ -94,6 +92,7 @@ class _Player:
         self.handles: dict[str, SpeechHandle] = {}
         self.ran: dict[str, int] = {}
         self.said: list[tuple[str, int]] = []  # what the user says, and the speeches before it
+        self.speaking: list[tuple[float, float]] = []  # when the user does
         self.raw: dict[str, asyncio.Future[Any]] = {}
         self.refused: dict[str, Exception] = {}
         self.sinks: list[PacedAudioOutput] = []
@@ -189,10 +188,10 @@ class _Player:
         elif key == "raw":
             self.raw[values["name"]] = session.current_agent.realtime_llm_session.generate_reply()
         elif key == "say":
-            self.said.append((values["name"], len(call.speeches)))
+            self._speaks(values)
             await self._attempt(self._say(values["text"], values["seconds"]))
         elif key == "start":
-            self.said.append((values["name"], len(call.speeches)))
+            self._speaks(values)
             await call.server.user_speaks(values["text"], seconds=values["seconds"])
         elif key == "interrupt":
             name = values.get("name")
@@ -223,6 +222,11 @@ class _Player:
             await self._rest()
         else:
             await self._until(self._condition(key, values, line), str(line))
+
+    def _speaks(self, values: dict[str, Any]) -> None:
+        now = asyncio.get_running_loop().time()
+        self.said.append((values["name"], len(self.call.speeches)))
+        self.speaking.append((now, now + values["seconds"]))
 
     async def _say(self, text: str, seconds: float) -> None:
         if "client_creates" not in self.plan.flags:
@@ -338,4 +342,3 @@ class _Player:
                 error = each.event.get("error")
                 code = error.get("code") if isinstance(error, dict) else ""
                 self.log.append(f"{each.t:9.3f} s  {who}  {each.type} {code}".rstrip())
-

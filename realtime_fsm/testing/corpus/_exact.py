@@ -177,14 +177,17 @@ class _Bench:
             self._refs.setdefault(f"{self._names[event.turn_id]}#{event.attempt}", event.event_id)
         before = {turn.id for turn in self._c.turns}
         self._c.receive(event, self._now)
-        if isinstance(event, ev.ResponseCreated):
-            for turn in (*self._c.turns, *self._c.finished):
-                if turn.id not in before and turn.id not in self._names:
-                    self._name(event.response_id, turn)
+        # A response that nobody asked for makes a turn, which is called like it.
+        response_id = getattr(event, "response_id", None)
+        for turn in (*self._c.turns, *self._c.finished) if response_id else ():
+            if turn.id not in before and turn.id not in self._names:
+                self._name(response_id, turn)
 
     def _client(self, key: str, values: dict[str, Any]) -> None:
         """The frame that the line tells of must be the next one."""
-        wanted = " ".join(["response.cancel" if key == "probe" else key, *map(str, values.values())])
+        wanted = " ".join(
+            ["response.cancel" if key == "probe" else key, *map(str, values.values())]
+        )
         if not self._due:
             self._fail(f"nothing was sent, expected {wanted}")
         command = self._due.pop(0)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["wrong"]
 
+_ENDS = {"answered": "ends without an exception", "interrupted": "is interrupted"}
 _TOLERANCE = 0.15  # seconds of sound; the longest frame that a sink may play or not
 
 
@@ -25,11 +26,13 @@ def wrong(line: Line, seen: _Player) -> str | None:
         found = _became(seen, values["name"])
         code = values.get("code")
         right = found.split()[0] == key and (code is None or code in found)
-        return None if right else f"{values['name']} is {found}"
+        return None if right else f"{values['name']} {_ENDS.get(found, found)}"
     if key == "heard":
         found_seconds = round(seen.heard, 1)
         right = abs(seen.heard - values["seconds"]) <= _TOLERANCE
         return None if right else f"{found_seconds:g} s heard, not {values['seconds']:g} s"
+    if key == "over":
+        return "it talks over the user" if _talks_over(seen) else None
     if key == "within":
         return None if seen.took <= values["seconds"] else f"it took {seen.took:.0f} s"
     got = _SEEN[key](seen, values)
@@ -41,6 +44,11 @@ def wrong(line: Line, seen: _Player) -> str | None:
     return None if right else _WORDS[key].format(got=_listed(got), **values)
 
 
+def _talks_over(seen: _Player) -> bool:
+    begun = [s.started_at for sink in seen.sinks for s in sink.segments if s.started_at is not None]
+    return any(start + 0.05 < t < end - 0.05 for start, end in seen.speaking for t in begun)
+
+
 def _listed(got: Any) -> str:
     return ", ".join(repr(one) for one in got) or "nothing" if isinstance(got, list) else str(got)
 
@@ -50,15 +58,15 @@ def _became(seen: _Player, name: str) -> str:
     if name in seen.raw:
         future = seen.raw[name]
         if not future.done():
-            return "hanging"
+            return "never ends"
         return "answered" if future.exception() is None else f"failed {_code(future.exception())}"
     if name in seen.refused:
         return "failed session closed"
     handle = seen.speech(name)
     if handle is None:
-        return "lost, without a speech"
+        return "has no speech"
     if not handle.done():
-        return "hanging"
+        return "never ends"
     error = handle.exception()
     if error is not None:
         return f"failed {_code(error)}"

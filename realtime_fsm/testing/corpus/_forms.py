@@ -68,6 +68,7 @@ EXPECT = (
     Form("lives", "session lives"),
     Form("ends", "session ends", "`close` fired"),
     Form("state", "agent is <state:listening|thinking|speaking>"),
+    Form("over", "no sound begins while the user speaks"),
     Form("within", "over within <seconds:s>", "from the first event until all is quiet"),
 )
 

@@ -151,6 +151,9 @@ class _Reader:
 def _uncommented(text: str) -> str:
     """What stands before a `` # `` that is not within quotes."""
     found = re.match(r'(?:[^"#]|"(?:[^"\\]|\\.)*"|(?<!\s)#)*', text)
-    return text if found is None else text[: found.end()] + (
-        text[found.end() :] if text[found.end() :].startswith('"') else ""
+    return (
+        text
+        if found is None
+        else text[: found.end()]
+        + (text[found.end() :] if text[found.end() :].startswith('"') else "")
     )

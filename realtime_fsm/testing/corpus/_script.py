@@ -153,9 +153,7 @@ def _set_up(made: Plan, line: Line) -> None:
         return
     form, values = match(SETUP, line.words, line.number, "setup")
     if form.key == "tool":
-        made.tools.append(
-            Tool(values["tool"], values.get("seconds", 0.0), values.get("then"))
-        )
+        made.tools.append(Tool(values["tool"], values.get("seconds", 0.0), values.get("then")))
     elif form.key == "duration":
         made.duration = values["seconds"]
     elif form.key == "steps":
@@ -225,7 +223,9 @@ def _clause(line: Line, clause: Sequence[Word], items: list[Any], values: dict[s
         else:
             values["end"] = _end(key, found, line)
     except ValueError as error:
-        raise NotationError(line.number, f"S replies {key}", json.dumps(found), str(error)) from None
+        raise NotationError(
+            line.number, f"S replies {key}", json.dumps(found), str(error)
+        ) from None
 
 
 def _ack(key: str, found: dict[str, Any]) -> s.Ack:
