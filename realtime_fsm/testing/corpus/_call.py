@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from livekit.agents import Agent, AgentSession, StopResponse, function_tool
+from livekit.agents import NOT_GIVEN, Agent, AgentSession, StopResponse, function_tool
 from livekit.agents.voice import SpeechHandle
 from openai.types.realtime.realtime_audio_input_turn_detection import ServerVad
 
@@ -35,7 +34,7 @@ _CREATE_TIMEOUT = 4.9  # seconds that an unanswered create is believed in
 
 def run_call(case: Case, *, controlled: bool) -> Result:
     """Run *case*, and return what was wrong."""
-    player = _Player(case, plan(case), controlled=controlled)
+    player = Player(case, plan(case), controlled=controlled)
     with _quiet():
         try:
             run_virtual(player.play, limit=3600.0)
@@ -66,7 +65,7 @@ def _quiet() -> Iterator[None]:
 class _Agent(Agent):
     """Has the case's tools, and counts how often each runs."""
 
-    def __init__(self, player: _Player, tools: list[Tool]) -> None:
+    def __init__(self, player: Player, tools: list[Tool]) -> None:
         self._player = player
         super().__init__(instructions="Be brief.", tools=[self._made(tool) for tool in tools])
 
@@ -82,7 +81,7 @@ class _Agent(Agent):
         return function_tool(work, raw_schema=schema)
 
 
-class _Player:
+class Player:
     def __init__(self, case: Case, made: Plan, *, controlled: bool) -> None:
         self.case = case
         self.plan = made
@@ -242,9 +241,9 @@ class _Player:
             await doing
 
     def _ask(self, name: str, text: str | None) -> None:
-        given = {} if text is None else {"user_input": text}
+        given = NOT_GIVEN if text is None else text
         try:
-            self.handles[name] = self.call.session.generate_reply(**given)
+            self.handles[name] = self.call.session.generate_reply(user_input=given)
         except RuntimeError as error:  # the session is over
             self.refused[name] = error
 
@@ -284,9 +283,7 @@ class _Player:
             raise StopResponse
         if tool.then == "raise":
             raise RuntimeError("the tool failed")
-        if tool.then == "block":
-            time.sleep(0.02)
-        elif tool.then == "ask":
+        if tool.then == "ask":
             session.generate_reply(instructions="Say that it is done.")
         elif tool.then == "instruct":
             await agent.update_instructions("Be very brief.")

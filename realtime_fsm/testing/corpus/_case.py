@@ -42,6 +42,7 @@ class Case:
             ``exact`` is the controller alone, event by event.
         status: ``holds``, or ``open``: it does not hold yet, for the *reason*.
         skip: ids of the general checks that do not apply.
+        note: how an ordering of a layer that is not here was carried over to this one.
         setup: how the call is set up.
         body: the events, in order.
         expect: what must come out.
@@ -56,6 +57,7 @@ class Case:
     status: Literal["holds", "open"]
     reason: str
     skip: tuple[str, ...]
+    note: str
     setup: tuple[Line, ...]
     body: tuple[Line, ...]
     expect: tuple[Line, ...]

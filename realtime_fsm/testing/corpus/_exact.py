@@ -178,9 +178,9 @@ class _Bench:
         before = {turn.id for turn in self._c.turns}
         self._c.receive(event, self._now)
         # A response that nobody asked for makes a turn, which is called like it.
-        response_id = getattr(event, "response_id", None)
-        for turn in (*self._c.turns, *self._c.finished) if response_id else ():
-            if turn.id not in before and turn.id not in self._names:
+        response_id: str | None = getattr(event, "response_id", None)
+        for turn in (*self._c.turns, *self._c.finished):
+            if response_id and turn.id not in before and turn.id not in self._names:
                 self._name(response_id, turn)
 
     def _client(self, key: str, values: dict[str, Any]) -> None:
@@ -278,9 +278,9 @@ class _Bench:
         for turn in self._c.turns:
             self._problems.append(f"G7: {self._names.get(turn.id, turn.id)} hangs in {turn.label}")
         ends = [c.turn_id for c in self._all if isinstance(c, cmd.TurnEnded)]
-        for id, name in self._names.items():
-            if ends.count(id) != 1:
-                self._problems.append(f"G7: {name} ended {ends.count(id)} times")
+        for turn_id, name in self._names.items():
+            if ends.count(turn_id) != 1:
+                self._problems.append(f"G7: {name} ended {ends.count(turn_id)} times")
 
     # --- what came out
 

@@ -10,7 +10,7 @@ from ._forms import EXPECT
 from ._grammar import match
 
 if TYPE_CHECKING:
-    from ._call import _Player
+    from ._call import Player
 
 __all__ = ["wrong"]
 
@@ -18,7 +18,7 @@ _ENDS = {"answered": "ends without an exception", "interrupted": "is interrupted
 _TOLERANCE = 0.15  # seconds of sound; the longest frame that a sink may play or not
 
 
-def wrong(line: Line, seen: _Player) -> str | None:
+def wrong(line: Line, seen: Player) -> str | None:
     """What came out instead, in words, or None."""
     form, values = match(EXPECT, line.words, line.number, "expect")
     key = form.key
@@ -37,14 +37,11 @@ def wrong(line: Line, seen: _Player) -> str | None:
         return None if seen.took <= values["seconds"] else f"it took {seen.took:.0f} s"
     got = _SEEN[key](seen, values)
     expected = next((values[name] for name in ("count", "texts", "state") if name in values), True)
-    if key == "at_most":
-        right = got <= expected
-    else:
-        right = got == expected
+    right = got <= expected if key == "at_most" else got == expected
     return None if right else _WORDS[key].format(got=_listed(got), **values)
 
 
-def _talks_over(seen: _Player) -> bool:
+def _talks_over(seen: Player) -> bool:
     begun = [s.started_at for sink in seen.sinks for s in sink.segments if s.started_at is not None]
     return any(start + 0.05 < t < end - 0.05 for start, end in seen.speaking for t in begun)
 
@@ -53,7 +50,7 @@ def _listed(got: Any) -> str:
     return ", ".join(repr(one) for one in got) or "nothing" if isinstance(got, list) else str(got)
 
 
-def _became(seen: _Player, name: str) -> str:
+def _became(seen: Player, name: str) -> str:
     """How the speech ended, in one word, and why."""
     if name in seen.raw:
         future = seen.raw[name]
@@ -78,7 +75,7 @@ def _code(error: object) -> str:
     return str(getattr(error, "code", None) or error)[:60]
 
 
-def _texts(seen: _Player, role: str) -> list[str]:
+def _texts(seen: Player, role: str) -> list[str]:
     return [
         item.text
         for item in seen.call.server.conversation
@@ -86,7 +83,7 @@ def _texts(seen: _Player, role: str) -> list[str]:
     ]
 
 
-def _sent(type: str) -> Callable[[_Player, dict[str, Any]], int]:
+def _sent(type: str) -> Callable[[Player, dict[str, Any]], int]:
     return lambda seen, values: len(seen.call.server.sent(type))
 
 
@@ -137,5 +134,5 @@ _WORDS = {
 }
 
 
-def _dead(seen: _Player) -> bool:
+def _dead(seen: Player) -> bool:
     return any(not event.error.recoverable for event in seen.call.errors)

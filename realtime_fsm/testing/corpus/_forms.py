@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ._case import Case
-from ._grammar import Form, match
+from ._grammar import Form, NotationError, match
 from ._script import FAULTS, plan
 
 __all__ = ["ACTIONS", "EXPECT", "check"]
@@ -78,9 +78,9 @@ def check(case: Case) -> None:
     plan(case)
     for line in case.body:
         if line.actor == "C":
-            # The client is LiveKit here; what it sends is for `expect`.
-            match((), line.words, line.number, "C (of the level call)")
-        elif line.actor not in "SN":
+            what = "U, S, P, N or T at the level call; what LiveKit sends is for expect"
+            raise NotationError(line.number, "the actor", "C", what)
+        if line.actor not in "SN":
             match(ACTIONS[line.actor], line.words, line.number, line.actor)
         elif line.actor == "N":
             match(FAULTS, line.words, line.number, "N")

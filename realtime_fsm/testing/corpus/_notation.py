@@ -12,7 +12,18 @@ from ._grammar import NotationError, split, words_of
 __all__ = ["ACTORS", "parse"]
 
 ACTORS = "CSPUTN"
-_HEADERS = ("title", "source", "guarantees", "level", "status", "skip", "setup", "expect", "gap")
+_HEADERS = (
+    "title",
+    "source",
+    "guarantees",
+    "level",
+    "status",
+    "skip",
+    "note",
+    "setup",
+    "expect",
+    "gap",
+)
 _NEEDED = ("title", "source", "guarantees")
 _ID = re.compile(r"[A-Z][A-Za-z0-9-]*(\.[a-z0-9-]+)?")
 _GUARANTEE = re.compile(r"G([1-9]|1\d|2[0-6])")
@@ -64,24 +75,24 @@ class _Reader:
         self._lines: dict[str, list[Line]] = {"setup": [], "expect": [], "body": []}
 
     def read(self) -> Case | Gap:
-        id = self._block[0][1].partition(":")[2].strip()
-        if not _ID.fullmatch(id):
-            raise NotationError(self._first, "id", id, "an id such as A7 or A7.exact")
+        name = self._block[0][1].partition(":")[2].strip()
+        if not _ID.fullmatch(name):
+            raise NotationError(self._first, "id", name, "an id such as A7 or A7.exact")
         for number, line in self._block[1:]:
             self._line(number, line)
-        for name in _NEEDED:
-            if name not in self._headers:
-                raise NotationError(self._first, name, None, f"a line {name}: in {id}")
+        for needed in _NEEDED:
+            if needed not in self._headers:
+                raise NotationError(self._first, needed, None, f"a line {needed}: in {name}")
         title, source = self._headers["title"][1], self._headers["source"][1]
         if "gap" in self._headers:
             if any(self._lines.values()):
-                raise NotationError(self._first, "gap", id, "no events where there is a gap")
-            return Gap(id, title, source, self._guarantees(), self._headers["gap"][1])
+                raise NotationError(self._first, "gap", name, "no events where there is a gap")
+            return Gap(name, title, source, self._guarantees(), self._headers["gap"][1])
         if not self._lines["expect"]:
-            raise NotationError(self._first, "expect", None, f"a line expect: in {id}")
+            raise NotationError(self._first, "expect", None, f"a line expect: in {name}")
         status, reason = self._status()
         return Case(
-            id=id,
+            id=name,
             title=title,
             source=source,
             guarantees=self._guarantees(),
@@ -89,6 +100,7 @@ class _Reader:
             status="open" if status == "open" else "holds",
             reason=reason,
             skip=self._skip(),
+            note=self._headers.get("note", (0, ""))[1],
             setup=tuple(self._lines["setup"]),
             body=tuple(self._lines["body"]),
             expect=tuple(self._lines["expect"]),

@@ -213,13 +213,17 @@ class _Writer:
         """Indices of creates that left before anything else happened, and of their departures."""
         found: set[int] = set()
         waiting: dict[tuple[str, int], int] = {}
-        for at, (_, what) in enumerate(self.history):
+        since = 0.0
+        for at, (time, what) in enumerate(self.history):
             if isinstance(what, cmd.CreateResponse):
                 waiting[what.turn_id, what.attempt] = at
             elif isinstance(what, ev.CreateSent) and (what.turn_id, what.attempt) in waiting:
-                found |= {at, waiting.pop((what.turn_id, what.attempt))}
+                created = waiting.pop((what.turn_id, what.attempt))
+                if time == since:
+                    found |= {at, created}
             elif not isinstance(what, cmd.Command):
                 waiting.clear()
+            since = time
         return found
 
     def _line(self, at: int, what: Happening, at_once: set[int]) -> str | None:

@@ -84,10 +84,9 @@ SETUP = (
     Form("sink", "sink <what:silent|slow|fast>", "never reports; half speed; five times"),
     Form(
         "tool",
-        "tool <tool> [takes <seconds:s>] "
-        "[then <then:stop|raise|ask|instruct|history|handoff|block>]",
+        "tool <tool> [takes <seconds:s>] [then <then:stop|raise|ask|instruct|history|handoff>]",
         "the agent's; returns text, or: raises StopResponse, raises an error, asks for a reply, "
-        "changes the instructions or the history, hands off to another agent, blocks the loop",
+        "changes the instructions or the history, hands off to another agent",
     ),
     Form("steps", "max_tool_steps <count:n>"),
     Form("retry", "retry.<field> <value>", "a field of RetryPolicy"),
@@ -222,6 +221,8 @@ def _clause(line: Line, clause: Sequence[Word], items: list[Any], values: dict[s
             values["done_delay"] = found["seconds"]
         else:
             values["end"] = _end(key, found, line)
+    except NotationError:
+        raise
     except ValueError as error:
         raise NotationError(
             line.number, f"S replies {key}", json.dumps(found), str(error)
