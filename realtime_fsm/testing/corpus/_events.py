@@ -16,9 +16,10 @@ from ..._errors import ErrorInfo
 from ..._states import ErrorKind
 from ._grammar import Form
 
-__all__ = ["CLIENT", "EVENTS", "HOST", "NOTES", "event_of", "line_of"]
+__all__ = ["CLIENT", "EVENTS", "HOST", "NOTES", "WHY", "event_of", "line_of"]
 
-_ERROR = (
+#: Why, as far as its code does not say it.
+WHY = (
     "[message <message:text>] [type <type:any>] "
     "[kind <kind:transient|fatal|conflict|client_bug|session_end|normal|empty|unknown>] "
     "[wait <retry_after:s>]"
@@ -71,7 +72,7 @@ EVENTS: tuple[tuple[str, type[ev.Event], Form], ...] = (
         Form(
             "done",
             "response.done <response_id> <status:completed|incomplete|cancelled|failed> "
-            "[code <code:any>] [for <client_event_id:ref>] [out_of_band] " + _ERROR,
+            "[code <code:any>] [for <client_event_id:ref>] [out_of_band] " + WHY,
         ),
     ),
     (
@@ -79,7 +80,7 @@ EVENTS: tuple[tuple[str, type[ev.Event], Form], ...] = (
         ev.ErrorReceived,
         Form(
             "error",
-            "error <code:any> [for <event_id:ref>] " + _ERROR,
+            "error <code:any> [for <event_id:ref>] " + WHY,
             "`null` is no code; without `for` it names no event of ours",
         ),
     ),
@@ -90,9 +91,9 @@ EVENTS: tuple[tuple[str, type[ev.Event], Form], ...] = (
     ("S", ev.ItemTruncated, Form("truncated", "item.truncated <item_id> <audio_end_ms:ms>")),
     ("S", ev.ItemDeleted, Form("deleted", "item.deleted <item_id>")),
     ("S", ev.Unreadable, Form("unreadable", "unreadable <reason:text>", "a malformed frame")),
-    ("N", ev.ConnectionLost, Form("lost", "lost <code:any> " + _ERROR)),
+    ("N", ev.ConnectionLost, Form("lost", "lost <code:any> " + WHY)),
     ("N", ev.ConnectionReady, Form("ready", "ready", "without a loss before it: a rollover")),
-    ("N", ev.SessionFailed, Form("failed", "session_failed <code:any> " + _ERROR)),
+    ("N", ev.SessionFailed, Form("failed", "session_failed <code:any> " + WHY)),
     ("P", ev.MessagePulled, Form("pulled", "pulls <item_id>", "its turn to play has come")),
     ("P", ev.PlaybackStarted, Form("started", "started")),
     ("P", ev.PlaybackFinished, Form("finished", "finished <position_ms:ms> [interrupted]")),
@@ -117,14 +118,14 @@ EVENTS: tuple[tuple[str, type[ev.Event], Form], ...] = (
     (
         "C",
         ev.CreateNotSent,
-        Form("not_sent", "not_sent <turn_id> <attempt:n> <code:any> " + _ERROR, "and never will"),
+        Form("not_sent", "not_sent <turn_id> <attempt:n> <code:any> " + WHY, "and never will"),
     ),
     (
         "C",
         ev.CreateGivenUp,
         Form(
             "given_up",
-            "gives_up <turn_id> <attempt:n> <code:any> " + _ERROR,
+            "gives_up <turn_id> <attempt:n> <code:any> " + WHY,
             "what is below the driver waits no longer",
         ),
     ),
