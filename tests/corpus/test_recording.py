@@ -95,6 +95,34 @@ def test_a_case_reads_as_what_happened() -> None:
     assert run(*parse(c.case(id="X1", title="t", guarantees="G6"))).holds
 
 
+def test_every_event_has_a_line_and_every_command_is_of_one_kind() -> None:
+    """What is added to the controller is added to the notation."""
+    from realtime_fsm import _commands, _events
+    from realtime_fsm.testing.corpus._events import EVENTS, WIRE
+
+    assert {event for _, event, _ in EVENTS} == kinds_of(_events.Event, vars(_events))
+    to_the_host = {
+        rf.ExposeTurn,
+        rf.DeliverItem,
+        rf.EndAttempt,
+        rf.EndStreams,
+        rf.ReportFailure,
+        rf.ReportSession,
+        rf.Recovering,
+        rf.TurnEnded,
+        rf.TurnMoved,
+    }
+    assert kinds_of(_commands.Command, vars(_commands)) == {*WIRE, *to_the_host}
+
+
+def kinds_of(base: type, names: dict[str, object]) -> set[type]:
+    return {
+        each
+        for each in names.values()
+        if isinstance(each, type) and issubclass(each, base) and each is not base
+    }
+
+
 def test_a_create_that_left_later_is_told_apart() -> None:
     c = RecordingController()
     turn = c.request(0.0)

@@ -10,13 +10,14 @@ from dataclasses import fields
 from enum import Enum
 from typing import Any, get_type_hints
 
+from ... import _commands as cmd
 from ... import _events as ev
 from ..._classify import error_info
 from ..._errors import ErrorInfo
 from ..._states import ErrorKind
 from ._grammar import Form
 
-__all__ = ["CLIENT", "EVENTS", "HOST", "NOTES", "WHY", "event_of", "line_of"]
+__all__ = ["CLIENT", "EVENTS", "HOST", "NOTES", "WHY", "WIRE", "event_of", "line_of"]
 
 #: Why, as far as its code does not say it.
 WHY = (
@@ -90,8 +91,13 @@ EVENTS: tuple[tuple[str, type[ev.Event], Form], ...] = (
     ("S", ev.InputCleared, Form("cleared", "cleared")),
     ("S", ev.ItemTruncated, Form("truncated", "item.truncated <item_id> <audio_end_ms:ms>")),
     ("S", ev.ItemDeleted, Form("deleted", "item.deleted <item_id>")),
+    ("S", ev.RateLimitsUpdated, Form("limits", "rate_limits.updated [reset <reset_after:s>]")),
     ("S", ev.Unreadable, Form("unreadable", "unreadable <reason:text>", "a malformed frame")),
-    ("N", ev.ConnectionLost, Form("lost", "lost <code:any> " + WHY)),
+    (
+        "N",
+        ev.ConnectionLost,
+        Form("lost", "lost <code:any> [for_good] " + WHY, "for_good: none follows by itself"),
+    ),
     ("N", ev.ConnectionReady, Form("ready", "ready", "without a loss before it: a rollover")),
     ("N", ev.SessionFailed, Form("failed", "session_failed <code:any> " + WHY)),
     ("P", ev.MessagePulled, Form("pulled", "pulls <item_id>", "its turn to play has come")),
@@ -131,6 +137,15 @@ EVENTS: tuple[tuple[str, type[ev.Event], Form], ...] = (
     ),
 )
 
+#: What a client does to the connection.
+WIRE = (
+    cmd.CreateResponse,
+    cmd.CancelResponse,
+    cmd.ProbeCancel,
+    cmd.DeleteItem,
+    cmd.ReplaceConnection,
+)
+
 #: What the client must put on the wire, right here and nothing else.
 CLIENT = (
     Form(
@@ -141,6 +156,7 @@ CLIENT = (
     Form("cancel", "response.cancel <response>"),
     Form("probe", "response.cancel", "bare: the probe"),
     Form("delete", "item.delete <item>"),
+    Form("reconnect", "reconnects [after <wait:s>]", "the connection is given up, another is made"),
 )
 
 #: What the host does.
@@ -180,6 +196,8 @@ def event_of(
     for name in ("server_creates", "server_interrupts", "interrupted"):
         if name in hints:
             made.setdefault(name, False)
+    if event is ev.RateLimitsUpdated:
+        made.setdefault("reset_after", None)
     if "error" in hints and ("code" in values or values.keys() & set(_ERROR_FIELDS)):
         made["error"] = _error(values)
     return event(**made)

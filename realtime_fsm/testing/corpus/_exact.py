@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from functools import lru_cache
 from typing import Any
 
@@ -14,7 +14,7 @@ from ..._policy import RetryPolicy
 from ..._states import MessageOutcome, Origin
 from ..._turn import Turn
 from ._case import Case, Line, Result
-from ._events import CLIENT, EVENTS, HOST, NOTES, event_of
+from ._events import CLIENT, EVENTS, HOST, NOTES, WIRE, event_of
 from ._grammar import Form, NotationError, match
 
 __all__ = ["EXPECT", "SETUP", "check", "run_exact"]
@@ -41,8 +41,6 @@ EXPECT = (
     Form("stale", "<count:n> ignored", "events that concerned nobody"),
     Form("same", "heard is history", "and no difference is left"),
 )
-
-_WIRE = (cmd.CreateResponse, cmd.CancelResponse, cmd.ProbeCancel, cmd.DeleteItem)
 
 
 @lru_cache(maxsize=1)
@@ -76,7 +74,7 @@ def _setup(line: Line) -> tuple[Form, dict[str, Any]]:
 def policy_value(line: Line) -> Any:
     """The value of a line ``retry.<field> <value>``. Raises :class:`NotationError`."""
     name = line.words[0].text.partition(".")[2]
-    known = {field.name: field.default for field in fields(RetryPolicy)}
+    known = {f.name: f.default for f in fields(RetryPolicy) if f.default is not MISSING}
     if name not in known or len(line.words) != 2:
         what = "retry. and one of " + ", ".join(known) + ", and a value"
         raise NotationError(line.number, "setup", str(line)[6:], what)
@@ -208,6 +206,9 @@ class _Bench:
         elif isinstance(command, cmd.ProbeCancel) and key == "probe":
             self._refs["probe"] = command.event_id
             return
+        elif isinstance(command, cmd.ReplaceConnection) and key == "reconnect":
+            if abs(command.wait - values.get("wait", 0.0)) < _MOMENT:
+                return
         elif (
             isinstance(command, cmd.DeleteItem)
             and key == "delete"
@@ -287,7 +288,7 @@ class _Bench:
     def _drain(self) -> None:
         for command in self._c.commands():
             self._all.append(command)
-            if not isinstance(command, _WIRE):
+            if not isinstance(command, WIRE):
                 continue
             self._due.append(command)
             self._log.append(f"{self._now:9.3f} s      {self._shown(command)}")
@@ -310,6 +311,8 @@ class _Bench:
             return f"response.cancel {command.response_id}"
         if isinstance(command, cmd.DeleteItem):
             return f"item.delete {command.item_id}"
+        if isinstance(command, cmd.ReplaceConnection):
+            return f"reconnects after {command.wait:g}s"
         return "response.cancel"
 
     def _fail(self, what: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import TypeAlias
 
 from ... import _commands as cmd
@@ -13,7 +13,7 @@ from ..._errors import ErrorInfo
 from ..._policy import RetryPolicy
 from ..._states import Origin, TurnOutcome
 from ..._turn import Turn
-from ._events import line_of
+from ._events import CLIENT, line_of
 from ._grammar import Form
 
 __all__ = [
@@ -56,7 +56,7 @@ class Closed:
 
 Happening: TypeAlias = "ev.Event | cmd.Command | Asked | Interrupted | Plays | Closed"
 
-_WIRE = (cmd.CreateResponse, cmd.CancelResponse, cmd.ProbeCancel, cmd.DeleteItem)
+_RECONNECT = next(form for form in CLIENT if form.key == "reconnect")
 _SECONDS = Form("wait", "<seconds:s>")
 _MOMENT = 1e-9
 
@@ -177,7 +177,7 @@ def notation(
 def _changed(policy: RetryPolicy) -> Iterator[tuple[str, str]]:
     for each in fields(RetryPolicy):
         value = getattr(policy, each.name)
-        if value != each.default:
+        if each.default is not MISSING and value != each.default:
             is_time = isinstance(value, float)
             yield each.name, _SECONDS.write({"seconds": value}) if is_time else str(value)
 
@@ -266,6 +266,8 @@ class _Writer:
         elif isinstance(command, cmd.DeleteItem):
             self.refs[command.event_id] = f"delete:{command.item_id}"
             return f"C item.delete {command.item_id}"
+        elif isinstance(command, cmd.ReplaceConnection):
+            return f"C {_RECONNECT.write({'wait': command.wait or None})}"
         return None
 
     def _name(self, turn_id: str) -> str:
