@@ -22,6 +22,7 @@ types: $(READY)
 diagrams: $(READY)
 	$(BIN)/realtime-fsm diagrams
 	$(BIN)/python -c "from realtime_fsm.simulator import rules_table as t; print(t(), end='')" > docs/rules.md
+	$(BIN)/python -c "from pathlib import Path; from realtime_fsm.testing.corpus._page import write; write(Path('docs'))"
 
 diagrams-check: $(READY)
 	$(BIN)/realtime-fsm diagrams --check

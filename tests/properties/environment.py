@@ -11,6 +11,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 import realtime_fsm as rf
+from realtime_fsm.testing.corpus import RecordingController
 
 
 @dataclass
@@ -28,7 +29,7 @@ class Environment:
     now: float = 0.0
 
     def __post_init__(self) -> None:
-        self.c = rf.TurnController(self.policy)
+        self.c = RecordingController(self.policy)
         self.c.playback_reported = True
         self.outgoing: deque[rf.CreateResponse] = deque()  # commanded, not on the wire
         self.to_server: deque[tuple[str, str, str | None]] = deque()

@@ -131,6 +131,9 @@ class Calls(RuleBasedStateMachine):
         except BaseException:
             note("\n".join(self.e.log))
             raise
+        finally:
+            # Shown for an example that fails, in whatever step: a case to paste into the corpus.
+            note(self.e.c.case(id="X1", title="a random history", guarantees="G1 G2 G3 G5 G7"))
 
 
 def _state(turn: rf.Turn) -> tuple[Any, ...]:

@@ -1,0 +1,119 @@
+"""Orderings that broke real systems, as small executable cases.
+
+Each is a few lines of text (`docs/corpus-notation.md`): what happened, in order, and what must come
+out. A bug report in the same notation is a case::
+
+    from realtime_fsm.testing.corpus import cases, parse, run
+
+    for case in cases():
+        print(case.id, run(case).problems)
+
+    (case,) = parse(text)
+    assert run(case).holds
+
+A case of the level ``call`` runs a real ``AgentSession`` with the real OpenAI plugin against the
+simulated server, in virtual time; one of the level ``exact`` runs the controller alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from importlib import import_module, resources
+from typing import TYPE_CHECKING, Any
+
+from ..._controller import TurnController
+from ..._policy import RetryPolicy
+from . import _exact, _forms
+from ._case import Case, Gap, Line, Result
+from ._grammar import NotationError
+from ._notation import parse as _parse
+from ._recording import Asked, Closed, Interrupted, Plays, RecordingController, notation
+
+if TYPE_CHECKING:
+    from ._page import notation_page, page
+
+__all__ = [
+    "Asked",
+    "Case",
+    "Closed",
+    "Gap",
+    "Interrupted",
+    "Line",
+    "NotationError",
+    "Plays",
+    "RecordingController",
+    "Result",
+    "cases",
+    "gaps",
+    "notation",
+    "notation_page",
+    "page",
+    "parse",
+    "run",
+]
+
+
+def parse(text: str) -> tuple[Case, ...]:
+    """Return the cases that *text* holds.
+
+    Raises:
+        NotationError: It is not in the notation; the message names line, field and value.
+    """
+    return tuple(item for item in _read(text) if isinstance(item, Case))
+
+
+def cases() -> tuple[Case, ...]:
+    """Return the cases of the corpus, in the order of their ids' families."""
+    return tuple(item for item in _corpus() if isinstance(item, Case))
+
+
+def gaps() -> tuple[Gap, ...]:
+    """Return the orderings of layers that are not here, each with the reason."""
+    return tuple(item for item in _corpus() if isinstance(item, Gap))
+
+
+def run(
+    case: Case,
+    *,
+    plain: bool = False,
+    controller: Callable[[RetryPolicy], TurnController] = TurnController,
+) -> Result:
+    """Run *case* and return what did not come out as expected.
+
+    Args:
+        case: One of :func:`cases`, or of :func:`parse`.
+        plain: Run it on LiveKit without us. Only for the level ``call``.
+        controller: What makes the controller, for the level ``exact``.
+
+    Raises:
+        ValueError: *plain* with a case of the level ``exact``.
+    """
+    if case.level == "exact":
+        if plain:
+            raise ValueError(f"case {case.id} is of the level exact: there is no LiveKit in it")
+        return _exact.run_exact(case, controller)
+    from ._call import run_call  # needs LiveKit
+
+    return run_call(case, controlled=not plain)
+
+
+def _read(text: str) -> tuple[Case | Gap, ...]:
+    items = _parse(text)
+    for item in items:
+        if isinstance(item, Case):
+            (_exact if item.level == "exact" else _forms).check(item)
+    return items
+
+
+@lru_cache(maxsize=1)
+def _corpus() -> tuple[Case | Gap, ...]:
+    folder = resources.files(__name__) / "cases"
+    files = sorted((f for f in folder.iterdir() if f.name.endswith(".txt")), key=lambda f: f.name)
+    return tuple(item for file in files for item in _read(file.read_text("utf-8")))
+
+
+def __getattr__(name: str) -> Any:
+    if name not in ("notation_page", "page"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}._page"), name)

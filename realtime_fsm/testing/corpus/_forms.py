@@ -1,0 +1,88 @@
+"""The actions and expectations of the level ``call``: how they read."""
+
+from __future__ import annotations
+
+from ._case import Case
+from ._grammar import Form, NotationError, match
+from ._script import FAULTS, plan
+
+__all__ = ["ACTIONS", "EXPECT", "check"]
+
+ACTIONS: dict[str, tuple[Form, ...]] = {
+    "U": (
+        Form("ask", "asks <name> [<text:text>]", "`session.generate_reply()`; nobody waits for it"),
+        Form("raw", "asks the model <name>", "`generate_reply()` of the realtime session itself"),
+        Form(
+            "say",
+            "says <name> <text:text> <seconds:s>",
+            "the user speaks, and the next line comes when they stop",
+        ),
+        Form(
+            "start",
+            "starts <name> <text:text> <seconds:s>",
+            "the same, and the next line comes at once",
+        ),
+        Form("interrupt", "interrupts [<name>]", "`session.interrupt()`, or of one speech"),
+        Form("stray", "interrupts the model", "as LiveKit does by itself before a tool's reply"),
+        Form("instructions", "updates instructions <text:text>"),
+        Form("history", "updates history <text:text>", "adds a system message"),
+        Form("commit", "commits", "`commit_audio()`"),
+        Form("hang_up", "hangs up", "`session.aclose()`, at most 20 s"),
+    ),
+    "P": (
+        Form("pauses", "pauses", "the sink"),
+        Form("resumes", "resumes"),
+        Form("swaps", "swaps", "another sink takes the place of this one"),
+    ),
+    "T": (
+        Form("wait", "<seconds:s>", "time passes"),
+        Form("until_heard", "until heard <seconds:s>", "of the agent's sound, in all"),
+        Form("until_sent", "until sent <type:any> [<count:n>]", "by the client"),
+        Form("until_received", "until received <type:any> [<count:n>]", "by the client"),
+        Form("until_done", "until done <name>", "that speech"),
+        Form("until_tool", "until tool <tool>", "runs"),
+        Form("until_idle", "until idle", "nothing is under way"),
+    ),
+}
+
+EXPECT = (
+    Form("answered", "<name> answered", "its speech is done, uncut, without exception"),
+    Form("interrupted", "<name> interrupted"),
+    Form("failed", "<name> failed [<code:any>]", "its speech has that exception"),
+    Form("heard", "heard <seconds:s>", "seconds of sound, in all"),
+    Form("remembers", "remembers <texts:text*>", "the server's assistant messages, in order"),
+    Form("history", "history <texts:text*>", "LiveKit's messages of both sides, in order"),
+    Form("words", "<who:user|system> said <texts:text*>", "the server's messages of that role"),
+    Form("items", "<count:n> messages", "of the assistant, on the server, empty ones included"),
+    Form("creates", "<count:n> creates", "`response.create` on the wire"),
+    Form("collisions", "<count:n> collisions", "of them met a taken slot"),
+    Form("cancels", "<count:n> cancels"),
+    Form("truncates", "<count:n> truncates"),
+    Form("deletes", "<count:n> deletes"),
+    Form("errors", "<count:n> errors", "`error` events of the session"),
+    Form("final", "<count:n> final reports", "`error` events that are not recoverable"),
+    Form("connections", "<count:n> connections"),
+    Form("at_most", "at most <count:n> connections"),
+    Form("ran", "tool <tool> ran <count:n>"),
+    Form("outputs", "<count:n> outputs", "function call outputs that the server knows"),
+    Form("lives", "session lives"),
+    Form("ends", "session ends", "`close` fired"),
+    Form("state", "agent is <state:listening|thinking|speaking>"),
+    Form("over", "no sound begins while the user speaks"),
+    Form("within", "over within <seconds:s>", "from the first event until all is quiet"),
+)
+
+
+def check(case: Case) -> None:
+    """Raise :class:`NotationError` if a line has no form."""
+    plan(case)
+    for line in case.body:
+        if line.actor == "C":
+            what = "U, S, P, N or T at the level call; what LiveKit sends is for expect"
+            raise NotationError(line.number, "the actor", "C", what)
+        if line.actor not in "SN":
+            match(ACTIONS[line.actor], line.words, line.number, line.actor)
+        elif line.actor == "N":
+            match(FAULTS, line.words, line.number, "N")
+    for line in case.expect:
+        match(EXPECT, line.words, line.number, "expect")

@@ -1,0 +1,149 @@
+"""The proof of the proof: break the code on purpose, and the cases of that family fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import realtime_fsm as rf
+from realtime_fsm import _classify, _playback_table, _receive, _rules
+from realtime_fsm._core import Core
+from realtime_fsm._lane import Lane
+from realtime_fsm.livekit._driver import Driver
+from realtime_fsm.livekit._raw import RawLink
+from realtime_fsm.testing.corpus import Case, cases, run
+
+Patch = pytest.MonkeyPatch
+CASES = {case.id: case for case in cases()}
+
+
+def the_lane_is_always_free(patch: Patch) -> None:
+    patch.setattr(Lane, "free", lambda self: self.connected)
+
+
+def nobody_waits_for_server_vad(patch: Patch) -> None:
+    patch.setattr(Lane, "speech_started", lambda self, now: None)
+    patch.setattr(Lane, "speech_stopped", lambda self, now: None)
+
+
+def the_error_names_no_create(patch: Patch) -> None:
+    handle: Any = _receive.HANDLERS[rf.ErrorReceived]
+
+    def nameless(core: Any, event: rf.ErrorReceived, step: Any) -> bool:
+        return bool(handle(core, rf.ErrorReceived(error=event.error), step))
+
+    patch.setitem(_receive.HANDLERS, rf.ErrorReceived, nameless)
+
+
+def a_late_response_is_let_live(patch: Patch) -> None:
+    patch.setattr(_receive, "release", lambda attempt, step: None)
+
+
+def nothing_is_tried_again(patch: Patch) -> None:
+    patch.setattr(_rules, "_RETRIES", dict.fromkeys(rf.ErrorKind, 0))
+
+
+def the_type_says_it_all(patch: Patch) -> None:
+    code = "inference_rate_limit_exceeded"
+    patch.setitem(_classify.BY_CODE, code, rf.ErrorKind.CLIENT_BUG)
+
+
+def quota_is_a_passing_failure(patch: Patch) -> None:
+    patch.setattr(_classify, "FATAL", frozenset())
+    patch.setitem(_classify.BY_CODE, "insufficient_quota", rf.ErrorKind.TRANSIENT)
+
+
+def a_lost_connection_loses_its_turns(patch: Patch) -> None:
+    patch.setattr(Core, "drop_all", lambda self, step: None)
+
+
+def unheard_items_stay(patch: Patch) -> None:
+    patch.setitem(Driver._HANDLERS, rf.DeleteItem, lambda driver, command: None)
+
+
+def every_truncate_passes(patch: Patch) -> None:
+    patch.setattr(Driver, "truncating", lambda self, item_id, ms: ms + 400)
+
+
+def positions_are_believed(patch: Patch) -> None:
+    patch.setattr(_playback_table, "_sane", lambda ms: 0.0 if ms != ms else abs(ms) + 1)
+
+
+def the_sink_is_not_heard(patch: Patch) -> None:
+    for event in (rf.PlaybackFinished, rf.PlaybackStarted):
+        patch.setitem(_receive.HANDLERS, event, lambda core, event, step: False)
+
+
+def calls_are_not_handed_out(patch: Patch) -> None:
+    deliver: Any = Driver._HANDLERS[rf.DeliverItem]
+
+    def messages_only(driver: Any, command: rf.DeliverItem) -> None:
+        turn = driver.controller.find(command.turn_id)
+        if turn is None or command.item_id not in turn.calls:
+            deliver(driver, command)
+
+    patch.setitem(Driver._HANDLERS, rf.DeliverItem, messages_only)
+
+
+def nothing_to_cancel_means_nothing(patch: Patch) -> None:
+    patch.setattr(_receive, "_nothing_to_cancel", lambda core, event_id, step: None)
+
+
+def cancels_name_no_response(patch: Patch) -> None:
+    patch.setattr(RawLink, "cancel", lambda self, response_id, event_id: self.probe(event_id))
+
+
+#: What is broken, the cases that must fail, and one that need not.
+BROKEN: list[tuple[Callable[[Patch], None], str, str]] = [
+    (the_lane_is_always_free, "A3 A4.exact A5 A6 A11 A12 A19 I-b", "A17"),
+    (nobody_waits_for_server_vad, "A7 A7.exact G14", "A4.exact"),
+    (the_error_names_no_create, "A8 A9.exact", "A7.exact"),
+    (a_late_response_is_let_live, "B1.exact", "B5"),
+    (nothing_is_tried_again, "C1 C1.vad C6 C13 D2.expiry D7", "C12"),
+    (the_type_says_it_all, "C1 C7", "C6"),
+    (quota_is_a_passing_failure, "C12", "C1"),
+    (a_lost_connection_loses_its_turns, "C13", "C1"),
+    (unheard_items_stay, "E4 E5 E8 F6 I-i", "E1"),
+    (every_truncate_passes, "E3 E4 F7", "F5"),
+    (positions_are_believed, "F11", "F3"),
+    (the_sink_is_not_heard, "E4.exact G5 G15 F3", "G10"),
+    (calls_are_not_handed_out, "C5 E6 H1 H2 H9", "H8"),
+    (nothing_to_cancel_means_nothing, "I-g", "I-d"),
+    (cancels_name_no_response, "A3 F4", "C1"),
+]
+
+
+@pytest.mark.parametrize(
+    ("broken", "ids", "unconcerned"),
+    [pytest.param(*row, id=row[0].__name__) for row in BROKEN],
+)
+def test_breaking_it_fails_the_cases_of_the_family(
+    broken: Callable[[Patch], None], ids: str, unconcerned: str, monkeypatch: Patch
+) -> None:
+    broken(monkeypatch)
+    still_hold = [case.id for case in named(ids) if run(case).holds]
+    assert still_hold == []
+    (case,) = named(unconcerned)
+    assert run(case).holds, "the break is not as wide as all that"
+
+
+def named(ids: str) -> list[Case]:
+    return [CASES[name] for name in ids.split()]
+
+
+def test_a_controller_of_another_make_can_be_run() -> None:
+    """G1: one that grants every turn at once."""
+
+    class Eager(rf.TurnController):
+        def request(self, now: float, *, origin: rf.Origin = rf.Origin.CLIENT) -> rf.Turn:
+            holders, self._core.lane.holders = self._core.lane.holders, []
+            turn = super().request(now, origin=origin)
+            self._core.lane.holders = [*holders, *self._core.lane.holders]
+            return turn
+
+    (case,) = named("A4.exact")
+    assert run(case).holds
+    (told, *_) = run(case, controller=Eager).problems
+    assert "response.create B was sent" in told
