@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any, ClassVar, Protocol
 
-from livekit.agents import APIError, llm
+from livekit.agents import APIError, llm, utils
 
 from .. import _commands as cmd
 from .._controller import TurnController
@@ -95,7 +95,7 @@ class Driver:
         self._tell_playback()
         turn = self.controller.request(self._loop.time(), origin=origin)
         if origin is Origin.CLIENT:
-            self._outlets[turn.id] = Outlet(future, self._pulled)
+            self._outlets[turn.id] = self._new_outlet(turn.id, future)
             self._speeches.assign(turn.id, self._speeches.owner())
             future.add_done_callback(lambda f: self._interrupt(turn) if f.cancelled() else None)
         self._asks[turn.id] = ask
@@ -276,13 +276,15 @@ class Driver:
             self._interrupt(turn)
 
     def _deliver(self, c: cmd.DeliverItem) -> None:
-        turn = self._find(c.turn_id)
-        if self.link is not None and turn is not None and c.item_id in turn.calls:
-            self._speeches.called(c.turn_id)
-            self.link.withheld(c.item_id, forward=True)
         outlet = self._outlet(c.turn_id)
-        if outlet is not None:
-            outlet.deliver(c.item_id)
+        if outlet is None:
+            return
+        outlet.deliver(c.item_id)
+        turn = self._find(c.turn_id)
+        if turn is not None and c.item_id in turn.calls:
+            self._speeches.called(c.turn_id)
+        if outlet.calls_read:
+            self._calls_read(c.turn_id)
 
     def _end_attempt(self, c: cmd.EndAttempt) -> None:
         outlet = self._outlets.get(c.turn_id)
@@ -370,6 +372,8 @@ class Driver:
         attempt = None if turn is None else turn.attempt
         if self.link is not None and attempt is not None and not attempt.over:
             self.link.stop_reading(c.turn_id)
+        if turn is not None and turn.calls and outlet is not None and not outlet.calls_read:
+            self._speeches.when_done(c.turn_id, lambda: self._forget_unread_calls(turn, outlet))
         if self.link is None or self._closed or not self.link.reading(c.turn_id):
             self.all_read(c.turn_id)
         self._asks.pop(c.turn_id, None)
@@ -378,6 +382,14 @@ class Driver:
         if turn is not None and not turn.exposed:
             self._rest_soon()
         self._model.emit("turn_ended", c)
+
+    def _forget_unread_calls(self, turn: Turn, outlet: Outlet) -> None:
+        """The speech was interrupted before LiveKit looked at the calls: no tool runs and no output
+        follows, so the server must not remember them either (G16, G17)."""
+        if self.link is not None and not outlet.calls_read and not self._closed:
+            for item_id in turn.calls:
+                self.link.withheld(item_id, forward=False)
+                self.link.delete(item_id, utils.shortuuid("rfsm_delete_"))
 
     def _moved(self, c: cmd.TurnMoved) -> None:
         self._model.emit("turn_moved", c)
@@ -437,13 +449,26 @@ class Driver:
             self.link.withheld(item_id, forward=True)
         self.receive(MessagePulled(item_id=item_id))
 
+    def _calls_read(self, turn_id: str) -> None:
+        """The host runs the tools now. It makes placeholders of their calls too."""
+        turn = self._find(turn_id)
+        if self.link is None or turn is None or not turn.calls:
+            return
+        for item_id in turn.calls:
+            self.link.withheld(item_id, forward=True)
+
     def _outlet(self, turn_id: str) -> Outlet | None:
         """A live turn's outlet; one that the server started gets its own when it is needed."""
         if turn_id in self._passed:
             return None
         if turn_id not in self._outlets and self.controller.find(turn_id) is not None:
-            self._outlets[turn_id] = Outlet(None, self._pulled)
+            self._outlets[turn_id] = self._new_outlet(turn_id, None)
         return self._outlets.get(turn_id)
+
+    def _new_outlet(
+        self, turn_id: str, future: asyncio.Future[llm.GenerationCreatedEvent] | None
+    ) -> Outlet:
+        return Outlet(future, self._pulled, lambda: self._calls_read(turn_id))
 
     def _find(self, turn_id: str) -> Turn | None:
         turn = self.controller.find(turn_id)

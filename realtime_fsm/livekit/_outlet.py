@@ -32,27 +32,32 @@ class Outlet:
     Args:
         future: What ``generate_reply`` returned, or None for a turn that nobody awaits.
         on_pull: Called with an item id when the host begins to forward that message.
+        on_calls: Called when the host begins to look at the function calls.
     """
 
     def __init__(
         self,
         future: asyncio.Future[llm.GenerationCreatedEvent] | None,
         on_pull: Callable[[str], None],
+        on_calls: Callable[[], None],
     ) -> None:
         self.future = future
         self._on_pull = on_pull
+        self._on_calls = on_calls
         self._messages = utils.aio.Chan[llm.MessageGeneration]()
         self._calls = utils.aio.Chan[llm.FunctionCall]()
         self._received: dict[str, Item] = {}
         self._wanted: set[str] = set()
         self._handed_out: list[llm.MessageGeneration] = []
         self.ending = False
+        #: The host looks at the function calls. One that was interrupted first does not.
+        self.calls_read = False
 
     def expose(self, response_id: str) -> llm.GenerationCreatedEvent:
         """The generation event; resolves the future if there is one."""
         event = llm.GenerationCreatedEvent(
             message_stream=self._messages,
-            function_stream=self._calls,
+            function_stream=_Watched(self._calls, self._on_calls_read),
             user_initiated=self.future is not None,
             response_id=response_id,
         )
@@ -110,6 +115,10 @@ class Outlet:
         """End at once; items asked for and not yet here do not go out any more."""
         self._wanted.clear()
         self.end()
+
+    def _on_calls_read(self) -> None:
+        self.calls_read = True
+        self._on_calls()
 
     def _hand_out(self, item: Item) -> None:
         if isinstance(item, llm.FunctionCall):

@@ -163,6 +163,12 @@ class Speeches:
         handle = self._handles.get(turn_id)
         return None if handle is None else handle.interrupted
 
+    def when_done(self, turn_id: str, call: Callable[[], None]) -> None:
+        """Call this once the turn's speech is done, if it has one."""
+        handle = self._handles.get(turn_id)
+        if handle is not None:
+            handle.add_done_callback(lambda _: call())
+
     def called(self, turn_id: str) -> None:
         """The turn called a tool."""
         handle = self._handles.get(turn_id)
