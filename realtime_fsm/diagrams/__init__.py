@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ._diff import Comparison, diff
 from ._errors import DiagramError
 from ._files import FORMATS, MACHINES, file_name, files, format_of, render, stale, write
 from ._views import VIEWS
@@ -10,7 +11,9 @@ __all__ = [
     "FORMATS",
     "MACHINES",
     "VIEWS",
+    "Comparison",
     "DiagramError",
+    "diff",
     "file_name",
     "files",
     "format_of",

@@ -40,7 +40,10 @@ def cards(
     columns = max(1, int((width + _GAP) / (_WIDTH + _GAP)))
     column = (width + _GAP) / columns - _GAP
     made = [(edge, _lines(edge, column)) for edge in picture.edges]
-    heights = [_HEAD + sum(li.rows for li in lines) * _LINE + (len(lines) - 1) * 5 + 10 for _, lines in made]
+    heights = [
+        _HEAD + sum(li.rows for li in lines) * _LINE + (len(lines) - 1) * 5 + 10
+        for _, lines in made
+    ]
     split = _split([h + _GAP for h in heights], columns)
     out, end = [], y
     for i, members in enumerate(split):
@@ -91,7 +94,14 @@ def _longest(rules: tuple[Rule, ...]) -> float:
 
 
 def _card(
-    picture: Picture, edge: Edge, lines: list[Line], number: str, x: float, y: float, width: float, height: float
+    picture: Picture,
+    edge: Edge,
+    lines: list[Line],
+    number: str,
+    x: float,
+    y: float,
+    width: float,
+    height: float,
 ) -> str:
     chart = picture.chart
     source = chart.state(edge.source).name.lower()
@@ -105,12 +115,12 @@ def _card(
     ]
     at = y + _HEAD + 12
     for line in lines:
-        out.append(_line(line, x, at, x + _EVENT + _longest(edge.rules) + 18))
+        out.append(_line(line, x, at, width, x + _EVENT + _longest(edge.rules) + 18))
         at += line.rows * _LINE + 5
     return el("g", *out, class_=f"edge {edge.kind} {edge.mark}".strip())
 
 
-def _line(line: Line, x: float, y: float, left: float) -> str:
+def _line(line: Line, x: float, y: float, width: float, left: float) -> str:
     out, row = [], 0
     for rule in line.rules:
         at = y + row * _LINE
@@ -129,7 +139,8 @@ def _line(line: Line, x: float, y: float, left: float) -> str:
         out.append(words(rule.event_text, x + _EVENT, at, f"event{gone}", **data))
         row += 1
         if rule.before:
-            out.append(words(f"was: {rule.before}", x + _EVENT, at + _LINE, "then"))
+            was = _fit(f"was: {rule.before}", width - _EVENT - 8)
+            out.append(words(was, x + _EVENT, at + _LINE, "then"))
             row += 1
     for i, text in enumerate(line.then):
         middle = (len(line.rules) - len(line.then)) / 2 if len(line.rules) > len(line.then) else 0
@@ -137,8 +148,19 @@ def _line(line: Line, x: float, y: float, left: float) -> str:
     if len(line.rules) > 1 and line.then:
         bar, top = left - 8, y - 11
         bottom = top + (len(line.rules) * _LINE) - 3
-        out.append(el("path", d=f"M{bar - 4:g} {top:g}H{bar:g}V{bottom:g}H{bar - 4:g}", class_="brace"))
+        out.append(
+            el("path", d=f"M{bar - 4:g} {top:g}H{bar:g}V{bottom:g}H{bar - 4:g}", class_="brace")
+        )
     return "".join(out)
+
+
+def _fit(text: str, width: float) -> str:
+    """What of a text fits; the Markdown has all of it."""
+    if text_width(text, 12) <= width:
+        return text
+    while text and text_width(text, 12) > width - 12:
+        text = text[:-1]
+    return text.rstrip() + "\u2026"
 
 
 def _steps(picture: Picture, x: float, y: float, width: float) -> tuple[str, float]:
@@ -152,7 +174,11 @@ def _steps(picture: Picture, x: float, y: float, width: float) -> tuple[str, flo
         stays = move.source == move.dest
         kind = kinds[move.source, None if stays else move.dest]
         at = "" if move.at is None else f"{move.at:.3f} s"
-        where = f"{move.source.lower()}: stays" if stays else f"{move.source.lower()} \u2192 {move.dest.lower()}"
+        where = (
+            f"{move.source.lower()}: stays"
+            if stays
+            else f"{move.source.lower()} \u2192 {move.dest.lower()}"
+        )
         row = [
             badge(str(i + 1), left + 14, top - 4),
             words(at, left + 98, top, "then end"),

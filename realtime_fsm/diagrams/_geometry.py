@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from ._errors import DiagramError
@@ -111,7 +112,7 @@ class Track:
         assert self.junction is not None
         x, y = self.junction
         kept = [self.points[0]]
-        for start, end in zip(self.points, self.points[1:]):
+        for start, end in pairwise(self.points):
             if _between(start, end, (x, y)):
                 break
             kept.append(end)
@@ -189,23 +190,29 @@ def _curve(a: Place, b: Place) -> Track:
     dx, dy = b.x - a.x, b.y - a.y
     bend = 60.0
     if abs(dx) >= abs(dy):
-        out, into = a.port("right" if dx > 0 else "left", 12), b.port("left" if dx > 0 else "right", 12)
+        out, into = (
+            a.port("right" if dx > 0 else "left", 12),
+            b.port("left" if dx > 0 else "right", 12),
+        )
         sign = 1 if dx > 0 else -1
         inner = ((out[0] + sign * bend, out[1] + bend), (into[0] - sign * bend, into[1] + bend))
     else:
-        out, into = a.port("bottom" if dy > 0 else "top", 12), b.port("top" if dy > 0 else "bottom", 12)
+        out, into = (
+            a.port("bottom" if dy > 0 else "top", 12),
+            b.port("top" if dy > 0 else "bottom", 12),
+        )
         sign = 1 if dy > 0 else -1
         inner = ((out[0] + bend, out[1] + sign * bend), (into[0] + bend, into[1] - sign * bend))
     points = (out, *inner, into)
-    x = sum(w * p[0] for w, p in zip((1, 3, 3, 1), points)) / 8
-    y = sum(w * p[1] for w, p in zip((1, 3, 3, 1), points)) / 8
+    x = sum(w * p[0] for w, p in zip((1, 3, 3, 1), points, strict=True)) / 8
+    y = sum(w * p[1] for w, p in zip((1, 3, 3, 1), points, strict=True)) / 8
     return Track(points, True, (x, y - 10), "middle", True, (x, y))
 
 
 def rounded(points: tuple[Point, ...], radius: float = 14) -> str:
     """The ``d`` of a path along these corners, with round ones."""
     out = [f"M{num(points[0][0])} {num(points[0][1])}"]
-    for before, corner, after in zip(points, points[1:], points[2:]):
+    for before, corner, after in zip(points, points[1:], points[2:], strict=False):
         r = min(radius, _distance(before, corner) / 2, _distance(corner, after) / 2)
         enter, leave = _towards(corner, before, r), _towards(corner, after, r)
         out.append(f"L{num(enter[0])} {num(enter[1])}")

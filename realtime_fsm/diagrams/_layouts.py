@@ -10,7 +10,10 @@ a line.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ._geometry import Layout, Place, Route
+from ._model import Chart
 
 _F = ("REQUESTED", "FAILED")
 _R = ("STREAMING", "RETRY_WAIT")
@@ -35,7 +38,9 @@ TURN_WIDE = Layout(
         ("REQUESTED", "CREATED"): Route(("right", 0), ("left", 0), label="top", centred=True),
         ("CREATED", "STREAMING"): Route(("right", 0), ("left", -8), label="top", centred=True),
         ("STREAMING", "DONE"): Route(("right", -8), ("left", 0), label="top", centred=True),
-        ("RETRY_WAIT", "REQUESTED"): Route(("bottom", -88), ("top", -88), label="left", centred=True),
+        ("RETRY_WAIT", "REQUESTED"): Route(
+            ("bottom", -88), ("top", -88), label="left", centred=True
+        ),
         ("REQUESTED", "RETRY_WAIT"): Route(
             ("top", 30), ("bottom", 30), label="left", joins=(_R, (300, 158))
         ),
@@ -169,9 +174,7 @@ WHOLE = Layout(
         ("ORPHAN", "LANE"): Route(("left", 0), ("left", 20), (665,), label="bottom"),
         ("ORPHAN", "SERVER"): Route(("right", 0), ("left", 185), label="bottom", centred=True),
         ("SERVER", "LANE"): Route(("left", -185), ("right", 0), label="top", centred=True),
-        ("SERVER", "QUEUE"): Route(
-            ("top", 0), ("top", 0), (36,), label="top", centred=True, leg=1
-        ),
+        ("SERVER", "QUEUE"): Route(("top", 0), ("top", 0), (36,), label="top", centred=True, leg=1),
     },
 )
 
@@ -181,3 +184,16 @@ LAYOUTS: dict[str, tuple[Layout, ...]] = {
     "playback": (PLAYBACK,),
     "whole": (WHOLE,),
 }
+
+
+def spare(chart: Chart) -> Layout:
+    """The chart's layout, with a row below for states that have no place in it: in a comparison
+    a state may be gone, or too new."""
+    layout = LAYOUTS[chart.name][0]
+    missing = [s.name for s in chart.states if s.name not in layout.places]
+    if not missing:
+        return layout
+    places = {
+        name: Place(150 + i * 230, layout.height + 30, 180, 58) for i, name in enumerate(missing)
+    }
+    return replace(layout, height=layout.height + 110, places={**layout.places, **places})

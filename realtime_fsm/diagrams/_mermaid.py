@@ -44,7 +44,9 @@ def mermaid(picture: Picture) -> str:
         if dest is None and edge.source in LOOPS:
             continue  # within its state
         label = "<br/>".join(_labels(edge, picture))
-        lines.append(f"    {identifier(edge.source)} --> {identifier(dest or edge.source)}: {label}")
+        lines.append(
+            f"    {identifier(edge.source)} --> {identifier(dest or edge.source)}: {label}"
+        )
     lines += [f"    {identifier(s.name)} --> [*]" for s in shown if s.final]
     for kind in KINDS:
         mine = [identifier(s.name) for s in shown if s.kind == kind]
@@ -56,7 +58,9 @@ def mermaid(picture: Picture) -> str:
 
 def _shown(picture: Picture) -> list[State]:
     touched = {n for r in picture.rules for n in (r.source, r.dest)}
-    return [s for s in picture.chart.states if s.name in touched or picture.view in ("all", "overview")]
+    return [
+        s for s in picture.chart.states if s.name in touched or picture.view in ("all", "overview")
+    ]
 
 
 def _state(state: State, picture: Picture) -> list[str]:

@@ -138,6 +138,11 @@ def words(name: str) -> str:
     return name.replace("_", " ")
 
 
+def text_of(state: str, value: str) -> str:
+    """What a state is called in a picture."""
+    return _TEXTS.get(state, value)
+
+
 def kind_of(state: str) -> Kind:
     return _KINDS.get(state, "normal")
 
@@ -147,7 +152,7 @@ def chart(name: str, title: str, definition: Definition) -> Chart:
     states = tuple(
         State(
             name=s.name,
-            text=_TEXTS.get(s.name, str(s.value)),
+            text=text_of(s.name, str(s.value)),
             kind=kind_of(s.name),
             initial=s is definition.initial,
             final=s in definition.final,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Optional
 
 from . import _whole as parts
 from ._cards import cards
@@ -34,6 +35,9 @@ class Arrow:
     faint: bool
 
 
+_Tracks = dict[tuple[str, Optional[str]], Track]
+
+
 def svg(picture: Picture, *, narrow: bool = False) -> str:
     """The picture in the layout of its chart; ``narrow``: in the one for small screens.
 
@@ -53,7 +57,7 @@ def draw(picture: Picture, layout: Layout) -> str:
     for state in picture.chart.states:
         layout.place(state.name)
     arrows = _arrows(picture)
-    tracks = {
+    tracks: _Tracks = {
         (a.edge.source, a.edge.dest): track(layout, a.edge.source, a.edge.dest)
         for a in arrows
         if a.edge.dest not in (None, a.edge.source)
@@ -68,13 +72,16 @@ def draw(picture: Picture, layout: Layout) -> str:
     drawn += [_words(a, tracks, layout, picture, scale) for a in arrows if not a.faint]
     numbers = {(a.edge.source, a.edge.dest): a.number for a in arrows}
     ledger, below = cards(picture, numbers, _EDGE, _TOP + layout.height, layout.width - 2 * _EDGE)
-    return _page(picture.title, picture.caption, layout, drawn, ledger, below, scale, _legend(picture))
+    return _page(
+        picture.title, picture.caption, layout, drawn, ledger, below, scale, _legend(picture)
+    )
 
 
 def _arrows(picture: Picture) -> list[Arrow]:
     """Faint ones first, so that they lie below."""
     focus = {(e.source, e.dest): e for e in picture.edges}
-    out, faint = [], []
+    out: list[Arrow] = []
+    faint: list[Arrow] = []
     chart_edges = picture.edges if picture.brief else edges(picture.chart, picture.chart.rules)
     for edge in chart_edges:
         mine = focus.get((edge.source, edge.dest))
@@ -88,10 +95,12 @@ def _arrows(picture: Picture) -> list[Arrow]:
 def _number(edge: Edge, picture: Picture, count: int) -> str:
     if picture.moves:
         dest = edge.dest or edge.source
-        steps = [i for i, m in enumerate(picture.moves, 1) if (m.source, m.dest) == (edge.source, dest)]
+        steps = [
+            i for i, m in enumerate(picture.moves, 1) if (m.source, m.dest) == (edge.source, dest)
+        ]
         return _ranges(steps)
     marks = "".join(dict.fromkeys(MARKS[r.mark] for r in edge.rules))
-    return f"{marks}{count}"
+    return f"{count} {marks}".strip()
 
 
 def _ranges(numbers: list[int]) -> str:
@@ -107,24 +116,31 @@ def _ranges(numbers: list[int]) -> str:
 
 def _edge(
     arrow: Arrow,
-    tracks: dict[tuple[str, str | None], Track],
+    tracks: _Tracks,
     arrows: list[Arrow],
     layout: Layout,
     picture: Picture,
 ) -> str:
     edge = arrow.edge
     class_ = " ".join(
-        ["edge", edge.kind, *(["faint"] if arrow.faint else []), *([edge.mark] if edge.mark else [])]
+        [
+            "edge",
+            edge.kind,
+            *(["faint"] if arrow.faint else []),
+            *([edge.mark] if edge.mark else []),
+        ]
         + (["taken"] if picture.moves and not arrow.faint else [])
     )
     data = {"data_source": edge.source, "data_dest": edge.dest or "", "class_": class_}
     if edge.dest in (None, edge.source):
         return el("g", loop(layout.place(edge.source)), **data)
     mine = tracks[edge.source, edge.dest]
-    return el("g", wire(mine, joined=_joined(arrow, mine, arrows), thick=edge.kind == "failure"), **data)
+    return el(
+        "g", wire(mine, joined=_joined(arrow, mine, arrows), thick=edge.kind == "failure"), **data
+    )
 
 
-def _joins(arrow: Arrow, tracks: dict[tuple[str, str | None], Track]) -> bool:
+def _joins(arrow: Arrow, tracks: _Tracks) -> bool:
     mine = tracks.get((arrow.edge.source, arrow.edge.dest))
     return mine is not None and mine.trunk is not None
 
@@ -143,7 +159,7 @@ def _joined(arrow: Arrow, mine: Track, arrows: list[Arrow]) -> bool:
 
 def _words(
     arrow: Arrow,
-    tracks: dict[tuple[str, str | None], Track],
+    tracks: _Tracks,
     layout: Layout,
     picture: Picture,
     scale: float,
@@ -159,7 +175,9 @@ def _words(
         return el("g", badge(arrow.number, *mine.badge), class_=class_)
     size = 13 * scale
     lines = _wrapped(brief(edge), mine.wrap)
-    return el("g", block(lines, *mine.anchor, mine.align, upwards=mine.upwards, size=size), class_=class_)
+    return el(
+        "g", block(lines, *mine.anchor, mine.align, upwards=mine.upwards, size=size), class_=class_
+    )
 
 
 def _wrapped(lines: list[tuple[str, bool]], letters: int) -> list[tuple[str, bool]]:
@@ -207,10 +225,13 @@ def _lines(kinds: Iterable[str]) -> list[_Sample]:
 
 
 def _legend(picture: Picture) -> list[_Sample]:
-    marks = [m for m in MARKS if any(r.mark == m for r in picture.rules)]
+    marks = [m for m in MARKS if m and any(r.mark == m for r in picture.rules)]
     if marks:
-        out = [(el("g", sign, class_=f"edge {mark}"), f"{MARKS[mark]} {mark}", 50.0)
-               for mark in marks for sign, _, _ in _lines(["plain"])]
+        out = [
+            (el("g", sign, class_=f"edge {mark}"), f"{MARKS[mark]} {mark}", 50.0)
+            for mark in marks
+            for sign, _, _ in _lines(["plain"])
+        ]
     else:
         kinds = {s.kind for s in picture.chart.states}
         out = _lines(k for k in KINDS if k in kinds)
@@ -263,7 +284,13 @@ def _foot(
         w = lead + text_width(text, size) + 30
         if x + w > width - _EDGE / 2 and x > _EDGE:
             x, y = _EDGE, y + 27
-        name = el("g", mark, words(text, lead, 0, "caption"), transform=f"translate({x:g} {y:g})", class_="normal")
+        name = el(
+            "g",
+            mark,
+            words(text, lead, 0, "caption"),
+            transform=f"translate({x:g} {y:g})",
+            class_="normal",
+        )
         out.append(name)
         x += round(w)
     letters = int((width - 2 * _EDGE) / (size * 0.50))
@@ -286,7 +313,9 @@ def whole() -> str:
         data = {"data_source": key[0], "data_dest": key[1], "class_": class_}
         drawn.append(el("g", wire(mine, joined=False, thick=False), **data))
         lines = [(text, False) for text in relation.lines]
-        over.append(el("g", block(lines, *mine.anchor, mine.align, upwards=mine.upwards), class_=class_))
+        over.append(
+            el("g", block(lines, *mine.anchor, mine.align, upwards=mine.upwards), class_=class_)
+        )
     for part in parts.PARTS:
         class_ = "part outside" if part.outside else f"part {part.kind}"
         inside = box(WHOLE.place(part.name), part.text, part.kind, lines=part.lines, sheets=False)

@@ -34,7 +34,9 @@ def words(text: str, x: float, y: float, class_: str, **attributes: object) -> s
 def clock(x: float, y: float, r: float = 5.2) -> str:
     """The sign of a timer, drawn, so that no font has to have it."""
     hands = f"M{num(x)} {num(y - r * 0.62)}V{num(y)}L{num(x + r * 0.5)} {num(y + r * 0.3)}"
-    return el("g", el("circle", cx=x, cy=y, r=r, class_="clock"), el("path", d=hands, class_="hands"))
+    return el(
+        "g", el("circle", cx=x, cy=y, r=r, class_="clock"), el("path", d=hands, class_="hands")
+    )
 
 
 def block(
@@ -84,10 +86,10 @@ def box(
     round_ = 3.0 if kind == "failure" else 14.0
     out = []
     if sheets:
-        for shift in (10, 5):
-            out.append(
-                el("rect", x=x + shift, y=y + shift, width=w, height=h, rx=round_, class_="sheet")
-            )
+        out += [
+            el("rect", x=x + d, y=y + d, width=w, height=h, rx=round_, class_="sheet")
+            for d in (10, 5)
+        ]
     out.append(el("rect", x=x, y=y, width=w, height=h, rx=round_, class_="box"))
     if final:
         inner = max(round_ - 5, 1)

@@ -89,9 +89,13 @@ _CAPTION_OVERVIEW = (
 
 def _recovery(chart: Chart) -> Picture:
     kinds = {s.name: s.kind for s in chart.states}
-    rules = tuple(r for r in chart.rules if "recovery" in (kinds[r.source], kinds.get(r.dest or "")))
+    rules = tuple(
+        r for r in chart.rules if "recovery" in (kinds[r.source], kinds.get(r.dest or ""))
+    )
     if not rules:
-        raise DiagramError(field="view", value="recovery", expected=f"not for {chart.name}: it has no recovery")
+        raise DiagramError(
+            field="view", value="recovery", expected=f"not for {chart.name}: it has no recovery"
+        )
     caption = "Left out: every rule that neither enters nor leaves recovery."
     return Picture(chart, "recovery", f"{chart.title}: recovery", rules, caption=caption)
 
@@ -136,7 +140,9 @@ def walk(chart: Chart, turn: str, moves: tuple[Move, ...]) -> Picture:
         key = (move.source, move.event, move.dest)
         if key not in by_move:
             text = f"{move.source} --{move.event}--> {move.dest}"
-            raise DiagramError(field="move", value=text, expected=f"a rule of the {chart.name} table")
+            raise DiagramError(
+                field="move", value=text, expected=f"a rule of the {chart.name} table"
+            )
         taken.update(by_move[key])
     return Picture(
         chart,
@@ -164,7 +170,9 @@ def read_moves(file: Path, turn: str) -> tuple[Move, ...]:
         known = ", ".join(dict.fromkeys(line["turn"] for line in lines)) or "no turn in it"
         raise DiagramError(field="turn", value=turn, expected=f"one of {file}: {known}")
     moves = [
-        Move(m["source"].upper(), m["event"], m["dest"].upper(), _time(m.get("t")), m.get("attempt"))
+        Move(
+            m["source"].upper(), m["event"], m["dest"].upper(), _time(m.get("t")), m.get("attempt")
+        )
         for m in mine
     ]
     start = moves[0].at

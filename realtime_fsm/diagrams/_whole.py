@@ -47,30 +47,86 @@ CAPTION = (
 )
 
 PARTS = (
-    Part("HOST", "host", ("asks, interrupts,", "forwards messages"), "_controller.TurnController", outside=True),
-    Part("SINK", "sink", ("plays; its reports", "carry no id"), "_hear.playback_finished", outside=True),
-    Part("QUEUE", "queue of turns", ("live turns, oldest first;", "each a turn machine"), "_machine.TURN_DEFINITION"),
-    Part("MESSAGES", "messages 1..N", ("each a playback machine:", "full, partial or skipped"), "_machine.PLAYBACK_DEFINITION"),
+    Part(
+        "HOST",
+        "host",
+        ("asks, interrupts,", "forwards messages"),
+        "_controller.TurnController",
+        outside=True,
+    ),
+    Part(
+        "SINK",
+        "sink",
+        ("plays; its reports", "carry no id"),
+        "_hear.playback_finished",
+        outside=True,
+    ),
+    Part(
+        "QUEUE",
+        "queue of turns",
+        ("live turns, oldest first;", "each a turn machine"),
+        "_machine.TURN_DEFINITION",
+    ),
+    Part(
+        "MESSAGES",
+        "messages 1..N",
+        ("each a playback machine:", "full, partial or skipped"),
+        "_machine.PLAYBACK_DEFINITION",
+    ),
     Part("LANE", "lane", ("the server's single slot", "for a response"), "_lane.Lane"),
     Part("ATTEMPT", "attempt", ("one response.create", "and its response"), "_turn.Attempt"),
-    Part("ORPHAN", "orphan", ("an attempt given up;", "its output is swallowed"), "_rules.let_go", kind="cancel"),
+    Part(
+        "ORPHAN",
+        "orphan",
+        ("an attempt given up;", "its output is swallowed"),
+        "_rules.let_go",
+        kind="cancel",
+    ),
     Part("SERVER", "server", ("one connection", "is one epoch"), "_wire.parse", outside=True),
 )
 
 RELATIONS = (
     Relation("HOST", "QUEUE", ("request,", "interrupt"), "_controller.TurnController.request"),
     Relation("HOST", "MESSAGES", ("pulls one", "after another"), "_playback.Playback.pulled"),
-    Relation("SINK", "MESSAGES", ("reports, paired", "in serial order"), "_playback.Playback.happened"),
-    Relation("QUEUE", "LANE", ("the oldest turn", "that is due,", "if the lane is free"), "_core.Core.grant"),
+    Relation(
+        "SINK", "MESSAGES", ("reports, paired", "in serial order"), "_playback.Playback.happened"
+    ),
+    Relation(
+        "QUEUE",
+        "LANE",
+        ("the oldest turn", "that is due,", "if the lane is free"),
+        "_core.Core.grant",
+    ),
     Relation("QUEUE", "MESSAGES", ("first delta:", "handed out"), "_rules.expose_message"),
-    Relation("MESSAGES", "QUEUE", ("all outcomes in:", "playback over"), "_core.Core.playback_moved"),
+    Relation(
+        "MESSAGES", "QUEUE", ("all outcomes in:", "playback over"), "_core.Core.playback_moved"
+    ),
     Relation("LANE", "ATTEMPT", ("is held by one",), "_lane.Lane.take"),
-    Relation("ATTEMPT", "QUEUE", ("its events, while", "it is the turn's", "current one"), "_core.Core.listens"),
+    Relation(
+        "ATTEMPT",
+        "QUEUE",
+        ("its events, while", "it is the turn's", "current one"),
+        "_core.Core.listens",
+    ),
     Relation("ATTEMPT", "ORPHAN", ("the turn lets it go",), "_rules.let_go", kind="cancel"),
     Relation("ATTEMPT", "SERVER", ("response.create,", "cancel by id"), "_commands.CreateResponse"),
-    Relation("ORPHAN", "LANE", ("keeps it closed", "until its own", "terminal"), "_core.Core.settle", kind="cancel"),
-    Relation("ORPHAN", "SERVER", ("cancelled by id", "when it appears"), "_rules.release", kind="cancel"),
+    Relation(
+        "ORPHAN",
+        "LANE",
+        ("keeps it closed", "until its own", "terminal"),
+        "_core.Core.settle",
+        kind="cancel",
+    ),
+    Relation(
+        "ORPHAN", "SERVER", ("cancelled by id", "when it appears"), "_rules.release", kind="cancel"
+    ),
     Relation("SERVER", "LANE", ("user speech", "closes it"), "_lane.Lane.speech_started"),
     Relation("SERVER", "ATTEMPT", ("events, matched", "by id"), "_receive.HANDLERS"),
-    Relation("SERVER", "QUEUE", ("connection lost: the epoch's attempts are over, their turns ask again",), "_core.Core.drop_all", kind="recovery"),
+    Relation(
+        "SERVER",
+        "QUEUE",
+        ("connection lost: the epoch's attempts are over, their turns ask again",),
+        "_core.Core.drop_all",
+        kind="recovery",
+    ),
 )
