@@ -15,12 +15,13 @@ _STYLES: dict[Kind, str] = {
     "cancel": "fill:#f1eafa,stroke:#6b46c1,color:#1a202c,stroke-dasharray:2 2",
     "failure": "fill:#fde8e8,stroke:#c53030,color:#1a202c,stroke-width:3px",
 }
-_SAFE = re.compile(r"[^A-Za-z0-9 _.,()\[\]|/+*~=>-]")
+_SAFE = re.compile(r"[^A-Za-z0-9 _.,()\[\]|/+~=-]")
 
 
 def escape(text: str) -> str:
     """Text for a label: what Mermaid could take for syntax becomes its number."""
-    return _SAFE.sub(lambda m: f"#{ord(m.group())};", " ".join(text.split()))
+    plain = "".join(c if c.isprintable() else " " for c in text)
+    return _SAFE.sub(lambda m: f"#{ord(m.group())};", " ".join(plain.split()))
 
 
 def identifier(name: str) -> str:
@@ -114,5 +115,6 @@ def whole() -> str:
         label = "<br/>".join(map(escape, relation.lines))
         lines.append(f'    {relation.source} {arrow}|"{label}"| {relation.dest}')
     lines += [f"    classDef {kind} {_STYLES[kind]}" for kind in ("normal", "cancel")]
-    lines += [f"    class {p.name} {p.kind}" for p in PARTS]
+    lines.append("    classDef outside fill:#f8fafc,stroke:#64748b,color:#1a202c")
+    lines += [f"    class {p.name} {'outside' if p.outside else p.kind}" for p in PARTS]
     return "\n".join(lines) + "\n"

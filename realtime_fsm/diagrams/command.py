@@ -38,6 +38,7 @@ def run(request: Request, *, write: Callable[[str], None], warn: Callable[[str],
             field="format", value=request.format, expected=f"one of {', '.join(FORMATS)}"
         )
     if request.diff is not None:
+        _check_diff(request)
         _diff(request, diff(request.diff, request.machine, Path.cwd()), write, warn)
         return True
     one = request.view is not None or request.format is not None or request.machine != "turn"
@@ -75,35 +76,41 @@ def _one(request: Request, out: Callable[[str], None], warn: Callable[[str], Non
     _save(target, text, warn)
 
 
+_ENDINGS = {"markdown": "md", "mermaid": "mmd", "svg": "svg"}
+
+
+def _check_diff(request: Request) -> None:
+    if request.view is not None:
+        raise DiagramError(field="view", value=request.view, expected="none, together with --diff")
+    if request.check:
+        raise DiagramError(field="check", value=True, expected="not together with --diff")
+    kind = request.format or format_of(Path(request.output or ""))
+    if kind is not None and kind not in _ENDINGS:
+        expected = f"one of {', '.join(_ENDINGS)}, together with --diff"
+        raise DiagramError(field="format", value=kind, expected=expected)
+
+
 def _diff(
     request: Request,
     found: Comparison,
     out: Callable[[str], None],
     warn: Callable[[str], None],
 ) -> None:
-    """Markdown to standard output; a picture to a file, or next to it in a folder."""
-    if request.view is not None:
-        raise DiagramError(field="view", value=request.view, expected="none, together with --diff")
-    if request.check:
-        raise DiagramError(field="check", value=True, expected="not together with --diff")
+    """One format to standard output or a file; into a folder all of them, and the Markdown to
+    standard output too."""
     writers = {"markdown": found.markdown, "mermaid": found.mermaid, "svg": found.svg}
-    if request.format is not None and request.format not in writers:
-        expected = f"one of {', '.join(writers)}, together with --diff"
-        raise DiagramError(field="format", value=request.format, expected=expected)
-    target = None if request.output in (None, "-") else Path(request.output or "")
-    if target is None:
+    if request.output in (None, "-"):
         out(writers[request.format or "markdown"]().rstrip("\n"))
         return
-    kind = request.format or format_of(target)
-    if kind is not None and kind not in writers:
-        raise DiagramError(field="output", value=str(target), expected="a .md, .mmd or .svg file")
-    if format_of(target) is not None:
-        _save(target, writers[kind or "svg"](), warn)
+    target = Path(request.output or "")
+    ending = format_of(target)
+    if ending is not None:
+        _save(target, writers[request.format or ending](), warn)
         return
-    endings = {"markdown": "md", "mermaid": "mmd", "svg": "svg"}
-    for each in [kind] if kind else writers:
-        _save(target / f"{request.machine}-diff.{endings[each]}", writers[each](), warn)
-    out(found.markdown().rstrip("\n"))
+    for kind in (request.format,) if request.format else writers:
+        _save(target / f"{request.machine}-diff.{_ENDINGS[kind]}", writers[kind](), warn)
+    if request.format is None:
+        out(found.markdown().rstrip("\n"))
 
 
 def _save(path: Path, text: str, warn: Callable[[str], None]) -> None:
