@@ -30,7 +30,7 @@ _TEXTS = {"STREAMING": "streaming message N"}
 #: Drawn as a loop within its state: the event that moves N on, and the words for it.
 LOOPS = {"STREAMING": ("ITEM_STARTED", "message N + 1")}
 
-#: Events that end every live turn. An overview leaves them out and says so.
+#: Events that every live state of a turn has a rule for. An overview leaves them out and says so.
 EVERYWHERE = frozenset({"CLOSED", "SESSION_FAILED"})
 #: Events that the provider sends under one name. An overview writes them once.
 FAMILIES = {

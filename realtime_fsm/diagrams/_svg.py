@@ -9,6 +9,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
+from html import escape
 from typing import Optional
 
 from . import _whole as parts
@@ -254,8 +255,8 @@ def _page(
     foot, height = _foot(caption, legend, width, below + 26, scale)
     inner = "\n".join(d for d in drawn if d)
     body = [
-        el("title", _text(title), id="title"),
-        el("desc", _text(caption), id="desc"),
+        el("title", escape(clean(title)), id="title"),
+        el("desc", escape(clean(caption)), id="desc"),
         f"<style>\n{css(scale)}</style>",
         el("rect", x=0, y=0, width=width, height=height, rx=12, class_="page"),
         words(title, _EDGE, 46, "title"),
@@ -268,10 +269,6 @@ def _page(
         f'width="{width:g}" height="{height:g}" role="img" aria-labelledby="title desc">'
     )
     return "\n".join([opening, *(b for b in body if b), "</svg>"]) + "\n"
-
-
-def _text(text: str) -> str:
-    return clean(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _foot(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from xml.sax.saxutils import escape as _escape
+from html import escape
 
 from ._geometry import Place, Track, curve, head, num, rounded, shortened, text_width
 from ._model import Kind
@@ -22,13 +22,13 @@ def el(tag: str, *children: str, **attributes: object) -> str:
             continue
         text = num(value) if isinstance(value, (int, float)) else clean(str(value))
         name = key.rstrip("_").replace("_", "-")
-        parts.append(f'{name}="{_escape(text, {chr(34): "&quot;"})}"')
+        parts.append(f'{name}="{escape(text)}"')
     opening = " ".join(parts)
     return f"<{opening}>{''.join(children)}</{tag}>" if children else f"<{opening}/>"
 
 
 def words(text: str, x: float, y: float, class_: str, **attributes: object) -> str:
-    return el("text", _escape(clean(text)), x=x, y=y, class_=class_, **attributes)
+    return el("text", escape(clean(text)), x=x, y=y, class_=class_, **attributes)
 
 
 def clock(x: float, y: float, r: float = 5.2) -> str:

@@ -83,7 +83,7 @@ _CAPTION_ALL = "Nothing is left out. Rules are tried from the top; [else]: no ru
 _CAPTION_BRIEF = "Left out: rules that stay in a state, guards where they differ, effects."
 _CAPTION_OVERVIEW = (
     "Left out: rules that stay in a state, guards where they differ, effects, and the two events "
-    "that end every live turn (the host closes, the session below is dead)."
+    "that every live state knows: closed (the host) and session failed (what is below)."
 )
 
 

@@ -34,6 +34,12 @@ def test_the_words_of_the_overview_name_events_that_exist() -> None:
     assert set(FAMILIES) | EVERYWHERE <= known
 
 
+def test_the_events_that_an_overview_leaves_out_are_known_to_every_live_state() -> None:
+    live = {s.name for s in TURN.states if not s.final}
+    for event in EVERYWHERE:
+        assert {r.source for r in TURN.rules if r.event == event} == live
+
+
 def test_few_words_for_many_rules() -> None:
     rules = tuple(Rule("A", f"EVENT_{i}", "B", guard="may") for i in range(9))
     lines = brief(Edge("A", "B", "normal", rules))
