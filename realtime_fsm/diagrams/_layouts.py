@@ -37,7 +37,7 @@ TURN_WIDE = Layout(
     routes={
         ("REQUESTED", "CREATED"): Route(("right", 0), ("left", 0), label="top", centred=True),
         ("CREATED", "STREAMING"): Route(("right", 0), ("left", -8), label="top", centred=True),
-        ("STREAMING", "DONE"): Route(("right", -8), ("left", 0), label="top", centred=True),
+        ("STREAMING", "DONE"): Route(("right", -8), ("left", 0), label="bottom", centred=True),
         ("RETRY_WAIT", "REQUESTED"): Route(
             ("bottom", -88), ("top", -88), label="left", centred=True
         ),

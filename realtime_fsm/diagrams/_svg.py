@@ -195,9 +195,12 @@ def _state(state: State, picture: Picture, layout: Layout) -> str:
     place = layout.place(state.name)
     looping = state.name in LOOPS
     inside = box(place, state.text, state.kind, final=state.final, sheets=looping)
-    if looping and picture.brief:
+    if looping:
+        event, name = LOOPS[state.name]
         x, y = place.port("bottom", place.loop)
-        inside += loop(place) + words(LOOPS[state.name][1], x + 30, y + 34, "label start")
+        inside += loop(place) if picture.brief else ""
+        if picture.brief or any((r.source, r.event) == (state.name, event) for r in picture.rules):
+            inside += words(name, x + 30, y + 34, "label start")
     touched = {n for r in picture.rules for n in (r.source, r.dest)}
     faint = state.name not in touched and not picture.brief and picture.view != "all"
     class_ = f"state {state.kind}" + (" faint" if faint else "")
