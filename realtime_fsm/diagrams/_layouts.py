@@ -39,7 +39,7 @@ TURN_WIDE = Layout(
         ("CREATED", "STREAMING"): Route(("right", 0), ("left", -8), label="top", centred=True),
         ("STREAMING", "DONE"): Route(("right", -8), ("left", 0), label="bottom", centred=True),
         ("RETRY_WAIT", "REQUESTED"): Route(
-            ("bottom", -88), ("top", -88), label="left", centred=True
+            ("bottom", -98), ("top", -98), label="left", centred=True
         ),
         ("REQUESTED", "RETRY_WAIT"): Route(
             ("top", 30), ("bottom", 30), label="left", joins=(_R, (300, 158))

@@ -255,6 +255,9 @@ def test_hostile_names_are_escaped_in_dot() -> None:
         "x_c_2d__22_d",
     }
     assert len(graph.get_edges()) == 3
+    (node,) = graph.get_node("x_A_20_B")
+    text = "".join(c if c.isprintable() else " " for c in HOSTILE)
+    assert node.get("label") == '"' + text.replace("\\", r"\\").replace('"', r"\"") + '"'
 
 
 def test_hostile_names_are_escaped_in_mermaid() -> None:
@@ -272,6 +275,13 @@ def test_hostile_names_are_escaped_in_markdown() -> None:
     for line in table[2:]:
         assert len(re.findall(r"(?<!\\)\|", line)) == 7
         assert "<script" not in line
+
+
+def test_rules_that_differ_in_state_and_event_are_not_made_one() -> None:
+    rules = (Rule("CREATED", "CLOSED", "DONE"), Rule("STREAMING", "STALLED", "DONE"))
+    text = _markdown.markdown(replace(view(TURN), rules=rules))
+    assert "| created | closed |" in text
+    assert "| streaming | stalled |" in text
 
 
 # --- stable
