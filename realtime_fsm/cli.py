@@ -62,21 +62,38 @@ def demo(
 
 @app.command()
 def diagrams(
-    folder: Annotated[Path, typer.Option(help="Where the files stand.")] = Path("diagrams"),
+    machine: Annotated[str, typer.Option(help="turn, playback or whole.")] = "turn",
+    view: Annotated[
+        str | None,
+        typer.Option(help="all, overview, recovery, state:NAME, or path:FILE#TURN of a trace."),
+    ] = None,
+    format: Annotated[
+        str | None, typer.Option(help="mermaid, dot, svg or markdown; else the file's ending.")
+    ] = None,
+    output: Annotated[
+        str | None, typer.Option(metavar="DIR|FILE|-", help="Where to; - is standard output.")
+    ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; fail if a file is stale.")
     ] = False,
+    diff: Annotated[
+        str | None,
+        typer.Option(metavar="REV", help="What changed since a git revision, for a review."),
+    ] = None,
 ) -> None:
-    """Write the state diagram and the table of rules, generated from the table itself."""
-    from . import diagrams as generated
+    """The machines as diagrams and tables, from their tables. Without options: all of diagrams/."""
+    from .diagrams import DiagramError, command
 
-    if not check:
-        generated.write(folder)
-        return
-    stale = generated.stale(folder)
-    for name in stale:
-        typer.echo(f"{folder / name} is stale: run realtime-fsm diagrams", err=True)
-    if stale:
+    def warn(line: str) -> None:
+        typer.echo(line, err=True)
+
+    try:
+        request = command.Request(machine, view, format, output, check=check, diff=diff)
+        fresh = command.run(request, write=typer.echo, warn=warn)
+    except (DiagramError, OSError) as error:
+        warn(f"realtime-fsm: {error}")
+        raise typer.Exit(2 if isinstance(error, DiagramError) else 1) from None
+    if not fresh:
         raise typer.Exit(1)
 
 

@@ -1,0 +1,84 @@
+"""The generated files: which there are, whether they are fresh."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from . import _dot, _markdown, _mermaid, _svg
+from ._errors import DiagramError
+from ._model import CHARTS
+from ._views import Picture, view
+
+#: A format: what writes a picture, what writes the whole, and the ending of its files.
+_Format = tuple[Callable[[Picture], str], Callable[[], str], str]
+_FORMATS: dict[str, _Format] = {
+    "mermaid": (_mermaid.mermaid, _mermaid.whole, "mmd"),
+    "dot": (_dot.dot, _dot.whole, "dot"),
+    "svg": (_svg.svg, _svg.whole, "svg"),
+    "markdown": (_markdown.markdown, _markdown.whole, "md"),
+}
+FORMATS = tuple(_FORMATS)
+#: What can be drawn: the machines with a table, and how they hang together.
+MACHINES = (*CHARTS, "whole")
+
+
+def render(machine: str = "turn", view_name: str = "all", format: str = "mermaid") -> str:
+    """One picture as text.
+
+    Args:
+        machine: One of `MACHINES`.
+        view_name: One of `VIEWS`; the whole has only ``all``.
+        format: One of `FORMATS`.
+
+    Raises:
+        DiagramError: There is no such machine, view, state, format, file or turn.
+    """
+    if format not in _FORMATS:
+        raise DiagramError(field="format", value=format, expected=f"one of {', '.join(FORMATS)}")
+    draw, draw_whole, _ = _FORMATS[format]
+    if machine == "whole":
+        if view_name != "all":
+            raise DiagramError(field="view", value=view_name, expected="all, for the whole")
+        return draw_whole()
+    if machine not in CHARTS:
+        raise DiagramError(field="machine", value=machine, expected=f"one of {', '.join(MACHINES)}")
+    return draw(view(CHARTS[machine], view_name))
+
+
+def file_name(machine: str, view_name: str, format: str) -> str:
+    """What a picture's file is called within a folder. For arguments that `render` took."""
+    ending = _FORMATS[format][2]
+    if machine == "whole":
+        return f"whole.{ending}"
+    return f"{view(CHARTS[machine], view_name).name}.{ending}"
+
+
+def format_of(path: Path) -> str | None:
+    """The format that a file's ending means, if it means one."""
+    return next((f for f, (_, _, e) in _FORMATS.items() if path.suffix == f".{e}"), None)
+
+
+def files() -> dict[str, str]:
+    """Every generated file, by name, as it must stand in ``diagrams/``."""
+    wanted = [(machine, "all", f) for machine in MACHINES for f in FORMATS]
+    wanted += [("turn", v, f) for v in ("overview", "recovery") for f in ("mermaid", "svg")]
+    out = {file_name(*w): render(*w) for w in wanted}
+    out["turn-overview-narrow.svg"] = _svg.svg(view(CHARTS["turn"], "overview"), narrow=True)
+    return out
+
+
+def stale(folder: Path) -> list[str]:
+    """Names of the files in ``folder`` that are missing or differ from the table."""
+    return [name for name, text in files().items() if _read(folder / name) != text.encode()]
+
+
+def _read(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None
+
+
+def write(folder: Path) -> None:
+    """Write every generated file into ``folder``, which is made if needed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in files().items():
+        (folder / name).write_bytes(text.encode())

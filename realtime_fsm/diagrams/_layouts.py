@@ -1,0 +1,199 @@
+"""Where each state stands, and how its arrows run. By hand: see ``docs/decisions.md``.
+
+What there is to draw comes from the tables; this only says where. An arrow without a route is
+drawn as a curve. A state without a place is an error (and a test that fails).
+
+The turn is drawn like a map of railway lines: normal life runs straight through the middle,
+recovery and failure above it, the cancel and the early ends below. Arrows with the same end share
+a line.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ._geometry import Layout, Place, Route
+from ._model import Chart
+
+_F = ("REQUESTED", "FAILED")
+_R = ("STREAMING", "RETRY_WAIT")
+_C = ("REQUESTED", "CANCELLING")
+_D = ("REQUESTED", "DONE")
+
+#: For a slide or a wide page.
+TURN_WIDE = Layout(
+    "turn",
+    1400,
+    660,
+    places={
+        "REQUESTED": Place(270, 350, 220, 64),
+        "CREATED": Place(620, 350, 150, 64),
+        "STREAMING": Place(930, 358, 220, 84, loop=62),
+        "RETRY_WAIT": Place(270, 70, 220, 58),
+        "CANCELLING": Place(930, 520, 180, 58),
+        "DONE": Place(1280, 350, 140, 64),
+        "FAILED": Place(1280, 70, 140, 58),
+    },
+    routes={
+        ("REQUESTED", "CREATED"): Route(("right", 0), ("left", 0), label="top", centred=True),
+        ("CREATED", "STREAMING"): Route(("right", 0), ("left", -8), label="top", centred=True),
+        ("STREAMING", "DONE"): Route(("right", -8), ("left", 0), label="bottom", centred=True),
+        ("RETRY_WAIT", "REQUESTED"): Route(
+            ("bottom", -98), ("top", -98), label="left", centred=True
+        ),
+        ("REQUESTED", "RETRY_WAIT"): Route(
+            ("top", 30), ("bottom", 30), label="left", joins=(_R, (300, 158))
+        ),
+        ("CREATED", "RETRY_WAIT"): Route(
+            ("top", -24), ("bottom", 30), (174,), label="left", joins=(_R, (596, 174))
+        ),
+        _R: Route(("top", -24), ("bottom", 30), (174,), label="left"),
+        _F: Route(("top", 90), ("bottom", 0), (140,), label="right"),
+        ("CREATED", "FAILED"): Route(
+            ("top", 24), ("bottom", 0), (140,), label="right", joins=(_F, (644, 140))
+        ),
+        ("STREAMING", "FAILED"): Route(
+            ("top", 24), ("bottom", 0), (140,), label="right", joins=(_F, (954, 140))
+        ),
+        ("RETRY_WAIT", "FAILED"): Route(("right", 0), ("left", 0), label="top"),
+        _C: Route(("bottom", 70), ("left", 0), (520,), label="right"),
+        ("CREATED", "CANCELLING"): Route(
+            ("bottom", 30), ("left", 0), (520,), label="right", joins=(_C, (650, 520))
+        ),
+        ("STREAMING", "CANCELLING"): Route(
+            ("bottom", -30), ("top", -30), label="left", centred=True
+        ),
+        ("CANCELLING", "DONE"): Route(("right", 0), ("bottom", -30), (1250,), label="bottom"),
+        _D: Route(("bottom", -70), ("bottom", 20), (625,), label="right"),
+        ("CREATED", "DONE"): Route(
+            ("bottom", -30), ("bottom", 20), (625,), label="left", joins=(_D, (590, 625))
+        ),
+        ("RETRY_WAIT", "DONE"): Route(
+            ("left", 0), ("bottom", 20), (46, 600), label="bottom", joins=(_D, (200, 600))
+        ),
+    },
+)
+
+_F2 = ("RETRY_WAIT", "FAILED")
+
+#: For a telephone or a narrow column: the same map, running downwards.
+TURN_NARROW = Layout(
+    "turn-narrow",
+    700,
+    1175,
+    places={
+        "REQUESTED": Place(370, 262, 150, 296),
+        "CREATED": Place(370, 580, 150, 220),
+        "STREAMING": Place(370, 875, 150, 250, loop=40),
+        "RETRY_WAIT": Place(85, 205, 130, 110),
+        "CANCELLING": Place(595, 875, 120, 64),
+        "DONE": Place(370, 1128, 150, 66),
+        "FAILED": Place(85, 1128, 130, 66),
+    },
+    routes={
+        ("REQUESTED", "CREATED"): Route(("bottom", 0), ("top", 0), label="right", centred=True),
+        ("CREATED", "STREAMING"): Route(("bottom", 0), ("top", 0), label="right", centred=True),
+        ("STREAMING", "DONE"): Route(("bottom", 0), ("top", 0), label="left", centred=True),
+        ("RETRY_WAIT", "REQUESTED"): Route(("right", 43), ("left", -14), label="bottom"),
+        ("REQUESTED", "RETRY_WAIT"): Route(("left", -37), ("right", 20), label="top"),
+        ("CREATED", "RETRY_WAIT"): Route(
+            ("left", -15), ("bottom", 50), (135,), label="top", joins=(_R, (135, 565))
+        ),
+        _R: Route(("left", -30), ("bottom", 50), (135,), label="top"),
+        _F2: Route(("bottom", -45), ("top", -45), label="right", wrap=10),
+        _F: Route(("left", 130), ("top", -45), (40,), label="top", joins=(_F2, (40, 392))),
+        ("CREATED", "FAILED"): Route(
+            ("left", 95), ("top", -45), (40,), label="top", joins=(_F2, (40, 675))
+        ),
+        ("STREAMING", "FAILED"): Route(
+            ("left", 105), ("top", -45), (40,), label="top", joins=(_F2, (40, 980))
+        ),
+        _C: Route(("right", 68), ("top", 0), (595,), label="top"),
+        ("CREATED", "CANCELLING"): Route(
+            ("right", 60), ("top", 0), (595,), label="top", joins=(_C, (595, 640))
+        ),
+        ("STREAMING", "CANCELLING"): Route(("right", 0), ("left", 0), label="top"),
+        ("CANCELLING", "DONE"): Route(("bottom", 0), ("right", -12), (1116,), label="left"),
+        _D: Route(("right", -62), ("right", 12), (675,), label="top"),
+        ("CREATED", "DONE"): Route(
+            ("right", -60), ("right", 12), (675,), label="top", joins=(_D, (675, 520))
+        ),
+        ("RETRY_WAIT", "DONE"): Route(
+            ("top", 0), ("right", 12), (40, 650), label="right", joins=(_D, (650, 200))
+        ),
+    },
+    start="top",
+)
+
+PLAYBACK = Layout(
+    "playback",
+    1000,
+    400,
+    places={
+        "WAITING": Place(190, 140, 150, 60),
+        "PLAYING": Place(490, 140, 150, 60, loop=-50),
+        "PAUSED": Place(490, 310, 150, 60, loop=0),
+        "FINISHED": Place(850, 140, 150, 60),
+    },
+    routes={
+        ("WAITING", "PLAYING"): Route(("right", 0), ("left", 0), label="top", centred=True),
+        ("WAITING", "FINISHED"): Route(("top", 0), ("top", 0), (50,), label="right"),
+        ("PLAYING", "FINISHED"): Route(("right", 0), ("left", 0), label="top", centred=True),
+        ("PLAYING", "PAUSED"): Route(("bottom", 10), ("top", 10), label="left", centred=True),
+        ("PAUSED", "PLAYING"): Route(("top", 50), ("bottom", 50), label="right", centred=True),
+        ("PAUSED", "FINISHED"): Route(("right", 0), ("bottom", 0), (850,), label="top"),
+    },
+)
+
+WHOLE = Layout(
+    "whole",
+    1400,
+    590,
+    places={
+        "HOST": Place(130, 150, 170, 88),
+        "SINK": Place(130, 460, 170, 88),
+        "QUEUE": Place(480, 150, 220, 88),
+        "MESSAGES": Place(480, 460, 220, 88),
+        "LANE": Place(890, 150, 200, 88),
+        "ATTEMPT": Place(890, 335, 200, 88),
+        "ORPHAN": Place(890, 520, 200, 88),
+        "SERVER": Place(1280, 335, 150, 458),
+    },
+    routes={
+        ("HOST", "QUEUE"): Route(("right", -16), ("left", -16), label="top", centred=True),
+        ("HOST", "MESSAGES"): Route(("right", 22), ("left", -18), (330,), label="bottom"),
+        ("SINK", "MESSAGES"): Route(("right", 18), ("left", 18), label="bottom", centred=True),
+        ("QUEUE", "LANE"): Route(("right", -20), ("left", -20), label="top", centred=True),
+        ("QUEUE", "MESSAGES"): Route(("bottom", -40), ("top", -40), label="left", centred=True),
+        ("MESSAGES", "QUEUE"): Route(("top", 40), ("bottom", 40), label="right", centred=True),
+        ("LANE", "ATTEMPT"): Route(("bottom", 0), ("top", 0), label="right", centred=True),
+        ("ATTEMPT", "QUEUE"): Route(("left", 0), ("right", 20), (630,), label="top"),
+        ("ATTEMPT", "ORPHAN"): Route(("bottom", 0), ("top", 0), label="right", centred=True),
+        ("ATTEMPT", "SERVER"): Route(("right", -18), ("left", -18), label="top", centred=True),
+        ("SERVER", "ATTEMPT"): Route(("left", 18), ("right", 18), label="bottom", centred=True),
+        ("ORPHAN", "LANE"): Route(("left", 0), ("left", 20), (665,), label="bottom"),
+        ("ORPHAN", "SERVER"): Route(("right", 0), ("left", 185), label="bottom", centred=True),
+        ("SERVER", "LANE"): Route(("left", -185), ("right", 0), label="top", centred=True),
+        ("SERVER", "QUEUE"): Route(("top", 0), ("top", 0), (36,), label="top", centred=True, leg=1),
+    },
+)
+
+#: The layouts of each chart by name; the first one is meant where none is named.
+LAYOUTS: dict[str, tuple[Layout, ...]] = {
+    "turn": (TURN_WIDE, TURN_NARROW),
+    "playback": (PLAYBACK,),
+    "whole": (WHOLE,),
+}
+
+
+def spare(chart: Chart) -> Layout:
+    """The chart's layout, with a row below for states that have no place in it: in a comparison
+    a state may be gone, or too new."""
+    layout = LAYOUTS[chart.name][0]
+    missing = [s.name for s in chart.states if s.name not in layout.places]
+    if not missing:
+        return layout
+    places = {
+        name: Place(150 + i * 230, layout.height + 30, 180, 58) for i, name in enumerate(missing)
+    }
+    return replace(layout, height=layout.height + 110, places={**layout.places, **places})
