@@ -261,6 +261,8 @@ class _Reading:
     def _line(self, line: Line) -> None:
         report = self._report
         report.lines[line.by if line.by in BY else "other"] += 1
+        if line.by == "turn" and self._observed():
+            return  # what a controller thinks that only watches
         self._has.add(line.by)
         if line.by == "server":
             if line.type == "response.done":
@@ -269,6 +271,9 @@ class _Reading:
                 _count(report.errors, body_of(line.event.get("error")).get("code"))
         if self._checker is not None:
             self._checker.feed(line)
+
+    def _observed(self) -> bool:
+        return self._report.header is not None and self._report.header.mode == "observe"
 
     def _found(self, rule: Rule, problem: Any) -> None:
         self._broken[rule.id] += 1

@@ -24,7 +24,7 @@ class Header:
     Attributes:
         version: the format's.
         started: wall-clock time of t = 0, ISO 8601 with an offset, or empty.
-        mode: ``control``, ``off``, ``plain``, ``server`` (a record of the simulated server), or
+        mode: ``control``, ``observe``, ``off``, ``plain``, ``server`` (a record of the simulated server), or
             ``raw`` (a log that is no trace).
         model: the model's label.
         versions: of the libraries, by name.

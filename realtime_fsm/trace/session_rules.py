@@ -43,6 +43,7 @@ class FatalStops(Rule):
         self._fatal: Seen | None = None
         self._report: Line | None = None
         self._told = False
+        self._model: object = None
 
     def handlers(self) -> dict[tuple[str, str], Handler]:
         return {
@@ -83,9 +84,11 @@ class FatalStops(Rule):
         self._report = each
 
     def _replaced(self, each: Line) -> None:
-        """Another model takes over."""
-        self._fatal = self._report = None
-        self._told = False
+        """Another model may take over; the same one may not try again."""
+        if each.event.get("model") != self._model:
+            self._model = each.event.get("model")
+            self._fatal = self._report = None
+            self._told = False
 
 
 class BudgetByProgress(Rule):
