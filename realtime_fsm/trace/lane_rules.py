@@ -85,7 +85,8 @@ class CreateSettles(Rule):
                 self.broken("a create was settled twice", [create.sent, *settled, each])
 
     def _error(self, each: Seen) -> None:
-        name = body_of(each.event.get("error")).get("event_id")
+        error = body_of(each.event.get("error"))
+        name = None if error.get("code") == NOT_ACTIVE else error.get("event_id")
         for create in self.wire.creates:
             if name is not None and create.event_id == name and create.response is not None:
                 created = create.response.created
@@ -277,6 +278,11 @@ class ConflictResync(Rule):
         if each.type == "close":
             fatal = each.event.get("reason") == "error"
             self._owed = None
+        else:
+            code = each.event.get("code")
+            if code is not None and text_of(code) not in CONFLICTS:
+                self._conflict = None  # it is something else that ends the session
+                return
         if fatal and conflict is not None and each.t - conflict.t < 1.0:
             self._conflict = None
             self.broken("a conflict ended the session", [conflict, each])

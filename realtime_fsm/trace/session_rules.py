@@ -196,6 +196,7 @@ class Epoch(Rule):
     def __init__(self, call: Call) -> None:
         super().__init__(call)
         self._owed: list[tuple[Seen, Line]] = []
+        self._settled = -1.0
 
     def handlers(self) -> dict[tuple[str, str], Handler]:
         return {
@@ -205,7 +206,7 @@ class Epoch(Rule):
             ("server", "input_audio_buffer.speech_started"): self._settle,
             ("session", "close"): self._settle,
             ("session", "speech_done"): self._speech_done,
-            ("turn", "ended"): self._settle,
+            ("turn", "ended"): self._given_up,
         }
 
     def _cancel(self, each: Line) -> None:
@@ -235,6 +236,7 @@ class Epoch(Rule):
             for response in self.wire.responses.values()
             if response.created is not None and _silent(response, each.connection - 1)
         ]
+        lost = [each for each in lost if each.t > self._settled]
         if lost and not any(c.sent.connection == each.connection for c in self.wire.creates):
             owed = (lost[-1], each)
             self._owed = [owed]
@@ -251,7 +253,12 @@ class Epoch(Rule):
 
     def _speech_done(self, each: Line) -> None:
         if each.event.get("exception") is not None or each.event.get("interrupted"):
-            self._owed.clear()
+            self._given_up(each)
+
+    def _given_up(self, each: Line) -> None:
+        """Nobody waits any more for what was asked so far."""
+        self._owed.clear()
+        self._settled = each.t
 
 
 def _silent(response: Response, connection: int) -> bool:

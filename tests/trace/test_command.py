@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -97,3 +99,8 @@ def test_json(clean_path: Path, broken_path: Path) -> None:
     for line in violation["lines"]:
         number = line.pop("line")
         assert json.loads(raw[number - 1]) == line
+
+
+def test_checking_imports_no_livekit() -> None:
+    code = "import sys, realtime_fsm.trace.command; sys.exit('livekit' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
