@@ -163,6 +163,28 @@ def simulate(
 
 
 @app.command()
+def check(
+    traces: Annotated[
+        list[Path], typer.Argument(help="Traces, or logs of raw events; - is standard input.")
+    ],
+    only: Annotated[
+        str, typer.Option(metavar="IDS", help="Judge these guarantees alone, such as G1,G5.")
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Which guarantees a recorded call broke. Exit status 1: some; 2: nothing could be read."""
+    from .trace import command
+
+    try:
+        code = command.run(traces, only=only, as_json=as_json)
+    except ValueError as error:
+        typer.echo(f"realtime-fsm: {error}", err=True)
+        raise typer.Exit(2) from None
+    if code:
+        raise typer.Exit(code)
+
+
+@app.command()
 def serve(
     host: Annotated[
         str, typer.Option(help="The address to listen on; others than loopback are open to all.")

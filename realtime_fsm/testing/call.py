@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import Parameter, Signature
@@ -21,6 +22,7 @@ from ..simulator.config import ServerConfig
 from ..simulator.memory import InMemoryServer
 from ..simulator.script import Reply, Script
 from ..simulator.websocket import RealtimeServer
+from ..trace.recorder import record
 from .sink import PacedAudioOutput
 
 __all__ = ["SimulatedCall", "simulated_call"]
@@ -174,6 +176,7 @@ async def simulated_call(
     attach: bool = True,
     session: Mapping[str, Any] | None = None,
     check: bool = True,
+    trace: str | os.PathLike[str] | None = None,
     **model: Any,
 ) -> AsyncIterator[SimulatedCall]:
     """Run a call of *agent* with a real ``AgentSession`` and the real OpenAI plugin.
@@ -202,6 +205,7 @@ async def simulated_call(
         attach: Whether the model is attached to the session, as it should be.
         session: More arguments for ``AgentSession``.
         check: Whether to check at the end that each turn ended once and no task is left.
+        trace: A file to record the call in, see ``docs/trace.md``.
         **model: More arguments for the plugin's ``RealtimeModel``. ``turn_detection`` is a server
             VAD unless given; None is push-to-talk.
 
@@ -237,6 +241,10 @@ async def simulated_call(
             AgentSession(**options), plugin, controller, server, sink or PacedAudioOutput()
         )
         _listen(call)
+        if trace is not None:
+            recorder = record(controller or plugin, trace)
+            recorder.attach(call.session)
+            stack.callback(recorder.close)
         if controller is not None and attach:
             controller.attach(call.session)
         call.session.output.audio = call.sink

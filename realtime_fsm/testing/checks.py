@@ -22,7 +22,13 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..simulator.record import Record
-from ._story import NOT_ACTIVE, Create, Item, Problem, Story, body_of, require
+from ..trace.heard import pair
+from ..trace.heard_rules import TruncateBounds
+from ..trace.lane_rules import BenignCancel, CancelBarrier, CreateSettles, SingleFlight
+from ..trace.rule import Problem
+from ..trace.turn_rules import ToolOnce
+from ..trace.wire import NOT_ACTIVE, Item, body_of
+from ._story import Story, judged, require
 
 if TYPE_CHECKING:
     from livekit.agents.voice import SpeechHandle
@@ -48,7 +54,6 @@ __all__ = [
 Wire: TypeAlias = "SimulatedCall | ObservedServer | Iterable[Record]"
 
 _PATIENCE = 4.9  # seconds after which a frame without an answer need not be believed in any more
-_STEPS = 20_000  # of looking for what was played when
 _TOLERANCE = 0.15  # seconds of audio; the longest frame that a sink may play or not
 
 
@@ -64,20 +69,7 @@ def check_single_flight(call: Wire, *, patience: float = _PATIENCE) -> None:
 
     Raises ``AssertionError``.
     """
-    story, problems = Story(call), []
-    for each in story.read():
-        if each.direction != "client" or each.type != "response.create" or Create(each).outside:
-            continue
-        for create in story.asked(each.connection):
-            if 0 < each.t - create.sent.t < patience:
-                text = f"a create left while the one of {create.sent.t:.3f} s was unanswered"
-                problems.append(Problem(text, [create.sent, each]))
-        for response in story.alive(each.connection):
-            told = response.created
-            asked = response.cancels[0].t if response.cancels else each.t
-            if told is not None and told.t < each.t and each.t - asked < patience:
-                text = f"a create left while {response.id} was alive"
-                problems.append(Problem(text, [told, *response.cancels, each]))
+    _, problems = judged(SingleFlight, call, patience=patience)
     require("G1", "single flight", problems)
 
 
@@ -88,22 +80,16 @@ def check_creates_settle(call: Wire, *, patience: float = _PATIENCE) -> None:
 
     Raises ``AssertionError``.
     """
-    story = Story(call).all()
+    story, problems = judged(CreateSettles, call)
     end = story.record[-1].t if story.record else 0.0
     session = getattr(call, "session", None)
     if session is not None and session.current_speech is None:
         patience = 0.0
-    problems = [
+    problems += [
         Problem("a create never settled", [create.sent])
         for create in story.creates
         if not create.answers and end - create.sent.t < patience
     ]
-    seen: dict[object, Record] = {}
-    for create in story.creates:
-        if create.event_id is not None and create.event_id in seen:
-            events = [seen[create.event_id], create.sent]
-            problems.append(Problem("two creates have the same id", events))
-        seen[create.event_id] = create.sent
     require("G2", "create settles", problems)
 
 
@@ -113,14 +99,7 @@ def check_cancel_barrier(call: Wire, *, patience: float = _PATIENCE) -> None:
 
     Raises ``AssertionError``.
     """
-    story, problems = Story(call), []
-    for each in story.read():
-        if each.direction != "client" or each.type != "response.create" or Create(each).outside:
-            continue
-        for response in story.alive(each.connection):
-            if response.cancels and each.t - response.cancels[0].t < patience:
-                text = f"a create left between the cancel of {response.id} and its end"
-                problems.append(Problem(text, [response.cancels[0], each]))
+    _, problems = judged(CancelBarrier, call, patience=patience)
     require("G5", "cancel barrier", problems)
 
 
@@ -130,18 +109,7 @@ def check_benign_cancel(call: Wire) -> None:
 
     Raises ``AssertionError``.
     """
-    story, problems = Story(call), []
-    for each in story.read():
-        if each.direction != "client" or each.type != "response.cancel":
-            continue
-        named = each.event.get("response_id")
-        alive = story.alive(each.connection)
-        if named is None and (alive or not story.asked(each.connection)):
-            what = f"while {alive[0].id} was alive" if alive else "with nothing to cancel"
-            problems.append(Problem(f"a cancel that names no response, {what}", [each]))
-        before = story.responses[named].cancels if named in story.responses else []
-        if before and named is not None:
-            problems.append(Problem(f"{named} was cancelled again", [*before, each]))
+    story, problems = judged(BenignCancel, call)
     for error in getattr(call, "errors", ()):
         if _code(error) == NOT_ACTIVE:
             told = [
@@ -255,45 +223,15 @@ class _Heard:
 
 
 def _heard(call: SimulatedCall, story: Story) -> _Heard:
-    """Pair segments with messages.
-
-    A report of a sink has no id. But the messages of a response are played in order, and those of
-    different responses do not mix: of the ways that leaves, the first that explains most segments.
-    """
+    """Pair segments with messages."""
     segments = [segment for segment in call.sink.segments if segment.position > 0]
     queues = [
         [item for item in response.items if item.type == "message" and item.ms > 0]
         for response in story.responses.values()
     ]
-    queues = [queue for queue in queues if queue]
-    best: list[tuple[Item, Segment]] = []
-    steps = 0
-    # What is left to explain, what explains the rest, the response that plays, those that may.
-    todo: list[tuple[int, list[tuple[Item, Segment]], list[Item], list[list[Item]]]]
-    todo = [(0, [], [], queues)]
-    while todo and len(best) < len(segments) and steps < _STEPS:
-        steps += 1
-        at, pairs, playing, waiting = todo.pop()
-        best = max(best, pairs, key=len)
-        if at == len(segments):
-            continue
-        ways = [(playing, waiting)]
-        ways += [(queue, waiting[:n] + waiting[n + 1 :]) for n, queue in enumerate(waiting)]
-        found = [
-            (at + 1, [*pairs, (item, segments[at])], queue[n + 1 :], rest)
-            for queue, rest in ways
-            for n, item in enumerate(queue)
-            if _fits(item, segments[at])
-        ]
-        todo.append((at + 1, pairs, playing, waiting))
-        todo += reversed(found)
+    best = pair(queues, segments, _TOLERANCE)
     known = {id(segment) for _, segment in best}
     return _Heard(best, [segment for segment in segments if id(segment) not in known])
-
-
-def _fits(item: Item, segment: Segment) -> bool:
-    left = item.ms / 1000 - segment.position
-    return left > -_TOLERANCE if segment.interrupted else abs(left) < _TOLERANCE
 
 
 def check_message_order(call: SimulatedCall) -> None:
@@ -330,7 +268,7 @@ def _explained(story: Story, item: Item) -> bool:
     response = item.response
     if response.status != "completed" or response.cancels:
         return True
-    later = story.record[story.record.index(item.added) :]
+    later = [each for each in story.record if each.t >= item.added.t]
     return any(
         each.type in ("input_audio_buffer.speech_started", "disconnected")
         or (
@@ -352,24 +290,13 @@ def check_truncate_bounds(call: Wire) -> None:
 
     Raises ``AssertionError``.
     """
-    story, problems = Story(call), []
-    seen: dict[str, Record] = {}
-    for each in story.read():
-        if each.direction != "client" or each.type != "conversation.item.truncate":
-            continue
-        item_id, ms = str(each.event.get("item_id")), each.event.get("audio_end_ms")
-        item = story.items.get(item_id)
-        received = item.ms if item is not None else 0.0
-        if type(ms) is not int:
-            problems.append(Problem(f"audio_end_ms is {ms!r}, not an integer", [each]))
-        elif not 0 < ms <= received:
-            text = f"audio_end_ms is {ms}, of {received:g} ms received"
-            problems.append(Problem(text, [each]))
-        elif not _was_cut_at(call, ms / 1000):
+    story, problems = judged(TruncateBounds, call)
+    told = {id(event.event) for problem in problems for event in problem.events}
+    for each in story.record:
+        ms: Any = each.event.get("audio_end_ms")
+        truncates = each.direction == "client" and each.type == "conversation.item.truncate"
+        if truncates and id(each.event) not in told and not _was_cut_at(call, ms / 1000):
             problems.append(Problem(f"no message was cut at {ms} ms", [each]))
-        if item_id in seen:
-            problems.append(Problem(f"{item_id} was truncated again", [seen[item_id], each]))
-        seen[item_id] = each
     require("G15", "truncate bounds", problems)
 
 
@@ -437,45 +364,8 @@ def check_tools_once(call: Wire) -> None:
 
     Raises ``AssertionError``.
     """
-    story = Story(call)
-    outputs: dict[str, dict[str, Record]] = {}
-    waiting: dict[str, Record] = {}
-    problems = []
-    for each in story.read():
-        item = body_of(each.event.get("item"))
-        if each.direction != "client":
-            continue
-        if each.type == "conversation.item.create" and item.get("type") == "function_call_output":
-            # Replayed after a reconnect it has the same id.
-            given = outputs.setdefault(str(item.get("call_id")), {})
-            given.setdefault(str(item.get("id") or each.event.get("event_id")), each)
-            waiting[str(item.get("call_id"))] = each
-        elif each.type == "response.create":
-            for known in [i for i in story.items.values() if i.call_id in waiting]:
-                if not known.response.over and known.added.connection == each.connection:
-                    text = f"the create after a tool left before the end of {known.response.id}"
-                    problems.append(Problem(text, [known.added, waiting[str(known.call_id)], each]))
-            waiting.clear()
-    for known in story.items.values():
-        if known.type != "function_call" or known.status != "completed" or known.done is None:
-            continue
-        found = list(outputs.get(str(known.call_id), {}).values())
-        if len(found) > 1 or (not found and not _cut_in(story, known)):
-            text = f"function call {known.call_id} got {len(found)} outputs"
-            problems.append(Problem(text, [known.done, *found]))
+    _, problems = judged(ToolOnce, call)
     require("G17", "tool once", problems)
-
-
-def _cut_in(story: Story, item: Item) -> bool:
-    later = story.record[story.record.index(item.added) :]
-    return (
-        bool(item.response.cancels)
-        or item.response.status == "cancelled"
-        or any(
-            each.type in ("input_audio_buffer.speech_started", "closed", "dropped", "disconnected")
-            for each in later
-        )
-    )
 
 
 # --- all

@@ -1,0 +1,354 @@
+"""Rules of the lane: creates, cancels and what the server says to them."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from .format import Seen
+from .rule import Call, Handler, Kept, Rule
+from .wire import ACTIVE, CONFLICTS, LOST, NOT_ACTIVE, Create, body_of, text_of
+
+__all__ = [
+    "BenignCancel", "CancelBarrier", "ConflictResync", "CreateSettles", "Orphan", "OwnerOfTurns",
+    "SingleFlight",
+]  # fmt: skip
+
+_WAITED = 0.5  # seconds
+
+
+class SingleFlight(Rule):
+    """G1: no create leaves against evidence, received before, that the lane is taken.
+
+    Evidence is a create that nothing has answered, and a response that was created and is not over.
+    """
+
+    id, name = "G1", "single flight"
+
+    def handlers(self) -> dict[tuple[str, str], Handler]:
+        return {("client", "response.create"): self._created}
+
+    def _created(self, each: Seen) -> None:
+        if Create(each).outside:
+            return
+        for create in self.wire.asked(each.connection) if self.call.timed else ():
+            if self._known(create.sent, each) and each.t - create.sent.t < self.settings.patience:
+                text = f"a create left while the one of {create.sent.t:.3f} s was unanswered"
+                self.broken(text, [create.sent, each])
+        for response in self.wire.alive(each.connection):
+            told = response.created
+            asked = response.cancels[0].t if response.cancels else each.t
+            if (
+                told is not None
+                and self._known(told, each)
+                and self.recent(asked, self.settings.patience)
+            ):
+                text = f"a create left while {response.id} was alive"
+                self.broken(text, [told, *response.cancels, each])
+
+    def _known(self, earlier: Seen, each: Seen) -> bool:
+        """What arrives in the same instant may not have been read, and is not held against it."""
+        return not self.call.timed or each.t - earlier.t > self.settings.unread
+
+
+class CreateSettles(Rule):
+    """G2: each create has an id of its own, and is settled once: by one response, or a refusal."""
+
+    id, name = "G2", "create settles"
+
+    def __init__(self, call: Call) -> None:
+        super().__init__(call)
+        self._names: Kept[str, Seen] = Kept()
+
+    def handlers(self) -> dict[tuple[str, str], Handler]:
+        return {
+            ("client", "response.create"): self._create,
+            ("server", "response.created"): self._created,
+            ("server", "error"): self._error,
+        }
+
+    def _create(self, each: Seen) -> None:
+        name = text_of(each.event.get("event_id"))
+        if name is None:
+            return
+        if name in self._names:
+            self.broken("two creates have the same id", [self._names[name], each])
+        self._names[name] = each
+
+    def _created(self, each: Seen) -> None:
+        body = body_of(each.event.get("response"))
+        metadata = body_of(body.get("metadata"))
+        if not metadata or str(body.get("id")) in self.wire.responses:
+            return
+        for create in [c for c in self.wire.creates if c.metadata == metadata][-1:]:
+            settled = [a for a in create.answers if _settles(a, create)]
+            if settled and create.sent.connection == each.connection:
+                self.broken("a create was settled twice", [create.sent, *settled, each])
+
+    def _error(self, each: Seen) -> None:
+        error = body_of(each.event.get("error"))
+        name = None if error.get("code") == NOT_ACTIVE else error.get("event_id")
+        for create in self.wire.creates:
+            if name is not None and create.event_id == name and create.response is not None:
+                created = create.response.created
+                self.broken("a create was settled twice", [create.sent, created, each])
+
+
+def _settles(answer: Seen, create: Create) -> bool:
+    """Whether it names the create. "Nothing to cancel", in answer to a probe, only suggests that
+    the create came to nothing."""
+    if answer.type == "error":
+        return body_of(answer.event.get("error")).get("event_id") == create.event_id
+    return answer.type == "response.created"
+
+
+class Orphan(Rule):
+    """G4: a create that was given up before its ``response.created`` is cancelled by its id when it
+    comes to life after all.
+
+    Given up is a create after which another one left, or a bare cancel, before it had any answer.
+    """
+
+    id, name = "G4", "orphan"
+
+    def __init__(self, call: Call) -> None:
+        super().__init__(call)
+        self._given_up: Kept[int, tuple[Create, Seen]] = Kept()
+        self._late: Kept[str, tuple[Create, Seen, Seen]] = Kept()
+
+    def handlers(self) -> dict[tuple[str, str], Handler]:
+        return {
+            ("client", "response.create"): self._gave_up,
+            ("client", "response.cancel"): self._gave_up,
+            ("server", "response.created"): self._created,
+            ("server", "response.done"): self._done,
+        }
+
+    def _gave_up(self, each: Seen) -> None:
+        if each.event.get("response_id") is not None or Create(each).outside:
+            return
+        for create in self.wire.asked(each.connection):
+            if create.metadata and each.t > create.sent.t:
+                self._given_up.setdefault(id(create), (create, each))
+
+    def _created(self, each: Seen) -> None:
+        body = body_of(each.event.get("response"))
+        metadata = body_of(body.get("metadata"))
+        for create, by in list(self._given_up.values()):
+            if create.sent.connection != each.connection:
+                del self._given_up[id(create)]
+            elif metadata and create.metadata == metadata:
+                del self._given_up[id(create)]
+                self._late[str(body.get("id"))] = (create, by, each)
+
+    def _done(self, each: Seen) -> None:
+        response_id = str(body_of(each.event.get("response")).get("id"))
+        if response_id not in self._late:
+            return
+        create, by, created = self._late.pop(response_id)
+        response = self.wire.responses.get(response_id)
+        named = [] if response is None else response.cancels
+        stopped = body_of(each.event.get("response")).get("status") == "cancelled"
+        if not named and not stopped and each.t - created.t > self.settings.unread:
+            text = (
+                f"{response_id} came to life after its create was given up, and was not cancelled"
+            )
+            self.broken(text, [create.sent, by, created, each])
+
+
+class CancelBarrier(Rule):
+    """G5: between a cancel and the end of its response no create leaves. A cancel without an answer
+    is believed in for ``patience``."""
+
+    id, name = "G5", "cancel barrier"
+
+    def handlers(self) -> dict[tuple[str, str], Handler]:
+        return {("client", "response.create"): self._create}
+
+    def _create(self, each: Seen) -> None:
+        if Create(each).outside:
+            return
+        for response in self.wire.alive(each.connection):
+            if response.cancels and self.recent(response.cancels[0].t, self.settings.patience):
+                text = f"a create left between the cancel of {response.id} and its end"
+                self.broken(text, [response.cancels[0], each])
+
+
+class BenignCancel(Rule):
+    """G6: a cancel names its response, and is sent once for it; "nothing to cancel" is no error of
+    the session. A bare cancel may only ask what became of a create without an answer."""
+
+    id, name = "G6", "benign cancel"
+
+    def __init__(self, call: Call) -> None:
+        super().__init__(call)
+        self._refused: Seen | None = None
+
+    def handlers(self) -> dict[tuple[str, str], Handler]:
+        return {
+            ("client", "response.cancel"): self._cancel,
+            ("server", "error"): self._server_error,
+            ("session", "error"): self._error,
+        }
+
+    def _cancel(self, each: Seen) -> None:
+        named = text_of(each.event.get("response_id"))
+        alive = self.wire.alive(each.connection)
+        if named is None and (alive or not self.wire.asked(each.connection)):
+            what = f"while {alive[0].id} was alive" if alive else "with nothing to cancel"
+            self.broken(f"a cancel that names no response, {what}", [each])
+        known = None if named is None else self.wire.responses.get(named)
+        if known is not None and (before := known.cancels):
+            self.broken(f"{named} was cancelled again", [*before, each])
+
+    def _server_error(self, each: Seen) -> None:
+        if body_of(each.event.get("error")).get("code") == NOT_ACTIVE:
+            self._refused = each
+
+    def _error(self, each: Seen) -> None:
+        if each.event.get("code") == NOT_ACTIVE:
+            self.broken('"nothing to cancel" became an error event', [self._refused, each])
+
+
+class ConflictResync(Rule):
+    """G20: a conflict does not end the session, and what was refused for another active response is
+    asked again after that one, unless the user went on."""
+
+    id, name = "G20", "conflict = resync"
+
+    def __init__(self, call: Call) -> None:
+        super().__init__(call)
+        self._conflict: Seen | None = None
+        #: A create that was refused, and not asked again.
+        self._owed: tuple[Create, Seen] | None = None
+
+    def handlers(self) -> dict[tuple[str, str], Handler]:
+        dropped = {("net", name): self._drop for name in LOST}
+        return {
+            **dropped,
+            ("server", "error"): self._refused,
+            ("server", "input_audio_buffer.speech_started"): self._drop,
+            ("client", "response.create"): self._drop,
+            ("session", "speech_done"): self._speech_done,
+            ("turn", "ended"): self._ended,
+            ("session", "error"): self._session_ended,
+            ("session", "close"): self._session_ended,
+        }
+
+    def _drop(self, each: Seen) -> None:
+        self._owed = None
+
+    def _speech_done(self, each: Seen) -> None:
+        if each.event.get("interrupted") or each.event.get("exception") is not None:
+            self._given_up(each, at_once=not each.event.get("interrupted"))
+
+    def _ended(self, each: Seen) -> None:
+        self._given_up(each, at_once=each.event.get("outcome") == "failed")
+
+    def _given_up(self, each: Seen, *, at_once: bool) -> None:
+        """A failure is no answer to a conflict, unless the other response was waited for."""
+        if self._owed is not None and not (at_once and each.t - self._owed[1].t < _WAITED):
+            self._owed = None
+
+    def _refused(self, each: Seen) -> None:
+        error = body_of(each.event.get("error"))
+        code, name = error.get("code"), error.get("event_id")
+        if text_of(code) not in CONFLICTS:
+            return
+        self._conflict = each
+        if code != ACTIVE or name is None:
+            return
+        refused = [c for c in self.wire.creates if c.event_id == name]
+        if refused:
+            self._owed = owed = (refused[-1], each)
+            self.call.later(each.t + self.settings.answer, lambda: self._look(owed))
+
+    def _look(self, owed: tuple[Create, Seen]) -> None:
+        if self._owed is not owed:
+            return
+        if self.wire.alive(owed[1].connection) or self.call.speaking:
+            self.call.later(self.call.now + self.settings.answer, lambda: self._look(owed))
+            return
+        self._owed = None
+        self.broken("a create was refused for another response, and never asked again", [
+            owed[0].sent, owed[1],
+        ])  # fmt: skip
+
+    def _session_ended(self, each: Seen) -> None:
+        conflict, fatal = self._conflict, each.event.get("recoverable") is False
+        if each.type == "close":
+            fatal = each.event.get("reason") == "error"
+            self._owed = None
+        else:
+            code = each.event.get("code")
+            if code is not None and text_of(code) not in CONFLICTS:
+                self._conflict = None  # it is something else that ends the session
+                return
+        if fatal and conflict is not None and each.t - conflict.t < 1.0:
+            self._conflict = None
+            self.broken("a conflict ended the session", [conflict, each])
+
+
+class OwnerOfTurns(Rule):
+    """G24: where server VAD starts the responses, no create leaves from ``speech_started`` until
+    VAD's own ``response.created``. That is expected for ``patience`` after the user's turn."""
+
+    id, name = "G24", "owner of turns"
+    needs: ClassVar[tuple[str, ...]] = ("server", "client", "time")
+
+    def __init__(self, call: Call) -> None:
+        super().__init__(call)
+        self._since: Seen | None = None
+        self._stopped: Seen | None = None
+
+    def handlers(self) -> dict[tuple[str, str], Handler]:
+        return {
+            ("server", "input_audio_buffer.speech_started"): self._started,
+            ("server", "input_audio_buffer.speech_stopped"): self._ended,
+            ("server", "input_audio_buffer.committed"): self._ended,
+            ("server", "input_audio_buffer.cleared"): self._over,
+            ("client", "input_audio_buffer.clear"): self._over,
+            ("server", "response.created"): self._answered,
+            ("server", "response.done"): self._done,
+            ("server", "session.created"): self._over,
+            ("server", "error"): self._refused,
+            ("client", "response.create"): self._create,
+        }
+
+    def _started(self, each: Seen) -> None:
+        self._since, self._stopped = each, None
+
+    def _ended(self, each: Seen) -> None:
+        if self._since is not None:
+            self._stopped = each
+
+    def _over(self, each: Seen) -> None:
+        self._since = self._stopped = None
+
+    def _answered(self, each: Seen) -> None:
+        metadata = body_of(body_of(each.event.get("response")).get("metadata"))
+        if not any(c.metadata == metadata for c in self.wire.creates if metadata):
+            self._over(each)
+
+    def _done(self, each: Seen) -> None:
+        """Some servers end a response that they never announced."""
+        if str(body_of(each.event.get("response")).get("id")) not in self.wire.responses:
+            self._answered(each)
+
+    def _refused(self, each: Seen) -> None:
+        """VAD's own create was refused: none comes."""
+        error = body_of(each.event.get("error"))
+        unasked = error.get("code") == ACTIVE or not self.wire.asked(each.connection)
+        if error.get("event_id") is None and self._stopped is not None and unasked:
+            self._over(each)
+
+    def _create(self, each: Seen) -> None:
+        if self._since is None or not self.call.server_creates or Create(each).outside:
+            return
+        if self._stopped is not None and each.t - self._stopped.t >= self.settings.patience:
+            self._over(each)
+            return
+        if self._stopped is None and each.t - self._since.t >= 60.0:
+            return
+        if each.t - self._since.t > self.settings.unread:
+            what = "spoke" if self._stopped is None else "had spoken, and VAD's response was due"
+            self.broken(f"a create left while the user {what}", [self._since, self._stopped, each])

@@ -1,0 +1,411 @@
+"""Writes down a running call."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import os
+from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
+from importlib import metadata
+from typing import Any
+
+from livekit import rtc
+from livekit.agents import AgentSession, APIConnectionError, llm
+from livekit.agents.voice import SpeechHandle
+from livekit.agents.voice.io import AudioOutput
+
+from .. import TurnController
+from ..livekit import ControlledRealtimeModel
+from .lines import Lines
+from .redact import redacted
+from .wire import AUDIO_DELTAS
+from .writer import TraceWriter
+
+__all__ = ["Recorder", "record"]
+
+_ONE_ARGUMENT = inspect.signature(lambda event: None)
+_LIBRARIES = ("realtime-fsm", "livekit-agents", "livekit-plugins-openai", "openai")
+
+_log = logging.getLogger("realtime_fsm")
+
+
+def record(
+    source: llm.RealtimeModel | llm.RealtimeSession[Any],
+    path: str | os.PathLike[str],
+    *,
+    transcripts: bool = False,
+) -> Recorder:
+    """Record the calls of a model, or one realtime session, to *path*.
+
+    ::
+
+        recorder = record(model, "call.jsonl")
+        recorder.attach(session)
+
+    Args:
+        source: A `ControlledRealtimeModel`, any other realtime model, or a realtime session that
+            runs already. Of one without raw events the wire is not recorded.
+        path: The trace; a file that is there is replaced.
+        transcripts: Whether to write what was said, too. Never audio, and nothing like a key.
+
+    Raises:
+        TypeError: *source* is neither.
+    """
+    if not isinstance(source, (llm.RealtimeModel, llm.RealtimeSession)):
+        raise TypeError(f"source must be a realtime model or session, got {source!r}")
+    return Recorder(source, path, transcripts=transcripts)
+
+
+class Recorder:
+    """See :func:`record`. Nothing of it raises into the call, and it has no task."""
+
+    def __init__(
+        self,
+        source: llm.RealtimeModel | llm.RealtimeSession[Any],
+        path: str | os.PathLike[str],
+        *,
+        transcripts: bool = False,
+    ) -> None:
+        self._transcripts = transcripts
+        self._connections = 0
+        self._sessions = 0
+        self._undo: list[Callable[[], None]] = []
+        self._session: AgentSession[Any] | None = None
+        self._sink: AudioOutput | None = None
+        self._unwatch: Callable[[], None] | None = None
+        self._controlled: ControlledRealtimeModel | None = None
+        model = source if isinstance(source, llm.RealtimeModel) else source.realtime_model
+        self._controlled = model if isinstance(model, ControlledRealtimeModel) else None
+        self._lines = Lines(TraceWriter(path, self._header(model)))
+        self._write = self._lines.write
+        self._guard(lambda: self._follow(source))
+
+    def _header(self, model: llm.RealtimeModel) -> dict[str, Any]:
+        header: dict[str, Any] = {
+            "started": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
+            "mode": "plain",
+            "model": model.label,
+            "versions": _versions(),
+            "transcripts": self._transcripts,
+        }
+        if self._controlled is not None:
+            policy = self._controlled._policy
+            header["mode"] = self._controlled._mode
+            header["retry"] = {
+                "max_retry": policy.max_retry,
+                "timeout": policy.timeout,
+                "on_exhausted": policy.on_exhausted,
+            }
+        return header
+
+    # --- what a caller does
+
+    def attach(self, session: AgentSession[Any]) -> None:
+        """Record this session's speeches, states, errors, and what its sink plays, and close with
+        it. Before or after its start.
+
+        Raises:
+            TypeError: Not an AgentSession.
+        """
+        if not isinstance(session, AgentSession):
+            raise TypeError(f"session must be an AgentSession, got {session!r}")
+        self._session = session
+        for name, handler in {
+            "agent_state_changed": self._agent_state,
+            "user_state_changed": self._user_state,
+            "speech_created": self._speech_created,
+            "conversation_item_added": self._item_added,
+            "function_tools_executed": self._tools_executed,
+            "error": self._session_error,
+            "close": self._session_closed,
+        }.items():
+            self._listen(session, name, handler)
+
+    def close(self) -> None:
+        """Stop, and close the file. Done by itself when the attached session closes."""
+        if self._lines.closed:
+            return
+        self._guard(lambda: self._write("session", "recorded", {}))
+        self._lines.close()
+        for undo in reversed(self._undo):
+            self._guard(undo)
+        self._undo.clear()
+        if self._unwatch is not None:
+            self._guard(self._unwatch)
+
+    # --- listening
+
+    def _follow(self, source: llm.RealtimeModel | llm.RealtimeSession[Any]) -> None:
+        if isinstance(source, llm.RealtimeSession):
+            self._follow_session(source)
+        else:
+            # Below our own model, so that a frame is written before what it leads to.
+            inner = source if self._controlled is None else self._controlled._inner
+            self._intercept(inner)
+        if self._controlled is not None:
+            self._listen(self._controlled, "turn_moved", self._turn_moved)
+            self._listen(self._controlled, "recovering", self._recovering)
+            self._listen(self._controlled, "turn_ended", self._turn_ended)
+
+    def _intercept(self, model: llm.RealtimeModel) -> None:
+        """See each session that the model makes, from its first frame: nothing announces them."""
+        make = model.session
+
+        def session(*args: Any, **kwargs: Any) -> llm.RealtimeSession[Any]:
+            made = make(*args, **kwargs)
+            self._guard(lambda: self._follow_session(made))
+            return made
+
+        vars(model)["session"] = session
+
+        def undo() -> None:
+            if vars(model).get("session") is session:
+                del vars(model)["session"]
+
+        self._undo.append(undo)
+
+    def _follow_session(self, session: llm.RealtimeSession[Any]) -> None:
+        self._sessions += 1
+        label = session.realtime_model.label
+        self._write("session", "realtime_session", {"number": self._sessions, "model": label})
+        wire = _Wire(self)
+        handlers: dict[str, Callable[[Any], None]] = {
+            "openai_server_event_received": wire.server_event,
+            "openai_client_event_queued": wire.client_event,
+            "session_reconnected": wire.reconnected,
+            "error": wire.error,
+        }
+        for name, handler in handlers.items():
+            self._listen(session, name, handler)
+
+    def _next_connection(self) -> int:
+        self._connections += 1
+        return self._connections
+
+    def _listen(self, emitter: rtc.EventEmitter[Any], name: str, handler: Any) -> None:
+        def listener(event: Any) -> None:
+            if not self._lines.closed:
+                self._guard(lambda: handler(event))
+
+        # EventEmitter inspects each callback's signature for each event; a ready one is cheap.
+        listener.__signature__ = _ONE_ARGUMENT  # type: ignore[attr-defined]
+        emitter.on(name, listener)
+        self._undo.append(lambda: emitter.off(name, listener))
+
+    def _guard(self, what: Callable[[], None]) -> None:
+        try:
+            what()
+        except Exception:
+            _log.debug("not recorded", exc_info=True)
+
+    # --- turns
+
+    def _controller(self) -> TurnController | None:
+        return None if self._controlled is None else self._controlled.controller
+
+    def _response(self, turn_id: str, attempt: int) -> dict[str, Any]:
+        controller = self._controller()
+        turn = None if controller is None else controller.find(turn_id)
+        current = None if turn is None else turn.attempt
+        if current is None or current.number != attempt or current.response_id is None:
+            return {}
+        return {"response": current.response_id}
+
+    def _turn_moved(self, move: Any) -> None:
+        fields = {
+            "turn": move.turn_id,
+            "source": move.source.value,
+            "event": move.event,
+            "dest": move.dest.value,
+            "attempt": move.attempt,
+            "label": move.label,
+        }
+        self._write("turn", "moved", {**fields, **self._response(move.turn_id, move.attempt)})
+
+    def _recovering(self, plan: Any) -> None:
+        fields = {"turn": plan.turn_id, "attempt": plan.attempt, "wait": round(plan.wait, 3)}
+        self._write("turn", "recovering", {**fields, **_reason(plan.reason)})
+
+    def _turn_ended(self, end: Any) -> None:
+        fields = {"turn": end.turn_id, "outcome": end.outcome.value}
+        self._write(
+            "turn", "ended", {**fields, **({} if end.error is None else _reason(end.error))}
+        )
+
+    # --- the session
+
+    def _agent_state(self, event: Any) -> None:
+        self._look()
+        self._write("session", "agent_state", {"old": event.old_state, "new": event.new_state})
+
+    def _user_state(self, event: Any) -> None:
+        self._write("user", "state", {"old": event.old_state, "new": event.new_state})
+
+    def _speech_created(self, event: Any) -> None:
+        self._look()
+        handle: SpeechHandle = event.speech_handle
+        fields = {
+            "speech": handle.id,
+            "user_initiated": event.user_initiated,
+            "source": event.source,
+        }
+        self._write("session", "speech_created", fields)
+        handle.add_done_callback(lambda h: self._guard(lambda: self._speech_done(h)))
+
+    def _speech_done(self, handle: SpeechHandle) -> None:
+        if self._lines.closed:
+            return
+        error = handle.exception()
+        fields: dict[str, Any] = {"speech": handle.id, "interrupted": handle.interrupted}
+        fields["exception"] = None if error is None else type(error).__name__
+        if isinstance(code := getattr(error, "code", None), str):
+            fields["code"] = code
+        self._write("session", "speech_done", fields)
+
+    def _item_added(self, event: Any) -> None:
+        item = event.item
+        fields = {
+            "item_id": getattr(item, "id", None),
+            "item": getattr(item, "type", None),
+            "role": getattr(item, "role", None),
+        }
+        text = getattr(item, "text_content", None)
+        if isinstance(text, str):
+            fields["text"] = text if self._transcripts else len(text)
+        self._write("session", "item_added", fields)
+
+    def _tools_executed(self, event: Any) -> None:
+        for call in event.function_calls:
+            self._write("session", "tool_executed", {"call_id": call.call_id, "name": call.name})
+
+    def _session_error(self, event: Any) -> None:
+        report = event.error
+        error = getattr(report, "error", report)
+        fields: dict[str, Any] = {
+            "recoverable": getattr(report, "recoverable", None),
+            "error": type(error).__name__,
+        }
+        body = getattr(error, "body", None)
+        for name in ("code", "type"):
+            found = getattr(body, name, None) or getattr(error, name, None)
+            found = body.get(name) if isinstance(body, dict) else found
+            if isinstance(found, str):
+                fields["code" if name == "code" else "error_type"] = found
+        self._write("session", "error", fields)
+
+    def _session_closed(self, event: Any) -> None:
+        self._write("session", "close", {"reason": getattr(event.reason, "value", None)})
+        self.close()
+
+    # --- playback
+
+    def _look(self) -> None:
+        """Listen to the sink that plays: a room installs it late, and it may be swapped."""
+        output = None if self._session is None else self._session.output
+        sink = output.audio if output is not None and output.audio_enabled else None
+        if sink is self._sink:
+            return
+        if self._unwatch is not None:
+            self._unwatch()
+        self._sink, self._unwatch = sink, None
+        if sink is None:
+            return
+        before = len(self._undo)
+        self._listen(sink, "playback_started", self._started)
+        self._listen(sink, "playback_finished", self._finished)
+        undo = self._undo[before:]
+        del self._undo[before:]
+
+        def unwatch() -> None:
+            for each in undo:
+                each()
+
+        self._unwatch = unwatch
+
+    def _playing(self) -> dict[str, Any]:
+        """The message that the controller takes this for, if there is one."""
+        controller = self._controller()
+        for turn in () if controller is None else controller.turns:
+            for message in turn.messages:
+                if message.state.value in ("playing", "paused"):
+                    return {"item_id": message.item_id}
+        return {}
+
+    def _started(self, _: object) -> None:
+        self._write("playback", "started", self._playing())
+
+    def _finished(self, report: Any) -> None:
+        fields = {
+            "position": round(report.playback_position * 1000, 3),
+            "interrupted": report.interrupted,
+        }
+        self._write("playback", "finished", {**fields, **self._playing()})
+
+
+class _Wire:
+    """The wire of one realtime session."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._lines = recorder._lines
+        self._connection = 0
+        self._lost = True
+        self._counted = False  # the new connection, after a loss
+
+    def _number(self) -> int:
+        if self._lost:
+            self._counted = self._connection > 0
+            self._connection = self._recorder._next_connection()
+            self._lost = False
+        return self._connection
+
+    def server_event(self, frame: Any) -> None:
+        if not isinstance(frame, Mapping):
+            self._write("server", {"type": "unreadable"})
+        elif frame.get("type") in AUDIO_DELTAS and isinstance(frame.get("delta"), str):
+            self._recorder._look()
+            self._lines.audio_delta(frame, self._number())
+        else:
+            self._write("server", frame)
+
+    def client_event(self, frame: Mapping[str, Any]) -> None:
+        kind = frame.get("type")
+        if kind == "input_audio_buffer.append" and isinstance(frame.get("audio"), str):
+            self._lines.audio_input(frame["audio"], self._number())
+            return
+        if str(kind).startswith("input_audio_buffer."):
+            self._lines.flush_audio()
+        self._write("client", frame)
+
+    def reconnected(self, _: object) -> None:
+        # Without a loss before, LiveKit renewed the connection by itself, and nothing else tells.
+        self._lost = self._lost or not self._counted
+        self._counted = False
+        self._lines.write("session", "reconnected", {"connection": self._connection})
+
+    def error(self, report: llm.RealtimeModelError) -> None:
+        if isinstance(report.error, APIConnectionError) and not self._lost:
+            self._lines.write("net", "lost", {"connection": self._connection})
+            self._lost = True
+
+    def _write(self, by: str, frame: Mapping[str, Any]) -> None:
+        number = self._number()
+        event = redacted(frame, transcripts=self._recorder._transcripts)
+        kind = str(event.pop("type", None))
+        self._lines.write(by, kind, {"connection": number, "event": event})
+
+
+def _reason(error: Any) -> dict[str, Any]:
+    return {"code": error.code, "kind": error.kind.value}
+
+
+def _versions() -> dict[str, str]:
+    return {name: version for name in _LIBRARIES if (version := _version(name))}
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return ""

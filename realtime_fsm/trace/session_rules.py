@@ -1,0 +1,325 @@
+"""Rules of the session: permanent errors, reconnects, how often one thing is told."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import ClassVar
+
+from .format import Line, Seen
+from .rule import Call, Handler, Rule
+from .wire import CONFLICTS, FATAL, LOST, Create, Response, body_of, text_of
+
+__all__ = ["BudgetByProgress", "Epoch", "FatalStops", "OneReport", "TurnNotSession"]
+
+_INCIDENT = 1.5  # seconds; frames, closes and reports of one cause come this close together
+_HEALTHY = 60.0  # seconds of a connection that count as progress
+_IN_A_ROW = 3  # failures after which a session may end
+
+
+def error_of(line: Seen) -> dict[str, object] | None:
+    """The error that a server's line tells, if it tells one."""
+    if line.type == "error":
+        return body_of(line.event.get("error"))
+    if line.type == "response.done":
+        body = body_of(line.event.get("response"))
+        if body.get("status") == "failed":
+            return body_of(body_of(body.get("status_details")).get("error"))
+    return None
+
+
+def _fatal(error: dict[str, object] | None) -> bool:
+    return error is not None and any(text_of(error.get(k)) in FATAL for k in ("code", "type"))
+
+
+class FatalStops(Rule):
+    """G10: after a permanent error nothing is asked and nobody connects again, and it is reported
+    once."""
+
+    id, name = "G10", "fatal stops"
+    needs: ClassVar[tuple[str, ...]] = ("server",)
+
+    def __init__(self, call: Call) -> None:
+        super().__init__(call)
+        self._fatal: Seen | None = None
+        self._report: Line | None = None
+        self._told = False
+        self._model: object = None
+
+    def handlers(self) -> dict[tuple[str, str], Handler]:
+        return {
+            ("server", "error"): self._error,
+            ("server", "response.done"): self._error,
+            ("net", "refused"): self._refused,
+            ("client", "response.create"): self._goes_on,
+            ("server", "session.created"): self._goes_on,
+            ("net", "accepted"): self._goes_on,
+            ("session", "error"): self._reported,
+            ("session", "realtime_session"): self._replaced,
+        }
+
+    def _error(self, each: Line) -> None:
+        if _fatal(error_of(each)) and self._fatal is None:
+            self._fatal = each
+
+    def _refused(self, each: Line) -> None:
+        if self._fatal is not None:
+            self._goes_on(each)
+        elif each.event.get("status") in (401, 403):
+            self._fatal = each
+
+    def _goes_on(self, each: Line) -> None:
+        fatal = self._fatal
+        if fatal is None or self._told or each.t - fatal.t <= self.settings.unread:
+            return
+        if each.type == "response.create" or each.connection > fatal.connection:
+            self._told = True
+            what = "asked" if each.type == "response.create" else "connected"
+            self.broken(f"the client {what} again after a permanent error", [fatal, each])
+
+    def _reported(self, each: Line) -> None:
+        if self._fatal is None or each.event.get("recoverable") is not False:
+            return
+        if self._report is not None:
+            self.broken("a permanent error was reported again", [self._fatal, self._report, each])
+        self._report = each
+
+    def _replaced(self, each: Line) -> None:
+        """Another model may take over; the same one may not try again."""
+        if each.event.get("model") != self._model:
+            self._model = each.event.get("model")
+            self._fatal = self._report = None
+            self._told = False
+
+
+class BudgetByProgress(Rule):
+    """G11: connections that bring nothing, no completed response and not a minute of health, come to
+    an end."""
+
+    id, name = "G11", "budget by progress"
+    needs: ClassVar[tuple[str, ...]] = ("server", "time")
+
+    def __init__(self, call: Call) -> None:
+        super().__init__(call)
+        self._starts: deque[Line] = deque(maxlen=4)
+        self._count = 0
+        self._connection = 0
+        self._told = False
+
+    def handlers(self) -> dict[tuple[str, str], Handler]:
+        return {
+            ("server", "session.created"): self._connected,
+            ("net", "accepted"): self._connected,
+            ("net", "refused"): self._connected,
+            ("server", "response.done"): self._done,
+        }
+
+    def _connected(self, each: Line) -> None:
+        if each.connection <= self._connection:
+            return
+        self._connection = each.connection
+        if self._starts and each.t - self._starts[-1].t >= _HEALTHY:
+            self._progress()
+        self._count += 1
+        self._starts.append(each)
+        if self._count > self.settings.reconnects and not self._told:
+            self._told = True
+            text = f"{self._count} connections in a row without progress"
+            self.broken(text, list(self._starts))
+
+    def _done(self, each: Line) -> None:
+        if body_of(each.event.get("response")).get("status") == "completed":
+            self._progress()
+
+    def _progress(self) -> None:
+        self._count, self._told = 0, False
+
+
+class OneReport(Rule):
+    """G12: one cause is one ``error`` event, however many frames and closes it has. Another one that
+    ends the session may not follow the first of the same cause."""
+
+    id, name = "G12", "one root, one report"
+    needs: ClassVar[tuple[str, ...]] = ("server", "session", "time")
+
+    def __init__(self, call: Call) -> None:
+        super().__init__(call)
+        self._roots: deque[tuple[object, Seen]] = deque(maxlen=32)
+        self._reports: deque[Line] = deque(maxlen=32)
+
+    def handlers(self) -> dict[tuple[str, str], Handler]:
+        return {
+            ("server", "error"): self._failed,
+            ("server", "response.done"): self._failed,
+            **{("net", name): self._lost for name in LOST},
+            ("session", "error"): self._reported,
+        }
+
+    def _failed(self, each: Line) -> None:
+        error = error_of(each)
+        if error is None:
+            return
+        # A refusal that names what it answers is a cause of its own.
+        key = (error.get("code"), error.get("event_id"))
+        same = [k for k, _ in self._roots if isinstance(k, tuple) and k[0] == key[0]]
+        if key not in same and not (same and None in (key[1], same[-1][1])):
+            self._roots.append((key, each))
+
+    def _lost(self, each: Line) -> None:
+        # A connection that breaks right after an error breaks because of it.
+        last = self._roots[-1][1] if self._roots else None
+        if last is None or last.connection != each.connection or each.t - last.t > _INCIDENT:
+            self._roots.append(("lost", each))
+
+    def _reported(self, each: Line) -> None:
+        for kept in (self._roots, self._reports):
+            while kept and each.t - _time(kept[0]) > _INCIDENT:
+                kept.popleft()
+        self._reports.append(each)
+        if self._roots and len(self._reports) > len(self._roots):
+            roots = [root for _, root in self._roots]
+            self.broken("one cause was reported more than once", [*roots, *self._reports])
+            self._roots.clear()
+            self._reports.clear()
+
+
+def _time(entry: Line | tuple[object, Seen]) -> float:
+    return entry.t if isinstance(entry, Line) else entry[1].t
+
+
+class Epoch(Rule):
+    """G19: nothing that is sent on a connection names a response of an older one; and what a
+    reconnect discards, a create without an answer or a response that had not spoken, is asked again
+    or told to have failed."""
+
+    id, name = "G19", "epoch"
+
+    def __init__(self, call: Call) -> None:
+        super().__init__(call)
+        self._owed: list[tuple[Seen, Line]] = []
+        self._settled = -1.0
+
+    def handlers(self) -> dict[tuple[str, str], Handler]:
+        return {
+            ("client", "response.cancel"): self._cancel,
+            ("server", "session.created"): self._connected,
+            ("client", "response.create"): self._settle,
+            ("server", "input_audio_buffer.speech_started"): self._settle,
+            ("session", "close"): self._settle,
+            ("session", "speech_done"): self._speech_done,
+            ("turn", "ended"): self._given_up,
+        }
+
+    def _cancel(self, each: Line) -> None:
+        response = self.wire.responses.get(str(each.event.get("response_id")))
+        created = None if response is None else response.created
+        if created is not None and created.connection < each.connection:
+            text = (
+                f"{each.event.get('response_id')} of connection {created.connection} was cancelled"
+            )
+            self.broken(f"{text} on connection {each.connection}", [created, each])
+        self._settle(each)
+
+    def _connected(self, each: Line) -> None:
+        if each.connection < 2:
+            return
+        lost = [
+            create.sent
+            for create in self.wire.creates
+            if create.sent.connection == each.connection - 1
+            and not create.outside
+            and all(answer.direction == "net" or answer.connection == each.connection
+                    for answer in create.answers)
+            and (not self.call.timed or each.t - create.sent.t < 60.0)
+        ]  # fmt: skip
+        lost += [
+            response.created
+            for response in self.wire.responses.values()
+            if response.created is not None and _silent(response, each.connection - 1)
+        ]
+        lost = [each for each in lost if each.t > self._settled]
+        if lost and not any(c.sent.connection == each.connection for c in self.wire.creates):
+            owed = (lost[-1], each)
+            self._owed = [owed]
+            self.call.later(each.t + self.settings.answer, lambda: self._look(owed))
+
+    def _look(self, owed: tuple[Seen, Line]) -> None:
+        if owed in self._owed:
+            self._owed.remove(owed)
+            self.broken("what a reconnect discarded was not asked again", list(owed))
+
+    def _settle(self, each: Seen) -> None:
+        if not (each.type == "response.create" and Create(each).outside):
+            self._owed.clear()
+
+    def _speech_done(self, each: Line) -> None:
+        if each.event.get("exception") is not None or each.event.get("interrupted"):
+            self._given_up(each)
+
+    def _given_up(self, each: Line) -> None:
+        """Nobody waits any more for what was asked so far."""
+        self._owed.clear()
+        self._settled = each.t
+
+
+def _silent(response: Response, connection: int) -> bool:
+    """Whether it went down with that connection before it spoke."""
+    return (
+        response.created is not None
+        and response.created.connection == connection
+        and response.done is None
+        and response.denied is None
+        and not response.outside
+        and not response.cancels
+        and not any(i.ms or i.chars or i.type == "function_call" for i in response.items)
+    )
+
+
+class TurnNotSession(Rule):
+    """G26: a failed turn does not end the session: one that ends right after a failure that was not
+    permanent, the first or second or third in a row, ended because of it."""
+
+    id, name = "G26", "turn failure is not session failure"
+    needs: ClassVar[tuple[str, ...]] = ("server", "session", "time")
+
+    def __init__(self, call: Call) -> None:
+        super().__init__(call)
+        self._failure: Line | None = None
+        self._in_a_row = 0
+        self._told = False
+
+    def handlers(self) -> dict[tuple[str, str], Handler]:
+        return {
+            ("server", "response.done"): self._done,
+            ("server", "error"): self._error,
+            **{("net", name): self._lost for name in LOST},
+            ("session", "error"): self._ended,
+            ("session", "close"): self._ended,
+        }
+
+    def _done(self, each: Line) -> None:
+        status = body_of(each.event.get("response")).get("status")
+        if status == "completed":
+            self._in_a_row, self._failure = 0, None
+        elif status in ("failed", "incomplete"):
+            self._in_a_row += 1
+            self._failure = None if _fatal(error_of(each)) else each
+
+    def _error(self, each: Line) -> None:
+        error = error_of(each)
+        if error is not None and text_of(error.get("code")) not in CONFLICTS:
+            self._failure = None if _fatal(error) or error.get("event_id") is None else each
+
+    def _lost(self, each: Line) -> None:
+        self._failure = None
+
+    def _ended(self, each: Line) -> None:
+        failure = self._failure
+        escalates = self.call.header is not None and (
+            self.call.header.retry.get("on_exhausted") == "escalate"
+        )
+        final = each.event.get("recoverable") is False or each.event.get("reason") == "error"
+        if failure is None or not final or self._told or escalates:
+            return
+        if each.t - failure.t <= 2.0 and self._in_a_row <= _IN_A_ROW:
+            self._told = True
+            self.broken("the session ended because a turn failed", [failure, each])

@@ -1,0 +1,100 @@
+"""Prints reports for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import IO
+
+from rich.console import Console
+from rich.markup import escape
+from rich.text import Text
+
+from .check import Report, Violation
+from .format import Line
+from .wire import body_of
+
+__all__ = ["describe", "show"]
+
+_LINES = 8  # of one violation
+
+
+def show(reports: Iterable[Report], file: IO[str] | None = None) -> None:
+    """Print what was found in each file."""
+    console = Console(file=file, highlight=False, soft_wrap=True)
+    for report in reports:
+        _show(report, console)
+
+
+def _show(report: Report, console: Console) -> None:
+    name = escape(report.source)
+    lines = sum(report.lines.values())
+    if report.exit_code == 2:
+        console.print(f"[bold red]{name}: nothing could be read[/]")
+    elif report.broken:
+        count = sum(report.broken.values())
+        broken = ", ".join(sorted(report.broken, key=_number))
+        console.print(f"[bold red]{name}: {count} violations of {broken}[/]")
+    else:
+        console.print(f"[bold green]{name}: no violation found[/]")
+    what = ", ".join(f"{count} {status}" for status, count in sorted(report.responses.items()))
+    calls = "" if report.calls <= 1 else f"{report.calls} calls, "
+    mode = "" if report.header is None else f", mode {report.header.mode or 'unknown'}"
+    console.print(f"  {calls}{lines} lines, {report.seconds:.1f} s{escape(mode)}")
+    if what:
+        console.print(f"  responses: {escape(what)}")
+    if report.errors:
+        told = ", ".join(f"{count} {code}" for code, count in sorted(report.errors.items()))
+        console.print(f"  errors from the server: {escape(told)}")
+    for issue in report.issues:
+        console.print(f"  [yellow]line {issue.number}:[/] {escape(issue.text)}")
+    if report.unreadable > len(report.issues):
+        console.print(f"  [yellow]and {report.unreadable - len(report.issues)} more such lines[/]")
+    for violation in report.violations:
+        _show_violation(violation, console)
+    hidden = sum(report.broken.values()) - len(report.violations)
+    if hidden:
+        console.print(f"\n  and {hidden} more violations")
+    console.print(f"\n  judged: {', '.join(report.judged) or 'nothing'}")
+    reasons: dict[str, list[str]] = {}
+    for each, reason in report.not_judged.items():
+        reasons.setdefault(reason, []).append(each)
+    for reason, ids in reasons.items():
+        console.print(f"  not judged: {', '.join(ids)}: {escape(reason)}")
+    console.print()
+
+
+def _show_violation(violation: Violation, console: Console) -> None:
+    at = ", ".join(str(each.number) for each in violation.lines)
+    console.print()
+    console.print(
+        f"  [bold]{violation.id} {escape(violation.name)}[/]: {escape(violation.text)}"
+        + (f" [dim](lines {at})[/]" if at else "")
+    )
+    for line in violation.lines[-_LINES:]:
+        console.print(Text(f"    {line.number:>7}  {describe(line)}"))
+
+
+def describe(line: Line) -> str:
+    """One line of a trace, for people."""
+    event = line.event
+    body, item, error = (body_of(event.get(key)) for key in ("response", "item", "error"))
+    words = {
+        "event_id": event.get("event_id") if line.by == "client" else None,
+        "response": event.get("response_id") or body.get("id"),
+        "item": event.get("item_id") or item.get("id"),
+        "status": body.get("status") if line.type == "response.done" else None,
+        "call": event.get("call_id") or item.get("call_id"),
+        "error": error.get("code"),
+        "answers": error.get("event_id"),
+    }
+    names = (
+        "audio_end_ms", "turn", "event", "dest", "outcome", "code", "speech", "interrupted",
+        "exception", "position", "new", "recoverable", "reason",
+    )  # fmt: skip
+    words |= {name: event.get(name) for name in names}
+    told = "  ".join(f"{key}={value}" for key, value in words.items() if value is not None)
+    return f"{line.t:9.3f} s  {line.by:8}  {line.type}  {told}".rstrip()
+
+
+def _number(id: str) -> int:
+    return int(id[1:])

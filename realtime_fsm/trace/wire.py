@@ -1,0 +1,275 @@
+"""What went over the wire so far: creates, responses, items and cancels."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Any
+
+from .format import Seen
+
+__all__ = [
+    "ACTIVE", "AUDIO_DELTAS", "CONFLICTS", "FATAL", "LOST", "NOT_ACTIVE", "Create", "Item", "Response", "Wire",
+    "body_of", "text_of",
+]  # fmt: skip
+
+NOT_ACTIVE = "response_cancel_not_active"
+ACTIVE = "conversation_already_has_active_response"
+#: Codes that say that the client's picture was stale, and no more.
+CONFLICTS = frozenset(
+    {
+        ACTIVE, NOT_ACTIVE, "response_not_active", "response_cancel_no_active_response",
+        "input_audio_buffer_commit_empty",
+    }
+)  # fmt: skip
+#: Codes and types after which nothing can succeed with this key.
+FATAL = frozenset(
+    {
+        "insufficient_quota", "credit_balance_exhausted", "invalid_api_key", "account_deactivated",
+        "billing_hard_limit_reached", "authentication_error", "permission_error",
+    }
+)  # fmt: skip
+#: How a connection ends, in lines of ``net``.
+LOST = ("closed", "dropped", "disconnected", "lost")
+AUDIO_DELTAS = ("response.output_audio.delta", "response.audio.delta")
+_TEXT_DELTAS = (
+    "response.output_audio_transcript.delta", "response.audio_transcript.delta",
+    "response.output_text.delta", "response.text.delta",
+)  # fmt: skip
+_KEPT = 256  # responses, creates, cancels and error ids of a long call
+
+
+@dataclass(eq=False, slots=True)
+class Item:
+    """An output item. *ms* of audio and *chars* of text were received of it."""
+
+    id: str
+    type: str
+    response: Response
+    added: Seen
+    call_id: str | None = None
+    ms: float = 0.0
+    chars: int = 0
+    done: Seen | None = None
+    status: str = ""
+
+
+@dataclass(eq=False, slots=True)
+class Response:
+    id: str
+    created: Seen | None = None
+    done: Seen | None = None
+    status: str = ""
+    lost: Seen | None = None
+    items: list[Item] = field(default_factory=list)
+    cancels: list[Seen] = field(default_factory=list)
+    denied: Seen | None = None  # "nothing to cancel", in answer to a cancel of it
+    outside: bool = False  # of the default conversation
+    create: Create | None = None
+
+    @property
+    def over(self) -> bool:
+        return bool(self.done or self.lost or self.denied)
+
+    @property
+    def called(self) -> bool:
+        """Whether a function call of it arrived whole."""
+        return any(i.type == "function_call" and i.status == "completed" for i in self.items)
+
+
+@dataclass(eq=False, slots=True)
+class Create:
+    sent: Seen
+    answers: list[Seen] = field(default_factory=list)
+    response: Response | None = None
+
+    @property
+    def event_id(self) -> object:
+        return self.sent.event.get("event_id")
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        return body_of(body_of(self.sent.event.get("response")).get("metadata"))
+
+    @property
+    def outside(self) -> bool:
+        return body_of(self.sent.event.get("response")).get("conversation") == "none"
+
+
+class Wire:
+    """Built up by :meth:`apply`, event by event.
+
+    With *bounded*, what is long over is forgotten, so that a call of any length takes the same
+    memory.
+    """
+
+    def __init__(self, *, bounded: bool = True) -> None:
+        self.creates: list[Create] = []
+        self.responses: OrderedDict[str, Response] = OrderedDict()
+        self.items: dict[str, Item] = {}
+        self.cancels: list[tuple[Seen, list[Response]]] = []
+        self.connection = 0
+        self._bounded = bounded
+        self._names: OrderedDict[str, None] = OrderedDict()
+
+    def asked(self, connection: int) -> list[Create]:
+        """The creates that have no answer yet."""
+        return [
+            c
+            for c in self.creates
+            if c.sent.connection == connection and not c.answers and not c.outside
+        ]
+
+    def alive(self, connection: int) -> list[Response]:
+        """The responses of the default conversation that were created and are not over."""
+        return [
+            r
+            for r in self.responses.values()
+            if r.created and r.created.connection == connection and not r.over and not r.outside
+        ]
+
+    def apply(self, each: Seen) -> None:
+        """Take the next event."""
+        if each.direction == "client":
+            self._moved_on(each)
+            self._sent(each)
+        elif each.direction == "server":
+            self._moved_on(each)
+            self._received(each)
+        elif each.direction == "net" and each.type in LOST:
+            self._lost(each, each.connection)
+        if self._bounded:
+            self._forget()
+
+    def _moved_on(self, each: Seen) -> None:
+        """A client has one connection at a time: with the next one the one before is gone."""
+        if self._bounded and each.connection > self.connection:
+            for connection in range(max(1, self.connection), each.connection):
+                self._lost(each, connection)
+            self.connection = each.connection
+
+    def _sent(self, each: Seen) -> None:
+        if each.type == "response.create":
+            self.creates.append(Create(each))
+        elif each.type == "response.cancel":
+            named = self.responses.get(str(each.event.get("response_id")))
+            bare = each.event.get("response_id") is None
+            meant = self.alive(each.connection) if bare else [named] if named else []
+            for response in meant:
+                response.cancels.append(each)
+            self.cancels.append((each, meant))
+
+    def _lost(self, each: Seen, connection: int) -> None:
+        for create in self.asked(connection):
+            create.answers.append(each)
+        for response in self.alive(connection):
+            response.lost = each
+
+    def _received(self, each: Seen) -> None:
+        event = each.event
+        if each.type in ("response.created", "response.done"):
+            self._response(each, body_of(event.get("response")))
+        elif each.type == "response.output_item.added":
+            item, response = body_of(event.get("item")), self._of(event)
+            made = Item(str(item.get("id")), str(item.get("type")), response, each)
+            made.call_id = text_of(item.get("call_id"))
+            if made.id not in self.items:
+                self.items[made.id] = made
+                response.items.append(made)
+        elif each.type == "response.output_item.done":
+            item = body_of(event.get("item"))
+            known = self.items.get(str(item.get("id")))
+            if known is not None and known.done is None:
+                known.done, known.status = each, str(item.get("status"))
+                known.call_id = known.call_id or text_of(item.get("call_id"))
+        elif each.type in AUDIO_DELTAS:
+            known = self.items.get(str(event.get("item_id")))
+            if known is not None and isinstance(event.get("delta"), (int, float)):
+                known.ms += event["delta"]
+        elif each.type in _TEXT_DELTAS:
+            known = self.items.get(str(event.get("item_id")))
+            delta = event.get("delta")
+            if known is not None and isinstance(delta, (int, str)):
+                known.chars += delta if isinstance(delta, int) else len(delta)
+        elif each.type == "error":
+            self._refused(each, body_of(event.get("error")))
+
+    def _of(self, event: dict[str, Any]) -> Response:
+        response_id = str(event.get("response_id"))
+        return self.responses.setdefault(response_id, Response(response_id))
+
+    def _response(self, each: Seen, body: dict[str, Any]) -> None:
+        response_id = str(body.get("id"))
+        known = self.responses.setdefault(response_id, Response(response_id))
+        first = known.created is None and known.done is None
+        known.outside = "conversation_id" in body and body["conversation_id"] is None
+        if first:
+            self._answer(each, known, body_of(body.get("metadata")))
+        if each.type == "response.created":
+            known.created = known.created or each
+        elif known.done is None:
+            known.done, known.status = each, str(body.get("status"))
+
+    def _answer(self, each: Seen, response: Response, metadata: dict[str, Any]) -> None:
+        """Find the create that a response answers: by its metadata, or the oldest without any."""
+        mine = [c for c in self.creates if c.sent.connection == each.connection]
+        if metadata:
+            found = [c for c in mine if c.metadata == metadata][-1:]
+        else:
+            found = [c for c in mine if not c.answers and not c.metadata][:1]
+        for create in found:
+            create.answers.append(each)
+            create.response = response
+            response.create = create
+
+    def _refused(self, each: Seen, error: dict[str, Any]) -> None:
+        name = str(each.event.get("event_id"))
+        if name in self._names:
+            return  # the same frame twice is one answer
+        self._names[name] = None
+        code, event_id = error.get("code"), error.get("event_id")
+        if event_id is not None:
+            for create in self.creates:
+                if create.event_id == event_id:
+                    create.answers.append(each)
+        elif code != NOT_ACTIVE and len(waiting := self.asked(each.connection)) == 1:
+            waiting[0].answers.append(each)  # it can be about the only request there is
+        if code == NOT_ACTIVE:
+            self._nothing_to_cancel(each, event_id)
+
+    def _nothing_to_cancel(self, each: Seen, event_id: object) -> None:
+        for sent, meant in self.cancels:
+            if sent.connection != each.connection or sent.event.get("event_id") != event_id:
+                continue
+            for response in meant:
+                response.denied = response.denied or (None if response.over else each)
+            if sent.event.get("response_id") is None:
+                # The protocol is ordered: the creates before it came to nothing.
+                for create in self.asked(each.connection):
+                    if create.sent.t <= sent.t:
+                        create.answers.append(each)
+
+    def _forget(self) -> None:
+        if len(self.creates) > _KEPT:
+            del self.creates[0]
+        if len(self.cancels) > _KEPT:
+            del self.cancels[0]
+        if len(self._names) > _KEPT:
+            self._names.popitem(last=False)
+        if len(self.responses) > _KEPT:
+            _, old = self.responses.popitem(last=False)
+            for item in old.items:
+                self.items.pop(item.id, None)
+            # They refer to one another: without this they would wait for the garbage collector.
+            old.items.clear()
+            create, old.create = old.create, None
+            if create is not None:
+                create.response = None
+
+
+def text_of(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def body_of(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,123 @@
+"""Writes a trace to a file, and never gets in the way of the call."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterable, Mapping
+from typing import IO, Any
+
+from .format import NAME, VERSION, Seen, dumps
+from .redact import redacted
+
+__all__ = ["TraceWriter", "line_of", "write_record"]
+
+_CHARS = 65_536  # held at most
+
+_log = logging.getLogger("realtime_fsm")
+
+
+class TraceWriter:
+    """Writes lines through a buffer; the owner calls :meth:`flush` now and then.
+
+    A file that cannot be written ends the recording with one line in the log, and nothing else. An
+    existing file is replaced.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], header: Mapping[str, Any]) -> None:
+        self._path = os.fspath(path)
+        self._file: IO[str] | None = None
+        self._lines: list[str] = []
+        self._chars = 0
+        try:
+            self._file = open(self._path, "w", encoding="utf-8")  # noqa: SIM115 - kept open
+        except OSError as error:
+            self._fail(error)
+        self.write({"trace": NAME, "version": VERSION, **header})
+        self.flush()
+
+    @property
+    def open(self) -> bool:
+        """Whether lines are taken."""
+        return self._file is not None
+
+    @property
+    def pending(self) -> bool:
+        """Whether lines wait for :meth:`flush`."""
+        return bool(self._lines)
+
+    def write(self, fields: Mapping[str, Any]) -> None:
+        """Take one line. Never raises."""
+        if self._file is None:
+            return
+        try:
+            line = dumps(fields)
+        except (TypeError, ValueError, RecursionError):
+            return  # nothing that a frame can hold, so nothing worth the recording
+        self._lines.append(line)
+        self._chars += len(line)
+        if self._chars > _CHARS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand all lines to the operating system. Never raises."""
+        lines, self._lines, self._chars = self._lines, [], 0
+        if self._file is None or not lines:
+            return
+        try:
+            self._file.write("\n".join(lines) + "\n")
+            self._file.flush()
+        except (OSError, ValueError) as error:
+            self._fail(error)
+
+    def close(self) -> None:
+        """Write what is left and close the file. Never raises; does nothing a second time."""
+        self.flush()
+        file, self._file = self._file, None
+        if file is not None:
+            try:
+                file.close()
+            except OSError as error:
+                self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        file, self._file = self._file, None
+        _log.warning("the trace %s cannot be written: %s", self._path, type(error).__name__)
+        if file is not None:
+            with contextlib.suppress(OSError):
+                file.close()
+
+
+def write_record(
+    record: Iterable[Seen],
+    path: str | os.PathLike[str],
+    *,
+    transcripts: bool = False,
+    header: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a simulated server's record as a trace: the wire only, as the server saw it.
+
+    Args:
+        record: such as ``server.record``.
+        path: the file; replaced if it exists.
+        transcripts: whether words are written, too.
+        header: more fields for the first line.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    first = {"trace": NAME, "version": VERSION, "mode": "server", "transcripts": transcripts}
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(dumps({**first, **(header or {})}) + "\n")
+        for each in record:
+            file.write(dumps(line_of(each, transcripts=transcripts)) + "\n")
+
+
+def line_of(each: Seen, *, transcripts: bool) -> dict[str, Any]:
+    """The fields of a line for an event of the wire."""
+    fields: dict[str, Any] = {"t": round(each.t, 6), "by": each.direction, "type": each.type}
+    fields["connection"] = each.connection
+    body = redacted({**each.event, "type": each.type}, transcripts=transcripts)
+    del body["type"]
+    return {**fields, **body} if each.direction == "net" else {**fields, "event": body}
