@@ -55,6 +55,7 @@ class Core:
         unsent: Attempts whose create was commanded and not yet seen on the wire.
         messages: Messages of live turns, by item id.
         seen: The last responses that showed themselves, and whether their terminal was seen.
+        cancelled: Event ids of the cancels of the last responses, by response id.
         dead: Why the session below cannot be used any more, or None.
         last_frame: When something last came from the server; None where frames are not shown.
         losses: Connections lost in a row, none of which had proven itself (G11).
@@ -74,6 +75,7 @@ class Core:
         self.unsent: OrderedDict[tuple[str, int], Attempt] = OrderedDict()
         self.messages: dict[str, tuple[Turn, Attempt, Message]] = {}
         self.seen: OrderedDict[str, bool] = OrderedDict()
+        self.cancelled: OrderedDict[str, str] = OrderedDict()
         self.lane = Lane(policy)
         self.playback = Playback()
         self.out: list[Command] = []
@@ -163,6 +165,8 @@ class Core:
         if attempt.response_id is not None:
             self.by_response.pop(attempt.response_id, None)
             remember(self.seen, attempt.response_id, seen)
+            if attempt.cancel_id is not None:
+                remember(self.cancelled, attempt.response_id, attempt.cancel_id)
         if attempt.abandoned:
             release(attempt, step)
         turn = attempt.turn
@@ -279,6 +283,7 @@ class Core:
             return
         blocker = Attempt(turn=None, number=0, last_activity=now, response_id=response_id)
         blocker.deadline = now + self.policy.stall_timeout
+        blocker.cancel_id = self.cancelled.get(response_id or "")
         self.lane.take(blocker)
         if response_id is not None:
             self.by_response[response_id] = blocker

@@ -73,6 +73,8 @@ class Driver:
         self._passed: set[str] = set()
         self._running = False
         self._closed = False
+        #: How many failures were reported.
+        self.reports = 0
         #: Turns that failed since the agent last spoke.
         self._failures = 0
         #: The one report of the session's end, once it is decided (G12).
@@ -302,6 +304,7 @@ class Driver:
             outlet.end()
 
     def _report(self, c: cmd.ReportFailure) -> None:
+        self.reports += 1
         error = llm.RealtimeError(str(c.error), code=c.error.code)
         turn = self._find(c.turn_id)
         exhausted = turn is not None and turn.ending is TurnOutcome.FAILED

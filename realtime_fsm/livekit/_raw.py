@@ -284,13 +284,17 @@ class RawLink:
             # The response that a rollover waited for was reported when it failed (G12).
             claimed = isinstance(report.error, llm.RealtimeError)
         elif isinstance(report.error, APIConnectionError):
-            self._lost(_LOST, False)
+            # A turn that failed of it has its own report (G12).
+            claimed = self._lost(_LOST, False)
         if not claimed and self._driver.final_report is None:
             self._driver.forward("error", report)
 
-    def _lost(self, error: ErrorInfo, for_good: bool) -> None:
+    def _lost(self, error: ErrorInfo, for_good: bool) -> bool:
+        """Returns whether it was reported."""
+        reports = self._driver.reports
         self.history.lost()
         self._driver.receive(ev.ConnectionLost(error=error, for_good=for_good))
+        return self._driver.reports > reports
 
     def _guarded(self, handler: Callable[[Any], None]) -> Callable[[Any], None]:
         """G25: nothing a server sends may raise through the plugin's receive loop."""

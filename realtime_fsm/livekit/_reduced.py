@@ -30,6 +30,7 @@ _FORWARDED = (
 )
 #: Seconds.
 _FRESH = 0.2
+_CANCELLED = ErrorInfo(kind=ErrorKind.TRANSIENT, code="request_cancelled")
 _NOT_CREATED = ErrorInfo(kind=ErrorKind.CONFLICT, code="response_cancel_not_active")
 
 
@@ -43,6 +44,8 @@ class ReducedLink:
         self._tasks: set[asyncio.Task[None]] = set()
         self._pending: dict[str, asyncio.Future[llm.GenerationCreatedEvent]] = {}
         self._cancelled: set[str] = set()
+        #: Requests whose futures were cancelled from here.
+        self._given_up: set[str] = set()
         self._count = 0
         #: The last recoverable error: why a response that ends empty did.
         self._error: ErrorInfo | None = None
@@ -87,7 +90,8 @@ class ReducedLink:
         self._inner.interrupt()
 
     def probe(self, event_id: str) -> None:
-        for future in list(self._pending.values()):
+        for pending, future in list(self._pending.items()):
+            self._given_up.add(pending)
             future.cancel()
         asyncio.get_running_loop().call_soon(
             lambda: self._driver.receive(ev.ErrorReceived(error=_NOT_CREATED, event_id=event_id))
@@ -117,6 +121,10 @@ class ReducedLink:
     def _settled(self, event_id: str, future: asyncio.Future[llm.GenerationCreatedEvent]) -> None:
         self._pending.pop(event_id, None)
         if future.cancelled():
+            # A provider that keeps one pending request cancels it when it takes another.
+            if event_id not in self._given_up:
+                self._driver.receive(ev.ErrorReceived(error=_CANCELLED, event_id=event_id))
+            self._given_up.discard(event_id)
             return
         error = future.exception()
         if error is None:
@@ -223,7 +231,7 @@ class ReducedLink:
         self._error = ErrorInfo(kind=ErrorKind.TRANSIENT, message=str(report.error))
         self._error_at = asyncio.get_running_loop().time()
         self._errs.set()
-        if not self._driver.controller.turns:
+        if all(turn.generation_over for turn in self._driver.controller.turns):
             self._driver.forward("error", report)
 
     def _forwarder(self, name: str) -> Any:

@@ -343,3 +343,19 @@ def test_g10_a_response_that_is_complete_plays_out_and_is_no_failure() -> None:
     bench.got(rf.PlaybackFinished(position_ms=1000, interrupted=False))
     assert turn.outcome is rf.TurnOutcome.COMPLETED
     assert not bench.those(rf.ReportFailure)
+
+
+def test_g6_a_response_that_a_conflict_names_later_is_not_cancelled_again() -> None:
+    """Its terminal was lost: it was given up, and the next create meets it."""
+    bench = Bench(playback=True)
+    turn = bench.speaking(response_id="resp_1")
+    bench.interrupt(turn)
+    bench.wait(20.0)
+    again = bench.ask()
+    bench.refused(
+        bench.sent(again),
+        "conversation_already_has_active_response",
+        "Conversation already has an active response in progress: resp_1.",
+    )
+    bench.wait(30.0)
+    assert bench.cancels == ["resp_1"]

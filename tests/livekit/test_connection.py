@@ -268,3 +268,13 @@ async def test_g10_no_session_to_take_over_is_the_end() -> None:
         await frame(c, "null")
         await c.until(lambda: c.closed)
         assert [e.error.recoverable for e in c.errors].count(False) == 1
+
+
+@virtual_time
+async def test_g12_a_connection_lost_within_a_message_is_reported_once() -> None:
+    """BASELINE j."""
+    async with call([Reply([SENTENCE], end=Dropped(at=audio_ms(500)))], retry=QUICK) as c:
+        handle = c.session.generate_reply(user_input="Where is it?")
+        await handle
+        assert handle.exception() is not None
+        assert len(c.errors) == 1
