@@ -1,0 +1,186 @@
+"""Runs one scenario in one mode: a real AgentSession and the real plugin, and a simulated server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from livekit.agents import llm
+from livekit.plugins import openai
+
+from .. import RetryPolicy
+from ..livekit import ControlledRealtimeModel
+from ..simulator.memory import InMemoryServer
+from ..simulator.script import Message, Reply, Script
+from ..simulator.websocket import RealtimeServer
+from ..testing import SimulatedCall, check_all, run_virtual, simulated_call
+from .outcome import Outcome
+from .play import Player
+from .scenario import Mode, Scenario
+from .sink import SlowOutput
+from .turns import detection, session_options
+
+__all__ = ["LATER", "play_scenario", "quiet_logs", "run_scenario"]
+
+LATER = Reply([Message("And now everything is in good order.", seconds=0.5)])
+"""What the server says when the scenario's replies are used up."""
+
+_LOGGERS = ("livekit", "asyncio", "realtime_fsm", "aiohttp", "transitions")
+_LIMIT = 900.0  # virtual seconds
+
+
+def run_scenario(
+    scenario: Scenario, mode: Mode = "controlled", *, sockets: bool = False, speed: float = 1.0
+) -> Outcome:
+    """Run *scenario* and return what was seen.
+
+    Args:
+        scenario: What happens.
+        mode: Plain LiveKit, or the controlled model.
+        sockets: Over real sockets and in real time; by default in virtual time.
+        speed: Of generation, playback and the user, in times real time.
+
+    Raises ``VirtualTimeError`` when the call cannot go on.
+    """
+    if sockets:
+        return asyncio.run(play_scenario(scenario, mode, sockets=True, speed=speed))
+    return run_virtual(lambda: play_scenario(scenario, mode, speed=speed), limit=_LIMIT)
+
+
+async def play_scenario(
+    scenario: Scenario, mode: Mode, *, sockets: bool = False, speed: float = 1.0
+) -> Outcome:
+    """The same on the running loop."""
+    with quiet_logs() as complaints:
+        loop = asyncio.get_running_loop()
+        before = loop.get_exception_handler()
+        loop.set_exception_handler(lambda _, context: _note(complaints, context))
+        try:
+            outcome = await _play(scenario, mode, sockets=sockets, speed=speed)
+        finally:
+            loop.set_exception_handler(before)
+    return replace(outcome, complaints=tuple(complaints))
+
+
+async def _play(scenario: Scenario, mode: Mode, *, sockets: bool, speed: float) -> Outcome:
+    controlled = mode == "controlled"
+    config = replace(scenario.config, pace=scenario.config.pace / speed)
+    policy = RetryPolicy(**scenario.policy) if controlled else None
+    async with contextlib.AsyncExitStack() as stack:
+        servers = []
+        for replies in (scenario.replies, scenario.second):
+            if replies is not None:
+                kind = RealtimeServer if sockets else InMemoryServer
+                script = Script([_faster(r, speed) for r in replies], default=LATER)
+                servers.append(await stack.enter_async_context(kind(script, config=config)))
+        player = Player(scenario, speed, servers)
+        options = {"turn_detection": detection(scenario.turns), **scenario.options}
+        session = session_options(scenario.turns, player)
+        if scenario.text:
+            options["modalities"] = ["text"]
+        own: list[ControlledRealtimeModel] = []
+        if scenario.models != "one":
+            plugins = [_plugin(server, options) for server in servers]
+            stack.push_async_callback(_close_all, plugins)
+            session["llm"] = _composed(scenario, plugins, policy, own)
+        manager = simulated_call(
+            agent=player.agent,
+            policy=policy,
+            controlled=controlled and not own,
+            server=servers[0],
+            sink=SlowOutput(scenario.output_delay, speed=speed),
+            session=session,
+            check=False,
+            **options,
+        )
+        call = await stack.enter_async_context(manager)
+        player.meet(call, own)
+        await player.play()
+        broken = _broken(call, scenario) if controlled else ()
+        return player.outcome(mode, broken)
+
+
+def _faster(reply: Reply, speed: float) -> Reply:
+    return reply if reply.pace is None else replace(reply, pace=reply.pace / speed)
+
+
+def _plugin(
+    server: InMemoryServer | RealtimeServer, options: dict[str, Any]
+) -> openai.realtime.RealtimeModel:
+    over = {"http_session": server.http_session} if isinstance(server, InMemoryServer) else {}
+    return openai.realtime.RealtimeModel(
+        **{"api_key": "simulated", "base_url": server.url, **over, **options}
+    )
+
+
+def _composed(
+    scenario: Scenario,
+    plugins: list[openai.realtime.RealtimeModel],
+    policy: RetryPolicy | None,
+    own: list[ControlledRealtimeModel],
+) -> llm.RealtimeModel:
+    """The model of the session; ours are added to *own*."""
+    if policy is None:
+        return llm.RealtimeModelFallbackAdapter(list(plugins))
+    if scenario.models == "fallback":
+        own += [ControlledRealtimeModel(plugin, retry=policy) for plugin in plugins]
+        return llm.RealtimeModelFallbackAdapter(list(own))
+    own.append(
+        ControlledRealtimeModel(llm.RealtimeModelFallbackAdapter(list(plugins)), retry=policy)
+    )
+    return own[0]
+
+
+async def _close_all(plugins: list[openai.realtime.RealtimeModel]) -> None:
+    for plugin in plugins:
+        await plugin.aclose()
+
+
+def _broken(call: SimulatedCall, scenario: Scenario) -> tuple[str, ...]:
+    try:
+        check_all(call, except_=scenario.unchecked)
+    except AssertionError as error:
+        return tuple(str(error).splitlines())
+    return ()
+
+
+# --- what nobody shall see on the terminal
+
+
+class _Complaints(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.found: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.name.startswith("realtime_fsm"):
+            error = record.exc_info[1] if record.exc_info else None
+            self.found.append(f"{record.getMessage()}: {error!r}")
+
+
+def _note(complaints: list[str], context: dict[str, Any]) -> None:
+    if "realtime_fsm" in repr(context):
+        complaints.append(f"{context.get('message')}: {context.get('exception')!r}")
+
+
+@contextlib.contextmanager
+def quiet_logs() -> Iterator[list[str]]:
+    """Log nothing meanwhile, and collect errors of our own."""
+    handler = _Complaints()
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    before = [(logger.handlers[:], logger.propagate) for logger in loggers]
+    for logger in loggers:
+        logger.handlers[:], logger.propagate = [handler], False
+    try:
+        yield handler.found
+    finally:
+        # "Future exception was never retrieved" is logged when the future is collected.
+        gc.collect()
+        for logger, (handlers, propagate) in zip(loggers, before, strict=True):
+            logger.handlers[:], logger.propagate = handlers, propagate
+
