@@ -243,6 +243,6 @@ ROWS = (
         config=ServerConfig(confirm_items=False),
         steps=_ASK,
         plain=Expect(heard=(2.0,), handles=("ok",), silence=(5.0, 5.2)),
-        controlled=Expect(heard=(2.0,), handles=("ok",), silence=(0.0, 1.0)),
+        controlled=Expect(heard=(2.0,), handles=("ok",), silence=(0.0, 1.1)),
     ),
 )

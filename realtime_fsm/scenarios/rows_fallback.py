@@ -53,7 +53,7 @@ ROWS = (
         title="FallbackAdapter([m, m2]), insufficient_quota after 250 of 2000 ms",
         models="fallback",
         policy=_ESCALATE,
-        replies=(Reply([long()], end=Failed(_QUOTA, at=audio_ms(500))),),
+        replies=(Reply([long()], end=Failed(_QUOTA, at=audio_ms(500)), pace=0.05),),
         second=(OTHER,),
         steps=(Ask(),),
         plain=Expect(

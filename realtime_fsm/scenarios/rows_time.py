@@ -29,7 +29,9 @@ ROWS = (
         replies=(_UNANSWERED, ANSWER),
         steps=(Ask(), Wait(1.0), Interrupt(), _SECOND),
         plain=Expect(heard=(0.6,), handles=("interrupted", "ok"), creates=2),
-        controlled=Expect(heard=(0.6,), handles=("interrupted", "ok"), creates=2),
+        controlled=Expect(
+            heard=(0.6,), handles=("interrupted", "ok"), creates=2, silence=(0.0, 1.5)
+        ),
     ),
     Scenario(
         id="i",

@@ -18,6 +18,7 @@ from ..livekit import ControlledRealtimeModel
 from ..simulator.memory import InMemoryServer
 from ..simulator.script import Message, Reply, Script
 from ..simulator.websocket import RealtimeServer
+from ..simulator.wire import Ids
 from ..testing import SimulatedCall, check_all, run_virtual, simulated_call
 from .outcome import Outcome
 from .play import Player
@@ -72,12 +73,12 @@ async def _play(scenario: Scenario, mode: Mode, *, sockets: bool, speed: float) 
     config = replace(scenario.config, pace=scenario.config.pace / speed)
     policy = RetryPolicy(**scenario.policy) if controlled else None
     async with contextlib.AsyncExitStack() as stack:
-        servers = []
+        servers, ids = [], Ids()
         for replies in (scenario.replies, scenario.second):
             if replies is not None:
                 kind = RealtimeServer if sockets else InMemoryServer
                 script = Script([_faster(r, speed) for r in replies], default=LATER)
-                servers.append(await stack.enter_async_context(kind(script, config=config)))
+                servers.append(await stack.enter_async_context(kind(script, config=config, ids=ids)))
         player = Player(scenario, speed, servers)
         options = {"turn_detection": detection(scenario.turns), **scenario.options}
         session = session_options(scenario.turns, player)

@@ -20,7 +20,7 @@ from yarl import URL
 from .config import ServerConfig
 from .observed import Connection, ObservedServer
 from .script import Accept, Refuse, Script
-from .wire import Close, Frame, Send
+from .wire import Close, Frame, Ids, Send
 
 __all__ = ["InMemoryServer"]
 
@@ -222,7 +222,8 @@ class InMemoryServer(ObservedServer):
             model = openai.realtime.RealtimeModel(api_key="x", http_session=server.http_session)
 
     Frames arrive at once, in the same turn of the loop. Handshakes are answered, and connections
-    end, as with the socket: the client sees aiohttp's exceptions and message types.
+    end, as with the socket: the client sees aiohttp's exceptions and message types. Servers that
+    share *ids* never give the same id, as two of one provider.
     """
 
     def __init__(
@@ -230,8 +231,9 @@ class InMemoryServer(ObservedServer):
         script: Script | None = None,
         *,
         config: ServerConfig | None = None,
+        ids: Ids | None = None,
     ) -> None:
-        super().__init__(script, config=config)
+        super().__init__(script, config=config, ids=ids)
         self._http_session = _HttpSession(self)
         self._sockets: list[_ClientSocket] = []
         self._running = False

@@ -127,11 +127,12 @@ class ObservedServer:
         script: Script | None = None,
         *,
         config: ServerConfig | None = None,
+        ids: Ids | None = None,
     ) -> None:
         self.record: list[Record] = []
         self._config = config or ServerConfig()
         self._replies = Replies(script or Script())
-        self._ids = Ids()
+        self._ids = ids or Ids()
         faults = self._config.faults
         self._faults = FaultRun(faults) if faults is not None and faults.event_faults else None
         self._cores: list[ServerCore | FaultyCore] = []

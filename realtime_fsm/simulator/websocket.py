@@ -11,7 +11,7 @@ from aiohttp import WSMsgType, web
 from .config import ServerConfig
 from .observed import Connection, ObservedServer
 from .script import Accept, Refuse, Script
-from .wire import Close, Frame, Send
+from .wire import Close, Frame, Ids, Send
 
 __all__ = ["RealtimeServer"]
 
@@ -86,7 +86,7 @@ class RealtimeServer(ObservedServer):
         record: everything that was sent and received, in order.
 
     With *allow_remote* the *host* may be any address: who reaches it can talk to the server, which
-    asks for no key.
+    asks for no key. Servers that share *ids* never give the same id, as two of one provider.
 
     Raises ``ValueError`` when *host* is not a loopback address and *allow_remote* is false.
     """
@@ -98,11 +98,12 @@ class RealtimeServer(ObservedServer):
         host: str = "127.0.0.1",
         port: int = 0,
         config: ServerConfig | None = None,
+        ids: Ids | None = None,
         allow_remote: bool = False,
     ) -> None:
         if not allow_remote and not is_loopback(host):
             raise ValueError(f"the simulator listens on loopback only, not on {host!r}")
-        super().__init__(script, config=config)
+        super().__init__(script, config=config, ids=ids)
         self._host = host
         self._port = port
         self._sockets: list[_Socket] = []
