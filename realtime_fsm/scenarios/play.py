@@ -115,6 +115,7 @@ class Player:
         self._runs: list[str] = []
         self._running: list[asyncio.Task[None]] = []
         self._refused: list[str] = []
+        self._interrupted: list[float] = []
         self._call: SimulatedCall
 
     # --- the witness
@@ -254,6 +255,7 @@ class Player:
 
     @_take.register
     async def _(self, step: Interrupt) -> None:
+        self._interrupted.append(self._loop.time())
         try:
             if step.by == "handle":
                 self._handles[-1][0].interrupt()
@@ -336,8 +338,12 @@ class Player:
                 return shown[0] - start, True
         # What still sounds of the answer before answers nothing.
         sounds = [s for s in self._call.sink.sounding if start <= s[0] < end]
+        if any(start <= t < end for t in self._interrupted) and over < end:
+            end = over  # who interrupts waits for nothing
         if not sounds:
-            told = any(h.done() and h.exception() is not None for h in handles)
+            told = any(start <= t < end + _STEP for t in self._interrupted) or any(
+                h.done() and h.exception() is not None for h in handles
+            )
             return (over if told else end) - start, told
         until = min(max(over, sounds[-1][1]), end)
         return self._call.sink.longest_silence(start, until), until < now

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
@@ -26,7 +25,7 @@ from .scenario import Mode, Scenario
 from .sink import SlowOutput
 from .turns import detection, session_options
 
-__all__ = ["LATER", "play_scenario", "quiet_logs", "run_scenario"]
+__all__ = ["LATER", "collect_complaints", "play_scenario", "run_scenario"]
 
 LATER = Reply([Message("And now everything is in good order.", seconds=0.5)])
 """What the server says when the scenario's replies are used up."""
@@ -57,14 +56,8 @@ async def play_scenario(
     scenario: Scenario, mode: Mode, *, sockets: bool = False, speed: float = 1.0
 ) -> Outcome:
     """The same on the running loop."""
-    with quiet_logs() as complaints:
-        loop = asyncio.get_running_loop()
-        before = loop.get_exception_handler()
-        loop.set_exception_handler(lambda _, context: _note(complaints, context))
-        try:
-            outcome = await _play(scenario, mode, sockets=sockets, speed=speed)
-        finally:
-            loop.set_exception_handler(before)
+    with collect_complaints() as complaints:
+        outcome = await _play(scenario, mode, sockets=sockets, speed=speed)
     return replace(outcome, complaints=tuple(complaints))
 
 
@@ -154,23 +147,34 @@ def _broken(call: SimulatedCall, scenario: Scenario) -> tuple[str, ...]:
 
 
 class _Complaints(logging.Handler):
+    """Keeps what our code logged as an error, and asyncio of ours: tasks that died, futures that
+    nobody looked at, callbacks that raised."""
+
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
         self.found: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.name.startswith("realtime_fsm"):
-            error = record.exc_info[1] if record.exc_info else None
-            self.found.append(f"{record.getMessage()}: {error!r}")
+        error = record.exc_info[1] if record.exc_info else None
+        text = f"{record.getMessage()}: {error!r}"
+        if record.name.startswith("realtime_fsm") or (
+            record.name == "asyncio" and "realtime_fsm" in f"{text} {_where(error)}"
+        ):
+            self.found.append(text)
 
 
-def _note(complaints: list[str], context: dict[str, Any]) -> None:
-    if "realtime_fsm" in repr(context):
-        complaints.append(f"{context.get('message')}: {context.get('exception')!r}")
+def _where(error: BaseException | None) -> str:
+    """The files that an exception went through."""
+    trace = error.__traceback__ if error is not None else None
+    files = []
+    while trace is not None:
+        files.append(trace.tb_frame.f_code.co_filename)
+        trace = trace.tb_next
+    return " ".join(files)
 
 
 @contextlib.contextmanager
-def quiet_logs() -> Iterator[list[str]]:
+def collect_complaints() -> Iterator[list[str]]:
     """Log nothing meanwhile, and collect errors of our own."""
     handler = _Complaints()
     loggers = [logging.getLogger(name) for name in _LOGGERS]
@@ -180,8 +184,5 @@ def quiet_logs() -> Iterator[list[str]]:
     try:
         yield handler.found
     finally:
-        # "Future exception was never retrieved" is logged when the future is collected.
-        gc.collect()
         for logger, (handlers, propagate) in zip(loggers, before, strict=True):
             logger.handlers[:], logger.propagate = handlers, propagate
-
