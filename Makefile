@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 OLDEST := .venv-oldest
 
-.PHONY: demo test lint types diagrams diagrams-check properties simulate live test-oldest clean
+.PHONY: demo test lint types diagrams diagrams-check properties simulate scenarios live test-oldest clean
 
 demo: $(READY)
 	$(BIN)/realtime-fsm demo
@@ -23,6 +23,7 @@ diagrams: $(READY)
 	$(BIN)/realtime-fsm diagrams
 	$(BIN)/python -c "from realtime_fsm.simulator import rules_table as t; print(t(), end='')" > docs/rules.md
 	$(BIN)/python -c "from pathlib import Path; from realtime_fsm.testing.corpus._page import write; write(Path('docs'))"
+	$(BIN)/realtime-fsm scenarios --page > docs/scenarios.md
 
 diagrams-check: $(READY)
 	$(BIN)/realtime-fsm diagrams --check
@@ -35,6 +36,11 @@ properties: $(READY)
 simulate: $(READY)
 	for profile in none mild rough hostile; do \
 		$(BIN)/realtime-fsm simulate --calls 1000 --faults $$profile || exit 1; done
+
+# All scenarios, plain and controlled, and then each field of each frame wrong (minutes).
+scenarios: $(READY)
+	$(BIN)/realtime-fsm scenarios
+	$(BIN)/realtime-fsm scenarios --bad-input
 
 # Needs OPENAI_API_KEY and costs a few cents: asks the real service which of the assumed rules hold.
 live: $(READY)

@@ -185,6 +185,42 @@ def check(
 
 
 @app.command()
+def scenarios(
+    wanted: Annotated[
+        list[str] | None, typer.Argument(metavar="[IDS]", help="Ids or groups; all by default.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the measured figures as one JSON object.")
+    ] = False,
+    page: Annotated[bool, typer.Option("--page", help="Print docs/scenarios.md.")] = False,
+    bad_input: Annotated[
+        bool,
+        typer.Option(
+            "--bad-input", help="Instead: each field of each frame of a call wrong. Minutes."
+        ),
+    ] = False,
+) -> None:
+    """Calls in which something goes wrong, with plain LiveKit and controlled, in virtual time."""
+    try:
+        importlib.import_module("livekit.plugins.openai")
+    except ModuleNotFoundError:
+        typer.echo('scenarios need the OpenAI plugin: pip install "realtime-fsm[openai]"', err=True)
+        raise typer.Exit(1) from None
+    from .scenarios import command
+
+    try:
+        as_stated = command.run(wanted or [], as_json=as_json, page=page, bad_input=bad_input)
+    except ValueError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None
+    except KeyboardInterrupt:
+        typer.echo("Stopped.", err=True)
+        raise typer.Exit(130) from None
+    if not as_stated:
+        raise typer.Exit(1)
+
+
+@app.command()
 def serve(
     host: Annotated[
         str, typer.Option(help="The address to listen on; others than loopback are open to all.")

@@ -1,0 +1,32 @@
+"""Calls in which something goes wrong, each with plain LiveKit and with the controlled model.
+
+A real ``AgentSession`` and the real OpenAI plugin against the simulated server, in virtual time::
+
+    realtime-fsm scenarios          # all of them, as a table
+    realtime-fsm scenarios c j3 l   # these
+
+Needs the OpenAI plugin (``pip install "realtime-fsm[openai]"``).
+"""
+
+from .outcome import Handle, Outcome, differences
+from .run import run_scenario
+from .scenario import MODES, Expect, Mode, Scenario
+from .suite import GROUPS, MEASURED_WITH, SCENARIOS, Judged, judge, run_all, select
+
+__all__ = [
+    "GROUPS",
+    "MEASURED_WITH",
+    "MODES",
+    "SCENARIOS",
+    "Expect",
+    "Handle",
+    "Judged",
+    "Mode",
+    "Outcome",
+    "Scenario",
+    "differences",
+    "judge",
+    "run_all",
+    "run_scenario",
+    "select",
+]

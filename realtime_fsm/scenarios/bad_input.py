@@ -25,7 +25,7 @@ from ..testing.clock import VirtualTimeError
 from .run import collect_complaints
 from .words import ANSWER, LATER_TEXT, OTHER, long
 
-__all__ = ["Mutation", "Verdict", "frames_of_a_call", "mutations", "run_mutation"]
+__all__ = ["Kind", "Mutation", "Verdict", "frames_of_a_call", "mutations", "run_mutation"]
 
 Path = tuple[str | int, ...]
 Kind = Literal["goes on", "ends visibly", "silent", "hang", "escaped"]
@@ -38,7 +38,14 @@ _WHOLE: dict[str, str | None] = {
 #: What a field of that JSON type is replaced by.
 _WRONG: dict[type, dict[str, Any]] = {
     str: {"missing": _MISSING, "null": None, "number": 7, "list": [], "object": {}, "empty": ""},
-    int: {"missing": _MISSING, "null": None, "text": "x", "negative": -1, "huge": 10**30, "list": []},
+    int: {
+        "missing": _MISSING,
+        "null": None,
+        "text": "x",
+        "negative": -1,
+        "huge": 10**30,
+        "list": [],
+    },
     float: {"missing": _MISSING, "null": None, "text": "x", "negative": -1.5, "huge": 1e300},
     bool: {"missing": _MISSING, "null": None, "text": "x", "number": 7},
     list: {"missing": _MISSING, "null": None, "text": "x", "object": {}, "of nulls": [None]},
@@ -163,9 +170,18 @@ class _Agent(Agent):
 
 
 def _script() -> Script:
-    called = [Message("Let me see what there is.", seconds=0.4), FunctionCall("look_up", {"what": "it"})]
+    called: list[Message | FunctionCall] = [
+        Message("Let me see what there is.", seconds=0.4),
+        FunctionCall("look_up", {"what": "it"}),
+    ]
     return Script(
-        [Reply(called), ANSWER, Reply([long()], pace=0.05), Reply(end=Failed("server_error")), OTHER],
+        [
+            Reply(called),
+            ANSWER,
+            Reply([long()], pace=0.05),
+            Reply(end=Failed("server_error")),
+            OTHER,
+        ],
         default=Reply([Message(LATER_TEXT, seconds=0.5)]),
     )
 

@@ -56,6 +56,7 @@ def _in(turns: Turns, row: Scenario) -> Scenario:
         steps=tuple(steps),
         plain=None,
         controlled=expected,
+        note="",
         open="",
     )
 

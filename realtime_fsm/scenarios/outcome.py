@@ -9,7 +9,8 @@ from .scenario import Expect, Mode
 
 __all__ = ["Handle", "Outcome", "differences"]
 
-_TOLERANCE = 0.03  # seconds of audio; an interrupt is seen up to 10 ms late
+TOLERANCE = 0.03
+"""Seconds of audio; in virtual time an interruption comes up to 10 ms late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +72,11 @@ class Outcome:
         return asdict(rounded)
 
 
-def differences(expected: Expect, seen: Outcome) -> list[str]:
-    """What is not as expected, in words; empty when all is."""
+def differences(expected: Expect, seen: Outcome, *, tolerance: float = TOLERANCE) -> list[str]:
+    """What is not as expected, in words; empty when all is. *tolerance*: seconds of audio."""
     found = []
     if len(expected.heard) != len(seen.heard) or any(
-        abs(a - b) > _TOLERANCE for a, b in zip(expected.heard, seen.heard, strict=False)
+        abs(a - b) > tolerance for a, b in zip(expected.heard, seen.heard, strict=False)
     ):
         heard = tuple(round(s, 3) for s in seen.heard)
         found.append(f"heard: {heard} s, not {expected.heard}")

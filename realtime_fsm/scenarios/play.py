@@ -12,6 +12,7 @@ from typing import Any
 from livekit.agents import Agent, ModelSettings, function_tool
 from livekit.agents.voice import SpeechHandle
 from livekit.agents.voice.io import PlaybackFinishedEvent, TextOutput
+from livekit.agents.voice.run_result import RunResult
 
 from ..livekit import ControlledRealtimeModel
 from ..simulator.memory import InMemoryServer
@@ -31,7 +32,7 @@ from .steps import (
 )
 from .turns import Microphone
 
-__all__ = ["Player"]
+__all__ = ["Player", "Screen"]
 
 _STEP = 0.01  # seconds between two looks
 _PATIENCE = 20.0  # seconds until a sound counts as never heard
@@ -75,7 +76,7 @@ class _Agent(Agent):
         return self._player.reads(text)
 
 
-class _Screen(TextOutput):
+class Screen(TextOutput):
     """Where a call by text is read. Without one LiveKit would show the text to nobody."""
 
     def __init__(self) -> None:
@@ -114,7 +115,7 @@ class Player:
         self._done: dict[str, float] = {}
         self._runs: list[str] = []
         self._running: list[asyncio.Task[None]] = []
-        self._refused: list[str] = []
+        self._refused: list[tuple[float, str]] = []
         self._interrupted: list[float] = []
         self._call: SimulatedCall
 
@@ -133,7 +134,7 @@ class Player:
             call.session.input.audio = self.microphone
         if self.scenario.text:
             call.session.output.audio = None
-            call.session.output.transcription = _Screen()
+            call.session.output.transcription = Screen()
 
     def asked(self) -> None:
         """Something is asked now."""
@@ -143,7 +144,10 @@ class Player:
         """Watch a speech."""
         if all(handle is not known for known, _ in self._handles):
             self._handles.append((handle, self._loop.time()))
-            handle.add_done_callback(lambda h: self._done.setdefault(h.id, self._loop.time()))
+            handle.add_done_callback(self._note_end)
+
+    def _note_end(self, handle: SpeechHandle) -> None:
+        self._done.setdefault(handle.id, self._loop.time())
 
     async def reads(self, text: AsyncIterable[Any]) -> AsyncIterator[Any]:
         """A message is spoken from now on."""
@@ -197,7 +201,7 @@ class Player:
         try:
             self.take(self._call.session.generate_reply(**arguments))
         except RuntimeError as error:
-            self._refused.append(str(error))
+            self._refused.append((self._loop.time(), str(error)))
 
     @_take.register
     async def _(self, step: Run) -> None:
@@ -205,7 +209,7 @@ class Player:
 
         async def run() -> None:
             try:
-                result = await self._call.session.run(user_input=step.words)
+                result: RunResult[Any] = await self._call.session.run(user_input=step.words)
             except Exception as error:
                 self._runs.append(_describe(error))
             else:
@@ -247,9 +251,7 @@ class Player:
     @_take.register
     async def _(self, step: HandleDone) -> None:
         await self._until(
-            lambda: (
-                len(self._handles) >= step.number and self._handles[step.number - 1][0].done()
-            ),
+            lambda: len(self._handles) >= step.number and self._handles[step.number - 1][0].done(),
             step.timeout,
         )
 
@@ -264,11 +266,11 @@ class Player:
                 if step.awaited:
                     await interrupted
         except RuntimeError as error:
-            self._refused.append(str(error))
+            self._refused.append((self._loop.time(), str(error)))
 
     async def _until(self, what: Any, timeout: float) -> None:
         end = self._loop.time() + timeout
-        while not what() and self._loop.time() < end:
+        while not what() and self._loop.time() < end:  # noqa: ASYNC110 - anything may be waited for
             await asyncio.sleep(_STEP)
 
     # --- what was seen
@@ -303,7 +305,7 @@ class Player:
             state=call.session.agent_state,
             attempts=sum(server.attempts for server in servers),
             runs=tuple(self._runs),
-            refused=tuple(self._refused),
+            refused=tuple(why for _, why in self._refused),
             shown=tuple(m.text for m in self._spoken if m.text) if self.scenario.text else (),
             broken=broken,
             complaints=(),
@@ -340,8 +342,11 @@ class Player:
         sounds = [s for s in self._call.sink.sounding if start <= s[0] < end]
         if any(start <= t < end for t in self._interrupted) and over < end:
             end = over  # who interrupts waits for nothing
+        if any(start <= t < following[0] for t, _ in self._refused):
+            end = over = start
         if not sounds:
-            told = any(start <= t < end + _STEP for t in self._interrupted) or any(
+            ended_at = [*self._interrupted, *(t for t, _ in self._refused)]
+            told = any(start <= t < end + _STEP for t in ended_at) or any(
                 h.done() and h.exception() is not None for h in handles
             )
             return (over if told else end) - start, told
@@ -406,5 +411,3 @@ def _describe(error: object) -> str:
         found.append(body.get("code"))
     message = getattr(error, "message", None) or str(error) or type(error).__name__
     return str(next((code for code in found if code), message))
-
-

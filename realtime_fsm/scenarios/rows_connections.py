@@ -58,9 +58,7 @@ ROWS = (
         id="j4",
         title="l, then the socket closes",
         replies=(TWO,),
-        config=ServerConfig(
-            faults=Schedule([BreakConnection(At("conversation.item.truncated"))])
-        ),
+        config=ServerConfig(faults=Schedule([BreakConnection(At("conversation.item.truncated"))])),
         steps=(Ask(), Heard(0.8), Interrupt()),
         plain=Expect(
             heard=(0.8,),

@@ -146,9 +146,7 @@ ROWS = (
         title="server_error after a completed function call",
         replies=(Reply([_TOOL], end=Failed("server_error", at=END)), ANSWER),
         steps=_ASK,
-        plain=Expect(
-            heard=(0.6,), handles=("ok",), creates=2, tools=1, errors=("server_error",)
-        ),
+        plain=Expect(heard=(0.6,), handles=("ok",), creates=2, tools=1, errors=("server_error",)),
         controlled=Expect(heard=(0.6,), handles=("ok",), creates=2, tools=1, errors=None),
         note="the tool has run: it must not run again, and its reply speaks",
     ),
@@ -232,9 +230,7 @@ ROWS = (
         replies=(_FAILED, ANSWER),
         steps=_ASK,
         plain=_SILENT,
-        controlled=Expect(
-            handles=("ok",), creates=2, shown=("Good morning to you my friend.",)
-        ),
+        controlled=Expect(handles=("ok",), creates=2, shown=("Good morning to you my friend.",)),
     ),
     Scenario(
         id="z",

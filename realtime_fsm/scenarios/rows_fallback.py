@@ -55,12 +55,8 @@ ROWS = (
         replies=(Reply([long()], end=Failed(_QUOTA, at=audio_ms(500)), pace=0.05),),
         second=(OTHER,),
         steps=(Ask(),),
-        plain=Expect(
-            heard=(0.2, 0.6), handles=("interrupted", "ok"), creates=2, errors=(_QUOTA,)
-        ),
-        controlled=Expect(
-            heard=(0.5, 0.6), handles=(_QUOTA, "ok"), creates=2, errors=(_QUOTA,)
-        ),
+        plain=Expect(heard=(0.2, 0.6), handles=("interrupted", "ok"), creates=2, errors=(_QUOTA,)),
+        controlled=Expect(heard=(0.5, 0.6), handles=(_QUOTA, "ok"), creates=2, errors=(_QUOTA,)),
         unchecked=("G13", "G16"),
         note="what was received plays out (the checks left out compare one server with all that was"
         " heard)",

@@ -78,9 +78,7 @@ ROWS = (
         title="response.done is lost, then a second reply",
         replies=(Reply([Message("Here is what I know.", seconds=0.5)], end=DoneLost()), ANSWER),
         steps=(Ask(), Wait(1.0), _SECOND),
-        plain=Expect(
-            heard=(0.5,), handles=("never done", "never done"), state="speaking"
-        ),
+        plain=Expect(heard=(0.5,), handles=("never done", "never done"), state="speaking"),
         controlled=Expect(
             heard=(0.5, 0.6),
             handles=("stalled", "ok"),
@@ -94,9 +92,7 @@ ROWS = (
         title="the server falls silent after 500 of 2000 ms, then a second reply",
         replies=(Reply([long()], end=Stalled(at=audio_ms(500))), ANSWER),
         steps=(Ask(), Wait(1.0), _SECOND),
-        plain=Expect(
-            heard=(0.5,), handles=("never done", "never done"), state="speaking"
-        ),
+        plain=Expect(heard=(0.5,), handles=("never done", "never done"), state="speaking"),
         controlled=Expect(
             heard=(0.5, 0.6),
             handles=("stalled", "ok"),

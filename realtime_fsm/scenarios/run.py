@@ -66,12 +66,17 @@ async def _play(scenario: Scenario, mode: Mode, *, sockets: bool, speed: float) 
     config = replace(scenario.config, pace=scenario.config.pace / speed)
     policy = RetryPolicy(**scenario.policy) if controlled else None
     async with contextlib.AsyncExitStack() as stack:
-        servers, ids = [], Ids()
+        servers: list[InMemoryServer | RealtimeServer] = []
+        ids = Ids()
         for replies in (scenario.replies, scenario.second):
             if replies is not None:
-                kind = RealtimeServer if sockets else InMemoryServer
                 script = Script([_faster(r, speed) for r in replies], default=LATER)
-                servers.append(await stack.enter_async_context(kind(script, config=config, ids=ids)))
+                server: InMemoryServer | RealtimeServer = (
+                    RealtimeServer(script, config=config, ids=ids)
+                    if sockets
+                    else InMemoryServer(script, config=config, ids=ids)
+                )
+                servers.append(await stack.enter_async_context(server))
         player = Player(scenario, speed, servers)
         options = {"turn_detection": detection(scenario.turns), **scenario.options}
         session = session_options(scenario.turns, player)
