@@ -7,7 +7,7 @@ not allow:
 * It repeats the reply on the next model only if the agent was speaking or thinking when the fatal
   error came. A turn that failed before its first output is neither, so inside it ours can only fail
   it visibly; the next question is answered by the next model. Around it, ours repeats it.
-* It interrupts the agent when it swaps, so what was received and not played is not heard.
+* It interrupts the agent when it swaps. Inside it, ours fails once what was received is heard.
 * It swaps on its own models' fatal errors alone. Around it, retries that are used up cannot make it
   swap; the turn fails visibly.
 """

@@ -25,7 +25,7 @@ from .words import ANSWER, TWO, long
 __all__ = ["ROWS"]
 
 _SECOND = Ask("Is there parking?")
-_RETRIED = Expect(heard=(0.6,), handles=("ok",), creates=2, errors=None)
+_RETRIED = Expect(heard=(0.6,), handles=("ok",), creates=2, errors=None, silence=(0.1, 1.5))
 _RECYCLED = {"max_session_duration": 2.0}
 
 ROWS = (

@@ -25,8 +25,7 @@ _CREATE = At("response.create", side="client")
 _SAY = (Say(),)
 _FAILED = Reply(end=Failed("server_error"))
 _TOOL = FunctionCall("look_up", {"what": "parcel"})
-_OK = Expect(heard=(0.6,), handles=("ok",), creates=1)
-_RETRIED = Expect(heard=(0.6,), handles=("ok",), creates=2, repeated=0)
+_RETRIED = Expect(heard=(0.6,), handles=("ok",), creates=2, silence=(0.1, 0.3))
 _SILENT = Expect(handles=("ok",), errors=("server_error",))
 
 ROWS = (
@@ -130,7 +129,7 @@ ROWS = (
         replies=(_FAILED, ANSWER),
         steps=_SAY,
         plain=Expect(handles=("ok",), creates=0, errors=("server_error",)),
-        controlled=Expect(heard=(0.6,), handles=("ok",), creates=1),
+        controlled=Expect(heard=(0.6,), handles=("ok",), creates=1, silence=(0.1, 0.3)),
     ),
     Scenario(
         id="n2",

@@ -20,7 +20,7 @@ _COLLIDES = Expect(
     collisions=1,
     errors=("already_has_active",),
 )
-_ANSWERED = Expect(heard=(0.5, 0.6), handles=("interrupted", "ok"), creates=2)
+_ANSWERED = Expect(heard=(0.5, 0.6), handles=("interrupted", "ok"), creates=2, silence=(0.0, 0.5))
 _CUT = "One moment please while I look"
 _FIRST = "One moment please while I look that up."
 _UNHEARD = "It will be with you before noon tomorrow."
@@ -119,7 +119,7 @@ ROWS = (
             collisions=1,
             errors=("already_has_active",),
         ),
-        controlled=Expect(heard=(0.6, 0.8), handles=("ok", "ok"), creates=1),
+        controlled=Expect(heard=(0.6, 0.8), handles=("ok", "ok"), creates=1, silence=(0.0, 0.5)),
         note="both are heard, in the order of LiveKit's queue of speeches",
     ),
     Scenario(

@@ -21,6 +21,7 @@ from realtime_fsm.scenarios import (
 from realtime_fsm.scenarios.known_open import OPEN
 from realtime_fsm.scenarios.matrix import CORE, TURNS
 from realtime_fsm.scenarios.rows import BASELINE_IDS
+from realtime_fsm.scenarios.words import long
 from realtime_fsm.simulator import Message, Reply
 
 newest = pytest.mark.skipif(
@@ -72,6 +73,10 @@ def test_no_controlled_call_waits_longer_than_plain_livekit_without_an_end() -> 
 @pytest.mark.parametrize("scenario", ["a", "c", "g", "j3", "m", "n"])
 def test_over_real_sockets(scenario: str) -> None:
     row = replace(SCENARIOS[scenario], seconds=1.0)
+    if scenario == "m":
+        # What is on its way when the message is cut differs from run to run: let it all be there.
+        cut = Reply([long(8.0)], pace=0.002, done_delay=3.0)
+        row = replace(row, replies=(cut, *row.replies[1:]))
     seen = run_scenario(row, sockets=True, speed=4.0)
     # The clock is looked at each 10 ms, and real clocks are late.
     assert differences(row.controlled, seen, tolerance=0.3) == []
