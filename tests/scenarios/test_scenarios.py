@@ -31,14 +31,23 @@ newest = pytest.mark.skipif(
 )
 
 
+#: What livekit-agents 1.7.0 itself does otherwise, with a plain model as well.
+_OLDER = {
+    "y": "there the agent's state stays at speaking after an answer by text, a healthy one too",
+    "client/t": "there a speech whose response.done is lost ends 5 s after it was interrupted",
+}
+
+
 def _controlled() -> list[object]:
-    return [
-        pytest.param(
-            each.id,
-            marks=[pytest.mark.xfail(strict=True, reason=each.open)] if each.open else [],
-        )
-        for each in SCENARIOS.values()
-    ]
+    return [pytest.param(each.id, marks=_marks(each)) for each in SCENARIOS.values()]
+
+
+def _marks(scenario: Scenario) -> list[pytest.MarkDecorator]:
+    if scenario.open:
+        return [pytest.mark.xfail(strict=True, reason=scenario.open)]
+    if scenario.id in _OLDER and livekit_agents_version != MEASURED_WITH:
+        return [pytest.mark.skip(reason=_OLDER[scenario.id])]
+    return []
 
 
 @pytest.mark.parametrize("scenario", _controlled())
