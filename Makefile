@@ -48,7 +48,7 @@ live: $(READY)
 
 # The oldest livekit-agents whose facts we rely on. Its own warnings are not ours to fix.
 test-oldest: $(OLDEST)/.ready
-	$(OLDEST)/bin/python -m pytest -W default tests/livekit tests/demo
+	$(OLDEST)/bin/python -m pytest -W default tests/livekit tests/demo tests/scenarios
 
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
