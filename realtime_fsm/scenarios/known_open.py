@@ -15,7 +15,7 @@ OPEN: dict[str, str] = {
     "bb2": _LOST_PART,
     "bb3": _LOST_PART,
     "around/fatal after output": (
-        "in the reduced mode the adapter's fatal error comes after the streams end, when the turn is"
-        " completed (G8)"
+        "the adapter's fatal error comes after the streams end, when the handle is done: an error"
+        " event tells it, exception() does not (G8)"
     ),
 }
