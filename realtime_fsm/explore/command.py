@@ -34,7 +34,18 @@ def parts(whole: Bound) -> dict[str, Bound]:
         "reply and server VAD": replace(
             whole, turns=one, messages=1, attempts=1, interrupts=0, drops=0, policy=_once(policy)
         ),
-        "odd": replace(whole, turns=one, vad_turns=0, drops=0, oddities=1, audible=True),
+        "odd": replace(whole, turns=one, messages=1, vad_turns=0, drops=0, oddities=1),
+        "odd playback": replace(
+            whole,
+            turns=one,
+            attempts=1,
+            vad_turns=0,
+            interrupts=0,
+            drops=0,
+            oddities=1,
+            audible=True,
+            policy=_once(policy),
+        ),
         "odd server VAD": replace(
             whole, turns=0, messages=1, attempts=1, drops=0, oddities=1, policy=_once(policy)
         ),
