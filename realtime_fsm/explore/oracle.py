@@ -116,6 +116,7 @@ class Oracle:
         elif isinstance(c, cmd.DeliverItem):
             if record.interrupted or record.given_up or record.ended_streams:
                 raise Violation("G3: output is handed out that nobody waits for")
+            record.since = None  # the silence is over
         elif isinstance(c, cmd.EndStreams):
             if record.ended_streams:
                 raise Violation("G7: streams are ended twice")
@@ -220,10 +221,11 @@ class Oracle:
         elif isinstance(c, cmd.ProbeCancel):
             if any(key.startswith("resp_") for key in self._alive()):
                 raise Violation("G6: a bare cancel that may hit a response")
+            self.given_up_below()
         elif isinstance(c, cmd.ReportSession):
             if self.reported_dead:
                 raise Violation("G12: the end of the session is reported twice")
-            self.reported_dead = True
+            self.reported_dead = self.dead = True
 
     # --- what was seen
 
@@ -243,10 +245,10 @@ class Oracle:
         self.cancelled.discard(response_id)  # a cancel before it may have found nothing
 
     def given_up_below(self) -> None:
-        """Somebody else waited for the answer to a create; what is left is that of its probe."""
+        """Nobody waits for the answer to a create any more; what is left is that of its probe."""
         for key in self.believed:
             if key.startswith("e_"):
-                self.believed[key] = self.now + self.policy.timeout
+                self.believed[key] = min(self.believed[key], self.now + self.policy.timeout)
 
     def cancelled_below(self, response_id: str) -> None:
         """Somebody else cancels it: without an answer it is given up as if we had."""

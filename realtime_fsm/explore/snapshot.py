@@ -34,6 +34,8 @@ __all__ = ["PAST_RESPONSE", "Names", "pack", "relative", "unpack"]
 
 #: A response whose terminal was seen long ago: in every state, for what comes too late.
 PAST_RESPONSE = "resp_past"
+#: Milliseconds after which a connection has proven itself: older ones are all alike.
+_HEALTHY = 60_000
 _WHY = ErrorInfo(kind=ErrorKind.TRANSIENT, code="why", message="")
 
 
@@ -61,7 +63,7 @@ _TURN = _plain(
 _ATTEMPT = _plain(
     Attempt,
     *("turn", "event_id", "response_id", "cancel_id", "probe_id", "unheard"),
-    *("last_activity", "deadline"),  # times
+    *("last_activity", "sent_at", "asked_at", "deadline"),  # times
 )
 _MESSAGE = _plain(
     Message,
@@ -73,6 +75,7 @@ _CORE = frozenset(
         *("policy", "finished", "ignored", "epoch", "playback_reported", "audible", "live"),
         *("by_event", "by_response", "unsent", "messages", "seen", "lane", "playback", "out"),
         *("now", "dead", "closed", "machine", "_turn_count", "_id_count"),
+        *("last_frame", "losses", "limited_until", "_up_since"),
     )
 )
 _turn_of = attrgetter(*_TURN)
@@ -106,12 +109,15 @@ def _time(ms: Optional[int]) -> Optional[float]:
     return None if ms is None else ms / 1000
 
 
-def pack(controller: TurnController, names: Names, known: Collection[str]) -> tuple[Any, ...]:
+def pack(
+    controller: TurnController, names: Names, known: Collection[str], *, losing: bool = True
+) -> tuple[Any, ...]:
     """The data of a controller.
 
     Args:
         names: Where ids get their numbers; shared with the environment.
         known: The event ids and response ids that the environment can still mention.
+        losing: The connection can still be lost, so its past matters (G11).
     """
     core = controller._core
     lane, now = core.lane, core.now
@@ -179,6 +185,7 @@ def pack(controller: TurnController, names: Names, known: Collection[str]) -> tu
             relative(lane.closed_until, now),
             relative(since, now, -(10**9)),
             core.dead is not None,
+            *((core.losses, relative(core._up_since, now, -_HEALTHY)) if losing else (0, None)),
         ),
     )
 
@@ -214,6 +221,8 @@ def _pack_attempt(
         names.of(attempt.cancel_id),
         names.of(attempt.probe_id),
         relative(attempt.last_activity, core.now, longest),
+        relative(attempt.sent_at, core.now, longest),
+        relative(attempt.asked_at, core.now, longest),
         relative(attempt.deadline, core.now),
         _attempt_of(attempt),
         tuple([names[u] for u in attempt.unheard]),
@@ -279,6 +288,7 @@ def unpack(data: tuple[Any, ...], policy: RetryPolicy, machine: Any, used: int) 
     lane.speaking, lane.owed = flags[4:6]
     lane.closed_until, lane.speech_since = _time(flags[6]), _time(flags[7])
     core.dead = _WHY if flags[8] else None
+    core.losses, core._up_since = flags[9], _time(flags[10])
     return controller
 
 
@@ -302,8 +312,10 @@ def _new_message(data: tuple[Any, ...]) -> Message:
 
 
 def _new_attempt(data: tuple[Any, ...], turns: dict[str, Turn]) -> Attempt:
-    turn, event_id, response_id, cancel_id, probe_id, last, deadline, rest, unheard = data
+    turn, event_id, response_id, cancel_id, probe_id, *times, rest, unheard = data
+    last, sent, asked, deadline = times
     attempt = Attempt(None if turn is None else turns[turn], 0, last / 1000)
+    attempt.sent_at, attempt.asked_at = sent / 1000, asked / 1000
     attempt.event_id, attempt.response_id = event_id, response_id
     attempt.cancel_id, attempt.probe_id = cancel_id, probe_id
     attempt.deadline = _time(deadline)

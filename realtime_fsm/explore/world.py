@@ -98,7 +98,10 @@ class World:
         if turns:
             out.append(("ask",))
         live = self.controller.turns
-        if self.oracle.dead:
+        if self.oracle.dead:  # what was received plays out
+            out += self._host_actions(live)
+            if self.controller.next_deadline() is not None:
+                out.append(("tick",))
             return out
         if interrupts:
             out += [
@@ -263,10 +266,10 @@ class World:
 
     def _kept(self, lost: list[str], *, owed: bool) -> None:
         # What is owed is asked anew, and takes the place of what was to be retried.
-        for turn_id in lost if not owed else ():
+        for turn_id in lost if not owed and not self.oracle.dead else ():
             if turn_id not in self.oracle.turns:
                 raise Violation("G19: a turn is lost with its connection")
-        if owed and not self.oracle.turns:
+        if owed and not self.oracle.turns and not self.oracle.dead:
             raise Violation("G18: a committed turn is lost with its connection")
         if owed:
             self.oracle.owed = False
@@ -293,11 +296,11 @@ class World:
         self._all_ended("G7: a turn outlives close()")
 
     def _all_ended(self, complaint: str) -> None:
-        if self.oracle.turns:
+        playing = {t.id for t in self.controller.turns if t.generation_over and not self.closed}
+        if set(self.oracle.turns) - playing:
             raise Violation(complaint)
         self.queued.clear()
-        self.playlist.clear()
-        self.server, self.playing = Server(), None
+        self.server = Server()
 
     # the server's answers
 
@@ -588,7 +591,7 @@ class World:
 
     def end(self) -> Optional[str]:
         """What is wrong if nothing more comes, not even a timer; None if all is well."""
-        if self.closed or self.oracle.dead:
+        if self.closed:
             return None
         if self.controller.turns:
             return f"liveness: {self.controller.turns[0].label} for ever"
@@ -596,6 +599,8 @@ class World:
         # A create that never leaves holds the lane; turns behind it end by their own deadline.
         if any(a.event_id is not None or a.response_id is not None for a in holders):
             return "liveness: the lane stays taken"
+        if self.oracle.dead:
+            return None
         return "G18: a committed turn gets no answer" if self.oracle.owed else None
 
     # --- what comes too late or twice
@@ -752,10 +757,11 @@ class World:
         names = Names()
         if self.left[5] < 0:
             # Nobody but timers acts any more: what surrounds the controller is of no consequence.
-            core = pack(self.controller, names, ())
+            core = pack(self.controller, names, (), losing=False)
             left = (0, 0, 0, 0, 0, -1)
             return (core, self.oracle.pack(names), *_NOTHING, left, self.closed, len(names))
-        core = pack(self.controller, names, self.server.mentions())
+        losing = bool(self.left[3] or self.left[4])
+        core = pack(self.controller, names, self.server.mentions(), losing=losing)
         return (
             core,
             self.oracle.pack(names),
