@@ -49,6 +49,16 @@ def parts(whole: Bound) -> dict[str, Bound]:
         "odd server VAD": replace(
             whole, turns=0, messages=1, attempts=1, drops=0, oddities=1, policy=_once(policy)
         ),
+        "regenerate": replace(
+            whole,
+            turns=one,
+            messages=1,
+            vad_turns=0,
+            interrupts=0,
+            drops=0,
+            oddities=1,
+            policy=replace(policy, after_exposure="regenerate"),
+        ),
         "no sink": replace(
             whole, turns=one, messages=1, vad_turns=0, drops=0, oddities=1, sink=False
         ),

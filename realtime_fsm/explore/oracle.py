@@ -125,6 +125,8 @@ class Oracle:
             if record.reported and not self.dead:  # the session's end is a cause of its own
                 raise Violation("G12: one failure is reported twice")
             record.reported = True
+        elif isinstance(c, cmd.EndAttempt):
+            record.given_up = True
         elif isinstance(c, cmd.Recovering):
             self._recovering(record, c.reason)
         elif isinstance(c, cmd.TurnMoved):

@@ -75,7 +75,7 @@ _CORE = frozenset(
         *("policy", "finished", "ignored", "epoch", "playback_reported", "audible", "live"),
         *("by_event", "by_response", "unsent", "messages", "seen", "lane", "playback", "out"),
         *("now", "dead", "closed", "machine", "_turn_count", "_id_count"),
-        *("last_frame", "losses", "limited_until", "_up_since"),
+        *("cancelled", "last_frame", "losses", "limited_until", "_up_since"),
     )
 )
 _turn_of = attrgetter(*_TURN)
@@ -163,6 +163,7 @@ def pack(
     by_event = tuple([(names[k], add(a)) for k, a in core.by_event.items() if k in known])
     by_response = tuple([(names[k], add(a)) for k, a in core.by_response.items()])
     seen = tuple([(names[k], v) for k, v in core.seen.items() if k in known])
+    cancelled = tuple([(names[k], names[v]) for k, v in core.cancelled.items() if k in known])
     dead: list[Turn] = []
     packed = tuple([_pack_attempt(a, core, names, dead, longest) for a in attempts])
     return (
@@ -174,6 +175,7 @@ def pack(
         by_event,
         by_response,
         seen,
+        cancelled,
         _pack_playback(core, names),
         (
             core.playback_reported,
@@ -242,7 +244,8 @@ def unpack(data: tuple[Any, ...], policy: RetryPolicy, machine: Any, used: int) 
     Args:
         used: How many numbers are taken by ids.
     """
-    turns, attempts, dead, holders, unsent, by_event, by_response, seen, playback, flags = data
+    turns, attempts, dead, holders, unsent, by_event, by_response, seen, *rest_of = data
+    cancelled, playback, flags = rest_of
     controller = TurnController(policy, keep=4)
     core = controller._core
     core.machine = machine
@@ -279,6 +282,7 @@ def unpack(data: tuple[Any, ...], policy: RetryPolicy, machine: Any, used: int) 
     core.by_response = {k: made[a] for k, a in by_response}
     core.seen = OrderedDict(seen)
     core.seen[PAST_RESPONSE] = True
+    core.cancelled = OrderedDict(cancelled)
     if playback is not None:
         turn_id, item_id = playback
         core.playback._turn = known[turn_id]

@@ -136,6 +136,7 @@ class World:
                 out.append(("sound",))
             if paused:
                 out += [("resume",), ("truncate", True)]
+                out += [("over_cut", n) for n, t in enumerate(live) if t.id == turn_id]
         for n, turn in enumerate(live):
             if self.oracle.turns[turn.id].interrupted:
                 out.append(("over", n))
@@ -148,8 +149,9 @@ class World:
         for n, turn in enumerate(live):
             if turn.state is TurnState.REQUESTED and turn.on_wire:
                 out.append(("give_up", n))
-            if turn.state is TurnState.STREAMING:
-                out.append(("over_cut", n))
+            paused = self.playing is not None and self.playing[3]
+            if turn.state is TurnState.STREAMING and not paused:
+                out += [("over_cut", n), ("over_done", n)]
         if self.oracle.connected:
             out += [("rollover",), ("drop", "expired")]
         if self.bound.audible and self.playing is not None and not self.playing[3]:
@@ -471,7 +473,12 @@ class World:
         if live and record is not None and record.expects(owner[1] if owner else 0):
             raise Violation("G8: a turn does not notice that its response is over")
         exposed = live and record is not None and record.exposed
-        if how == "failed" and exposed and record is not None and not record.reported:
+        if (
+            how == "failed"
+            and exposed
+            and record is not None
+            and not (record.reported or record.given_up)
+        ):
             raise Violation("G8: a failure after exposure is not visible")
         self._echo(response)
 
@@ -569,15 +576,20 @@ class World:
         self._speech_over(self.controller.turns[number])
 
     def _do_over_cut(self, number: int) -> None:
-        self.left[4] -= 1
+        if self.playing is None or not self.playing[3]:
+            self.left[4] -= 1
         turn = self.controller.turns[number]
         self.oracle.turns[turn.id].interrupted = True
         self._speech_over(turn)
 
-    def _speech_over(self, turn: Turn) -> None:
+    def _do_over_done(self, number: int) -> None:
+        self.left[4] -= 1
+        self._speech_over(self.controller.turns[number], interrupted=False)
+
+    def _speech_over(self, turn: Turn, *, interrupted: bool = True) -> None:
         if self.playing is not None and self.playing[1] == turn.id:
             self.playing = None
-        self._tell(ev.SpeechOver(turn_id=turn.id, interrupted=True))
+        self._tell(ev.SpeechOver(turn_id=turn.id, interrupted=interrupted))
 
     def _do_truncate(self, playing: bool) -> None:
         if self.playing is None or not self.playing[3]:
@@ -713,7 +725,9 @@ class World:
                 self._ended(c.turn_id)
 
     def _is_new(self, c: cmd.TurnMoved) -> bool:
-        return c.source is TurnState.REQUESTED and c.event == "RESPONSE_CREATED" and c.attempt == 1
+        """Server VAD's own, or one that is owed to a session that dies at the same moment."""
+        how = ("RESPONSE_CREATED", 1), ("SESSION_FAILED", 0)
+        return c.source is TurnState.REQUESTED and (c.event, c.attempt) in how
 
     def _starts(self, turn_id: str) -> None:
         self.oracle.new_turn(turn_id)

@@ -21,6 +21,7 @@ from realtime_fsm.explore.world import World
 ONCE = RetryPolicy(max_retry=1)
 WIDE = Bound(oddities=2, drops=2, interrupts=2, timeouts=6, audible=True, policy=ONCE)
 TINY = ["--turns", "1", "--messages", "1", "--attempts", "1", "--vad-turns", "0", "--drops", "0"]
+TINY += ["--interrupts", "0", "--timeouts", "0"]
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -50,7 +51,7 @@ def test_every_field_of_the_controller_is_accounted_for() -> None:
 
 
 def test_the_report_of_a_small_bound() -> None:
-    bound = Bound(turns=1, messages=1, attempts=2, vad_turns=0, drops=0)
+    bound = Bound(turns=1, messages=1, attempts=1, vad_turns=0, interrupts=0, drops=0, timeouts=0)
     report = explore(bound)
     assert report["complete"]
     assert not report["violations"]
