@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 OLDEST := .venv-oldest
 
-.PHONY: demo test lint types diagrams diagrams-check properties simulate scenarios live test-oldest clean
+.PHONY: demo test lint types diagrams diagrams-check properties explore simulate scenarios live test-oldest clean
 
 demo: $(READY)
 	$(BIN)/realtime-fsm demo
@@ -31,6 +31,10 @@ diagrams-check: $(READY)
 # Long: the random histories with many examples.
 properties: $(READY)
 	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest tests/properties
+
+# Long: every order of events within the default bound.
+explore: $(READY)
+	$(BIN)/realtime-fsm explore
 
 # Long: a thousand random calls for each profile of faults.
 simulate: $(READY)

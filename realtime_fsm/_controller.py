@@ -232,7 +232,9 @@ class TurnController:
         if core.lane.closed_until is not None and now >= core.lane.closed_until:
             # G18: the answer that never came, unless one that waits will be it.
             owed = core.lane.owed and not any(t.waiting for t in self.turns)
+            speaking = core.lane.speaking
             core.quiet(now)
+            core.lane.speaking = speaking  # G24: its end, late as it is, promises an answer
             if owed and core.dead is None:
                 core.new_turn(Origin.SERVER_VAD, step)
         for turn in self.turns:

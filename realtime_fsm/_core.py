@@ -13,7 +13,7 @@ from typing import TypeVar
 from ._commands import Command, ProbeCancel, ReplaceConnection, ReportSession, TurnEnded
 from ._errors import ErrorInfo
 from ._lane import Lane
-from ._machine import Fired, fire
+from ._machine import MACHINE, Fired, fire
 from ._playback import Playback, finish_playback
 from ._policy import RetryPolicy
 from ._rules import Step, playback_deadline, release, remove_unheard
@@ -60,6 +60,7 @@ class Core:
         last_frame: When something last came from the server; None where frames are not shown.
         losses: Connections lost in a row, none of which had proven itself (G11).
         limited_until: When the exhausted rate limits are reset.
+        machine: The turn machine; another one only where other rules are explored.
     """
 
     def __init__(self, policy: RetryPolicy, keep: int) -> None:
@@ -86,6 +87,7 @@ class Core:
         self.limited_until = -math.inf
         self._up_since: float | None = None
         self.closed = False
+        self.machine = MACHINE
         self._turn_count = 0
         self._id_count = 0
 
@@ -123,7 +125,7 @@ class Core:
         return turn
 
     def fire(self, turn: Turn, event: E, step: Step) -> None:
-        result = fire(turn, event, step)
+        result = fire(turn, event, step, self.machine)
         if result is not Fired.TAKEN:
             self.ignore(f"{event.name} in {turn.state.name}: {result.value}")
         if not turn.live and self.live.pop(turn.id, None) is not None:
@@ -279,7 +281,11 @@ class Core:
     def block(self, response_id: str | None, now: float) -> None:
         """A conflict told that somebody holds the lane; believe it for a while."""
         mine = self.by_response.get(response_id or "")
-        if mine is not None or (response_id is not None and self.seen.get(response_id)):
+        if mine is not None:
+            if mine.abandoned:
+                mine.last_activity = now  # still alive: its cancel is waited for anew
+            return
+        if response_id is not None and self.seen.get(response_id):
             return
         blocker = Attempt(turn=None, number=0, last_activity=now, response_id=response_id)
         blocker.deadline = now + self.policy.stall_timeout

@@ -149,6 +149,8 @@ def _item_started(core: Core, event: ev.ItemStarted, step: Step) -> bool:
 
 
 def _output_received(core: Core, event: ev.OutputReceived, step: Step) -> bool:
+    if event.response_id not in core.by_response:
+        return core.ignore("stale response")
     known = _message_of(core, event, step)
     if known is None:
         return False
@@ -208,6 +210,11 @@ def _response_done(core: Core, event: ev.ResponseDone, step: Step) -> bool:
     if event.out_of_band:
         return core.ignore("out of band")
     attempt = core.by_response.get(event.response_id)
+    asked = core.by_event.get(event.client_event_id or "")
+    if attempt is not None and attempt.turn is None and asked is not None:
+        # A conflict named it before it showed itself; now it says whose it is.
+        core.unblock(event.response_id)
+        attempt = None
     if attempt is None and event.response_id not in core.seen:
         attempt = core.by_event.get(event.client_event_id or "")
         if attempt is not None and attempt.response_id is not None:
@@ -252,8 +259,8 @@ def _error_received(core: Core, event: ev.ErrorReceived, step: Step) -> bool:
         known = event.event_id is not None and event.event_id.startswith(OWN_IDS)
         if known and conflict:
             _nothing_to_cancel(core, event.event_id, step)
-        elif event.event_id is None and conflict and active_response_id(error.message):
-            # G20: it settles nothing, but it names who holds the lane.
+        elif conflict and active_response_id(error.message):
+            # G20: it settles nothing (any more), but it names who holds the lane.
             core.block(active_response_id(error.message), step.now)
     elif event.event_id is not None and event.event_id == attempt.probe_id:
         # On an ordered protocol this proves that the create never became a response.

@@ -185,6 +185,51 @@ def check(
 
 
 @app.command()
+def explore(
+    turns: Annotated[int, typer.Option(help="Responses that the host asks for.")] = 2,
+    messages: Annotated[int, typer.Option(help="Output items of a response.")] = 2,
+    attempts: Annotated[int, typer.Option(help="Attempts of a turn.")] = 2,
+    vad_turns: Annotated[int, typer.Option(help="How often the user speaks.")] = 1,
+    interrupts: Annotated[int, typer.Option(help="How often a turn is interrupted.")] = 1,
+    drops: Annotated[int, typer.Option(help="How often the connection is lost.")] = 1,
+    timeouts: Annotated[int, typer.Option(help="How often somebody is late.")] = 1,
+    jobs: Annotated[int, typer.Option(help="How many processes.")] = 2,
+    limit_states: Annotated[
+        int | None, typer.Option(help="Stop each part at so many states.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Every order of events within a bound: does each guarantee hold, does every turn end."""
+    from .explore import Bound, describe
+    from .explore import explore as run
+
+    try:
+        bound = Bound(
+            turns=turns,
+            messages=messages,
+            attempts=attempts,
+            vad_turns=vad_turns,
+            interrupts=interrupts,
+            drops=drops,
+            timeouts=timeouts,
+        )
+        report = run(bound, jobs=jobs, limit_states=limit_states, progress=True)
+    except ValueError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None
+    except KeyboardInterrupt:
+        typer.echo("Stopped.", err=True)
+        raise typer.Exit(130) from None
+    if as_json:
+        typer.echo(json.dumps(report, indent=2))
+    else:
+        for line in describe(report):
+            typer.echo(line)
+    if report["violations"] or not report["complete"]:
+        raise typer.Exit(1)
+
+
+@app.command()
 def scenarios(
     wanted: Annotated[
         list[str] | None, typer.Argument(metavar="[IDS]", help="Ids or groups; all by default.")

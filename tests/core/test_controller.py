@@ -1170,3 +1170,73 @@ def test_g16_differences_are_told_until_the_server_confirms() -> None:
     b.got(rf.MessageShown(item_id="m2", text=""), rf.MessageShown(item_id="m1", text=""))
     assert b.c.differences() == {}, "too short for a word"
     assert not b.got(rf.ItemDeleted(item_id="stranger"))
+
+
+# --- found by `realtime-fsm explore`
+
+
+def test_g3_a_delta_after_the_terminal_changes_nothing() -> None:
+    b = Bench(playback=True)
+    turn = b.speaking()
+    b.done("r1")
+    due = b.c.next_deadline()
+    assert not b.got(rf.OutputReceived(response_id="r1", item_id="m1", audio_ms=1000))
+    assert turn.messages[0].received_ms == 1000
+    assert b.c.next_deadline() == due
+
+
+def test_g3_a_delta_after_the_terminal_does_not_hand_out_a_message() -> None:
+    b = Bench(playback=True)
+    b.speaking()
+    b.item("r1", "m2")
+    b.done("r1")
+    b.got(rf.OutputReceived(response_id="r1", item_id="m2", audio_ms=1000))
+    assert b.delivered == ["m1"]
+
+
+def test_g1_a_conflict_that_names_a_cancelled_response_shows_that_it_is_alive() -> None:
+    """G20: its cancel is waited for anew, instead of a create against that evidence."""
+    b = Bench(rf.RetryPolicy(recovery_deadline=20))
+    turn = b.ask()
+    b.created(turn, "resp_1")
+    b.wait(20)  # silence: cancelled, to be asked again
+    b.wait(4.9)
+    b.refused(None, "conversation_already_has_active_response", "active response: resp_1")
+    b.wait(4)
+    assert len(b.creates) == 1
+    b.wait(1.5)
+    assert len(b.creates) == 2
+
+
+def test_g20_a_conflict_that_answers_a_create_given_up_still_names_who_holds_the_lane() -> None:
+    b = Bench(rf.RetryPolicy(max_retry=0))
+    event_id = b.sent(b.ask())
+    b.wait(11)  # no answer to it, nor to its probe: given up
+    b.refused(event_id, "conversation_already_has_active_response", "active response: resp_9")
+    b.ask()
+    assert len(b.creates) == 1
+    b.done("resp_9")
+    assert len(b.creates) == 2
+
+
+def test_g24_an_answer_is_expected_after_speech_longer_than_its_time_out() -> None:
+    b = Bench()
+    b.got(rf.SessionConfigured(server_creates=True, server_interrupts=True), rf.SpeechStarted())
+    b.wait(61)
+    b.got(rf.SpeechStopped(), rf.InputCommitted())
+    b.ask()
+    assert not b.creates
+    b.got(rf.ResponseCreated(response_id="v1"))
+    assert [t.origin for t in b.c.turns][-1] is rf.Origin.SERVER_VAD
+
+
+def test_g2_a_terminal_without_created_settles_its_create_though_a_conflict_named_it() -> None:
+    b = Bench()
+    turn = b.ask()
+    event_id = b.sent(turn)
+    b.refused(None, "conversation_already_has_active_response", "active response: resp_1")
+    done = rf.ResponseDone(
+        response_id="resp_1", status=rf.ResponseStatus.INCOMPLETE, client_event_id=event_id
+    )
+    b.got(done)
+    assert turn.outcome is rf.TurnOutcome.INCOMPLETE

@@ -1,0 +1,122 @@
+"""The search itself: its abstraction, its model of the server, its report."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import fields
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from realtime_fsm import RetryPolicy, TurnController
+from realtime_fsm._lane import Lane
+from realtime_fsm.cli import app
+from realtime_fsm.explore import Bound, describe, explore, mermaid, parts, replay, search
+from realtime_fsm.explore import snapshot as snapshots
+from realtime_fsm.explore.rows import Rules
+from realtime_fsm.explore.world import World
+
+ONCE = RetryPolicy(max_retry=1)
+WIDE = Bound(oddities=2, drops=2, interrupts=2, timeouts=6, audible=True, policy=ONCE)
+TINY = ["--turns", "1", "--messages", "1", "--attempts", "1", "--vad-turns", "0", "--drops", "0"]
+TINY += ["--interrupts", "0", "--timeouts", "0"]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_what_is_dropped_of_the_past_does_not_matter(seed: int) -> None:
+    """A controller that keeps its past and one made anew from the data go the same way."""
+    choose, rules = random.Random(seed), Rules()
+    with rules.in_force():
+        whole = World(WIDE, rules)
+        for _ in range(40):
+            actions = whole.actions()
+            if not actions:
+                break
+            action = choose.choice(actions)
+            anew = World.unpack(whole.pack(), WIDE, rules)
+            assert anew.pack() == whole.pack()
+            assert anew.actions() == actions
+            whole.apply(action)
+            anew.apply(action)
+            assert anew.pack() == whole.pack(), action
+
+
+def test_every_field_of_the_controller_is_accounted_for() -> None:
+    core = TurnController()._core
+    assert set(vars(core)) == snapshots._CORE, "say in snapshot.py how the new field is kept"
+    known = {"holders", "connected", "server_creates", "speaking", "closed_until", "owed"}
+    assert set(Lane.__slots__) == known | {"speech_since", "_policy"}
+
+
+def test_the_report_of_a_small_bound() -> None:
+    bound = Bound(turns=1, messages=1, attempts=1, vad_turns=0, interrupts=0, drops=0, timeouts=0)
+    report = explore(bound)
+    assert report["complete"]
+    assert not report["violations"]
+    assert report["rows_taken"] + len(report["rows_missing"]) == report["rows_total"]
+    assert report["states"] == sum(part["states"] for part in report["parts"])
+    assert any("rows taken" in line for line in describe(report))
+
+
+def test_two_processes_find_what_one_finds() -> None:
+    bound = Bound(turns=1, messages=1, vad_turns=0, interrupts=0, policy=ONCE)
+    one, two = search(bound), search(bound, jobs=2)
+    assert (one.states, one.transitions, one.depth) == (two.states, two.transitions, two.depth)
+    assert one.taken == two.taken
+    assert one.complete
+    assert two.complete
+
+
+def test_a_limit_makes_it_incomplete() -> None:
+    assert not search(Bound(turns=1, vad_turns=0), limit_states=50).complete
+
+
+@pytest.mark.parametrize("field", [f.name for f in fields(Bound) if f.type == "int"])
+def test_an_impossible_bound_names_field_and_value(field: str) -> None:
+    with pytest.raises(ValueError, match=rf"^{field} must be .*-1"):
+        Bound(**{field: -1})
+
+
+def test_every_part_keeps_within_the_bound() -> None:
+    whole = Bound(turns=1, vad_turns=0, attempts=3)
+    for bound in parts(whole).values():
+        assert bound.turns <= 1
+        assert bound.vad_turns == 0
+        assert bound.policy.max_retry <= 2
+
+
+def test_a_sequence_can_be_played_again() -> None:
+    sequence: list[Any] = [("ask",), ["leave"], ("serve", "accept"), ("item", "message")]
+    played = replay(sequence, Bound(vad_turns=0))
+    assert played.violation is None
+    assert any("ItemStarted" in line.text for line in played.lines)
+    text = mermaid(played)
+    assert "participant Controller" in text
+    assert "Server->>Controller: ItemStarted" in text
+
+
+def test_a_sequence_that_cannot_happen_names_the_action() -> None:
+    with pytest.raises(ValueError, match=r"sequence\[1\] is \('output',\)"):
+        replay([("ask",), ("output",)])
+
+
+def test_the_command_prints_json() -> None:
+    done = CliRunner().invoke(app, ["explore", *TINY, "--jobs", "1", "--json"])
+    assert done.exit_code == 0
+    report = json.loads(done.stdout)
+    wanted = "states transitions depth complete violations rows_total rows_taken seconds"
+    assert set(wanted.split()) <= set(report)
+
+
+def test_the_command_says_that_it_is_incomplete() -> None:
+    done = CliRunner().invoke(app, ["explore", *TINY, "--jobs", "1", "--limit-states", "20"])
+    assert done.exit_code == 1
+    assert "INCOMPLETE" in done.stdout
+
+
+def test_the_command_refuses_an_impossible_bound() -> None:
+    done = CliRunner().invoke(app, ["explore", "--turns", "-1"])
+    assert done.exit_code == 2
+    assert "turns must be an int of 0 or more, got -1" in done.stderr
