@@ -195,6 +195,10 @@ class Driver:
         self._end_session(report.model_copy(update={"recoverable": False}), info)
         self.receive(SessionFailed(error=info))
 
+    def failed_late(self, turn_id: str, error: ErrorInfo) -> None:
+        """A response that seemed complete had failed. What was received plays on."""
+        self._speeches.fail(turn_id, llm.RealtimeError(str(error), code=error.code))
+
     def unopened(self, error: Exception) -> None:
         """There is no other session to take the place of the dead one."""
         info = ErrorInfo(kind=ErrorKind.FATAL, code="not_opened", message=type(error).__name__)

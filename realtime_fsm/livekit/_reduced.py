@@ -28,8 +28,10 @@ _FORWARDED = (
     "metrics_collected",
     "remote_item_added",
 )
-#: Seconds.
+#: Seconds that the error of a response may precede the end of its streams…
 _FRESH = 0.2
+#: …or follow it, where the inner session closes its socket in between.
+_LATE = 2.0
 _CANCELLED = ErrorInfo(kind=ErrorKind.TRANSIENT, code="request_cancelled")
 _NOT_CREATED = ErrorInfo(kind=ErrorKind.CONFLICT, code="response_cancel_not_active")
 
@@ -50,6 +52,8 @@ class ReducedLink:
         #: The last recoverable error: why a response that ends empty did.
         self._error: ErrorInfo | None = None
         self._error_at = -math.inf
+        #: The last turn whose response ended, and when.
+        self._ended = ("", -math.inf)
         self._errs = asyncio.Event()
         self._handlers: dict[str, Any] = {
             "generation_created": self._on_generation,
@@ -175,6 +179,7 @@ class ReducedLink:
             status = ev.ResponseStatus.CANCELLED
         elif self._error is not None and (not count or self._error_is_fresh()):
             status, error = ev.ResponseStatus.FAILED, self._error
+        self._ended = (turn_id, asyncio.get_running_loop().time())
         self._driver.receive(ev.ResponseDone(response_id=response_id, status=status, error=error))
 
     async def _read_messages(
@@ -232,6 +237,9 @@ class ReducedLink:
         self._error_at = asyncio.get_running_loop().time()
         self._errs.set()
         if all(turn.generation_over for turn in self._driver.controller.turns):
+            turn_id, ended_at = self._ended
+            if self._error_at - ended_at < _LATE:
+                self._driver.failed_late(turn_id, self._error)
             self._driver.forward("error", report)
 
     def _forwarder(self, name: str) -> Any:

@@ -14,8 +14,4 @@ OPEN: dict[str, str] = {
     "j/regenerate": _LOST_PART,
     "bb2": _LOST_PART,
     "bb3": _LOST_PART,
-    "around/fatal after output": (
-        "the adapter's fatal error comes after the streams end, when the handle is done: an error"
-        " event tells it, exception() does not (G8)"
-    ),
 }
