@@ -42,11 +42,13 @@ class Report:
         position_ms: Milliseconds played.
         interrupted: It was cut off, or its turn was interrupted.
         audible: There is a sink that tells when it begins to play.
+        transcript: The words that were played, where the sink knows them.
     """
 
     position_ms: float = 0.0
     interrupted: bool = False
     audible: bool = False
+    transcript: str | None = None
 
 
 # --- effects
@@ -61,6 +63,7 @@ def note_start(message: Message, report: Report) -> None:
 
 
 def take_report(message: Message, report: Report) -> None:
+    message.transcript = report.transcript
     if report.interrupted:
         cut(message, report)
     else:

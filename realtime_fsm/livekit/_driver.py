@@ -248,6 +248,10 @@ class Driver:
             self.link.withheld(c.item_id, forward=False)
             self.link.delete(c.item_id, c.event_id)
 
+    def _restore(self, c: cmd.RestoreItem) -> None:
+        if self.link is not None and not self._closed:
+            self.link.restore(c.item_id)
+
     def _replace(self, c: cmd.ReplaceConnection) -> None:
         self._log.warning(
             "connection replaced", code=c.reason.code, reason=c.reason.message, wait=c.wait
@@ -399,6 +403,7 @@ class Driver:
         cmd.CancelResponse: _cancel,
         cmd.ProbeCancel: _probe,
         cmd.DeleteItem: _delete,
+        cmd.RestoreItem: _restore,
         cmd.ReplaceConnection: _replace,
         cmd.ExposeTurn: _expose,
         cmd.DeliverItem: _deliver,
