@@ -369,10 +369,12 @@ class Driver:
         if outlet is not None:
             outlet.fail(llm.RealtimeError(f"turn {c.outcome.value}", code=c.outcome.value))
         # The inner session hands items out later than the wire shows them: a turn may end in
-        # between. Of a response that still runs without us nothing is awaited.
+        # between. Of a response that still runs without us nothing is awaited, nor of a failed turn,
+        # whose response may never be seen to end.
         turn = self._find(c.turn_id)
         attempt = None if turn is None else turn.attempt
-        if self.link is not None and attempt is not None and not attempt.over:
+        useless = turn is not None and c.outcome is TurnOutcome.FAILED and not turn.calls
+        if self.link is not None and (useless or (attempt is not None and not attempt.over)):
             self.link.stop_reading(c.turn_id)
         if self.link is None or self._closed or not self.link.reading(c.turn_id):
             self.all_read(c.turn_id)

@@ -28,6 +28,8 @@ from ._log import get_logger
 #: ordered: what was sent is there before the reply (livekit/agents PR#6445).
 CONFIRM = 1.0
 _REMEMBERED = 64
+#: Nothing of a message was heard (yet).
+_UNHEARD = (None, MessageOutcome.SKIPPED)
 
 
 class History:
@@ -229,6 +231,7 @@ class History:
         """The context with the mirror's own version of every message that is still open, or that
         nobody heard and the controller deletes: neither is to be touched by the push."""
         mirror = self._inner.chat_ctx
+        self._fill_placeholders(chat_ctx, mirror)
         ours = {item.id: item for item in mirror.items if self._is_ours(item)}
         if not ours:
             return chat_ctx
@@ -238,11 +241,22 @@ class History:
                 items.insert(_place(items, mirror, item.id), item)
         return llm.ChatContext(items)
 
+    def _fill_placeholders(self, chat_ctx: llm.ChatContext, mirror: llm.ChatContext) -> None:
+        """An agent that was given the history while a message played has LiveKit's placeholder of
+        it, without words. That is no wish to take from the server what was heard since."""
+        for item in chat_ctx.items:
+            message = self._controller.message(item.id)
+            if message is None or message.outcome in _UNHEARD or item.type != "message":
+                continue
+            known = mirror.get_by_id(item.id)
+            if known is not None and known.type == "message" and not item.content:
+                item.content = [message.shown] if message.shown else list(known.content)
+
     def _is_ours(self, item: llm.ChatItem) -> bool:
         message = self._controller.message(item.id)
         if message is None:
             return False
-        return message.outcome in (None, MessageOutcome.SKIPPED)
+        return message.outcome in _UNHEARD
 
     async def aclose(self) -> None:
         pushes = [*self._given_up] + ([] if self._push is None else [self._push])
