@@ -113,15 +113,12 @@ class Conversation:
         """Whether the present conversation has this item, or was told to make it."""
         return item_id in self._told or item_id in self._there
 
-    def confirmed(self, item_id: str) -> bool:
-        """Whether the server has it as it was told."""
-        return item_id in self._there
-
-    def put(self, item_id: str, text: str) -> None:
-        """Let the conversation have these words of an assistant's message, and no others."""
+    def put(self, item_id: str, text: str) -> bool:
+        """Let the conversation have these words of an assistant's message, and no others. Returns
+        whether the server has confirmed them before."""
         told = self._told.get(item_id)
-        if told is not None and _words(told) == text.split():
-            return
+        if told is not None and words_of(told["item"]) == text.split():
+            return item_id in self._there
         if self.holds(item_id):
             event_id = self._event_id()
             self._there.discard(item_id)
@@ -132,6 +129,7 @@ class Conversation:
             content = [{"type": "output_text", "text": text}]
             item = {"id": item_id, "type": "message", "role": "assistant", "content": content}
             self._make(item_id, {"item": item})
+        return False
 
     def _make(self, item_id: str, frame: Frame) -> None:
         create = {
@@ -165,6 +163,8 @@ class Conversation:
         return f"{OWN_IDS}item_{self._count}"
 
 
-def _words(frame: Frame) -> list[str]:
-    parts = frame["item"].get("content") or ()
-    return " ".join(str(part.get("text") or "") for part in parts).split()
+def words_of(item: Mapping[str, Any]) -> list[str]:
+    """The words of a message as a frame has them."""
+    parts = item.get("content")
+    parts = [p for p in parts if isinstance(p, Mapping)] if isinstance(parts, list) else []
+    return " ".join(str(p.get("text") or p.get("transcript") or "") for p in parts).split()

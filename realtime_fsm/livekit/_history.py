@@ -21,7 +21,7 @@ from .._core import OWN_IDS
 from .._states import MessageOutcome
 from .._turn import Message
 from .._wire import text_delta
-from ._conversation import Conversation
+from ._conversation import Conversation, words_of
 from ._log import get_logger
 
 #: Seconds a push may stay unconfirmed before the reply that waits for it goes on. The socket is
@@ -50,7 +50,7 @@ class History:
         self._down = False
         self._owed: dict[str, Message] = {}
         #: Messages being restored, until the server has them.
-        self._restoring: dict[str, Message] = {}
+        self._restoring: dict[str, tuple[Message, list[str]]] = {}
         #: Called with a message's id and how much of it the server keeps, milliseconds.
         self.on_restored: Callable[[str, int], None] = lambda item_id, ms: None
         self._push: asyncio.Task[None] | None = None
@@ -94,7 +94,7 @@ class History:
             item = frame.get("item")
             if isinstance(item, Mapping) and isinstance(item.get("id"), str):
                 self._conversation.added(item["id"])
-                self._confirmed(item["id"])
+                self._confirmed(item["id"], words_of(item))
         elif kind == "conversation.item.deleted":
             self._conversation.deleted(str(frame.get("item_id")))
         elif kind == "error" and isinstance(frame.get("error"), Mapping):
@@ -116,10 +116,13 @@ class History:
         """The connection is gone. The mirror is what the next one replays."""
         self._down = True
         for item in self._inner.chat_ctx.items:
-            # The plugin notes the words of a message only when its response is done.
             message = self._controller.message(item.id)
-            whole = message is not None and message.outcome is MessageOutcome.FULL
-            if whole and isinstance(item, llm.ChatMessage) and not item.content:
+            if message is None or not isinstance(item, llm.ChatMessage):
+                continue
+            if message.outcome in _UNHEARD:
+                item.content = []  # not replayed; `restore` puts what will have been heard
+            elif message.outcome is MessageOutcome.FULL and not item.content:
+                # The plugin notes the words of a message only when its response is done.
                 item.content = [self._words[item.id]] if item.id in self._words else []
         self.correct_mirror()
         self._conversation.connection_lost(self._inner.chat_ctx.items)
@@ -136,16 +139,30 @@ class History:
         """Whether a message is, or was, on a lost connection: it cannot be truncated here."""
         return item_id in self._conversation.lost
 
+    def cut(self, item_id: str) -> bool:
+        """The host cuts a message. Returns whether `restore` puts the rest where it belongs,
+        because this connection holds no audio of it."""
+        message = self._controller.message(item_id)
+        if message is None or not self.moved(item_id):
+            return False
+        self._text_of(message)
+        return True
+
+    def forgotten(self, item_id: str) -> bool:
+        """Whether the present conversation has nothing of a message, and will not have."""
+        known = self._controller.message(item_id) is not None
+        return known and self.moved(item_id) and not self._conversation.holds(item_id)
+
     def restore(self, message: Message) -> None:
         """Put what was heard of a message on the present conversation."""
         if self._down:
             self._owed[message.item_id] = message
             return
         text = self._text_of(message)
-        self._restoring[message.item_id] = message
-        self._conversation.put(message.item_id, text)
-        if not text or self._conversation.confirmed(message.item_id):
-            self._confirmed(message.item_id)
+        self._restoring[message.item_id] = (message, text.split())
+        there = self._conversation.put(message.item_id, text)
+        if there or not text:
+            self._confirmed(message.item_id, text.split())
 
     def _text_of(self, message: Message) -> str:
         words = self._words.get(message.item_id, "")
@@ -160,9 +177,10 @@ class History:
         self.heard(message.item_id, text)
         return text
 
-    def _confirmed(self, item_id: str) -> None:
-        message = self._restoring.pop(item_id, None)
-        if message is not None:
+    def _confirmed(self, item_id: str, words: list[str]) -> None:
+        message, wanted = self._restoring.get(item_id, (None, []))
+        if message is not None and words == wanted:
+            del self._restoring[item_id]
             heard = message.received_ms if message.heard_ms is None else message.heard_ms
             self.on_restored(item_id, int(heard))
 

@@ -105,6 +105,8 @@ class RawLink:
         self._inner.send_event({"type": "response.cancel", "event_id": event_id})
 
     def delete(self, item_id: str, event_id: str) -> None:
+        if self.history.forgotten(item_id):
+            return
         self._deleting[item_id] = event_id
         while len(self._deleting) > _WITHHELD:
             self._deleting.popitem(last=False)
