@@ -104,3 +104,23 @@ async def test_g16_paused_when_the_connection_breaks_and_resumed_after() -> None
         check(c, [QUESTION, *(("assistant", text) for text in TEXTS[:2])])
         await c.session.generate_reply(user_input="And?")
         assert [i.text for i in c.server.conversation][-2:] == ["And?", GREETING[1]]
+
+
+@virtual_time
+async def test_g14_paused_before_the_first_frame_is_no_missing_report() -> None:
+    vad = FakeVAD()
+    config = ServerConfig(pace=0.001, create_delay=0.5)
+    async with call(
+        [Reply(said(2))], config=config, sink=PacedAudioOutput(), **listening(vad)
+    ) as c:
+        handle = c.session.generate_reply(user_input=QUESTION[1])
+        await asyncio.sleep(0.3)
+        vad.begins()
+        await c.until(lambda: c.turn.generation_over)
+        await asyncio.sleep(40.0)
+        assert c.sink.heard_seconds == 0
+        assert c.turn.live
+        vad.ends()
+        await handle
+        assert [m.outcome for m in c.turn.messages] == [rf.MessageOutcome.FULL] * 2
+        check(c, [QUESTION, *(("assistant", text) for text in TEXTS[:2])], connections=1)
