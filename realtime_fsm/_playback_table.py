@@ -68,15 +68,11 @@ def take_report(message: Message, report: Report) -> None:
         cut(message, report)
     else:
         message.outcome = MessageOutcome.FULL
-        message.heard_ms = int(message.received_ms or _sane(report.position_ms))
+        message.heard_ms = int(message.received_ms) or _within(report, message)
 
 
 def cut(message: Message, report: Report) -> None:
-    """G15: an integer, within what was received; sinks report NaN too (agents-js#1795)."""
-    heard = _sane(report.position_ms)
-    if message.received_ms:  # none is counted where a TTS speaks the text
-        heard = min(heard, message.received_ms)
-    message.heard_ms = int(heard)
+    message.heard_ms = _within(report, message)
     partial = message.heard_ms > 0
     message.outcome = MessageOutcome.PARTIAL if partial else MessageOutcome.SKIPPED
 
@@ -96,8 +92,14 @@ def close(message: Message, report: Report) -> None:
         message.outcome = MessageOutcome.PARTIAL if report.interrupted else MessageOutcome.FULL
 
 
-def _sane(position_ms: float) -> float:
-    return max(position_ms, 0.0) if math.isfinite(position_ms) else 0.0
+def _within(report: Report, message: Message) -> int:
+    """G15: an integer, from 0 to what was received; sinks report NaN too (agents-js#1795)."""
+    heard, received = report.position_ms, message.received_ms
+    if math.isnan(heard):
+        return 0
+    if received or math.isinf(heard):  # none is counted where a TTS speaks the text
+        heard = min(heard, received)
+    return int(max(heard, 0.0))
 
 
 Guard = Callable[[Message, Report], bool]
