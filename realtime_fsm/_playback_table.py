@@ -88,8 +88,11 @@ def close(message: Message, report: Report) -> None:
     unheard = report.audible and not message.started
     if unheard and (report.interrupted or not message.received_ms):
         skip(message, report)
+    elif report.interrupted:
+        message.outcome = MessageOutcome.PARTIAL
     else:
-        message.outcome = MessageOutcome.PARTIAL if report.interrupted else MessageOutcome.FULL
+        message.outcome = MessageOutcome.FULL
+        message.heard_ms = int(message.received_ms) or None
 
 
 def _within(report: Report, message: Message) -> int:

@@ -53,7 +53,7 @@ class Listener(RuleBasedStateMachine):
                 assert command.item_id in self.lost, "it was never lost"
                 message = self.b.c.message(command.item_id)
                 assert message is not None
-                assert message.heard_ms
+                assert message.heard_ms is not None
                 self.server[command.item_id] = message.heard_ms
                 self.b.got(rf.ItemTruncated(item_id=command.item_id, audio_end_ms=message.heard_ms))
 
