@@ -19,6 +19,7 @@ from ._commands import (
     ReplaceConnection,
     ReportFailure,
     ReportSession,
+    RestoreItem,
     TurnEnded,
     TurnMoved,
 )
@@ -121,6 +122,7 @@ __all__ = [
     "ReplaceConnection",
     "ReportFailure",
     "ReportSession",
+    "RestoreItem",
     "ResponseActivity",
     "ResponseCreated",
     "ResponseDone",

@@ -52,6 +52,15 @@ class DeleteItem(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreItem(Command):
+    """Put what was heard of a message on the present conversation (G16): the connection that held
+    it was lost before that was known. `Message` has how much it was; report `ItemTruncated` once
+    the server has it."""
+
+    item_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReplaceConnection(Command):
     """Give the connection up and make a new one; then report `ConnectionReady`.
 

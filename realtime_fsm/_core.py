@@ -10,11 +10,18 @@ from collections import Counter, OrderedDict, deque
 from dataclasses import replace
 from typing import TypeVar
 
-from ._commands import Command, ProbeCancel, ReplaceConnection, ReportSession, TurnEnded
+from ._commands import (
+    Command,
+    ProbeCancel,
+    ReplaceConnection,
+    ReportSession,
+    RestoreItem,
+    TurnEnded,
+)
 from ._errors import ErrorInfo
 from ._lane import Lane
 from ._machine import MACHINE, Fired, fire
-from ._playback import Playback, finish_playback
+from ._playback import Playback, Stranded, finish_playback
 from ._policy import RetryPolicy
 from ._rules import Step, playback_deadline, release, remove_unheard
 from ._states import ErrorKind, Origin, TurnState
@@ -79,6 +86,7 @@ class Core:
         self.cancelled: OrderedDict[str, str] = OrderedDict()
         self.lane = Lane(policy)
         self.playback = Playback()
+        self.stranded = Stranded()
         self.out: list[Command] = []
         self.now = -math.inf
         self.dead: ErrorInfo | None = None
@@ -143,7 +151,10 @@ class Core:
         step.out.append(TurnEnded(turn_id=turn.id, outcome=turn.outcome, error=turn.error))
 
     def grant(self, step: Step) -> None:
-        """Give a free lane to the oldest turn that is due."""
+        """Give a free lane to the oldest turn that is due. History comes first (G16)."""
+        if self.stranded and self.lane.connected:
+            for message in self.stranded.settled():
+                step.out.append(RestoreItem(item_id=message.item_id))
         for turn in tuple(self.live.values()):
             if not self.lane.free() or self.dead is not None:
                 return
@@ -234,6 +245,8 @@ class Core:
 
     def replaced(self, step: Step) -> None:
         owed = self.lane.owed
+        for turn in self.live.values():
+            self.stranded.add(turn)
         self.quiet(step.now)
         self.drop_all(step)
         if owed:

@@ -257,10 +257,12 @@ class PlaybackFinished(Event):
 
     Attributes:
         position_ms: Milliseconds of this message that were played.
+        synchronized_transcript: The words that were played, where the sink knows them.
     """
 
     position_ms: float
     interrupted: bool
+    synchronized_transcript: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

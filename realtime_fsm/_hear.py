@@ -30,7 +30,11 @@ def playback_started(core: Core, event: ev.PlaybackStarted, step: Step) -> bool:
 
 
 def playback_finished(core: Core, event: ev.PlaybackFinished, step: Step) -> bool:
-    report = Report(position_ms=event.position_ms, interrupted=event.interrupted)
+    report = Report(
+        position_ms=event.position_ms,
+        interrupted=event.interrupted,
+        transcript=event.synchronized_transcript,
+    )
     turn = core.playback.happened(P.REPORTED, report)
     if turn is None:
         return core.ignore("surplus playback report")

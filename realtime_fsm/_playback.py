@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from ._machine import PLAYBACK, Fired, fire_row
 from ._playback_table import PlaybackEvent, Report
+from ._states import MessageOutcome
 from ._turn import Message, Turn
 
 
@@ -27,6 +28,34 @@ def finish_playback(turn: Turn) -> None:
         if not message.exposed or turn.playback_reported:
             report = Report(interrupted=turn.interrupted, audible=turn.audible)
             apply(message, PlaybackEvent.SPEECH_OVER, report)
+
+
+class Stranded:
+    """Messages whose connection was lost before it was known how much of them is heard.
+
+    The replay of a new connection does not have them, or has words nobody will hear.
+    """
+
+    __slots__ = ("_messages",)
+
+    def __init__(self) -> None:
+        self._messages: list[Message] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._messages)
+
+    def add(self, turn: Turn) -> None:
+        """The connection that this live turn's messages came on is lost."""
+        for message in turn.messages:
+            if message.exposed and message not in self._messages:
+                message.remembered_ms = 0
+                self._messages.append(message)
+
+    def settled(self) -> list[Message]:
+        """Take those that something was heard of. Those that nothing was heard of need nothing."""
+        known = [m for m in self._messages if m.outcome is not None]
+        self._messages = [m for m in self._messages if m.outcome is None]
+        return [m for m in known if m.outcome is not MessageOutcome.SKIPPED]
 
 
 class Playback:

@@ -42,11 +42,13 @@ class Report:
         position_ms: Milliseconds played.
         interrupted: It was cut off, or its turn was interrupted.
         audible: There is a sink that tells when it begins to play.
+        transcript: The words that were played, where the sink knows them.
     """
 
     position_ms: float = 0.0
     interrupted: bool = False
     audible: bool = False
+    transcript: str | None = None
 
 
 # --- effects
@@ -61,19 +63,16 @@ def note_start(message: Message, report: Report) -> None:
 
 
 def take_report(message: Message, report: Report) -> None:
+    message.transcript = report.transcript
     if report.interrupted:
         cut(message, report)
     else:
         message.outcome = MessageOutcome.FULL
-        message.heard_ms = int(message.received_ms or _sane(report.position_ms))
+        message.heard_ms = int(message.received_ms) or _within(report, message)
 
 
 def cut(message: Message, report: Report) -> None:
-    """G15: an integer, within what was received; sinks report NaN too (agents-js#1795)."""
-    heard = _sane(report.position_ms)
-    if message.received_ms:  # none is counted where a TTS speaks the text
-        heard = min(heard, message.received_ms)
-    message.heard_ms = int(heard)
+    message.heard_ms = _within(report, message)
     partial = message.heard_ms > 0
     message.outcome = MessageOutcome.PARTIAL if partial else MessageOutcome.SKIPPED
 
@@ -89,12 +88,21 @@ def close(message: Message, report: Report) -> None:
     unheard = report.audible and not message.started
     if unheard and (report.interrupted or not message.received_ms):
         skip(message, report)
+    elif report.interrupted:
+        message.outcome = MessageOutcome.PARTIAL
     else:
-        message.outcome = MessageOutcome.PARTIAL if report.interrupted else MessageOutcome.FULL
+        message.outcome = MessageOutcome.FULL
+        message.heard_ms = int(message.received_ms) or None
 
 
-def _sane(position_ms: float) -> float:
-    return max(position_ms, 0.0) if math.isfinite(position_ms) else 0.0
+def _within(report: Report, message: Message) -> int:
+    """G15: an integer, from 0 to what was received; sinks report NaN too (agents-js#1795)."""
+    heard, received = report.position_ms, message.received_ms
+    if math.isnan(heard):
+        return 0
+    if received or math.isinf(heard):  # none is counted where a TTS speaks the text
+        heard = min(heard, received)
+    return int(max(heard, 0.0))
 
 
 Guard = Callable[[Message, Report], bool]

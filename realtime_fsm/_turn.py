@@ -31,6 +31,7 @@ class Message:
         state: Where its playback stands.
         outcome: What was heard; None while that is open.
         heard_ms: Milliseconds heard; None while that is open or where no sink tells.
+        transcript: The words that were heard, where the sink knows them.
         shown: The text that the host shows of it; None until it does.
         remembered_ms: Milliseconds the server keeps of it; None: all it generated.
         removed: The server was asked to delete it.
@@ -46,6 +47,7 @@ class Message:
     state: PlaybackState = PlaybackState.WAITING
     outcome: MessageOutcome | None = None
     heard_ms: int | None = None
+    transcript: str | None = None
     shown: str | None = None
     remembered_ms: int | None = None
     removed: bool = False

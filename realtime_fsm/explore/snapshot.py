@@ -68,13 +68,13 @@ _ATTEMPT = _plain(
 _MESSAGE = _plain(
     Message,
     *("item_id", "state", "outcome", "received_ms", "started"),
-    *("heard_ms", "shown", "remembered_ms"),  # of no consequence
+    *("heard_ms", "shown", "remembered_ms", "transcript"),  # of no consequence
 )
 _CORE = frozenset(
     (
         *("policy", "finished", "ignored", "epoch", "playback_reported", "audible", "live"),
         *("by_event", "by_response", "unsent", "messages", "seen", "lane", "playback", "out"),
-        *("now", "dead", "closed", "machine", "_turn_count", "_id_count"),
+        *("stranded", "now", "dead", "closed", "machine", "_turn_count", "_id_count"),
         *("cancelled", "last_frame", "losses", "limited_until", "_up_since"),
     )
 )
@@ -177,6 +177,7 @@ def pack(
         seen,
         cancelled,
         _pack_playback(core, names),
+        _pack_stranded(core, names),
         (
             core.playback_reported,
             core.audible,
@@ -238,6 +239,16 @@ def _pack_playback(core: Core, names: Names) -> Optional[tuple[str, str]]:
     return names[turn.id], names[message.item_id]
 
 
+def _pack_stranded(core: Core, names: Names) -> tuple[tuple[str, Optional[bool]], ...]:
+    """Of each: whether nothing was heard, None as long as that is open."""
+    return tuple(
+        [
+            (names[m.item_id], None if m.outcome is None else m.outcome is MessageOutcome.SKIPPED)
+            for m in core.stranded._messages
+        ]
+    )
+
+
 def unpack(data: tuple[Any, ...], policy: RetryPolicy, machine: Any, used: int) -> TurnController:
     """A controller with this data, at ``now = 0``.
 
@@ -245,7 +256,7 @@ def unpack(data: tuple[Any, ...], policy: RetryPolicy, machine: Any, used: int) 
         used: How many numbers are taken by ids.
     """
     turns, attempts, dead, holders, unsent, by_event, by_response, seen, *rest_of = data
-    cancelled, playback, flags = rest_of
+    cancelled, playback, stranded, flags = rest_of
     controller = TurnController(policy, keep=4)
     core = controller._core
     core.machine = machine
@@ -287,6 +298,12 @@ def unpack(data: tuple[Any, ...], policy: RetryPolicy, machine: Any, used: int) 
         turn_id, item_id = playback
         core.playback._turn = known[turn_id]
         core.playback._message = core.messages[item_id][2]
+    for item_id, skipped in stranded:
+        owner = core.messages.get(item_id)
+        message = Message(item_id, 0) if owner is None else owner[2]
+        if skipped is not None:
+            message.outcome = MessageOutcome.SKIPPED if skipped else MessageOutcome.FULL
+        core.stranded._messages.append(message)
     lane = core.lane
     core.playback_reported, core.audible, lane.connected, lane.server_creates = flags[:4]
     lane.speaking, lane.owed = flags[4:6]

@@ -254,6 +254,10 @@ class Driver:
             self.link.withheld(c.item_id, forward=False)
             self.link.delete(c.item_id, c.event_id)
 
+    def _restore(self, c: cmd.RestoreItem) -> None:
+        if self.link is not None and not self._closed:
+            self.link.restore(c.item_id)
+
     def _replace(self, c: cmd.ReplaceConnection) -> None:
         self._log.warning(
             "connection replaced", code=c.reason.code, reason=c.reason.message, wait=c.wait
@@ -374,10 +378,12 @@ class Driver:
         if outlet is not None:
             outlet.fail(llm.RealtimeError(f"turn {c.outcome.value}", code=c.outcome.value))
         # The inner session hands items out later than the wire shows them: a turn may end in
-        # between. Of a response that still runs without us nothing is awaited.
+        # between. Of a response that still runs without us nothing is awaited, nor of a failed turn,
+        # whose response may never be seen to end.
         turn = self._find(c.turn_id)
         attempt = None if turn is None else turn.attempt
-        if self.link is not None and attempt is not None and not attempt.over:
+        useless = turn is not None and c.outcome is TurnOutcome.FAILED and not turn.calls
+        if self.link is not None and (useless or (attempt is not None and not attempt.over)):
             self.link.stop_reading(c.turn_id)
         if turn is not None and turn.calls and outlet is not None and not outlet.calls_read:
             self._speeches.when_done(c.turn_id, lambda: self._forget_unread_calls(turn, outlet))
@@ -418,6 +424,7 @@ class Driver:
         cmd.CancelResponse: _cancel,
         cmd.ProbeCancel: _probe,
         cmd.DeleteItem: _delete,
+        cmd.RestoreItem: _restore,
         cmd.ReplaceConnection: _replace,
         cmd.ExposeTurn: _expose,
         cmd.DeliverItem: _deliver,

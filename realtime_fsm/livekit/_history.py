@@ -11,19 +11,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from livekit.agents import llm, utils
 
 from .._controller import TurnController
+from .._core import OWN_IDS
 from .._states import MessageOutcome
+from .._turn import Message
+from .._wire import text_delta
+from ._conversation import Conversation, words_of
 from ._log import get_logger
 
 #: Seconds a push may stay unconfirmed before the reply that waits for it goes on. The socket is
 #: ordered: what was sent is there before the reply (livekit/agents PR#6445).
 CONFIRM = 1.0
 _REMEMBERED = 64
+#: Nothing of a message was heard (yet).
+_UNHEARD = (None, MessageOutcome.SKIPPED)
 
 
 class History:
@@ -37,8 +43,16 @@ class History:
         self._inner = inner
         self._controller = controller
         self._heard: OrderedDict[str, str] = OrderedDict()
-        #: What the lost connections held: the plugin forgets what a replay did not get confirmed.
-        self._lost: dict[str, llm.ChatItem] = {}
+        #: The words that were received of messages, in whole.
+        self._words: OrderedDict[str, str] = OrderedDict()
+        self._conversation = Conversation(self._put_on_the_wire)
+        #: No conversation can be told anything: messages to restore once one can.
+        self._down = False
+        self._owed: dict[str, Message] = {}
+        #: Messages being restored, until the server has them.
+        self._restoring: dict[str, tuple[Message, list[str]]] = {}
+        #: Called with a message's id and how much of it the server keeps, milliseconds.
+        self.on_restored: Callable[[str, int], None] = lambda item_id, ms: None
         self._push: asyncio.Task[None] | None = None
         self._given_up: set[asyncio.Task[None]] = set()
         self._log = get_logger()
@@ -61,20 +75,114 @@ class History:
         text after a reconnect."""
         if not self._heard:
             return
-        for item in (*self._inner.chat_ctx.items, *self._lost.values()):
+        for item in (*self._inner.chat_ctx.items, *self._conversation.lost.values()):
             if isinstance(item, llm.ChatMessage) and item.id in self._heard:
                 item.content = [self._heard[item.id]]
+
+    # --- the wire
+
+    def server_frame(self, frame: Mapping[str, Any]) -> bool:
+        """Note what a server's frame says of items. Returns whether it refuses one of ours, or one
+        that is asked for again."""
+        kind = frame.get("type")
+        if delta := text_delta(frame):
+            item_id, words = delta
+            self._words[item_id] = self._words.get(item_id, "") + words
+            while len(self._words) > _REMEMBERED:
+                self._words.popitem(last=False)
+        elif kind in ("conversation.item.added", "conversation.item.created"):
+            item = frame.get("item")
+            if isinstance(item, Mapping) and isinstance(item.get("id"), str):
+                self._conversation.added(item["id"])
+                self._confirmed(item["id"], words_of(item))
+        elif kind == "conversation.item.deleted":
+            self._conversation.deleted(str(frame.get("item_id")))
+        elif kind == "error" and isinstance(frame.get("error"), Mapping):
+            error = frame["error"]
+            return self._conversation.refused(str(error.get("event_id")), str(error.get("code")))
+        return False
+
+    def client_frame(self, frame: Mapping[str, Any]) -> None:
+        """Note what a frame that leaves says of items."""
+        if not str(frame.get("event_id")).startswith(OWN_IDS):
+            self._conversation.sent(frame)
+
+    def _put_on_the_wire(self, frame: dict[str, Any]) -> None:
+        self._inner.send_event(frame)  # type: ignore[attr-defined]
 
     # --- connections
 
     def lost(self) -> None:
         """The connection is gone. The mirror is what the next one replays."""
+        self._down = True
+        for item in self._inner.chat_ctx.items:
+            message = self._controller.message(item.id)
+            if message is None or not isinstance(item, llm.ChatMessage):
+                continue
+            if message.outcome in _UNHEARD:
+                item.content = []  # not replayed; `restore` puts what will have been heard
+            elif message.outcome is MessageOutcome.FULL and not item.content:
+                # The plugin notes the words of a message only when its response is done.
+                item.content = [self._words[item.id]] if item.id in self._words else []
         self.correct_mirror()
-        self._keep(self._inner.chat_ctx)
+        self._conversation.connection_lost(self._inner.chat_ctx.items)
 
-    def deleted(self, item_id: str) -> None:
-        """The server keeps nothing of this item any more."""
-        self._lost.pop(item_id, None)
+    def replayed(self, unwanted: Collection[str]) -> None:
+        """A new connection was told what the mirror has, but for the *unwanted* items."""
+        self._down = False
+        self._conversation.replayed(unwanted)
+        owed, self._owed = self._owed, {}
+        for message in owed.values():
+            self.restore(message)
+
+    def moved(self, item_id: str) -> bool:
+        """Whether a message is, or was, on a lost connection: it cannot be truncated here."""
+        return item_id in self._conversation.lost
+
+    def cut(self, item_id: str) -> bool:
+        """The host cuts a message. Returns whether `restore` puts the rest where it belongs,
+        because this connection holds no audio of it."""
+        message = self._controller.message(item_id)
+        if message is None or not self.moved(item_id):
+            return False
+        self._text_of(message)
+        return True
+
+    def forgotten(self, item_id: str) -> bool:
+        """Whether the present conversation has nothing of a message, and will not have."""
+        known = self._controller.message(item_id) is not None
+        return known and self.moved(item_id) and not self._conversation.holds(item_id)
+
+    def restore(self, message: Message) -> None:
+        """Put what was heard of a message on the present conversation."""
+        if self._down:
+            self._owed[message.item_id] = message
+            return
+        text = self._text_of(message)
+        self._restoring[message.item_id] = (message, text.split())
+        there = self._conversation.put(message.item_id, text)
+        if there or not text:
+            self._confirmed(message.item_id, text.split())
+
+    def _text_of(self, message: Message) -> str:
+        words = self._words.get(message.item_id, "")
+        if message.outcome is MessageOutcome.FULL:
+            return words
+        if message.transcript is not None:
+            text = message.transcript
+        elif message.received_ms:
+            text = share_of_words(words, message.heard_ms or 0, message.received_ms)
+        else:
+            text = words  # spoken by a TTS: LiveKit takes all that was forwarded for heard
+        self.heard(message.item_id, text)
+        return text
+
+    def _confirmed(self, item_id: str, words: list[str]) -> None:
+        message, wanted = self._restoring.get(item_id, (None, []))
+        if message is not None and words == wanted:
+            del self._restoring[item_id]
+            heard = message.received_ms if message.heard_ms is None else message.heard_ms
+            self.on_restored(item_id, int(heard))
 
     async def replay(self, inner: llm.RealtimeSession[Any], unwanted: Collection[str]) -> None:
         """Put the history as it was heard, but for the unwanted items, on a new inner session."""
@@ -85,18 +193,20 @@ class History:
             self._push.add_done_callback(self._given_up.discard)
             self._given_up.add(self._push)
             self._push = None
-        kept = [i for i in self._lost.values() if i.id not in unwanted and not self._is_ours(i)]
-        await self._send(
-            llm.ChatContext(kept).copy(
-                exclude_instructions=True,
-                exclude_empty_message=True,
-                exclude_handoff=True,
-                exclude_config_update=True,
-            )
+        lost = self._conversation.lost.values()
+        kept = llm.ChatContext(
+            [i for i in lost if i.id not in unwanted and not self._is_ours(i)]
+        ).copy(
+            exclude_instructions=True,
+            exclude_empty_message=True,
+            exclude_handoff=True,
+            exclude_config_update=True,
         )
-
-    def _keep(self, chat_ctx: llm.ChatContext) -> None:
-        self._lost.update({item.id: item for item in chat_ctx.items})
+        self._conversation.expect(kept.items)
+        self._start(kept)
+        await asyncio.sleep(0)  # its frames are queued now, before any of ours
+        self.replayed(unwanted)
+        await self._confirmation()
 
     # --- pushes
 
@@ -108,13 +218,19 @@ class History:
         """
         await self._settled()
         if not self._controller.connected:
-            self._keep(chat_ctx)  # if another session takes over, it is told of it too
-        await self._send(self.protected(chat_ctx))
+            self._conversation.keep(
+                chat_ctx.items
+            )  # if another session takes over, it is told of it too
+        self._start(self.protected(chat_ctx))
+        await self._confirmation()
 
-    async def _send(self, chat_ctx: llm.ChatContext) -> None:
+    def _start(self, chat_ctx: llm.ChatContext) -> None:
         self._push = asyncio.create_task(
             self._inner.update_chat_ctx(chat_ctx), name="realtime_fsm.push"
         )
+
+    async def _confirmation(self) -> None:
+        assert self._push is not None
         done, _ = await asyncio.wait({self._push}, timeout=CONFIRM)
         if done:
             push, self._push = self._push, None
@@ -133,6 +249,7 @@ class History:
         """The context with the mirror's own version of every message that is still open, or that
         nobody heard and the controller deletes: neither is to be touched by the push."""
         mirror = self._inner.chat_ctx
+        self._fill_placeholders(chat_ctx, mirror)
         ours = {item.id: item for item in mirror.items if self._is_ours(item)}
         if not ours:
             return chat_ctx
@@ -142,11 +259,22 @@ class History:
                 items.insert(_place(items, mirror, item.id), item)
         return llm.ChatContext(items)
 
+    def _fill_placeholders(self, chat_ctx: llm.ChatContext, mirror: llm.ChatContext) -> None:
+        """An agent that was given the history while a message played has LiveKit's placeholder of
+        it, without words. That is no wish to take from the server what was heard since."""
+        for item in chat_ctx.items:
+            message = self._controller.message(item.id)
+            if message is None or message.outcome in _UNHEARD or item.type != "message":
+                continue
+            known = mirror.get_by_id(item.id)
+            if known is not None and known.type == "message" and not item.content:
+                item.content = [message.shown] if message.shown else list(known.content)
+
     def _is_ours(self, item: llm.ChatItem) -> bool:
         message = self._controller.message(item.id)
         if message is None:
             return False
-        return message.outcome in (None, MessageOutcome.SKIPPED)
+        return message.outcome in _UNHEARD
 
     async def aclose(self) -> None:
         pushes = [*self._given_up] + ([] if self._push is None else [self._push])

@@ -22,6 +22,9 @@ class Link(Protocol):
     def delete(self, item_id: str, event_id: str) -> None:
         """Remove an item nobody heard from the server's conversation."""
 
+    def restore(self, item_id: str) -> None:
+        """Put what was heard of an item on the present conversation."""
+
     def withheld(self, item_id: str, *, forward: bool) -> None:
         """This item was handed out, or never will be: pass its announcement on, or drop it."""
 

@@ -41,7 +41,8 @@ class Observation:
     Attributes:
         at: Time of the event loop, seconds.
         action: ``"retry"``, ``"answer"`` (what server VAD owes), ``"hold"`` (a create until the
-            lane is free), ``"cancel"``, ``"probe"``, ``"delete"``, ``"replace"`` (the connection)
+            lane is free), ``"cancel"``, ``"probe"``, ``"delete"``, ``"restore"`` (what was
+            heard, on a new connection), ``"replace"`` (the connection)
             or ``"report"`` (a failure that stays silent).
         turn_id: The turn concerned, or None.
         reason: Why, in a few words; no transcript.
@@ -199,6 +200,8 @@ class Observer:
             self._observe("probe", None, "a create stays unanswered")
         elif isinstance(command, cmd.DeleteItem):
             self._observe("delete", None, "nobody heard this item")
+        elif isinstance(command, cmd.RestoreItem):
+            self._observe("restore", None, "heard, and not on the new connection")
         elif isinstance(command, cmd.ReplaceConnection):
             self._observe("replace", None, str(command.reason))
         elif isinstance(command, cmd.ReportFailure):

@@ -51,6 +51,7 @@ class RawLink:
         self._inner = inner
         self._driver = driver
         self.history = history
+        history.on_restored = self._restored
         self._log = get_logger()
         #: What reads the streams of a turn's response.
         self._tasks: dict[asyncio.Task[None], str] = {}
@@ -104,12 +105,22 @@ class RawLink:
         self._inner.send_event({"type": "response.cancel", "event_id": event_id})
 
     def delete(self, item_id: str, event_id: str) -> None:
+        if self.history.forgotten(item_id):
+            return
         self._deleting[item_id] = event_id
         while len(self._deleting) > _WITHHELD:
             self._deleting.popitem(last=False)
         self._inner.send_event(
             {"type": "conversation.item.delete", "item_id": item_id, "event_id": event_id}
         )
+
+    def restore(self, item_id: str) -> None:
+        message = self._driver.controller.message(item_id)
+        if message is not None:
+            self.history.restore(message)
+
+    def _restored(self, item_id: str, ms: int) -> None:
+        self._driver.receive(ev.ItemTruncated(item_id=item_id, audio_end_ms=ms))
 
     def withheld(self, item_id: str, *, forward: bool) -> None:
         announcement = self._announcements.pop(item_id, None)
@@ -151,8 +162,7 @@ class RawLink:
     def _on_server_event(self, frame: object) -> None:
         self._claimed = False
         event = parse(frame)
-        if isinstance(frame, Mapping):
-            self._follow_history(frame)
+        again = isinstance(frame, Mapping) and self._follow_history(frame)
         self._driver.frame_received()
         if event is None:
             return
@@ -161,14 +171,12 @@ class RawLink:
             self._log.debug("frame ignored", reason=event.reason, type=_kind(frame))
         refused = isinstance(event, ev.ErrorReceived)
         failed = isinstance(event, ev.ResponseDone) and event.status is ev.ResponseStatus.FAILED
-        self._claimed = known and (refused or failed)
+        self._claimed = again or (known and (refused or failed))
 
-    def _follow_history(self, frame: Mapping[str, Any]) -> None:
+    def _follow_history(self, frame: Mapping[str, Any]) -> bool:
         kind = frame.get("type")
         if kind == "conversation.item.deleted":
-            item_id = str(frame.get("item_id"))
-            self._deleting.pop(item_id, None)
-            self.history.deleted(item_id)
+            self._deleting.pop(str(frame.get("item_id")), None)
         elif kind == "error" and isinstance(frame.get("error"), Mapping):
             event_id = frame["error"].get("event_id")
             for item_id in [i for i, e in self._deleting.items() if e == event_id]:
@@ -176,9 +184,11 @@ class RawLink:
         elif kind == "response.done":
             # After this event the plugin writes the full text into its mirror.
             asyncio.get_running_loop().call_soon(self.history.correct_mirror)
+        return self.history.server_frame(frame)
 
     def _on_client_event(self, frame: Mapping[str, Any]) -> None:
         if frame.get("type") != "response.create":
+            self.history.client_frame(frame)
             return
         event_id = frame.get("event_id")
         metadata = (frame.get("response") or {}).get("metadata") or {}
@@ -266,6 +276,7 @@ class RawLink:
             self._driver.forward("remote_item_added", announcement)
 
     def _on_reconnected(self, event: llm.RealtimeSessionReconnectedEvent) -> None:
+        self.history.replayed(self._deleting)
         self._driver.receive(ev.ConnectionReady())
         self._driver.forward("session_reconnected", event)
 

@@ -104,6 +104,9 @@ class ReducedLink:
     def delete(self, item_id: str, event_id: str) -> None:
         pass
 
+    def restore(self, item_id: str) -> None:
+        pass
+
     def withheld(self, item_id: str, *, forward: bool) -> None:
         pass
 

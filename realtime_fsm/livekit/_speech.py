@@ -231,7 +231,9 @@ class Speeches:
         if self._receive is not None:
             self._receive(
                 PlaybackFinished(
-                    position_ms=report.playback_position * 1000, interrupted=report.interrupted
+                    position_ms=report.playback_position * 1000,
+                    interrupted=report.interrupted,
+                    synchronized_transcript=report.synchronized_transcript,
                 )
             )
 

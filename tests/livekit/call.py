@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -125,6 +125,8 @@ async def call(
     wrap: Any = None,
     hangs: bool = False,
     tts: Any = None,
+    vad: Any = None,
+    session_options: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> AsyncIterator[Call]:
     """A call that is checked at its end: nothing of ours outlives it (G7).
@@ -143,7 +145,10 @@ async def call(
         wrapped = inner if wrap is None else wrap(inner)
         model = ControlledRealtimeModel(wrapped, retry=retry, mode=mode) if controlled else None
         session: AgentSession[Any] = AgentSession(
-            llm=model or inner, vad=None, tts=tts or NOT_GIVEN
+            llm=model or inner,
+            vad=vad,
+            tts=tts or NOT_GIVEN,
+            **(session_options or {}),
         )
         c = Call(server, inner, model, session, sink or PacedAudioOutput(speed=SPEED))
         loop.set_exception_handler(lambda _, context: c.complaints.append(context))

@@ -1,0 +1,170 @@
+"""What the server's conversation was told on this connection, and what it has confirmed.
+
+A new connection begins with an empty conversation. The plugin replays its mirror, but the mirror
+forgets what a replay did not get confirmed, and has no words of a message that was still open. So
+the items of lost connections are kept here, in order, with the frame that makes each again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from livekit.agents import llm
+
+from .._core import OWN_IDS
+
+Frame = Mapping[str, Any]
+#: Refused because of what precedes it, not because of what it is.
+_MISPLACED = "item_create_invalid_previous_item_id"
+
+
+class Conversation:
+    """One conversation after another, as connections come and go.
+
+    Args:
+        send: Puts a frame on the wire.
+    """
+
+    def __init__(self, send: Callable[[dict[str, Any]], None]) -> None:
+        self.send = send
+        #: What lost connections held, in order.
+        self.lost: dict[str, llm.ChatItem] = {}
+        self._told: dict[str, Frame] = {}
+        self._told_before: dict[str, Frame] = {}
+        self._there: set[str] = set()
+        self._again: set[str] = set()
+        self._count = 0
+
+    # --- the wire
+
+    def sent(self, frame: Frame) -> None:
+        """A client's frame leaves."""
+        item = frame.get("item")
+        if frame.get("type") == "conversation.item.create" and isinstance(item, Mapping):
+            self._told[str(item.get("id"))] = frame
+        elif frame.get("type") == "conversation.item.delete":
+            self._told.pop(str(frame.get("item_id")), None)
+
+    def expect(self, items: Iterable[llm.ChatItem]) -> None:
+        """Frames that make these items are on their way."""
+        for item in items:
+            text = item.text_content if isinstance(item, llm.ChatMessage) else None
+            body = {"id": item.id, "content": [{"text": text}]}
+            self._told[item.id] = {"item": body}
+
+    def added(self, item_id: str) -> None:
+        self._there.add(item_id)
+
+    def deleted(self, item_id: str) -> None:
+        """The server keeps nothing of this item any more."""
+        self._there.discard(item_id)
+        if item_id not in self._told:  # otherwise it is being made again
+            self.lost.pop(item_id, None)
+            self._told_before.pop(item_id, None)
+
+    def refused(self, event_id: str, code: str) -> bool:
+        """An item was refused. Returns whether it is asked for again, elsewhere."""
+        item_id = next((i for i, f in self._told.items() if f.get("event_id") == event_id), None)
+        if item_id is None:
+            return False
+        frame = self._told[item_id]
+        if code != _MISPLACED or item_id in self._again:
+            if code != "item_create_duplicate_item_id":
+                del self._told[item_id]
+            return False
+        self._again.add(item_id)
+        before = str(frame.get("previous_item_id"))
+        if before in self._told and before not in self._there and before not in self._again:
+            # The connection is ordered: the one before it got lost.
+            self._again.add(before)
+            self._make(before, self._told[before])
+        else:
+            self._there.discard(before)
+            self._told.pop(before, None)
+        self._make(item_id, frame)
+        return True
+
+    # --- connections
+
+    def connection_lost(self, items: Iterable[llm.ChatItem]) -> None:
+        """The connection is gone; *items* are what it held."""
+        self.keep(items)
+        self._told_before.update(self._told)
+        self._told.clear()
+        self._there.clear()
+        self._again.clear()
+
+    def keep(self, items: Iterable[llm.ChatItem]) -> None:
+        self.lost.update({item.id: item for item in items})
+
+    def replayed(self, unwanted: Iterable[str]) -> None:
+        """A replay left. Add what an earlier one had, of which nothing was heard since."""
+        for item_id in unwanted:
+            self._told_before.pop(item_id, None)
+        for item_id, frame in list(self._told_before.items()):
+            if item_id not in self._told:
+                self._make(item_id, frame)
+        self._told_before.clear()
+
+    # --- items
+
+    def holds(self, item_id: str) -> bool:
+        """Whether the present conversation has this item, or was told to make it."""
+        return item_id in self._told or item_id in self._there
+
+    def put(self, item_id: str, text: str) -> bool:
+        """Let the conversation have these words of an assistant's message, and no others. Returns
+        whether the server has confirmed them before."""
+        told = self._told.get(item_id)
+        if told is not None and words_of(told["item"]) == text.split():
+            return item_id in self._there
+        if self.holds(item_id):
+            event_id = self._event_id()
+            self._there.discard(item_id)
+            self._send(
+                {"type": "conversation.item.delete", "item_id": item_id, "event_id": event_id}
+            )
+        if text:
+            content = [{"type": "output_text", "text": text}]
+            item = {"id": item_id, "type": "message", "role": "assistant", "content": content}
+            self._make(item_id, {"item": item})
+        return False
+
+    def _make(self, item_id: str, frame: Frame) -> None:
+        create = {
+            "type": "conversation.item.create",
+            "item": frame["item"],
+            "event_id": self._event_id(),
+        }
+        before = self._place(item_id)
+        if before is not None:
+            create["previous_item_id"] = before
+        self._send(create)
+
+    def _send(self, frame: dict[str, Any]) -> None:
+        self.sent(frame)  # it may leave later than the next one is decided on
+        self.send(frame)
+
+    def _place(self, item_id: str) -> str | None:
+        """The item it goes behind: the nearest of those before it that is there. None: the end."""
+        if item_id not in self.lost:
+            return None
+        place = "root"
+        for earlier in self.lost:
+            if earlier == item_id:
+                break
+            if self.holds(earlier):
+                place = earlier
+        return place
+
+    def _event_id(self) -> str:
+        self._count += 1
+        return f"{OWN_IDS}item_{self._count}"
+
+
+def words_of(item: Mapping[str, Any]) -> list[str]:
+    """The words of a message as a frame has them."""
+    parts = item.get("content")
+    parts = [p for p in parts if isinstance(p, Mapping)] if isinstance(parts, list) else []
+    return " ".join(str(p.get("text") or p.get("transcript") or "") for p in parts).split()
