@@ -75,7 +75,7 @@ def is_out_of_band(frame: Mapping[str, Any]) -> bool:
 
 def text_delta(frame: Mapping[str, Any]) -> Optional[tuple[str, str]]:
     """Item id and words of a delta of text or transcript; None for any other frame."""
-    if frame.get("type") not in _TEXT_DELTAS:
+    if _text(frame, "type") not in _TEXT_DELTAS:
         return None
     item_id, delta = _text(frame, "item_id"), _text(frame, "delta")
     return None if item_id is None or delta is None else (item_id, delta)

@@ -7,11 +7,4 @@ from __future__ import annotations
 
 __all__ = ["OPEN"]
 
-_LOST_PART = "what was heard of the broken message is not replayed to the new connection (G16)"
-
-OPEN: dict[str, str] = {
-    "j": _LOST_PART,
-    "j/regenerate": _LOST_PART,
-    "bb2": _LOST_PART,
-    "bb3": _LOST_PART,
-}
+OPEN: dict[str, str] = {}

@@ -143,6 +143,7 @@ WIRE = (
     cmd.CancelResponse,
     cmd.ProbeCancel,
     cmd.DeleteItem,
+    cmd.RestoreItem,
     cmd.ReplaceConnection,
 )
 
@@ -156,6 +157,7 @@ CLIENT = (
     Form("cancel", "response.cancel <response>"),
     Form("probe", "response.cancel", "bare: the probe"),
     Form("delete", "item.delete <item>"),
+    Form("restore", "item.restore <item>", "what was heard of it is put on the new conversation"),
     Form("reconnect", "reconnects [after <wait:s>]", "the connection is given up, another is made"),
 )
 

@@ -209,6 +209,9 @@ class _Bench:
         elif isinstance(command, cmd.ReplaceConnection) and key == "reconnect":
             if abs(command.wait - values.get("wait", 0.0)) < _MOMENT:
                 return
+        elif isinstance(command, cmd.RestoreItem) and key == "restore":
+            if command.item_id == values["item"]:
+                return
         elif (
             isinstance(command, cmd.DeleteItem)
             and key == "delete"
@@ -311,6 +314,8 @@ class _Bench:
             return f"response.cancel {command.response_id}"
         if isinstance(command, cmd.DeleteItem):
             return f"item.delete {command.item_id}"
+        if isinstance(command, cmd.RestoreItem):
+            return f"item.restore {command.item_id}"
         if isinstance(command, cmd.ReplaceConnection):
             return f"reconnects after {command.wait:g}s"
         return "response.cancel"

@@ -266,6 +266,8 @@ class _Writer:
         elif isinstance(command, cmd.DeleteItem):
             self.refs[command.event_id] = f"delete:{command.item_id}"
             return f"C item.delete {command.item_id}"
+        elif isinstance(command, cmd.RestoreItem):
+            return f"C item.restore {command.item_id}"
         elif isinstance(command, cmd.ReplaceConnection):
             return f"C {_RECONNECT.write({'wait': command.wait or None})}"
         return None
