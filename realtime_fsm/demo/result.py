@@ -114,6 +114,13 @@ class Result:
         return tuple(judged)
 
     @property
+    def shown(self) -> tuple[tuple[str, bool], ...]:
+        """Each of its own messages as LiveKit shows it, and whether the model remembers just that
+        and that much was heard."""
+        agreed = [item.text for item, right in self.memory if right]
+        return tuple((text, text in agreed) for text in self.history if text)
+
+    @property
     def memory_is_right(self) -> bool:
         """Whether the model remembers what was heard, message by message, and nothing else."""
         return len(self.remembered) == len(self.heard) and all(right for _, right in self.memory)

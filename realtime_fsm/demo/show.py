@@ -149,8 +149,8 @@ class Show:
         self._console.print(table)
         self._say(
             "Silence: from a question to the first sound, or between sounds; (*) no sound came"
-            " before the caller hung up. Remembers: what the model knows of its own messages;"
-            " ! marks what differs from what was heard."
+            " before the caller hung up. Remembers: what the model knows of its own messages."
+            " Shows: what LiveKit's history has of them. ! marks what differs from what was heard."
         )
 
     def finding(self, results: list[tuple[Result, Result]]) -> None:
@@ -178,6 +178,7 @@ def _rows(pair: tuple[Result, Result]) -> list[tuple[str | Text, ...]]:
         ("exceptions", *(_lines(r.exceptions) for r in pair)),
         ("error events", *(_lines(r.error_events) for r in pair)),
         ("remembers", *(_memory(r) for r in pair)),
+        ("shows", *(_shown(r) for r in pair)),
     ]
     if any(r.logged_errors.get("realtime_fsm") for r in pair):
         ours = (r.logged_errors.get("realtime_fsm", 0) for r in pair)
@@ -211,6 +212,11 @@ def _memory(result: Result) -> Text:
     forgotten = len(result.heard) - sum(right for _, right in result.memory)
     if forgotten:
         lines.append(_bad(f"! {_count(forgotten, 'message')} heard, not remembered so", True))
+    return Text("\n").join(lines) if lines else Text("-")
+
+
+def _shown(result: Result) -> Text:
+    lines = [_bad(f'{"" if right else "! "}"{text}"', not right) for text, right in result.shown]
     return Text("\n").join(lines) if lines else Text("-")
 
 

@@ -205,6 +205,10 @@ class Driver:
         self._log.error("no session could be opened", error=type(error).__name__)
         self.receive(SessionFailed(error=info))
 
+    def user_spoke(self, item_id: str) -> None:
+        """The user's message is in the server's conversation, perhaps without words yet."""
+        self._speeches.arrived(item_id)
+
     def forward(self, name: str, *args: object) -> None:
         self._session.emit(name, *args)
 
@@ -458,6 +462,7 @@ class Driver:
 
     def _pulled(self, item_id: str) -> None:
         self._speeches.look()
+        self._speeches.begins(item_id)
         if self.link is not None:
             # LiveKit makes a placeholder of it in the agent's history: not before it plays.
             self.link.withheld(item_id, forward=True)

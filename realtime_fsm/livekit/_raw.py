@@ -268,6 +268,11 @@ class RawLink:
             # show words before they are heard.
             copy = item.model_copy(update={"content": list(item.content)})
             announcement = dataclasses.replace(announcement, item=copy)
+            if item.role == "user" and not item.content:
+                self._driver.user_spoke(item_id)
+                # LiveKit keeps its place only behind an item that the agent's history ends with,
+                # which may be one that was deleted because nobody heard it. None is the end.
+                announcement = dataclasses.replace(announcement, previous_item_id=None)
         if self._driver.controller.withholds(item_id):
             self._announcements[item_id] = announcement
             while len(self._announcements) > _WITHHELD:

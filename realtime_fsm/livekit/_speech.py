@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Any, Optional
@@ -55,6 +56,9 @@ class Speeches:
         #: Speeches that called a tool; they go on with its reply.
         self._calling: set[SpeechHandle] = set()
         self._shown: OrderedDict[str, llm.ChatMessage] = OrderedDict()
+        #: When messages began, by id, seconds since the epoch as `ChatItem.created_at`.
+        self._began: OrderedDict[str, float] = OrderedDict()
+        self._silent: str | None = None
         #: The last playback report came with the text that was heard.
         self.synchronised = False
         #: What was heard of a message that was cut; None for any other.
@@ -196,6 +200,20 @@ class Speeches:
             if handle not in taken:
                 set_handle_error(handle, error)
 
+    def begins(self, item_id: str) -> None:
+        """The host begins to forward this message; it has no sound yet."""
+        self._note_begin(item_id)
+        self._silent = item_id
+
+    def arrived(self, item_id: str) -> None:
+        """The user's message is there; what it says may come much later."""
+        self._note_begin(item_id)
+
+    def _note_begin(self, item_id: str) -> None:
+        self._began.setdefault(item_id, time.time())
+        while len(self._began) > _REMEMBERED:
+            self._began.popitem(last=False)
+
     def unshow(self, item_id: str) -> None:
         """Nobody heard this message: it keeps its place in the host's history, without words."""
         item = self._shown.pop(item_id, None)
@@ -222,7 +240,10 @@ class Speeches:
             sink.on("playback_started", self._on_started)
             sink.on("playback_finished", self._on_finished)
 
-    def _on_started(self, _: PlaybackStartedEvent) -> None:
+    def _on_started(self, event: PlaybackStartedEvent) -> None:
+        if self._silent is not None and self._silent in self._began:
+            self._began[self._silent] = event.created_at
+        self._silent = None
         if self._receive is not None:
             self._receive(PlaybackStarted())
 
@@ -255,6 +276,7 @@ class Speeches:
     def _on_item_added(self, event: ConversationItemAddedEvent) -> None:
         """Without a synchronised transcript LiveKit notes all the text it forwarded."""
         if isinstance(event.item, llm.ChatMessage):
+            self._put_in_order(event.item)
             text = self.heard_text(event.item.id)
             if text is not None:
                 event.item.content = [text]
@@ -262,6 +284,21 @@ class Speeches:
             while len(self._shown) > _REMEMBERED:
                 self._shown.popitem(last=False)
             self._tell_shown(event.item)
+
+    def _put_in_order(self, item: llm.ChatMessage) -> None:
+        """LiveKit dates every message of a speech from its first sound, and what the user said
+        from when its transcript came, unless server VAD told; and sorts by that."""
+        began, session = self._began.pop(item.id, None), self._session
+        if began is None or session is None:
+            return
+        if item.role == "user":
+            began = min(began, item.created_at)
+        elif session.current_speech in self._calling:
+            return  # a tool's output, dated earlier, would come before it, unlike on the server
+        item.created_at = began
+        if session.history.get_by_id(item.id) is item:
+            session.history.remove(item)
+            session.history.insert(item)
 
     def _tell_shown(self, item: llm.ChatMessage) -> None:
         if self._receive is not None:

@@ -403,6 +403,8 @@ class _Caller:
             for item in self._call.session.history.items
             if isinstance(item, llm.ChatMessage) and item.role == "assistant"
         ]
+        if not self._plain:
+            seen.differences = self._call.controller.differences()
         for asked in seen.asked:
             if asked.over is None:
                 asked.over = self._now

@@ -88,6 +88,8 @@ class Evidence:
         record: what went over the wire.
         remembered: the server's conversation at the end.
         history: id and text of the assistant's messages in LiveKit's history.
+        differences: where heard, shown and remembered differ, as the controller says, by item id;
+            None in a plain call.
         collisions: creates of the client that met a taken slot.
         vad_collisions: creates of server VAD that did.
         seconds: how long the call was.
@@ -104,6 +106,7 @@ class Evidence:
     record: list[Record] = field(default_factory=list)
     remembered: tuple[ItemSnapshot, ...] = ()
     history: list[tuple[str, str]] = field(default_factory=list)
+    differences: dict[str, str] | None = None
     collisions: int = 0
     vad_collisions: int = 0
     seconds: float = 0.0

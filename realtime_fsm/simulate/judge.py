@@ -10,7 +10,7 @@ from .evidence import Asked, Evidence, Spoken
 from .lane import creates_against_evidence
 from .scenario import Scenario
 
-__all__ = ["FATES", "Fate", "Judged", "TurnFate", "judge"]
+__all__ = ["FATES", "Fate", "Judged", "TurnFate", "can_compare", "judge"]
 
 Fate = Literal[
     "answered", "interrupted", "superseded", "failed", "lost", "hung_up", "not_committed"
@@ -103,7 +103,7 @@ def judge(scenario: Scenario, seen: Evidence) -> Judged:
         _fate(scenario, seen, wire, asked, answers[number])
         for number, asked in enumerate(seen.asked)
     )
-    mismatches = _mismatches(scenario, seen, wire) if _can_compare(scenario, seen) else ()
+    mismatches = _mismatches(scenario, seen, wire) if can_compare(scenario, seen) else ()
     return Judged(fates, tuple(creates_against_evidence(seen.record)), mismatches)
 
 
@@ -281,7 +281,7 @@ def _repeated(heard: list[Spoken]) -> int:
 # --- history
 
 
-def _can_compare(scenario: Scenario, seen: Evidence) -> bool:
+def can_compare(scenario: Scenario, seen: Evidence) -> bool:
     """Whether both sides had the time, and a connection, to agree on what was heard."""
     schedule = scenario.config.faults
     half_open = schedule is not None and any(isinstance(f, HalfOpen) for f in schedule.faults)

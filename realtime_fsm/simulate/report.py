@@ -19,7 +19,8 @@ _SHOWN = 10  # bad calls that are named in the text
 _SAME = ("seed", "faults", "mode", "planned")
 _ADDED = (
     "calls", "turns", *FATES, "lost_after_error", "violations", "collisions", "hangs", "crashes",
-    "history_mismatches", "repeated_words", "simulated_ms",
+    "history_mismatches", "differences",
+    "repeated_words", "simulated_ms",
 )  # fmt: skip
 
 
@@ -57,6 +58,7 @@ def summarize(
         "hangs": sum(call.hang for call in calls),
         "crashes": sum(bool(call.crash) for call in calls),
         "history_mismatches": sum(call.mismatches for call in calls),
+        "differences": sum(call.differences for call in calls),
         "repeated_words": sum(call.repeated for call in calls),
         "simulated_ms": sum(call.simulated_ms for call in calls),
     }
@@ -177,6 +179,7 @@ def describe(report: Mapping[str, Any]) -> Iterator[str]:
         ("hangs", str(report["hangs"]), ""),
         ("crashes", str(report["crashes"]), ""),
         ("history mismatches", str(report["history_mismatches"]), ""),
+        ("  that the controller tells of", _told(report), ""),
         ("messages heard twice", str(report["repeated_words"]), ""),
         ("longest silence", f"{report['longest_silence_seconds']:.2f} s", ""),
         ("time to first audio, p50", _ms(report["first_audio_p50_ms"]), ""),
@@ -200,6 +203,11 @@ _NAMES = {
     "hung_up": "  the caller hung up",
     "not_committed": "  never taken by the server",
 }
+
+
+def _told(report: Mapping[str, Any]) -> str:
+    """Plain LiveKit has nothing that compares heard, shown and remembered."""
+    return "-" if report["mode"] == "plain" else str(report["differences"])
 
 
 def _share(count: int, turns: int) -> str:

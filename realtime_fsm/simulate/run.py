@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from ..simulator.faults import Profile
 from .caller import play
 from .evidence import Evidence
-from .judge import Judged, judge
+from .judge import Judged, can_compare, judge
 from .scenario import Scenario, draw
 
 __all__ = ["CallResult", "quiet_logs", "run_call", "run_scenario"]
@@ -30,6 +30,8 @@ class CallResult:
         hang: whether the call, or a speech of it, never came to its end.
         crash: what ended the call before its end; empty otherwise.
         mismatches: messages that are remembered otherwise than heard.
+        differences: messages of which the controller itself says that heard, shown and remembered
+            differ.
         repeated: messages heard twice.
         silence_ms: the longest silence after a turn.
         first_audio_ms: from the end of each answered turn to its first sound.
@@ -45,6 +47,7 @@ class CallResult:
     hang: bool = False
     crash: str = ""
     mismatches: int = 0
+    differences: int = 0
     repeated: int = 0
     silence_ms: int = 0
     first_audio_ms: tuple[int, ...] = ()
@@ -89,6 +92,8 @@ def _figures(scenario: Scenario, seen: Evidence, judged: Judged) -> CallResult:
         hang=seen.hang or bool(seen.stuck),
         crash="" if seen.hang else seen.broken,
         mismatches=len(judged.mismatches),
+        # Without a connection, or after the caller hung up, nothing can be corrected.
+        differences=len(seen.differences or ()) if can_compare(scenario, seen) else 0,
         repeated=sum(fate.repeated for fate in judged.fates),
         silence_ms=max((round(f.silence * 1000) for f in judged.fates), default=0),
         first_audio_ms=tuple(

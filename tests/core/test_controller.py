@@ -637,6 +637,7 @@ def test_g14_the_speech_is_over_before_a_message_was_pulled() -> None:
         (-5.0, 0, MessageOutcome.SKIPPED),
         (float("nan"), 0, MessageOutcome.SKIPPED),
         (float("inf"), 1000, MessageOutcome.PARTIAL),
+        (float("-inf"), 0, MessageOutcome.SKIPPED),
         (9_999.0, 1000, MessageOutcome.PARTIAL),
     ],
 )

@@ -124,3 +124,6 @@ async def test_g14_paused_before_the_first_frame_is_no_missing_report() -> None:
         await handle
         assert [m.outcome for m in c.turn.messages] == [rf.MessageOutcome.FULL] * 2
         check(c, [QUESTION, *(("assistant", text) for text in TEXTS[:2])], connections=1)
+        question, first, second = [i for i in c.session.history.items if i.type == "message"]
+        assert first.created_at - question.created_at > 40.0, "dated from its first sound"
+        assert second.created_at - first.created_at == pytest.approx(2.0, abs=0.01)

@@ -1,0 +1,91 @@
+"""Order and time of what was said follow what happened, also when a transcript comes late (G16)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from livekit.agents import Agent, llm
+
+from realtime_fsm.simulator import Message, Reply, ServerConfig
+from realtime_fsm.testing import SimulatedCall, simulated_call, virtual_time
+
+from ..livekit.test_adapter import CALL, Tooled
+from .cells import TEXTS
+from .test_reconnect import said
+
+YES = Reply([Message("Yes, of course.", seconds=1.0)])
+VOICES: dict[str, dict[str, Any]] = {"server VAD": {}, "push to talk": {"turn_detection": None}}
+
+
+def words(items: Any) -> list[str]:
+    return [i.text_content for i in items if isinstance(i, llm.ChatMessage) and i.text_content]
+
+
+def everywhere(c: SimulatedCall) -> list[list[str]]:
+    server = [i.text for i in c.server.conversation if i.role and i.text]
+    return [server, words(c.session.current_agent.chat_ctx.items), words(c.session.history.items)]
+
+
+@pytest.mark.parametrize("delay", [0.1, 6.0], ids=["soon", "after the reply"])
+@pytest.mark.parametrize("voice", VOICES)
+@virtual_time
+async def test_a_late_transcript_keeps_the_users_place(voice: str, delay: float) -> None:
+    config = ServerConfig(pace=0.001, transcription_delay=delay)
+    script = [Reply(said(2)), YES]
+    async with simulated_call(script, config=config, **VOICES[voice]) as c:
+        for question in ("Where is it?", "Thank you!"):
+            await c.say(question, 1.0)
+            await c.idle()
+            await asyncio.sleep(delay)
+        expected = ["Where is it?", *TEXTS[:2], "Thank you!", "Yes, of course."]
+        assert everywhere(c) == [expected] * 3
+        dates = [i.created_at for i in c.session.history.items]
+        assert dates == sorted(dates)
+
+
+@virtual_time
+async def test_a_late_transcript_after_a_handoff() -> None:
+    """LiveKit makes room for it only behind an item of the server's, and the agent's history ends
+    with a note of its instructions."""
+    config = ServerConfig(pace=0.001, transcription_delay=6.0)
+    async with simulated_call([Reply(said(1)), YES], config=config, turn_detection=None) as c:
+        await c.session.generate_reply(user_input="Where is it?")
+        history = c.session.current_agent.chat_ctx
+        c.session.update_agent(Agent(instructions="Be kind.", chat_ctx=history))
+        await c.idle()
+        await c.say("Thank you!", 1.0)
+        await c.idle()
+        await asyncio.sleep(6.0)
+        expected = ["Where is it?", TEXTS[0], "Thank you!", "Yes, of course."]
+        assert everywhere(c) == [expected] * 3
+
+
+@virtual_time
+async def test_each_message_is_dated_from_its_own_first_sound() -> None:
+    async with simulated_call([Reply(said(3))], config=ServerConfig(pace=0.001)) as c:
+        await c.session.generate_reply()
+        sounds = [s.started_at or 0.0 for s in c.sink.segments]
+        dates = [i.created_at for i in c.session.history.items if isinstance(i, llm.ChatMessage)]
+        assert [d - dates[0] for d in dates] == pytest.approx([s - sounds[0] for s in sounds])
+        copies = c.session.current_agent.chat_ctx.items
+        assert [i.created_at for i in copies if isinstance(i, llm.ChatMessage)] == dates
+
+
+@virtual_time
+async def test_a_tool_between_messages_keeps_the_servers_order() -> None:
+    """Otherwise the next push would delete and make items again."""
+    first = Reply([*said(1), CALL, Message(TEXTS[1], seconds=2.0)])
+    config = ServerConfig(pace=0.001)
+    async with simulated_call([first, YES], config=config, agent=Tooled()) as c:
+        await c.session.generate_reply(user_input="Where is it?")
+        await asyncio.sleep(1.0)
+        server = [i.id for i in c.server.conversation]
+        agent = c.session.current_agent
+        local = [i.id for i in agent.chat_ctx.items if i.type != "agent_config_update"]
+        assert local == server
+        sent = len(c.server.sent("conversation.item.create"))
+        await agent.update_chat_ctx(agent.chat_ctx.copy())
+        assert len(c.server.sent("conversation.item.create")) == sent
+        assert c.server.sent("conversation.item.delete") == []
