@@ -150,16 +150,16 @@ class TurnController:
     def next_deadline(self) -> float | None:
         """When `advance` must be called at the latest, or None."""
         core = self._core
-        times = [a.deadline for a in core.lane.holders if a.deadline is not None]
-        if core.lane.closed_until is not None:
-            times.append(core.lane.closed_until)
+        speaking_until = core.lane.closed_until
+        times = [] if speaking_until is None else [speaking_until]
+        times += [a.deadline for a in core.lane.holders if a.deadline is not None]
         for turn in core.live.values():
-            timer = timer_of(turn, core.policy, user_speaking=core.held_by_speech)
+            timer = timer_of(turn, core.policy, user_speaking=speaking_until is not None)
             if timer is not None:
                 times.append(timer.at)
             if turn.retry_at > core.now:
                 times.append(turn.retry_at)
-        return min(times, default=None)
+        return min(times) if times else None
 
     # --- what a driver calls
 

@@ -144,6 +144,8 @@ class Core:
 
     def grant(self, step: Step) -> None:
         """Give a free lane to the oldest turn that is due."""
+        if not self.lane.free():
+            return
         for turn in tuple(self.live.values()):
             if not self.lane.free() or self.dead is not None:
                 return

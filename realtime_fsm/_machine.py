@@ -152,13 +152,14 @@ class _Transition(Transition):
     """
 
     def execute(self, event_data: EventData) -> bool:
-        model, step = event_data.model, event_data.kwargs["step"]
+        model: Any = event_data.model
+        step = event_data.kwargs["step"]
         for condition in self.conditions:
             guard: Any = condition.func
             if not guard(model, step):
                 return False
         if self.dest:
-            event_data.machine.set_state(self.dest, model)
+            model.state = event_data.machine.states[self.dest].value
         effect: Any
         for effect in self.after:
             effect(model, step)
