@@ -219,6 +219,23 @@ class TurnController:
         self._core.grant(step)
         return known
 
+    def more_output(self, item_id: str, audio_ms: float, now: float) -> bool:
+        """Count a further delta of a message that was handed out already: `receive` and
+        `frame_received` in one, for what makes up most of a response. Nothing is commanded and
+        `next_deadline` only moves back.
+
+        Returns:
+            False, and nothing happened, if it is anything else: then `receive` it.
+        """
+        core = self._core
+        known = core.messages.get(item_id)
+        if known is None or not known[2].exposed or not core.lane.connected:
+            return False
+        _, attempt, message = known
+        attempt.last_activity = core.last_frame = now
+        message.received_ms += audio_ms
+        return True
+
     def advance(self, now: float) -> None:
         """Let time pass: fire what is due. Call at `next_deadline`; earlier does no harm.
 

@@ -19,7 +19,7 @@ from livekit.agents import APIConnectionError, APIError, llm, utils
 from .. import _events as ev
 from .._errors import ErrorInfo
 from .._states import ErrorKind
-from .._wire import parse
+from .._wire import output_of, parse
 from ._ask import Ask
 from ._driver import Driver
 from ._history import History
@@ -31,7 +31,8 @@ _WORTH_ANOTHER = frozenset({408, 425, 429})
 _LOST = ErrorInfo(
     kind=ErrorKind.TRANSIENT, code="connection_lost", message="the connection was lost"
 )
-_ONE_ARGUMENT = inspect.signature(lambda event: None)
+#: What `EventEmitter` has the least to do for.
+_ANY_ARGUMENTS = inspect.signature(lambda *event: None)
 #: Announcements kept of items that were neither handed out nor deleted.
 _WITHHELD = 64
 
@@ -52,6 +53,8 @@ class RawLink:
         self._driver = driver
         self.history = history
         self._log = get_logger()
+        self._more_output = driver.controller.more_output
+        self._time = asyncio.get_running_loop().time
         #: What reads the streams of a turn's response.
         self._tasks: dict[asyncio.Task[None], str] = {}
         self._leaving: deque[tuple[str, int]] = deque()
@@ -150,6 +153,9 @@ class RawLink:
 
     def _on_server_event(self, frame: object) -> None:
         self._claimed = False
+        output = output_of(frame)
+        if output is not None and self._more_output(*output, self._time()):
+            return
         event = parse(frame)
         if isinstance(frame, Mapping):
             self._follow_history(frame)
@@ -299,14 +305,14 @@ class RawLink:
     def _guarded(self, handler: Callable[[Any], None]) -> Callable[[Any], None]:
         """G25: nothing a server sends may raise through the plugin's receive loop."""
 
-        def guarded(event: Any) -> None:
+        def guarded(event: Any, *_: Any) -> None:
             try:
                 handler(event)
             except Exception:
                 self._log.exception("event not handled", type=_kind(event))
 
         # EventEmitter inspects each callback's signature for each event; a ready one is cheap.
-        guarded.__signature__ = _ONE_ARGUMENT  # type: ignore[attr-defined]
+        guarded.__signature__ = _ANY_ARGUMENTS  # type: ignore[attr-defined]
         return guarded
 
     def _forwarder(self, name: str) -> Any:
