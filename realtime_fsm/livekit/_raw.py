@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import inspect
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterable, Callable, Mapping
 from typing import Any
@@ -23,6 +22,7 @@ from .._wire import output_of, parse
 from ._ask import Ask
 from ._driver import Driver
 from ._history import History
+from ._listener import cheap
 from ._log import get_logger
 from ._outlet import Item
 
@@ -31,8 +31,6 @@ _WORTH_ANOTHER = frozenset({408, 425, 429})
 _LOST = ErrorInfo(
     kind=ErrorKind.TRANSIENT, code="connection_lost", message="the connection was lost"
 )
-#: What `EventEmitter` has the least to do for.
-_ANY_ARGUMENTS = inspect.signature(lambda *event: None)
 #: Announcements kept of items that were neither handed out nor deleted.
 _WITHHELD = 64
 
@@ -302,18 +300,16 @@ class RawLink:
         self._driver.receive(ev.ConnectionLost(error=error, for_good=for_good))
         return self._driver.reports > reports
 
-    def _guarded(self, handler: Callable[[Any], None]) -> Callable[[Any], None]:
+    def _guarded(self, handler: Callable[[Any], None]) -> Callable[..., None]:
         """G25: nothing a server sends may raise through the plugin's receive loop."""
 
-        def guarded(event: Any, *_: Any) -> None:
+        def guarded(event: Any, *_: object) -> None:
             try:
                 handler(event)
             except Exception:
                 self._log.exception("event not handled", type=_kind(event))
 
-        # EventEmitter inspects each callback's signature for each event; a ready one is cheap.
-        guarded.__signature__ = _ANY_ARGUMENTS  # type: ignore[attr-defined]
-        return guarded
+        return cheap(guarded)
 
     def _forwarder(self, name: str) -> Any:
         def forward(event: object) -> None:
