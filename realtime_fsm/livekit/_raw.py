@@ -178,8 +178,7 @@ class RawLink:
             for item_id in [i for i, e in self._deleting.items() if e == event_id]:
                 del self._deleting[item_id]  # it is gone already
         elif kind == "response.done":
-            # After this event the plugin writes the full text into its mirror.
-            asyncio.get_running_loop().call_soon(self.history.correct_mirror)
+            self.history.generated(frame)
 
     def _on_client_event(self, frame: Mapping[str, Any]) -> None:
         if frame.get("type") != "response.create":
