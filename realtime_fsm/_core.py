@@ -155,7 +155,7 @@ class Core:
         for message in gone.messages:
             self._ended_messages.pop(message.item_id, None)
         if gone.attempt is not None and gone.attempt.over:
-            gone.attempt.turn = None  # the attempt stays recognisable for a while, see `by_event`
+            self.by_event.pop(gone.attempt.event_id or "", None)
 
     def grant(self, step: Step) -> None:
         """Give a free lane to the oldest turn that is due."""
