@@ -33,7 +33,6 @@ from ._log import get_logger
 from ._outlet import Item, Outlet
 from ._speech import Speeches
 
-
 _SIGNS_OF_LIFE = (OutputReceived, ResponseActivity)
 
 
