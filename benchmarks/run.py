@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -15,7 +14,8 @@ from .memory import Growth, controller_bytes, controller_bytes_without_record, t
 from .reaction import reactions
 from .rounds import Figure, Rounds, alternate
 from .scripted_turn import STATE_CHANGES, TRIGGERS, Caller
-from .sessions import USER, Calls, call_kb, calls, delta_us, deltas
+from .sessions import USER, Calls, call_kb, calls, delta_us, deltas, p99
+from .where import shares
 
 #: What each key should not exceed.
 TARGETS = {
@@ -93,8 +93,11 @@ def _run(size: Size, tell: Callable[[str], None]) -> Results:
     tell("whole calls")
     _calls(found, size)
     tell("reaction to a failure")
-    times = reactions(record(size.calls * size.turns))[1:]
+    replies = record(size.turns)
+    times = [ms for _ in range(size.calls) for ms in reactions(replies)[1:]]
     found.figures["reaction_ms_p99"] = _at_p99(times)
+    for part, percent in shares(replies, rounds=min(size.calls, 10)).items():
+        found.details[f"share of {part}"] = _exact(percent)
     tell("memory and import")
     found.figures["turn_bytes"] = _exact(turn_bytes(min(500, size.growth // 10)))
     found.figures["controller_bytes"] = _exact(controller_bytes())
@@ -149,6 +152,7 @@ def _calls(found: Results, size: Size) -> None:
     found.figures["session_cpu_ratio"] = speaking.ratio
     found.figures["turn_vs_framework"] = silent.turn
     found.figures["first_audio_added_ms_p99"] = silent.first_audio_added_ms
+    found.details["first_audio_outliers_ms"] = _exact(silent.first_audio_outliers_ms)
     found.details["session_cpu_ratio_without_user_audio"] = silent.ratio
     found.details["turn_framework_us"] = silent.turn_us
     found.details["turn_added_us"] = silent.added_us
@@ -163,9 +167,7 @@ def _keep_calls(found: Results, name: str, those: Calls) -> None:
 
 def _at_p99(values: list[float]) -> Figure:
     spread = Figure.of(values)
-    return Figure(
-        sorted(values)[math.ceil(len(values) * 0.99) - 1], spread.low, spread.high, spread.rounds
-    )
+    return Figure(p99(values), spread.low, spread.high, spread.rounds)
 
 
 def _exact(value: float) -> Figure:

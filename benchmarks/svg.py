@@ -67,11 +67,11 @@ def targets(data: dict[str, Any]) -> str:
 
 
 def turn(data: dict[str, Any]) -> str:
-    """A turn of two messages: without us, what we add, and of that the core."""
+    """A turn of two messages: without us, what we add, and what the core alone takes."""
     rows = {
         "LiveKit and the plugin": data["details"]["turn_framework_us"],
         "added by us": data["details"]["turn_added_us"],
-        "of that the core, by itself": data["details"]["core_turn_us"],
+        "the core alone": data["details"]["core_turn_us"],
     }
     return _bars("CPU time of a turn of two messages, 3.5 s of audio, µs", rows)
 
