@@ -13,6 +13,7 @@ Times are seconds of one monotonic clock. Nothing here awaits, sleeps, logs or r
 
 from __future__ import annotations
 
+import math
 from collections import Counter, deque
 
 from ._activity import activity_of
@@ -151,15 +152,17 @@ class TurnController:
         """When `advance` must be called at the latest, or None."""
         core = self._core
         speaking_until = core.lane.closed_until
-        times = [] if speaking_until is None else [speaking_until]
-        times += [a.deadline for a in core.lane.holders if a.deadline is not None]
+        soonest = math.inf if speaking_until is None else speaking_until
+        for attempt in core.lane.holders:
+            if attempt.deadline is not None and attempt.deadline < soonest:
+                soonest = attempt.deadline
         for turn in core.live.values():
             timer = timer_of(turn, core.policy, user_speaking=speaking_until is not None)
-            if timer is not None:
-                times.append(timer.at)
-            if turn.retry_at > core.now:
-                times.append(turn.retry_at)
-        return min(times) if times else None
+            if timer is not None and timer.at < soonest:
+                soonest = timer.at
+            if core.now < turn.retry_at < soonest:
+                soonest = turn.retry_at
+        return None if soonest == math.inf else soonest
 
     # --- what a driver calls
 

@@ -170,6 +170,10 @@ class _Machine(Machine):
     state_cls = _State
     transition_cls = _Transition
 
+    def get_model_state(self, model: Any) -> State:
+        # As `name`, which is a property written in Python.
+        return self.states[model.state._name_]
+
 
 def build(definition: Definition) -> Machine:
     """A machine for this table.
@@ -211,7 +215,7 @@ PLAYBACK = build(PLAYBACK_DEFINITION)
 
 def fire_row(machine: Machine, model: Any, event: Enum, step: Any) -> Fired:
     """Apply one event to one model. Must not be called from a guard or an effect."""
-    rows = machine.events.get(event.name)
+    rows = machine.events.get(event._name_)
     if rows is None:
         return Fired.NO_ROW
     try:
@@ -232,7 +236,7 @@ def fire(turn: Turn, event: TurnEvent, step: Step, machine: Machine = MACHINE) -
         TurnMoved(
             turn_id=turn.id,
             source=source,
-            event=event.name,
+            event=event._name_,
             dest=turn.state,
             attempt=turn.attempts,
             label=turn.label,
