@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 OLDEST := .venv-oldest
 
-.PHONY: demo test lint types diagrams diagrams-check properties explore simulate scenarios live test-oldest clean
+.PHONY: demo test lint types diagrams diagrams-check properties bench bench-page explore simulate scenarios live test-oldest clean
 
 demo: $(READY)
 	$(BIN)/realtime-fsm demo
@@ -35,6 +35,14 @@ properties: $(READY)
 # Long: every order of events within the default bound.
 explore: $(READY)
 	$(BIN)/realtime-fsm explore
+
+# Long (five minutes): everything measured side by side, to build/bench.json.
+bench: $(READY)
+	$(BIN)/python -m benchmarks
+
+# The same, and docs/performance.md written anew.
+bench-page: $(READY)
+	$(BIN)/python -m benchmarks --page
 
 # Long: a thousand random calls for each profile of faults.
 simulate: $(READY)

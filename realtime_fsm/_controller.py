@@ -13,6 +13,7 @@ Times are seconds of one monotonic clock. Nothing here awaits, sleeps, logs or r
 
 from __future__ import annotations
 
+import math
 from collections import Counter, deque
 
 from ._activity import activity_of
@@ -150,16 +151,18 @@ class TurnController:
     def next_deadline(self) -> float | None:
         """When `advance` must be called at the latest, or None."""
         core = self._core
-        times = [a.deadline for a in core.lane.holders if a.deadline is not None]
-        if core.lane.closed_until is not None:
-            times.append(core.lane.closed_until)
+        speaking_until = core.lane.closed_until
+        soonest = math.inf if speaking_until is None else speaking_until
+        for attempt in core.lane.holders:
+            if attempt.deadline is not None and attempt.deadline < soonest:
+                soonest = attempt.deadline
         for turn in core.live.values():
-            timer = timer_of(turn, core.policy, user_speaking=core.held_by_speech)
-            if timer is not None:
-                times.append(timer.at)
-            if turn.retry_at > core.now:
-                times.append(turn.retry_at)
-        return min(times, default=None)
+            timer = timer_of(turn, core.policy, user_speaking=speaking_until is not None)
+            if timer is not None and timer.at < soonest:
+                soonest = timer.at
+            if core.now < turn.retry_at < soonest:
+                soonest = turn.retry_at
+        return None if soonest == math.inf else soonest
 
     # --- what a driver calls
 
@@ -218,6 +221,25 @@ class TurnController:
         known = handler(self._core, event, step)
         self._core.grant(step)
         return known
+
+    def more_output(self, item_id: str, audio_ms: float, now: float) -> bool:
+        """Count a further delta of a message that was handed out already: `receive` and
+        `frame_received` in one, for what makes up most of a response. Nothing is commanded and
+        `next_deadline` only moves back.
+
+        Returns:
+            False, and nothing happened, if it is anything else: then `receive` it.
+        """
+        core = self._core
+        known = core.messages.get(item_id)
+        if known is None or not core.lane.connected:
+            return False
+        _, attempt, message = known
+        if attempt.over or not message.exposed:
+            return False
+        attempt.last_activity = core.last_frame = now
+        message.received_ms += audio_ms
+        return True
 
     def advance(self, now: float) -> None:
         """Let time pass: fire what is due. Call at `next_deadline`; earlier does no harm.

@@ -82,6 +82,7 @@ class Core:
         self.by_response: dict[str, Attempt] = {}
         self.unsent: OrderedDict[tuple[str, int], Attempt] = OrderedDict()
         self.messages: dict[str, tuple[Turn, Attempt, Message]] = {}
+        self._ended_messages: dict[str, Message] = {}
         self.seen: OrderedDict[str, bool] = OrderedDict()
         self.cancelled: OrderedDict[str, str] = OrderedDict()
         self.lane = Lane(policy)
@@ -147,14 +148,30 @@ class Core:
         for message in turn.messages:
             self.messages.pop(message.item_id, None)
         self.playback.forget(turn)
-        self.finished.append(turn)
+        self._record(turn)
         step.out.append(TurnEnded(turn_id=turn.id, outcome=turn.outcome, error=turn.error))
+
+    def _record(self, turn: Turn) -> None:
+        """Remember a turn that ended. One that is forgotten leaves nothing behind."""
+        full = len(self.finished) == self.finished.maxlen
+        gone = (self.finished[0] if self.finished else turn) if full else None
+        self.finished.append(turn)
+        for message in turn.messages:
+            self._ended_messages[message.item_id] = message
+        if gone is None:
+            return
+        for message in gone.messages:
+            self._ended_messages.pop(message.item_id, None)
+        if gone.attempt is not None and gone.attempt.over:
+            self.by_event.pop(gone.attempt.event_id or "", None)
 
     def grant(self, step: Step) -> None:
         """Give a free lane to the oldest turn that is due. History comes first (G16)."""
         if self.stranded and self.lane.connected:
             for message in self.stranded.settled():
                 step.out.append(RestoreItem(item_id=message.item_id))
+        if not self.lane.free():
+            return
         for turn in tuple(self.live.values()):
             if not self.lane.free() or self.dead is not None:
                 return
@@ -360,13 +377,7 @@ class Core:
     def message(self, item_id: str) -> Message | None:
         """The message with this item id, of a live turn or of one in `finished`."""
         known = self.messages.get(item_id)
-        if known is not None:
-            return known[2]
-        for turn in reversed(self.finished):
-            for message in turn.messages:
-                if message.item_id == item_id:
-                    return message
-        return None
+        return self._ended_messages.get(item_id) if known is None else known[2]
 
     @property
     def held_by_speech(self) -> bool:

@@ -12,10 +12,12 @@ from ._playback_table import PlaybackEvent, Report
 from ._states import MessageOutcome
 from ._turn import Message, Turn
 
+NOTHING = Report()
 
-def apply(message: Message, event: PlaybackEvent, report: Report | None = None) -> bool:
+
+def apply(message: Message, event: PlaybackEvent, report: Report = NOTHING) -> bool:
     """Fire one event at one message. Returns whether a row was taken."""
-    return fire_row(PLAYBACK, message, event, report or Report()) is Fired.TAKEN
+    return fire_row(PLAYBACK, message, event, report) is Fired.TAKEN
 
 
 def finish_playback(turn: Turn) -> None:
@@ -25,7 +27,8 @@ def finish_playback(turn: Turn) -> None:
     """
     turn.speech_over = True
     for message in turn.messages:
-        if not message.exposed or turn.playback_reported:
+        known = message.outcome is not None
+        if not known and (not message.exposed or turn.playback_reported):
             report = Report(interrupted=turn.interrupted, audible=turn.audible)
             apply(message, PlaybackEvent.SPEECH_OVER, report)
 
@@ -72,13 +75,13 @@ class Playback:
         before, closed = self._message, self._turn
         self._turn, self._message = turn, message
         apply(message, PlaybackEvent.PULLED)
-        if before is None or before is message:
+        if before is None or before is message or before.outcome is not None:
             return None
         audible = closed is not None and closed.audible
         over = apply(before, PlaybackEvent.NEXT_PULLED, Report(audible=audible))
         return closed if over else None
 
-    def happened(self, event: PlaybackEvent, report: Report | None = None) -> Turn | None:
+    def happened(self, event: PlaybackEvent, report: Report = NOTHING) -> Turn | None:
         """Something without an id. Returns the turn it concerns, or None for a surplus one."""
         if self._message is None or not apply(self._message, event, report):
             return None

@@ -7,7 +7,7 @@ reads a clock or fires an event.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ._commands import (
     CancelResponse,
@@ -45,6 +45,9 @@ _RETRIES: dict[ErrorKind, int | None] = {
 """Retries that a kind of failure is worth; None: as many as the policy has."""
 
 
+_NO_REASON = ErrorInfo(kind=ErrorKind.UNKNOWN)
+
+
 @dataclass(slots=True)
 class Step:
     """One event being applied: what guards may look at and where effects put commands."""
@@ -54,7 +57,7 @@ class Step:
     out: list[Command]
     new_event_id: Callable[[str], str]
     event: Event | None = None
-    failure: ErrorInfo = field(default_factory=lambda: ErrorInfo(kind=ErrorKind.UNKNOWN))
+    failure: ErrorInfo = _NO_REASON
 
 
 # --- guards

@@ -38,27 +38,24 @@ def timer_of(turn: Turn, policy: RetryPolicy, *, user_speaking: bool) -> Timer |
 
     The backoff is not here: it ends only when the lane is free as well.
     """
-    attempt = turn.attempt
-    due: list[tuple[float | None, TurnEvent]] = []
-    if turn.state is TurnState.REQUESTED and turn.waiting:
-        due = [(turn.recover_by, TurnEvent.RECOVERY_DEADLINE)]
-    elif turn.state is TurnState.REQUESTED:
-        due = [
-            (turn.deadline, TurnEvent.CREATE_TIMEOUT),
-            (turn.recover_by, TurnEvent.RECOVERY_DEADLINE),
-        ]
-    elif turn.state is TurnState.CREATED and attempt is not None:
-        due = [(attempt.last_activity + policy.first_output_timeout, TurnEvent.STALLED)]
-    elif turn.state is TurnState.STREAMING and attempt is not None:
-        if turn.generation_over or turn.replacing:
-            # A paused playback and a speaking user stop the clock.
-            held = user_speaking or turn.paused
-            due = [(None if held else turn.deadline, TurnEvent.PLAYBACK_TIMEOUT)]
-        elif attempt.deltas_shown:
-            due = [(attempt.last_activity + policy.stall_timeout, TurnEvent.STALLED)]
-    elif turn.state is TurnState.RETRY_WAIT and not user_speaking:
-        due = [(turn.recover_by, TurnEvent.RECOVERY_DEADLINE)]
-    elif turn.state is TurnState.CANCELLING:
-        due = [(turn.deadline, TurnEvent.CANCEL_TIMEOUT)]
-    timers = [Timer(at, event) for at, event in due if at is not None]
-    return min(timers, key=lambda t: t.at, default=None)
+    state, attempt = turn.state, turn.attempt
+    at, event = turn.deadline, TurnEvent.PLAYBACK_TIMEOUT
+    if state is TurnState.STREAMING and attempt is not None:
+        if not turn.generation_over and not turn.replacing:
+            at = attempt.last_activity + policy.stall_timeout if attempt.deltas_shown else None
+            event = TurnEvent.STALLED
+        elif user_speaking or turn.paused:
+            at = None  # a paused playback and a speaking user stop the clock
+    elif state is TurnState.CREATED and attempt is not None:
+        at, event = attempt.last_activity + policy.first_output_timeout, TurnEvent.STALLED
+    elif state is TurnState.REQUESTED:
+        at, event = None if turn.waiting else turn.deadline, TurnEvent.CREATE_TIMEOUT
+        if turn.recover_by is not None and (at is None or turn.recover_by < at):
+            at, event = turn.recover_by, TurnEvent.RECOVERY_DEADLINE
+    elif state is TurnState.RETRY_WAIT:
+        at, event = None if user_speaking else turn.recover_by, TurnEvent.RECOVERY_DEADLINE
+    elif state is TurnState.CANCELLING:
+        event = TurnEvent.CANCEL_TIMEOUT
+    else:
+        at = None
+    return None if at is None else Timer(at, event)

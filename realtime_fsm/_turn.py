@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from ._errors import ErrorInfo
 from ._states import (
-    FINAL,
     MessageOutcome,
     Origin,
     PlaybackState,
@@ -174,7 +173,7 @@ class Turn:
     @property
     def live(self) -> bool:
         """Whether the turn has not ended."""
-        return self.state not in FINAL
+        return self.state is not TurnState.DONE and self.state is not TurnState.FAILED
 
     @property
     def label(self) -> str:

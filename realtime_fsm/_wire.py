@@ -17,17 +17,17 @@ from ._states import ErrorKind
 
 #: PCM16 mono at 24 kHz, the one output format the OpenAI plugin asks for: 48 bytes per ms,
 #: and base64 writes 3 bytes as 4 characters.
-_BASE64_CHARS_PER_MS = 64.0
+_MS_PER_CHAR = 1 / 64.0
 
-_AUDIO_DELTAS = frozenset({"response.output_audio.delta", "response.audio.delta"})
-_TEXT_DELTAS = frozenset(
-    {
-        "response.output_audio_transcript.delta",
-        "response.audio_transcript.delta",
-        "response.output_text.delta",
-        "response.text.delta",
-    }
-)
+#: Frames that bring output, and the milliseconds of audio in one character of their ``delta``.
+_DELTAS = {
+    "response.output_audio.delta": _MS_PER_CHAR,
+    "response.audio.delta": _MS_PER_CHAR,
+    "response.output_audio_transcript.delta": 0.0,
+    "response.audio_transcript.delta": 0.0,
+    "response.output_text.delta": 0.0,
+    "response.text.delta": 0.0,
+}
 
 _SESSIONS = frozenset({"session.created", "session.updated"})
 #: Beginnings of the provider's event types; many of them are no concern of a turn.
@@ -52,10 +52,12 @@ _REASONS = {"max_output_tokens", "content_filter", "turn_detected", "client_canc
 
 def parse(frame: object) -> Optional[ev.Event]:
     """The event a server frame means, or None if it means nothing to a turn."""
-    kind = frame.get("type") if isinstance(frame, Mapping) else None
-    if not isinstance(frame, Mapping) or not isinstance(kind, str):
+    if not isinstance(frame, dict):
         return _MALFORMED
-    if kind in _AUDIO_DELTAS or kind in _TEXT_DELTAS:
+    kind = frame.get("type")
+    if not isinstance(kind, str):
+        return _MALFORMED
+    if kind in _DELTAS:
         return _delta(frame, kind)
     if kind in _SESSIONS:
         return _session(frame)
@@ -68,6 +70,20 @@ def parse(frame: object) -> Optional[ev.Event]:
     return None if kind.startswith(_FAMILIES) else _UNKNOWN
 
 
+def output_of(frame: object) -> Optional[tuple[str, float]]:
+    """The item id of a delta, and the milliseconds of audio in it; None for any other frame and
+    for a malformed one. Most frames are deltas, so they have this shorter way past `parse`."""
+    if type(frame) is not dict:
+        return None
+    kind, item_id, delta = frame.get("type"), frame.get("item_id"), frame.get("delta")
+    if not (type(kind) is str and type(item_id) is str and type(delta) is str and delta):
+        return None
+    ms_per_char = _DELTAS.get(kind)
+    if ms_per_char is None or not frame.get("response_id"):
+        return None
+    return item_id, len(delta) * ms_per_char
+
+
 def is_out_of_band(frame: Mapping[str, Any]) -> bool:
     """Whether a client's ``response.create`` asks for a response outside the conversation."""
     return _map(frame, "response").get("conversation") == "none"
@@ -75,7 +91,7 @@ def is_out_of_band(frame: Mapping[str, Any]) -> bool:
 
 def text_delta(frame: Mapping[str, Any]) -> Optional[tuple[str, str]]:
     """Item id and words of a delta of text or transcript; None for any other frame."""
-    if _text(frame, "type") not in _TEXT_DELTAS:
+    if _DELTAS.get(_text(frame, "type") or "") != 0.0:
         return None
     item_id, delta = _text(frame, "item_id"), _text(frame, "delta")
     return None if item_id is None or delta is None else (item_id, delta)
@@ -88,7 +104,7 @@ def _delta(frame: Mapping[str, Any], kind: str) -> Optional[ev.Event]:
         return _MALFORMED
     if not delta:
         return None
-    audio_ms = len(delta) / _BASE64_CHARS_PER_MS if kind in _AUDIO_DELTAS else 0.0
+    audio_ms = len(delta) * _DELTAS[kind]
     return ev.OutputReceived(response_id=response_id, item_id=item_id, audio_ms=audio_ms)
 
 

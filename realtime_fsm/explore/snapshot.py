@@ -74,7 +74,16 @@ _CORE = frozenset(
     (
         *("policy", "finished", "ignored", "epoch", "playback_reported", "audible", "live"),
         *("by_event", "by_response", "unsent", "messages", "seen", "lane", "playback", "out"),
-        *("stranded", "now", "dead", "closed", "machine", "_turn_count", "_id_count"),
+        *(
+            "_ended_messages",
+            "stranded",
+            "now",
+            "dead",
+            "closed",
+            "machine",
+            "_turn_count",
+            "_id_count",
+        ),
         *("cancelled", "last_frame", "losses", "limited_until", "_up_since"),
     )
 )

@@ -20,6 +20,7 @@ from .._events import (
     MessagePulled,
     MessageTruncated,
     OutputReceived,
+    ResponseActivity,
     SessionFailed,
 )
 from .._policy import RetryPolicy
@@ -31,6 +32,8 @@ from ._link import Link
 from ._log import get_logger
 from ._outlet import Item, Outlet
 from ._speech import Speeches
+
+_SIGNS_OF_LIFE = (OutputReceived, ResponseActivity)
 
 
 class Emitter(Protocol):
@@ -144,8 +147,8 @@ class Driver:
     def receive(self, event: Event) -> bool:
         self._tell_playback()
         known = self.controller.receive(event, self._loop.time())
-        # A further delta commands nothing and only moves deadlines back.
-        if self.controller.pending or type(event) is not OutputReceived:
+        # Signs of life command nothing and only move deadlines back.
+        if self.controller.pending or type(event) not in _SIGNS_OF_LIFE:
             self.run()
         return known
 

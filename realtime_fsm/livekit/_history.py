@@ -70,6 +70,16 @@ class History:
         """What was heard of a message that was cut, or None."""
         return self._heard.get(item_id)
 
+    def generated(self, done: Mapping[str, Any]) -> None:
+        """A ``response.done``, after which the plugin writes the full texts into its mirror. The mirror
+        is as long as the call, so it is gone through only if one of them may have been cut."""
+        response = done.get("response")
+        output = response.get("output") if isinstance(response, Mapping) else None
+        items = output if isinstance(output, list) else []
+        ids = [str(item.get("id")) for item in items if isinstance(item, Mapping)]
+        if self._heard and (not ids or any(item_id in self._heard for item_id in ids)):
+            asyncio.get_running_loop().call_soon(self.correct_mirror)
+
     def correct_mirror(self) -> None:
         """The plugin takes no notice of ``conversation.item.truncated`` and would replay the full
         text after a reconnect."""

@@ -8,7 +8,6 @@ there on the two would not live in the same world.
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,10 +24,10 @@ from .._turn import Turn
 from .._wire import is_out_of_band, parse
 from ._alarm import Alarm
 from ._driver import Emitter
+from ._listener import cheap
 from ._log import get_logger
 from ._speech import Speeches
 
-_ONE_ARGUMENT = inspect.signature(lambda event: None)
 _LOST = ErrorInfo(kind=ErrorKind.TRANSIENT, code="connection_lost")
 #: Ends a turn whose next attempt is not made.
 _ONLY_WATCHING = ErrorInfo(kind=ErrorKind.CLIENT_BUG, code="observed", message="only watching")
@@ -230,15 +229,14 @@ class Observer:
             self.controller.advance(self._loop.time())
             self._run()
 
-    def _guarded(self, handler: Callable[[Any], object]) -> Callable[[Any], None]:
+    def _guarded(self, handler: Callable[[Any], object]) -> Callable[..., None]:
         """Watching must never be noticed."""
 
-        def guarded(event: Any) -> None:
+        def guarded(event: Any, *_: object) -> None:
             try:
                 if not self.controller.closed:
                     handler(event)
             except Exception:
                 self._log.exception("event not observed")
 
-        guarded.__signature__ = _ONE_ARGUMENT  # type: ignore[attr-defined]
-        return guarded
+        return cheap(guarded)

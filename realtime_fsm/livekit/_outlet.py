@@ -133,8 +133,13 @@ class Outlet:
             self._calls.close()
 
     def _watch(self, message: llm.MessageGeneration) -> llm.MessageGeneration:
+        pulled = False
+
         def on_read() -> None:
-            self._on_pull(message.message_id)
+            nonlocal pulled
+            if not pulled:  # the second of its two streams tells nothing new
+                pulled = True
+                self._on_pull(message.message_id)
 
         return llm.MessageGeneration(
             message_id=message.message_id,

@@ -9,20 +9,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import inspect
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterable, Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from livekit.agents import APIConnectionError, APIError, llm, utils
 
 from .. import _events as ev
 from .._errors import ErrorInfo
 from .._states import ErrorKind
-from .._wire import parse
+from .._wire import output_of, parse
 from ._ask import Ask
 from ._driver import Driver
 from ._history import History
+from ._listener import cheap
 from ._log import get_logger
 from ._outlet import Item
 
@@ -31,7 +31,6 @@ _WORTH_ANOTHER = frozenset({408, 425, 429})
 _LOST = ErrorInfo(
     kind=ErrorKind.TRANSIENT, code="connection_lost", message="the connection was lost"
 )
-_ONE_ARGUMENT = inspect.signature(lambda event: None)
 #: Announcements kept of items that were neither handed out nor deleted.
 _WITHHELD = 64
 
@@ -53,6 +52,8 @@ class RawLink:
         self.history = history
         history.on_restored = self._restored
         self._log = get_logger()
+        self._more_output = driver.controller.more_output
+        self._time = asyncio.get_running_loop().time
         #: What reads the streams of a turn's response.
         self._tasks: dict[asyncio.Task[None], str] = {}
         self._leaving: deque[tuple[str, int]] = deque()
@@ -161,6 +162,11 @@ class RawLink:
 
     def _on_server_event(self, frame: object) -> None:
         self._claimed = False
+        output = output_of(frame)
+        if output is not None and self._more_output(*output, self._time()):
+            if not output[1]:
+                self.history.server_frame(cast("dict[str, Any]", frame))  # words
+            return
         event = parse(frame)
         again = isinstance(frame, Mapping) and self._follow_history(frame)
         self._driver.frame_received()
@@ -182,8 +188,7 @@ class RawLink:
             for item_id in [i for i, e in self._deleting.items() if e == event_id]:
                 del self._deleting[item_id]  # it is gone already
         elif kind == "response.done":
-            # After this event the plugin writes the full text into its mirror.
-            asyncio.get_running_loop().call_soon(self.history.correct_mirror)
+            self.history.generated(frame)
         return self.history.server_frame(frame)
 
     def _on_client_event(self, frame: Mapping[str, Any]) -> None:
@@ -312,18 +317,16 @@ class RawLink:
         self._driver.receive(ev.ConnectionLost(error=error, for_good=for_good))
         return self._driver.reports > reports
 
-    def _guarded(self, handler: Callable[[Any], None]) -> Callable[[Any], None]:
+    def _guarded(self, handler: Callable[[Any], None]) -> Callable[..., None]:
         """G25: nothing a server sends may raise through the plugin's receive loop."""
 
-        def guarded(event: Any) -> None:
+        def guarded(event: Any, *_: object) -> None:
             try:
                 handler(event)
             except Exception:
                 self._log.exception("event not handled", type=_kind(event))
 
-        # EventEmitter inspects each callback's signature for each event; a ready one is cheap.
-        guarded.__signature__ = _ONE_ARGUMENT  # type: ignore[attr-defined]
-        return guarded
+        return cheap(guarded)
 
     def _forwarder(self, name: str) -> Any:
         def forward(event: object) -> None:

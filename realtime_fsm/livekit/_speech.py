@@ -28,6 +28,7 @@ from .._events import (
     PlaybackStarted,
     SpeechOver,
 )
+from ._listener import listener
 from ._private import is_closed, leave_thinking, set_handle_error
 
 Receive = Callable[[Event], object]
@@ -49,6 +50,8 @@ class Speeches:
         self._over: Callable[[], None] = lambda: None
         self._closed: Callable[[], None] = lambda: None
         self._sink: AudioOutput | None = None
+        self._started = listener(self._on_started)
+        self._finished = listener(self._on_finished)
         self._handles: dict[str, SpeechHandle] = {}
         self._announced: SpeechHandle | None = None
         #: Speeches that are not done.
@@ -87,10 +90,10 @@ class Speeches:
                 "attach", field="session", value="closed", expected="a session that is not closed"
             )
         self._session = session
-        session.on("speech_created", self._on_speech_created)
-        session.on("conversation_item_added", self._on_item_added)
-        session.on("agent_state_changed", self._on_agent_state)
-        session.on("close", self._on_close)
+        session.on("speech_created", listener(self._on_speech_created))
+        session.on("conversation_item_added", listener(self._on_item_added))
+        session.on("agent_state_changed", listener(self._on_agent_state))
+        session.on("close", listener(self._on_close))
 
     @property
     def audible(self) -> bool:
@@ -233,12 +236,12 @@ class Speeches:
         if sink is self._sink:
             return
         if self._sink is not None:
-            self._sink.off("playback_started", self._on_started)
-            self._sink.off("playback_finished", self._on_finished)
+            self._sink.off("playback_started", self._started)
+            self._sink.off("playback_finished", self._finished)
         self._sink = sink
         if sink is not None:
-            sink.on("playback_started", self._on_started)
-            sink.on("playback_finished", self._on_finished)
+            sink.on("playback_started", self._started)
+            sink.on("playback_finished", self._finished)
 
     def _on_started(self, event: PlaybackStartedEvent) -> None:
         if self._silent is not None and self._silent in self._began:

@@ -1,0 +1,91 @@
+"""The page ``docs/performance.md``: its figures and plots, written anew after a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from . import svg
+from .report import number
+
+BEGIN = "<!-- figures of the last run: make bench-page -->"
+END = "<!-- end of the figures -->"
+PLOTS = ("targets.svg", "turn.svg", "growth.svg")
+
+_MEANING = {
+    "session_cpu_ratio": "a whole call with us ÷ without us",
+    "turn_vs_framework": "what we add to a turn ÷ what it takes without us",
+    "turn_vs_transitions_floor": "a turn in our core ÷ 14 bare `transitions` triggers",
+    "turn_vs_python_statemachine": "a turn in our core ÷ the same tables on python-statemachine",
+    "delta_vs_plugin": "what we add to an audio delta ÷ what the plugin takes for it",
+    "first_audio_added_ms_p99": "from asking to the first frame at the sink: ms added, p99 of the turns",
+    "reaction_ms_p99": "from a failure to the next `response.create`, without the backoff: ms, p99",
+    "turn_bytes": "a finished turn of two messages in the record",
+    "controller_bytes": "a controller without turns",
+    "growth_ratio": "a turn after all others ÷ a turn of a fresh controller, side by side",
+    "rss_growth_mb": "growth of the process over those turns, MB",
+    "import_ms": "`import realtime_fsm`, ms",
+}
+_DETAILS = {
+    "session_cpu_ratio_without_user_audio": "the same call in which the user is silent",
+    "first_audio_outliers_ms": "first audio with the machine's outliers: p99 with us less p99 without, ms",
+    "turn_framework_us": "a turn of two messages without us, µs",
+    "turn_added_us": "what we add to it, µs",
+    "share of livekit's EventEmitter": "of that: calling our listeners, in livekit's `EventEmitter`, %",
+    "share of the core": "of that: the core, %",
+    "share of reading frames": "of that: reading frames, %",
+    "share of the driver": "of that: the driver, %",
+    "core_turn_us": "the same turn in the core alone, µs",
+    "turn_vs_bare_state_changes": "a turn in our core ÷ 5 bare triggers, its changes of state alone",
+    "transitions_trigger_us": "one bare trigger of `transitions`, µs",
+    "audio_delta_plugin_us": "an audio delta of 100 ms in the plugin, µs",
+    "audio_delta_added_us": "what we add to it, µs",
+    "transcript_delta_plugin_us": "a transcript delta in the plugin, µs",
+    "transcript_delta_added_us": "what we add to it, µs",
+    "call_plain_kb": "memory of a running call after 12 turns without us, kB",
+    "call_added_kb": "what we add to it, kB",
+    "controller_bytes_without_record": "a controller that keeps no turn, after a thousand: ids of late events",
+}
+
+
+def write(data: dict[str, Any], docs: Path) -> None:
+    """Put the figures into the page, and the plots beside it."""
+    page = docs / "performance.md"
+    before, rest = page.read_text("utf-8").split(BEGIN)
+    _, after = rest.split(END)
+    page.write_text(f"{before}{BEGIN}\n{_figures(data)}{END}{after}", "utf-8")
+    folder = docs / "performance"
+    folder.mkdir(exist_ok=True)
+    plots = (svg.targets(data), svg.turn(data), svg.growth(data))
+    for name, plot in zip(PLOTS, plots, strict=True):
+        (folder / name).write_text(plot, "utf-8")
+
+
+def _figures(data: dict[str, Any]) -> str:
+    where = ", ".join(
+        f"{name} {value}"
+        for name, value in data["where"].items()
+        if name not in ("machine", "load")
+    )
+    lines = [
+        f"{where}; {data['where']['machine']}, load {data['where']['load']} from other work.",
+        "",
+        "| key | what | median | quartiles | target | |",
+        "|---|---|---:|---:|---:|---|",
+    ]
+    for key, meaning in _MEANING.items():
+        value, target = data[key], data["targets"][key]
+        met = "met" if value <= target else "**missed**"
+        lines.append(
+            f"| `{key}` | {meaning} | {number(value)} | {_spread(*data['spread'][key])} "
+            f"| ≤ {number(target)} | {met} |"
+        )
+    lines += ["", "| more | median | quartiles |", "|---|---:|---:|"]
+    for key, meaning in _DETAILS.items():
+        value, low, high = data["details"][key]
+        lines.append(f"| {meaning} | {number(value)} | {_spread(low, high)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _spread(low: float, high: float) -> str:
+    return "" if low == high else f"{number(low)} … {number(high)}"
