@@ -102,8 +102,18 @@ def test_time_in_a_state_runs_from_when_it_was_entered() -> None:
     line.tell(rf.ResponseCreated(response_id="r", client_event_id=f"e_{turn.id}"))
     line.now = 1.5
     line.tell(rf.ItemStarted(response_id="r", item_id="a", kind=rf.ItemKind.MESSAGE))
+    line.now = 2.0
+    line.tell(rf.OutputReceived(response_id="r", item_id="a", audio_ms=100))
+    line.now = 4.0
+    line.tell(rf.ResponseDone(response_id="r", status=rf.ResponseStatus.COMPLETED))
     told = [(move.event, seconds) for _, move, seconds in line.notes.of("turn_moved")]
-    assert told == [("LANE_FREE", 0.0), ("RESPONSE_CREATED", 0.5), ("ITEM_STARTED", 1.0)]
+    assert told == [
+        ("LANE_FREE", 0.0),
+        ("RESPONSE_CREATED", 0.5),
+        ("ITEM_STARTED", 1.0),
+        ("OUTPUT_RECEIVED", 0.5),
+        ("RESPONSE_COMPLETED", 2.5),
+    ]
 
 
 def test_g20_a_conflict_ends_the_attempt_and_not_the_turn() -> None:
