@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 OLDEST := .venv-oldest
 
-.PHONY: demo test lint types diagrams diagrams-check properties bench bench-page explore simulate scenarios live test-oldest clean
+.PHONY: demo test lint types diagrams diagrams-check properties bench bench-page explore simulate scenarios fuzz soak crowd live test-oldest clean
 
 demo: $(READY)
 	$(BIN)/realtime-fsm demo
@@ -54,6 +54,24 @@ scenarios: $(READY)
 	$(BIN)/realtime-fsm scenarios
 	$(BIN)/realtime-fsm scenarios --bad-input
 
+# Long: coverage-guided fuzzing; SECONDS_EACH for each of the two targets.
+SECONDS_EACH ?= 300
+fuzz: $(READY)
+	$(BIN)/python -m pip install -q -c constraints.txt --group fuzz
+	mkdir -p .fuzz/parser .fuzz/controller
+	for target in parser controller; do \
+		$(BIN)/python -m tests.fuzz $$target -max_total_time=$(SECONDS_EACH) -max_len=600 \
+			-artifact_prefix=.fuzz/ .fuzz/$$target || exit 1; done
+
+# Long: real sessions over real sockets with faults; fails if memory, tasks, timers or sockets grow.
+MINUTES ?= 10
+soak: $(READY)
+	$(BIN)/python -m tests.robustness.soak --minutes $(MINUTES)
+
+# A thousand sessions in one process, in virtual time.
+crowd: $(READY)
+	$(BIN)/python -m tests.robustness.crowd --sessions 1000
+
 # Needs OPENAI_API_KEY and costs a few cents: asks the real service which of the assumed rules hold.
 live: $(READY)
 	$(BIN)/python -m realtime_fsm.simulator.live
@@ -75,4 +93,4 @@ $(OLDEST)/.ready: pyproject.toml constraints-oldest.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(OLDEST) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(OLDEST) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz

@@ -304,4 +304,8 @@ def serve(
 
 def main() -> None:
     """Entry point of ``realtime-fsm``."""
-    app()
+    app(prog_name="realtime-fsm")
+
+
+if __name__ == "__main__":
+    main()

@@ -19,6 +19,15 @@ def test_version() -> None:
     assert (done.exit_code, done.stdout) == (0, f"realtime-fsm {__version__}\n")
 
 
+@pytest.mark.parametrize("module", ["realtime_fsm", "realtime_fsm.cli"])
+def test_the_module_runs_as_the_command(module: str) -> None:
+    command = [sys.executable, "-m", module, "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, f"realtime-fsm {__version__}\n")
+    done = subprocess.run([*command[:-1], "--help"], capture_output=True, text=True, check=False)
+    assert "Usage: realtime-fsm" in done.stdout
+
+
 def test_without_a_command_it_shows_help() -> None:
     done = CliRunner().invoke(app, [], env={"COLUMNS": "80"})
     assert "demo" in done.output

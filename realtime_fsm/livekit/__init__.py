@@ -2,5 +2,6 @@
 
 from ._model import ControlledRealtimeModel
 from ._observe import Observation
+from .telemetry import TurnObserver
 
-__all__ = ["ControlledRealtimeModel", "Observation"]
+__all__ = ["ControlledRealtimeModel", "Observation", "TurnObserver"]

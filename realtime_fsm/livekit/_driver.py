@@ -29,9 +29,10 @@ from .._turn import Turn
 from ._alarm import Alarm
 from ._ask import Ask
 from ._link import Link
-from ._log import get_logger
+from ._log import code_of, get_logger
 from ._outlet import Item, Outlet
 from ._speech import Speeches
+from .telemetry._reporter import Reporter
 
 _SIGNS_OF_LIFE = (OutputReceived, ResponseActivity)
 
@@ -62,6 +63,8 @@ class Driver:
     ) -> None:
         self.controller = TurnController(policy)
         self.link: Link | None = None
+        #: Tells the observers, if there are any.
+        self.reporter: Reporter | None = None
         #: Makes a new connection after so many seconds.
         self.replace: Callable[[float], None] = lambda wait: None
         self._speeches = speeches
@@ -123,6 +126,12 @@ class Driver:
     def truncating(self, item_id: str, audio_end_ms: int) -> int | None:
         """The host truncates a message. Returns where it may be cut, or None if it must not be:
         heard in full, or not at all, which the controller sees to (G15)."""
+        at = self._cut_at(item_id, audio_end_ms)
+        if at is not None and self.reporter is not None:
+            self.reporter.truncated()
+        return at
+
+    def _cut_at(self, item_id: str, audio_end_ms: int) -> int | None:
         message = self.controller.message(item_id)
         if message is None or not message.received_ms:
             return audio_end_ms
@@ -222,6 +231,8 @@ class Driver:
         if self._running:
             return  # called from an event handler of the application, within the loop below
         self._running = True
+        if self.reporter is not None:
+            self.reporter.look()
         try:
             while commands := self.controller.commands():
                 for command in commands:
@@ -234,6 +245,8 @@ class Driver:
     def _do(self, command: cmd.Command) -> None:
         handler = self._HANDLERS.get(type(command))
         assert handler is not None, command
+        if self.reporter is not None:
+            self.reporter.saw(command)
         try:
             handler(self, command)
         except Exception:
@@ -267,7 +280,7 @@ class Driver:
 
     def _replace(self, c: cmd.ReplaceConnection) -> None:
         self._log.warning(
-            "connection replaced", code=c.reason.code, reason=c.reason.message, wait=c.wait
+            "connection replaced", code=code_of(c.reason), reason=c.reason.message, wait=c.wait
         )
         if not self._closed:
             self.replace(c.wait)
@@ -330,7 +343,9 @@ class Driver:
         # the future, so its handle has to be told as well.
         if c.on_handle and not (told and recoverable):
             self._speeches.fail(c.turn_id, error)
-        self._log.warning("turn failed", turn=c.turn_id, code=c.error.code, kind=c.error.kind.value)
+        self._log.warning(
+            "turn failed", turn=c.turn_id, code=code_of(c.error), kind=c.error.kind.value
+        )
         if recoverable:
             self.forward("error", self._report_of(c.error, recoverable=True))
         else:
@@ -372,7 +387,7 @@ class Driver:
             "recovering",
             turn=c.turn_id,
             attempt=c.attempt,
-            code=c.reason.code,
+            code=code_of(c.reason),
             kind=c.reason.kind.value,
             wait=round(c.wait, 3),
         )
@@ -473,6 +488,8 @@ class Driver:
 
     def _calls_read(self, turn_id: str) -> None:
         """The host runs the tools now. It makes placeholders of their calls too."""
+        if self.reporter is not None:
+            self.reporter.reading(turn_id)
         turn = self._find(turn_id)
         if self.link is None or turn is None or not turn.calls:
             return

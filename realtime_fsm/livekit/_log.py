@@ -8,9 +8,15 @@ No audio, transcript or key is ever passed to it.
 from __future__ import annotations
 
 import logging
+import re
 from typing import Any, cast
 
 import structlog
+
+from .._errors import ErrorInfo
+
+#: What an error code looks like. A server may put anything there, what was said included.
+_CODE = re.compile(r"[a-z][a-z0-9_.]{0,63}")
 
 _PROCESSORS: list[Any] = [
     structlog.stdlib.filter_by_level,
@@ -28,3 +34,9 @@ def get_logger(**bound: object) -> structlog.stdlib.BoundLogger:
         cache_logger_on_first_use=False,
     )
     return cast(structlog.stdlib.BoundLogger, logger.bind(**bound))
+
+
+def code_of(error: ErrorInfo) -> str:
+    """The error in one word, for logs and traces: never the provider's sentence."""
+    code = error.code or error.type or ""
+    return code if _CODE.fullmatch(code) else error.kind.value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from livekit import rtc
@@ -14,6 +15,7 @@ from ._log import get_logger
 from ._observe import Observation, Observer
 from ._session import ControlledRealtimeSession
 from ._speech import Speeches
+from .telemetry import TurnObserver
 
 _MODES = ("control", "observe", "off")
 _REMEMBERED = 1000
@@ -42,9 +44,12 @@ class ControlledRealtimeModel(
         retry: How turns recover.
         mode: ``"control"``; ``"observe"`` for the plain inner model and a record of what the
             controller would have done; or ``"off"`` for the plain inner model.
+        observers: Who is told of every turn; see ``docs/observability.md``. With
+            ``mode="control"`` only.
 
     Raises:
-        TypeError: ``inner`` is no `llm.RealtimeModel`, or ``retry`` no `RetryPolicy`.
+        TypeError: ``inner`` is no `llm.RealtimeModel`, ``retry`` no `RetryPolicy`, or one of the
+            ``observers`` no `realtime_fsm.livekit.TurnObserver`.
         ValueError: Unknown ``mode``.
     """
 
@@ -54,6 +59,7 @@ class ControlledRealtimeModel(
         *,
         retry: RetryPolicy | None = None,
         mode: Literal["control", "observe", "off"] = "control",
+        observers: Iterable[TurnObserver] = (),
     ) -> None:
         if not isinstance(inner, llm.RealtimeModel):
             raise TypeError(f"inner must be an llm.RealtimeModel, got {inner!r}")
@@ -61,11 +67,16 @@ class ControlledRealtimeModel(
             raise TypeError(f"retry must be a RetryPolicy, got {retry!r}")
         if mode not in _MODES:
             raise ValueError(f"mode must be 'control', 'observe' or 'off', got {mode!r}")
+        observers = tuple(observers)
+        for observer in observers:
+            if not isinstance(observer, TurnObserver):
+                raise TypeError(f"observers must be TurnObserver, got {observer!r}")
         llm.RealtimeModel.__init__(self, capabilities=inner.capabilities)
         rtc.EventEmitter.__init__(self)
         self._inner = inner
         self._policy = RetryPolicy() if retry is None else retry
         self._mode = mode
+        self._observers = observers
         self._speeches = Speeches()
         self._controller: TurnController | None = None
         #: What would have been done, oldest first; the last thousand. With ``mode="observe"``.
@@ -125,7 +136,12 @@ class ControlledRealtimeModel(
         if self._mode == "observe":
             return self._watched(open_inner())
         session = ControlledRealtimeSession(
-            self, open_inner, policy=self._policy, speeches=self._speeches, observer=self
+            self,
+            open_inner,
+            policy=self._policy,
+            speeches=self._speeches,
+            observer=self,
+            observers=self._observers,
         )
         self._controller = session.driver.controller
         return session

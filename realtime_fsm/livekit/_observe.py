@@ -25,7 +25,7 @@ from .._wire import is_out_of_band, parse
 from ._alarm import Alarm
 from ._driver import Emitter
 from ._listener import cheap
-from ._log import get_logger
+from ._log import code_of, get_logger
 from ._speech import Speeches
 
 _LOST = ErrorInfo(kind=ErrorKind.TRANSIENT, code="connection_lost")
@@ -202,10 +202,10 @@ class Observer:
         elif isinstance(command, cmd.RestoreItem):
             self._observe("restore", None, "heard, and not on the new connection")
         elif isinstance(command, cmd.ReplaceConnection):
-            self._observe("replace", None, str(command.reason))
+            self._observe("replace", None, code_of(command.reason))
         elif isinstance(command, cmd.ReportFailure):
             if command.error.code != _ONLY_WATCHING.code:
-                self._observe("report", command.turn_id, str(command.error.code))
+                self._observe("report", command.turn_id, code_of(command.error))
         elif isinstance(command, cmd.TurnMoved):
             self._model.emit("turn_moved", command)
         elif isinstance(command, cmd.TurnEnded):

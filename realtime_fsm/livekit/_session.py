@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import AsyncIterable, Callable
+from collections.abc import AsyncIterable, Callable, Sequence
 from typing import Any, Literal, Optional
 
 from livekit import rtc
@@ -20,6 +20,8 @@ from ._log import get_logger
 from ._raw import RawLink, own_create
 from ._reduced import ReducedLink
 from ._speech import Speeches
+from .telemetry._observer import SessionInfo, TurnObserver
+from .telemetry._reporter import Reporter
 
 #: Events of ``llm.RealtimeSession`` itself; any other name is one of the inner session's extras.
 _KNOWN = frozenset(
@@ -50,6 +52,7 @@ class ControlledRealtimeSession(llm.RealtimeSession[str]):
         policy: RetryPolicy,
         speeches: Speeches,
         observer: Emitter,
+        observers: Sequence[TurnObserver] = (),
     ) -> None:
         super().__init__(model)
         self._below = Below(open_inner)
@@ -60,6 +63,14 @@ class ControlledRealtimeSession(llm.RealtimeSession[str]):
         self.driver = Driver(
             policy, speeches, session=self, model=observer, label=inner.realtime_model.label
         )
+        if observers:
+            info = SessionInfo(
+                id=utils.shortuuid("rfsm_session_"),
+                provider=inner.realtime_model.provider,
+                model=inner.realtime_model.model,
+            )
+            loop = asyncio.get_running_loop()
+            self.driver.reporter = Reporter(observers, info, self.driver.controller, loop.time)
         if callable(getattr(inner, "send_event", None)):
             self._history = History(inner, self.driver.controller)
             self.driver.link = RawLink(inner, self.driver, self._history)

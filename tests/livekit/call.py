@@ -127,6 +127,7 @@ async def call(
     tts: Any = None,
     vad: Any = None,
     session_options: Mapping[str, Any] | None = None,
+    observers: Any = (),
     **options: Any,
 ) -> AsyncIterator[Call]:
     """A call that is checked at its end: nothing of ours outlives it (G7).
@@ -143,7 +144,9 @@ async def call(
         )
         inner = openai.realtime.RealtimeModel(api_key="sk-secret", **options)
         wrapped = inner if wrap is None else wrap(inner)
-        model = ControlledRealtimeModel(wrapped, retry=retry, mode=mode) if controlled else None
+        model = None
+        if controlled:
+            model = ControlledRealtimeModel(wrapped, retry=retry, mode=mode, observers=observers)
         session: AgentSession[Any] = AgentSession(
             llm=model or inner,
             vad=vad,
