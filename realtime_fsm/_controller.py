@@ -122,6 +122,11 @@ class TurnController:
         """The message with this item id, of a live turn or of one in `finished`."""
         return self._core.message(item_id)
 
+    def generates(self, item_id: str) -> bool:
+        """Whether more of this item may come: its response is alive."""
+        known = self._core.messages.get(item_id)
+        return known is not None and not known[1].over
+
     def differences(self) -> dict[str, str]:
         """Where heard, shown and remembered differ, in words, by item id; of the live turns and
         of those in `finished`. A correction that the server has not confirmed counts."""

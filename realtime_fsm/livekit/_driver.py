@@ -138,7 +138,7 @@ class Driver:
         self.receive(MessageTruncated(item_id=item_id, audio_end_ms=audio_end_ms))
         if message.outcome is MessageOutcome.SKIPPED and self._speeches.attached:
             return None
-        if message.outcome is MessageOutcome.FULL:
+        if message.outcome is MessageOutcome.FULL and not self.controller.generates(item_id):
             return None
         return min(audio_end_ms, int(message.received_ms))
 
