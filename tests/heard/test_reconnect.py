@@ -272,3 +272,22 @@ async def test_g16_a_frame_that_kills_the_inner_session_while_it_speaks() -> Non
         await handle
         await asyncio.sleep(1.0)
         check(c, [QUESTION, HALF])
+
+
+@virtual_time
+async def test_g16_a_correction_that_was_never_confirmed() -> None:
+    """The connection breaks between the truncate and the delete, and their confirmations."""
+    lost = [
+        Lose(at=At(f"conversation.item.{what}", 1, side="server", when="before"))
+        for what in ("truncated", "deleted")
+    ]
+    config = ServerConfig(pace=0.001, faults=Schedule(faults=tuple(lost)))
+    async with call([Reply(said(2)), HELLO], config=config, sink=PacedAudioOutput()) as c:
+        handle = c.session.generate_reply(user_input=QUESTION[1])
+        await playing(c, 1.0)
+        c.session.interrupt()
+        await handle
+        assert len(c.controller.differences()) == 2
+        drop(c)
+        await asyncio.sleep(0.5)
+        check(c, [QUESTION, HALF])
