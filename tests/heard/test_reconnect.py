@@ -291,3 +291,21 @@ async def test_g16_a_correction_that_was_never_confirmed() -> None:
         drop(c)
         await asyncio.sleep(0.5)
         check(c, [QUESTION, HALF])
+
+
+@pytest.mark.parametrize("how", ["reconnect", "replacement"])
+@virtual_time
+async def test_g16_unattached_nothing_is_known_and_nothing_forgotten(how: str) -> None:
+    async with call([HELLO, HELLO], config=FAST, attach=False, sink=PacedAudioOutput()) as c:
+        for question in ("Hi!", "And?"):
+            await c.session.generate_reply(user_input=question)
+        before = conversation(c)
+        assert before == [("user", "Hi!"), GREETING, ("user", "And?"), GREETING]
+        assert isinstance(c.server, InMemoryServer)
+        if how == "reconnect":
+            drop(c)
+        else:
+            c.server.send_text("{")
+        await c.until(lambda: c.server.connections == 2)
+        await asyncio.sleep(1.0)
+        assert conversation(c) == before
