@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 OLDEST := .venv-oldest
 
-.PHONY: demo test lint types diagrams diagrams-check properties bench bench-page explore simulate scenarios fuzz soak crowd live test-oldest clean
+.PHONY: demo test heard lint types diagrams diagrams-check properties bench bench-page explore simulate scenarios fuzz soak crowd live test-oldest clean
 
 demo: $(READY)
 	$(BIN)/realtime-fsm demo
@@ -43,6 +43,10 @@ bench: $(READY)
 # The same, and docs/performance.md written anew.
 bench-page: $(READY)
 	$(BIN)/python -m benchmarks --page
+
+# Every cell of docs/history.md, and random playback with many examples. A minute or two.
+heard: $(READY)
+	HEARD=all HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest tests/heard
 
 # Long: a thousand random calls for each profile of faults.
 simulate: $(READY)

@@ -262,7 +262,7 @@ class Core:
 
     def replaced(self, step: Step) -> None:
         owed = self.lane.owed
-        for turn in self.live.values():
+        for turn in (*self.finished, *self.live.values()):
             self.stranded.add(turn)
         self.quiet(step.now)
         self.drop_all(step)

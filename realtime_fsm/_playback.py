@@ -48,9 +48,11 @@ class Stranded:
         return bool(self._messages)
 
     def add(self, turn: Turn) -> None:
-        """The connection that this live turn's messages came on is lost."""
+        """The connection is lost that this turn's messages came on, if it is live, or that a
+        correction of them was sent on."""
         for message in turn.messages:
-            if message.exposed and message not in self._messages:
+            concerned = message.exposed and (turn.live or message.difference is not None)
+            if concerned and message not in self._messages:
                 message.remembered_ms = 0
                 self._messages.append(message)
 

@@ -129,7 +129,7 @@ class History:
             message = self._controller.message(item.id)
             if message is None or not isinstance(item, llm.ChatMessage):
                 continue
-            if message.outcome in _UNHEARD:
+            if message.outcome is MessageOutcome.SKIPPED or self._is_open(message):
                 item.content = []  # not replayed; `restore` puts what will have been heard
             elif message.outcome is MessageOutcome.FULL and not item.content:
                 # The plugin notes the words of a message only when its response is done.
@@ -204,9 +204,7 @@ class History:
             self._given_up.add(self._push)
             self._push = None
         lost = self._conversation.lost.values()
-        kept = llm.ChatContext(
-            [i for i in lost if i.id not in unwanted and not self._is_ours(i)]
-        ).copy(
+        kept = llm.ChatContext([i for i in lost if i.id not in unwanted]).copy(
             exclude_instructions=True,
             exclude_empty_message=True,
             exclude_handoff=True,
@@ -279,6 +277,11 @@ class History:
             known = mirror.get_by_id(item.id)
             if known is not None and known.type == "message" and not item.content:
                 item.content = [message.shown] if message.shown else list(known.content)
+
+    def _is_open(self, message: Message) -> bool:
+        """Whether it will be known how much of it is heard. Unattached it stays unknown."""
+        turns = self._controller.turns
+        return message.outcome is None and any(message in turn.messages for turn in turns)
 
     def _is_ours(self, item: llm.ChatItem) -> bool:
         message = self._controller.message(item.id)

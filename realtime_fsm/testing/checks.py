@@ -55,6 +55,7 @@ Wire: TypeAlias = "SimulatedCall | ObservedServer | Iterable[Record]"
 
 _PATIENCE = 4.9  # seconds after which a frame without an answer need not be believed in any more
 _TOLERANCE = 0.15  # seconds of audio; the longest frame that a sink may play or not
+_CUT = 0.03  # seconds between where the sink stopped and where the message was cut; one frame
 
 
 # --- the lane
@@ -305,7 +306,7 @@ def _was_cut_at(call: Wire, seconds: float) -> bool:
     if sink is None:
         return True
     positions = [segment.position for segment in sink.segments if segment.interrupted]
-    return any(abs(position - seconds) < _TOLERANCE for position in positions)
+    return any(abs(position - seconds) < _CUT for position in positions)
 
 
 def check_heard_is_history(call: SimulatedCall) -> None:
@@ -327,7 +328,7 @@ def check_heard_is_history(call: SimulatedCall) -> None:
         seconds = heard.seconds(item.id)
         kept = item.audio_ms / 1000
         # After a reconnect the server has the words without the audio.
-        if spoken and (seconds == 0 or (kept and abs(kept - seconds) > _TOLERANCE)):
+        if spoken and (seconds == 0 or (kept and abs(kept - seconds) > _CUT)):
             text = f"the server remembers {kept or len(item.text.split())}"
             unit = "s" if kept else "words"
             text = f"{text} {unit} of {item.id} ({item.text!r}), {seconds:.3f} s were heard"
@@ -353,6 +354,15 @@ def _local(call: SimulatedCall, remembered: dict[str, str]) -> Iterator[Problem]
     for item_id, text in remembered.items():
         if text and not local.get(item_id):
             yield Problem(f"the server remembers {item_id} ({text!r}), LiveKit does not", [])
+        elif text and not _alike(text.split(), local[item_id].split()):
+            words = f"{item_id}: the server remembers {text!r}, LiveKit {local[item_id]!r}"
+            yield Problem(words, [])
+
+
+def _alike(one: list[str], other: list[str]) -> bool:
+    """Whether both say the same, but for the word in which it was cut."""
+    both = min(len(one), len(other))
+    return one[:both] == other[:both] and abs(len(one) - len(other)) <= 1
 
 
 # --- tools

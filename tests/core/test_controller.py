@@ -1241,3 +1241,29 @@ def test_g2_a_terminal_without_created_settles_its_create_though_a_conflict_name
     )
     b.got(done)
     assert turn.outcome is rf.TurnOutcome.INCOMPLETE
+
+
+@pytest.mark.parametrize("while_down", [False, True], ids=["after", "before the reconnect"])
+@pytest.mark.parametrize("position", [400.0, 0.0], ids=["heard", "unheard"])
+def test_g16_what_was_heard_of_a_lost_connections_message_is_restored(
+    position: float, while_down: bool
+) -> None:
+    b = Bench(playback=True)
+    b.c.audible = True
+    turn = b.speaking()
+    b.got(rf.ConnectionLost(error=rf.error_info("connection_lost", None, "")))
+    if not while_down:
+        b.got(rf.ConnectionReady())
+    assert b.those(rf.RestoreItem) == []
+    b.interrupt(turn)
+    b.got(rf.PlaybackFinished(position_ms=position, interrupted=True))
+    if while_down:
+        assert b.those(rf.RestoreItem) == []
+        b.got(rf.ConnectionReady())
+    b.got(rf.SpeechOver(turn_id=turn.id, interrupted=True))
+    restored = [x.item_id for x in b.those(rf.RestoreItem)]
+    assert restored == (["m1"] if position else [])
+    if position:
+        assert b.c.differences() == {"m1": "400 ms heard, 0 ms remembered"}
+        b.got(rf.ItemTruncated(item_id="m1", audio_end_ms=400))
+    assert b.c.differences() == {}

@@ -272,3 +272,40 @@ async def test_g16_a_frame_that_kills_the_inner_session_while_it_speaks() -> Non
         await handle
         await asyncio.sleep(1.0)
         check(c, [QUESTION, HALF])
+
+
+@virtual_time
+async def test_g16_a_correction_that_was_never_confirmed() -> None:
+    """The connection breaks between the truncate and the delete, and their confirmations."""
+    lost = [
+        Lose(at=At(f"conversation.item.{what}", 1, side="server", when="before"))
+        for what in ("truncated", "deleted")
+    ]
+    config = ServerConfig(pace=0.001, faults=Schedule(faults=tuple(lost)))
+    async with call([Reply(said(2)), HELLO], config=config, sink=PacedAudioOutput()) as c:
+        handle = c.session.generate_reply(user_input=QUESTION[1])
+        await playing(c, 1.0)
+        c.session.interrupt()
+        await handle
+        assert len(c.controller.differences()) == 2
+        drop(c)
+        await asyncio.sleep(0.5)
+        check(c, [QUESTION, HALF])
+
+
+@pytest.mark.parametrize("how", ["reconnect", "replacement"])
+@virtual_time
+async def test_g16_unattached_nothing_is_known_and_nothing_forgotten(how: str) -> None:
+    async with call([HELLO, HELLO], config=FAST, attach=False, sink=PacedAudioOutput()) as c:
+        for question in ("Hi!", "And?"):
+            await c.session.generate_reply(user_input=question)
+        before = conversation(c)
+        assert before == [("user", "Hi!"), GREETING, ("user", "And?"), GREETING]
+        assert isinstance(c.server, InMemoryServer)
+        if how == "reconnect":
+            drop(c)
+        else:
+            c.server.send_text("{")
+        await c.until(lambda: c.server.connections == 2)
+        await asyncio.sleep(1.0)
+        assert conversation(c) == before

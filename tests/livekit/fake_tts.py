@@ -12,15 +12,12 @@ MS_A_WORD = 60
 
 
 class FakeTTS(tts.TTS):
-    def __init__(
-        self, *, fails: bool = False, ms_a_word: int = MS_A_WORD, fails_after: int | None = None
-    ) -> None:
+    def __init__(self, *, fails: bool = False, ms_a_word: int = MS_A_WORD) -> None:
         super().__init__(
             capabilities=tts.TTSCapabilities(streaming=False), sample_rate=RATE, num_channels=1
         )
         self.fails = fails
         self.ms_a_word = ms_a_word
-        self.fails_after = fails_after
 
     def synthesize(
         self, text: str, *, conn_options: APIConnectOptions = DEFAULT_API_CONNECT_OPTIONS
@@ -37,10 +34,6 @@ class _Stream(tts.ChunkedStream):
         output_emitter.initialize(
             request_id="x", sample_rate=RATE, num_channels=1, mime_type="audio/pcm"
         )
-        words = len(self._input_text.split())
-        spoken = words if owner.fails_after is None else min(words, owner.fails_after)
-        output_emitter.push(bytes(2 * spoken * owner.ms_a_word * RATE // 1000))
-        if spoken < words:
-            output_emitter.flush()
-            raise APIError("the voice is gone", retryable=False)
+        samples = len(self._input_text.split()) * owner.ms_a_word * RATE // 1000
+        output_emitter.push(bytes(2 * samples))
         output_emitter.flush()
