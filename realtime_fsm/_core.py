@@ -93,7 +93,13 @@ class Core:
 
     def step(self, now: float) -> Step:
         self.now = now
-        return Step(now=now, policy=self.policy, out=self.out, new_event_id=self.new_event_id)
+        return Step(
+            now=now,
+            policy=self.policy,
+            out=self.out,
+            new_event_id=self.new_event_id,
+            hopeless=self.dead is not None,
+        )
 
     def forget(self) -> None:
         """Drop every reference to a turn. For the end."""

@@ -359,3 +359,15 @@ def test_g6_a_response_that_a_conflict_names_later_is_not_cancelled_again() -> N
     )
     bench.wait(30.0)
     assert bench.cancels == ["resp_1"]
+
+
+def test_g10_what_the_server_still_starts_in_a_dead_session_is_not_tried_again() -> None:
+    """Server VAD does not know of the quota. Nobody waits eight seconds for what cannot come."""
+    b = Bench()
+    b.got(rf.SessionConfigured(server_creates=True, server_interrupts=True))
+    b.refused(None, "insufficient_quota")
+    b.got(rf.ResponseCreated(response_id="v1"))
+    (turn,) = b.c.turns
+    b.failed("v1")
+    assert turn.outcome is rf.TurnOutcome.FAILED
+    assert b.those(rf.Recovering) == []
