@@ -242,7 +242,7 @@ class Core:
         owed = self.lane.owed
         self.quiet(step.now)
         self.drop_all(step)
-        if owed:
+        if owed and self.dead is None:
             self.new_turn(Origin.SERVER_VAD, step)
 
     def judged(self, error: ErrorInfo, now: float) -> ErrorInfo:
