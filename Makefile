@@ -3,8 +3,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 OLDEST := .venv-oldest
+MUTMUT := .venv-mutants
 
-.PHONY: demo test heard lint types diagrams diagrams-check properties bench bench-page explore simulate scenarios fuzz soak crowd live test-oldest clean
+.PHONY: demo test heard lint types diagrams diagrams-check properties row-mutants mutants bench bench-page explore simulate scenarios fuzz soak crowd live test-oldest clean
 
 demo: $(READY)
 	$(BIN)/realtime-fsm demo
@@ -31,6 +32,16 @@ diagrams-check: $(READY)
 # Long: the random histories with many examples.
 properties: $(READY)
 	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest tests/properties
+
+# Every rule of the two tables broken in four ways (seconds): something must fail for each.
+row-mutants: $(READY)
+	$(BIN)/python -m tests.mutants.rows --json row-mutants.json
+
+# Long: small changes to the code of the core (an hour on two cores): which tests fail? Only what
+# changed since the last run is run again. `make mutants ARGS="realtime_fsm._lane*"`: some of it.
+mutants: $(MUTMUT)/.ready
+	HYPOTHESIS_PROFILE=mutants $(MUTMUT)/bin/mutmut run --max-children 2 $(ARGS)
+	$(MUTMUT)/bin/python -m tests.mutants.code
 
 # Long: every order of events within the default bound.
 explore: $(READY)
@@ -96,5 +107,12 @@ $(OLDEST)/.ready: pyproject.toml constraints-oldest.txt
 	$(OLDEST)/bin/python -m pip install -q -c constraints-oldest.txt -e ".[openai]" --group test
 	touch $@
 
+# The core alone needs no LiveKit; with its plugin missing pytest is quicker too.
+$(MUTMUT)/.ready: pyproject.toml constraints.txt
+	test -x $(MUTMUT)/bin/python || $(PYTHON) -m venv $(MUTMUT)
+	$(MUTMUT)/bin/python -m pip install -q --upgrade "pip>=25.1"
+	$(MUTMUT)/bin/python -m pip install -q -c constraints.txt "mutmut>=3.8,<4" "transitions>=0.9.3,<0.10" --group test
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(OLDEST) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
+	rm -rf $(VENV) $(OLDEST) $(MUTMUT) mutants row-mutants.json build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz

@@ -102,7 +102,13 @@ class Core:
 
     def step(self, now: float) -> Step:
         self.now = now
-        return Step(now=now, policy=self.policy, out=self.out, new_event_id=self.new_event_id)
+        return Step(
+            now=now,
+            policy=self.policy,
+            out=self.out,
+            new_event_id=self.new_event_id,
+            hopeless=self.dead is not None,
+        )
 
     def forget(self) -> None:
         """Drop every reference to a turn. For the end."""
@@ -266,7 +272,7 @@ class Core:
             self.stranded.add(turn)
         self.quiet(step.now)
         self.drop_all(step)
-        if owed:
+        if owed and self.dead is None:
             self.new_turn(Origin.SERVER_VAD, step)
 
     def judged(self, error: ErrorInfo, now: float) -> ErrorInfo:

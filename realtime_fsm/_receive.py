@@ -246,7 +246,7 @@ def _error_received(core: Core, event: ev.ErrorReceived, step: Step) -> bool:
         attempt = core.only_pending()
     step.failure = error
     unasked = attempt is None and event.event_id is None and core.lane.owed
-    if unasked and core.lane.answer_due and error.kind in _ANSWERS_VAD:
+    if unasked and core.lane.answer_due and error.kind in _ANSWERS_VAD and core.dead is None:
         # It answers the create that server VAD made for itself: its turn is retried.
         core.quiet(step.now)
         turn = core.new_turn(Origin.SERVER_VAD, step)

@@ -56,6 +56,7 @@ class Step:
     policy: RetryPolicy
     out: list[Command]
     new_event_id: Callable[[str], str]
+    hopeless: bool = False  # the session below is dead
     event: Event | None = None
     failure: ErrorInfo = _NO_REASON
 
@@ -101,7 +102,9 @@ def replaces_in_time(turn: Turn, step: Step) -> bool:
 
 
 def _within_budget(turn: Turn, step: Step) -> bool:
-    """G9: bounded in number and in total time."""
+    """G9: bounded in number and in total time; G10: not in a session that is dead."""
+    if step.hopeless:
+        return False
     worth = _RETRIES.get(step.failure.kind, 0)
     limit = step.policy.max_retry if worth is None else min(worth, step.policy.max_retry)
     if turn.retries >= limit:

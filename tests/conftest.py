@@ -1,4 +1,4 @@
-"""Hypothesis profiles: ``HYPOTHESIS_PROFILE`` = dev (default), ci or nightly."""
+"""Hypothesis profiles: ``HYPOTHESIS_PROFILE`` = dev (default), ci, nightly or mutants."""
 
 from __future__ import annotations
 
@@ -22,6 +22,16 @@ settings.register_profile(
     max_examples=20_000,
     stateful_step_count=80,
     deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+# Short and always the same: run again for every change to the code (make mutants).
+settings.register_profile(
+    "mutants",
+    max_examples=60,
+    stateful_step_count=40,
+    deadline=None,
+    derandomize=True,
+    database=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))

@@ -9,6 +9,20 @@ import realtime_fsm as rf
 C = TypeVar("C", bound=rf.Command)
 
 
+def consistent(c: rf.TurnController) -> None:
+    """What holds at any time: states and outcomes say the same (G7, G8, G14), and every event that
+    reaches a turn has a rule there."""
+    for turn in (*c.turns, *c.finished):
+        assert (turn.outcome is None) == turn.live, (turn.state, turn.outcome)
+        failed = turn.state is rf.TurnState.FAILED
+        assert failed == (turn.outcome is rf.TurnOutcome.FAILED), (turn.state, turn.outcome)
+        for message in turn.messages:
+            over = message.state is rf.PlaybackState.FINISHED
+            assert over == (message.outcome is not None), (message.state, message.outcome)
+    without = [reason for reason in c.ignored if reason.endswith((": no row", ": refused"))]
+    assert not without, f"an event without a rule: {without}"
+
+
 class Bench:
     """Drives a `TurnController` by hand. Time moves only when told to."""
 
@@ -104,6 +118,7 @@ class Bench:
     def _drain(self) -> None:
         self.fresh = self.c.commands()
         self.all += self.fresh
+        consistent(self.c)
 
     def those(self, kind: type[C]) -> list[C]:
         return [x for x in self.all if isinstance(x, kind)]

@@ -359,3 +359,29 @@ def test_g6_a_response_that_a_conflict_names_later_is_not_cancelled_again() -> N
     )
     bench.wait(30.0)
     assert bench.cancels == ["resp_1"]
+
+
+def test_g10_what_the_server_still_starts_in_a_dead_session_is_not_tried_again() -> None:
+    """Server VAD does not know of the quota. Nobody waits eight seconds for what cannot come."""
+    b = Bench()
+    b.got(rf.SessionConfigured(server_creates=True, server_interrupts=True))
+    b.refused(None, "insufficient_quota")
+    b.got(rf.ResponseCreated(response_id="v1"))
+    (turn,) = b.c.turns
+    b.failed("v1")
+    assert turn.outcome is rf.TurnOutcome.FAILED
+    assert b.those(rf.Recovering) == []
+
+
+@pytest.mark.parametrize("how", ["the connection is lost", "its answer is refused"])
+def test_g7_an_answer_that_is_owed_in_a_dead_session_does_not_wait_for_ever(how: str) -> None:
+    b = Bench()
+    b.got(rf.SessionConfigured(server_creates=True, server_interrupts=True))
+    b.got(rf.SessionFailed(error=rf.error_info("insufficient_quota", None, "")))
+    b.got(rf.SpeechStarted(), rf.SpeechStopped(), rf.InputCommitted())
+    if how == "the connection is lost":
+        b.got(rf.ConnectionLost(error=rf.error_info("lost", None, "")), rf.ConnectionReady())
+    else:
+        b.refused(None, "server_error")
+    b.wait(60)
+    assert b.c.turns == ()

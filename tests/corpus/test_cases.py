@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from realtime_fsm.testing.corpus import Case, cases, gaps, run
@@ -33,9 +35,8 @@ def test_every_guarantee_but_those_of_other_kinds_is_exercised() -> None:
     assert found == {f"G{n}" for n in range(1, 25)}
 
 
-@pytest.mark.parametrize(
-    "case",
-    [
+def of_level(level: str) -> list[Any]:
+    return [
         pytest.param(
             case,
             id=case.id,
@@ -44,8 +45,17 @@ def test_every_guarantee_but_those_of_other_kinds_is_exercised() -> None:
             else (),
         )
         for case in cases()
-    ],
-)
+        if case.level == level
+    ]
+
+
+@pytest.mark.parametrize("case", of_level("exact"))
+def test_exact_case(case: Case) -> None:
+    result = run(case)
+    assert result.holds, "\n".join([*result.problems, "", *result.log])
+
+
+@pytest.mark.parametrize("case", of_level("call"))
 def test_case(case: Case) -> None:
     result = run(case)
     assert result.holds, "\n".join([*result.problems, "", *result.log])

@@ -10,6 +10,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 import realtime_fsm as rf
 
+from tests.core.harness import consistent
+
 from .environment import Environment
 
 
@@ -124,6 +126,10 @@ class Calls(RuleBasedStateMachine):
         live = {t.id for t in self.e.c.turns}
         for turn_id, turn in self.e.turns.items():
             assert (turn_id in live) == turn.live == (self.e.ended.get(turn_id, 0) == 0)
+
+    @invariant()
+    def states_and_outcomes_say_the_same(self) -> None:
+        consistent(self.e.c)
 
     def teardown(self) -> None:
         try:

@@ -1,0 +1,60 @@
+"""The proof of the proof, in short: some of the row mutants (`make row-mutants` runs all)."""
+
+from __future__ import annotations
+
+import pytest
+
+from realtime_fsm._machine import arrows
+from realtime_fsm._table import TurnEvent
+
+from . import rows
+from .rows import How, Mutant, all_mutants, in_force, killer
+
+#: A fixed sample, over both tables and all four ways.
+SAMPLE = all_mutants()[5::16]
+
+
+def test_all_rules_are_broken_in_every_way_that_applies() -> None:
+    found = all_mutants()
+    assert len({str(mutant) for mutant in found}) == len(found)
+    for definition in {mutant.definition for mutant in found}:
+        for number, arrow in enumerate(arrows(definition.table)):
+            ways = {How.REMOVED, How.REDIRECTED}
+            ways |= {How.NEGATED} if arrow.guard else set()
+            ways |= {How.DROPPED} if arrow.effect else set()
+            mine = {m.how for m in found if m.definition is definition and m.number == number}
+            assert mine == ways, arrow
+    assert {mutant.how for mutant in SAMPLE} == set(How)
+    assert len({mutant.definition for mutant in SAMPLE}) == 2
+
+
+@pytest.mark.parametrize("mutant", SAMPLE, ids=str)
+def test_a_broken_rule_is_noticed(mutant: Mutant) -> None:
+    assert mutant.equivalent is None
+    assert killer(mutant) is not None
+
+
+def test_what_changes_nothing_is_not_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check of the check: a mutant is not killed by being run as one."""
+    mutant = next(m for m in all_mutants() if m.how is How.REMOVED)
+    monkeypatch.setattr(Mutant, "table", property(lambda self: arrows(self.definition.table)))
+    assert killer(mutant) is None
+
+
+def test_a_mutant_is_in_force_for_a_while() -> None:
+    from realtime_fsm import _core
+    from tests.core.test_rows import happened
+
+    before = _core.MACHINE
+    mutant = next(
+        m
+        for m in all_mutants()
+        if m.arrow.event is TurnEvent.RESPONSE_CREATED and m.how is How.REMOVED
+    )
+    with in_force(mutant), pytest.raises(AssertionError):
+        happened("created | completed | -")
+    assert _core.MACHINE is before
+    assert happened("created | completed | -").startswith("retry_wait")
+    assert rows.EQUIVALENT.keys() == {
+        (m.arrow.source, m.arrow.event, m.how) for m in all_mutants() if m.equivalent
+    }
