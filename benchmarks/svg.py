@@ -48,7 +48,8 @@ def _bar(kind: str, x: float, y: float, width: float) -> str:
 def targets(data: dict[str, Any]) -> str:
     """Each figure as a share of its target; what is left of the line meets it."""
     shares = {key: max(data[key], 0) / target for key, target in data["targets"].items()}
-    scale = (_WIDTH - _LEFT - 90) / max(1.1, *shares.values())
+    highest = max(data["spread"][key][1] / target for key, target in data["targets"].items())
+    scale = (_WIDTH - _LEFT - 90) / max(1.1, highest, *shares.values())
     edge = _LEFT + scale
     height = 60 + _ROW * len(shares)
     body = [_line("target", edge, 34, edge, height - 18)]
