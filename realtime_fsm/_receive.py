@@ -183,6 +183,8 @@ def _call_received(core: Core, event: ev.CallReceived, step: Step) -> bool:
         return core.ignore("stale response")
     attempt.last_activity = step.now
     turn = attempt.turn
+    if event.item_id in core.messages:
+        return core.ignore("a message became a call")
     if turn is None or not core.listens(turn, attempt):
         return True
     if turn.state is TurnState.CREATED:

@@ -385,3 +385,13 @@ def test_g7_an_answer_that_is_owed_in_a_dead_session_does_not_wait_for_ever(how:
         b.refused(None, "server_error")
     b.wait(60)
     assert b.c.turns == ()
+
+
+def test_g17_g25_an_item_that_was_a_message_is_no_call_later() -> None:
+    bench = Bench()
+    turn = bench.ask()
+    bench.created(turn, "r1")
+    bench.message("r1", "m1")
+    assert not bench.got(rf.CallReceived(response_id="r1", item_id="m1"))
+    assert bench.delivered == ["m1"]
+    assert turn.calls == []

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 import realtime_fsm as rf
-
 from tests.core.harness import consistent
 
 from .environment import Environment
