@@ -77,3 +77,11 @@ def test_the_short_reading_of_a_delta_agrees_with_the_long_one(type: str) -> Non
 )
 def test_g25_whatever_is_no_sound_delta_is_left_to_the_parser(frame: object) -> None:
     assert output_of(frame) is None
+
+
+def test_g3_a_delta_after_the_terminal_is_no_output() -> None:
+    b, turn = speaking()
+    b.done("r1")
+    assert turn.live, "it is still playing"
+    assert not b.c.more_output("m1", 100.0, 1.0)
+    assert turn.messages[0].received_ms == 1000.0
