@@ -463,15 +463,15 @@ pulled | cut at nan                        => finished skipped 0; streaming
 pulled | truncated                         => finished partial 300; streaming
 pulled | truncated, reported               => finished partial 300; streaming; 1 surplus
 pulled | truncated too late                => finished partial 1000; streaming
-pulled | next pulled                       => finished full None; streaming
-pulled | speech over                       => finished full None; streaming
-pulled | started, speech over              => finished full None; streaming
+pulled | next pulled                       => finished full 1000; streaming
+pulled | speech over                       => finished full 1000; streaming
+pulled | started, speech over              => finished full 1000; streaming
 pulled | speech cut                        => finished skipped 0; cancelling
 pulled | started, speech cut               => finished partial None; cancelling
-pulled | completed, 20 s                   => finished full None; done
+pulled | completed, 20 s                   => finished full 1000; done
 text_pulled | speech over                  => finished skipped 0; streaming
 text_pulled | started, speech over         => finished full None; streaming
-text_pulled | reported                     => finished full 1000; streaming
+text_pulled | reported                     => finished full None; streaming
 text_pulled | cut                          => finished partial 400; streaming
 text_pulled | next pulled                  => finished skipped 0; streaming
 text_pulled | started, next pulled         => finished full None; streaming
@@ -482,11 +482,11 @@ paused | resumed, resumed, reported        => finished full 1000; streaming
 paused | reported                          => finished full 1000; streaming
 paused | cut                               => finished partial 400; streaming
 paused | truncated                         => finished partial 300; streaming
-paused | next pulled                       => finished full None; streaming
-paused | speech over                       => finished full None; streaming
+paused | next pulled                       => finished full 1000; streaming
+paused | speech over                       => finished full 1000; streaming
 paused | speech cut                        => finished partial None; cancelling
 paused | completed, 20 s                   => paused - None; streaming
-paused | completed, resumed, 20 s          => finished full None; done
+paused | completed, resumed, 20 s          => finished full 1000; done
 """
 
 
