@@ -1,17 +1,18 @@
 """What surrounds a controller: a server with latency both ways, a wire that breaks, a user.
 
-An oracle of its own: it shares no code with the controller, and judges each ``response.create`` by
-the evidence that was delivered before it (G1, G5), and each turn by what the controller said of it.
+It does what a server, a wire and a user can do, and what a test enables beyond that. What the
+controller makes of it is judged by `watch.Watch`.
 """
 
 from __future__ import annotations
 
-import math
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 
 import realtime_fsm as rf
 from realtime_fsm.testing.corpus import RecordingController
+
+from .watch import Watch
 
 
 @dataclass
@@ -31,6 +32,7 @@ class Environment:
     def __post_init__(self) -> None:
         self.c = RecordingController(self.policy)
         self.c.playback_reported = True
+        self.created: set[str] = set()  # creates that the server has read
         self.outgoing: deque[rf.CreateResponse] = deque()  # commanded, not on the wire
         self.to_server: deque[tuple[str, str, str | None]] = deque()
         self.to_client: deque[rf.Event] = deque()
@@ -38,11 +40,11 @@ class Environment:
         self.count = 0
         self.connected = True
         self.turns: dict[str, rf.Turn] = {}
-        self.ended: dict[str, int] = {}
-        self.settled: dict[str, int] = {}
+        self.watch = Watch(self.policy)
+        self.settled: Counter[str] = Counter()
         self.past: list[str] = []
-        # the oracle's knowledge
-        self.believed: dict[str, float] = {}  # what a client must think alive, until when
+        self.speaking = False
+        self.speech_over = False
         self.log: list[str] = []
 
     def fresh(self, prefix: str) -> str:
@@ -56,47 +58,56 @@ class Environment:
         while commands:
             for command in commands:
                 self.log.append(f"{self.now:7.2f} <- {command}")
-                self._check(command)
+                self.watch.said(command, self.now)
+                self._do(command)
             commands = self.c.commands()
+        for turn in self.c.turns:
+            self.turns.setdefault(turn.id, turn)
+        self.watch.rest(self.c)
 
-    def _check(self, command: rf.Command) -> None:
-        turn_id = getattr(command, "turn_id", None)
-        if turn_id is not None and not isinstance(command, rf.TurnMoved):
-            assert not self.ended.get(turn_id), f"G7: {command} after the turn's end"
-        if isinstance(command, rf.TurnEnded):
-            self.ended[command.turn_id] = self.ended.get(command.turn_id, 0) + 1
-            assert self.ended[command.turn_id] == 1, "G7: ended twice"
-        elif isinstance(command, rf.CreateResponse):
-            alive = [k for k, until in self.believed.items() if self.now < until]
-            assert not alive, f"G1/G5: create while {alive} may be alive"
-            assert self.connected, "G19: create without a connection"
-            self.believed[f"{command.turn_id}/{command.attempt}"] = math.inf
+    def _do(self, command: rf.Command) -> None:
+        if isinstance(command, rf.CreateResponse):
             self.outgoing.append(command)
         elif isinstance(command, rf.CancelResponse):
-            # A cancel without an answer is given up after its time-out.
-            self.believed[command.response_id] = self.now + self.policy.cancel_timeout
             self.to_server.append(("cancel", command.event_id, command.response_id))
         elif isinstance(command, rf.ProbeCancel):
-            # An unanswered create is given up when its probe stays unanswered too.
-            for key in [k for k in self.believed if k.startswith("e")]:
-                self.believed[key] = min(self.believed[key], self.now + self.policy.timeout)
             self.to_server.append(("cancel", command.event_id, None))
+        elif isinstance(command, rf.DeleteItem):
+            self.to_server.append(("delete", command.event_id, command.item_id))
+        elif isinstance(command, rf.ReplaceConnection):
+            self._disconnect()
 
     def ask(self, origin: rf.Origin) -> None:
+        self.watch.now = self.now
         turn = self.c.request(self.now, origin=origin)
+        self.log.append(f"{self.now:7.2f} -> asks {turn.id}")
+        self.watch.asks(turn.id)
         self.turns[turn.id] = turn
         self.run()
 
     def interrupt(self, turn: rf.Turn) -> None:
+        """G21, G23: it is applied to this turn alone, and not to one that has ended."""
+        ended = not turn.live
+        before = {t.id: (t.interrupted, t.state) for t in self.turns.values()}
         self.c.interrupt(turn, self.now)
+        self.log.append(f"{self.now:7.2f} -> interrupts {turn.id}")
+        if not ended:
+            self.watch.interrupts(turn.id)
         self.run()
+        for other in self.turns.values():
+            if other is not turn:
+                same = before.get(other.id, (False, None))[0] == other.interrupted
+                self.watch.check(same, "G21", f"{other.id} is interrupted with {turn.id}")
+        state = (turn.interrupted, turn.state)
+        self.watch.check(not ended or state == before[turn.id], "G23", "an ended turn is changed")
+        self.watch.check(ended or turn.interrupted, "G23", "an interrupt is lost")
 
     def tell(self, event: rf.Event) -> bool:
         self.log.append(f"{self.now:7.2f} -> {event}")
+        self.watch.counts = self.c.connected
+        self.watch.told(event, self.now)
         known = self.c.receive(event, self.now)
         self.run()
-        for turn in self.c.turns:
-            self.turns.setdefault(turn.id, turn)
         return known
 
     def wait(self, seconds: float) -> None:
@@ -114,54 +125,45 @@ class Environment:
 
     # --- the wire
 
-    def leave(self) -> None:
-        """The oldest commanded create goes out."""
+    def leave(self, gone: bool = False) -> None:
+        """The oldest commanded create goes out, or turns out not to."""
         create = self.outgoing.popleft()
-        key, event_id = f"{create.turn_id}/{create.attempt}", self.fresh("e")
-        self.believed.pop(key, None)
-        self.believed[event_id] = self.now + 2 * self.policy.timeout
+        if gone:
+            error = rf.error_info("not_sent", "server_error", "")
+            self.tell(rf.CreateNotSent(turn_id=create.turn_id, attempt=create.attempt, error=error))
+            return
+        event_id = self.fresh("e")
         self.to_server.append(("create", event_id, None))
         self.tell(rf.CreateSent(turn_id=create.turn_id, attempt=create.attempt, event_id=event_id))
 
     def deliver(self) -> None:
         event = self.to_client.popleft()
-        if isinstance(event, rf.ResponseCreated):
-            if event.client_event_id is not None:
-                self._settle(event.client_event_id)
-            self.believed[event.response_id] = math.inf
+        if isinstance(event, rf.ResponseCreated) and event.client_event_id is not None:
+            self._settle(event.client_event_id)
         elif isinstance(event, rf.ResponseDone):
-            self.believed.pop(event.response_id, None)
             self.past.append(event.response_id)
-        elif isinstance(event, rf.ErrorReceived) and event.event_id in self.believed:
-            self._settle(event.event_id)
-        elif isinstance(event, rf.ErrorReceived) and event.error.code == NOT_ACTIVE:
-            # Ordered protocol: nothing to cancel, so every create before it came to nothing.
-            for key in [k for k in self.believed if k.startswith("e")]:
-                if self.settled.get(key) is None and key in self.lost:
-                    self._settle(key)
+        elif isinstance(event, rf.ErrorReceived) and event.event_id in self.created:
+            self._settle(event.event_id or "")
         self.tell(event)
 
-    @property
-    def lost(self) -> set[str]:
-        return self._lost
-
-    _lost: set[str] = field(default_factory=set, init=False)
-
     def _settle(self, event_id: str) -> None:
-        self.believed.pop(event_id, None)
-        self.settled[event_id] = self.settled.get(event_id, 0) + 1
+        self.settled[event_id] += 1
         assert self.settled[event_id] == 1, "the environment settled a create twice"
 
-    def drop(self) -> None:
-        self.connected = False
+    def drop(self, *, for_good: bool = False) -> None:
+        self._disconnect()
+        error = rf.error_info("lost", "server_error", "")
+        self.tell(rf.ConnectionLost(error=error, for_good=for_good))
+
+    def _disconnect(self) -> None:
+        self.connected = self.speaking = self.speech_over = False
         self.active = None
         self.to_server.clear()
         self.to_client.clear()
-        unsent = {f"{c.turn_id}/{c.attempt}" for c in self.outgoing}
-        self.believed = {k: v for k, v in self.believed.items() if k in unsent}
-        self.tell(rf.ConnectionLost(error=rf.error_info(None, "server_error", "")))
 
     def reconnect(self) -> None:
+        """Also while connected: a planned rollover."""
+        self._disconnect()
         self.connected = True
         self.tell(rf.ConnectionReady())
 
@@ -169,8 +171,11 @@ class Environment:
 
     def serve(self, answer: str) -> None:
         """Handle the oldest client frame: accept, refuse or lose a create; honour a cancel."""
-        kind, event_id, response_id = self.to_server.popleft()
-        if kind == "create":
+        kind, event_id, of = self.to_server.popleft()
+        if kind == "delete":
+            self.to_client.append(rf.ItemDeleted(item_id=of or ""))
+        elif kind == "create":
+            self.created.add(event_id)
             if self.active is not None:
                 error = rf.error_info(ACTIVE, None, f"active response: resp_{self.active.id}")
                 self.to_client.append(rf.ErrorReceived(error=error, event_id=event_id))
@@ -179,29 +184,60 @@ class Environment:
                 self.to_client.append(
                     rf.ResponseCreated(response_id=self.active.id, client_event_id=event_id)
                 )
-            elif answer == "refuse":
-                error = rf.error_info("server_error", None, "")
+            elif answer == "done":
+                # Seen in the wild: a terminal without created (twilio-samples/…-node#37).
+                failed = rf.ResponseStatus.FAILED
+                rid = self.fresh("r")
+                self.to_client.append(
+                    rf.ResponseDone(response_id=rid, status=failed, client_event_id=event_id)
+                )
+            elif answer != "lose":
+                error = rf.error_info(answer, None, "")
                 self.to_client.append(rf.ErrorReceived(error=error, event_id=event_id))
-            else:
-                self._lost.add(event_id)
-        elif self.active is not None and response_id in (None, self.active.id):
-            self.finish(rf.ResponseStatus.CANCELLED)
+        elif self.active is not None and of in (None, self.active.id):
+            self.finish(rf.ResponseStatus.CANCELLED, "client_cancelled")
         else:
             error = rf.error_info(NOT_ACTIVE, None, "Cancellation failed")
             self.to_client.append(rf.ErrorReceived(error=error, event_id=event_id))
 
     def vad(self) -> None:
         """The user spoke and server VAD answers."""
-        if self.active is not None:
-            self.finish(rf.ResponseStatus.CANCELLED)
-        self.to_client.append(rf.SpeechStarted())
-        self.to_client.append(rf.SpeechStopped())
-        self.active = Response(self.fresh("v"))
-        self.to_client.append(rf.ResponseCreated(response_id=self.active.id))
+        self.speak("start")
+        self.speak("stop")
+        self.speak("answer")
+
+    def speak(self, what: str) -> None:
+        """The next thing that may happen of the user's speech, if it can."""
+        if what == "start" and not self.speaking:
+            if self.active is not None:
+                self.finish(rf.ResponseStatus.CANCELLED, "turn_detected")
+            self.to_client.append(rf.SpeechStarted())
+            self.speaking, self.speech_over = True, False
+        elif what == "stop" and self.speaking:
+            self.to_client += [rf.SpeechStopped(), rf.InputCommitted()]
+            self.speaking, self.speech_over = False, True
+        elif what == "cough" and self.speaking:
+            self.to_client += [rf.SpeechStopped(), rf.InputCleared()]
+            self.speaking = False
+        elif what == "answer" and self.speech_over and self.active is None:
+            self.speech_over = False
+            self.active = Response(self.fresh("v"))
+            self.to_client.append(rf.ResponseCreated(response_id=self.active.id))
+        elif what == "fail" and self.speech_over and self.active is None:
+            self.speech_over = False
+            error = rf.error_info("server_error", None, "")
+            self.to_client.append(rf.ErrorReceived(error=error))
 
     def generate(self, what: str) -> None:
         assert self.active is not None
         r = self.active
+        if what == "reasoning":
+            item, kind = self.fresh("i"), rf.ItemKind.OTHER
+            self.to_client.append(rf.ItemStarted(response_id=r.id, item_id=item, kind=kind))
+            return
+        if what == "activity":
+            self.to_client.append(rf.ResponseActivity(response_id=r.id))
+            return
         if what == "delta" and r.last_item is not None:
             self.to_client.append(
                 rf.OutputReceived(response_id=r.id, item_id=r.last_item, audio_ms=100)
@@ -219,7 +255,7 @@ class Environment:
     def finish(self, status: rf.ResponseStatus, code: str = "server_error") -> None:
         assert self.active is not None
         error = None
-        if status is rf.ResponseStatus.FAILED:
+        if status is not rf.ResponseStatus.COMPLETED:
             error = rf.error_info(code, None, "")
         self.to_client.append(
             rf.ResponseDone(response_id=self.active.id, status=status, error=error)
@@ -237,13 +273,7 @@ class Environment:
             self.now = max(self.now, at)
             self.c.advance(self.now)
             self.run()
-        live = [(t.id, t.label) for t in self.c.turns]
-        assert not live, f"hang: {live}"
-        assert self.c.next_deadline() is None
-        for turn in self.turns.values():
-            assert not turn.live
-            assert turn.outcome is not None
-            assert self.ended[turn.id] == 1
+        self.watch.end(self.c)
 
 
 ACTIVE = "conversation_already_has_active_response"
