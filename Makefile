@@ -25,6 +25,7 @@ diagrams: $(READY)
 	$(BIN)/python -c "from realtime_fsm.simulator import rules_table as t; print(t(), end='')" > docs/rules.md
 	$(BIN)/python -c "from pathlib import Path; from realtime_fsm.testing.corpus._page import write; write(Path('docs'))"
 	$(BIN)/realtime-fsm scenarios --page > docs/scenarios.md
+	$(BIN)/python -m tests.properties.page > docs/guarantees.md
 
 diagrams-check: $(READY)
 	$(BIN)/realtime-fsm diagrams --check

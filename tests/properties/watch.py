@@ -106,6 +106,8 @@ class Watch:
             self._done(event)
         elif isinstance(event, rf.ItemStarted) and event.response_id not in self.over:
             self.kinds.setdefault(event.item_id, event.kind)
+            if now >= self.alive.get(event.response_id, -math.inf):
+                return  # its cancel was never answered: nobody waits for it any more
             self.owner.setdefault(event.item_id, event.response_id)
         elif isinstance(event, rf.OutputReceived):
             known = event.item_id in self.kinds and event.response_id not in self.over
@@ -354,8 +356,8 @@ class Watch:
 
     def end(self, c: rf.TurnController) -> None:
         """What holds when nothing happens any more but time."""
-        self.check(c.next_deadline() is None, "G7", "a timer is left")
         self.check(not c.turns, "G18", f"hang: {[(t.id, t.label) for t in c.turns]}")
+        self.check(c.next_deadline() is None, "G7", "a timer is left")
         for turn_id, record in self.turns.items():
             self.check(record.ended is not None, "G18", f"{turn_id} neither answered nor failed")
         self.check(not self.committed or self.dead, "G18", "a committed turn without an answer")

@@ -1,0 +1,182 @@
+"""G1 to G26 in one place: what each says, and what the random histories check of it.
+
+The checks are in `watch.py`. `python -m tests.properties.guarantees` prints ``docs/guarantees.md``.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Guarantee(NamedTuple):
+    """One line of the contract.
+
+    Attributes:
+        statement: In full.
+        watched: What holds in every random history, in words.
+    """
+
+    id: str
+    name: str
+    statement: str
+    watched: str
+
+
+GUARANTEES = (
+    Guarantee(
+        "G1",
+        "single flight",
+        "At most one response is requested-or-alive at a time, whoever started it. We never send a `response.create` against evidence already received that the lane is taken.",
+        "no create leaves while a create or a response may be alive, by what was delivered before",
+    ),
+    Guarantee(
+        "G2",
+        "create settles",
+        "Each `response.create` settles exactly once: created, rejected, timed out or connection lost.",
+        "attempts are numbered without a gap, and none is asked for twice",
+    ),
+    Guarantee(
+        "G3",
+        "id-scoped",
+        "A server event changes only the record that owns its response_id / item_id / error.event_id. A stale id is a no-op. Arrival order is not identity.",
+        "late and doubled events of a response that ended change nothing; nothing of one is handed out",
+    ),
+    Guarantee(
+        "G4",
+        "orphan",
+        "A create given up before `response.created` stays tracked: when it appears it is cancelled by id, its events are swallowed, and the lane stays closed until its own terminal.",
+        "nothing of a cancelled turn is handed out, whenever its response shows itself",
+    ),
+    Guarantee(
+        "G5",
+        "cancel barrier",
+        "Between `response.cancel` and that response's terminal no `response.create` leaves.",
+        "no create leaves between a cancel and the end of its response, or of the time it may take",
+    ),
+    Guarantee(
+        "G6",
+        "benign cancel",
+        'A cancel names its response (the probe excepted), is sent at most once for it, and "nothing to cancel" harms neither turn, session nor a newer response.',
+        "one cancel for a response, none for one that ended; a probe only where it can hit no response",
+    ),
+    Guarantee(
+        "G7",
+        "one terminal",
+        "Each turn reaches exactly one of done / failed, and by that edge every stream, future, timer and waiter of it is closed.",
+        "one end for each turn, its streams end before it, nothing comes after it, no timer is left",
+    ),
+    Guarantee(
+        "G8",
+        "status-aware",
+        "completed, incomplete, cancelled, failed are four outcomes; failed is visible: `turn.error`, one error event, `SpeechHandle.exception()` where a handle exists. A failure after a tool was handed out is not the handle's failure when the tool's reply will speak.",
+        "a turn that fails or is cut short was reported; one whose failure was reported does not complete",
+    ),
+    Guarantee(
+        "G9",
+        "retry-safe",
+        'A retry happens only while nothing of the attempt is exposed, unless `after_exposure="regenerate"`; it is bounded in number and in total time, backs off, keeps the turn\'s identity, waits for the lane, and never hands out a tool call twice.',
+        "retries within number, backoff and deadline, and none after something was handed out unless the policy says so",
+    ),
+    Guarantee(
+        "G10",
+        "fatal stops",
+        "A permanent error ends retry and reconnect at once, with one report.",
+        "no create, no retry and no new connection after a fatal error",
+    ),
+    Guarantee(
+        "G11",
+        "budget by progress",
+        'Retry and reconnect budgets are reset by useful progress (a completed response, or 60 s of a healthy connection), never by "the socket opened".',
+        "connections in a row without progress are bounded, and not made at once",
+    ),
+    Guarantee(
+        "G12",
+        "one root, one report",
+        "One root cause gives one terminal report, however many frames, closes and timeouts it causes.",
+        "one report for a turn, one for the session",
+    ),
+    Guarantee(
+        "G13",
+        "message order",
+        "Messages 1..N of a response play one after another, each with its own accounting; none dropped, none overlapping.",
+        "messages are handed out once, in the order of their first output",
+    ),
+    Guarantee(
+        "G14",
+        "playback pairing",
+        "Each message that was pulled gets exactly one outcome (full, partial, skipped); LiveKit's reports carry no id, so pairing is by serial order and pull/flush boundary; a missing report is bounded by a watchdog; surplus and stale reports are ignored.",
+        "each message that was handed out has one outcome when its turn has ended, whatever the sink reports",
+    ),
+    Guarantee(
+        "G15",
+        "truncate bounds",
+        "`audio_end_ms` is an integer, per item, from audio heard in that item: 0 < x ≤ received. Heard 0 → delete. Fully heard → nothing. At most one per item.",
+        "milliseconds heard are an integer, from 0 to what was received, also for NaN and beyond the end",
+    ),
+    Guarantee(
+        "G16",
+        "heard = history",
+        "After each turn local history = server history = what was heard, for messages never started too.",
+        "what was never heard is deleted once, what was heard never",
+    ),
+    Guarantee(
+        "G17",
+        "tool once",
+        "Each function call received is handed downstream exactly once; nothing we send makes a server wait for, or repeat, a call; the follow-up create waits for the calling response's terminal.",
+        "each call is handed out once",
+    ),
+    Guarantee(
+        "G18",
+        "turn not lost",
+        "Each committed turn is answered or ends in an explicit, reasoned failure. If the server's own VAD create loses a race against ours, we issue the answer it owed.",
+        "when nothing happens any more but time, each turn has ended, and each committed one has a turn",
+    ),
+    Guarantee(
+        "G19",
+        "epoch",
+        "Commands, timers, futures and events carry a connection epoch; nothing crosses a reconnect; what a reconnect or planned rollover discards is re-issued.",
+        "no create and no cancel without a connection, and none for what ran on an older one",
+    ),
+    Guarantee(
+        "G20",
+        "conflict = resync",
+        '"already active", "not active", "buffer empty" mean our picture is stale: resynchronise, keep the request, never end the session. A conflict with a null event_id settles nothing; wait for metadata or a terminal.',
+        "a conflict never ends the session",
+    ),
+    Guarantee(
+        "G21",
+        "scoped interrupt",
+        "An interrupt acts only on the turn that caused it, where the host tells which (the interrupted handle); the interrupts LiveKit issues on its own before a tool reply or handoff do not kill a recovery in progress.",
+        "an interrupt marks its own turn and no other",
+    ),
+    Guarantee(
+        "G22",
+        "derived state",
+        "What we show (idle, requested, thinking, speaking, recovering) is computed from the turn table, so it cannot stick.",
+        "the activity is idle exactly when no turn is alive that is not being cancelled",
+    ),
+    Guarantee(
+        "G23",
+        "atomic interrupt",
+        "An interrupt is applied wholly or not at all; on a finished or protected turn it is a no-op, not an exception half way.",
+        "an interrupt is applied, and on a turn that ended it changes nothing",
+    ),
+    Guarantee(
+        "G24",
+        "owner of turns",
+        "Exactly one party (server VAD or client) starts responses, and the controller knows which: from `speech_started` until the VAD response's `created`, or bounded evidence that none comes, the lane counts as taken.",
+        "no create from speech_started until server VAD's response, or until it cannot be expected any more",
+    ),
+    Guarantee(
+        "G25",
+        "total parser",
+        "No server frame, however malformed, raises out of the controller or the adapter. It is counted, logged, and ignored or turned into a failed turn; an inner session that dies of it is replaced.",
+        "malformed frames change nothing; no event reaches a turn in a state without a rule for it",
+    ),
+    Guarantee(
+        "G26",
+        "turn failure ≠ session failure",
+        'With `on_exhausted="fail_turn"` a failed turn leaves the session alive (parity with the pipeline: it ends at the failure after `max_unrecoverable_errors` in a row, reset when the agent speaks); with `"escalate"` it is reported non-recoverable, which is what a fallback adapter around us needs. Fatal errors and an exhausted reconnect budget always end it.',
+        "the session ends by a fatal error or spent connections only",
+    ),
+)
