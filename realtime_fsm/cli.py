@@ -185,6 +185,29 @@ def check(
 
 
 @app.command()
+def report(
+    trace: Annotated[Path, typer.Argument(help="A trace, or a log of raw events; - is stdin.")],
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="By default the trace's name, and .html.")
+    ] = None,
+) -> None:
+    """A recorded call as one HTML page. Exit status 2: nothing could be read."""
+    from .report import command
+
+    try:
+        written, side = command.run(trace, output)
+    except (OSError, ValueError) as error:
+        typer.echo(f"realtime-fsm: {error}", err=True)
+        raise typer.Exit(2) from None
+    typer.echo(str(written))
+    for issue in side.issues[:5]:
+        typer.echo(f"line {issue.number}: {issue.text}", err=True)
+    if not side.calls:
+        typer.echo(f"realtime-fsm: nothing could be read of {trace}", err=True)
+        raise typer.Exit(2)
+
+
+@app.command()
 def serve(
     host: Annotated[
         str, typer.Option(help="The address to listen on; others than loopback are open to all.")
