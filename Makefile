@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 OLDEST := .venv-oldest
 
-.PHONY: demo test lint types diagrams diagrams-check properties simulate live test-oldest clean
+.PHONY: demo test lint types diagrams diagrams-check sample properties simulate live test-oldest clean
 
 demo: $(READY)
 	$(BIN)/realtime-fsm demo
@@ -26,6 +26,10 @@ diagrams: $(READY)
 
 diagrams-check: $(READY)
 	$(BIN)/realtime-fsm diagrams --check
+
+# The sample call of docs/report.md and its page.
+sample: $(READY)
+	$(BIN)/python docs/sample/make.py
 
 # Long: the random histories with many examples.
 properties: $(READY)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from ..trace import Header, Line
 from ..trace.show import details
-from ..trace.wire import AUDIO_DELTAS, LOST, Wire, body_of
+from ..trace.wire import AUDIO_DELTAS, CONFLICTS, LOST, Wire, body_of
 from ._messages import Messages
 from ._story import MOST_EVENTS, MOST_MARKS, Call, Event, Mark, Span, Turn
 from ._turns import Turns
@@ -128,7 +128,7 @@ class CallReader:
                 told = clipped(details(line), 400)
             except RecursionError:
                 told = "nested too deeply"
-        event = Event(line.number, line.t, text(line.by), text(line.type), told)
+        event = Event(line.number, line.t, text(line.by, 24), text(line.type, 80), told)
         owner = owner or self._turns.current
         if owner is None:
             self._pending.append(event)
@@ -166,7 +166,9 @@ class CallReader:
         error = body_of(line.event.get("error"))
         owner = self._turns.owner(line) or self._turns.current
         code = text(error.get("code")) or text(error.get("type")) or "error"
-        self._mark(line, "error", f"the server: {code}", owner)
+        stale = code in CONFLICTS
+        told = f"the server: {code}" + (" (our picture was stale)" if stale else "")
+        self._mark(line, "stale" if stale else "error", told, owner)
         return owner
 
     def _session_error(self, line: Line) -> Turn | None:

@@ -150,16 +150,25 @@ def _memory(message: Message, connection: int) -> tuple[float, str, bool | None]
         if message.told is None:
             kept, how = 0.0, "not told to the new connection"
         else:
-            share = min(1.0, message.told / message.chars) if message.chars else 1.0
-            kept, how = message.ms * share, "told to the new connection as text"
-            slack = message.ms * _CHARS / message.chars if message.chars else 0.0
-            wrong = heard is not None and (heard == 0 or kept > heard + slack + _TOLERANCE)
-            return kept, how, None if heard is None else not wrong
+            return _told(message, message.told)
     elif message.kept_ms is not None:
         kept, how = message.kept_ms, "cut"
     else:
         kept, how = message.ms, "whole"
     return kept, how, None if heard is None else abs(kept - heard) <= _TOLERANCE
+
+
+def _told(message: Message, chars: int) -> tuple[float, str, bool | None]:
+    """The same of a message that a new connection was told. Text has no milliseconds: what may be
+    what was heard is taken for it."""
+    share = min(1.0, chars / message.chars) if message.chars else 1.0
+    kept, how = message.ms * share, f"told as text, {chars} of {message.chars} characters"
+    heard = message.heard_ms
+    if heard is None:
+        return kept, how, None
+    slack = message.ms * _CHARS / message.chars if message.chars else 0.0
+    right = heard > 0 and kept <= heard + slack + _TOLERANCE
+    return heard if right else kept, how, right
 
 
 def _event(event: Event) -> list[Any]:

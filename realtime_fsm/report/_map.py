@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from .._table import INITIAL
 from ..diagrams._geometry import track
 from ..diagrams._layouts import TURN_NARROW as LAYOUT
@@ -19,6 +21,8 @@ def turn_map() -> str:
     for edge in edges(chart, chart.rules):
         if edge.dest in (None, edge.source):
             place = LAYOUT.place(edge.source)
+            if edge.source not in LOOPS:  # beside the arrow that leaves downwards
+                place = replace(place, loop=round(place.w * 0.32))
             x, y = place.port("bottom", place.loop)
             inside, (x, y) = loop(place), (x, y + 39)
         else:

@@ -29,7 +29,7 @@ _LEGEND = """\
 <li><span class="swatch cancelling"></span>cancelling</li>
 <li><b>✓</b> completed</li><li><b>↻</b> recovered</li><li><b>✕</b> failed, error</li>
 <li><b>■</b> interrupted, cancel</li><li><b>»</b> superseded</li><li><b>&#9585;</b> cut</li>
-<li><b>⊘</b> deleted</li><li><b>▲</b> guarantee broken</li><li><b>≠</b> not what was heard</li>
+<li><b>⊘</b> deleted</li><li><b>▲</b> guarantee broken</li><li><b>○</b> stale picture, harmless</li><li><b>≠</b> not what was heard</li>
 </ul>"""
 
 
@@ -58,6 +58,8 @@ def page(title: str, groups: Sequence[Group], *, note: str = "") -> str:
         note: a sentence below the title.
     """
     body = _Body()
+    if any(len(group.sides) > 1 for group in groups):
+        body.html.append(_LEGEND)
     for group in groups:
         _group(group, body, heading=len(groups) > 1)
     return "\n".join(_document(title, note, body)) + "\n"
@@ -137,13 +139,13 @@ def _group(group: Group, body: _Body, *, heading: bool) -> None:
         if not side.calls:
             body.html.append(_notice("Nothing could be read.", side))
         for number, call in enumerate(side.calls):
-            _call(side, number, call, body)
+            _call(side, number, call, body, beside=beside)
         body.html.append("</div>")
     body.html.append("</div>")
     body.html.append("</section>")
 
 
-def _call(side: Side, number: int, call: Call, body: _Body) -> None:
+def _call(side: Side, number: int, call: Call, body: _Body, *, beside: bool) -> None:
     name, body.calls = f"call-{body.calls}", body.calls + 1
     label = side.label if len(side.calls) == 1 else f"{side.label}, call {number + 1}"
     body.html.append(
@@ -157,7 +159,8 @@ def _call(side: Side, number: int, call: Call, body: _Body) -> None:
     body.html.append(_notices(side, number, call))
     body.html.append(_breaches(side, number))
     body.html.append('<div class="timeline"></div>')
-    body.html.append(_LEGEND)
+    if not beside:
+        body.html.append(_LEGEND)
     body.html.append('<div class="table"></div>')
     body.html.append("</article>")
     body.data.append(_data(name, call_json(call)))
@@ -202,10 +205,10 @@ def _tiles(figures: dict[str, Any]) -> str:
             "",
             "warm" if figures["lost"] else "",
         ),
-        (str(count), "breaches of guarantees", ids, "bad" if count else ""),
+        (str(count), "guarantees broken" if not count else "breaches", ids, "bad" if count else ""),
         (
             str(figures["wrong_memory"]),
-            "messages remembered otherwise than heard",
+            "remembered \u2260 heard",
             "",
             "bad" if figures["wrong_memory"] else "",
         ),

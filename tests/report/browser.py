@@ -36,9 +36,9 @@ class Page:
         self._reader = asyncio.ensure_future(self._read())
 
     async def open(self, path: Path) -> None:
-        """Load a file and wait until its script is ready."""
+        """Load a file, by its absolute path, and wait until its script is ready."""
         self._loaded.clear()
-        await self.send("Page.navigate", url=path.resolve().as_uri())
+        await self.send("Page.navigate", url=path.as_uri())
         await asyncio.wait_for(self._loaded.wait(), _PATIENCE)
         await self.until("document.documentElement.dataset.ready === 'yes'")
 

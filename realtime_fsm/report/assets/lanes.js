@@ -61,6 +61,7 @@ function lanesOfMessages(call) {
       message.heard.forEach(([from, to]) => {
         heard.push(messageBar(turn, number, message, from, to, {
           kind: "normal", what: "full", cut: message.cut,
+          text: message.words ? `M${number + 1} ${message.words}` : `M${number + 1}`,
           tip: [`${ms(message.heardMs)} of ${ms(message.ms)} heard${message.cut ? ", then cut off" : ""}`],
         }));
       });
@@ -122,8 +123,8 @@ function lanesOf(call) {
     laneOfGeneration(call),
     ...lanesOfMessages(call),
     { name: "Cancels, cuts, deletions", bars: [], marks: marks(["cancel", "truncate", "delete"]) },
-    { name: "Errors, breaches", bars: [], marks: marks(["error", "lost", "broken"]) },
-    { name: "Connection", bars: connections, height: 16 },
+    { name: "Errors, breaches", bars: [], marks: marks(["error", "stale", "lost", "broken"]) },
+    { name: "Connection", bars: connections, height: 24 },
   ];
 }
 

@@ -58,7 +58,7 @@ class Paint {
     context.beginPath();
     if (w < 5) context.rect(x, y, w, height);
     else context.roundRect(x + 0.5, y + 0.5, w - 1, height - 1, Math.min(4, w / 3));
-    context.fillStyle = w < 3 ? this[kind] : this.fill(context, kind, what);
+    context.fillStyle = w < 5 ? this[kind] : this.fill(context, kind, what);
     context.fill();
     if (w < 5) return;
     context.strokeStyle = this[kind];
@@ -90,7 +90,7 @@ class Paint {
 
   // A mark has a shape of its own: they are told apart without their colour.
   mark(context, kind, x, y) {
-    const colour = { cancel: "cancel", truncate: "cancel", delete: "cancel", broken: "failure" }[kind] || "failure";
+    const colour = { cancel: "cancel", truncate: "cancel", delete: "cancel", broken: "failure", stale: "muted" }[kind] || "failure";
     context.fillStyle = context.strokeStyle = this[colour];
     context.lineWidth = 2;
     context.beginPath();
@@ -106,6 +106,9 @@ class Paint {
       context.arc(x, y, 5, 0, 7);
       context.moveTo(x - 3.5, y + 3.5);
       context.lineTo(x + 3.5, y - 3.5);
+      context.stroke();
+    } else if (kind === "stale") {
+      context.arc(x, y, 4.5, 0, 7);
       context.stroke();
     } else if (kind === "lost") {
       context.moveTo(x - 6, y);

@@ -164,16 +164,20 @@ class Timeline {
       if (plain && bar.kind !== "failure" && end <= (last[row] ?? -1) + 0.6) continue;
       last[row] = end;
       const y = top + row * height;
-      if (bar.whole) this.drawTurn(context, bar.whole, x, end, y, height);
+      if (bar.whole) this.drawTurn(context, bar.whole, x, end, y, height, this.room(lane.bars, i));
       else this.drawBar(context, bar, x, end, y, height);
       this.hits.push({ x, end: Math.max(end, x + 4), y, bottom: y + height, ...bar });
     }
-    let previous = -9;
+    let previous = -99, kind = "";
     const marks = lane.marks || [];
     for (let i = first(marks, (mark) => mark.at >= low); i < marks.length && marks[i].at <= high; i += 1) {
-      const mark = marks[i], x = this.x(mark.at), y = top + height / 2;
-      if (x < previous + 1) continue;
+      const mark = marks[i], at = this.x(mark.at), y = top + height / 2;
+      if (mark.kind === "attempt" && i + 1 < marks.length && this.x(marks[i + 1].at) < at + 12) continue;
+      // Marks of one moment stand side by side, as long as they are near it.
+      const x = Math.max(at, mark.kind === "attempt" ? at : previous + 14);
+      if (x > at + 45 || (x > at && kind === mark.kind && x > at + 12)) continue;
       previous = x;
+      kind = mark.kind;
       if (mark.kind === "attempt") this.drawAttempt(context, mark, x, y);
       else this.paint.mark(context, mark.kind, x, y);
       this.hits.push({ x: x - 8, end: x + 8, y: top, bottom: top + height, mark: true, ...mark });
@@ -184,7 +188,7 @@ class Timeline {
     this.paint.bar(context, x, y + 4, end - x, height - 8, bar.kind, bar.what);
     const on = bar.what === "full" ? "page" : bar.what === "hatched" || bar.what === "dotted" ? "" : "ink";
     if (on) this.paint.label(context, bar.text, x, y + height / 2 + 0.5, end - x, { on });
-    else this.boxed(context, bar.text, x, y + height / 2, end - x);
+    else if (end - x > 70) this.boxed(context, bar.text, x + 9, y + height / 2, end - x - 18);
     if (bar.cut && end - x > 3) {
       context.fillStyle = this.paint.failure;
       context.fillRect(end - 2.5, y + 1, 2.5, height - 2);
@@ -215,7 +219,15 @@ class Timeline {
     this.paint.label(context, mark.text, x - 10, y + 0.5, 20, { align: "center", on: "recovery", weight: 700 });
   }
 
-  drawTurn(context, turn, x, end, y, height) {
+  // How far the name of a turn may reach: up to the next one in its row.
+  room(bars, index) {
+    for (let i = index + 1; i < Math.min(index + 4, bars.length); i += 1) {
+      if (bars[i].row === bars[index].row) return this.x(bars[i].from);
+    }
+    return this.width;
+  }
+
+  drawTurn(context, turn, x, end, y, height, room) {
     const look = {
       requested: "outline", created: "light", streaming: "full", retry_wait: "hatched", cancelling: "dotted",
     };
@@ -238,7 +250,7 @@ class Timeline {
         else this.paint.label(context, text, from, y + 14.5 + bar / 2, to - from, { on: state === "streaming" ? "page" : "ink" });
       });
       const good = !troubled(turn);
-      this.paint.label(context, `${sign(turn)} ${turn.id}`, x - 3, y + 7, end - x + 8, { on: turn.outcome === "failed" ? "failure" : good ? "muted" : "recovery" });
+      this.paint.label(context, `${sign(turn)} ${turn.id}`, x - 3, y + 7, Math.max(end, Math.min(room, x + 160)) - x, { on: turn.outcome === "failed" ? "failure" : good ? "muted" : "recovery" });
     }
     if (turn.number === this.selected) this.outline(context, x, y + 1, end - x, height - 1);
   }
