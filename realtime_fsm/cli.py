@@ -45,8 +45,15 @@ def demo(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the measured figures as one JSON object.")
     ] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write a page with the calls side by side, too."),
+    ] = None,
 ) -> None:
     """Four short calls, with plain LiveKit and controlled, side by side. Takes half a minute."""
+    if as_json and report is not None:
+        typer.echo("realtime-fsm: give --json or --report, not both", err=True)
+        raise typer.Exit(2)
     try:
         importlib.import_module("livekit.plugins.openai")
     except ModuleNotFoundError:
@@ -56,8 +63,12 @@ def demo(
 
     if as_json:
         typer.echo(json.dumps(tour(), indent=2))
-    else:
-        show_tour()
+        return
+    try:
+        show_tour(report)
+    except OSError as error:
+        typer.echo(f"realtime-fsm: {error}", err=True)
+        raise typer.Exit(1) from None
 
 
 @app.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ..trace import Header, Line
+from ..trace.rule import Kept
 from ..trace.show import details
 from ..trace.wire import AUDIO_DELTAS, CONFLICTS, LOST, Wire, body_of
 from ._messages import Messages
@@ -37,11 +38,12 @@ class CallReader:
         self._pending: list[Event] = []
         self._order = 0
         self._said = ""
+        self._asked: Kept[str, None] = Kept()
         self._handlers: dict[tuple[str, str], Callable[[Line], Turn | None]] = {
             ("client", "response.cancel"): self._cancel,
             ("client", "conversation.item.truncate"): self._messages.truncated,
             ("client", "conversation.item.delete"): self._messages.deleted,
-            ("client", "conversation.item.create"): self._messages.told,
+            ("client", "conversation.item.create"): self._item_created,
             ("server", "error"): self._refused,
             ("server", "input_audio_buffer.speech_started"): self._user_starts,
             ("server", "input_audio_buffer.speech_stopped"): self._user_stops,
@@ -208,6 +210,19 @@ class CallReader:
         if user and user[-1].end is None:
             user[-1].end = t
             self._turns.user_stopped = t
+
+    def _item_created(self, line: Line) -> Turn | None:
+        """What the user writes, or what a new connection is told."""
+        item = body_of(line.event.get("item"))
+        item_id, content = text(item.get("id")), item.get("content")
+        if item.get("role") != "user" or item_id in self._asked:
+            return self._messages.told(line)
+        self._asked[item_id] = None
+        parts = [body_of(part).get("text") for part in content] if isinstance(content, list) else []
+        said = words(" ".join(part for part in parts if isinstance(part, str)))
+        self._said = said or self._said
+        self._mark(line, "asked", f"the user: {said}" if said else "the user writes", None)
+        return None
 
     def _user_said(self, line: Line) -> Turn | None:
         said = words(line.event.get("transcript"))

@@ -117,7 +117,7 @@ function lanesOf(call) {
     tip: [`connection ${number}`],
   }));
   return [
-    { name: "User speaks", bars: user, of: "user" },
+    { name: "User speaks", bars: user, marks: marks(["asked"]), of: "user" },
     laneOfTurns(call),
     laneOfAttempts(call),
     laneOfGeneration(call),

@@ -90,7 +90,7 @@ class Paint {
 
   // A mark has a shape of its own: they are told apart without their colour.
   mark(context, kind, x, y) {
-    const colour = { cancel: "cancel", truncate: "cancel", delete: "cancel", broken: "failure", stale: "muted" }[kind] || "failure";
+    const colour = { cancel: "cancel", truncate: "cancel", delete: "cancel", broken: "failure", stale: "muted", asked: "user" }[kind] || "failure";
     context.fillStyle = context.strokeStyle = this[colour];
     context.lineWidth = 2;
     context.beginPath();
@@ -107,6 +107,12 @@ class Paint {
       context.moveTo(x - 3.5, y + 3.5);
       context.lineTo(x + 3.5, y - 3.5);
       context.stroke();
+    } else if (kind === "asked") {
+      context.moveTo(x - 4, y - 7);
+      context.lineTo(x + 5, y);
+      context.lineTo(x - 4, y + 7);
+      context.closePath();
+      context.fill();
     } else if (kind === "stale") {
       context.arc(x, y, 4.5, 0, 7);
       context.stroke();
