@@ -5,7 +5,7 @@ READY := $(VENV)/.ready
 OLDEST := .venv-oldest
 MUTMUT := .venv-mutants
 
-.PHONY: demo test heard lint types diagrams diagrams-check properties row-mutants mutants bench bench-page explore simulate scenarios fuzz soak crowd live test-oldest clean
+.PHONY: demo test heard lint types diagrams diagrams-check sample properties row-mutants mutants bench bench-page explore simulate scenarios fuzz soak crowd live test-oldest clean
 
 demo: $(READY)
 	$(BIN)/realtime-fsm demo
@@ -29,6 +29,10 @@ diagrams: $(READY)
 
 diagrams-check: $(READY)
 	$(BIN)/realtime-fsm diagrams --check
+
+# The sample call of docs/report.md and its page.
+sample: $(READY)
+	$(BIN)/python docs/sample/make.py
 
 # Long: the random histories with many examples.
 properties: $(READY)

@@ -45,8 +45,15 @@ def demo(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the measured figures as one JSON object.")
     ] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write a page with the calls side by side, too."),
+    ] = None,
 ) -> None:
     """Four short calls, with plain LiveKit and controlled, side by side. Takes half a minute."""
+    if as_json and report is not None:
+        typer.echo("realtime-fsm: give --json or --report, not both", err=True)
+        raise typer.Exit(2)
     try:
         importlib.import_module("livekit.plugins.openai")
     except ModuleNotFoundError:
@@ -56,8 +63,12 @@ def demo(
 
     if as_json:
         typer.echo(json.dumps(tour(), indent=2))
-    else:
-        show_tour()
+        return
+    try:
+        show_tour(report)
+    except OSError as error:
+        typer.echo(f"realtime-fsm: {error}", err=True)
+        raise typer.Exit(1) from None
 
 
 @app.command()
@@ -182,6 +193,29 @@ def check(
         raise typer.Exit(2) from None
     if code:
         raise typer.Exit(code)
+
+
+@app.command()
+def report(
+    trace: Annotated[Path, typer.Argument(help="A trace, or a log of raw events; - is stdin.")],
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="By default the trace's name, and .html.")
+    ] = None,
+) -> None:
+    """A recorded call as one HTML page. Exit status 2: nothing could be read."""
+    from .report import command
+
+    try:
+        written, side = command.run(trace, output)
+    except (OSError, ValueError) as error:
+        typer.echo(f"realtime-fsm: {error}", err=True)
+        raise typer.Exit(2) from None
+    typer.echo(str(written))
+    for issue in side.issues[:5]:
+        typer.echo(f"line {issue.number}: {issue.text}", err=True)
+    if not side.calls:
+        typer.echo(f"realtime-fsm: nothing could be read of {trace}", err=True)
+        raise typer.Exit(2)
 
 
 @app.command()

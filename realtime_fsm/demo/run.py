@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from livekit.agents import Agent, AgentSession, ErrorEvent, llm
@@ -17,6 +18,7 @@ from .. import _commands as cmd
 from ..livekit import ControlledRealtimeModel
 from ..simulator import RealtimeServer, Reply, Script
 from ..testing import PacedAudioOutput
+from ..trace import record
 from .calls import Call, Question
 from .moments import (
     Asked,
@@ -32,15 +34,20 @@ from .moments import (
     SoundStarted,
 )
 from .quiet import quiet_logs
-from .result import Answer, Mode, Remembered, Result
+from .result import MODES, Answer, Mode, Remembered, Result
 
-__all__ = ["Mode", "run_call"]
+__all__ = ["Mode", "run_both", "run_call"]
 
 _PATIENCE = 15.0  # seconds until a sound counts as never heard, a handle as never done
 
 
 def run_call(
-    call: Call, mode: Mode, observer: Observer = lambda *_: None, *, speed: float = 1.0
+    call: Call,
+    mode: Mode,
+    observer: Observer = lambda *_: None,
+    *,
+    speed: float = 1.0,
+    trace: Path | None = None,
 ) -> Result:
     """Run *call* on an event loop of its own.
 
@@ -50,19 +57,49 @@ def run_call(
         observer: Told what happens, as it happens.
         speed: Of generation, playback and the caller, in times real time. The server's other
             delays and the backoff stay what they are.
+        trace: A file to record the call in, with its words.
     """
     with quiet_logs() as errors:
-        result = asyncio.run(_measure(call, mode, observer, speed))
+        result = asyncio.run(_Run(call, mode, observer, speed, trace).measure())
     return replace(result, logged_errors=dict(errors))
 
 
-async def _measure(call: Call, mode: Mode, observer: Observer, speed: float) -> Result:
-    return await _Run(call, mode, observer, speed).measure()
+def run_both(
+    call: Call,
+    observers: tuple[Observer, Observer],
+    *,
+    speed: float = 1.0,
+    traces: tuple[Path | None, Path | None] = (None, None),
+) -> tuple[Result, Result]:
+    """Run *call* in both modes at the same time, on one event loop: to be watched.
+
+    Args:
+        call: What happens.
+        observers: Told what happens in plain LiveKit, and controlled.
+        speed: As for `run_call`.
+        traces: Files to record the two in.
+    """
+
+    async def both() -> tuple[Result, Result]:
+        runs = zip(MODES, observers, traces, strict=True)
+        plain, controlled = await asyncio.gather(
+            *(_Run(call, mode, told, speed, trace).measure() for mode, told, trace in runs)
+        )
+        return plain, controlled
+
+    with quiet_logs() as errors:
+        plain, controlled = asyncio.run(both())
+    # Only those of our own logger are known to be of one of the two.
+    ours = {name: count for name, count in errors.items() if name == "realtime_fsm"}
+    return plain, replace(controlled, logged_errors=ours)
 
 
 class _Run:
-    def __init__(self, call: Call, mode: Mode, observer: Observer, speed: float) -> None:
+    def __init__(
+        self, call: Call, mode: Mode, observer: Observer, speed: float, trace: Path | None
+    ) -> None:
         self._call = call
+        self._trace = trace
         self._mode = mode
         self._observer = observer
         self._speed = speed
@@ -83,6 +120,8 @@ class _Run:
             session: AgentSession[Any] = AgentSession(
                 llm=model, vad=None, turn_handling={"turn_detection": "manual"}
             )
+            if self._trace is not None:
+                record(model, self._trace, transcripts=True).attach(session)
             if isinstance(model, ControlledRealtimeModel):
                 model.attach(session)
             sink = PacedAudioOutput(speed=self._speed)

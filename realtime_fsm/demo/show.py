@@ -25,7 +25,7 @@ from .moments import (
 )
 from .result import Mode, Result
 
-__all__ = ["Show", "demo_console"]
+__all__ = ["Show", "demo_console", "finding"]
 
 _WIDTH = 80
 _NAMES: dict[Mode, str] = {"plain": "plain LiveKit", "controlled": "controlled"}
@@ -67,9 +67,14 @@ class Show:
             " call's first question."
         )
 
+    def begin(self, call: Call) -> None:
+        """Begin a call without a word."""
+        self._numbered = len(call.questions) > 1
+        self._labels = {}
+
     def call(self, number: int, call: Call) -> None:
         """Begin a call."""
-        self._numbered = len(call.questions) > 1
+        self.begin(call)
         head = Text(f"\n{number}. {call.name}", style="bold")
         self._console.print(head.append(f": {call.title}", style="not bold"))
 

@@ -92,9 +92,14 @@ text{font-family:"Segoe UI",Roboto,"Helvetica Neue",Arial,"Liberation Sans",sans
 
 def css(scale: float = 1) -> str:
     """The style sheet. ``scale`` makes the words at the arrows larger, for small screens."""
-    light, dark = (";".join(f"--{k}:{v}" for k, v in t.items()) for t in (_LIGHT, _DARK))
     rules = _RULES
     if scale != 1:
         for size in (13, 17):
             rules = rules.replace(f"font-size:{size}px", f"font-size:{size * scale:.1f}px")
-    return f"svg{{{light}}}\n@media (prefers-color-scheme:dark){{svg{{{dark}}}}}\n{rules}"
+    return f"{variables('svg')}\n{rules}"
+
+
+def variables(selector: str) -> str:
+    """The colours as CSS variables, for light and dark."""
+    light, dark = (";".join(f"--{k}:{v}" for k, v in t.items()) for t in (_LIGHT, _DARK))
+    return f"{selector}{{{light}}}\n@media (prefers-color-scheme:dark){{{selector}{{{dark}}}}}"

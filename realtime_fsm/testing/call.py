@@ -177,6 +177,7 @@ async def simulated_call(
     session: Mapping[str, Any] | None = None,
     check: bool = True,
     trace: str | os.PathLike[str] | None = None,
+    transcripts: bool = False,
     **model: Any,
 ) -> AsyncIterator[SimulatedCall]:
     """Run a call of *agent* with a real ``AgentSession`` and the real OpenAI plugin.
@@ -206,6 +207,7 @@ async def simulated_call(
         session: More arguments for ``AgentSession``.
         check: Whether to check at the end that each turn ended once and no task is left.
         trace: A file to record the call in, see ``docs/trace.md``.
+        transcripts: Whether that has the words, too.
         **model: More arguments for the plugin's ``RealtimeModel``. ``turn_detection`` is a server
             VAD unless given; None is push-to-talk.
 
@@ -242,7 +244,7 @@ async def simulated_call(
         )
         _listen(call)
         if trace is not None:
-            recorder = record(controller or plugin, trace)
+            recorder = record(controller or plugin, trace, transcripts=transcripts)
             recorder.attach(call.session)
             stack.callback(recorder.close)
         if controller is not None and attach:

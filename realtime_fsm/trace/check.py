@@ -24,7 +24,7 @@ from .session_rules import BudgetByProgress, Epoch, FatalStops, OneReport, TurnN
 from .turn_rules import IdScoped, OneTerminal, StatusAware, ToolOnce, TurnNotLost
 from .wire import body_of
 
-__all__ = ["RULES", "UNSEEN", "Checker", "Report", "Violation", "check"]
+__all__ = ["RULES", "UNSEEN", "Checker", "Report", "Violation", "check", "judge"]
 
 #: Everything a trace can show, in the order of the guarantees.
 RULES: tuple[type[Rule], ...] = (
@@ -188,13 +188,34 @@ def check(
     Raises:
         ValueError: *only* names a guarantee that no trace can show.
     """
+    return judge(read(file), source=source, only=only, settings=settings)
+
+
+def judge(
+    entries: Iterable[Entry],
+    *,
+    source: str = "",
+    only: Collection[str] = (),
+    settings: Settings | None = None,
+) -> Report:
+    """Judge what :func:`realtime_fsm.trace.read` yields, for those who look at it themselves, too.
+
+    Args:
+        entries: of one file; taken once, in order.
+        source: the file's name, for the report.
+        only: ids of guarantees; all when empty.
+        settings: tolerances.
+
+    Raises:
+        ValueError: *only* names a guarantee that no trace can show.
+    """
     unknown = [each for each in only if each not in {rule.id for rule in RULES}]
     if unknown:
         names = ", ".join(rule.id for rule in RULES)
         reason = f": {UNSEEN[unknown[0]]}" if unknown[0] in UNSEEN else ""
         raise ValueError(f"{unknown[0]} cannot be judged by a trace{reason}; there are {names}")
     rules = [rule for rule in RULES if not only or rule.id in only]
-    return _Reading(Report(source), rules, settings or Settings()).run(read(file))
+    return _Reading(Report(source), rules, settings or Settings()).run(entries)
 
 
 class _Reading:

@@ -71,6 +71,7 @@ class Line:
         type: what happened.
         connection: for lines of the wire: the connection's number, from 1; 0 for others.
         event: for lines of the wire: the frame, without audio; for others: the other fields.
+        until: of audio deltas that are one line: the time of the last; else None.
     """
 
     number: int
@@ -79,6 +80,7 @@ class Line:
     type: str
     connection: int
     event: dict[str, Any]
+    until: float | None = None
 
     @property
     def direction(self) -> str:

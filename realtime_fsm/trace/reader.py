@@ -178,7 +178,9 @@ def _line(number: int, t: float, by: str, kind: str, value: dict[str, Any]) -> L
     event = value.get("event", {})
     if not isinstance(event, dict):
         return f"event is {_short(event)}, expected an object"
-    return Line(number, t, by, kind, connection, event)
+    until = value.get("until")
+    last = float(until) if isinstance(until, (int, float)) and t <= until < math.inf else None
+    return Line(number, t, by, kind, connection, event, last)
 
 
 def _header(value: dict[str, Any]) -> Header:

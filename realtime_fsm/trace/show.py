@@ -13,7 +13,7 @@ from .check import Report, Violation
 from .format import Line
 from .wire import body_of
 
-__all__ = ["describe", "show"]
+__all__ = ["describe", "details", "show"]
 
 _LINES = 8  # of one violation
 
@@ -76,6 +76,11 @@ def _show_violation(violation: Violation, console: Console) -> None:
 
 def describe(line: Line) -> str:
     """One line of a trace, for people."""
+    return f"{line.t:9.3f} s  {line.by:8}  {line.type}  {details(line)}".rstrip()
+
+
+def details(line: Line) -> str:
+    """What is worth knowing of a line besides its type."""
     event = line.event
     body, item, error = (body_of(event.get(key)) for key in ("response", "item", "error"))
     words = {
@@ -92,8 +97,7 @@ def describe(line: Line) -> str:
         "exception", "position", "new", "recoverable", "reason",
     )  # fmt: skip
     words |= {name: event.get(name) for name in names}
-    told = "  ".join(f"{key}={value}" for key, value in words.items() if value is not None)
-    return f"{line.t:9.3f} s  {line.by:8}  {line.type}  {told}".rstrip()
+    return "  ".join(f"{key}={value}" for key, value in words.items() if value is not None)
 
 
 def _number(id: str) -> int:

@@ -144,8 +144,12 @@ class Wire:
     def _moved_on(self, each: Seen) -> None:
         """A client has one connection at a time: with the next one the one before is gone."""
         if self._bounded and each.connection > self.connection:
-            for connection in range(max(1, self.connection), each.connection):
-                self._lost(each, connection)
+            # Those that something happened on: a trace may give any number to the next one.
+            known = {create.sent.connection for create in self.creates}
+            known |= {r.created.connection for r in self.responses.values() if r.created}
+            for connection in sorted(known):
+                if max(1, self.connection) <= connection < each.connection:
+                    self._lost(each, connection)
             self.connection = each.connection
 
     def _sent(self, each: Seen) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from typer.testing import CliRunner
@@ -27,8 +27,8 @@ def shown() -> Tour:
     """One run of the whole demo, as a pipe sees it."""
     results: dict[tuple[str, str], Result] = {}
 
-    def fast(call: Call, mode: Mode, observer: Observer) -> Result:
-        results[call.name, mode] = run_call(call, mode, observer, speed=SPEED)
+    def fast(call: Call, mode: Mode, observer: Observer, **more: Any) -> Result:
+        results[call.name, mode] = run_call(call, mode, observer, speed=SPEED, **more)
         return results[call.name, mode]
 
     with pytest.MonkeyPatch.context() as patch:

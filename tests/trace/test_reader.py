@@ -293,3 +293,12 @@ def test_a_line_without_an_end_is_not_read_whole() -> None:
         (2, "longer than 16 MiB")
     ]
     assert isinstance(found[-1], Line)
+
+
+def test_any_number_of_a_connection_is_read_at_once() -> None:
+    lines = [
+        {"t": 0, "by": "server", "type": "response.created", "connection": 1, "event": {}},
+        {"t": 1, "by": "server", "type": "session.created", "connection": 10**15, "event": {}},
+    ]
+    data = "\n".join(json.dumps(each) for each in ({"trace": "realtime-fsm", "version": 1}, *lines))
+    assert check(io.BytesIO(data.encode())).lines["server"] == 2

@@ -1,0 +1,56 @@
+"""Makes the story of a file out of its lines, in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import IO
+
+from ..trace import Header, Line, Report, read
+from ..trace.check import judge
+from ..trace.reader import Entry
+from ._call import CallReader
+from ._story import Side
+from ._values import clipped
+
+__all__ = ["collect"]
+
+
+def collect(file: IO[bytes], label: str) -> Side:
+    """Read a trace, or a log of raw events, once. Never raises for what is in it.
+
+    Args:
+        file: open for reading bytes.
+        label: its name, for people.
+    """
+    readers: list[CallReader] = []
+    report = judge(_watched(read(file), readers), source=label)
+    side = Side(label, [reader.call for reader in readers])
+    for reader in readers:
+        reader.finish()
+    side.judged, side.not_judged = report.judged, report.not_judged
+    side.issues, side.unreadable = report.issues, report.unreadable
+    _breaches(side, report, readers)
+    return side
+
+
+def _watched(entries: Iterable[Entry], readers: list[CallReader]) -> Iterator[Entry]:
+    """The entries on their way to the judge."""
+    for entry in entries:
+        if isinstance(entry, Header):
+            readers.append(CallReader(entry))
+        elif isinstance(entry, Line) and readers:
+            readers[-1].line(entry)
+        yield entry
+
+
+def _breaches(side: Side, report: Report, readers: list[CallReader]) -> None:
+    """Put each breach where it belongs: at the newest of its lines."""
+    for violation in report.violations:
+        last = violation.lines[-1] if violation.lines else None
+        number = 0 if last is None else last.number
+        at = next((n for n, r in enumerate(readers) if number <= r.call.last_line), 0)
+        turn = None
+        text = clipped(violation.text, 400)
+        if last is not None and readers:
+            turn = readers[at].breach(violation.id, text, violation.lines)
+        side.broken.append((violation.id, violation.name, text, number, at, turn))

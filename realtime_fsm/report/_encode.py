@@ -1,0 +1,175 @@
+"""A call as the page's script reads it, and its figures."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from ._story import Call, Event, Message, Span, Turn
+from ._values import text
+
+__all__ = ["CHUNK", "call_json", "event_chunks", "script_json", "summary"]
+
+#: Turns whose events stand together; they are parsed when one of them is opened.
+CHUNK = 50
+_TOLERANCE = 150  # ms by which memory may differ from what was heard, as in `check`
+_CHARS = 24  # likewise, of text that a new connection is told
+#: What must not stand in a script element, however it is parsed.
+_ESCAPES = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
+
+
+def script_json(value: Any) -> str:
+    """JSON, safe within ``<script>``: plain ASCII, and no markup whatever is in the strings.
+
+    Raises:
+        ValueError: There is a number in it that JSON has not.
+    """
+    return json.dumps(value, separators=(",", ":"), allow_nan=False).translate(_ESCAPES)
+
+
+def call_json(call: Call) -> dict[str, Any]:
+    """Everything but the events."""
+    header = call.header
+    last = max((int(span.text) for span in call.connections), default=1)
+    return {
+        "mode": text(header.mode),
+        "timed": header.timed,
+        "words": header.transcripts,
+        "begin": _ms(call.begin),
+        "end": _ms(call.end),
+        "has": sorted(text(each) for each in call.has),
+        "user": [_span(span) for span in call.user],
+        "connections": [[*_span(span), span.text] for span in call.connections],
+        "marks": [
+            [_ms(m.t), m.kind, m.text, m.turn, m.line]
+            for m in sorted(call.marks, key=lambda m: m.t)
+        ],
+        "turns": [_turn(turn, last) for turn in call.turns],
+    }
+
+
+def event_chunks(call: Call) -> list[list[dict[str, Any]]]:
+    """The events of all turns, `CHUNK` turns at a time."""
+    turns = [
+        {"events": [_event(each) for each in turn.events], "more": turn.more_events}
+        for turn in call.turns
+    ]
+    return [turns[at : at + CHUNK] for at in range(0, len(turns), CHUNK)]
+
+
+def summary(call: Call) -> dict[str, Any]:
+    """The figures of a call. Seconds; None where there is nothing to measure."""
+    turns = call.turns
+    waits = sorted(first - turn.asked for turn in turns if (first := turn.first_audio) is not None)
+    last = max((int(span.text) for span in call.connections), default=1)
+    wrong = [m for turn in turns for m in turn.messages if _memory(m, last)[2] is False]
+    return {
+        "turns": len(turns) + call.more_turns,
+        "recovered": sum(turn.recovered for turn in turns),
+        "failed": sum(turn.outcome == "failed" for turn in turns),
+        "interrupted": sum(turn.outcome == "interrupted" for turn in turns),
+        "open": sum(turn.end is None for turn in turns),
+        "first_audio": {
+            "median": _quantile(waits, 0.5),
+            "p95": _quantile(waits, 0.95),
+            "max": _quantile(waits, 1.0),
+        },
+        "lost": _ms(sum(turn.lost for turn in turns)),
+        "wrong_memory": len(wrong),
+        "errors": sum(mark.kind == "error" for mark in call.marks),
+        "broken": dict(call.broken),
+        "seconds": _ms(call.seconds),
+    }
+
+
+def _quantile(values: Sequence[float], share: float) -> float | None:
+    """The nearest rank."""
+    if not values:
+        return None
+    return _ms(values[max(0, math.ceil(share * len(values)) - 1)])
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds, 3)
+
+
+def _span(span: Span) -> list[float | None]:
+    return [_ms(span.start), None if span.end is None else _ms(span.end)]
+
+
+def _turn(turn: Turn, connection: int) -> dict[str, Any]:
+    first = turn.first_audio
+    return {
+        "id": turn.id,
+        "derived": turn.derived,
+        "asked": _ms(turn.asked),
+        "start": _ms(turn.start),
+        "end": None if turn.end is None else _ms(turn.end),
+        "outcome": turn.outcome,
+        "recovered": turn.recovered,
+        "error": turn.error,
+        "states": [[_ms(t), state, label] for t, state, label in turn.states],
+        "attempts": [[_ms(t), number] for t, number in turn.attempts],
+        "backoffs": [[*_span(span), span.text] for span in turn.backoffs],
+        "generation": [[*_span(span), span.text, name] for span, name in turn.generation],
+        "messages": [_message(message, connection) for message in turn.messages],
+        "moves": [[_ms(m.t), m.source, m.event, m.dest, m.attempt] for m in turn.moves],
+        "first": None if first is None else _ms(first - turn.asked),
+        "lost": _ms(turn.lost),
+        "broken": list(turn.broken),
+        "words": turn.words,
+    }
+
+
+def _message(message: Message, connection: int) -> dict[str, Any]:
+    kept, how, right = _memory(message, connection)
+    return {
+        "id": message.id,
+        "received": None if message.received is None else _span(message.received),
+        "ms": round(message.ms),
+        "heard": [_span(span) for span in message.heard],
+        "heardMs": None if message.heard_ms is None else round(message.heard_ms),
+        "cut": message.cut,
+        "keptMs": round(kept),
+        "how": how,
+        "right": right,
+        "local": message.local,
+        "words": message.words,
+    }
+
+
+def _memory(message: Message, connection: int) -> tuple[float, str, bool | None]:
+    """How much the server remembers of a message at the end, in ms; why; whether that was heard."""
+    heard = message.heard_ms
+    if message.kept_ms == 0:
+        kept, how = 0.0, "deleted"
+    elif message.connection < connection:
+        # That conversation is gone: what counts is what the next one was told.
+        if message.told is None:
+            kept, how = 0.0, "not told to the new connection"
+        else:
+            return _told(message, message.told)
+    elif message.kept_ms is not None:
+        kept, how = message.kept_ms, "cut"
+    else:
+        kept, how = message.ms, "whole"
+    return kept, how, None if heard is None else abs(kept - heard) <= _TOLERANCE
+
+
+def _told(message: Message, chars: int) -> tuple[float, str, bool | None]:
+    """The same of a message that a new connection was told. Text has no milliseconds: what may be
+    what was heard is taken for it."""
+    share = min(1.0, chars / message.chars) if message.chars else 1.0
+    kept, how = message.ms * share, f"told as text, {chars} of {message.chars} characters"
+    heard = message.heard_ms
+    if heard is None:
+        return kept, how, None
+    slack = message.ms * _CHARS / message.chars if message.chars else 0.0
+    right = heard > 0 and kept <= heard + slack + _TOLERANCE
+    return heard if right else kept, how, right
+
+
+def _event(event: Event) -> list[Any]:
+    return [event.line, _ms(event.t), event.by, event.type, event.text, event.count]

@@ -1,0 +1,178 @@
+// One turn, opened: its figures, its path on the map of the machine, its messages, its events.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+class Detail {
+  constructor() {
+    this.panel = document.getElementById("detail");
+    this.view = null;
+    document.addEventListener("keydown", (event) => {
+      if (event.key === "Escape" && this.view) this.close();
+    });
+  }
+
+  open(view, number, back) {
+    if (this.view && this.view !== view) this.view.select(null);
+    this.view = view;
+    this.number = number;
+    // Where the focus goes when this is closed; from within this panel it stays what it was.
+    if (back && !this.panel.contains(back)) this.back = back;
+    view.select(number);
+    const turn = view.call.turns[number];
+    this.panel.replaceChildren(...this.content(view, turn).filter(Boolean));
+    this.panel.hidden = false;
+    document.body.classList.add("open");
+    this.panel.scrollTop = 0;
+    this.panel.querySelector("h2").focus({ preventScroll: true });
+  }
+
+  close() {
+    const { view, back, number } = this;
+    this.panel.hidden = true;
+    this.view = null;
+    document.body.classList.remove("open");
+    view.select(null);
+    // A row is drawn anew when it is selected: its successor gets the focus.
+    const row = back && back.dataset && back.dataset.index;
+    if (row !== undefined) view.table.focus(Number(row));
+    else if (back && back.isConnected) back.focus({ preventScroll: true });
+    else view.table.select(number);
+  }
+
+  content(view, turn) {
+    const call = view.call;
+    const button = (text, label, disabled, action) => {
+      const made = make("button", { type: "button", "aria-label": label, title: label, disabled }, text);
+      made.addEventListener("click", action);
+      return made;
+    };
+    const heading = make("h2", { tabIndex: -1, id: "detail-title" }, `${sign(turn)} `, foreign(turn.id),
+      make("small", {}, ` ${verdict(turn)}`));
+    return [
+      make("div", { class: "bar" }, heading,
+        button("‹", "Previous turn", turn.number === 0, () => this.open(view, turn.number - 1)),
+        button("›", "Next turn", turn.number === call.turns.length - 1, () => this.open(view, turn.number + 1)),
+        button("×", "Close (Escape)", false, () => this.close())),
+      this.facts(call, turn),
+      ...this.path(call, turn),
+      ...this.messages(turn),
+      ...this.events(view, call, turn),
+    ];
+  }
+
+  facts(call, turn) {
+    const list = make("dl", { class: "facts" });
+    const add = (name, value, title) => {
+      if (value === "" || value === null) return;
+      list.append(make("div", {}, make("dt", title ? { title } : {}, name), make("dd", {}, value)));
+    };
+    const at = (t) => (call.timed ? clock(t - call.begin, 0.001) : `event ${t}`);
+    add("Asked at", at(turn.asked));
+    add("First audio after", seconds(turn.first));
+    add("Lasted", turn.end === null ? "never ended" : seconds(turn.end - turn.start));
+    add("Attempts", turn.attempts.length ? String(turn.attempts.length) : "");
+    add("Lost to recovery", turn.lost ? seconds(turn.lost) : "");
+    add("Error", turn.error ? foreign(turn.error) : "");
+    add("Breaks", turn.broken.length ? `▲ ${turn.broken.join(", ")}` : "");
+    add("The user said", turn.words ? foreign(turn.words) : "");
+    const broken = call.marks.filter(([, kind, , number]) => kind === "broken" && number === turn.number);
+    for (const [, , text, , line] of broken) add(`▲ line ${line}`, foreign(text));
+    return list;
+  }
+
+  path(call, turn) {
+    if (!turn.moves.length) {
+      const why = turn.derived
+        ? "This trace has no turns of a controller: what you see is a response, and the request for it."
+        : "No transition of it is in the trace.";
+      return [make("p", { class: "note" }, why)];
+    }
+    const map = document.getElementById("machine").content.firstElementChild.cloneNode(true);
+    const steps = new Map();
+    turn.moves.forEach(([, source, , dest], index) => {
+      const key = `${source.toUpperCase()} ${dest.toUpperCase()}`;
+      if (!steps.has(key)) steps.set(key, []);
+      steps.get(key).push(index + 1);
+    });
+    const visited = new Set();
+    for (const edge of map.querySelectorAll(".edge")) {
+      const mine = steps.get(`${edge.dataset.source} ${edge.dataset.dest}`);
+      if (!mine) continue;
+      edge.classList.add("taken");
+      visited.add(edge.dataset.source).add(edge.dataset.dest);
+      map.querySelector(".steps").append(...this.badge(ranges(mine), Number(edge.dataset.x), Number(edge.dataset.y), edge.classList));
+    }
+    for (const state of map.querySelectorAll(".state")) {
+      if (visited.has(state.dataset.state)) state.classList.add("visited");
+    }
+    const names = turn.states.map(([, , label]) => label).join(", ");
+    map.setAttribute("aria-label", `Path on the state diagram: ${names}`);
+    const begin = turn.moves[0][0];
+    const items = turn.moves.map(([t, source, event, dest, attempt]) => {
+      const what = source === dest ? `stays ${dest}` : `${source} → ${dest}`;
+      return make("li", {},
+        foreign(event.toLowerCase().replaceAll("_", " "), "b"), " ", foreign(what, "span"),
+        make("small", {}, ` +${seconds(t - begin, 3)}${attempt > 1 ? `, attempt ${attempt}` : ""}`));
+    });
+    const list = make("details", {}, make("summary", {}, `${turn.moves.length} transitions`), make("ol", { class: "moves" }, ...items));
+    return [make("h3", {}, "Path on the state diagram"), map, list];
+  }
+
+  badge(text, x, y, classes) {
+    const kind = ["normal", "recovery", "cancel", "failure"].find((each) => classes.contains(each));
+    const wide = Math.max(26, text.length * 8.5 + 14);
+    const shape = document.createElementNS(SVG, "rect");
+    const values = { x: x - wide / 2, y: y - 13, width: wide, height: 26, rx: 13, class: `badge ${kind}` };
+    for (const [name, value] of Object.entries(values)) shape.setAttribute(name, value);
+    const words = document.createElementNS(SVG, "text");
+    words.setAttribute("x", x);
+    words.setAttribute("y", y + 5.5);
+    words.setAttribute("class", `number ${kind}`);
+    words.textContent = text;
+    return [shape, words];
+  }
+
+  messages(turn) {
+    if (!turn.messages.length) return [];
+    const head = ["Message", "Received", "Heard", "Remembered"].map((text) => make("th", { scope: "col" }, text));
+    const rows = turn.messages.map((message, index) => {
+      const kept = `${message.right === false ? "≠ " : ""}${ms(message.keptMs)} (${message.how})`;
+      const row = make("tr", { class: message.right === false ? "wrong" : "" },
+        make("th", { scope: "row" }, `M${index + 1} `, foreign(message.id, "small")),
+        make("td", {}, ms(message.ms)),
+        make("td", {}, `${ms(message.heardMs)}${message.cut ? ", cut off" : ""}`),
+        make("td", {}, kept));
+      if (!message.words) return [row];
+      return [row, make("tr", {}, make("td", { colSpan: 4, class: "words" }, foreign(message.words)))];
+    });
+    return [make("h3", {}, "Messages"),
+      make("table", { class: "plain" }, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows.flat()))];
+  }
+
+  events(view, call, turn) {
+    const { events, more } = view.events(turn.number);
+    const rows = events.map(([line, t, by, type, text, count]) => make("tr", { class: `by-${KNOWN.has(by) ? by : "other"}` },
+      make("td", {}, call.timed ? clock(t - call.begin, 0.001) : `event ${t}`),
+      make("td", {}, foreign(by)),
+      make("td", {}, foreign(type, "b"), count > 1 ? ` × ${count} ` : " ", foreign(text, "span")),
+      make("td", {}, String(line))));
+    const head = ["Time", "By", "What", "Line"].map((text) => make("th", { scope: "col" }, text));
+    return [make("h3", {}, "Events"),
+      make("table", { class: "plain events" }, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows)),
+      more ? make("p", { class: "note" }, `and ${more} more`) : null];
+  }
+}
+
+const KNOWN = new Set(["server", "client", "net", "playback", "user", "turn", "session"]);
+
+// 1, 2, 3, 5 as 1–3, 5
+function ranges(numbers) {
+  const runs = [];
+  for (const n of numbers) {
+    const last = runs[runs.length - 1];
+    if (last && last[1] === n - 1) last[1] = n;
+    else runs.push([n, n]);
+  }
+  const told = runs.slice(0, 4).map(([a, b]) => (a === b ? String(a) : `${a}–${b}`));
+  return told.join(", ") + (runs.length > 4 ? "…" : "");
+}
