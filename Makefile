@@ -5,28 +5,60 @@ READY := $(VENV)/.ready
 OLDEST := .venv-oldest
 MUTMUT := .venv-mutants
 
-.PHONY: demo test heard lint types diagrams diagrams-check sample properties row-mutants mutants bench bench-page explore simulate scenarios fuzz soak crowd live test-oldest clean
+.PHONY: help demo test heard lint types docs package matrix hooks diagrams diagrams-check sample properties row-mutants mutants bench bench-page explore simulate scenarios fuzz soak crowd live test-oldest clean
 
+# Four short calls, plain LiveKit and controlled, side by side.
 demo: $(READY)
 	$(BIN)/realtime-fsm demo
 
+# The tests.
 test: $(READY)
 	$(BIN)/python -m pytest
 
+# What there is to make.
+help:
+	@awk '/^# /{words=words" "substr($$0,3);next} /^[a-z-]+:/{sub(/:.*/,"");printf "%-15s%s\n",$$0,words} {words=""}' Makefile
+
+# Style and formatting.
 lint: $(READY)
 	$(BIN)/ruff check --output-format concise .
 	$(BIN)/ruff format --check .
 
+# Types: mypy over the package, and both checkers over what a user would write.
 types: $(READY)
 	$(BIN)/mypy
+	$(BIN)/mypy tests/typing
+	$(BIN)/pyright
 
+# The documentation, to build/docs; a warning is an error.
+docs: $(READY)
+	$(BIN)/python -m sphinx -q -W --keep-going -b html -d build/doctrees docs build/docs
+	@echo "build/docs/index.html"
+
+# Wheel and sdist to dist/, installed and tried out in an empty environment (a minute).
+package: $(READY)
+	rm -rf dist
+	$(BIN)/python -m build -q --no-isolation
+	$(BIN)/python -m tests.package dist
+
+# Long: the tests on each Python that is installed, with the oldest and the newest livekit-agents.
+matrix: $(READY)
+	$(BIN)/python -m pip install -q -c constraints.txt --group matrix
+	$(BIN)/python -m nox
+
+# Format, lint and types before each commit.
+hooks: $(READY)
+	git config core.hooksPath .hooks
+
+# The generated pictures and pages anew.
 diagrams: $(READY)
 	$(BIN)/realtime-fsm diagrams
-	$(BIN)/python -c "from realtime_fsm.simulator import rules_table as t; print(t(), end='')" > docs/rules.md
+	$(BIN)/python -c "from realtime_fsm.simulator import rules_table as t; print('# The rules of the server\n\nGenerated from the code that enforces them.\n\n' + t(), end='')" > docs/rules.md
 	$(BIN)/python -c "from pathlib import Path; from realtime_fsm.testing.corpus._page import write; write(Path('docs'))"
 	$(BIN)/realtime-fsm scenarios --page > docs/scenarios.md
 	$(BIN)/python -m tests.properties.page > docs/guarantees.md
 
+# Are the generated pictures fresh?
 diagrams-check: $(READY)
 	$(BIN)/realtime-fsm diagrams --check
 
@@ -119,5 +151,6 @@ $(MUTMUT)/.ready: pyproject.toml constraints.txt
 	$(MUTMUT)/bin/python -m pip install -q -c constraints.txt "mutmut>=3.8,<4" "transitions>=0.9.3,<0.10" --group test
 	touch $@
 
+# Remove what was made.
 clean:
-	rm -rf $(VENV) $(OLDEST) $(MUTMUT) mutants row-mutants.json build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
+	rm -rf $(VENV) $(OLDEST) $(MUTMUT) .nox mutants row-mutants.json build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz

@@ -3,36 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 import realtime_fsm as rf
 from realtime_fsm.simulator import Failed, Reply
 from realtime_fsm.testing import virtual_time
 
+from ..docs.blocks import ROOT, blocks, execute
 from .call import HELLO, VAD, call
 from .fake_tts import FakeTTS
 
-PAGE = Path(__file__).parents[2] / "docs" / "recovery.md"
-BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.S)
-
-
-def names_of(block: str) -> dict[str, Any]:
-    names: dict[str, Any] = {}
-    exec(compile(block, "recovery.md", "exec"), names)
-    return names
+PAGE = ROOT / "docs" / "recovery.md"
 
 
 @virtual_time
 async def test_the_filler_of_the_page_is_heard_before_the_answer() -> None:
-    excuse = next(b for b in BLOCKS if "def excuse" in b)
+    (excuse,) = (each for each in blocks(PAGE, "python") if "def excuse" in each.text)
+    names: dict[str, Any] = {}
+    execute(excuse, names)
     limited = Failed("rate_limit_exceeded", message="Please try again in 2s.")
     async with call([Reply(end=limited), HELLO], turn_detection=VAD, tts=FakeTTS()) as c:
         assert c.model is not None
-        names_of(excuse)["excuse"](c.model, c.session)
+        names["excuse"](c.model, c.session)
         said: list[str] = []
         c.session.on(
             "conversation_item_added",
@@ -44,8 +36,3 @@ async def test_the_filler_of_the_page_is_heard_before_the_answer() -> None:
         assert said == ["One moment, please.", "Good morning to you my friend."]
         assert c.turn.outcome is rf.TurnOutcome.COMPLETED
         assert c.server.creates == 1
-
-
-@pytest.mark.parametrize("block", [b for b in BLOCKS if "def excuse" not in b])
-async def test_the_other_blocks_of_the_page_run(block: str) -> None:
-    names_of(block)

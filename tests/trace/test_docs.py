@@ -11,8 +11,10 @@ import pytest
 
 from realtime_fsm.trace import RULES, UNSEEN
 
-DOCS = Path(__file__).parents[2] / "docs" / "trace.md"
-TEXT = DOCS.read_text("utf-8")
+from ..docs.blocks import ROOT, blocks, execute
+
+PAGE = ROOT / "docs" / "trace.md"
+TEXT = PAGE.read_text("utf-8")
 
 
 def lines_of(path: str) -> list[str]:
@@ -33,14 +35,14 @@ async def test_the_printed_code_runs(
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
     monkeypatch.chdir(tmp_path)
-    recording, auditing = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+    recording, auditing = blocks(PAGE, "python")
     names: dict[str, Any] = {}
-    exec(compile(recording, "trace.md", "exec"), names)
+    execute(recording, names)
     names["recorder"].close()
     header, _ = lines_of("call.jsonl")
     assert json.loads(header)["mode"] == "plain"
     plant(clean_path)
-    exec(compile(auditing, "trace.md", "exec"), {})
+    execute(auditing, {})
     assert "G7 turn turn_1 ended twice" in capsys.readouterr().out
 
 
