@@ -32,7 +32,8 @@ __all__ = ["LiveCall", "can_be_live"]
 
 NARROWEST = 80
 WIDEST = 150
-_LINES = 16  # of what happened, in a pane
+_LINES = 20  # of what happened, in a pane: all of the longest call
+_AROUND = 8  # lines of the screen that a pane needs besides
 _PER_SECOND = 15
 _TITLES: dict[Mode, str] = {"plain": "plain LiveKit", "controlled": "controlled"}
 _STATES = {
@@ -86,6 +87,8 @@ class _Pane:
         self._told = io.StringIO()
         self._show = Show(_quiet(self._told, width - 4, console))
         self._show.begin(call)
+        # What is higher than the screen cannot be drawn in place.
+        self._height = max(1, min(_LINES, console.height - _AROUND))
         self._state = Text("nothing asked yet", style="dim")
         self._began: float | None = None
         self._now = 0.0
@@ -102,7 +105,7 @@ class _Pane:
         self._show.moment(t, moment)
         if isinstance(moment, Asked):
             self._asked.append(t)
-            if self._mode == "plain":
+            if self._mode == "plain" or len(self._asked) == 1:
                 self._state = Text("asked", style="cyan")
         elif isinstance(moment, Moved):
             self._state = Text(moment.move.label, style=_STATES[moment.move.dest.value])
@@ -133,11 +136,11 @@ class _Pane:
         now = self._now
         if self._began is not None and not self._over:
             now = time.monotonic() - self._began
-        name = Text("turn   " if self._mode == "controlled" else "call   ", style="dim")
+        name = "turn   " if self._mode == "controlled" else "call   "
         clock = Text(f"{now:5.1f} s", style="dim")
-        state = name.append_text(self._state)
+        state = Text.assemble((name, "dim"), self._state)
         state.truncate(self._width - 13, overflow="ellipsis", pad=True)
-        hears = Text("hears  ", style="dim").append_text(self._bar(now))
+        hears = Text.assemble(("hears  ", "dim"), self._bar(now))
         inside = Group(state.append_text(clock), hears, Text(""), *self._lines())
         border = "green" if self._mode == "controlled" else "blue"
         title = Text(_TITLES[self._mode], style="bold")
@@ -165,9 +168,9 @@ class _Pane:
 
     def _lines(self) -> Iterator[Text]:
         lines = self._told.getvalue().splitlines()
-        shown = [Text.from_ansi(line) for line in lines[-_LINES:]]
+        shown = [Text.from_ansi(line) for line in lines[-self._height :]]
         yield from shown
-        yield from (Text("") for _ in range(_LINES - len(shown)))
+        yield from (Text("") for _ in range(self._height - len(shown)))
 
 
 def _quiet(file: io.StringIO, width: int, console: Console) -> Console:

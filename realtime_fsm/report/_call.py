@@ -221,6 +221,7 @@ class CallReader:
         parts = [body_of(part).get("text") for part in content] if isinstance(content, list) else []
         said = words(" ".join(part for part in parts if isinstance(part, str)))
         self._said = said or self._said
+        self._turns.user_stopped = line.t
         self._mark(line, "asked", f"the user: {said}" if said else "the user writes", None)
         return None
 

@@ -10,6 +10,7 @@ from ._values import number, text, whole
 __all__ = ["Turns"]
 
 _TURNS = 20_000
+_ANSWER = 15.0  # seconds; what begins later is no answer to what the user said
 _OUTCOMES = {"cancelled": "interrupted"}
 
 
@@ -243,7 +244,9 @@ class Turns:
             self._call.more_turns += 1
             return None
         asked, self.user_stopped = self.user_stopped, None
-        turn = Turn(len(self._call.turns), name, t, t if asked is None else asked, derived)
+        if asked is None or asked < t - _ANSWER:
+            asked = t
+        turn = Turn(len(self._call.turns), name, t, asked, derived)
         self._call.turns.append(turn)
         self._open.append(turn)
         return turn

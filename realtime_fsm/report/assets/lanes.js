@@ -51,6 +51,7 @@ function laneOfAttempts(call) {
 function lanesOfMessages(call) {
   const received = [], heard = [], remembered = [];
   for (const turn of call.turns) {
+    let until = turn.start;
     turn.messages.forEach((message, number) => {
       if (message.received) {
         received.push(messageBar(turn, number, message, ...message.received, {
@@ -65,9 +66,11 @@ function lanesOfMessages(call) {
           tip: [`${ms(message.heardMs)} of ${ms(message.ms)} heard${message.cut ? ", then cut off" : ""}`],
         }));
       });
-      const start = message.heard.length ? message.heard[0][0] : message.received ? message.received[0] : null;
+      // One that was not heard stands behind what is remembered before it.
+      const start = message.heard.length ? message.heard[0][0] : message.received ? Math.max(until, message.received[0]) : null;
       if (start === null || (!message.keptMs && !message.heardMs && message.right !== false)) return;
       const wrong = message.right === false;
+      until = start + message.keptMs / 1000;
       remembered.push(messageBar(turn, number, message, start, start + message.keptMs / 1000, {
         kind: wrong ? "failure" : "normal", what: wrong ? "hatched" : "light",
         text: `${wrong ? "≠ " : ""}M${number + 1}`,
