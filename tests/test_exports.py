@@ -11,7 +11,6 @@ import pytest
 
 import realtime_fsm
 
-
 LIST = Path(__file__).parent / "public_names.txt"
 LISTED = [line for line in LIST.read_text("utf-8").splitlines() if not line.startswith("#")]
 
