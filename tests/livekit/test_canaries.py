@@ -46,7 +46,7 @@ from realtime_fsm.simulator import (
     ServerConfig,
     Unanswered,
 )
-from realtime_fsm.testing import virtual_time
+from realtime_fsm.testing import PacedAudioOutput, virtual_time
 
 from .call import HELLO, TWO, VAD, Call, call
 
@@ -557,7 +557,7 @@ async def test_only_the_message_that_was_cut_is_truncated_by_its_own_time() -> N
 
 @virtual_time
 async def test_the_mirror_takes_no_notice_of_a_truncation() -> None:
-    async with plain([HELLO]) as (c, session, seen):
+    async with plain([HELLO], sink=PacedAudioOutput()) as (c, session, seen):
         handle = c.session.generate_reply(user_input="Hello?")
         await c.until(lambda: c.sink.heard_seconds > 0.2)
         handle.interrupt()
