@@ -35,7 +35,14 @@ def panes(shown: LiveCall, width: int = 100) -> str:
 
 
 def moved(label: str, dest: TurnState) -> Moved:
-    return Moved(1, TurnMoved("turn_1", TurnState.REQUESTED, "X", dest, 1, label))
+    return Moved(1, TurnMoved(
+            turn_id="turn_1",
+            source=TurnState.REQUESTED,
+            event="X",
+            dest=dest,
+            attempt=1,
+            label=label,
+        ))
 
 
 def test_a_call_is_shown_as_it_happens() -> None:
