@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from sys import intern
 
 from ..trace import Header, Line
-from ..trace.rule import Kept
 from ..trace.show import details
 from ..trace.wire import AUDIO_DELTAS, CONFLICTS, LOST, Wire, body_of
 from ._messages import Messages
@@ -38,13 +38,14 @@ class CallReader:
         self._pending: list[Event] = []
         self._order = 0
         self._said = ""
-        self._asked: Kept[str, None] = Kept()
+        self._user_items: set[str] = set()
         self._handlers: dict[tuple[str, str], Callable[[Line], Turn | None]] = {
             ("client", "response.cancel"): self._cancel,
             ("client", "conversation.item.truncate"): self._messages.truncated,
             ("client", "conversation.item.delete"): self._messages.deleted,
             ("client", "conversation.item.create"): self._item_created,
             ("server", "error"): self._refused,
+            ("server", "input_audio_buffer.committed"): self._committed,
             ("server", "input_audio_buffer.speech_started"): self._user_starts,
             ("server", "input_audio_buffer.speech_stopped"): self._user_stops,
             ("user", "state"): self._user_state,
@@ -130,7 +131,9 @@ class CallReader:
                 told = clipped(details(line), 400)
             except RecursionError:
                 told = "nested too deeply"
-        event = Event(line.number, line.t, text(line.by, 24), text(line.type, 80), told)
+        event = Event(
+            line.number, line.t, intern(text(line.by, 24)), intern(text(line.type, 80)), told
+        )
         owner = owner or self._turns.current
         if owner is None:
             self._pending.append(event)
@@ -215,15 +218,18 @@ class CallReader:
         """What the user writes, or what a new connection is told."""
         item = body_of(line.event.get("item"))
         item_id, content = text(item.get("id")), item.get("content")
-        if item.get("role") != "user" or item_id in self._asked:
+        if item.get("role") != "user" or item_id in self._user_items:
             return self._messages.told(line)
-        self._asked[item_id] = None
+        self._user_items.add(item_id)
         parts = [body_of(part).get("text") for part in content] if isinstance(content, list) else []
         said = words(" ".join(part for part in parts if isinstance(part, str)))
         self._said = said or self._said
         self._turns.user_stopped = line.t
         self._mark(line, "asked", f"the user: {said}" if said else "the user writes", None)
         return None
+
+    def _committed(self, line: Line) -> None:
+        self._user_items.add(text(line.event.get("item_id")))
 
     def _user_said(self, line: Line) -> Turn | None:
         said = words(line.event.get("transcript"))

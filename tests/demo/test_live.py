@@ -35,21 +35,24 @@ def panes(shown: LiveCall, width: int = 100) -> str:
 
 
 def moved(label: str, dest: TurnState) -> Moved:
-    return Moved(1, TurnMoved(
+    return Moved(
+        1,
+        TurnMoved(
             turn_id="turn_1",
             source=TurnState.REQUESTED,
             event="X",
             dest=dest,
             attempt=1,
             label=label,
-        ))
+        ),
+    )
 
 
 def test_a_call_is_shown_as_it_happens() -> None:
     shown = LiveCall(terminal(), 2, CALLS[1])
     plain, controlled = shown.observers
     for observer in shown.observers:
-        observer(0.0, Asked(1, "When do you close?", False))
+        observer(0.0, Asked(1, "When do you close?", barge_in=False))
     assert "nothing asked yet" not in panes(shown)
     controlled(0.2, moved("retry_wait", TurnState.RETRY_WAIT))
     assert "turn   retry_wait" in panes(shown)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -53,9 +54,9 @@ def long_trace(path: Path, one: Path, turns: int) -> Path:
         file.write(head + "\n")
         for n in range(-(-turns // 7)):
             for line in lines:
-                for name in ("resp_", "item_", "turn_", "event_", "call_"):
-                    line = line.replace(f'"{name}', f'"{name}{n}_')
-                value = json.loads(line)
+                value = json.loads(
+                    re.sub(r'"(resp|item|turn|event|call)_(?!id")', rf'"\1_{n}_', line)
+                )
                 value["t"] = round(value["t"] + n * length, 6)
                 if "until" in value:
                     value["until"] = round(value["until"] + n * length, 6)
@@ -191,6 +192,7 @@ def test_hostile_strings_are_shown_and_never_run(tmp_path: Path) -> None:
             title = await opened.run("document.querySelector('#detail h2 bdi').textContent")
             assert title.startswith(f"{n}{STRINGS[n][:20]}".rstrip("\ud83d"))
         assert await opened.run("window.pwned") is None
+        assert "[object" not in await opened.run("document.body.innerText")
         assert await opened.run("document.querySelectorAll('img, iframe').length") == 0
         # However long a string is, the page is not wider than the window.
         for width in (1440, 390):
@@ -212,6 +214,7 @@ def test_a_thousand_turns_open_in_two_seconds(controlled: Path, tmp_path: Path) 
         await opened.until(f"{ROWS}.length > 5")
         await opened.settled()
         assert time.monotonic() - began < 2.0
+        assert "1.00 s" in await opened.run(f"{ROWS}[2].cells[6].textContent")  # heard
         counts = await opened.run("document.querySelector('.count').textContent")
         assert counts == "1001 of 1001 turns"
         # Only what is in view is in the page.

@@ -117,6 +117,9 @@ def test_cancels_cuts_deletions_and_errors_are_marked(played: tuple[SimulatedCal
     assert kinds.count("delete") == 1
     texts = [text for _, kind, text, *_ in marks if kind == "error"]
     assert any("server_error" in text for text in texts)
+    assert [text for _, kind, text, *_ in marks if kind == "asked"] == [
+        f"the user: {each}" for each in "abcde"
+    ]
     assert [t for t, *_ in marks] == sorted(t for t, *_ in marks)
 
 
@@ -162,6 +165,12 @@ def test_the_map_has_every_state_and_arrow_of_the_table() -> None:
         for source in row.source if isinstance(row.source, tuple) else (row.source,):
             wanted.add((source.name, (row.dest or source).name))
     assert drawn == wanted
+
+
+def test_what_a_new_connection_is_told_is_not_asked_again(controlled: Path) -> None:
+    call = read_path(controlled).call
+    assert len(call["connections"]) == 2
+    assert not [mark for mark in call["marks"] if mark[1] == "asked"]
 
 
 def test_calls_of_one_file_stand_one_below_the_other(controlled: Path, tmp_path: Path) -> None:

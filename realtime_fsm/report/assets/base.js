@@ -1,13 +1,18 @@
 // Small things that all parts use. Text only ever reaches the page as text: textContent, and the canvas.
 
-const STATE_KIND = {
+// Names from the trace are looked up here: an object without a prototype knows no others.
+function names(known) {
+  return Object.assign(Object.create(null), known);
+}
+
+const STATE_KIND = names({
   requested: "normal", created: "normal", streaming: "normal", retry_wait: "recovery",
   cancelling: "cancel", done: "normal", failed: "failure",
-};
-const SIGNS = {
+});
+const SIGNS = names({
   completed: "✓", recovered: "↻", failed: "✕", interrupted: "■", incomplete: "◐",
   superseded: "»", open: "…",
-};
+});
 const PARSED = new Map();
 
 function data(script) {
@@ -54,6 +59,11 @@ function clock(t, step = 1) {
 
 function verdict(turn) {
   return turn.recovered ? "recovered" : turn.outcome;
+}
+
+// A class of the style sheet, for a name that it knows.
+function look(turn) {
+  return verdict(turn) in SIGNS ? `outcome ${verdict(turn)}` : "outcome";
 }
 
 function sign(turn) {

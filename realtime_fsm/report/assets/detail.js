@@ -47,7 +47,7 @@ class Detail {
       return made;
     };
     const heading = make("h2", { tabIndex: -1, id: "detail-title" }, `${sign(turn)} `, foreign(turn.id),
-      make("small", {}, ` ${verdict(turn)}`));
+      " ", foreign(verdict(turn), "small"));
     return [
       make("div", { class: "bar" }, heading,
         button("‹", "Previous turn", turn.number === 0, () => this.open(view, turn.number - 1)),

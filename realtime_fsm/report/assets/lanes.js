@@ -90,10 +90,10 @@ function lanesOfMessages(call) {
 }
 
 function laneOfGeneration(call) {
-  const looks = {
+  const looks = names({
     completed: ["normal", "full"], incomplete: ["recovery", "light"], cancelled: ["cancel", "dotted"],
     failed: ["failure", "hatched"], lost: ["failure", "outline"],
-  };
+  });
   const bars = [];
   for (const turn of call.turns) {
     for (const [from, to, status, id] of turn.generation) {

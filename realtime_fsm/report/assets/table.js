@@ -74,7 +74,7 @@ class TurnTable {
     const heard = turn.messages.filter((message) => message.heardMs !== null);
     const wrong = turn.messages.filter((message) => message.right === false).length;
     const judged = turn.messages.filter((message) => message.right !== null).length;
-    const outcome = make("span", { class: `outcome ${verdict(turn)}` }, `${sign(turn)} ${verdict(turn)}`);
+    const outcome = make("span", { class: look(turn) }, `${sign(turn)} `, foreign(verdict(turn)));
     const cells = [
       make("th", { scope: "row" }, foreign(turn.id)),
       make("td", {}, this.call.timed ? clock(turn.asked - this.call.begin, 0.01) : `event ${turn.asked}`),

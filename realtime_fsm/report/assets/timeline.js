@@ -228,9 +228,9 @@ class Timeline {
   }
 
   drawTurn(context, turn, x, end, y, height, room) {
-    const look = {
+    const looks = names({
       requested: "outline", created: "light", streaming: "full", retry_wait: "hatched", cancelling: "dotted",
-    };
+    });
     const bar = height - 16;
     if (end - x < 8) {
       const kind = turn.outcome === "failed" ? "failure" : turn.recovered ? "recovery" : turn.outcome === "interrupted" ? "cancel" : "normal";
@@ -238,15 +238,15 @@ class Timeline {
       this.paint.bar(context, x, y + height - 2 - tall, Math.max(end - x, 2), tall, kind, "full");
     } else {
       turn.states.forEach(([t, state, label], index) => {
-        if (!look[state]) return;
+        if (!looks[state]) return;
         const from = Math.max(this.x(t), x);
         const to = Math.min(index + 1 < turn.states.length ? this.x(turn.states[index + 1][0]) : end, end);
         if (to < from) return;
         const kind = STATE_KIND[state];
-        this.paint.bar(context, from, y + 14, to - from, bar, kind, look[state]);
+        this.paint.bar(context, from, y + 14, to - from, bar, kind, looks[state]);
         const short = label.replace("streaming message ", "M");
         const text = to - from > 110 ? label : short;
-        if (look[state] === "hatched" || look[state] === "dotted") this.boxed(context, state, from, y + 14 + bar / 2, to - from);
+        if (looks[state] === "hatched" || looks[state] === "dotted") this.boxed(context, state, from, y + 14 + bar / 2, to - from);
         else this.paint.label(context, text, from, y + 14.5 + bar / 2, to - from, { on: state === "streaming" ? "page" : "ink" });
       });
       const good = !troubled(turn);
