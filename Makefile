@@ -17,7 +17,7 @@ test: $(READY)
 
 # What there is to make.
 help:
-	@awk '/^# /{words=words" "substr($$0,3);next} /^[a-z-]+:/{sub(/:.*/,"");printf "%-15s%s\n",$$0,words} {words=""}' Makefile
+	@awk '/^# /{words=words" "substr($$0,3);next} /^[a-z-]+:/{sub(/:.*/,"");printf "%-15s%s\n",$$0,words} /^(\t|$$)/{words=""}' Makefile
 
 # Style and formatting.
 lint: $(READY)
