@@ -81,6 +81,8 @@ def test_messages_are_as_received_heard_and_remembered(
     remembered = {item.id: item.audio_ms for item in call.server.conversation if item.audio_ms}
     assert {m["id"]: m["keptMs"] for m in found if m["keptMs"]} == pytest.approx(remembered, abs=2)
     assert all(m["right"] for m in found)
+    # The failed answer's sound ends where its audio ends; the interrupted one is cut.
+    assert [m["words"] for m in found if m["cut"]] == ["A long answer."]
     unheard = [m for m in found if not m["heardMs"]]
     assert [(m["words"], m["how"]) for m in unheard] == [("Never heard.", "deleted")]
     assert [m["words"] for m in found][:3] == ["One.", "Two.", "Three."]
@@ -165,6 +167,36 @@ def test_the_map_has_every_state_and_arrow_of_the_table() -> None:
         for source in row.source if isinstance(row.source, tuple) else (row.source,):
             wanted.add((source.name, (row.dest or source).name))
     assert drawn == wanted
+
+
+def test_one_silence_is_lost_once_however_often_it_is_asked_again() -> None:
+    def line(t: float, kind: str, **fields: Any) -> dict[str, Any]:
+        return {"t": t, "by": "turn", "type": kind, "turn": "turn_1", **fields}
+
+    def moved(t: float, event: str, source: str, dest: str, attempt: int) -> dict[str, Any]:
+        more = {"event": event, "source": source, "dest": dest, "label": dest, "response": "r"}
+        return line(t, "moved", attempt=attempt, **more)
+
+    def server(t: float, kind: str, **event: Any) -> dict[str, Any]:
+        return {"t": t, "by": "server", "type": kind, "connection": 1, "event": event}
+
+    item = {"id": "m", "type": "message"}
+    read = read_lines(
+        HEADER,
+        moved(0, "LANE_FREE", "requested", "requested", 1),
+        line(1, "recovering", attempt=2, wait=0.1, code="server_error"),
+        moved(1.5, "BACKOFF_OVER", "retry_wait", "requested", 2),
+        line(2, "recovering", attempt=3, wait=2.0, code="server_error"),
+        moved(4, "BACKOFF_OVER", "retry_wait", "requested", 3),
+        server(4.5, "response.created", response={"id": "r"}),
+        moved(4.5, "RESPONSE_CREATED", "requested", "created", 3),
+        server(4.6, "response.output_item.added", response_id="r", item=item),
+        server(5, "response.output_audio.delta", response_id="r", item_id="m", delta=800.0),
+        line(6, "ended", outcome="completed"),
+    )
+    (turn,) = read.call["turns"]
+    assert [each[:2] for each in turn["backoffs"]] == [[1, 1.5], [2, 4]]
+    assert (turn["lost"], turn["first"], turn["recovered"]) == (4, 5, True)
 
 
 def test_what_a_new_connection_is_told_is_not_asked_again(controlled: Path) -> None:
