@@ -287,3 +287,93 @@ def test_end_attempt_and_report_name_their_turn() -> None:
     turn = fatal.speaking()
     fatal.failed("r1", "insufficient_quota")
     assert [(c.turn_id, c.fatal) for c in fatal.those(rf.ReportFailure)] == [(turn.id, True)]
+
+
+def test_a_move_is_told_whole_and_before_what_follows_from_it() -> None:
+    b = Bench()
+    turn = b.ask()
+    b.all.clear()
+    b.created(turn, "r1")
+    b.all.clear()
+    b.message("r1", "m1")
+    state = rf.TurnState
+    assert b.all == [
+        rf.TurnMoved(
+            turn_id="turn_1",
+            source=state.CREATED,
+            event="ITEM_STARTED",
+            dest=state.STREAMING,
+            attempt=1,
+            label="streaming message 1",
+        ),
+        rf.TurnMoved(
+            turn_id="turn_1",
+            source=state.STREAMING,
+            event="OUTPUT_RECEIVED",
+            dest=state.STREAMING,
+            attempt=1,
+            label="streaming message 1",
+        ),
+        rf.ExposeTurn(turn_id="turn_1", response_id="r1"),
+        rf.DeliverItem(turn_id="turn_1", item_id="m1"),
+    ]
+    assert [b.ask().id for _ in range(2)] == ["turn_2", "turn_3"]
+
+
+def test_g16_what_is_deleted_has_an_event_of_its_own() -> None:
+    b = Bench(playback=True)
+    turn = PLACES["item"](b)
+    b.failed("r1")
+    b.wait(0.2)
+    b.created(turn, "r2")
+    b.message("r2", "m2")
+    b.got(rf.SpeechOver(turn_id=turn.id, interrupted=False))
+    b.done("r2")
+    deletes = b.those(rf.DeleteItem)
+    assert [(c.item_id, c.event_id) for c in deletes] == [
+        ("m1", "rfsm_delete_1"),
+        ("m2", "rfsm_delete_2"),
+    ]
+    assert turn.messages[-1].removed is True
+
+
+def test_a_call_out_of_order_names_what_is_wrong() -> None:
+    c = rf.TurnController()
+    assert (c.playback_reported, c.audible, c.closed) == (False, False, False)
+    assert None not in (c.playback_reported, c.audible, c.closed)
+    assert c.request(3.0).origin is rf.Origin.CLIENT
+    words = "now is 1.0, expected a time not before 3.0"
+    for name, call in (
+        ("request", lambda: c.request(1.0)),
+        ("receive", lambda: c.receive(rf.SpeechStarted(), 1.0)),
+        ("advance", lambda: c.advance(1.0)),
+    ):
+        with pytest.raises(rf.LocalProtocolError) as e:
+            call()
+        assert str(e.value) == f"{name}: {words}"
+    with pytest.raises(rf.LocalProtocolError) as e:
+        c.receive("x", 3.0)  # type: ignore[arg-type]
+    assert str(e.value) == "receive: event is 'x', expected one of realtime_fsm's events"
+    c.close(3.0)
+    with pytest.raises(rf.LocalProtocolError) as e:
+        c.request(4.0)
+    assert str(e.value) == "request: state is 'closed', expected open"
+
+
+def test_before_a_session_is_configured_nobody_but_the_client_starts_responses() -> None:
+    b = Bench()
+    b.got(rf.ResponseCreated(response_id="x"))
+    (turn,) = b.c.turns
+    assert turn.origin is rf.Origin.APPLICATION
+
+
+def test_g3_the_last_64_responses_are_remembered() -> None:
+    b = Bench()
+    for n in range(64):
+        b.got(rf.ResponseCreated(response_id=f"x{n}"))
+        b.done(f"x{n}")
+    assert not b.got(rf.ResponseCreated(response_id="x0"))
+    b.got(rf.ResponseCreated(response_id="x64"))
+    b.done("x64")
+    assert not b.got(rf.ResponseCreated(response_id="x1"))
+    assert b.got(rf.ResponseCreated(response_id="x0"))

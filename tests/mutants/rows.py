@@ -112,9 +112,10 @@ class Mutant:
         guard = "" if arrow.guard is None else f" [{arrow.guard.__name__}]"
         dest = "(stays)" if arrow.dest is None else arrow.dest.value
         effect = "" if arrow.effect is None else f" / {arrow.effect.__name__}"
-        return (
-            f"{arrow.source.value} --{arrow.event.name}{guard}--> {dest}{effect}: {self.how.value}"
-        )
+        return f"{arrow.source.value} --{arrow.event.name}{guard}--> {dest}{effect}"
+
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.how.value}"
 
 
 #: Mutants that are the same table: nothing can tell them from ours.
