@@ -78,9 +78,8 @@ class Observer:
         self._loop = asyncio.get_running_loop()
         self._alarm = Alarm(self._due)
         self._log = get_logger()
-        #: Turns the host asked for and responses it cancelled; what follows from them is no news.
+        #: The turn the host asks for; what follows from that is no news.
         self._asking: str | None = None
-        self._cancelling = False
         speeches.connect(self.receive, lambda: None, self.close)
         for name, handler in {
             "openai_server_event_received": self._on_server_event,
@@ -136,14 +135,12 @@ class Observer:
 
     def _cancelled(self, response_id: object) -> None:
         """The host interrupts: by name, or whatever runs."""
-        self._cancelling = True
         for turn in self.controller.turns:
             attempt = turn.attempt
             mine = attempt is not None and (response_id in (None, attempt.response_id))
             if mine and not turn.generation_over:
                 self.controller.interrupt(turn, self._loop.time())
         self._run()
-        self._cancelling = False
 
     def _on_generation(self, generation: llm.GenerationCreatedEvent) -> None:
         attempt = self.controller.owner_of(generation.response_id or "")
@@ -193,7 +190,9 @@ class Observer:
                     self._loop.time(),
                 )
         elif isinstance(command, cmd.CancelResponse):
-            if not self._cancelling:
+            attempt = self.controller.owner_of(command.response_id)
+            turn = None if attempt is None else attempt.turn
+            if turn is None or not turn.interrupted:  # that one the host cancels, too
                 self._observe("cancel", None, "nobody waits for this response")
         elif isinstance(command, cmd.ProbeCancel):
             self._observe("probe", None, "a create stays unanswered")
