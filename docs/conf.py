@@ -23,6 +23,7 @@ autodoc_typehints_description_target = "documented_params"
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True}
 autodoc_preserve_defaults = True
+autodoc_inherit_docstrings = False
 napoleon_use_ivar = True
 python_use_unqualified_type_names = True
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from livekit.agents import Agent
 from typer.main import get_command
+from typer.testing import CliRunner
 
 from realtime_fsm.cli import app
 
@@ -35,6 +36,22 @@ def test_printed_python_runs(page: Path, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
     monkeypatch.chdir(tmp_path)
     run_page(page, GIVEN.get(page.name))
+
+
+def test_the_tutorial_prints_what_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = ROOT / "docs" / "tutorial.md"
+    monkeypatch.chdir(tmp_path)
+    run_page(page)
+    plain_call, controlled_call, check, *_ = (block.text for block in blocks(page, "text"))
+    assert capsys.readouterr().out == plain_call + controlled_call
+    for trace, status in (("plain.jsonl", 1), ("controlled.jsonl", 0)):
+        done = CliRunner().invoke(app, ["check", trace])
+        assert done.exit_code == status
+        if status:
+            for line in check.replace("  ...\n", "").splitlines():
+                assert line in done.output
 
 
 def test_what_runs_elsewhere_is_there() -> None:
