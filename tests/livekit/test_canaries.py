@@ -46,7 +46,7 @@ from realtime_fsm.simulator import (
     ServerConfig,
     Unanswered,
 )
-from realtime_fsm.testing import virtual_time
+from realtime_fsm.testing import PacedAudioOutput, virtual_time
 
 from .call import HELLO, TWO, VAD, Call, call
 

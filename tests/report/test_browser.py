@@ -124,7 +124,12 @@ def test_the_keyboard_is_enough(controlled: Path, tmp_path: Path) -> None:
         assert await opened.run(f"{FOCUS}.dataset.index") == "6"
         await opened.run("document.querySelector('.lanes').focus()")
         await opened.key("n")
-        assert "turn_6" in await opened.run("document.querySelector('#detail h2').textContent")
+        heading = "(document.querySelector('#detail h2') || {}).textContent"
+        for _ in range(100):  # drawn with the next frame
+            if await opened.run(heading):
+                break
+            await asyncio.sleep(0.05)
+        assert "turn_6" in await opened.run(heading)
         await opened.key("Escape")
         assert await opened.run(f"{FOCUS}.className") == "lanes"
         before = await opened.run("document.querySelector('.lanes').toDataURL()")
