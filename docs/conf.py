@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 from realtime_fsm import __version__
 
 project = "realtime-fsm"
@@ -37,8 +35,3 @@ html_theme_options = {
     "footer_icons": [],
     "light_css_variables": {"font-stack": "system-ui, sans-serif"},
 }
-
-# In the navigation, a page that another change brings is a pattern: it may match nothing.
-logging.getLogger("sphinx.sphinx.directives.other").addFilter(
-    lambda record: "glob pattern" not in str(record.msg)
-)
