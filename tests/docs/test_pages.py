@@ -100,19 +100,23 @@ def numbers(text: str) -> set[float]:
 
 
 def test_the_readmes_figures_are_those_of_the_scenarios() -> None:
-    measured: dict[tuple[str, str], set[float]] = {}
+    measured: dict[tuple[str, str], list[str]] = {}
     name = ""
     for line in (DOCS / "scenarios.md").read_text("utf-8").splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if len(cells) == 11 and cells[2] in ("plain", "controlled"):
             name = cells[0].strip("`") or name
-            measured.setdefault((name, cells[2]), numbers(" ".join(cells[3:])))
+            measured.setdefault((name, cells[2]), cells[3:])
     text = (ROOT / "README.md").read_text("utf-8").split("## Plain LiveKit")[1].split("\n## ")[0]
     rows = re.findall(r"^\| (\w+) \| .+ \| (.+) \| (.+) \|$", text, re.MULTILINE)
     assert len(rows) >= 8
-    for name, plain, controlled in rows:
-        assert numbers(plain) <= measured[name, "plain"], name
-        assert numbers(controlled) <= measured[name, "controlled"], name
+    for name, *texts in rows:
+        for mode, text in zip(("plain", "controlled"), texts, strict=True):
+            heard, *others = measured[name, mode]
+            told = set(re.findall(r"([\d.]+) s(?: of [\w ]+)? heard", text))
+            assert {float(each) for each in told} <= numbers(heard), (name, mode)
+            assert numbers(text) <= numbers(" ".join([heard, *others])), (name, mode)
+            assert "ok" not in text.split() or others[3] == "ok", (name, mode)
 
 
 def test_the_comparison_names_rows_that_there_are() -> None:
