@@ -18,6 +18,7 @@ def message_pulled(core: Core, event: ev.MessagePulled, step: Step) -> bool:
         return core.ignore("stale message")
     turn, _, message = known
     closed = core.playback.pulled(turn, message)
+    turn.audible = core.audible  # a sink may have come, or gone, since the turn began
     if closed is not None and closed is not turn:
         core.playback_moved(closed, step)
     core.playback_moved(turn, step)

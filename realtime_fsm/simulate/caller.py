@@ -260,8 +260,8 @@ class _Caller:
                 asked.over = self._now
             previous = asked
         if previous is not None and previous.over is None:
-            await self._answer(previous, None)  # nobody asks anything else: listens after all
-            previous.interrupted = None
+            previous.interrupted = None  # nobody asks anything else: listens after all
+            await self._answer(previous, None)
 
     async def _connected(self) -> bool:
         end = self._now + _CONNECTED

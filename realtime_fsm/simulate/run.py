@@ -79,6 +79,9 @@ def _figures(scenario: Scenario, seen: Evidence, judged: Judged) -> CallResult:
     why += [f"create at {t:.3f} s against {what}" for t, what in judged.violations]
     why += [f"turn {n}: heard twice" for n, f in enumerate(judged.fates, 1) if f.repeated]
     why += judged.mismatches
+    # Without a connection, or after the caller hung up, nothing can be corrected.
+    differences = seen.differences or {} if can_compare(scenario, seen) else {}
+    why += [f"differs: {item_id}: {words}" for item_id, words in differences.items()]
     if seen.stuck:
         why.append(f"hang: {seen.stuck} speeches never ended")
     if seen.broken:
@@ -92,8 +95,7 @@ def _figures(scenario: Scenario, seen: Evidence, judged: Judged) -> CallResult:
         hang=seen.hang or bool(seen.stuck),
         crash="" if seen.hang else seen.broken,
         mismatches=len(judged.mismatches),
-        # Without a connection, or after the caller hung up, nothing can be corrected.
-        differences=len(seen.differences or ()) if can_compare(scenario, seen) else 0,
+        differences=len(differences),
         repeated=sum(fate.repeated for fate in judged.fates),
         silence_ms=max((round(f.silence * 1000) for f in judged.fates), default=0),
         first_audio_ms=tuple(

@@ -18,6 +18,7 @@ from realtime_fsm.simulator import (
     Script,
     ServerConfig,
 )
+from realtime_fsm.simulator.faults import At, Late, Schedule
 from realtime_fsm.testing import PacedAudioOutput, virtual_time
 
 from .call import HELLO, VAD, Call, call
@@ -197,6 +198,23 @@ async def test_g16_what_livekit_never_plays_is_not_remembered() -> None:
         assert c.turn.outcome is rf.TurnOutcome.INTERRUPTED
         assert c.remembered() == []
         assert agents_words(c) == {}
+
+
+@virtual_time
+async def test_g16_the_first_answer_of_a_call_interrupted_before_its_first_sound() -> None:
+    """Its words are there, and nobody looked for a sink yet when the server made it."""
+    late = Schedule([Late(At("response.output_audio.delta"), seconds=0.6)])
+    config = ServerConfig(faults=late)
+    async with call([reply(1)], config=config, sink=PacedAudioOutput(), turn_detection=VAD) as c:
+        await c.server.user_speaks("Hello?", seconds=0.2)
+        await c.until(lambda: c.turn.messages[0].pulled)
+        turn = c.turn
+        await c.session.interrupt()
+        await c.until(lambda: not turn.live)
+        await asyncio.sleep(1.0)
+        assert turn.messages[0].received_ms > 0
+        check(c, turn)
+        assert c.remembered() == []
 
 
 @virtual_time

@@ -146,6 +146,15 @@ def test_the_caller_does_not_wait_for_the_answer() -> None:
     assert fates(Scenario(turns=(turn, Turn()), script=script)) == ["superseded", "answered"]
 
 
+def test_g16_the_last_answer_is_heard_although_it_has_to_be_asked_for_again() -> None:
+    """Nobody asks anything else: the caller, who meant to speak over it, listens after all."""
+    turn = Turn(then="speaks_over", after=0.3, measure="waiting")
+    script = Script([BAD, BAD, said(3, 3.0)])  # the second retry waits for two seconds
+    result, _, judged = run_scenario(Scenario(turns=(turn,), script=script))
+    assert [fate.fate for fate in judged.fates] == ["answered"]
+    assert not result.bad, result.why
+
+
 def test_the_caller_hangs_up() -> None:
     turn = Turn(then="hangs_up", after=0.5)
     assert fates(Scenario(turns=(turn,), script=Script([said(1, 3.0)]))) == ["hung_up"]
