@@ -67,7 +67,10 @@ class History:
         self.correct_mirror()
 
     def heard_text(self, item_id: str) -> str | None:
-        """What was heard of a message that was cut, or None."""
+        """What was heard of a message that was cut, perhaps nothing; None of any other."""
+        message = self._controller.message(item_id)
+        if message is not None and message.outcome is MessageOutcome.SKIPPED:
+            return ""
         return self._heard.get(item_id)
 
     def generated(self, done: Mapping[str, Any]) -> None:
@@ -87,7 +90,8 @@ class History:
             return
         for item in (*self._inner.chat_ctx.items, *self._conversation.lost.values()):
             if isinstance(item, llm.ChatMessage) and item.id in self._heard:
-                item.content = [self._heard[item.id]]
+                text = self._heard[item.id]
+                item.content = [text] if text else []  # a moment may be too short for a word
 
     # --- the wire
 

@@ -277,12 +277,13 @@ class Speeches:
             self._receive(PlaybackResumed())
 
     def _on_item_added(self, event: ConversationItemAddedEvent) -> None:
-        """Without a synchronised transcript LiveKit notes all the text it forwarded."""
+        """Without a synchronised transcript LiveKit notes all the text it forwarded, also of a
+        message that was cut off with its first sound."""
         if isinstance(event.item, llm.ChatMessage):
             self._put_in_order(event.item)
             text = self.heard_text(event.item.id)
             if text is not None:
-                event.item.content = [text]
+                event.item.content = [text] if text else []
             self._shown[event.item.id] = event.item
             while len(self._shown) > _REMEMBERED:
                 self._shown.popitem(last=False)

@@ -218,6 +218,23 @@ async def test_g16_the_first_answer_of_a_call_interrupted_before_its_first_sound
 
 
 @virtual_time
+async def test_g16_cut_at_the_moment_it_began_nothing_of_it_is_shown() -> None:
+    """Its first sound and the user's speech come at once; LiveKit notes its words after that."""
+    late = Schedule([Late(At("response.output_audio.delta"), seconds=0.8)])
+    config = ServerConfig(faults=late)
+    async with call([reply(1)], config=config, sink=PacedAudioOutput(), turn_detection=VAD) as c:
+        await c.server.user_speaks("Hello?", seconds=0.2)
+        await c.until(lambda: c.turn.messages[0].pulled)
+        turn = c.turn
+        await c.server.user_speaks("Are you there?", seconds=0.2)
+        await c.until(lambda: len(c.ended) == 2)
+        await asyncio.sleep(1.0)
+        assert turn.messages[0].outcome is rf.MessageOutcome.SKIPPED
+        assert turn.messages[0].item_id not in agents_words(c)
+        assert c.controller.differences() == {}
+
+
+@virtual_time
 async def test_g18_a_push_that_is_never_confirmed_does_not_hold_the_reply() -> None:
     """BASELINE z: plain LiveKit waits 5 s before it asks."""
     loop = asyncio.get_running_loop()
