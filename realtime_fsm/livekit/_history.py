@@ -9,7 +9,6 @@ messages that are still open or that are being deleted anyway.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
@@ -53,8 +52,9 @@ class History:
         self._restoring: dict[str, tuple[Message, list[str]]] = {}
         #: Called with a message's id and how much of it the server keeps, milliseconds.
         self.on_restored: Callable[[str, int], None] = lambda item_id, ms: None
+        #: Held by a push, or a replay, until it is confirmed or nobody waits for that any more.
+        self._pushing = asyncio.Lock()
         self._push: asyncio.Task[None] | None = None
-        self._given_up: set[asyncio.Task[None]] = set()
         self._log = get_logger()
 
     # --- what was heard
@@ -202,23 +202,20 @@ class History:
         """Put the history as it was heard, but for the unwanted items, on a new inner session."""
         self.lost()
         self._inner = inner
-        if self._push is not None:
-            # It waits for a confirmation that cannot come, until the plugin's own time-out.
-            self._push.add_done_callback(self._given_up.discard)
-            self._given_up.add(self._push)
-            self._push = None
-        lost = self._conversation.lost.values()
-        kept = llm.ChatContext([i for i in lost if i.id not in unwanted]).copy(
-            exclude_instructions=True,
-            exclude_empty_message=True,
-            exclude_handoff=True,
-            exclude_config_update=True,
-        )
-        self._conversation.expect(kept.items)
-        self._start(kept)
-        await asyncio.sleep(0)  # its frames are queued now, before any of ours
-        self.replayed(unwanted)
-        await self._confirmation()
+        await self._give_up()  # it waits for a confirmation that cannot come
+        async with self._pushing:
+            lost = self._conversation.lost.values()
+            kept = llm.ChatContext([i for i in lost if i.id not in unwanted]).copy(
+                exclude_instructions=True,
+                exclude_empty_message=True,
+                exclude_handoff=True,
+                exclude_config_update=True,
+            )
+            self._conversation.expect(kept.items)
+            push = self._start(kept)
+            await asyncio.sleep(0)  # its frames are queued now, before any of ours
+            self.replayed(unwanted)
+            await self._confirmation(push)
 
     # --- pushes
 
@@ -228,34 +225,33 @@ class History:
         Raises:
             llm.RealtimeError: As the inner session does, if it does so at once.
         """
-        await self._settled()
-        if not self._controller.connected:
-            self._conversation.keep(
-                chat_ctx.items
-            )  # if another session takes over, it is told of it too
-        self._start(self.protected(chat_ctx))
-        await self._confirmation()
+        async with self._pushing:
+            await self._give_up()
+            if not self._controller.connected:
+                # If another session takes over, it is told of it too.
+                self._conversation.keep(chat_ctx.items)
+            await self._confirmation(self._start(self.protected(chat_ctx)))
 
-    def _start(self, chat_ctx: llm.ChatContext) -> None:
-        self._push = asyncio.create_task(
-            self._inner.update_chat_ctx(chat_ctx), name="realtime_fsm.push"
-        )
+    def _start(self, chat_ctx: llm.ChatContext) -> asyncio.Task[None]:
+        push = asyncio.create_task(self._inner.update_chat_ctx(chat_ctx), name="realtime_fsm.push")
+        # Nobody may be waiting any more when it fails.
+        push.add_done_callback(lambda task: task.cancelled() or task.exception())
+        self._push = push
+        return push
 
-    async def _confirmation(self) -> None:
-        assert self._push is not None
-        done, _ = await asyncio.wait({self._push}, timeout=CONFIRM)
-        if done:
-            push, self._push = self._push, None
-            push.result()
-        else:
+    async def _confirmation(self, push: asyncio.Task[None]) -> None:
+        """Wait until the server has it all, but not for long."""
+        done, _ = await asyncio.wait({push}, timeout=CONFIRM)
+        if not done:
             self._log.warning("history push not confirmed, going on", after=CONFIRM)
+        elif not push.cancelled():
+            push.result()
 
-    async def _settled(self) -> None:
-        """An earlier push that was not waited for must be out before the next one."""
+    async def _give_up(self) -> None:
+        """Wait no longer for an earlier push, as the plugin would for 5 s. All of it was queued
+        when it began, ahead of whatever follows."""
         if self._push is not None:
-            earlier, self._push = self._push, None
-            with contextlib.suppress(llm.RealtimeError):
-                await earlier
+            await utils.aio.cancel_and_wait(self._push)
 
     def protected(self, chat_ctx: llm.ChatContext) -> llm.ChatContext:
         """The context with the mirror's own version of every message that is still open, or that
@@ -294,9 +290,7 @@ class History:
         return message.outcome in _UNHEARD
 
     async def aclose(self) -> None:
-        pushes = [*self._given_up] + ([] if self._push is None else [self._push])
-        await utils.aio.cancel_and_wait(*pushes)
-        self._push = None
+        await self._give_up()
 
 
 def share_of_words(text: str, heard_ms: float, received_ms: float) -> str:

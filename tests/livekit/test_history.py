@@ -248,6 +248,49 @@ async def test_g18_a_push_that_is_never_confirmed_does_not_hold_the_reply() -> N
 
 
 @virtual_time
+async def test_g18_nor_does_it_hold_the_push_of_the_next_one() -> None:
+    """The plugin waits 5 s for each; what the first one sent is on the wire before the second."""
+    loop = asyncio.get_running_loop()
+    async with call([HELLO, HELLO], config=ServerConfig(confirm_items=False)) as c:
+        await c.session.generate_reply(user_input="Hello?")
+        start = loop.time()
+        handle = c.session.generate_reply(user_input="And?")
+        await c.until(lambda: c.server.creates == 2)
+        assert loop.time() - start < 1.5
+        await handle
+        assert handle.exception() is None
+        users = [i.text for i in c.server.conversation if i.role == "user"]
+        assert users == ["Hello?", "And?"]
+        assert c.errors == []
+
+        def pushes() -> int:
+            return sum(t.get_name() == "realtime_fsm.push" for t in asyncio.all_tasks())
+
+        assert pushes() == 1, "the second one; the first is given up"
+        await asyncio.sleep(5.0)
+        assert pushes() == 0
+
+
+@virtual_time
+async def test_pushes_at_once_go_one_after_another() -> None:
+    """The last one counts, also when the first is given up by who asked for it."""
+    async with call([HELLO], config=ServerConfig(confirm_items=False)) as c:
+        inner = c.session.current_agent.realtime_llm_session
+
+        def context(*words: str) -> llm.ChatContext:
+            return llm.ChatContext([llm.ChatMessage(id=w, role="user", content=[w]) for w in words])
+
+        first = asyncio.create_task(inner.update_chat_ctx(context("a")))
+        second = asyncio.create_task(inner.update_chat_ctx(context("a", "b")))
+        third = asyncio.create_task(inner.update_chat_ctx(context("a", "b", "c")))
+        await asyncio.sleep(0.1)
+        first.cancel()
+        await asyncio.gather(first, second, third, return_exceptions=True)
+        assert [i.text for i in c.server.conversation] == ["a", "b", "c"]
+        assert second.exception() is third.exception() is None
+
+
+@virtual_time
 async def test_an_application_may_still_remove_what_was_heard() -> None:
     async with call([HELLO]) as c:
         await c.session.generate_reply(user_input="Hello?")
