@@ -17,6 +17,7 @@ from .._core import OWN_IDS
 Frame = Mapping[str, Any]
 #: Refused because of what precedes it, not because of what it is.
 _MISPLACED = "item_create_invalid_previous_item_id"
+_DUPLICATE = "item_create_duplicate_item_id"
 
 
 class Conversation:
@@ -30,9 +31,12 @@ class Conversation:
         self.send = send
         #: What lost connections held, in order.
         self.lost: dict[str, llm.ChatItem] = {}
+        #: The frames that make items of this connection, in the order they were sent.
         self._told: dict[str, Frame] = {}
+        #: Those of the connection before, until a replay left.
         self._told_before: dict[str, Frame] = {}
         self._there: set[str] = set()
+        #: Made again because their first frame got lost.
         self._again: set[str] = set()
         self._count = 0
 
@@ -42,6 +46,7 @@ class Conversation:
         """A client's frame leaves."""
         item = frame.get("item")
         if frame.get("type") == "conversation.item.create" and isinstance(item, Mapping):
+            self._told.pop(str(item.get("id")), None)
             self._told[str(item.get("id"))] = frame
         elif frame.get("type") == "conversation.item.delete":
             self._told.pop(str(frame.get("item_id")), None)
@@ -66,24 +71,30 @@ class Conversation:
     def refused(self, event_id: str, code: str) -> bool:
         """An item was refused. Returns whether it is asked for again, elsewhere."""
         item_id = next((i for i, f in self._told.items() if f.get("event_id") == event_id), None)
-        if item_id is None:
-            return False
+        if item_id is None or code == _DUPLICATE:
+            return False  # not an item's, or the item is there
         frame = self._told[item_id]
-        if code != _MISPLACED or item_id in self._again:
-            if code != "item_create_duplicate_item_id":
-                del self._told[item_id]
+        if code != _MISPLACED or not self._finds_place(item_id, frame.get("previous_item_id")):
+            del self._told[item_id]
             return False
-        self._again.add(item_id)
-        before = str(frame.get("previous_item_id"))
-        if before in self._told and before not in self._there and before not in self._again:
-            # The connection is ordered: the one before it got lost.
-            self._again.add(before)
-            self._make(before, self._told[before])
-        else:
-            self._there.discard(before)
-            self._told.pop(before, None)
         self._make(item_id, frame)
         return True
+
+    def _finds_place(self, item_id: str, before: str | None) -> bool:
+        """Whether an item can be made, although it was refused behind *before*."""
+        if before is not None and before in self._told:
+            sent = list(self._told)
+            if sent.index(before) > sent.index(item_id):
+                return True  # that was refused too, and is asked for again since
+            if before not in self._there and before not in self._again:
+                # The connection is ordered: the one before it got lost.
+                self._again.add(before)
+                self._make(before, self._told[before])
+                return True
+        if before is not None:
+            self._there.discard(before)
+            self._told.pop(before, None)
+        return self._place(item_id) != before
 
     # --- connections
 

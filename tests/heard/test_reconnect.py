@@ -10,6 +10,7 @@ import pytest
 from livekit.agents import llm
 
 import realtime_fsm as rf
+from realtime_fsm.livekit._conversation import Conversation
 from realtime_fsm.simulator import (
     Accept,
     Dropped,
@@ -211,6 +212,40 @@ async def test_g16_a_refused_item_of_the_replay_is_put_elsewhere() -> None:
         assert refused(c) == ["item_create_invalid_previous_item_id"]
         check(c, [("user", "Hi!"), ("assistant", "Hello.")])
         assert c.errors == [] or all("invalid_previous" not in str(e.error) for e in c.errors)
+
+
+@pytest.mark.parametrize("also", [3, 4])
+@virtual_time
+async def test_g16_all_that_follows_a_refused_item_is_put_elsewhere(also: int) -> None:
+    """Each is refused because the one before it was, and two of them got lost."""
+    lost = [Lose(at=At("conversation.item.create", n, side="client")) for n in (2, also)]
+    config = ServerConfig(pace=0.001, faults=Schedule(faults=tuple(lost)))
+    first = Reply([Message(f"Hello {n}.", seconds=0.2) for n in range(5)])
+    async with call([first, HELLO], config=config, sink=PacedAudioOutput()) as c:
+        await c.session.generate_reply(user_input="Hi!")
+        drop(c)
+        await asyncio.sleep(0.5)
+        check(c, [("user", "Hi!"), *(("assistant", f"Hello {n}.") for n in range(5))])
+        assert set(refused(c)) == {"item_create_invalid_previous_item_id"}
+
+
+def test_an_item_refused_everywhere_is_given_up() -> None:
+    sent: list[dict[str, Any]] = []
+    conversation = Conversation(sent.append)
+    items = [llm.ChatMessage(id=i, role="user", content=[i]) for i in "abc"]
+    conversation.connection_lost(items)
+    for i, before in (("a", "root"), ("b", "a"), ("c", "b")):
+        frame = {"type": "conversation.item.create", "item": {"id": i}, "event_id": f"ev_{i}"}
+        conversation.sent({**frame, "previous_item_id": before})
+    left = ["ev_a", "ev_b", "ev_c"]
+    for n in range(100):
+        if not left:
+            break
+        made = len(sent)
+        conversation.refused(left.pop(0), "item_create_invalid_previous_item_id")
+        left += [frame["event_id"] for frame in sent[made:]]
+    assert not left, f"still asking after {n} refusals"
+    assert not any(conversation.holds(i) for i in "abc")
 
 
 @virtual_time
