@@ -76,12 +76,15 @@ class History:
     def generated(self, done: Mapping[str, Any]) -> None:
         """A ``response.done``, after which the plugin writes the full texts into its mirror. The mirror
         is as long as the call, so it is gone through only if one of them may have been cut."""
-        response = done.get("response")
-        output = response.get("output") if isinstance(response, Mapping) else None
-        items = output if isinstance(output, list) else []
-        ids = [str(item.get("id")) for item in items if isinstance(item, Mapping)]
+        ids = _output_ids(done)
         if self._heard and (not ids or any(item_id in self._heard for item_id in ids)):
             asyncio.get_running_loop().call_soon(self.correct_mirror)
+
+    def unseen(self, done: Mapping[str, Any]) -> list[str]:
+        """The messages of a ``response.done`` whose beginning was not seen, so that nobody was
+        given them, although their words came."""
+        unknown = (i for i in _output_ids(done) if self._controller.message(i) is None)
+        return [item_id for item_id in unknown if item_id in self._words]
 
     def correct_mirror(self) -> None:
         """The plugin takes no notice of ``conversation.item.truncated`` and would replay the full
@@ -291,6 +294,13 @@ class History:
 
     async def aclose(self) -> None:
         await self._give_up()
+
+
+def _output_ids(done: Mapping[str, Any]) -> list[str]:
+    response = done.get("response")
+    output = response.get("output") if isinstance(response, Mapping) else None
+    items = output if isinstance(output, list) else []
+    return [str(item.get("id")) for item in items if isinstance(item, Mapping)]
 
 
 def share_of_words(text: str, heard_ms: float, received_ms: float) -> str:

@@ -178,6 +178,10 @@ class RawLink:
         refused = isinstance(event, ev.ErrorReceived)
         failed = isinstance(event, ev.ResponseDone) and event.status is ev.ResponseStatus.FAILED
         self._claimed = again or (known and (refused or failed))
+        if isinstance(event, ev.ResponseDone) and not event.out_of_band:
+            for item_id in self.history.unseen(cast("dict[str, Any]", frame)):
+                if item_id not in self._deleting:
+                    self.delete(item_id, utils.shortuuid("rfsm_delete_"))
 
     def _follow_history(self, frame: Mapping[str, Any]) -> bool:
         kind = frame.get("type")

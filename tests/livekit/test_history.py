@@ -18,7 +18,7 @@ from realtime_fsm.simulator import (
     Script,
     ServerConfig,
 )
-from realtime_fsm.simulator.faults import At, Late, Schedule
+from realtime_fsm.simulator.faults import At, Late, Lose, Schedule
 from realtime_fsm.testing import PacedAudioOutput, virtual_time
 
 from .call import HELLO, VAD, Call, call
@@ -215,6 +215,25 @@ async def test_g16_the_first_answer_of_a_call_interrupted_before_its_first_sound
         assert turn.messages[0].received_ms > 0
         check(c, turn)
         assert c.remembered() == []
+
+
+@pytest.mark.parametrize(
+    ("lost", "messages", "creates"),
+    [(At("response.created"), 1, 2), (At("response.output_item.added", 2), 2, 1)],
+    ids=["response", "second message"],
+)
+@virtual_time
+async def test_g16_output_whose_beginning_was_lost_is_not_remembered(
+    lost: At, messages: int, creates: int
+) -> None:
+    """The plugin hands nothing of it out, so nobody hears it."""
+    config = ServerConfig(faults=Schedule([Lose(lost)]))
+    async with call([reply(messages), reply(1)], config=config, sink=PacedAudioOutput()) as c:
+        await c.session.generate_reply(user_input="Where is my parcel?")
+        await asyncio.sleep(1.0)
+        assert c.server.creates == creates
+        check(c, c.turn)
+        assert c.remembered() == TEXTS[:1]
 
 
 @virtual_time
