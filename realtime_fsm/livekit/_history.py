@@ -42,8 +42,8 @@ class History:
         self._inner = inner
         self._controller = controller
         self._heard: OrderedDict[str, str] = OrderedDict()
-        #: The words that were received of messages, in whole.
-        self._words: OrderedDict[str, str] = OrderedDict()
+        #: The words that were received of messages, as they came.
+        self._words: OrderedDict[str, list[str]] = OrderedDict()
         self._conversation = Conversation(self._put_on_the_wire)
         #: No conversation can be told anything: messages to restore once one can.
         self._down = False
@@ -103,10 +103,7 @@ class History:
         that is asked for again."""
         kind = frame.get("type")
         if delta := text_delta(frame):
-            item_id, words = delta
-            self._words[item_id] = self._words.get(item_id, "") + words
-            while len(self._words) > _REMEMBERED:
-                self._words.popitem(last=False)
+            self._note_words(*delta)
         elif kind in ("conversation.item.added", "conversation.item.created"):
             item = frame.get("item")
             if isinstance(item, Mapping) and isinstance(item.get("id"), str):
@@ -118,6 +115,15 @@ class History:
             error = frame["error"]
             return self._conversation.refused(str(error.get("event_id")), str(error.get("code")))
         return False
+
+    def _note_words(self, item_id: str, words: str) -> None:
+        known = self._words.get(item_id)
+        if known is not None:
+            known.append(words)
+            return
+        self._words[item_id] = [words]
+        while len(self._words) > _REMEMBERED and not self._is_live(next(iter(self._words))):
+            self._words.popitem(last=False)
 
     def client_frame(self, frame: Mapping[str, Any]) -> None:
         """Note what a frame that leaves says of items."""
@@ -140,7 +146,7 @@ class History:
                 item.content = []  # not replayed; `restore` puts what will have been heard
             elif message.outcome is MessageOutcome.FULL and not item.content:
                 # The plugin notes the words of a message only when its response is done.
-                item.content = [self._words[item.id]] if item.id in self._words else []
+                item.content = [words] if (words := self._received(item.id)) else []
         self.correct_mirror()
         self._conversation.connection_lost(self._inner.chat_ctx.items)
 
@@ -181,8 +187,11 @@ class History:
         if there or not text:
             self._confirmed(message.item_id, text.split())
 
+    def _received(self, item_id: str) -> str:
+        return "".join(self._words.get(item_id, ()))
+
     def _text_of(self, message: Message) -> str:
-        words = self._words.get(message.item_id, "")
+        words = self._received(message.item_id)
         if message.outcome is MessageOutcome.FULL:
             return words
         if message.transcript is not None:
@@ -283,8 +292,11 @@ class History:
 
     def _is_open(self, message: Message) -> bool:
         """Whether it will be known how much of it is heard. Unattached it stays unknown."""
+        return message.outcome is None and self._is_live(message.item_id)
+
+    def _is_live(self, item_id: str) -> bool:
         turns = self._controller.turns
-        return message.outcome is None and any(message in turn.messages for turn in turns)
+        return any(message.item_id == item_id for turn in turns for message in turn.messages)
 
     def _is_ours(self, item: llm.ChatItem) -> bool:
         message = self._controller.message(item.id)

@@ -186,6 +186,20 @@ async def test_g16_a_replay_that_breaks_off_loses_nothing() -> None:
 
 
 @virtual_time
+async def test_g16_a_turn_of_very_many_messages_is_remembered_in_whole() -> None:
+    """The words of a message are kept as long as its turn, however many come after it."""
+    parts = [Message(f"Part {n}.", seconds=0.2) for n in range(70)]
+    async with call([Reply(parts)], config=FAST, sink=PacedAudioOutput()) as c:
+        handle = c.session.generate_reply(user_input=QUESTION[1])
+        await c.until(lambda: "response.done" in c.wire())
+        assert c.sink.heard_seconds < 0.5
+        drop(c)
+        await handle
+        await asyncio.sleep(1.0)
+        check(c, [QUESTION, *(("assistant", f"Part {n}.") for n in range(70))])
+
+
+@virtual_time
 async def test_g16_it_keeps_its_place_before_what_the_user_said_since() -> None:
     async with call(
         [Reply(said()), HELLO], config=FAST, sink=PacedAudioOutput(), turn_detection=VAD
