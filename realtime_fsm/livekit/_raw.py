@@ -61,6 +61,9 @@ class RawLink:
         self._announcements: OrderedDict[str, llm.RemoteItemAddedEvent] = OrderedDict()
         #: Deletes the server has not confirmed: a new connection's replay has these items again.
         self._deleting: OrderedDict[str, str] = OrderedDict()
+        #: Something left. Before that nothing can be lost: a first handshake that fails leaves
+        #: what there is to send queued.
+        self._was_up = False
         #: The inner session reports right after a frame what that frame told us already.
         self._claimed = False
         self._handlers: dict[str, Any] = {
@@ -196,6 +199,7 @@ class RawLink:
         return self.history.server_frame(frame)
 
     def _on_client_event(self, frame: Mapping[str, Any]) -> None:
+        self._was_up = True
         if frame.get("type") != "response.create":
             self.history.client_frame(frame)
             return
@@ -317,7 +321,8 @@ class RawLink:
     def _lost(self, error: ErrorInfo, for_good: bool) -> bool:
         """Returns whether it was reported."""
         reports = self._driver.reports
-        self.history.lost()
+        if self._was_up:
+            self.history.lost()
         self._driver.receive(ev.ConnectionLost(error=error, for_good=for_good))
         return self._driver.reports > reports
 

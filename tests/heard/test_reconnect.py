@@ -324,6 +324,26 @@ async def test_g16_a_frame_that_kills_the_inner_session_while_it_speaks() -> Non
 
 
 @virtual_time
+async def test_g16_the_new_inner_session_does_not_connect_at_once() -> None:
+    """A first handshake that fails is no reconnection for the plugin: it replays nothing, and what
+    it was told before is still queued."""
+    config = ServerConfig(pace=0.001, handshakes=[Accept(), Refuse(503)])
+    async with call([Reply(said(2)), HELLO], config=config, sink=PacedAudioOutput()) as c:
+        handle = c.session.generate_reply(user_input=QUESTION[1])
+        await playing(c, 0.7)
+        assert isinstance(c.server, InMemoryServer)
+        c.server.send_text("{")
+        await asyncio.sleep(1.0)
+        c.session.interrupt()
+        await handle
+        await asyncio.sleep(3.0)
+        heard = ("assistant", " ".join(TEXTS[0].split()[:8]))
+        check(c, [QUESTION, heard], connections=2)
+        await c.session.generate_reply(user_input="And?")
+        check(c, [QUESTION, heard, ("user", "And?"), GREETING])
+
+
+@virtual_time
 async def test_g16_a_correction_that_was_never_confirmed() -> None:
     """The connection breaks between the truncate and the delete, and their confirmations."""
     lost = [
