@@ -91,15 +91,18 @@ class History:
 
     # --- the wire
 
+    def said(self, item_id: str, words: str) -> None:
+        """More words of a message came."""
+        self._words[item_id] = self._words.get(item_id, "") + words
+        while len(self._words) > _REMEMBERED:
+            self._words.popitem(last=False)
+
     def server_frame(self, frame: Mapping[str, Any]) -> bool:
         """Note what a server's frame says of items. Returns whether it refuses one of ours, or one
         that is asked for again."""
         kind = frame.get("type")
         if delta := text_delta(frame):
-            item_id, words = delta
-            self._words[item_id] = self._words.get(item_id, "") + words
-            while len(self._words) > _REMEMBERED:
-                self._words.popitem(last=False)
+            self.said(*delta)
         elif kind in ("conversation.item.added", "conversation.item.created"):
             item = frame.get("item")
             if isinstance(item, Mapping) and isinstance(item.get("id"), str):

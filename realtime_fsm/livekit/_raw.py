@@ -164,11 +164,12 @@ class RawLink:
         self._claimed = False
         output = output_of(frame)
         if output is not None and self._more_output(*output, self._time()):
-            if not output[1]:
-                self.history.server_frame(cast("dict[str, Any]", frame))  # words
+            item_id, audio_ms = output
+            if not audio_ms:
+                self.history.said(item_id, cast("dict[str, str]", frame)["delta"])
             return
         event = parse(frame)
-        again = isinstance(frame, Mapping) and self._follow_history(frame)
+        again = isinstance(frame, dict) and self._follow_history(frame)
         self._driver.frame_received()
         if event is None:
             return
@@ -183,7 +184,7 @@ class RawLink:
         kind = frame.get("type")
         if kind == "conversation.item.deleted":
             self._deleting.pop(str(frame.get("item_id")), None)
-        elif kind == "error" and isinstance(frame.get("error"), Mapping):
+        elif kind == "error" and isinstance(frame.get("error"), dict):
             event_id = frame["error"].get("event_id")
             for item_id in [i for i, e in self._deleting.items() if e == event_id]:
                 del self._deleting[item_id]  # it is gone already
