@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from livekit.agents import llm, utils
@@ -64,30 +64,37 @@ class History:
         self._heard[item_id] = text
         while len(self._heard) > _REMEMBERED:
             self._heard.popitem(last=False)
-        self.correct_mirror()
+        self.correct_mirror([item_id])
 
     def heard_text(self, item_id: str) -> str | None:
         """What was heard of a message that was cut, or None."""
         return self._heard.get(item_id)
 
     def generated(self, done: Mapping[str, Any]) -> None:
-        """A ``response.done``, after which the plugin writes the full texts into its mirror. The mirror
-        is as long as the call, so it is gone through only if one of them may have been cut."""
+        """A ``response.done``, after which the plugin writes the full texts into its mirror. Where the
+        frame does not tell of which messages, it can only have been the one that was cut last."""
         response = done.get("response")
         output = response.get("output") if isinstance(response, Mapping) else None
         items = output if isinstance(output, list) else []
         ids = [str(item.get("id")) for item in items if isinstance(item, Mapping)]
-        if self._heard and (not ids or any(item_id in self._heard for item_id in ids)):
-            asyncio.get_running_loop().call_soon(self.correct_mirror)
+        cut = [item_id for item_id in ids or [*self._heard][-1:] if item_id in self._heard]
+        if cut:
+            asyncio.get_running_loop().call_soon(self.correct_mirror, cut)
 
-    def correct_mirror(self) -> None:
+    def correct_mirror(self, item_ids: Iterable[str]) -> None:
         """The plugin takes no notice of ``conversation.item.truncated`` and would replay the full
-        text after a reconnect."""
-        if not self._heard:
-            return
-        for item in (*self._inner.chat_ctx.items, *self._conversation.lost.values()):
-            if isinstance(item, llm.ChatMessage) and item.id in self._heard:
-                item.content = [self._heard[item.id]]
+        text after a reconnect. The mirror is as long as the call; what was just cut is at its end."""
+        wanted = {item_id: self._heard[item_id] for item_id in item_ids if item_id in self._heard}
+        for item_id, text in wanted.items():
+            lost = self._conversation.lost.get(item_id)
+            if isinstance(lost, llm.ChatMessage):
+                lost.content = [text]
+        mirror = reversed(self._inner.chat_ctx.items) if wanted else ()
+        for item in mirror:
+            if isinstance(item, llm.ChatMessage) and item.id in wanted:
+                item.content = [wanted.pop(item.id)]
+                if not wanted:
+                    break
 
     # --- the wire
 
@@ -137,7 +144,7 @@ class History:
             elif message.outcome is MessageOutcome.FULL and not item.content:
                 # The plugin notes the words of a message only when its response is done.
                 item.content = [self._words[item.id]] if item.id in self._words else []
-        self.correct_mirror()
+        self.correct_mirror(self._heard)
         self._conversation.connection_lost(self._inner.chat_ctx.items)
 
     def replayed(self, unwanted: Collection[str]) -> None:
