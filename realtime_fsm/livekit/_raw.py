@@ -7,7 +7,6 @@ ids the server sends. The inner session's own idea of a current generation is no
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterable, Callable, Mapping
@@ -23,7 +22,7 @@ from ._ask import Ask
 from ._driver import Driver
 from ._history import History
 from ._listener import cheap
-from ._log import get_logger
+from ._log import get_logger, in_one_word
 from ._outlet import Item
 
 #: Request timeout, too early, too many requests: these pass.
@@ -368,6 +367,4 @@ def _with_event_id(frame: Mapping[str, Any], event_id: str) -> dict[str, Any]:
 
 
 def _kind(frame: object) -> str | None:
-    with contextlib.suppress(Exception):
-        return str(frame.get("type")) if isinstance(frame, Mapping) else type(frame).__name__
-    return None
+    return in_one_word(frame.get("type")) if isinstance(frame, dict) else type(frame).__name__
