@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,8 @@ from livekit.agents import Agent, AgentSession
 from livekit.agents.voice import io
 from livekit.plugins import openai
 
-from realtime_fsm.livekit import ControlledRealtimeModel
+from realtime_fsm.livekit import ControlledRealtimeModel, TurnObserver
+from realtime_fsm.livekit._listener import cheap
 
 from .canned import CannedServer, Recording
 
@@ -85,6 +86,15 @@ class Result:
     wire: list[str] = field(default_factory=list)
 
 
+#: The plugin's event with each frame of the server, as it came.
+SERVER_FRAME = "openai_server_event_received"
+
+
+def idle_listener() -> Callable[..., None]:
+    """A listener that does nothing, made as ours: what whoever wants to see frames has to pay."""
+    return cheap(lambda *_: None)
+
+
 def model_for(server: CannedServer) -> openai.realtime.RealtimeModel:
     return openai.realtime.RealtimeModel(
         api_key="canned",
@@ -99,23 +109,31 @@ async def call(
     *,
     controlled: bool,
     user: float = 0.0,
+    observers: Sequence[TurnObserver] = (),
+    listen: bool = False,
     hold: Callable[[], Awaitable[object]] | None = None,
 ) -> Result:
     """One call: as many turns as were recorded.
 
     Args:
         user: Seconds of the user's audio that are pushed before each turn.
+        observers: Of our model, if the call is controlled.
+        listen: Have LiveKit tell the server's frames to a listener that does nothing.
         hold: Awaited before the call is closed.
     """
     result, start = Result(), time.process_time()
     server, sink, microphone = CannedServer(recording), InstantOutput(), Microphone()
     plugin = model_for(server)
-    model = ControlledRealtimeModel(plugin) if controlled else None
+    model = ControlledRealtimeModel(plugin, observers=observers) if controlled else None
     session: AgentSession[Any] = AgentSession(llm=model or plugin, vad=None)
     if model is not None:
         model.attach(session)
     session.output.audio, session.input.audio = sink, microphone
-    await session.start(Agent(instructions="Be brief."))
+    agent = Agent(instructions="Be brief.")
+    await session.start(agent)
+    if listen:
+        frames: Any = agent.realtime_llm_session
+        frames.on(SERVER_FRAME, idle_listener())
     await server.drained()
     for _ in recording.replies:
         await microphone.record(user)

@@ -9,7 +9,7 @@ from livekit.agents import llm
 
 from realtime_fsm.livekit import ControlledRealtimeModel
 
-from .calls import model_for
+from .calls import SERVER_FRAME, idle_listener, model_for
 from .canned import CannedServer, Recording
 
 AUDIO = "output_audio.delta"
@@ -19,12 +19,20 @@ BLOCK = 200
 
 
 class Receiver:
-    """A realtime session in the middle of a message; nobody plays what comes."""
+    """A realtime session in the middle of a message; nobody plays what comes.
 
-    def __init__(self, recording: Recording, *, controlled: bool) -> None:
+    Args:
+        controlled: With us.
+        listen: Without us, but with a listener to the server's frames that does nothing.
+    """
+
+    def __init__(
+        self, recording: Recording, *, controlled: bool = False, listen: bool = False
+    ) -> None:
         self._server = CannedServer(recording)
         self._plugin = model_for(self._server)
         self._model = ControlledRealtimeModel(self._plugin) if controlled else self._plugin
+        self._listen = listen
         self._session: llm.RealtimeSession[Any]
         self._frames: dict[str, str] = {}
         reply = recording.replies[0]
@@ -39,6 +47,9 @@ class Receiver:
         server, reply = self._server, self._server.reply
         server.on_create = lambda create: reply(create, until=self._until_first + 1)
         self._session = self._model.session()
+        if self._listen:
+            frames: Any = self._session
+            frames.on(SERVER_FRAME, idle_listener())
         await server.drained()
         asked = self._session.generate_reply()
         await server.drained()

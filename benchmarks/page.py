@@ -31,6 +31,7 @@ _DETAILS = {
     "first_audio_outliers_ms": "first audio with the machine's outliers: p99 with us less p99 without, ms",
     "turn_framework_us": "a turn of two messages without us, µs",
     "turn_added_us": "what we add to it, µs",
+    "turn_listener_us": "of that: LiveKit telling its 75 frames to one listener that does nothing, µs",
     "share of livekit's EventEmitter": "of that: calling our listeners, in livekit's `EventEmitter`, %",
     "share of the core": "of that: the core, %",
     "share of reading frames": "of that: reading frames, %",
@@ -40,11 +41,21 @@ _DETAILS = {
     "transitions_trigger_us": "one bare trigger of `transitions`, µs",
     "audio_delta_plugin_us": "an audio delta of 100 ms in the plugin, µs",
     "audio_delta_added_us": "what we add to it, µs",
+    "audio_delta_listener_us": "of that: LiveKit telling it to a listener that does nothing, µs",
     "transcript_delta_plugin_us": "a transcript delta in the plugin, µs",
     "transcript_delta_added_us": "what we add to it, µs",
+    "transcript_delta_listener_us": "of that: LiveKit telling it to a listener that does nothing, µs",
     "call_plain_kb": "memory of a running call after 12 turns without us, kB",
     "call_added_kb": "what we add to it, kB",
     "controller_bytes_without_record": "a controller that keeps no turn, after a thousand: ids of late events",
+}
+_OBSERVERS = {
+    "hook": "an observer that does nothing: telling it",
+    "prometheus": "`PrometheusObserver`",
+    "opentelemetry_without_provider": "`OpenTelemetryObserver`, no tracer provider",
+    "opentelemetry": "`OpenTelemetryObserver`, spans kept in memory",
+    "debug_logs": "every log event, down to debug, written to a file",
+    "all": "all of these",
 }
 
 
@@ -84,6 +95,18 @@ def _figures(data: dict[str, Any]) -> str:
     for key, meaning in _DETAILS.items():
         value, low, high = data["details"][key]
         lines.append(f"| {meaning} | {number(value)} | {_spread(low, high)} |")
+    lines += [
+        "",
+        "| switched on | µs more a turn | quartiles | a turn ÷ one without | a whole call ÷ one without |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for key, meaning in _OBSERVERS.items():
+        cost = data["observers"][key]
+        value, low, high = cost["turn_us"]
+        turn, call = cost["turn_ratio"][0], cost["call_ratio"][0]
+        lines.append(
+            f"| {meaning} | {number(value)} | {_spread(low, high)} | {number(turn)} | {number(call)} |"
+        )
     return "\n".join(lines) + "\n"
 
 

@@ -29,6 +29,13 @@ def as_data(found: Results) -> dict[str, Any]:
             key: [_rounded(f.value), _rounded(f.low), _rounded(f.high)]
             for key, f in found.details.items()
         },
+        "observers": {
+            name: {
+                key: [_rounded(f.value), _rounded(f.low), _rounded(f.high)]
+                for key, f in vars(cost).items()
+            }
+            for name, cost in found.observers.items()
+        },
         "growth": None
         if growth is None
         else {
@@ -72,6 +79,10 @@ def table(found: Results) -> Table:
     out.add_section()
     for key, figure in found.details.items():
         out.add_row(key, number(figure.value), _quartiles(figure), "", "")
+    out.add_section()
+    for name, cost in found.observers.items():
+        for key, figure in vars(cost).items():
+            out.add_row(f"{name}: {key}", number(figure.value), _quartiles(figure), "", "")
     return out
 
 

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from .bare import PythonStateMachine, Transitions
-from .canned import record
-from .deltas import AUDIO, TEXT
+from .canned import Recording, record
+from .deltas import AUDIO, BLOCK, TEXT
 from .imports import import_ms
 from .memory import Growth, controller_bytes, controller_bytes_without_record, turn_bytes
+from .observers import Cost, costs
 from .reaction import reactions
 from .rounds import Figure, Rounds, alternate
 from .scripted_turn import STATE_CHANGES, TRIGGERS, Caller
@@ -62,12 +63,14 @@ class Results:
         details: Further figures, by name.
         rounds: CPU seconds of every round, by benchmark.
         growth: The long run.
+        observers: What each way of observing adds when it is switched on, by name.
     """
 
     figures: dict[str, Figure] = field(default_factory=dict)
     details: dict[str, Figure] = field(default_factory=dict)
     rounds: dict[str, list[float]] = field(default_factory=dict)
     growth: Growth | None = None
+    observers: dict[str, Cost] = field(default_factory=dict)
 
     def keep(self, name: str, rounds: Rounds) -> None:
         for side, seconds in rounds.seconds.items():
@@ -94,10 +97,11 @@ def _run(size: Size, tell: Callable[[str], None]) -> Results:
     _calls(found, size)
     tell("reaction to a failure")
     replies = record(size.turns)
-    times = [ms for _ in range(size.calls) for ms in reactions(replies)[1:]]
-    found.figures["reaction_ms_p99"] = _at_p99(times)
+    found.figures["reaction_ms_p99"] = _reactions(replies, rounds=size.calls)
     for part, percent in shares(replies, rounds=min(size.calls, 10)).items():
         found.details[f"share of {part}"] = _exact(percent)
+    tell("observers")
+    found.observers = costs(replies, rounds=min(size.calls, 21))
     tell("memory and import")
     found.figures["turn_bytes"] = _exact(turn_bytes(min(500, size.growth // 10)))
     found.figures["controller_bytes"] = _exact(controller_bytes())
@@ -140,8 +144,9 @@ def _deltas(found: Results, size: Size) -> None:
     for kind, name in ((AUDIO, "audio_delta"), (TEXT, "transcript_delta")):
         rounds = deltas(kind, rounds=size.rounds)
         found.keep(name, rounds)
-        plain, added = delta_us(rounds)
-        found.details[f"{name}_plugin_us"], found.details[f"{name}_added_us"] = plain, added
+        found.details[f"{name}_plugin_us"] = rounds.cost("plain", per=BLOCK)
+        found.details[f"{name}_added_us"] = delta_us(rounds, "controlled")
+        found.details[f"{name}_listener_us"] = delta_us(rounds, "listened")
         if kind == AUDIO:
             found.figures["delta_vs_plugin"] = rounds.added("controlled", "plain")
 
@@ -156,6 +161,7 @@ def _calls(found: Results, size: Size) -> None:
     found.details["session_cpu_ratio_without_user_audio"] = silent.ratio
     found.details["turn_framework_us"] = silent.turn_us
     found.details["turn_added_us"] = silent.added_us
+    found.details["turn_listener_us"] = silent.listener_us
     _keep_calls(found, "call with the user's audio", speaking)
     _keep_calls(found, "call", silent)
 
@@ -165,7 +171,16 @@ def _keep_calls(found: Results, name: str, those: Calls) -> None:
     found.rounds[f"{name}: controlled"] = [r.total for r in those.controlled]
 
 
-def _at_p99(values: list[float]) -> Figure:
+def _reactions(replies: Recording, *, rounds: int) -> Figure:
+    """The collector runs between the calls and not within them, as everywhere here."""
+    values: list[float] = []
+    for _ in range(rounds):
+        gc.collect()
+        gc.disable()
+        try:
+            values += reactions(replies)[1:]
+        finally:
+            gc.enable()
     spread = Figure.of(values)
     return Figure(p99(values), spread.low, spread.high, spread.rounds)
 

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import math
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from statistics import median
@@ -22,10 +22,15 @@ USER = 6.5
 
 @dataclass(frozen=True)
 class Calls:
-    """Rounds of one plain and one controlled call each."""
+    """Rounds of one plain and one controlled call each.
+
+    Attributes:
+        listened: Plain calls with a listener to the server's frames that does nothing.
+    """
 
     plain: list[Result]
     controlled: list[Result]
+    listened: list[Result]
 
     @property
     def ratio(self) -> Figure:
@@ -45,8 +50,12 @@ class Calls:
     @property
     def added_us(self) -> Figure:
         """Microseconds that we add to a turn."""
-        pairs = self._pairs()
-        return Figure.of([(sum(c.turns) - sum(p.turns)) / len(p.turns) * 1e6 for c, p in pairs])
+        return added_us(self.controlled, self.plain)
+
+    @property
+    def listener_us(self) -> Figure:
+        """Microseconds that LiveKit takes in a turn to tell its frames to one listener."""
+        return added_us(self.listened, self.plain)
 
     @property
     def first_audio_added_ms(self) -> Figure:
@@ -76,6 +85,12 @@ class Calls:
         return list(zip(self.controlled, self.plain, strict=True))
 
 
+def added_us(more: list[Result], less: list[Result]) -> Figure:
+    """Microseconds a turn by which calls of the same rounds differ."""
+    pairs = zip(more, less, strict=True)
+    return Figure.of([(sum(m.turns) - sum(x.turns)) / len(m.turns) * 1e6 for m, x in pairs])
+
+
 def p99(values: list[float]) -> float:
     """The 99th percentile."""
     return sorted(values)[math.ceil(len(values) * 0.99) - 1]
@@ -91,29 +106,47 @@ def _loop() -> Iterator[asyncio.AbstractEventLoop]:
             asyncio.set_event_loop(None)
 
 
-def calls(*, turns: int, rounds: int, user: float = 0.0) -> Calls:
-    """Calls of so many turns on an ordinary event loop. Both put the same frames on the wire."""
-    recording = record(turns)
-    plain: list[Result] = []
-    controlled: list[Result] = []
+def in_turns(
+    sides: Mapping[str, Callable[[], Awaitable[Result]]], *, rounds: int
+) -> dict[str, list[Result]]:
+    """Each side's call once a round on an ordinary event loop, every other round in reverse."""
+    found: dict[str, list[Result]] = {name: [] for name in sides}
     with _loop() as loop:
 
-        def one(with_us: bool) -> Result:
+        def one(name: str) -> Result:
             gc.collect()
-            return loop.run_until_complete(call(recording, controlled=with_us, user=user))
+            return loop.run_until_complete(_awaited(sides[name]))
 
-        one(False)
-        one(True)
+        for name in sides:
+            one(name)
         gc.disable()
         try:
             for n in range(rounds):
-                for with_us in (False, True) if n % 2 else (True, False):
-                    (controlled if with_us else plain).append(one(with_us))
+                for name in sides if n % 2 else reversed([*sides]):
+                    found[name].append(one(name))
         finally:
             gc.enable()
-    for with_us_, without in zip(controlled, plain, strict=True):
-        assert with_us_.wire == without.wire, "the same frames were to be sent"
-    return Calls(plain, controlled)
+    return found
+
+
+async def _awaited(side: Callable[[], Awaitable[Result]]) -> Result:
+    return await side()
+
+
+def calls(*, turns: int, rounds: int, user: float = 0.0) -> Calls:
+    """Calls of so many turns. Both put the same frames on the wire."""
+    recording = record(turns)
+    found = in_turns(
+        {
+            "plain": lambda: call(recording, controlled=False, user=user),
+            "controlled": lambda: call(recording, controlled=True, user=user),
+            "listened": lambda: call(recording, controlled=False, user=user, listen=True),
+        },
+        rounds=rounds,
+    )
+    for with_us, without in zip(found["controlled"], found["plain"], strict=True):
+        assert with_us.wire == without.wire, "the same frames were to be sent"
+    return Calls(found["plain"], found["controlled"], found["listened"])
 
 
 def call_kb(*, turns: int, at_once: int) -> tuple[float, float]:
@@ -155,34 +188,35 @@ async def _held(recording: Recording, with_us: bool, at_once: int) -> float:
 
 
 def deltas(kind: str, *, rounds: int) -> Rounds:
-    """Blocks of deltas: ``plain`` through the plugin alone, ``controlled`` through us as well."""
+    """Blocks of deltas: ``plain`` through the plugin alone, ``listened`` with a listener to its frames
+    that does nothing, ``controlled`` through us."""
     assert kind in (AUDIO, TEXT)
     recording = record(2)
+    receivers = {
+        "plain": Receiver(recording),
+        "listened": Receiver(recording, listen=True),
+        "controlled": Receiver(recording, controlled=True),
+    }
     with _loop() as loop:
         run = loop.run_until_complete
-        plain, ours = run(_receiver(recording, False)), run(_receiver(recording, True))
+        for receiver in receivers.values():
+            run(receiver.start())
         try:
             return alternate(
-                {
-                    "plain": lambda: run(plain.feed(kind)),
-                    "controlled": lambda: run(ours.feed(kind)),
-                },
+                {name: _feeding(run, r, kind) for name, r in receivers.items()},
                 rounds=rounds,
-                between=lambda: (run(plain.empty()), run(ours.empty())),
+                between=lambda: [run(receiver.empty()) for receiver in receivers.values()],
             )
         finally:
-            run(plain.aclose())
-            run(ours.aclose())
+            for receiver in receivers.values():
+                run(receiver.aclose())
 
 
-async def _receiver(recording: Recording, controlled: bool) -> Receiver:
-    receiver = Receiver(recording, controlled=controlled)
-    await receiver.start()
-    return receiver
+def _feeding(run: Callable[..., object], receiver: Receiver, kind: str) -> Callable[[], object]:
+    return lambda: run(receiver.feed(kind))
 
 
-def delta_us(rounds: Rounds) -> tuple[Figure, Figure]:
-    """Microseconds of one delta without us, and what we add."""
-    pairs = zip(rounds.seconds["controlled"], rounds.seconds["plain"], strict=True)
-    added = Figure.of([(c - p) / BLOCK * 1e6 for c, p in pairs])
-    return rounds.cost("plain", per=BLOCK), added
+def delta_us(rounds: Rounds, side: str) -> Figure:
+    """Microseconds that a side adds to one delta."""
+    pairs = zip(rounds.seconds[side], rounds.seconds["plain"], strict=True)
+    return Figure.of([(s - p) / BLOCK * 1e6 for s, p in pairs])

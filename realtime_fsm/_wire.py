@@ -110,14 +110,14 @@ def _delta(frame: Mapping[str, Any], kind: str) -> Optional[ev.Event]:
 
 def _session(frame: Mapping[str, Any]) -> Optional[ev.Event]:
     session = frame.get("session")
-    if not isinstance(session, Mapping):
+    if not isinstance(session, dict):
         return _MALFORMED
     # GA: session.audio.input.turn_detection; beta: session.turn_detection.
     audio_input = _map(_map(session, "audio"), "input")
     if "turn_detection" not in audio_input and "turn_detection" not in session:
         return None
     detection = audio_input.get("turn_detection", session.get("turn_detection"))
-    if not isinstance(detection, Mapping):
+    if not isinstance(detection, dict):
         return ev.SessionConfigured(server_creates=False, server_interrupts=False)
     return ev.SessionConfigured(
         server_creates=detection.get("create_response") is not False,
@@ -179,10 +179,10 @@ def _why(details: object) -> Optional[ErrorInfo]:
     if isinstance(details, str):
         # A plain string from compatible servers (livekit/agents#5994).
         return error_info(None, None, details)
-    if not isinstance(details, Mapping):
+    if not isinstance(details, dict):
         return None
     error = details.get("error")
-    if isinstance(error, Mapping):
+    if isinstance(error, dict):
         return _error_of(error)
     reason = _text(details, "reason")
     if reason in _REASONS:
@@ -192,7 +192,7 @@ def _why(details: object) -> Optional[ErrorInfo]:
 
 def _error(frame: Mapping[str, Any]) -> Optional[ev.Event]:
     error = frame.get("error")
-    if not isinstance(error, Mapping):
+    if not isinstance(error, dict):
         return None
     return ev.ErrorReceived(error=_error_of(error), event_id=_text(error, "event_id"))
 
@@ -211,7 +211,7 @@ def _rate_limits(frame: Mapping[str, Any]) -> Optional[ev.Event]:
 
 def _number(value: object, key: str) -> Optional[float]:
     """A number that is 0 or more."""
-    found = value.get(key) if isinstance(value, Mapping) else None
+    found = value.get(key) if isinstance(value, dict) else None
     if isinstance(found, bool) or not isinstance(found, (int, float)):
         return None
     return float(found) if 0 <= found < math.inf else None
@@ -228,7 +228,7 @@ def _outside(response: Mapping[str, Any]) -> bool:
 
 def _map(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     found = value.get(key)
-    return found if isinstance(found, Mapping) else {}
+    return found if isinstance(found, dict) else {}
 
 
 def _text(value: Mapping[str, Any], key: str) -> Optional[str]:

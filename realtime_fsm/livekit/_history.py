@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from livekit.agents import llm, utils
@@ -64,7 +64,7 @@ class History:
         self._heard[item_id] = text
         while len(self._heard) > _REMEMBERED:
             self._heard.popitem(last=False)
-        self.correct_mirror()
+        self.correct_mirror([item_id])
 
     def heard_text(self, item_id: str) -> str | None:
         """What was heard of a message that was cut, perhaps nothing; None of any other."""
@@ -74,11 +74,12 @@ class History:
         return self._heard.get(item_id)
 
     def generated(self, done: Mapping[str, Any]) -> None:
-        """A ``response.done``, after which the plugin writes the full texts into its mirror. The mirror
-        is as long as the call, so it is gone through only if one of them may have been cut."""
-        ids = _output_ids(done)
-        if self._heard and (not ids or any(item_id in self._heard for item_id in ids)):
-            asyncio.get_running_loop().call_soon(self.correct_mirror)
+        """A ``response.done``, after which the plugin writes the full texts into its mirror. Where the
+        frame does not tell of which messages, it can only have been the one that was cut last."""
+        ids = _output_ids(done) or [*self._heard][-1:]
+        cut = [item_id for item_id in ids if item_id in self._heard]
+        if cut:
+            asyncio.get_running_loop().call_soon(self.correct_mirror, cut)
 
     def unseen(self, done: Mapping[str, Any]) -> list[str]:
         """The messages of a ``response.done`` whose beginning was not seen, so that nobody was
@@ -86,24 +87,42 @@ class History:
         unknown = (i for i in _output_ids(done) if self._controller.message(i) is None)
         return [item_id for item_id in unknown if item_id in self._words]
 
-    def correct_mirror(self) -> None:
+    def correct_mirror(self, item_ids: Iterable[str]) -> None:
         """The plugin takes no notice of ``conversation.item.truncated`` and would replay the full
-        text after a reconnect."""
-        if not self._heard:
-            return
-        for item in (*self._inner.chat_ctx.items, *self._conversation.lost.values()):
-            if isinstance(item, llm.ChatMessage) and item.id in self._heard:
-                text = self._heard[item.id]
-                item.content = [text] if text else []  # a moment may be too short for a word
+        text after a reconnect. The mirror is as long as the call; what was just cut is at its end."""
+        wanted = {item_id: self._heard[item_id] for item_id in item_ids if item_id in self._heard}
+        for item_id in wanted:
+            self._correct(self._conversation.lost.get(item_id))
+        mirror = reversed(self._inner.chat_ctx.items) if wanted else ()
+        for item in mirror:
+            if wanted.pop(item.id, None) is not None:
+                self._correct(item)
+                if not wanted:
+                    break
+
+    def _correct(self, item: llm.ChatItem | None) -> None:
+        if isinstance(item, llm.ChatMessage):
+            text = self._heard[item.id]
+            item.content = [text] if text else []  # a moment may be too short for a word
 
     # --- the wire
+
+    def said(self, item_id: str, words: str) -> None:
+        """More words of a message came."""
+        known = self._words.get(item_id)
+        if known is not None:
+            known.append(words)
+            return
+        self._words[item_id] = [words]
+        while len(self._words) > _REMEMBERED and not self._is_live(next(iter(self._words))):
+            self._words.popitem(last=False)
 
     def server_frame(self, frame: Mapping[str, Any]) -> bool:
         """Note what a server's frame says of items. Returns whether it refuses one of ours, or one
         that is asked for again."""
         kind = frame.get("type")
         if delta := text_delta(frame):
-            self._note_words(*delta)
+            self.said(*delta)
         elif kind in ("conversation.item.added", "conversation.item.created"):
             item = frame.get("item")
             if isinstance(item, Mapping) and isinstance(item.get("id"), str):
@@ -115,15 +134,6 @@ class History:
             error = frame["error"]
             return self._conversation.refused(str(error.get("event_id")), str(error.get("code")))
         return False
-
-    def _note_words(self, item_id: str, words: str) -> None:
-        known = self._words.get(item_id)
-        if known is not None:
-            known.append(words)
-            return
-        self._words[item_id] = [words]
-        while len(self._words) > _REMEMBERED and not self._is_live(next(iter(self._words))):
-            self._words.popitem(last=False)
 
     def client_frame(self, frame: Mapping[str, Any]) -> None:
         """Note what a frame that leaves says of items."""
@@ -147,7 +157,7 @@ class History:
             elif message.outcome is MessageOutcome.FULL and not item.content:
                 # The plugin notes the words of a message only when its response is done.
                 item.content = [words] if (words := self._received(item.id)) else []
-        self.correct_mirror()
+        self.correct_mirror(self._heard)
         self._conversation.connection_lost(self._inner.chat_ctx.items)
 
     def replayed(self, unwanted: Collection[str]) -> None:

@@ -2,13 +2,16 @@
 
 Key-values become ``extra`` fields of ordinary records of the logger ``realtime_fsm``, so a
 worker's own handlers and formatters see them, and nothing of structlog is configured globally.
-No audio, transcript or key is ever passed to it.
+No audio, transcript or key is ever passed to it: of an exception the traceback and the type, since
+its message may quote anything.
 """
 
 from __future__ import annotations
 
 import logging
 import re
+import sys
+from collections.abc import MutableMapping
 from typing import Any, cast
 
 import structlog
@@ -18,9 +21,28 @@ from .._errors import ErrorInfo
 #: What an error code looks like. A server may put anything there, what was said included.
 _CODE = re.compile(r"[a-z][a-z0-9_.]{0,63}")
 
+
+class LoggedError(Exception):
+    """Stands for an exception in the log: its type, and not what it says."""
+
+
+def _without_message(
+    logger: object, method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """The exception that is being handled as its traceback and its type alone."""
+    error = sys.exc_info()[1]
+    if event.pop("exc_info", False) and error is not None:
+        event["exc_info"] = (
+            LoggedError,
+            LoggedError(type(error).__qualname__),
+            error.__traceback__,
+        )
+    return event
+
+
 _PROCESSORS: list[Any] = [
     structlog.stdlib.filter_by_level,
-    structlog.processors.format_exc_info,
+    _without_message,
     structlog.stdlib.render_to_log_kwargs,
 ]
 
@@ -38,5 +60,9 @@ def get_logger(**bound: object) -> structlog.stdlib.BoundLogger:
 
 def code_of(error: ErrorInfo) -> str:
     """The error in one word, for logs and traces: never the provider's sentence."""
-    code = error.code or error.type or ""
-    return code if _CODE.fullmatch(code) else error.kind.value
+    return in_one_word(error.code or error.type) or error.kind.value
+
+
+def in_one_word(name: object) -> str | None:
+    """A code or a type as providers write them, or None for anything else."""
+    return name if isinstance(name, str) and _CODE.fullmatch(name) else None

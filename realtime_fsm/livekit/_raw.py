@@ -7,7 +7,6 @@ ids the server sends. The inner session's own idea of a current generation is no
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterable, Callable, Mapping
@@ -23,7 +22,7 @@ from ._ask import Ask
 from ._driver import Driver
 from ._history import History
 from ._listener import cheap
-from ._log import get_logger
+from ._log import get_logger, in_one_word
 from ._outlet import Item
 
 #: Request timeout, too early, too many requests: these pass.
@@ -167,11 +166,12 @@ class RawLink:
         self._claimed = False
         output = output_of(frame)
         if output is not None and self._more_output(*output, self._time()):
-            if not output[1]:
-                self.history.server_frame(cast("dict[str, Any]", frame))  # words
+            item_id, audio_ms = output
+            if not audio_ms:
+                self.history.said(item_id, cast("dict[str, str]", frame)["delta"])
             return
         event = parse(frame)
-        again = isinstance(frame, Mapping) and self._follow_history(frame)
+        again = isinstance(frame, dict) and self._follow_history(frame)
         self._driver.frame_received()
         if event is None:
             return
@@ -190,7 +190,7 @@ class RawLink:
         kind = frame.get("type")
         if kind == "conversation.item.deleted":
             self._deleting.pop(str(frame.get("item_id")), None)
-        elif kind == "error" and isinstance(frame.get("error"), Mapping):
+        elif kind == "error" and isinstance(frame.get("error"), dict):
             event_id = frame["error"].get("event_id")
             for item_id in [i for i, e in self._deleting.items() if e == event_id]:
                 del self._deleting[item_id]  # it is gone already
@@ -376,6 +376,4 @@ def _with_event_id(frame: Mapping[str, Any], event_id: str) -> dict[str, Any]:
 
 
 def _kind(frame: object) -> str | None:
-    with contextlib.suppress(Exception):
-        return str(frame.get("type")) if isinstance(frame, Mapping) else type(frame).__name__
-    return None
+    return in_one_word(frame.get("type")) if isinstance(frame, dict) else type(frame).__name__

@@ -62,6 +62,8 @@ class Speeches:
         #: When messages began, by id, seconds since the epoch as `ChatItem.created_at`.
         self._began: OrderedDict[str, float] = OrderedDict()
         self._silent: str | None = None
+        #: Why the realtime session ended, once that is decided.
+        self._ended: llm.RealtimeError | None = None
         #: The last playback report came with the text that was heard.
         self.synchronised = False
         #: What was heard of a message that was cut; None for any other.
@@ -120,12 +122,14 @@ class Speeches:
             closed: Called when the AgentSession closed.
         """
         self._receive, self._over, self._closed = receive, over, closed
+        self._ended = None
 
     def disconnect(self, receive: Receive) -> None:
         """No more events for this driver; a newer one's stay."""
         if self._receive != receive:
             return
         self._receive = None
+        self._ended = None
         self._handles.clear()
         self._open.clear()
         self._calling.clear()
@@ -197,7 +201,9 @@ class Speeches:
             set_handle_error(handle, error)
 
     def fail_waiting(self, error: llm.RealtimeError) -> None:
-        """The session ends before it came to these speeches."""
+        """The session ends before it came to these speeches, or to one that is asked for still: a
+        handshake may be refused before the agent's first greeting."""
+        self._ended = error
         taken = set(self._handles.values())
         for handle in self._open:
             if handle not in taken:
@@ -265,6 +271,8 @@ class Speeches:
         self._announced = event.speech_handle
         self._open.add(event.speech_handle)
         event.speech_handle.add_done_callback(self._open.discard)
+        if self._ended is not None:
+            set_handle_error(event.speech_handle, self._ended)
 
     def _on_agent_state(self, event: AgentStateChangedEvent) -> None:
         """A sink does not tell when it is paused. An agent that stops speaking before the sink

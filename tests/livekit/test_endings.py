@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from livekit.agents import Agent, RunContext, function_tool, llm
+from livekit.agents import Agent, ErrorEvent, RunContext, function_tool, llm
 from livekit.agents.voice import SpeechHandle
 
 import realtime_fsm as rf
+from realtime_fsm.livekit import ControlledRealtimeModel
 from realtime_fsm.simulator import (
     Accept,
     Closed,
@@ -170,6 +171,38 @@ async def test_g8_g12_a_greeting_that_never_had_a_session_says_why(code: str) ->
         assert isinstance(error, llm.RealtimeError)
         assert error.code == code
         assert [e.error.recoverable for e in c.errors].count(False) == 1
+
+
+class GreetsTooLate(Greets):
+    """Asks when the session has just ended. A refused handshake may be as quick as that, depending
+    on how many steps asyncio takes for it, which differs between Pythons."""
+
+    async def on_enter(self) -> None:
+        ended = asyncio.Event()
+        model = self.session.llm
+        assert isinstance(model, ControlledRealtimeModel)
+        assert model.controller is not None
+        if model.controller.dead is not None:
+            ended.set()
+
+        def look(event: ErrorEvent) -> None:
+            if not getattr(event.error, "recoverable", True):
+                ended.set()
+
+        self.session.on("error", look)
+        await ended.wait()
+        await super().on_enter()
+
+
+@virtual_time
+async def test_g8_a_greeting_asked_for_when_the_session_has_ended_says_why() -> None:
+    agent = GreetsTooLate(instructions="Be brief.")
+    config = ServerConfig(handshakes=DEAD_ON_ARRIVAL["http_401"])
+    async with call([], agent=agent, config=config) as c:
+        await c.until(lambda: c.closed, timeout=20)
+        error = agent.handle.exception()
+        assert isinstance(error, llm.RealtimeError)
+        assert error.code == "http_401"
 
 
 @virtual_time

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 from livekit.agents.telemetry import http_server
 from prometheus_client import REGISTRY, CollectorRegistry
 
 import realtime_fsm as rf
-from realtime_fsm.livekit.telemetry import PrometheusObserver
+from realtime_fsm.livekit.telemetry import AttemptOutcome, Correction, PrometheusObserver
 from realtime_fsm.simulator import Created, Failed, Message, Reply, ServerConfig, Unanswered
 from realtime_fsm.testing import virtual_time
 
 from ..livekit.call import HELLO, TWO, call
+from ..livekit.test_connection import frame
 from ..livekit.test_turns import QUICK
 
 
@@ -89,3 +91,36 @@ async def test_the_default_is_what_livekits_worker_exports() -> None:
         assert found >= 2, "two observers in one registry count twice, and do not clash"
     page = (await http_server.metrics(None)).body  # type: ignore[arg-type]
     assert b"realtime_fsm_turns_total" in bytes(page)  # type: ignore[arg-type]
+
+
+@virtual_time
+async def test_no_label_has_more_values_than_are_known_beforehand() -> None:
+    """Whatever a server writes: labels are ours, but for the provider and the model."""
+    registry = CollectorRegistry()
+    odd = [f"odd_code_{n}" for n in range(6)]
+    replies = [reply for code in odd for reply in (Reply(end=Failed(code)), HELLO)]
+    async with call(replies, retry=QUICK, observers=[PrometheusObserver(registry)]) as c:
+        for code in odd:
+            await frame(c, json.dumps({"type": code, "response_id": code, "item": {"id": code}}))
+            await frame(c, json.dumps({"type": "response.done", "response": {"id": code}}))
+            await c.session.generate_reply(instructions="Answer.")
+        known = {
+            "provider": {c.inner.provider},
+            "model": {c.inner.model},
+            "origin": {origin.value for origin in rf.Origin},
+            "outcome": {x.value for x in (*rf.TurnOutcome, *AttemptOutcome)}
+            | {"recovered", "given_up"},
+            "state": {state.value for state in rf.TurnState},
+            "reason": {"malformed frame", "stale response", "unknown event type"},
+            "kind": {correction.value for correction in Correction},
+        }
+    found: dict[str, set[str]] = {}
+    for metric in registry.collect():
+        for sample in metric.samples:
+            for label, text in sample.labels.items():
+                if label != "le":
+                    found.setdefault(label, set()).add(text)
+    assert {"outcome", "reason", "state"} <= found.keys()
+    assert {label: texts - known[label] for label, texts in found.items()} == {
+        label: set() for label in found
+    }

@@ -16,7 +16,12 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from prometheus_client import CollectorRegistry, generate_latest
 
 import realtime_fsm as rf
-from realtime_fsm.livekit.telemetry import OpenTelemetryObserver, PrometheusObserver
+from realtime_fsm.livekit.telemetry import (
+    OpenTelemetryObserver,
+    PrometheusObserver,
+    TurnInfo,
+    TurnObserver,
+)
 from realtime_fsm.simulator import (
     Dropped,
     Failed,
@@ -31,6 +36,7 @@ from realtime_fsm.simulator import (
 from realtime_fsm.testing import virtual_time
 
 from ..livekit.call import VAD, call
+from ..livekit.test_connection import frame
 
 KEY = "sk-secret"  # as in `call`
 SAID = "xylophone"  # by the agent
@@ -127,6 +133,33 @@ def test_no_key_audio_or_words_leave(
     for kind, text in (("logs", logs), ("spans", spans), ("metrics", metrics)):
         for word in (*WORDS, *audio):
             assert word not in text, f"{word[:20]!r} in {kind}"
+
+
+class Quoting(TurnObserver):
+    """Fails with words in its message, as a validator that quotes its input would."""
+
+    def turn_started(self, turn: TurnInfo) -> None:
+        raise ValueError(QUOTED)
+
+
+@virtual_time
+async def test_no_words_leave_with_a_traceback_or_the_type_of_a_frame(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.DEBUG, "realtime_fsm"):
+        async with call([SPOKEN], agent=_Agent(), observers=[Quoting()]) as c:
+            await frame(c, json.dumps({"type": QUOTED}))
+            await frame(c, json.dumps({"type": "something.new"}))
+            await c.session.generate_reply(instructions=TOLD)
+    (failed,) = [r for r in caplog.records if r.getMessage() == "observer failed"]
+    printed = logging.Formatter().format(failed)
+    assert "in turn_started" in printed
+    assert printed.endswith("LoggedError: ValueError")
+    ignored = [vars(r)["type"] for r in caplog.records if r.getMessage() == "frame ignored"]
+    assert ignored == [None, "something.new"]
+    logs = our_logs(caplog.records, logging.DEBUG)
+    for word in WORDS:
+        assert word not in logs
 
 
 def test_livekits_own_spans_do_carry_words(exporter: InMemorySpanExporter) -> None:
