@@ -443,9 +443,13 @@ class World:
                 self.playlist.append((item, c.turn_id))
 
     def _do_done(self, how: str) -> None:
-        if how == "failed_fatal":
+        if how in ("failed_fatal", "unsaid"):
             self.left[4] -= 1
-        self._finish(how)
+        if how == "unsaid":
+            self._note("Server", "Server", "the response is over, and its terminal is lost")
+            self.server.active = None
+        else:
+            self._finish(how)
 
     def _finish(self, how: str) -> None:
         response = self.server.active
