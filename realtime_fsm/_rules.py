@@ -368,12 +368,6 @@ def adopt_and_cancel(turn: Turn, step: Step) -> None:
     release(turn.attempt, step)
 
 
-def swallow(turn: Turn, step: Step) -> None:
-    """Output of a cancelled response. Remember its items: the server still keeps them."""
-    if isinstance(step.event, ItemStarted):
-        begin_item(turn, step)
-
-
 def let_go(turn: Turn, step: Step) -> None:
     """Stop waiting for the attempt's output. The lane keeps it until its own terminal (G4)."""
     attempt = turn.attempt

@@ -94,9 +94,9 @@ UNHEEDED = (E.CREATE_REFUSED, E.CREATE_TIMEOUT, E.RESPONSE_FAILED, E.RESPONSE_CO
 #: The server's last word on a cancelled response, whichever it is.
 SETTLED = (
     E.RESPONSE_COMPLETED, E.RESPONSE_INCOMPLETE, E.RESPONSE_CANCELLED, E.RESPONSE_FAILED,
-    E.CREATE_REFUSED, E.CREATE_CONFLICT, E.CONNECTION_LOST,
+    E.CREATE_REFUSED, E.CONNECTION_LOST,
 )  # fmt: skip
-LATE = (E.ITEM_STARTED, E.OUTPUT_RECEIVED, E.CALL_RECEIVED)
+LATE = (E.OUTPUT_RECEIVED, E.CALL_RECEIVED)
 
 # fmt: off
 TABLE: tuple[Row, ...] = (
@@ -155,9 +155,11 @@ TABLE: tuple[Row, ...] = (
     Row(S.RETRY_WAIT, E.SUPERSEDED,           S.DONE,        None,              R.finish_superseded,   "one reply, to the latest turn"),
 
     Row(S.CANCELLING, E.RESPONSE_CREATED,     None,          None,              R.adopt_and_cancel,    "late: cancel by id, swallow the rest (G4)"),
-    Row(S.CANCELLING, LATE,                   None,          None,              R.swallow,             "output of a cancelled response"),
+    Row(S.CANCELLING, E.ITEM_STARTED,         None,          None,              R.begin_item,          "to be deleted: the server keeps it (G16)"),
+    Row(S.CANCELLING, LATE,                   None,          None,              None,                  "output of a cancelled response"),
     Row(S.CANCELLING, SETTLED,                S.DONE,        R.heard,           R.finish_interrupted,  "terminal and playback are in"),
     Row(S.CANCELLING, SETTLED,                None,          None,              None,                  "the sink has still to report"),
+    Row(S.CANCELLING, E.CREATE_CONFLICT,      S.DONE,        None,              R.finish_interrupted,  "never a response; what plays was over before it was asked"),
     Row(S.CANCELLING, E.PLAYBACK_OVER,        S.DONE,        R.attempt_over,    R.finish_interrupted,  "terminal and playback are in"),
     Row(S.CANCELLING, E.PLAYBACK_OVER,        None,          None,              None,                  "the terminal has still to come (G5)"),
     Row(S.CANCELLING, E.INTERRUPTED,          None,          None,              None,                  "a second interrupt changes nothing (G6)"),

@@ -6,7 +6,12 @@ from dataclasses import dataclass, field, fields
 
 from .._policy import RetryPolicy
 
-__all__ = ["Bound"]
+__all__ = ["DROPS", "INTERRUPTS", "MS", "ODDITIES", "TIMEOUTS", "TURNS", "VAD_TURNS", "Bound"]
+
+#: What is left of each number of a bound stands at its place in `World.left`.
+TURNS, VAD_TURNS, INTERRUPTS, DROPS, ODDITIES, TIMEOUTS = range(6)
+#: Audio of a message's one delta, milliseconds.
+MS = 1000.0
 
 
 @dataclass(frozen=True, kw_only=True)

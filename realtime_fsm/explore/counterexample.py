@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Optional
 
+from .acts import late
 from .bound import Bound
+from .lines import Line
 from .rows import Rules
-from .world import Action, Line, World
+from .world import Action, World
 
 __all__ = ["Played", "mermaid", "replay"]
 
@@ -51,7 +53,7 @@ def replay(
             if action != ("late",) and action not in world.actions():
                 raise ValueError(f"sequence[{number}] is {action!r}, which cannot happen there")
             try:
-                world.check_stale() if action == ("late",) else world.apply(action)
+                late.check_stale(world) if action == ("late",) else world.apply(action)
             except Exception as e:  # the finding
                 return Played(tuple(lines), str(e) or repr(e))
         return Played(tuple(lines), _wait(world))

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Optional
 
+from .acts import late
 from .bound import Bound
 from .oracle import Violation
 from .rows import Rules
@@ -88,7 +89,7 @@ class _Expansion:
         end = None if _moves_on(actions) else world.end()
         out: list[tuple[Any, ...]] = []
         try:
-            world.check_stale()
+            late.check_stale(world)
         except Exception as e:  # whatever it is, it is a finding
             out.append((("late",), None, _text(e)))
         for action in actions:

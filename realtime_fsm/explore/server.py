@@ -66,7 +66,7 @@ class Server:
             out += self._generates(active, bound)
             out += [("done", how) for how in ("completed", "failed", "incomplete")]
             if odd:
-                out.append(("done", "failed_fatal"))
+                out += [("done", "failed_fatal"), ("done", "unsaid")]
         elif active is not None:
             out.append(("announce",))
             # Seen in the wild: a terminal without created (twilio-samples/…-node#37).

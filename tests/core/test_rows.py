@@ -116,7 +116,7 @@ def stopping_nothing(b: Bench) -> rf.Turn:
 
 def stopping_sent_playing(b: Bench) -> rf.Turn:
     """Cancelled while an earlier attempt plays and another create is out. Nothing leads here: a
-    second attempt waits until the first has played. The rule is there with its group."""
+    second attempt waits until the first has played. If it is reached, it ends all the same."""
     turn = sent(b)
     turn.messages.append(rf.Message(item_id="m0", number=1, exposed=True))
     b.interrupt(turn)
@@ -366,7 +366,7 @@ stopping_playing | reported                   | -          => cancelling - -:
 stopping_playing | reported, cancelled        | -          => done interrupted -: TurnEnded
 
 stopping_nothing | half a second              | -          => cancelling - -:
-stopping_sent_playing | conflict                   | -          => cancelling - -:
+stopping_sent_playing | conflict                   | -          => done interrupted -: DeleteItem TurnEnded
 """
 
 

@@ -47,6 +47,13 @@ def redirected(state: TurnState, event: TurnEvent, dest: TurnState | None) -> tu
     )
 
 
+def redone(state: TurnState, event: TurnEvent, effect: Any) -> tuple[Row, ...]:
+    return tuple(
+        Row(*(r._replace(effect=effect) if (r.source, r.event) == (state, event) else r))
+        for r in arrows()
+    )
+
+
 def yes(turn: Any, step: Any) -> bool:
     return True
 
@@ -109,7 +116,11 @@ BROKEN = {
     "streams end twice": (SMALL, "G7", table(finish_completed=end_streams_twice)),
     "two creates at once": (SMALL, "G1", table(send_create=send_two)),
     "a conflict is fatal": (ODD, "G20", table(may_ask_again=lambda turn, step: False)),
-    "output of a cancelled response": (CUT, "raised", table(swallow=rules.hand_out_call)),
+    "output of a cancelled response": (
+        CUT,
+        "G3",
+        redone(S.CANCELLING, E.OUTPUT_RECEIVED, rules.expose_message),
+    ),
     "no rule for a terminal": (SMALL, "G8", without(S.CREATED, E.RESPONSE_INCOMPLETE)),
     "no rule for late output": (CUT, "no rule", without(S.CANCELLING, E.ITEM_STARTED)),
     "a turn that waits for ever": (

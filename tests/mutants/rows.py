@@ -35,7 +35,6 @@ from realtime_fsm._machine import (
     check,
 )
 from realtime_fsm._states import PlaybackState, TurnState
-from realtime_fsm._table import TurnEvent
 from realtime_fsm.testing.corpus import Case, cases, run
 from tests.core import test_controller, test_recovery, test_rows
 from tests.core.harness import consistent
@@ -101,11 +100,6 @@ class Mutant:
         return False
 
     @property
-    def equivalent(self) -> str | None:
-        """Why it is the same table, or None."""
-        return EQUIVALENT.get((self.arrow.source, self.arrow.event, self.how))
-
-    @property
     def rule(self) -> str:
         """The rule in words."""
         arrow = self.arrow
@@ -116,13 +110,6 @@ class Mutant:
 
     def __str__(self) -> str:
         return f"{self.rule}: {self.how.value}"
-
-
-#: Mutants that are the same table: nothing can tell them from ours.
-EQUIVALENT = {
-    (TurnState.CANCELLING, event, How.DROPPED): "`swallow` has something to do for an item only"
-    for event in (TurnEvent.OUTPUT_RECEIVED, TurnEvent.CALL_RECEIVED)
-}
 
 
 def _elsewhere(dest: Enum | None) -> Enum | None:
@@ -254,10 +241,8 @@ def main(arguments: list[str]) -> int:
     found, survivors = [], []
     for mutant in all_mutants():
         by = killer(mutant)
-        why = mutant.equivalent
-        survives = f"equivalent: {why}" if why else "SURVIVES"
-        print(f"{mutant}\n    {by[0] if by else survives}", flush=True)
-        if by is None and not why:
+        print(f"{mutant}\n    {by[0] if by else 'SURVIVES'}", flush=True)
+        if by is None:
             survivors.append(mutant)
         found.append(
             {
@@ -266,12 +251,9 @@ def main(arguments: list[str]) -> int:
                 "refused_when_built": mutant.refused,
                 "killed_by": by[0] if by else None,
                 "says": by[1] if by else None,
-                "equivalent": why,
             }
         )
-    killed = sum(each["killed_by"] is not None for each in found)
-    same = len(found) - killed - len(survivors)
-    print(f"\n{len(found)} row mutants: {killed} killed, {same} equivalent")
+    print(f"\n{len(found)} row mutants: {len(found) - len(survivors)} killed")
     for mutant in survivors:
         print(f"survives: {mutant}")
     if "--json" in arguments:

@@ -7,11 +7,10 @@ import pytest
 from realtime_fsm._machine import arrows
 from realtime_fsm._table import TurnEvent
 
-from . import rows
 from .rows import How, Mutant, all_mutants, in_force, killer
 
 #: A fixed sample, over both tables and all four ways.
-SAMPLE = all_mutants()[5::16]
+SAMPLE = all_mutants()[0::16]
 
 
 def test_all_rules_are_broken_in_every_way_that_applies() -> None:
@@ -30,7 +29,6 @@ def test_all_rules_are_broken_in_every_way_that_applies() -> None:
 
 @pytest.mark.parametrize("mutant", SAMPLE, ids=str)
 def test_a_broken_rule_is_noticed(mutant: Mutant) -> None:
-    assert mutant.equivalent is None
     assert killer(mutant) is not None
 
 
@@ -55,6 +53,3 @@ def test_a_mutant_is_in_force_for_a_while() -> None:
         happened("created | completed | -")
     assert _core.MACHINE is before
     assert happened("created | completed | -").startswith("retry_wait")
-    assert rows.EQUIVALENT.keys() == {
-        (m.arrow.source, m.arrow.event, m.how) for m in all_mutants() if m.equivalent
-    }

@@ -1,0 +1,28 @@
+"""Time: it jumps to the next timer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ... import _commands as cmd
+from ..bound import TIMEOUTS
+from . import host
+
+if TYPE_CHECKING:
+    from ..world import World
+
+
+def tick(world: World) -> None:
+    at = world.controller.next_deadline()
+    assert at is not None
+    world.now = max(world.now, at)
+    world.note("Controller", "Controller", "the next timer is due")
+    world.oracle.now = world.now
+    before = set(world.oracle.turns)
+    world.controller.advance(world.now)
+    world.run()
+    # To ask again after a backoff is no time-out.
+    if not any(isinstance(c, cmd.CreateResponse) and c.turn_id in before for c in world.answers):
+        world.left[TIMEOUTS] = max(world.left[TIMEOUTS] - 1, -1)
+    if world.left[TIMEOUTS] < 0 and world.playing is not None and world.playing[3]:
+        host.resume(world)  # no host pauses for ever
