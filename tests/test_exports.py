@@ -24,6 +24,16 @@ def test_the_public_names_are_those_of_the_list(module: str) -> None:
     ), "a new name goes into the list, docs/reference-*.md and the changelog; one that goes breaks"
 
 
+def test_every_event_is_exported_and_the_controller_knows_what_to_do_with_it() -> None:
+    from realtime_fsm import _events
+    from realtime_fsm._receive import HANDLERS
+
+    classes = {c for c in vars(_events).values() if isinstance(c, type)}
+    events = {c for c in classes if issubclass(c, _events.Event) and c is not _events.Event}
+    assert events == set(HANDLERS)
+    assert {event.__name__ for event in events} <= set(realtime_fsm.__all__)
+
+
 def test_the_contracts_public_names() -> None:
     from realtime_fsm import RetryPolicy, Turn, TurnController, TurnOutcome, TurnState
     from realtime_fsm.livekit import ControlledRealtimeModel

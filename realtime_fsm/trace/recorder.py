@@ -18,7 +18,7 @@ from livekit.agents.voice.io import AudioOutput
 from .. import TurnController
 from ..livekit import ControlledRealtimeModel
 from .lines import Lines
-from .redact import redacted
+from .redact import name_of, redacted
 from .wire import AUDIO_DELTAS
 from .writer import TraceWriter
 
@@ -259,7 +259,7 @@ class Recorder:
         error = handle.exception()
         fields: dict[str, Any] = {"speech": handle.id, "interrupted": handle.interrupted}
         fields["exception"] = None if error is None else type(error).__name__
-        if isinstance(code := getattr(error, "code", None), str):
+        if code := name_of(getattr(error, "code", None)):
             fields["code"] = code
         self._write("session", "speech_done", fields)
 
@@ -290,7 +290,7 @@ class Recorder:
         for name in ("code", "type"):
             found = getattr(body, name, None) or getattr(error, name, None)
             found = body.get(name) if isinstance(body, dict) else found
-            if isinstance(found, str):
+            if found := name_of(found):
                 fields["code" if name == "code" else "error_type"] = found
         self._write("session", "error", fields)
 
@@ -397,7 +397,7 @@ class _Wire:
 
 
 def _reason(error: Any) -> dict[str, Any]:
-    return {"code": error.code, "kind": error.kind.value}
+    return {"code": name_of(error.code), "kind": error.kind.value}
 
 
 def _versions() -> dict[str, str]:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["audio_ms", "redacted"]
+__all__ = ["audio_ms", "name_of", "redacted"]
 
 _BASE64_CHARS_PER_MS = 64.0  # PCM16, 24 kHz, mono: 48 bytes, and base64 writes 3 as 4 characters
 _AUDIO = {
@@ -46,6 +46,13 @@ def audio_ms(base64: str) -> float:
     """Milliseconds of base64 audio, from its length alone."""
     padding = 2 if base64.endswith("==") else 1 if base64.endswith("=") else 0
     return max(0.0, len(base64) - padding * 4 / 3) / _BASE64_CHARS_PER_MS
+
+
+def name_of(value: object) -> str | None:
+    """A code or another name of the protocol's as it is; None for what may be a sentence or a key."""
+    if not isinstance(value, str) or not _TOKEN.match(value) or _KEY.search(value):
+        return None
+    return value
 
 
 def redacted(event: Mapping[str, Any], *, transcripts: bool = False) -> dict[str, Any]:
@@ -91,7 +98,7 @@ def _string(key: str, value: str, transcripts: bool) -> str | int:
     if transcripts and key not in ("audio", "data"):
         return _KEY.sub("[key]", value)
     safe = key in _SAFE_KEYS or key.endswith("_id")
-    if safe and _TOKEN.match(value) and not _KEY.search(value):
+    if safe and name_of(value) is not None:
         return value
     if key == "message" and value.lower().startswith(_SAFE_MESSAGES):
         return _KEY.sub("[key]", value[:200])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,6 +35,7 @@ from realtime_fsm.simulator import (
     audio_ms,
 )
 from realtime_fsm.testing import virtual_time
+from realtime_fsm.trace import record
 
 from ..livekit.call import VAD, call
 from ..livekit.test_connection import frame
@@ -103,25 +105,36 @@ def our_spans(exporter: InMemorySpanExporter) -> str:
 @pytest.mark.parametrize("level", [logging.INFO, logging.DEBUG], ids=["default", "debug"])
 @pytest.mark.parametrize("name", CALLS)
 def test_no_key_audio_or_words_leave(
-    name: str, level: int, exporter: InMemorySpanExporter, caplog: pytest.LogCaptureFixture
+    name: str,
+    level: int,
+    exporter: InMemorySpanExporter,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
 ) -> None:
     registry = CollectorRegistry()
     observers = [OpenTelemetryObserver(), PrometheusObserver(registry)]
     policy = rf.RetryPolicy(retry_interval=0.05, timeout=0.4)
     audio: set[str] = set()
 
+    def hear(event: dict[str, Any]) -> None:
+        if event["type"] == "response.output_audio.delta":
+            audio.add(event["delta"][:64])
+
     @virtual_time
     async def live() -> None:
         options: dict[str, Any] = {"retry": policy, "observers": observers, "turn_detection": VAD}
         async with call(CALLS[name], agent=_Agent(), **options) as c:
+            realtime = c.session.current_agent.realtime_llm_session
+            assert realtime is not None
+            recorder = record(realtime, tmp_path / "call.jsonl")
+            recorder.attach(c.session)
+            realtime.on("openai_server_event_received", hear)
             c.session.generate_reply(user_input=f"Is there {ASKED}?", instructions=TOLD)
             await c.until(lambda: c.ended and not c.controller.turns)
             if name != "fatal":
                 await c.server.user_speaks(f"More {ASKED}?", seconds=0.3)
                 await c.until(lambda: len(c.ended) > 1 and not c.controller.turns)
-            for record in c.server.record:
-                if record.type == "response.output_audio.delta":
-                    audio.add(str(record.event["delta"])[:64])
+        recorder.close()
 
     with caplog.at_level(level, "realtime_fsm"):
         live()
@@ -130,7 +143,10 @@ def test_no_key_audio_or_words_leave(
     assert "response_turn" in spans
     assert "realtime_fsm_turns_total{" in metrics
     assert name == "healthy" or level > logging.DEBUG or logs
-    for kind, text in (("logs", logs), ("spans", spans), ("metrics", metrics)):
+    trace = (tmp_path / "call.jsonl").read_text("utf-8")
+    assert '"response.create"' in trace
+    assert name == "fatal" or (audio and all(len(text) == 64 for text in audio))
+    for kind, text in (("logs", logs), ("spans", spans), ("metrics", metrics), ("trace", trace)):
         for word in (*WORDS, *audio):
             assert word not in text, f"{word[:20]!r} in {kind}"
 
