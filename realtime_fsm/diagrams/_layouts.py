@@ -24,12 +24,12 @@ _D = ("REQUESTED", "DONE")
 TURN_WIDE = Layout(
     "turn",
     1400,
-    660,
+    670,
     places={
-        "REQUESTED": Place(270, 350, 220, 64),
-        "CREATED": Place(620, 350, 150, 64),
-        "STREAMING": Place(930, 358, 220, 84, loop=62),
-        "RETRY_WAIT": Place(270, 70, 220, 58),
+        "REQUESTED": Place(270, 350, 240, 64),
+        "CREATED": Place(640, 350, 150, 64),
+        "STREAMING": Place(930, 358, 236, 84, loop=62),
+        "RETRY_WAIT": Place(270, 70, 240, 58),
         "CANCELLING": Place(930, 520, 180, 58),
         "DONE": Place(1280, 350, 140, 64),
         "FAILED": Place(1280, 70, 140, 58),
@@ -39,18 +39,18 @@ TURN_WIDE = Layout(
         ("CREATED", "STREAMING"): Route(("right", 0), ("left", -8), label="top", centred=True),
         ("STREAMING", "DONE"): Route(("right", -8), ("left", 0), label="bottom", centred=True),
         ("RETRY_WAIT", "REQUESTED"): Route(
-            ("bottom", -98), ("top", -98), label="left", centred=True
+            ("bottom", -104), ("top", -104), label="left", centred=True
         ),
         ("REQUESTED", "RETRY_WAIT"): Route(
-            ("top", 30), ("bottom", 30), label="left", joins=(_R, (300, 158))
+            ("top", 34), ("bottom", 34), label="left", joins=(_R, (304, 158))
         ),
         ("CREATED", "RETRY_WAIT"): Route(
-            ("top", -24), ("bottom", 30), (174,), label="left", joins=(_R, (596, 174))
+            ("top", -24), ("bottom", 34), (174,), label="left", joins=(_R, (616, 174))
         ),
-        _R: Route(("top", -24), ("bottom", 30), (174,), label="left"),
-        _F: Route(("top", 90), ("bottom", 0), (140,), label="right"),
+        _R: Route(("top", -24), ("bottom", 34), (174,), label="left"),
+        _F: Route(("top", 92), ("bottom", 0), (140,), label="right"),
         ("CREATED", "FAILED"): Route(
-            ("top", 24), ("bottom", 0), (140,), label="right", joins=(_F, (644, 140))
+            ("top", 24), ("bottom", 0), (140,), label="right", joins=(_F, (664, 140))
         ),
         ("STREAMING", "FAILED"): Route(
             ("top", 24), ("bottom", 0), (140,), label="right", joins=(_F, (954, 140))
@@ -58,15 +58,15 @@ TURN_WIDE = Layout(
         ("RETRY_WAIT", "FAILED"): Route(("right", 0), ("left", 0), label="top"),
         _C: Route(("bottom", 70), ("left", 0), (520,), label="right"),
         ("CREATED", "CANCELLING"): Route(
-            ("bottom", 30), ("left", 0), (520,), label="right", joins=(_C, (650, 520))
+            ("bottom", 30), ("left", 0), (520,), label="right", joins=(_C, (670, 520))
         ),
         ("STREAMING", "CANCELLING"): Route(
             ("bottom", -30), ("top", -30), label="left", centred=True
         ),
         ("CANCELLING", "DONE"): Route(("right", 0), ("bottom", -30), (1250,), label="bottom"),
-        _D: Route(("bottom", -70), ("bottom", 20), (625,), label="right"),
+        _D: Route(("bottom", -70), ("bottom", 20), (636,), label="right"),
         ("CREATED", "DONE"): Route(
-            ("bottom", -30), ("bottom", 20), (625,), label="left", joins=(_D, (590, 625))
+            ("bottom", -30), ("bottom", 20), (636,), label="left", joins=(_D, (610, 636))
         ),
         ("RETRY_WAIT", "DONE"): Route(
             ("left", 0), ("bottom", 20), (46, 600), label="bottom", joins=(_D, (200, 600))
@@ -82,8 +82,8 @@ TURN_NARROW = Layout(
     700,
     1175,
     places={
-        "REQUESTED": Place(370, 262, 150, 296),
-        "CREATED": Place(370, 580, 150, 220),
+        "REQUESTED": Place(370, 262, 150, 296, loop=57),
+        "CREATED": Place(370, 580, 150, 220, loop=57),
         "STREAMING": Place(370, 875, 150, 250, loop=40),
         "RETRY_WAIT": Place(85, 205, 130, 110),
         "CANCELLING": Place(595, 875, 120, 64),

@@ -23,7 +23,8 @@ from ._views import Picture, brief
 
 _TOP = 70
 _EDGE = 40
-#: Words at the arrows of a narrow picture are so much larger.
+#: Words at the arrows of a narrow picture, and of an overview, are so much larger: a page or a
+#: telephone shows those smaller than they are.
 _LARGER = 1.22
 
 
@@ -63,7 +64,7 @@ def draw(picture: Picture, layout: Layout) -> str:
         for a in arrows
         if a.edge.dest not in (None, a.edge.source)
     }
-    scale = _LARGER if layout.width < 800 else 1
+    scale = _LARGER if picture.brief or layout.width < 800 else 1
     # What joins another one lies above it, with its dot.
     order = sorted(arrows, key=lambda a: (not a.faint, _joins(a, tracks)))
     drawn = [_edge(a, tracks, arrows, layout, picture) for a in order]
@@ -293,7 +294,7 @@ def _foot(
         )
         out.append(name)
         x += round(w)
-    letters = int((width - 2 * _EDGE) / (size * 0.50))
+    letters = int((width - 2 * _EDGE) / (size * 0.46))
     for line in textwrap.wrap(caption, letters):
         y += size * 1.5 + (8 if line == caption[: len(line)] else 0)
         out.append(words(line, _EDGE, round(y, 1), "caption"))

@@ -52,15 +52,18 @@ def block(
     or the last one if they grow upwards. Lines in brackets are guards."""
     step = size * 1.25
     top = y - step * (len(lines) - 1) if upwards else y
+    if align == "middle" and any(timer for _, timer in lines):
+        # A clock stands in front of its words, so these have to begin at a known place.
+        x -= max(text_width(text, size) + 15 * timer for text, timer in lines) * 0.46
+        align = "start"
     out = []
     for i, (text, timer) in enumerate(lines):
         at = top + i * step
-        shift = {"start": 15.0, "end": -15.0}.get(align, 7.0) if timer else 0.0
+        shift = (-15.0 if align == "end" else 15.0) if timer else 0.0
         class_ = f"label {align}" + (" guard" if text.startswith("[") else "")
         out.append(words(text, x + shift, at, class_))
         if timer:
-            mark = {"start": x + 5.5, "end": x - 5.5}.get(align, x - text_width(text, size) / 2 - 2)
-            out.append(clock(mark, at - size * 0.34))
+            out.append(clock(x + (-5.5 if align == "end" else 5.5), at - size * 0.34))
     return "".join(out)
 
 

@@ -11,7 +11,7 @@ _LIGHT = {
     "muted": "#56657a",
     "normal": "#1d5fa8",
     "normal-fill": "#eaf3fd",
-    "recovery": "#a85b06",
+    "recovery": "#a25705",
     "recovery-fill": "#fff4dc",
     "cancel": "#6d3fc4",
     "cancel-fill": "#f4effe",
@@ -19,7 +19,7 @@ _LIGHT = {
     "failure-fill": "#fdecec",
     "added": "#15803d",
     "removed": "#c42525",
-    "changed": "#a85b06",
+    "changed": "#a25705",
 }
 _DARK = {
     "page": "#0d1420",
@@ -66,6 +66,7 @@ text{font-family:"Segoe UI",Roboto,"Helvetica Neue",Arial,"Liberation Sans",sans
 .failure .wire{stroke-width:4}
 .taken .wire{stroke-width:4.5}
 .faint{opacity:.22}
+.state.faint{opacity:.5}
 .badge{fill:var(--page);stroke:var(--k);stroke-width:1.8}
 .number{font-size:12px;font-weight:700;text-anchor:middle;fill:var(--k)}
 .clock{fill:var(--page);stroke:var(--ink);stroke-width:1.2}

@@ -70,6 +70,8 @@ def run_page(page: Path, given: Mapping[str, Any] | None = None) -> dict[str, An
                     names[name]()
         loop.run_until_complete(asyncio.sleep(0))
     finally:
+        if "recorder" in names:  # its session, which closes it, was never started
+            names["recorder"].close()
         asyncio.set_event_loop(None)
         loop.close()
     return names

@@ -270,3 +270,47 @@ def test_light_and_dark_differ_and_fit(controlled: Path, tmp_path: Path, width: 
 
     assert drive(run) == []
     assert pictures[0] != pictures[1]
+
+
+#: Of each text that is shown: its contrast, by WCAG 2, with the ground it stands on, if that is
+#: below what level AA asks for.
+FAINT = """
+(() => {
+  const light = (v) => (v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+  const bright = ([r, g, b]) => 0.2126 * light(r) + 0.7152 * light(g) + 0.0722 * light(b);
+  const parts = (text) => { const [r, g, b, a = 1] = text.match(/[\\d.]+/g).map(Number); return [r, g, b, a]; };
+  const over = (top, ground) => ground.map((v, i) => top[i] * top[3] + v * (1 - top[3]));
+  const ground = (e) => e ? over(parts(getComputedStyle(e).backgroundColor), ground(e.parentElement)) : [255, 255, 255];
+  const found = [], walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  let looked = 0;
+  while (walk.nextNode()) {
+    const e = walk.currentNode.parentElement, style = getComputedStyle(e);
+    if (!walk.currentNode.data.trim() || e.closest('svg, script, style') || !e.checkVisibility()) continue;
+    looked += 1;
+    const below = ground(e), two = [bright(below), bright(over(parts(style.color), below))].sort((a, b) => b - a);
+    const large = parseFloat(style.fontSize) >= 24 || (parseFloat(style.fontSize) >= 18.66 && style.fontWeight >= 700);
+    const contrast = (two[0] + 0.05) / (two[1] + 0.05);
+    if (contrast < (large ? 3 : 4.5)) found.push(`${contrast.toFixed(2)} ${e.outerHTML.slice(0, 80)}`);
+  }
+  return [looked, found];
+})()
+"""
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_every_text_has_contrast_enough(controlled: Path, tmp_path: Path, dark: bool) -> None:
+    file = written(tmp_path / "page.html", controlled)
+
+    async def run(opened: Page) -> None:
+        await opened.look(dark=dark)
+        await opened.open(file)
+        await opened.settled()
+        for row in range(await opened.run(f"{ROWS}.length")):
+            await opened.run(f"{ROWS}[{row}].click()")
+            looked, found = await value(opened, FAINT)
+            assert looked > 80
+            assert found == []
+        await opened.run("document.body.style.color = '#888'")
+        assert (await opened.run(FAINT))[1]  # what is too faint is seen
+
+    assert drive(run) == []

@@ -14,7 +14,7 @@ class TurnTable {
     this.columns = head.length;
     const cells = head.map((text) => make("th", { scope: "col" }, text));
     this.table = make("table", { class: "turns", role: "grid" },
-      make("caption", {}, `Turns${name ? ` of ${name}` : ""}. Arrow keys move, Enter opens one, Escape closes it.`),
+      make("caption", {}, make("span", {}, `Turns${name ? ` of ${name}` : ""}. Arrow keys move, Enter opens one, Escape closes it.`)),
       make("thead", {}, make("tr", {}, ...cells)), this.body);
     this.window = make("div", { class: "window" }, this.table);
     this.count = make("p", { class: "count", role: "status" });

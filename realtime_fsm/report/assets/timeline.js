@@ -187,13 +187,19 @@ class Timeline {
   drawBar(context, bar, x, end, y, height) {
     this.paint.bar(context, x, y + 4, end - x, height - 8, bar.kind, bar.what);
     const on = bar.what === "full" ? "page" : bar.what === "hatched" || bar.what === "dotted" ? "" : "ink";
-    if (on) this.paint.label(context, bar.text, x, y + height / 2 + 0.5, end - x, { on });
-    else if (end - x > 70) this.boxed(context, bar.text, x + 9, y + height / 2, end - x - 18);
+    const seen = this.seen(x);
+    if (on) this.paint.label(context, bar.text, seen, y + height / 2 + 0.5, end - seen, { on });
+    else if (end - seen > 70) this.boxed(context, bar.text, seen + 9, y + height / 2, end - seen - 18);
     if (bar.cut && end - x > 3) {
       context.fillStyle = this.paint.failure;
       context.fillRect(end - 2.5, y + 1, 2.5, height - 2);
     }
     if (bar.turn !== null && bar.turn === this.selected) this.outline(context, x, y + 2, end - x, height - 4);
+  }
+
+  // Where the words of a bar begin that came in from the left.
+  seen(x) {
+    return Math.max(x, this.gutter - 1);
   }
 
   // Words on a pattern need a ground of their own.
@@ -245,12 +251,14 @@ class Timeline {
         const kind = STATE_KIND[state];
         this.paint.bar(context, from, y + 14, to - from, bar, kind, looks[state]);
         const short = label.replace("streaming message ", "M");
-        const text = to - from > 110 ? label : short;
-        if (looks[state] === "hatched" || looks[state] === "dotted") this.boxed(context, state, from, y + 14 + bar / 2, to - from);
-        else this.paint.label(context, text, from, y + 14.5 + bar / 2, to - from, { on: state === "streaming" ? "page" : "ink" });
+        const seen = this.seen(from), room = to - seen;
+        const text = room > 110 ? label : short;
+        if (looks[state] === "hatched" || looks[state] === "dotted") this.boxed(context, state, seen, y + 14 + bar / 2, room);
+        else this.paint.label(context, text, seen, y + 14.5 + bar / 2, room, { on: state === "streaming" ? "page" : "ink" });
       });
       const good = !troubled(turn);
-      this.paint.label(context, `${sign(turn)} ${turn.id}`, x - 3, y + 7, Math.max(end, Math.min(room, x + 160)) - x, { on: turn.outcome === "failed" ? "failure" : good ? "muted" : "recovery" });
+      const seen = this.seen(x);
+      this.paint.label(context, `${sign(turn)} ${turn.id}`, seen - 3, y + 7, Math.max(end, Math.min(room, seen + 160)) - seen, { on: turn.outcome === "failed" ? "failure" : good ? "muted" : "recovery" });
     }
     if (turn.number === this.selected) this.outline(context, x, y + 1, end - x, height - 1);
   }
