@@ -110,12 +110,17 @@ class Driver:
         self.run()
         return future
 
-    def interrupt(self) -> None:
+    def interrupt(self, *, before_tool_reply: bool = False) -> None:
         """The host interrupts. LiveKit does so on its own too, before a tool reply and on a
-        handoff; those must not end a turn whose speech was not interrupted (G21)."""
+        handoff; those must not end a turn whose speech was not interrupted (G21).
+
+        Args:
+            before_tool_reply: LiveKit does so on its own, and means no speech: what the server
+                began to answer meanwhile has none yet.
+        """
         for turn in self.controller.turns:
             interrupted = self._speeches.interrupted(turn.id)
-            if interrupted is None:
+            if interrupted is None and not before_tool_reply:
                 # No speech known: not attached, or not announced to LiveKit yet. As in plain
                 # LiveKit this stops what runs, not what waits behind it.
                 recovering = turn.first_failure is not None

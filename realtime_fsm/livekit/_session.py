@@ -60,6 +60,8 @@ class ControlledRealtimeSession(llm.RealtimeSession[str]):
         self._speeches = speeches
         self._history: History | None = None
         self._renewal: asyncio.Task[None] | None = None
+        #: A tool's output was pushed, and the loop has not run since.
+        self._output_pushed = False
         self.driver = Driver(
             policy, speeches, session=self, model=observer, label=inner.realtime_model.label
         )
@@ -133,7 +135,7 @@ class ControlledRealtimeSession(llm.RealtimeSession[str]):
             self.driver.ask(Ask(frame=frame), Origin.APPLICATION)
 
     def interrupt(self) -> None:
-        self.driver.interrupt()
+        self.driver.interrupt(before_tool_reply=self._output_pushed)
 
     def truncate(
         self,
@@ -221,10 +223,20 @@ class ControlledRealtimeSession(llm.RealtimeSession[str]):
         await self._below.update_instructions(instructions)
 
     async def update_chat_ctx(self, chat_ctx: llm.ChatContext) -> None:
-        if self._history is None:
-            await self._inner.update_chat_ctx(chat_ctx)
-        else:
-            await self._history.push(chat_ctx)
+        try:
+            if self._history is None:
+                await self._inner.update_chat_ctx(chat_ctx)
+            else:
+                await self._history.push(chat_ctx)
+        finally:
+            if chat_ctx.items and isinstance(chat_ctx.items[-1], llm.FunctionCallOutput):
+                # LiveKit goes on from here, without giving way, to the interrupt and the create
+                # of the tool's reply.
+                self._output_pushed = True
+                asyncio.get_running_loop().call_soon(self._gave_way)
+
+    def _gave_way(self) -> None:
+        self._output_pushed = False
 
     async def update_tools(self, tools: list[llm.Tool]) -> None:
         await self._below.update_tools(tools)

@@ -255,15 +255,18 @@ def _counts(seen: Evidence, wire: _Wire, asked: Asked, heard: list[Spoken]) -> b
     """Whether cutting in explains that the answer is missing.
 
     A cough explains it only where it met an answer, or the sound before which the answer waited: one
-    that waits to be asked for again has to be given after it.
+    that waits to be asked for again has to be given after it. Whether it met one the server knows
+    better than the client, to whom the answer may not have come yet: it says so by how it ends it.
     """
     cut = asked.interrupted
     assert cut is not None
     if asked.by != "coughs":
         return True
     begin = _in_conversation(asked, wire)
+    over = asked.over if asked.over is not None else seen.seconds
     met = any(
-        begin <= r.created <= cut and (r.over is None or r.over >= cut or r.called)
+        (begin <= r.created <= cut and (r.over is None or r.over >= cut or r.called))
+        or (begin <= r.created <= over and r.reason == "turn_detected")
         for r in wire.responses.values()
     )
     return met or any(

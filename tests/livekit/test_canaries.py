@@ -537,6 +537,38 @@ async def test_livekit_interrupts_on_its_own_before_a_tool_reply() -> None:
 
 
 @virtual_time
+async def test_before_a_tool_reply_the_loop_does_not_run_between_output_and_interrupt() -> None:
+    class Teller(Agent):
+        @function_tool
+        async def look_up(self) -> str:
+            """Look it up."""
+            return "Noon."
+
+    async with plain([Reply([FunctionCall("look_up")]), HELLO], agent=Teller(instructions="")) as (
+        c,
+        session,
+        _,
+    ):
+        just_pushed: list[str] = []
+        at_interrupt: list[list[str]] = []
+        push, interrupt = session.update_chat_ctx, session.interrupt
+
+        async def pushing(chat_ctx: llm.ChatContext) -> None:
+            await push(chat_ctx)
+            just_pushed.append(chat_ctx.items[-1].type)
+            asyncio.get_running_loop().call_soon(just_pushed.clear)
+
+        session.update_chat_ctx = pushing
+        session.interrupt = lambda: (at_interrupt.append(just_pushed[:]), interrupt())[1]
+        await asked(c)
+        relied_on(
+            at_interrupt == [["function_call_output"]],
+            "interrupt() is called in the step of the loop in which a tool's output was pushed",
+            "realtime_fsm/livekit/_session.py: update_chat_ctx (G21)",
+        )
+
+
+@virtual_time
 async def test_only_the_message_that_was_cut_is_truncated_by_its_own_time() -> None:
     async with plain([TWO]) as (c, session, _):
         cuts: list[dict[str, Any]] = []

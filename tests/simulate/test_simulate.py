@@ -19,6 +19,7 @@ from realtime_fsm.simulate import (
     call_seed,
     draw,
     merge,
+    run_call,
     run_scenario,
     show,
     summarize,
@@ -26,6 +27,7 @@ from realtime_fsm.simulate import (
 from realtime_fsm.simulate.lane import creates_against_evidence
 from realtime_fsm.simulate.pool import run_calls, seeds_of
 from realtime_fsm.simulator import (
+    At,
     Created,
     Dropped,
     Failed,
@@ -33,7 +35,10 @@ from realtime_fsm.simulator import (
     Message,
     Record,
     Reply,
+    Schedule,
     Script,
+    ServerConfig,
+    Silence,
     Stalled,
     audio_ms,
 )
@@ -152,6 +157,42 @@ def test_g16_the_last_answer_is_heard_although_it_has_to_be_asked_for_again() ->
     script = Script([BAD, BAD, said(3, 3.0)])  # the second retry waits for two seconds
     result, _, judged = run_scenario(Scenario(turns=(turn,), script=script))
     assert [fate.fate for fate in judged.fates] == ["answered"]
+    assert not result.bad, result.why
+
+
+def test_a_cough_that_met_an_answer_on_its_way_is_one_that_met_an_answer() -> None:
+    """The network is slow: the answer was cut off (``turn_detected``) before anything of it came."""
+    late = Silence(At("response.created", side="server", when="before"), seconds=0.5)
+    turn = Turn(then="coughs", after=0.2, measure="waiting")
+    waits = Script([said(1, 3.0, ack=Created(after=0.1)), said(2, 1.0)])
+    slow = ServerConfig(faults=Schedule((late,)))
+    assert fates(Scenario(turns=(turn, Turn()), script=waits, config=slow)) == [
+        "interrupted",
+        "answered",
+    ]
+
+
+def test_a_cough_does_not_explain_that_a_retry_is_missing() -> None:
+    turn = Turn(then="coughs", after=0.2, measure="waiting")
+    busy = Reply(end=Failed("rate_limit_exceeded", message="try again in 2s"))
+    scenario = Scenario(turns=(turn, Turn()), script=Script([busy, said(2, 1.0), said(3, 1.0)]))
+    assert fates(scenario) == ["answered", "answered"]
+    assert fates(scenario, plain=True) == ["lost", "answered"]
+
+
+@pytest.mark.parametrize(
+    ("profile", "seed"),
+    [
+        ("mild", 57282383354828),  # LiveKit interrupts before a tool's reply (G21)
+        ("mild", 59977757233898),  # the caller hung up on the last answer, which was under way
+        ("mild", 60682883642323),  # likewise
+        ("mild", 215062968122959),  # the network is slow: a cough meets an answer on its way
+        ("mild", 243300766258052),  # likewise
+    ],
+)
+def test_g18_calls_that_lost_a_turn_once(profile: Any, seed: int) -> None:
+    result = run_call(seed, profile)
+    assert "lost" not in result.fates, result.why
     assert not result.bad, result.why
 
 
