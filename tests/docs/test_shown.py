@@ -11,7 +11,7 @@ from realtime_fsm.cli import app
 from realtime_fsm.simulator.script_json import load
 from realtime_fsm.testing import corpus
 
-from .blocks import ROOT, blocks
+from .blocks import ROOT, blocks, execute
 
 DOCS = ROOT / "docs"
 
@@ -41,3 +41,12 @@ def test_the_case_in_the_notation_is_one_of_the_corpus() -> None:
     folder = Path(corpus.__file__).parent / "cases"
     written = "".join(path.read_text("utf-8") for path in folder.glob("*.txt"))
     assert shown.text.removesuffix("...\n") in written
+
+
+def test_the_readme_leads_to_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (block,) = (b for b in blocks(ROOT / "README.md", "python") if "simulated.jsonl" in b.text)
+    monkeypatch.chdir(tmp_path)
+    execute(block, {"__name__": "call"})
+    assert CliRunner().invoke(app, ["check", "simulated.jsonl"]).exit_code == 0
+    assert CliRunner().invoke(app, ["report", "simulated.jsonl"]).exit_code == 0
+    assert "turn_1" in Path("simulated.html").read_text("utf-8")
