@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from realtime_fsm import __version__
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 project = "realtime-fsm"
 release = __version__
@@ -35,3 +40,15 @@ html_theme_options = {
     "footer_icons": [],
     "light_css_variables": {"font-stack": "system-ui, sans-serif"},
 }
+
+
+def setup(app: Sphinx) -> None:
+    """Pictures, the sample call and its page are files beside these pages. They open in the
+    browser, which Sphinx's links to files tell it not to do."""
+
+    def opens(
+        _app: Sphinx, _page: str, _template: str, context: dict[str, Any], _tree: Any
+    ) -> None:
+        context["body"] = context.get("body", "").replace(' download=""', "")
+
+    app.connect("html-page-context", opens)

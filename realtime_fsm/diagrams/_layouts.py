@@ -82,8 +82,8 @@ TURN_NARROW = Layout(
     700,
     1175,
     places={
-        "REQUESTED": Place(370, 262, 150, 296, loop=57),
-        "CREATED": Place(370, 580, 150, 220, loop=57),
+        "REQUESTED": Place(370, 262, 150, 296),
+        "CREATED": Place(370, 580, 150, 220),
         "STREAMING": Place(370, 875, 150, 250, loop=40),
         "RETRY_WAIT": Place(85, 205, 130, 110),
         "CANCELLING": Place(595, 875, 120, 64),

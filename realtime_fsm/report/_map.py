@@ -24,7 +24,8 @@ def turn_map() -> str:
             if edge.source not in LOOPS:  # beside the arrow that leaves downwards
                 place = replace(place, loop=round(place.w * 0.32))
             x, y = place.port("bottom", place.loop)
-            inside, (x, y) = loop(place), (x, y + 39)
+            # Its number may be long, and so may that of the arrow beside it.
+            inside, (x, y) = loop(place), (x + 24, y + 39)
         else:
             assert edge.dest is not None
             mine = track(LAYOUT, edge.source, edge.dest)

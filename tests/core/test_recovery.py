@@ -143,6 +143,19 @@ def test_g11_a_handshake_that_fails_is_not_another_connection() -> None:
     assert bench.c.dead is None
 
 
+def test_g11_a_connection_taken_for_dead_counts_when_its_loss_is_told() -> None:
+    """Nothing leaves any more, so the lane takes it for lost before the session below says so."""
+    bench = Bench(rf.RetryPolicy(max_retry=1))
+    for _ in range(2):
+        assert bench.c.dead is None
+        bench.got(rf.ConnectionReady())
+        bench.ask()
+        bench.wait(30.0)
+        assert not bench.c.connected
+        lost(bench)
+    assert bench.c.dead is not None
+
+
 def test_g19_what_is_below_died_for_good_is_replaced_at_once() -> None:
     bench = Bench()
     turn = bench.ask()
@@ -359,6 +372,22 @@ def test_g6_a_response_that_a_conflict_names_later_is_not_cancelled_again() -> N
     )
     bench.wait(30.0)
     assert bench.cancels == ["resp_1"]
+
+
+def test_g6_a_response_announced_again_after_it_was_given_up_is_not_cancelled_again() -> None:
+    """G1: it lives, so it holds the lane; nobody answers with it."""
+    bench = Bench()
+    bench.got(rf.SessionConfigured(server_creates=True, server_interrupts=True))
+    bench.got(rf.ResponseCreated(response_id="v1"))
+    bench.interrupt(bench.c.turns[0])
+    bench.wait(20.0)
+    bench.got(rf.ResponseCreated(response_id="v1"))
+    assert not bench.c.turns
+    bench.ask()
+    assert not bench.creates
+    bench.wait(60.0)
+    assert bench.cancels == ["v1"]
+    assert len(bench.creates) == 1
 
 
 def test_g10_what_the_server_still_starts_in_a_dead_session_is_not_tried_again() -> None:

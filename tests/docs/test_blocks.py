@@ -138,6 +138,12 @@ def test_printed_commands_exist(page: Path) -> None:
     assert not problems
 
 
+def test_the_reference_names_every_command() -> None:
+    group: Any = get_command(app)
+    text = (ROOT / "docs" / "reference-cli.md").read_text("utf-8")
+    assert [name for name in group.commands if f"| `realtime-fsm {name}` |" not in text] == []
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

@@ -23,6 +23,7 @@ PUBLIC = [
     "realtime_fsm.explore",
     "realtime_fsm.livekit",
     "realtime_fsm.livekit.telemetry",
+    "realtime_fsm.report",
     "realtime_fsm.scenarios",
     "realtime_fsm.simulate",
     "realtime_fsm.simulator",

@@ -81,6 +81,8 @@ def _lines() -> Iterator[str]:
         yield ""
         yield g.statement
         yield ""
+        yield f"*Why:* {g.why}"
+        yield ""
         yield f"- in every random history: {g.watched}"
         mine = [case for case in cases() if g.id in case.guarantees]
         if mine:

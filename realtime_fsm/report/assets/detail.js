@@ -146,7 +146,7 @@ class Detail {
       return [row, make("tr", {}, make("td", { colSpan: 4, class: "words" }, foreign(message.words)))];
     });
     return [make("h3", {}, "Messages"),
-      make("table", { class: "plain" }, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows.flat()))];
+      make("div", { class: "wide" }, make("table", { class: "plain" }, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows.flat())))];
   }
 
   events(view, call, turn) {
@@ -158,7 +158,8 @@ class Detail {
       make("td", {}, String(line))));
     const head = ["Time", "By", "What", "Line"].map((text) => make("th", { scope: "col" }, text));
     return [make("h3", {}, "Events"),
-      make("table", { class: "plain events" }, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows)),
+      make("div", { class: "wide" },
+        make("table", { class: "plain events" }, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows))),
       more ? make("p", { class: "note" }, `and ${more} more`) : null];
   }
 }
