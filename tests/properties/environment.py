@@ -1,7 +1,8 @@
 """What surrounds a controller: a server with latency both ways, a wire that breaks, a user.
 
-It does what a server, a wire and a user can do, and what a test enables beyond that. What the
-controller makes of it is judged by `watch.Watch`.
+The server is a few lines that do at any instant what a server might, also in orders that the
+simulator's never has (`protocol.py` has that one). What the controller makes of it is judged by
+`watch.Watch`.
 """
 
 from __future__ import annotations

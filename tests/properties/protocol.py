@@ -1,8 +1,7 @@
 """The same surroundings with the simulator's protocol core for a server.
 
-`environment.Environment` does whatever a server may do at the next instant, also what ours never
-does. Here the server keeps the protocol's rules, fails as its script says, and its line as a
-schedule says. Frames go through the parser that the adapter uses.
+The server keeps the protocol's rules and fails as its script says, its line as a schedule says.
+Frames go through the parser that the adapter uses.
 """
 
 from __future__ import annotations

@@ -32,7 +32,9 @@ class Connections(Histories):
         playback=st.sampled_from(["sound", "sound", "text", "nothing"]),
         script=scripts(tools=["look_up"], max_seconds=1.0),
         config=st.sampled_from(CONFIGS),
-        faults=st.one_of(schedules("none"), schedules("mild"), schedules("rough"), schedules("hostile")),
+        faults=st.one_of(
+            schedules("none"), schedules("mild"), schedules("rough"), schedules("hostile")
+        ),
     )
     def begin(
         self,
