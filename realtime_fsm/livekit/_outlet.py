@@ -49,6 +49,8 @@ class Outlet:
         self._received: dict[str, Item] = {}
         self._wanted: set[str] = set()
         self._handed_out: list[llm.MessageGeneration] = []
+        #: What the host got of them, by item id.
+        self._given: dict[str, llm.MessageGeneration] = {}
         self.ending = False
         #: The host looks at the function calls. One that was interrupted first does not.
         self.calls_read = False
@@ -79,6 +81,8 @@ class Outlet:
         if item_id in self._wanted:
             self._wanted.remove(item_id)
             self._hand_out(item)
+        elif item_id in self._given and isinstance(item, llm.MessageGeneration):
+            self._put_in_place(item)
         else:
             self._received[item_id] = item
         self._close_if_over()
@@ -104,6 +108,7 @@ class Outlet:
                 if callable(close):
                     close()
         self._handed_out.clear()
+        self._given.clear()
 
     def end(self) -> None:
         """Nothing more will be delivered; items already asked for still go out."""
@@ -125,7 +130,16 @@ class Outlet:
             self._calls.send_nowait(item)
         else:
             self._handed_out.append(item)
-            self._messages.send_nowait(self._watch(item))
+            given = self._given[item.message_id] = self._watch(item)
+            self._messages.send_nowait(given)
+
+    def _put_in_place(self, item: llm.MessageGeneration) -> None:
+        """Its ``response.output_item.added`` came twice: the plugin writes on to the newer streams
+        and never closes the older ones. The host has not looked at them if both came at once."""
+        self._handed_out.append(item)
+        newer, given = self._watch(item), self._given[item.message_id]
+        given.text_stream, given.audio_stream = newer.text_stream, newer.audio_stream
+        given.modalities = newer.modalities
 
     def _close_if_over(self) -> None:
         if self.ending and not self._wanted:
