@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable
 from typing import Any, ClassVar, Protocol
@@ -35,6 +36,8 @@ from ._speech import Speeches
 from .telemetry._reporter import Reporter
 
 _SIGNS_OF_LIFE = (OutputReceived, ResponseActivity)
+#: Seconds within which an interrupted speech interrupts the session once more.
+_FOLLOW_UP = 0.5
 
 
 class Emitter(Protocol):
@@ -77,6 +80,9 @@ class Driver:
         self._asks: dict[str, Ask] = {}
         #: Turns whose generation the host has from the inner session itself.
         self._passed: set[str] = set()
+        #: When the host last interrupted, and which turns it may have meant.
+        self._interrupted_at = -math.inf
+        self._interrupted: set[str] = set()
         self._running = False
         self._closed = False
         #: How many failures were reported.
@@ -118,15 +124,22 @@ class Driver:
             before_tool_reply: LiveKit does so on its own, and means no speech: what the server
                 began to answer meanwhile has none yet.
         """
+        now = self._loop.time()
+        # Each speech that was interrupted interrupts the session again when its task comes to it.
+        again = now - self._interrupted_at < _FOLLOW_UP and self._speeches.ending
         for turn in self.controller.turns:
             interrupted = self._speeches.interrupted(turn.id)
-            if interrupted is None and not before_tool_reply:
+            began_since = again and turn.id not in self._interrupted
+            if interrupted is None and not before_tool_reply and not began_since:
                 # No speech known: not attached, or not announced to LiveKit yet. As in plain
                 # LiveKit this stops what runs, not what waits behind it.
                 recovering = turn.first_failure is not None
                 interrupted = not turn.waiting and not (self._speeches.attached and recovering)
             if interrupted:
                 self._interrupt(turn)
+        if not again and not before_tool_reply:
+            self._interrupted_at = now
+            self._interrupted = {turn.id for turn in self.controller.turns}
 
     def truncating(self, item_id: str, audio_end_ms: int) -> int | None:
         """The host truncates a message. Returns where it may be cut, or None if it must not be:

@@ -174,6 +174,11 @@ class Speeches:
         handle = self._handles.get(turn_id)
         return None if handle is None else handle.interrupted
 
+    @property
+    def ending(self) -> bool:
+        """Whether a speech was interrupted and is not done yet."""
+        return any(handle.interrupted for handle in self._open)
+
     def when_done(self, turn_id: str, call: Callable[[], None]) -> None:
         """Call this once the turn's speech is done, if it has one."""
         handle = self._handles.get(turn_id)

@@ -76,12 +76,15 @@ class _Item:
 
 @dataclass(slots=True)
 class _Response:
+    """A response as it went over the wire; *spoken_over* is when speech first began after it had."""
+
     id: str
     created: float
     over: float | None = None
     status: str = ""
     reason: str = ""
     called: bool = False
+    spoken_over: float | None = None
 
 
 @dataclass(slots=True)
@@ -141,6 +144,9 @@ def _read(seen: Evidence) -> _Wire:
                     calling.called = True
             elif (known := wire.items.get(str(item.get("id")))) is not None:
                 known.done = item.get("status") == "completed"
+        elif kind == "input_audio_buffer.speech_started":
+            for alive in wire.responses.values():
+                alive.spoken_over = each.t if alive.spoken_over is None else alive.spoken_over
         elif kind == "input_audio_buffer.committed":
             wire.committed.setdefault(str(event.get("item_id")), each.t)
         elif kind in ("response.output_audio_transcript.delta", "response.output_text.delta"):
@@ -255,8 +261,8 @@ def _counts(seen: Evidence, wire: _Wire, asked: Asked, heard: list[Spoken]) -> b
     """Whether cutting in explains that the answer is missing.
 
     A cough explains it only where it met an answer, or the sound before which the answer waited: one
-    that waits to be asked for again has to be given after it. Whether it met one the server knows
-    better than the client, to whom the answer may not have come yet: it says so by how it ends it.
+    that waits to be asked for again has to be given after it. Where the network is slow the answer may
+    not have come yet; then the server tells, who heard the cough after it had begun to answer.
     """
     cut = asked.interrupted
     assert cut is not None
@@ -264,9 +270,14 @@ def _counts(seen: Evidence, wire: _Wire, asked: Asked, heard: list[Spoken]) -> b
         return True
     begin = _in_conversation(asked, wire)
     over = asked.over if asked.over is not None else seen.seconds
+
+    def on_its_way(r: _Response) -> bool:
+        return r.spoken_over is not None and cut <= r.spoken_over < over and r.status != "failed"
+
     met = any(
-        (begin <= r.created <= cut and (r.over is None or r.over >= cut or r.called))
-        or (begin <= r.created <= over and r.reason == "turn_detected")
+        begin <= r.created <= over
+        and (r.over is None or r.over >= cut or r.called)
+        and (r.created <= cut or on_its_way(r))
         for r in wire.responses.values()
     )
     return met or any(

@@ -188,6 +188,11 @@ def test_a_cough_does_not_explain_that_a_retry_is_missing() -> None:
         ("mild", 60682883642323),  # likewise
         ("mild", 215062968122959),  # the network is slow: a cough meets an answer on its way
         ("mild", 243300766258052),  # likewise
+        ("rough", 163465294930136),  # likewise
+        ("rough", 196901545428549),  # likewise
+        ("rough", 63519970989403),  # the task of an interrupted speech interrupts too (G21)
+        ("rough", 102346767035425),  # likewise
+        ("hostile", 112684944315438),  # a message is announced twice
     ],
 )
 def test_g18_calls_that_lost_a_turn_once(profile: Any, seed: int) -> None:
