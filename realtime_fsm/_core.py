@@ -95,6 +95,7 @@ class Core:
         self.losses = 0
         self.limited_until = -math.inf
         self._up_since: float | None = None
+        self._down = False  # a loss was told, and nothing shows a connection since
         self.closed = False
         self.machine = MACHINE
         self._turn_count = 0
@@ -250,7 +251,8 @@ class Core:
         """The connection is gone. What ran on it, or was owed on it, is asked again on the next
         (G18, G19), of which there are not many without progress (G11)."""
         step.failure = error
-        was_up = self.lane.connected
+        # Not `lane.connected`, which may be a guess: see `chase`.
+        was_up, self._down = not self._down, True
         self.replaced(step)
         self.disconnected(step.now)
         if self.dead is not None or not (was_up or for_good):
@@ -303,6 +305,7 @@ class Core:
 
     def connected(self, now: float) -> None:
         self.lane.connected = True
+        self._down = False
         self._up_since = now
         for turn in self.live.values():
             if turn.first_failure is None:

@@ -84,7 +84,7 @@ _CORE = frozenset(
             "_turn_count",
             "_id_count",
         ),
-        *("cancelled", "last_frame", "losses", "limited_until", "_up_since"),
+        *("cancelled", "last_frame", "losses", "limited_until", "_up_since", "_down"),
     )
 )
 _turn_of = attrgetter(*_TURN)
@@ -197,7 +197,11 @@ def pack(
             relative(lane.closed_until, now),
             relative(since, now, -(10**9)),
             core.dead is not None,
-            *((core.losses, relative(core._up_since, now, -_HEALTHY)) if losing else (0, None)),
+            *(
+                (core.losses, relative(core._up_since, now, -_HEALTHY), core._down)
+                if losing
+                else (0, None, False)
+            ),
         ),
     )
 
@@ -318,7 +322,7 @@ def unpack(data: tuple[Any, ...], policy: RetryPolicy, machine: Any, used: int) 
     lane.speaking, lane.owed = flags[4:6]
     lane.closed_until, lane.speech_since = _time(flags[6]), _time(flags[7])
     core.dead = _WHY if flags[8] else None
-    core.losses, core._up_since = flags[9], _time(flags[10])
+    core.losses, core._up_since, core._down = flags[9], _time(flags[10]), flags[11]
     return controller
 
 

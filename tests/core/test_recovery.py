@@ -143,6 +143,19 @@ def test_g11_a_handshake_that_fails_is_not_another_connection() -> None:
     assert bench.c.dead is None
 
 
+def test_g11_a_connection_taken_for_dead_counts_when_its_loss_is_told() -> None:
+    """Nothing leaves any more, so the lane takes it for lost before the session below says so."""
+    bench = Bench(rf.RetryPolicy(max_retry=1))
+    for _ in range(2):
+        assert bench.c.dead is None
+        bench.got(rf.ConnectionReady())
+        bench.ask()
+        bench.wait(30.0)
+        assert not bench.c.connected
+        lost(bench)
+    assert bench.c.dead is not None
+
+
 def test_g19_what_is_below_died_for_good_is_replaced_at_once() -> None:
     bench = Bench()
     turn = bench.ask()
