@@ -91,6 +91,10 @@ def _response_created(core: Core, event: ev.ResponseCreated, step: Step) -> bool
         return core.ignore("out of band")
     if core.seen.get(event.response_id):
         return core.ignore("stale response")
+    if event.response_id in core.cancelled:
+        # It was given up and lives: its one cancel is waited for anew (G1, G6).
+        core.block(event.response_id, step.now)
+        return core.ignore("repeated response.created")
     attempt = core.by_event.get(event.client_event_id or "")
     known = core.by_response.get(event.response_id)
     taken = known is not None and known.turn is not None

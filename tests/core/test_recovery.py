@@ -374,6 +374,22 @@ def test_g6_a_response_that_a_conflict_names_later_is_not_cancelled_again() -> N
     assert bench.cancels == ["resp_1"]
 
 
+def test_g6_a_response_announced_again_after_it_was_given_up_is_not_cancelled_again() -> None:
+    """G1: it lives, so it holds the lane; nobody answers with it."""
+    bench = Bench()
+    bench.got(rf.SessionConfigured(server_creates=True, server_interrupts=True))
+    bench.got(rf.ResponseCreated(response_id="v1"))
+    bench.interrupt(bench.c.turns[0])
+    bench.wait(20.0)
+    bench.got(rf.ResponseCreated(response_id="v1"))
+    assert not bench.c.turns
+    bench.ask()
+    assert not bench.creates
+    bench.wait(60.0)
+    assert bench.cancels == ["v1"]
+    assert len(bench.creates) == 1
+
+
 def test_g10_what_the_server_still_starts_in_a_dead_session_is_not_tried_again() -> None:
     """Server VAD does not know of the quota. Nobody waits eight seconds for what cannot come."""
     b = Bench()
