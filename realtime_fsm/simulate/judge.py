@@ -260,9 +260,10 @@ def _owed(wire: _Wire, asked: Asked, over: float, full: list[Spoken]) -> bool:
 def _counts(seen: Evidence, wire: _Wire, asked: Asked, heard: list[Spoken]) -> bool:
     """Whether cutting in explains that the answer is missing.
 
-    A cough explains it only where it met an answer, or the sound before which the answer waited: one
-    that waits to be asked for again has to be given after it. Where the network is slow the answer may
-    not have come yet; then the server tells, who heard the cough after it had begun to answer.
+    A cough explains it only where it met an answer, or an earlier one behind which it waited, for
+    LiveKit interrupts all that are queued: one that waits to be asked for again has to be given
+    after it. Where the network is slow the answer may not have come yet; then the server tells, who
+    heard the cough after it had begun to answer.
     """
     cut = asked.interrupted
     assert cut is not None
@@ -280,9 +281,17 @@ def _counts(seen: Evidence, wire: _Wire, asked: Asked, heard: list[Spoken]) -> b
         and (r.created <= cut or on_its_way(r))
         for r in wire.responses.values()
     )
-    return met or any(
-        m.started is not None and m.started <= cut <= (cut if m.ended is None else m.ended)
-        for m in seen.spoken
+    behind = any(
+        r.created < begin and (r.over is None or r.over >= cut) and r.status != "failed"
+        for r in wire.responses.values()
+    )
+    return (
+        met
+        or behind
+        or any(
+            m.started is not None and m.started <= cut <= (cut if m.ended is None else m.ended)
+            for m in seen.spoken
+        )
     )
 
 

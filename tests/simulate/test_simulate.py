@@ -183,6 +183,7 @@ def test_a_cough_does_not_explain_that_a_retry_is_missing() -> None:
 @pytest.mark.parametrize(
     ("profile", "seed"),
     [
+        ("mild", 114896432379366),  # a cough met the answer behind which this one was queued
         ("mild", 57282383354828),  # LiveKit interrupts before a tool's reply (G21)
         ("mild", 59977757233898),  # the caller hung up on the last answer, which was under way
         ("mild", 60682883642323),  # likewise
