@@ -57,6 +57,7 @@ class History:
         #: Held by a push, or a replay, until it is confirmed or nobody waits for that any more.
         self._pushing = asyncio.Lock()
         self._push: asyncio.Task[None] | None = None
+        self._closed = False
         self._log = get_logger()
 
     # --- what was heard
@@ -251,15 +252,16 @@ class History:
         """
         async with self._pushing:
             await self._give_up()
-            if not self._controller.connected:
-                # If another session takes over, it is told of it too.
-                self._conversation.keep(chat_ctx.items)
-            await self._confirmation(self._start(self._update(chat_ctx)))
+            if not self._closed:
+                await self._confirmation(self._start(self._update(chat_ctx)))
 
     async def _update(self, chat_ctx: llm.ChatContext) -> None:
         # The inner session compares it with its mirror in the same step of the loop, so no delete
         # is confirmed in between.
-        await self._inner.update_chat_ctx(self.protected(chat_ctx))
+        chat_ctx = self.protected(chat_ctx)
+        if not self._controller.connected:
+            self._conversation.keep(chat_ctx.items)  # a session that takes over is told of it too
+        await self._inner.update_chat_ctx(chat_ctx)
 
     def _start(self, update: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         push = asyncio.create_task(update, name="realtime_fsm.push")
@@ -324,9 +326,10 @@ class History:
         message = self._controller.message(item.id)
         if message is None:
             return False
-        return message.outcome in _UNHEARD
+        return message.outcome is MessageOutcome.SKIPPED or self._is_open(message)
 
     async def aclose(self) -> None:
+        self._closed = True
         await self._give_up()
 
 

@@ -337,8 +337,23 @@ async def test_pushes_at_once_go_one_after_another() -> None:
 
 
 @virtual_time
-async def test_an_application_may_still_remove_what_was_heard() -> None:
-    async with call([HELLO]) as c:
+async def test_g7_a_push_that_waits_for_another_one_ends_with_the_session() -> None:
+    async with call([HELLO], config=ServerConfig(confirm_items=False)) as c:
+        inner = c.session.current_agent.realtime_llm_session
+        item = llm.ChatMessage(role="user", content=["Hello?"])
+        pushes = [
+            asyncio.create_task(inner.update_chat_ctx(llm.ChatContext([item]))) for _ in range(3)
+        ]
+        await asyncio.sleep(0.1)
+        await inner.aclose()
+        await asyncio.gather(*pushes)
+        assert [t for t in asyncio.all_tasks() if t.get_name() == "realtime_fsm.push"] == []
+
+
+@pytest.mark.parametrize("attach", [True, False], ids=["attached", "not attached"])
+@virtual_time
+async def test_an_application_may_still_remove_what_was_heard(attach: bool) -> None:
+    async with call([HELLO], attach=attach) as c:
         await c.session.generate_reply(user_input="Hello?")
         agent = c.session.current_agent
         await agent.update_chat_ctx(llm.ChatContext.empty())
