@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
 from typing import Any
 
 from livekit.agents import llm, utils
 
 from .._controller import TurnController
-from .._core import OWN_IDS
+from .._core import OWN_IDS, remember
 from .._states import MessageOutcome
 from .._turn import Message
 from .._wire import text_delta
@@ -44,6 +44,8 @@ class History:
         self._heard: OrderedDict[str, str] = OrderedDict()
         #: The words that were received of messages, as they came.
         self._words: OrderedDict[str, list[str]] = OrderedDict()
+        #: The items that we had deleted last.
+        self._deleted: OrderedDict[str, None] = OrderedDict()
         self._conversation = Conversation(self._put_on_the_wire)
         #: No conversation can be told anything: messages to restore once one can.
         self._down = False
@@ -55,15 +57,14 @@ class History:
         #: Held by a push, or a replay, until it is confirmed or nobody waits for that any more.
         self._pushing = asyncio.Lock()
         self._push: asyncio.Task[None] | None = None
+        self._closed = False
         self._log = get_logger()
 
     # --- what was heard
 
     def heard(self, item_id: str, text: str) -> None:
         """No more than this text of a message was heard."""
-        self._heard[item_id] = text
-        while len(self._heard) > _REMEMBERED:
-            self._heard.popitem(last=False)
+        remember(self._heard, item_id, text)
         self.correct_mirror([item_id])
 
     def heard_text(self, item_id: str) -> str | None:
@@ -139,6 +140,8 @@ class History:
         """Note what a frame that leaves says of items."""
         if not str(frame.get("event_id")).startswith(OWN_IDS):
             self._conversation.sent(frame)
+        elif frame.get("type") == "conversation.item.delete":
+            remember(self._deleted, str(frame.get("item_id")), None)
 
     def _put_on_the_wire(self, frame: dict[str, Any]) -> None:
         self._inner.send_event(frame)  # type: ignore[attr-defined]
@@ -234,7 +237,7 @@ class History:
                 exclude_config_update=True,
             )
             self._conversation.expect(kept.items)
-            push = self._start(kept)
+            push = self._start(inner.update_chat_ctx(kept))
             await asyncio.sleep(0)  # its frames are queued now, before any of ours
             self.replayed(unwanted)
             await self._confirmation(push)
@@ -249,13 +252,19 @@ class History:
         """
         async with self._pushing:
             await self._give_up()
-            if not self._controller.connected:
-                # If another session takes over, it is told of it too.
-                self._conversation.keep(chat_ctx.items)
-            await self._confirmation(self._start(self.protected(chat_ctx)))
+            if not self._closed:
+                await self._confirmation(self._start(self._update(chat_ctx)))
 
-    def _start(self, chat_ctx: llm.ChatContext) -> asyncio.Task[None]:
-        push = asyncio.create_task(self._inner.update_chat_ctx(chat_ctx), name="realtime_fsm.push")
+    async def _update(self, chat_ctx: llm.ChatContext) -> None:
+        # The inner session compares it with its mirror in the same step of the loop, so no delete
+        # is confirmed in between.
+        chat_ctx = self.protected(chat_ctx)
+        if not self._controller.connected:
+            self._conversation.keep(chat_ctx.items)  # a session that takes over is told of it too
+        await self._inner.update_chat_ctx(chat_ctx)
+
+    def _start(self, update: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        push = asyncio.create_task(update, name="realtime_fsm.push")
         # Nobody may be waiting any more when it fails.
         push.add_done_callback(lambda task: task.cancelled() or task.exception())
         self._push = push
@@ -281,9 +290,9 @@ class History:
         mirror = self._inner.chat_ctx
         self._fill_placeholders(chat_ctx, mirror)
         ours = {item.id: item for item in mirror.items if self._is_ours(item)}
-        if not ours:
-            return chat_ctx
-        items: list[llm.ChatItem] = [ours.pop(item.id, item) for item in chat_ctx.items]
+        items: list[llm.ChatItem] = [
+            ours.pop(item.id, item) for item in chat_ctx.items if not self._is_gone(item.id, mirror)
+        ]
         for item in mirror.items:
             if item.id in ours:
                 items.insert(_place(items, mirror, item.id), item)
@@ -308,13 +317,19 @@ class History:
         turns = self._controller.turns
         return any(message.item_id == item_id for turn in turns for message in turn.messages)
 
+    def _is_gone(self, item_id: str, mirror: llm.ChatContext) -> bool:
+        """Whether we had it deleted since the host copied the mirror, as it does for a tool."""
+        there = self._conversation.holds(item_id) or item_id not in self._deleted
+        return not there and mirror.get_by_id(item_id) is None
+
     def _is_ours(self, item: llm.ChatItem) -> bool:
         message = self._controller.message(item.id)
         if message is None:
             return False
-        return message.outcome in _UNHEARD
+        return message.outcome is MessageOutcome.SKIPPED or self._is_open(message)
 
     async def aclose(self) -> None:
+        self._closed = True
         await self._give_up()
 
 

@@ -313,9 +313,12 @@ class Speeches:
         elif session.current_speech in self._calling:
             return  # a tool's output, dated earlier, would come before it, unlike on the server
         item.created_at = began
-        if session.history.get_by_id(item.id) is item:
-            session.history.remove(item)
-            session.history.insert(item)
+        items = session.history.items
+        for place in reversed(range(len(items))):  # it is one of the last, however long the call
+            if items[place] is item:
+                del items[place]
+                session.history.insert(item)
+                break
 
     def _tell_shown(self, item: llm.ChatMessage) -> None:
         if self._receive is not None:

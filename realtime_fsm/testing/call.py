@@ -40,7 +40,8 @@ class SimulatedCall:
         plugin: LiveKit's model.
         model: ours around it; None with ``controlled=False``.
         server: the other side of the wire.
-        sink: what the user hears.
+        sink: what the user hears, after :meth:`play_on` the newest one.
+        sinks: that one, and those before it.
         errors: the session's ``error`` events.
         closed: the session's ``close`` events.
         moves: the model's ``turn_moved`` events.
@@ -60,9 +61,20 @@ class SimulatedCall:
     recoveries: list[Recovering] = field(default_factory=list)
     ended: list[TurnEnded] = field(default_factory=list)
     speeches: list[SpeechHandle] = field(default_factory=list)
+    sinks: list[PacedAudioOutput] = field(init=False)
     _speaks_until: float = 0.0
 
+    def __post_init__(self) -> None:
+        self.sinks = [self.sink]
+
     # --- doing ---
+
+    def play_on(self, sink: PacedAudioOutput) -> None:
+        """Swap the output, as a room that is joined later does. A message that plays ends on the
+        sink it began on.
+        """
+        self.session.output.audio = self.sink = sink
+        self.sinks.append(sink)
 
     async def say(self, text: str, seconds: float = 1.0) -> None:
         """Let the user say *text*, and return when they have stopped.
@@ -123,7 +135,7 @@ class SimulatedCall:
             asyncio.get_running_loop().time() < self._speaks_until
             or self.server.active_response_id is not None
             or self.session.current_speech is not None
-            or not self.sink.idle
+            or not all(sink.idle for sink in self.sinks)
             or bool(self.model is not None and self.model.controller and self.controller.turns)
         )
 
@@ -145,7 +157,7 @@ class SimulatedCall:
     @property
     def heard(self) -> float:
         """Seconds of the agent's audio that the user has heard."""
-        return self.sink.heard_seconds
+        return sum(sink.heard_seconds for sink in self.sinks)
 
     @property
     def history(self) -> list[tuple[str, str]]:
@@ -250,7 +262,7 @@ async def simulated_call(
         if controller is not None and attach:
             controller.attach(call.session)
         call.session.output.audio = call.sink
-        stack.push_async_callback(call.sink.aclose)
+        stack.push_async_callback(_close_sinks, call)
         stack.push_async_callback(plugin.aclose)
         stack.push_async_callback(_close, call.session, controlled)
         await call.session.start(agent or Agent(instructions="Be brief."))
@@ -299,6 +311,11 @@ async def _close(session: AgentSession[Any], controlled: bool) -> None:
         # LiveKit's own session raises the error that ended it a second time.
         if controlled:
             raise
+
+
+async def _close_sinks(call: SimulatedCall) -> None:
+    for sink in call.sinks:
+        await sink.aclose()
 
 
 async def _check(call: SimulatedCall, before: set[asyncio.Task[Any]]) -> None:

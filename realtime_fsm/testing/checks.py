@@ -143,7 +143,7 @@ def check_turns_end(call: SimulatedCall, *, speeches: Iterable[SpeechHandle] | N
     elif call.session.agent_state in ("thinking", "speaking"):
         text = f"the agent is {call.session.agent_state}, although no speech is under way"
         problems.append(Problem(text, last))
-    if not call.sink.idle:
+    if not all(sink.idle for sink in _sinks(call)):
         problems.append(Problem("audio is still playing", last))
     open_ones = [handle.id for handle in _speeches(call, speeches) if not handle.done()]
     problems += [Problem(f"speech {name} is not done", []) for name in open_ones]
@@ -223,9 +223,21 @@ class _Heard:
         return sum(segment.position for item, segment in self.pairs if item.id == item_id)
 
 
+def _sinks(call: Any) -> list[Any]:
+    """A call may have had several sinks, or show one, or be a record of the wire alone."""
+    sink = getattr(call, "sink", None)
+    return getattr(call, "sinks", [] if sink is None else [sink])
+
+
+def _segments(call: Any) -> list[Segment]:
+    """What the sinks played, one of them after another: a message ends where it began."""
+    segments = (segment for sink in _sinks(call) for segment in sink.segments)
+    return sorted(segments, key=lambda segment: segment.finished_at)
+
+
 def _heard(call: SimulatedCall, story: Story) -> _Heard:
     """Pair segments with messages."""
-    segments = [segment for segment in call.sink.segments if segment.position > 0]
+    segments = [segment for segment in _segments(call) if segment.position > 0]
     queues = [
         [item for item in response.items if item.type == "message" and item.ms > 0]
         for response in story.responses.values()
@@ -246,7 +258,7 @@ def check_message_order(call: SimulatedCall) -> None:
     for segment in heard.strange:
         text = f"{segment.position:.3f} s were heard that are no message in its turn"
         problems.append(Problem(text, [i.added for i in story.items.values()]))
-    segments = [s for s in call.sink.segments if s.started_at is not None]
+    segments = [s for s in _segments(call) if s.started_at is not None]
     for before, after in pairwise(segments):
         if after.started_at is not None and after.started_at < before.finished_at - 1e-6:
             problems.append(Problem("two messages overlap", []))
@@ -302,10 +314,9 @@ def check_truncate_bounds(call: Wire) -> None:
 
 
 def _was_cut_at(call: Wire, seconds: float) -> bool:
-    sink = getattr(call, "sink", None)
-    if sink is None:
+    if not _sinks(call):
         return True
-    positions = [segment.position for segment in sink.segments if segment.interrupted]
+    positions = [segment.position for segment in _segments(call) if segment.interrupted]
     return any(abs(position - seconds) < _CUT for position in positions)
 
 

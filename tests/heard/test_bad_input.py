@@ -143,6 +143,34 @@ async def test_g14_a_sink_swapped_within_a_message() -> None:
         await other.aclose()
 
 
+@pytest.mark.parametrize("queued", [False, True], ids=["alone", "another asked for"])
+@virtual_time
+async def test_g14_a_sink_swapped_before_the_second_message(queued: bool) -> None:
+    """LiveKit takes the sink of a speech when that begins: its second message plays there too."""
+    other = PacedAudioOutput()
+    async with call([Reply(said(2)), HELLO], config=FAST, sink=PacedAudioOutput()) as c:
+        handle = c.session.generate_reply(user_input=QUESTION[1])
+        await playing(c, 0.7)
+        turn = c.turn
+        c.session.output.audio = other
+        if queued:
+            c.session.generate_reply(user_input="And?")
+        await asyncio.sleep(2.0)
+        handle.interrupt(force=True)
+        await c.until(lambda: not turn.live, timeout=60)
+        first, second = turn.messages
+        assert (first.outcome, first.heard_ms) == (FULL, 2000)
+        assert second.outcome is PARTIAL
+        assert second.heard_ms == pytest.approx(700, abs=10)
+        await asyncio.sleep(2.5)
+        server = {i.id: i.audio_ms for i in c.server.conversation if i.role == "assistant"}
+        assert server[second.item_id] == second.heard_ms
+        assert other.heard_seconds == pytest.approx(0.6 if queued else 0.0)
+        assert c.controller.differences() == {}
+        assert refused(c) == []
+        await other.aclose()
+
+
 async def _over(handle: Any) -> None:
     await handle
 

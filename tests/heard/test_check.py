@@ -9,7 +9,15 @@ import pytest
 from livekit.agents import llm
 
 from realtime_fsm.simulator import Reply, ServerConfig
-from realtime_fsm.testing import SimulatedCall, check_heard_is_history, simulated_call, virtual_time
+from realtime_fsm.testing import (
+    PacedAudioOutput,
+    SimulatedCall,
+    check_heard_is_history,
+    check_message_order,
+    check_truncate_bounds,
+    simulated_call,
+    virtual_time,
+)
 
 from .test_reconnect import said
 
@@ -89,3 +97,29 @@ async def test_g16_the_check_tells(
         else:
             with pytest.raises(AssertionError, match=complaint):
                 check_heard_is_history(call)
+
+
+@pytest.mark.parametrize("right", [True, False], ids=["right", "no truncate"])
+@virtual_time
+async def test_g16_the_check_looks_at_every_sink(right: bool) -> None:
+    """The first reply ends on the sink it began on, the second is cut on the new one."""
+    config = ServerConfig(pace=0.001)
+    other = PacedAudioOutput()
+    async with simulated_call([Reply(said(1)), Reply(said(1))], config=config) as call:
+        if not right:
+            changed(call, TRUNCATE, lambda frame: None)
+        call.session.generate_reply(user_input="Where is my parcel?")
+        await call.until(lambda: call.heard > 1.0)
+        call.play_on(other)
+        call.session.generate_reply(user_input="And?")
+        await call.until(lambda: other.heard_seconds > 0.5)
+        call.session.interrupt()
+        await call.idle()
+        assert call.heard == pytest.approx(2.5, abs=0.05)
+        check_message_order(call)
+        if right:
+            check_heard_is_history(call)
+            check_truncate_bounds(call)
+            return
+        with pytest.raises(AssertionError, match=r"0\.5\d\d s were heard"):
+            check_heard_is_history(call)

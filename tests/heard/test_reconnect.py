@@ -324,6 +324,30 @@ async def test_g16_a_frame_that_kills_the_inner_session_while_it_speaks() -> Non
 
 
 @virtual_time
+async def test_g16_a_push_while_a_dead_session_is_replaced() -> None:
+    """What nobody heard is in the copy that is pushed, and is not made by the session that takes
+    the place of the dead one."""
+    async with call([Reply(said(2)), HELLO], config=FAST, sink=PacedAudioOutput()) as c:
+        handle = c.session.generate_reply(user_input=QUESTION[1])
+        await playing(c, 1.0)
+        model = c.session.current_agent.realtime_llm_session
+        history = model.chat_ctx.copy()
+        history.add_message(role="user", content="And?")
+        c.session.interrupt()
+        await handle
+        assert isinstance(c.server, InMemoryServer)
+        c.server.send_text("{")
+        for _ in range(100):
+            if not c.controller.connected:
+                break
+            await asyncio.sleep(0)
+        assert not c.controller.connected
+        await model.update_chat_ctx(history)
+        await asyncio.sleep(2.0)
+        assert conversation(c) == [QUESTION, HALF, ("user", "And?")]
+
+
+@virtual_time
 async def test_g16_the_new_inner_session_does_not_connect_at_once() -> None:
     """A first handshake that fails is no reconnection for the plugin: it replays nothing, and what
     it was told before is still queued."""

@@ -236,6 +236,32 @@ async def test_g16_output_whose_beginning_was_lost_is_not_remembered(
         assert c.remembered() == TEXTS[:1]
 
 
+@pytest.mark.parametrize("copied", ["the agent's", "the model's"])
+@pytest.mark.parametrize("steps", range(24))
+@virtual_time
+async def test_g16_a_push_while_a_delete_is_being_confirmed(steps: int, copied: str) -> None:
+    """Whenever the confirmation comes, the push does not make again what nobody heard. With a tool's
+    output LiveKit pushes a copy of the model's own history."""
+    config = ServerConfig(pace=0.001)
+    async with call([reply(2)], config=config, sink=PacedAudioOutput()) as c:
+        handle = c.session.generate_reply(user_input="Where is my parcel?")
+        await c.until(lambda: c.sink.heard_seconds > 0.5)
+        agent = c.session.current_agent
+        model = agent.realtime_llm_session
+        history = model.chat_ctx.copy()
+        handle.interrupt(force=True)
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        if copied == "the agent's":
+            await agent.update_chat_ctx(agent.chat_ctx.copy())
+        else:
+            await model.update_chat_ctx(history)
+        await handle
+        await asyncio.sleep(1.0)
+        check(c, c.turn)
+        assert len(c.remembered()) == 1
+
+
 @virtual_time
 async def test_g16_cut_at_the_moment_it_began_nothing_of_it_is_shown() -> None:
     """Its first sound and the user's speech come at once; LiveKit notes its words after that."""
@@ -311,8 +337,23 @@ async def test_pushes_at_once_go_one_after_another() -> None:
 
 
 @virtual_time
-async def test_an_application_may_still_remove_what_was_heard() -> None:
-    async with call([HELLO]) as c:
+async def test_g7_a_push_that_waits_for_another_one_ends_with_the_session() -> None:
+    async with call([HELLO], config=ServerConfig(confirm_items=False)) as c:
+        inner = c.session.current_agent.realtime_llm_session
+        item = llm.ChatMessage(role="user", content=["Hello?"])
+        pushes = [
+            asyncio.create_task(inner.update_chat_ctx(llm.ChatContext([item]))) for _ in range(3)
+        ]
+        await asyncio.sleep(0.1)
+        await inner.aclose()
+        await asyncio.gather(*pushes)
+        assert [t for t in asyncio.all_tasks() if t.get_name() == "realtime_fsm.push"] == []
+
+
+@pytest.mark.parametrize("attach", [True, False], ids=["attached", "not attached"])
+@virtual_time
+async def test_an_application_may_still_remove_what_was_heard(attach: bool) -> None:
+    async with call([HELLO], attach=attach) as c:
         await c.session.generate_reply(user_input="Hello?")
         agent = c.session.current_agent
         await agent.update_chat_ctx(llm.ChatContext.empty())
@@ -444,6 +485,32 @@ async def test_g16_text_whose_tts_fails_is_not_remembered_as_heard() -> None:
         assert c.sink.heard_seconds == 0
         assert c.turn.messages[0].outcome is rf.MessageOutcome.SKIPPED
         assert c.remembered() == []
+        assert c.controller.differences() == {}
+
+
+@pytest.mark.parametrize("cut", [False, True], ids=["to its end", "interrupted"])
+@virtual_time
+async def test_g16_text_whose_tts_fails_midway(cut: bool) -> None:
+    """What came of it is heard, and the next message too. LiveKit takes all that was forwarded for
+    heard, and so do we, on both sides."""
+    tts = FakeTTS(fails_after=4, ms_a_word=250)
+    options: dict[str, Any] = {"modalities": ["text"], "sink": PacedAudioOutput(), "tts": tts}
+    async with call([reply(2), HELLO], **options) as c:
+        handle = c.session.generate_reply(user_input="Where is my parcel?")
+        await c.until(lambda: c.sink.heard_seconds > 0)
+        await asyncio.sleep(0.5)
+        if cut:
+            c.session.interrupt()
+        await handle
+        turn = c.turn
+        await c.until(lambda: not turn.live, timeout=60)
+        await asyncio.sleep(1.0)
+        first, second = turn.messages
+        last = rf.MessageOutcome.SKIPPED if cut else rf.MessageOutcome.FULL
+        assert (first.outcome is rf.MessageOutcome.PARTIAL, second.outcome) == (cut, last)
+        assert list(agents_words(c).values()) == c.remembered() == TEXTS[: 1 if cut else 2]
+        assert c.sink.heard_seconds == pytest.approx(0.5 if cut else 2.0, abs=0.05)
+        assert {e.error.type for e in c.errors} == {"tts_error"}, "LiveKit tells of it"
         assert c.controller.differences() == {}
 
 

@@ -94,7 +94,6 @@ class Player:
         self.speaking: list[tuple[float, float]] = []  # when the user does
         self.raw: dict[str, asyncio.Future[Any]] = {}
         self.refused: dict[str, Exception] = {}
-        self.sinks: list[PacedAudioOutput] = []
         self.took = 0.0
         self.call: SimulatedCall
         self._over = False
@@ -117,7 +116,6 @@ class Player:
         session: dict[str, Any] = {}
         if made.steps is not None:
             session["max_tool_steps"] = made.steps
-        sink = self._sink()
         asyncio.get_running_loop().set_exception_handler(lambda _, context: None)
         async with simulated_call(
             made.script,
@@ -126,7 +124,7 @@ class Player:
             controlled=self.controlled,
             config=made.config,
             attach="unattached" not in made.flags,
-            sink=sink,
+            sink=self._sink(),
             session=session,
             check=self.controlled and "G7" not in self.case.skip,
             **options,
@@ -142,9 +140,7 @@ class Player:
 
     def _sink(self) -> PacedAudioOutput:
         speed = {"slow": 0.5, "fast": 5.0}.get(self.plan.sink, 1.0)
-        sink = PacedAudioOutput(speed=speed, report=self.plan.sink != "silent")
-        self.sinks.append(sink)
-        return sink
+        return PacedAudioOutput(speed=speed, report=self.plan.sink != "silent")
 
     async def _body(self) -> None:
         loop = asyncio.get_running_loop()
@@ -212,9 +208,9 @@ class Player:
             self._over = True
             await asyncio.wait_for(session.aclose(), 20.0)
         elif key in ("pauses", "resumes"):
-            (self.sinks[-1].pause if key == "pauses" else self.sinks[-1].resume)()
+            (self.call.sink.pause if key == "pauses" else self.call.sink.resume)()
         elif key == "swaps":
-            session.output.audio = self._sink()
+            self.call.play_on(self._sink())
         elif key == "wait":
             await asyncio.sleep(values["seconds"])
         elif key == "until_idle":
@@ -299,7 +295,7 @@ class Player:
 
     @property
     def heard(self) -> float:
-        return sum(sink.heard_seconds for sink in self.sinks)
+        return self.call.heard
 
     def speech(self, name: str) -> SpeechHandle | None:
         """The speech of that name, if there is one by now."""

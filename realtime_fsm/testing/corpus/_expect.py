@@ -42,7 +42,9 @@ def wrong(line: Line, seen: Player) -> str | None:
 
 
 def _talks_over(seen: Player) -> bool:
-    begun = [s.started_at for sink in seen.sinks for s in sink.segments if s.started_at is not None]
+    begun = [
+        s.started_at for sink in seen.call.sinks for s in sink.segments if s.started_at is not None
+    ]
     return any(start + 0.05 < t < end - 0.05 for start, end in seen.speaking for t in begun)
 
 
