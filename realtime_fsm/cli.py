@@ -126,6 +126,10 @@ def simulate(
     ] = None,
     plain: Annotated[bool, typer.Option("--plain", help="LiveKit without us.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    traces: Annotated[
+        Path | None,
+        typer.Option("--trace", metavar="FOLDER", help="Record each call there, by its seed."),
+    ] = None,
     strict: Annotated[
         bool,
         typer.Option(
@@ -157,7 +161,9 @@ def simulate(
         if merge:
             report = command.merge_files(reports or [])
         else:
-            report = command.simulate(calls, seed, faults, shard=shard, jobs=jobs, plain=plain)
+            report = command.simulate(
+                calls, seed, faults, shard=shard, jobs=jobs, plain=plain, traces=traces
+            )
     except ValueError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
 from inspect import Parameter, Signature
+from pathlib import Path
 from typing import Any
 
 from livekit.agents import (
@@ -36,11 +37,12 @@ _CONNECTED = 30.0  # seconds the caller waits for a connection before speaking
 _COUGH = 0.2  # seconds
 
 
-def play(scenario: Scenario, *, plain: bool = False) -> Evidence:
-    """Run the call in virtual time, plain LiveKit or controlled, and return what was seen."""
+def play(scenario: Scenario, *, plain: bool = False, trace: Path | None = None) -> Evidence:
+    """Run the call in virtual time, plain LiveKit or controlled, and return what was seen. *trace* is
+    a file to record it in."""
     seen = Evidence()
     try:
-        run_virtual(lambda: _Caller(scenario, seen, plain=plain).call(), limit=7200.0)
+        run_virtual(lambda: _Caller(scenario, seen, plain=plain, trace=trace).call(), limit=7200.0)
     except VirtualTimeError as error:
         seen.hang, seen.broken = True, _first_line(error)
     except Exception as error:
@@ -111,10 +113,13 @@ class _Agent(Agent):
 
 
 class _Caller:
-    def __init__(self, scenario: Scenario, seen: Evidence, *, plain: bool) -> None:
+    def __init__(
+        self, scenario: Scenario, seen: Evidence, *, plain: bool, trace: Path | None
+    ) -> None:
         self._scenario = scenario
         self._seen = seen
         self._plain = plain
+        self._trace = trace
         self._loop = asyncio.get_running_loop()
         self._zero = self._loop.time()
         self._handles: list[tuple[float, SpeechHandle]] = []
@@ -232,6 +237,7 @@ class _Caller:
             config=self._scenario.config,
             # Plain LiveKit leaves tasks behind in some failures; that is not what is counted here.
             check=not self._plain,
+            trace=self._trace,
             **options,
         ) as self._call:
             self._seen.record = self._call.server.record

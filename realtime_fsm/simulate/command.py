@@ -53,7 +53,14 @@ def parse_shard(value: str) -> tuple[int, int]:
 
 
 def simulate(
-    calls: int, seed: int, faults: str, *, shard: str, jobs: int | None, plain: bool
+    calls: int,
+    seed: int,
+    faults: str,
+    *,
+    shard: str,
+    jobs: int | None,
+    plain: bool,
+    traces: Path | None = None,
 ) -> dict[str, Any]:
     """Run the calls and return the report. Raises :class:`BadOptionError`."""
     if calls < 1:
@@ -61,10 +68,22 @@ def simulate(
     if jobs is not None and jobs < 1:
         raise BadOptionError(f"--jobs is at least 1, not {jobs}")
     profile, part = check_profile(faults), parse_shard(shard)
+    if traces is not None:
+        try:
+            traces.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BadOptionError(f"--trace cannot write to {traces}: {error}") from None
     seeds = seeds_of(calls, seed, part)
     start = time.perf_counter()
     with _progress(len(seeds)) as done:
-        results = run_calls(seeds, profile, plain=plain, jobs=jobs or available_cores(), done=done)
+        results = run_calls(
+            seeds,
+            profile,
+            plain=plain,
+            jobs=jobs or available_cores(),
+            traces=traces,
+            done=done,
+        )
     return summarize(
         results,
         seed=seed,

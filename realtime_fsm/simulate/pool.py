@@ -9,6 +9,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 
 from ..simulator.faults import Profile
 from .run import CallResult, quiet_logs, run_call
@@ -35,21 +36,24 @@ def run_calls(
     *,
     plain: bool = False,
     jobs: int = 1,
+    traces: Path | None = None,
     done: Callable[[], object] = lambda: None,
 ) -> list[CallResult]:
     """Run the calls of these seeds in *jobs* processes, and return their results, in any order.
 
-    *done* is called after each. What is returned does not depend on *jobs*.
+    *done* is called after each. *traces* is a folder for their traces. What is returned does not depend on *jobs*.
     """
     results: list[CallResult] = []
-    for result in _results(seeds, profile, plain, min(jobs, len(seeds))):
+    for result in _results(seeds, profile, plain, traces, min(jobs, len(seeds))):
         results.append(result)
         done()
     return results
 
 
-def _results(seeds: list[int], profile: Profile, plain: bool, jobs: int) -> Iterator[CallResult]:
-    run = partial(run_call, profile=profile, plain=plain)
+def _results(
+    seeds: list[int], profile: Profile, plain: bool, traces: Path | None, jobs: int
+) -> Iterator[CallResult]:
+    run = partial(run_call, profile=profile, plain=plain, traces=traces)
     if jobs <= 1:
         with quiet_logs():
             yield from map(run, seeds)

@@ -7,6 +7,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ..simulator.faults import Profile
 from .caller import play
@@ -60,15 +61,21 @@ class CallResult:
         return bool(self.why)
 
 
-def run_call(seed: int, profile: Profile = "none", *, plain: bool = False) -> CallResult:
-    """Draw the call of that seed, play it and judge it."""
-    return run_scenario(draw(seed, profile), plain=plain)[0]
+def run_call(
+    seed: int, profile: Profile = "none", *, plain: bool = False, traces: Path | None = None
+) -> CallResult:
+    """Draw the call of that seed, play it and judge it. *traces* is a folder for its trace, which is
+    named by the seed."""
+    trace = None if traces is None else traces / f"{seed}.jsonl"
+    return run_scenario(draw(seed, profile), plain=plain, trace=trace)[0]
 
 
-def run_scenario(scenario: Scenario, *, plain: bool = False) -> tuple[CallResult, Evidence, Judged]:
+def run_scenario(
+    scenario: Scenario, *, plain: bool = False, trace: Path | None = None
+) -> tuple[CallResult, Evidence, Judged]:
     """Play a call and judge it; return the figures, and what they rest on."""
     with quiet_logs():
-        seen = play(scenario, plain=plain)
+        seen = play(scenario, plain=plain, trace=trace)
     judged = judge(scenario, seen)
     return _figures(scenario, seen, judged), seen, judged
 

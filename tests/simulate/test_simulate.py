@@ -42,6 +42,7 @@ from realtime_fsm.simulator import (
     Stalled,
     audio_ms,
 )
+from realtime_fsm.trace import check
 
 BAD = Reply(end=Failed("server_error"))
 CALLS = 6
@@ -313,6 +314,28 @@ def simulate(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
         return CliRunner().invoke(app, ["simulate", *options])
 
     return invoke
+
+
+@pytest.mark.parametrize("faults", ["none", "mild"])
+def test_recorded_calls_keep_the_guarantees(
+    simulate: Callable[..., Result], tmp_path: Path, faults: str
+) -> None:
+    """Two judges that share no code with the controller, nor with one another, agree."""
+    done = simulate("--calls", "5", "--faults", faults, "--jobs", "1", "--trace", str(tmp_path))
+    assert done.exit_code == 0
+    traces = sorted(tmp_path.glob("*.jsonl"))
+    assert [path.stem for path in traces] == sorted(str(call_seed(1, n)) for n in range(5))
+    for path in traces:
+        with path.open("rb") as trace:
+            report = check(trace)
+        assert not report.violations, (path, report.violations)
+
+
+def test_a_trace_that_cannot_be_written(simulate: Callable[..., Result], tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = simulate("--calls", "1", "--trace", str(tmp_path / "file"))
+    assert done.exit_code == 2
+    assert "--trace cannot write to" in done.stderr
 
 
 def test_json(simulate: Callable[..., Result]) -> None:
