@@ -303,6 +303,11 @@ class Core:
             if turn.waiting and turn.recover_by is None:
                 turn.recover_by = now + self.policy.recovery_deadline
 
+    def shown(self, now: float) -> None:
+        """What leaves shows that there is a connection: the same one, unless its loss was told."""
+        before = None if self._down else self._up_since
+        self.connected(now if before is None else before)
+
     def connected(self, now: float) -> None:
         self.lane.connected = True
         self._down = False

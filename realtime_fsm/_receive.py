@@ -51,7 +51,7 @@ def _create_sent(core: Core, event: ev.CreateSent, step: Step) -> bool:
     attempt.event_id, attempt.sent_at = event.event_id, step.now
     remember(core.by_event, event.event_id, attempt)
     if not core.lane.connected:
-        core.connected(step.now)  # what leaves shows that there is a connection
+        core.shown(step.now)
     if attempt.over:
         # Given up while it was queued below us, and on the wire all the same.
         core.reopen(attempt, step)

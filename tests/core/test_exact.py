@@ -228,6 +228,20 @@ def test_g11_the_second_loss_in_a_row_waits() -> None:
     assert waits == [b.c.policy.interval(1), b.c.policy.interval(2)]
 
 
+def test_g11_a_connection_that_was_only_taken_for_dead_has_not_begun_anew() -> None:
+    b = Bench()
+    turn = b.ask()
+    b.got(LOST, rf.ConnectionReady())
+    b.wait(30.0)  # nothing leaves for longer than a queue should take
+    assert turn.outcome is rf.TurnOutcome.FAILED
+    b.got(rf.CreateSent(turn_id=turn.id, attempt=1, event_id="e1"))
+    b.wait(30.0)
+    b.got(
+        LOST
+    )  # a minute after the first: it has proven itself, and this is no second one in a row
+    assert not b.those(rf.ReplaceConnection)
+
+
 def test_g18_an_answer_owed_when_the_connection_broke_is_server_vads() -> None:
     b = Bench()
     b.got(VAD)

@@ -105,7 +105,6 @@ class Environment:
 
     def tell(self, event: rf.Event) -> bool:
         self.log.append(f"{self.now:7.2f} -> {event}")
-        self.watch.counts = self.c.connected
         self.watch.told(event, self.now)
         known = self.c.receive(event, self.now)
         self.run()

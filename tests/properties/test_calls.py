@@ -51,7 +51,6 @@ class Watched(RecordingController):
         super().interrupt(turn, now)
 
     def receive(self, event: rf.Event, now: float) -> bool:
-        self.watch.counts = self.connected
         if isinstance(event, rf.SpeechOver) and event.interrupted and self.find(event.turn_id):
             self._judge("interrupts", event.turn_id)
         self._judge("told", event, now)

@@ -62,9 +62,6 @@ class Watch:
         self.delivered: Counter[str] = Counter()
         self.deleted: Counter[str] = Counter()
         self.connected = True
-        #: Whether a loss is one more. Where nothing leaves for a while the connection is taken for
-        #: lost before it is; that loss is not counted.
-        self.counts = True
         self.up_since = -math.inf
         self.losses = 0
         self.dead = False
@@ -170,7 +167,7 @@ class Watch:
         if lost or self.connected:  # a second one without a loss is a rollover
             self.alive = {key: t for key, t in self.alive.items() if "/" in key}
             self.speaking, self.voice_until, self.committed = False, None, False
-        if lost and (self.counts or getattr(event, "for_good", False)):
+        if lost and (self.connected or getattr(event, "for_good", False)):
             self.losses = 0 if self.now - self.up_since >= _HEALTHY else self.losses
             self.losses += 1
         self.connected = not lost
