@@ -259,6 +259,7 @@ class Core:
             return
         if self._up_since is not None and step.now - self._up_since >= _HEALTHY:
             self.losses = 0
+        self._up_since = None  # what comes next has to prove itself
         self.losses += 1
         if self.losses > self.policy.max_retry:
             fatal = f"gave up after {self.losses} connections in a row were lost"
