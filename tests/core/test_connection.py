@@ -16,17 +16,6 @@ def lost(b: Bench, *, for_good: bool = False) -> None:
     b.got(rf.ConnectionLost(error=LOST, for_good=for_good))
 
 
-def test_g7_a_turn_asked_without_a_connection_has_the_recovery_deadline() -> None:
-    b = Bench()
-    lost(b)
-    b.wait(2.0)
-    turn = b.ask()
-    b.wait(7.9)
-    assert turn.live
-    b.wait(0.1)
-    assert turn.outcome is rf.TurnOutcome.FAILED
-
-
 def test_g9_another_loss_does_not_give_a_waiting_turn_more_time() -> None:
     b = Bench()
     turn = PLACES["waiting"](b)
@@ -98,18 +87,6 @@ def test_g19_what_a_conflict_named_while_nothing_left_is_waited_for_on_the_new_c
     assert b.c.owner_of("resp_9") is not None
 
 
-def test_g4_a_dead_connection_is_told_as_such() -> None:
-    b = Bench()
-    b.c.frame_received(0.0)
-    turn = b.ask()
-    b.sent(turn)
-    b.wait(1.0)
-    b.interrupt(turn)
-    b.wait(10.0)
-    (replaced,) = b.those(rf.ReplaceConnection)
-    assert replaced.reason.code == "connection_silent"
-
-
 # --- limits
 
 
@@ -174,3 +151,10 @@ def test_g9_a_retry_that_is_due_at_the_deadline_is_still_tried(
         b.wait(at - b.now)
         b.failed("r2")
     assert turn.state is rf.TurnState.RETRY_WAIT
+
+
+def test_g10_a_session_that_died_holds_nobody_up() -> None:
+    b = Bench()
+    PLACES["sent"](b)
+    b.got(rf.SessionFailed(error=rf.error_info("gone", None, "")))
+    assert b.c.next_deadline() is None

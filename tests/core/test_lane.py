@@ -67,16 +67,6 @@ def test_g4_a_probe_that_speech_forbids_leaves_a_create_timeout_later() -> None:
     assert next_probe(b) == 10.0
 
 
-def test_g4_a_create_interrupted_in_its_first_second_is_not_probed_before_that() -> None:
-    """livekit/agents#6223: "nothing to cancel" could speak of a create on its way."""
-    b = Bench()
-    turn = b.ask()
-    b.sent(turn)
-    b.wait(0.25)
-    b.interrupt(turn)
-    assert next_probe(b) == 1.0
-
-
 def test_g4_a_create_given_up_below_is_probed_at_once() -> None:
     b = Bench()
     turn = b.ask()
@@ -192,29 +182,12 @@ def test_g20_who_a_conflict_names_is_cancelled_after_a_stall_and_given_as_long_a
     b = Bench()
     turn = b.ask()
     b.refused(b.sent(turn), ACTIVE, "response in progress: resp_9")
+    assert b.c.next_deadline() == 8.0
     b.wait(7.9)
     assert b.cancels == []
     b.wait(0.1)
     assert b.cancels == ["resp_9"]
     assert next_create(b) == 16.0
-
-
-def test_g20_a_conflict_that_names_a_response_that_ended_holds_nothing() -> None:
-    b = Bench()
-    turn = b.ask()
-    b.created(turn, "resp_1")
-    b.message("resp_1", "m1")
-    b.done("resp_1")
-    b.refused(None, ACTIVE, "response in progress: resp_1")
-    b.ask()
-    assert len(b.creates) == 2
-
-
-def test_g20_only_a_conflict_tells_who_holds_the_lane() -> None:
-    b = Bench()
-    b.refused(None, "invalid_value", "no such item in resp_77")
-    b.ask()
-    assert len(b.creates) == 1
 
 
 def test_g20_a_terminal_without_created_frees_the_lane_of_the_one_a_conflict_named() -> None:
@@ -253,14 +226,6 @@ def test_g3_what_a_response_nobody_here_asked_for_brings_is_nobodys() -> None:
 
 
 # --- the user's speech (G24)
-
-
-def test_g24_a_cleared_input_without_speech_moves_no_clock() -> None:
-    b = Bench()
-    turn = PLACES["retrying"](b)
-    at = (turn.retry_at, turn.recover_by)
-    b.got(rf.InputCleared())
-    assert (turn.retry_at, turn.recover_by) == at
 
 
 def test_g9_speech_stops_no_clock_of_a_retry_that_is_on_its_way() -> None:

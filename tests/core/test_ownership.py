@@ -28,14 +28,6 @@ def test_g3_a_late_failure_of_a_create_given_up_is_not_the_pending_ones() -> Non
     assert (turn.state, turn.attempts, turn.retries) == (rf.TurnState.REQUESTED, 2, 1)
 
 
-def test_g3_a_response_whose_terminal_came_first_starts_no_turn() -> None:
-    b = Bench()
-    assert not b.done("x1")
-    assert not b.got(rf.ResponseCreated(response_id="x1"))
-    assert b.c.turns == ()
-    assert b.c.ignored["stale response"] == 2
-
-
 def test_g3_what_is_ignored_is_counted_by_its_reason() -> None:
     b = Bench()
     turn = PLACES["playing"](b)
@@ -98,17 +90,8 @@ def test_a_message_knows_its_attempt() -> None:
     turn = PLACES["retrying"](b)
     b.wait(0.5)
     b.created(turn, "r2")
-    b.message("r2", "m2")
+    assert b.got(rf.ItemStarted(response_id="r2", item_id="m2", kind=rf.ItemKind.MESSAGE))
     assert [(m.item_id, m.attempt, m.number) for m in turn.messages] == [("m2", 2, 1)]
-
-
-def test_a_message_is_generated_until_its_terminal() -> None:
-    b = Bench(playback=True)
-    b.speaking()
-    assert b.c.generates("m1")
-    assert not b.c.generates("m2")
-    b.done("r1")
-    assert not b.c.generates("m1")
 
 
 def test_how_a_turn_will_end_is_known_before() -> None:
@@ -139,10 +122,10 @@ def test_g25_a_server_that_uses_an_item_id_again_harms_nothing() -> None:
     """Only the last turns are remembered; each forgets its own messages."""
     b = Bench()
     b.c = rf.TurnController(keep=1)
-    for n in range(3):
+    for n, item_id in enumerate(("same", "same", "other")):
         turn = b.ask()
         b.created(turn, f"r{n}")
-        b.message(f"r{n}", "same")
+        b.message(f"r{n}", item_id)
         b.done(f"r{n}")
         assert turn.outcome is rf.TurnOutcome.COMPLETED
 

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 import realtime_fsm as rf
-from realtime_fsm._wire import text_delta
 
 MALFORMED = rf.Unreadable(reason="malformed frame")
 K = rf.ErrorKind
@@ -280,17 +279,3 @@ def test_g25_a_frame_that_lacks_something_is_malformed(kind: str, wrong: Any) ->
             assert rf.parse(whole) == rf.RateLimitsUpdated(reset_after=None)
         else:
             assert rf.parse(whole) == MALFORMED, path
-
-
-@pytest.mark.parametrize(
-    "kind", ["response.output_text.delta", "response.output_audio_transcript.delta"]
-)
-def test_the_words_of_a_delta(kind: str) -> None:
-    frame = {"type": kind, "item_id": "m1", "delta": "Hello"}
-    assert text_delta(frame) == ("m1", "Hello")
-    assert text_delta({**frame, "delta": ""}) is None
-    assert text_delta({**frame, "item_id": 3}) is None
-    assert text_delta({**frame, "delta": None}) is None
-    assert text_delta({**frame, "type": "response.output_audio.delta"}) is None
-    assert text_delta({**frame, "type": "x"}) is None
-    assert text_delta({"item_id": "m1", "delta": "Hello"}) is None
