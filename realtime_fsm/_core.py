@@ -259,13 +259,14 @@ class Core:
             return
         if self._up_since is not None and step.now - self._up_since >= _HEALTHY:
             self.losses = 0
+        self._up_since = None  # what comes next has to prove itself
         self.losses += 1
         if self.losses > self.policy.max_retry:
             fatal = f"gave up after {self.losses} connections in a row were lost"
             self.die(ErrorInfo(kind=ErrorKind.FATAL, code=error.code, message=fatal), step)
         elif for_good or self.losses > 1:
             # What is below would try again at once, for ever (livekit/agents PR#6352).
-            wait = self.policy.interval(self.losses - 1) if self.losses > 1 else 0.0
+            wait = self.policy.retry_interval if self.losses > 1 else 0.0
             step.out.append(ReplaceConnection(reason=error, wait=wait))
 
     def replaced(self, step: Step) -> None:
@@ -316,10 +317,9 @@ class Core:
             if turn.first_failure is None:
                 turn.recover_by = None
 
-    def reopen(self, attempt: Attempt, step: Step) -> None:
+    def reopen(self, attempt: Attempt) -> None:
         attempt.over = False
         attempt.abandoned = True
-        attempt.deadline = step.now + self.policy.timeout
         self.lane.take(attempt)
 
     def block(self, response_id: str | None, now: float) -> None:

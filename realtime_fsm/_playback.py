@@ -80,8 +80,8 @@ class Playback:
         if before is None or before is message or before.outcome is not None:
             return None
         audible = closed is not None and closed.audible
-        over = apply(before, PlaybackEvent.NEXT_PULLED, Report(audible=audible))
-        return closed if over else None
+        apply(before, PlaybackEvent.NEXT_PULLED, Report(audible=audible))
+        return closed
 
     def happened(self, event: PlaybackEvent, report: Report = NOTHING) -> Turn | None:
         """Something without an id. Returns the turn it concerns, or None for a surplus one."""

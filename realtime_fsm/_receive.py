@@ -52,10 +52,7 @@ def _create_sent(core: Core, event: ev.CreateSent, step: Step) -> bool:
     remember(core.by_event, event.event_id, attempt)
     if not core.lane.connected:
         core.shown(step.now)
-    if attempt.over:
-        # Given up while it was queued below us, and on the wire all the same.
-        core.reopen(attempt, step)
-    elif attempt.abandoned:
+    if attempt.abandoned:
         attempt.deadline = step.now + core.policy.timeout
     elif attempt.turn is not None:
         attempt.turn.deadline = step.now + core.policy.timeout
@@ -113,7 +110,7 @@ def _response_created(core: Core, event: ev.ResponseCreated, step: Step) -> bool
         # G4: given up before it was acknowledged. The lane is closed until its own terminal.
         attempt.response_id = event.response_id
         if attempt.over:
-            core.reopen(attempt, step)
+            core.reopen(attempt)
         release(attempt, step)
     return True
 

@@ -405,27 +405,27 @@ def release(attempt: Attempt, step: Step) -> None:
 def finish(turn: Turn, step: Step) -> None:
     """Playback is over too: end as it was decided when generation ended."""
     assert turn.ending is not None
-    _end(turn, step, turn.ending)
+    _end(turn, turn.ending)
 
 
 def finish_completed(turn: Turn, step: Step) -> None:
     end_completed(turn, step)
-    _end(turn, step, TurnOutcome.COMPLETED)
+    _end(turn, TurnOutcome.COMPLETED)
 
 
 def finish_incomplete(turn: Turn, step: Step) -> None:
     end_incomplete(turn, step)
-    _end(turn, step, TurnOutcome.INCOMPLETE)
+    _end(turn, TurnOutcome.INCOMPLETE)
 
 
 def finish_interrupted(turn: Turn, step: Step) -> None:
     end_interrupted(turn, step)
-    _end(turn, step, TurnOutcome.INTERRUPTED)
+    _end(turn, TurnOutcome.INTERRUPTED)
 
 
 def finish_superseded(turn: Turn, step: Step) -> None:
     end_generation(turn, step)
-    _end(turn, step, TurnOutcome.SUPERSEDED)
+    _end(turn, TurnOutcome.SUPERSEDED)
 
 
 def fail(turn: Turn, step: Step) -> None:
@@ -434,7 +434,7 @@ def fail(turn: Turn, step: Step) -> None:
         _report(turn, step)
     let_go(turn, step)
     end_generation(turn, step)
-    _end(turn, step, TurnOutcome.FAILED)
+    _end(turn, TurnOutcome.FAILED)
 
 
 def fail_late(turn: Turn, step: Step) -> None:
@@ -457,7 +457,7 @@ def _report(turn: Turn, step: Step) -> None:
     )
 
 
-def _end(turn: Turn, step: Step, outcome: TurnOutcome) -> None:
+def _end(turn: Turn, outcome: TurnOutcome) -> None:
     """The controller does the rest: playback's last word, what nobody heard, `TurnEnded`."""
     turn.outcome = outcome
     turn.deadline = turn.recover_by = None

@@ -49,7 +49,7 @@ def timer_of(turn: Turn, policy: RetryPolicy, *, user_speaking: bool) -> Timer |
     elif state is TurnState.CREATED and attempt is not None:
         at, event = attempt.last_activity + policy.first_output_timeout, TurnEvent.STALLED
     elif state is TurnState.REQUESTED:
-        at, event = None if turn.waiting else turn.deadline, TurnEvent.CREATE_TIMEOUT
+        event = TurnEvent.CREATE_TIMEOUT  # no deadline while it waits for the lane
         if turn.recover_by is not None and (at is None or turn.recover_by < at):
             at, event = turn.recover_by, TurnEvent.RECOVERY_DEADLINE
     elif state is TurnState.RETRY_WAIT:

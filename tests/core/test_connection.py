@@ -1,0 +1,160 @@
+"""Connections at their edges: what waits for one, how long, and what a new one changes."""
+
+from __future__ import annotations
+
+import pytest
+
+import realtime_fsm as rf
+
+from .harness import Bench
+from .test_rows import PLACES
+
+LOST = rf.ErrorInfo(kind=rf.ErrorKind.TRANSIENT, code="connection_lost")
+
+
+def lost(b: Bench, *, for_good: bool = False) -> None:
+    b.got(rf.ConnectionLost(error=LOST, for_good=for_good))
+
+
+def test_g9_another_loss_does_not_give_a_waiting_turn_more_time() -> None:
+    b = Bench()
+    turn = PLACES["waiting"](b)
+    b.wait(3.0)
+    lost(b)
+    assert turn.recover_by == 8.0
+
+
+def test_g9_a_connection_ends_the_clock_of_a_turn_that_only_waited_for_it() -> None:
+    b = Bench()
+    turn = PLACES["waiting"](b)
+    b.got(rf.ConnectionReady())
+    assert turn.recover_by is None
+    failing = Bench()
+    turn = PLACES["retrying"](failing)
+    lost(failing)
+    failing.got(rf.ConnectionReady())
+    assert turn.recover_by == 8.0
+
+
+def test_g11_a_create_that_leaves_shows_a_connection_and_its_minute_begins() -> None:
+    b = Bench(rf.RetryPolicy(max_retry=1))
+    turn = b.ask()
+    lost(b)
+    b.wait(1.0)
+    b.sent(turn)
+    b.wait(60.0)
+    lost(b)
+    b.got(rf.ConnectionReady())
+    assert b.c.dead is None
+    lost(b)
+    assert b.c.dead is not None
+
+
+def test_g11_a_healthy_minute_counts_for_the_loss_that_ends_it_alone() -> None:
+    """What replaces it and never comes up is no healthy connection, however long ago it was."""
+    b = Bench(rf.RetryPolicy(max_retry=3))
+    b.got(rf.ConnectionReady())
+    b.wait(60.0)
+    for _ in range(4):
+        assert b.c.dead is None
+        lost(b, for_good=True)
+    assert b.c.dead is not None
+
+
+def test_g19_an_interrupted_create_has_its_time_to_leave_on_a_new_connection() -> None:
+    b = Bench()
+    turn = b.ask()
+    b.interrupt(turn)
+    b.wait(1.0)
+    lost(b)
+    b.wait(2.0)
+    b.got(rf.ConnectionReady())
+    b.wait(4.9)
+    assert b.c.connected
+    b.wait(0.1)
+    assert not b.c.connected, "nothing leaves, it seems"
+
+
+def test_g19_what_a_conflict_named_while_nothing_left_is_waited_for_on_the_new_connection() -> None:
+    """The lane took the connection for dead; a frame came all the same, then a connection."""
+    b = Bench()
+    turn = b.ask()
+    b.interrupt(turn)
+    b.wait(5.0)
+    assert not b.c.connected
+    b.refused(None, "conversation_already_has_active_response", "in progress: resp_9")
+    b.got(rf.ConnectionReady())
+    assert b.c.owner_of("resp_9") is not None
+
+
+# --- limits
+
+
+def test_g9_a_limit_is_a_hint_for_every_way_a_create_is_refused() -> None:
+    for refuse in (
+        lambda b, turn, error: b.got(rf.CreateNotSent(turn_id=turn.id, attempt=1, error=error)),
+        lambda b, turn, error: b.got(rf.ErrorReceived(error=error, event_id=b.sent(turn))),
+    ):
+        b = Bench()
+        turn = b.ask()
+        b.got(rf.RateLimitsUpdated(reset_after=2.0))
+        refuse(b, turn, rf.error_info("rate_limit_exceeded", None, ""))
+        assert turn.error is not None
+        assert turn.error.retry_after == 2.0
+
+
+def test_g9_a_limit_that_is_reset_at_this_instant_is_no_hint() -> None:
+    b = Bench()
+    turn = PLACES["created"](b)
+    b.got(rf.RateLimitsUpdated(reset_after=2.0))
+    b.wait(2.0)
+    b.failed("r1", "rate_limit_exceeded")
+    assert turn.retry_at == 2.1
+
+
+def test_g9_a_limit_changes_neither_a_retry_on_its_way_nor_a_hint() -> None:
+    b = Bench()
+    turn = PLACES["created"](b)
+    b.failed("r1", "rate_limit_exceeded")
+    b.wait(0.5)
+    assert turn.state is rf.TurnState.REQUESTED
+    b.got(rf.RateLimitsUpdated(reset_after=3.0))
+    assert turn.retry_at == 0.1
+    b = Bench()
+    turn = PLACES["created"](b)
+    b.failed("r1", "rate_limit_exceeded", "Please try again in 1s.")
+    b.wait(0.5)
+    b.got(rf.RateLimitsUpdated(reset_after=3.0))
+    assert turn.retry_at == 1.0
+
+
+def test_g9_a_hint_without_end_is_none() -> None:
+    assert rf.error_info(None, None, f"try again in {'9' * 400}s").retry_after is None
+
+
+@pytest.mark.parametrize(
+    ("policy", "at"),
+    [
+        (rf.RetryPolicy(recovery_deadline=0.1), 0.0),
+        (rf.RetryPolicy(recovery_deadline=8.0, retry_interval=4.0), 4.0),
+    ],
+    ids=["the first", "the second"],
+)
+def test_g9_a_retry_that_is_due_at_the_deadline_is_still_tried(
+    policy: rf.RetryPolicy, at: float
+) -> None:
+    b = Bench(policy)
+    turn = PLACES["retrying"](b)
+    if at:
+        b.wait(0.5)
+        b.created(turn, "r2")
+        b.wait(at - b.now)
+        b.failed("r2")
+    assert turn.state is rf.TurnState.RETRY_WAIT
+
+
+def test_g10_a_session_that_died_holds_nobody_up() -> None:
+    b = Bench()
+    PLACES["sent"](b)
+    b.got(rf.SessionFailed(error=rf.error_info("gone", None, "")))
+    assert b.c.next_deadline() is None
