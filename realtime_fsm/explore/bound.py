@@ -31,6 +31,7 @@ class Bound:
             rarely; docs/explore.md lists them.
         sink: A sink reports playback.
         audible: That sink tells when a message begins to sound, and can be paused.
+        frames: The driver tells of every frame; a connection may go silent without being lost.
         policy: Times and ``after_exposure``; its ``max_retry`` is ``attempts - 1``.
 
     Raises:
@@ -47,6 +48,7 @@ class Bound:
     oddities: int = 0
     sink: bool = True
     audible: bool = False
+    frames: bool = False
     policy: RetryPolicy = field(default_factory=RetryPolicy)
 
     def __post_init__(self) -> None:

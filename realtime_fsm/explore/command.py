@@ -34,7 +34,7 @@ def parts(whole: Bound) -> dict[str, Bound]:
         "reply and server VAD": replace(
             whole, turns=one, messages=1, attempts=1, interrupts=0, drops=0, policy=_once(policy)
         ),
-        "odd": replace(whole, turns=one, messages=1, vad_turns=0, drops=0, oddities=1),
+        "odd": replace(whole, turns=one, messages=1, vad_turns=0, drops=0, oddities=1, frames=True),
         "odd playback": replace(
             whole,
             turns=one,

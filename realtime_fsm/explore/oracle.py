@@ -43,6 +43,7 @@ class Record:
         "ended_streams",
         "exposed",
         "given_up",
+        "hint",
         "interrupted",
         "reissues",
         "reported",
@@ -56,6 +57,7 @@ class Record:
         self.retries = self.reissues = self.conflicts = 0
         self.given_up, self.settled = True, False
         self.exposed = self.ended_streams = self.reported = self.interrupted = False
+        self.hint: Optional[float] = None  # no sooner than this, said the server
         self.since: Optional[float] = None  # when recovery began; None while speech stretches it
 
     def expects(self, attempt: int) -> bool:
@@ -64,7 +66,7 @@ class Record:
         return not over and self.asked == attempt
 
 
-_PLAIN = tuple(name for name in Record.__slots__ if name != "since")
+_PLAIN = tuple(name for name in Record.__slots__ if name not in ("hint", "since"))
 _plain_of = attrgetter(*_PLAIN)
 
 
@@ -77,6 +79,8 @@ class Oracle:
         cancelled: Responses that were cancelled by us and have not ended.
         voice_until: While server VAD may answer: until when at the longest (G24).
         owed: A committed user turn has no answer yet (G18).
+        deaf: The connection is dead and nobody was told: nothing is read, nothing is said.
+        unanswered: A cancel or probe was sent after the last frame came.
         dead: The session cannot be used any more.
     """
 
@@ -91,6 +95,8 @@ class Oracle:
         self.dead = False
         self.reported_dead = False
         self.connected = True
+        self.deaf = self.unanswered = False
+        self.heard_at = -math.inf
 
     # --- what was said
 
@@ -163,6 +169,8 @@ class Oracle:
         since = record.since
         if since is not None and self.now > since + self.policy.recovery_deadline + 0.001:
             raise Violation("G9: a retry after the recovery deadline")
+        if record.hint is not None and self.now < record.hint:
+            raise Violation("G9: a retry before the rate limit is reset, or half the time is over")
         record.asked = c.attempt
         record.given_up = record.settled = False
         self.owed = False
@@ -218,18 +226,29 @@ class Oracle:
             if c.response_id in self.cancelled:
                 raise Violation("G6: a response is cancelled twice")
             self.cancelled.add(c.response_id)
+            self.unanswered = self.unanswered or self.now > self.heard_at
             # Without an answer it is given up after this time.
             self.believed[c.response_id] = self.now + self.policy.cancel_timeout
         elif isinstance(c, cmd.ProbeCancel):
             if any(key.startswith("resp_") for key in self._alive()):
                 raise Violation("G6: a bare cancel that may hit a response")
             self.given_up_below()
+            self.unanswered = self.unanswered or self.now > self.heard_at
         elif isinstance(c, cmd.ReportSession):
             if self.reported_dead:
                 raise Violation("G12: the end of the session is reported twice")
             self.reported_dead = self.dead = True
 
     # --- what was seen
+
+    def frame(self) -> None:
+        """Something came from the server."""
+        self.unanswered, self.heard_at = False, self.now
+
+    def limited(self, record: Optional[Record], seconds: float) -> None:
+        """The turn that waited for this response is to wait so long, within reason."""
+        if record is not None:
+            record.hint = self.now + min(seconds, self.policy.recovery_deadline / 2)
 
     def sent(self, turn_id: str, attempt: int, event_id: str) -> None:
         """A create left: unanswered, and its probe too, it is given up after two time-outs."""
@@ -296,6 +315,7 @@ class Oracle:
         self.believed = {k: v for k, v in self.believed.items() if k.startswith("turn_")}
         self.cancelled.clear()
         self.voice_until = None
+        self.deaf = self.unanswered = False
 
     def retryable(self, turn_id: str, attempt: int) -> bool:
         """Whether a first transient failure of this attempt must not lose the turn."""
@@ -325,6 +345,7 @@ class Oracle:
                         names[turn_id],
                         *_plain_of(r),
                         relative(r.since, now, -(10**9)),
+                        relative(r.hint, now, 0) or None,
                     )
                     for turn_id, r in self.turns.items()
                 ]
@@ -338,20 +359,26 @@ class Oracle:
             ),
             tuple(sorted([names[k] for k in self.cancelled if self.alive(k)])),
             relative(self.voice_until, now),
-            (self.owed, self.dead, self.reported_dead, self.connected),
+            (
+                *(self.owed, self.dead, self.reported_dead, self.connected),
+                *(self.deaf, self.unanswered, self.heard_at == now),
+            ),
         )
 
     def unpack(self, data: tuple[Any, ...]) -> None:
         turns, believed, cancelled, voice, flags = data
-        for turn_id, *values, since in turns:
+        for turn_id, *values, since, hint in turns:
             record = self.new_turn(turn_id)
             for name, value in zip(_PLAIN, values, strict=True):
                 setattr(record, name, value)
             record.since = None if since is None else since / 1000
+            record.hint = None if hint is None else hint / 1000
         self.believed = {k: math.inf if t is None else t / 1000 for k, t in believed}
         self.cancelled = set(cancelled)
         self.voice_until = None if voice is None else voice / 1000
-        self.owed, self.dead, self.reported_dead, self.connected = flags
+        self.owed, self.dead, self.reported_dead, self.connected, *rest = flags
+        self.deaf, self.unanswered, heard = rest
+        self.heard_at = 0.0 if heard else -math.inf
 
 
 def _key(key: str, names: Names) -> str:

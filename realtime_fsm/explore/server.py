@@ -67,6 +67,7 @@ class Server:
             out += [("done", how) for how in ("completed", "failed", "incomplete")]
             if odd:
                 out += [("done", "failed_fatal"), ("done", "unsaid")]
+                out += [("limited", "before"), ("limited", "after")]
         elif active is not None:
             out.append(("announce",))
             # Seen in the wild: a terminal without created (twilio-samples/…-node#37).

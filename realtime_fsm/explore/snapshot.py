@@ -202,8 +202,19 @@ def pack(
                 if losing
                 else (0, None, False)
             ),
+            relative(core.limited_until, now, 0) if losing else 0,
+            _pack_last_frame(core, attempts, longest),
         ),
     )
+
+
+def _pack_last_frame(core: Core, attempts: list[Attempt], longest: int) -> Optional[int]:
+    """It is only compared with the times at which something was asked, past and future ones."""
+    last = core.last_frame
+    if last is None or last == core.now:
+        return relative(last, core.now)
+    before = [a.asked_at for a in attempts if a.asked_at <= last]
+    return relative(max(before, default=-math.inf), core.now, longest)
 
 
 def _longest(policy: RetryPolicy) -> float:
@@ -323,6 +334,7 @@ def unpack(data: tuple[Any, ...], policy: RetryPolicy, machine: Any, used: int) 
     lane.closed_until, lane.speech_since = _time(flags[6]), _time(flags[7])
     core.dead = _WHY if flags[8] else None
     core.losses, core._up_since, core._down = flags[9], _time(flags[10]), flags[11]
+    core.limited_until, core.last_frame = flags[12] / 1000, _time(flags[13])
     return controller
 
 

@@ -27,6 +27,14 @@ __all__ = ["Action", "World"]
 Action = tuple[Any, ...]
 
 
+#: What a server sends; a driver tells of each that something came.
+FRAMES = (
+    *(ev.ResponseCreated, ev.ItemStarted, ev.OutputReceived, ev.CallReceived, ev.ResponseDone),
+    *(ev.ErrorReceived, ev.RateLimitsUpdated, ev.SessionConfigured),
+    *(ev.SpeechStarted, ev.SpeechStopped, ev.InputCommitted, ev.InputCleared),
+)
+
+
 class World:
     """A controller in its surroundings.
 
@@ -62,8 +70,9 @@ class World:
         self.count = 0
         self.closed = False
         self.answers: list[cmd.Command] = []
-        if bound.vad_turns:
-            self.tell(ev.SessionConfigured(server_creates=True, server_interrupts=True))
+        if bound.vad_turns or bound.frames:
+            vad = bool(bound.vad_turns)
+            self.tell(ev.SessionConfigured(server_creates=vad, server_interrupts=vad))
             if log is not None:
                 log.clear()
 
@@ -90,7 +99,8 @@ class World:
         if self.oracle.connected:
             if self.queued:
                 out.append(("leave",))
-            out += self.server.actions(self.bound, vad=self.left[VAD_TURNS], odd=oddities)
+            if not self.oracle.deaf:
+                out += self.server.actions(self.bound, vad=self.left[VAD_TURNS], odd=oddities)
             if drops:
                 out.append(("drop",))
         else:
@@ -113,6 +123,8 @@ class World:
             return None
         if self.controller.turns:
             return f"liveness: {self.controller.turns[0].label} for ever"
+        if self.oracle.deaf and self.oracle.unanswered and not self.oracle.dead:
+            return "G4: a dead connection is not noticed"
         holders = self.controller._core.lane.holders
         # A create that never leaves holds the lane; turns behind it end by their own deadline.
         if any(a.event_id is not None or a.response_id is not None for a in holders):
@@ -126,6 +138,9 @@ class World:
             self.note(*words_of_event(event))
         self.answers = []
         self.oracle.now = self.now
+        if self.bound.frames and isinstance(event, FRAMES):
+            self.oracle.frame()
+            self.controller.frame_received(self.now)
         self.controller.receive(event, self.now)
         self.run()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -10,9 +11,11 @@ import pytest
 from realtime_fsm import RetryPolicy, TurnState
 from realtime_fsm import _rules as rules
 from realtime_fsm._commands import DeliverItem
+from realtime_fsm._core import Core
 from realtime_fsm._machine import arrows
 from realtime_fsm._playback_table import PLAYBACK_TABLE, PlaybackEvent
 from realtime_fsm._table import Row, TurnEvent
+from realtime_fsm._turn import Attempt
 from realtime_fsm.explore import Bound, mermaid, replay, search
 
 S, E = TurnState, TurnEvent
@@ -159,3 +162,42 @@ def test_our_own_tables_hold_within_the_same_bounds() -> None:
         result = search(bound)
         assert result.complete
         assert not result.violations
+
+
+DEAF = replace(ODD, frames=True)
+
+
+def test_a_dead_connection_that_nobody_notices_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """G4: every server answers a cancel; one that says nothing at all is not there."""
+    chase = Core.chase
+
+    def trusting(core: Core, attempt: Attempt, step: rules.Step) -> None:
+        heard, core.last_frame = core.last_frame, None
+        chase(core, attempt, step)
+        core.last_frame = heard
+
+    monkeypatch.setattr(Core, "chase", trusting)
+    assert "G4: a dead connection is not noticed" in _found(DEAF)
+
+
+def test_a_connection_that_is_replaced_though_it_answers_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chase = Core.chase
+
+    def hasty(core: Core, attempt: Attempt, step: rules.Step) -> None:
+        core.last_frame = None if core.last_frame is None else -math.inf
+        chase(core, attempt, step)
+
+    monkeypatch.setattr(Core, "chase", hasty)
+    assert "G4: a connection that answers is replaced" in _found(DEAF)
+
+
+def test_a_retry_before_the_rate_limit_is_reset_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """G9: what the server said of its rate limits counts for the failure before and after it."""
+    monkeypatch.setattr(Core, "limited", lambda core, until, step: None)
+    assert any(text.startswith("G9: a retry before the rate limit") for text in _found(DEAF))
+
+
+def _found(bound: Bound) -> list[str]:
+    return [found.text for found in search(bound, limit_states=1500).violations]

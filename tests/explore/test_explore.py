@@ -19,7 +19,7 @@ from realtime_fsm.explore.rows import Rules
 from realtime_fsm.explore.world import World
 
 ONCE = RetryPolicy(max_retry=1)
-WIDE = Bound(oddities=2, drops=2, interrupts=2, timeouts=6, audible=True, policy=ONCE)
+WIDE = Bound(oddities=2, drops=2, interrupts=2, timeouts=6, audible=True, frames=True, policy=ONCE)
 TINY = ["--turns", "1", "--messages", "1", "--attempts", "1", "--vad-turns", "0", "--drops", "0"]
 TINY += ["--interrupts", "0", "--timeouts", "0"]
 

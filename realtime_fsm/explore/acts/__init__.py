@@ -14,12 +14,21 @@ _ALL: tuple[Callable[..., None], ...] = (
     *(driver.leave, driver.not_sent, driver.give_up),
     *(
         connection.drop,
+        connection.deafen,
         connection.rollover,
         connection.reconnect,
         connection.session_failed,
         connection.close,
     ),
-    *(server.serve, server.announce, server.item, server.output, server.done, server.answer),
+    *(
+        server.serve,
+        server.announce,
+        server.item,
+        server.output,
+        server.done,
+        server.limited,
+        server.answer,
+    ),
     *(
         host.pull,
         host.sound,

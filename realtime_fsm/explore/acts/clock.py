@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from ... import _commands as cmd
 from ..bound import TIMEOUTS
-from . import host
+from ..oracle import Violation
+from . import connection, host
 
 if TYPE_CHECKING:
     from ..world import World
@@ -19,8 +20,13 @@ def tick(world: World) -> None:
     world.note("Controller", "Controller", "the next timer is due")
     world.oracle.now = world.now
     before = set(world.oracle.turns)
+    lost, owed, up = connection.losable(world), world.oracle.owed, world.oracle.connected
     world.controller.advance(world.now)
     world.run()
+    if up and any(isinstance(c, cmd.ReplaceConnection) for c in world.answers):
+        if not world.oracle.unanswered:
+            raise Violation("G4: a connection that answers is replaced")
+        connection.replaced(world, lost, owed=owed)
     # To ask again after a backoff is no time-out.
     if not any(isinstance(c, cmd.CreateResponse) and c.turn_id in before for c in world.answers):
         world.left[TIMEOUTS] = max(world.left[TIMEOUTS] - 1, -1)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def drop(world: World, how: str = "") -> None:
     world.left[ODDITIES if how else DROPS] -= 1
-    lost = [t for t in world.oracle.turns if _loses(world, t)]
+    lost = losable(world)
     owed = world.oracle.owed
     _cut(world)
     world.oracle.connected = False
@@ -24,9 +24,30 @@ def drop(world: World, how: str = "") -> None:
     _kept(world, lost, owed=owed)
 
 
+def deafen(world: World) -> None:
+    """The connection is dead and nobody is told, not even what is below the controller."""
+    world.left[ODDITIES] -= 1
+    world.note("Server", "Server", "the connection is dead, and nobody is told")
+    world.server = Server()
+    world.oracle.deaf = True
+
+
+def replaced(world: World, lost: list[str], *, owed: bool) -> None:
+    """The controller gave up a silent connection; what is below opens another."""
+    world.server = Server()
+    world.oracle.connected = False
+    world.oracle.disconnected()
+    _kept(world, lost, owed=owed)
+
+
+def losable(world: World) -> list[str]:
+    """The turns that must survive the loss of the connection."""
+    return [t for t in world.oracle.turns if _loses(world, t)]
+
+
 def rollover(world: World) -> None:
     world.left[ODDITIES] -= 1
-    lost = [t for t in world.oracle.turns if _loses(world, t)]
+    lost = losable(world)
     owed = world.oracle.owed
     _cut(world)
     world.tell(ev.ConnectionReady())

@@ -47,6 +47,8 @@ def odd_actions(world: World, live: tuple[Turn, ...]) -> list[Action]:
             out += [("over_cut", n), ("over_done", n)]
     if world.oracle.connected:
         out += [("rollover",), ("drop", "expired")]
+        if world.bound.frames and not world.oracle.deaf:
+            out.append(("deafen",))
     if world.bound.audible and world.playing is not None and not world.playing[3]:
         out.append(("pause",))
     if world.bound.sink:

@@ -13,7 +13,7 @@ from ..oracle import Violation
 from ..server import SPEECH, Response
 from ..snapshot import PAST_RESPONSE
 from . import connection, late
-from .errors import ACTIVE, FATAL, NOT_ACTIVE, TRANSIENT
+from .errors import ACTIVE, FATAL, LIMITED, NOT_ACTIVE, RESET_AFTER, TRANSIENT
 
 if TYPE_CHECKING:
     from ..world import World
@@ -176,17 +176,33 @@ def done(world: World, how: str) -> None:
         finish(world, how)
 
 
+def limited(world: World, told: str) -> None:
+    """A response fails at the rate limit; when that is reset is told before or after it."""
+    world.left[ODDITIES] -= 1
+    active = world.server.active
+    assert active is not None
+    record = waiting_for(world, active)
+    if told == "before":
+        world.tell(ev.RateLimitsUpdated(reset_after=RESET_AFTER))
+    finish(world, "failed_limited")
+    if told == "after":
+        world.tell(ev.RateLimitsUpdated(reset_after=RESET_AFTER))
+    world.oracle.limited(record, RESET_AFTER)
+
+
 def finish(world: World, how: str) -> None:
     response = world.server.active
     assert response is not None
     world.server.active = None
     status = ev.ResponseStatus(how.partition("_")[0])
-    error = {"failed": TRANSIENT, "failed_fatal": FATAL}.get(how)
+    error = {"failed": TRANSIENT, "failed_fatal": FATAL, "failed_limited": LIMITED}.get(how)
     if status is ev.ResponseStatus.INCOMPLETE:
         error = error_info("max_output_tokens", None, "")
     record = waiting_for(world, response)
     owner = response.owner
-    retry = how == "failed" and owner is not None and world.oracle.retryable(*owner)
+    retry = (
+        how in ("failed", "failed_limited") and owner is not None and world.oracle.retryable(*owner)
+    )
     world.oracle.over(response.id, response.event_id)
     world.tell(
         ev.ResponseDone(
