@@ -158,3 +158,40 @@ def test_g10_a_session_that_died_holds_nobody_up() -> None:
     PLACES["sent"](b)
     b.got(rf.SessionFailed(error=rf.error_info("gone", None, "")))
     assert b.c.next_deadline() is None
+
+
+# --- what a lost connection takes with it (G16)
+
+
+def test_g16_what_was_heard_and_remembered_before_is_not_restored() -> None:
+    b = Bench(playback=True)
+    turn = b.speaking()
+    b.got(rf.PlaybackFinished(position_ms=1000, interrupted=False))
+    b.done("r1")
+    assert turn.outcome is rf.TurnOutcome.COMPLETED
+    lost(b)
+    b.got(rf.ConnectionReady())
+    assert b.those(rf.RestoreItem) == []
+    assert turn.messages[0].remembered_ms is None
+
+
+def test_g16_a_cut_that_was_not_confirmed_is_restored() -> None:
+    b = Bench(playback=True)
+    turn = b.speaking()
+    b.interrupt(turn)
+    b.got(rf.PlaybackFinished(position_ms=400, interrupted=True))
+    b.done("r1", rf.ResponseStatus.CANCELLED)
+    assert turn.outcome is rf.TurnOutcome.INTERRUPTED
+    lost(b)
+    b.got(rf.ConnectionReady())
+    assert [x.item_id for x in b.those(rf.RestoreItem)] == ["m1"]
+
+
+def test_g16_two_losses_while_it_plays_restore_a_message_once() -> None:
+    b = Bench(playback=True)
+    b.speaking()
+    for _ in range(2):
+        lost(b)
+        b.got(rf.ConnectionReady())
+    b.got(rf.PlaybackFinished(position_ms=1000, interrupted=False))
+    assert [x.item_id for x in b.those(rf.RestoreItem)] == ["m1"]
