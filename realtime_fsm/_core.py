@@ -253,21 +253,25 @@ class Core:
         step.failure = error
         # Not `lane.connected`, which may be a guess: see `chase`.
         was_up, self._down = not self._down, True
+        counts = self.dead is None and (was_up or for_good)
+        if counts:
+            self._count_loss(step)
+        if counts and self.losses > self.policy.max_retry:
+            # Before the turns hear of the loss, so that they fail of the end: one report (G12).
+            fatal = f"gave up after {self.losses} connections in a row were lost"
+            self.die(ErrorInfo(kind=ErrorKind.FATAL, code=error.code, message=fatal), step)
         self.replaced(step)
         self.disconnected(step.now)
-        if self.dead is not None or not (was_up or for_good):
-            return
+        if counts and self.dead is None and (for_good or self.losses > 1):
+            # What is below would try again at once, for ever (livekit/agents PR#6352).
+            wait = self.policy.retry_interval if self.losses > 1 else 0.0
+            step.out.append(ReplaceConnection(reason=error, wait=wait))
+
+    def _count_loss(self, step: Step) -> None:
         if self._up_since is not None and step.now - self._up_since >= _HEALTHY:
             self.losses = 0
         self._up_since = None  # what comes next has to prove itself
         self.losses += 1
-        if self.losses > self.policy.max_retry:
-            fatal = f"gave up after {self.losses} connections in a row were lost"
-            self.die(ErrorInfo(kind=ErrorKind.FATAL, code=error.code, message=fatal), step)
-        elif for_good or self.losses > 1:
-            # What is below would try again at once, for ever (livekit/agents PR#6352).
-            wait = self.policy.retry_interval if self.losses > 1 else 0.0
-            step.out.append(ReplaceConnection(reason=error, wait=wait))
 
     def replaced(self, step: Step) -> None:
         owed = self.lane.owed

@@ -309,17 +309,17 @@ class RawLink:
             # response that failed while a rollover waited for it. Another will do.
             report = report.model_copy(update={"recoverable": True})
             broken = type(report.error).__name__
-            self._lost(ErrorInfo(kind=ErrorKind.SESSION_END, code="broken", message=broken), True)
+            info = ErrorInfo(kind=ErrorKind.SESSION_END, code="broken", message=broken)
+            claimed = self._lost(info, True)
             # The response that a rollover waited for was reported when it failed (G12).
-            claimed = isinstance(report.error, llm.RealtimeError)
+            claimed = claimed or isinstance(report.error, llm.RealtimeError)
         elif isinstance(report.error, APIConnectionError):
-            # A turn that failed of it has its own report (G12).
             claimed = self._lost(_LOST, False)
         if not claimed and self._driver.final_report is None:
             self._driver.forward("error", report)
 
     def _lost(self, error: ErrorInfo, for_good: bool) -> bool:
-        """Returns whether it was reported."""
+        """Returns whether a turn that failed of it has reported it (G12)."""
         reports = self._driver.reports
         if self._was_up:
             self.history.lost()

@@ -278,3 +278,28 @@ async def test_g12_a_connection_lost_within_a_message_is_reported_once() -> None
         await handle
         assert handle.exception() is not None
         assert len(c.errors) == 1
+
+
+@virtual_time
+async def test_g12_an_inner_session_that_dies_within_a_message_is_reported_once() -> None:
+    async with call([Reply([SENTENCE]), HELLO], retry=QUICK) as c:
+        handle = c.session.generate_reply(user_input="Where is it?")
+        await c.until(lambda: c.sink.heard_seconds > 0.3)
+        await frame(c, "null")
+        await handle
+        assert handle.exception() is not None
+        assert [e.error.error.body["code"] for e in c.errors] == ["broken"]
+        await c.session.generate_reply(user_input="Where?")
+        assert not c.closed
+
+
+@virtual_time
+async def test_g12_the_last_loss_within_a_message_is_one_report() -> None:
+    """The turn's last attempt and the session's last connection end with the same loss."""
+    lost = Reply([SENTENCE], end=Dropped(at=audio_ms(500)))
+    async with call([lost], retry=rf.RetryPolicy(max_retry=0, timeout=0.4)) as c:
+        handle = c.session.generate_reply(user_input="Where is it?")
+        await handle
+        assert handle.exception() is not None
+        await c.until(lambda: c.closed)
+        assert [e.error.recoverable for e in c.errors] == [False]
