@@ -104,7 +104,9 @@ class _Heard(Rule):
     def _created(self, each: Seen) -> None:
         if self._ready() or len(self._responses) >= _RESPONSES:
             self._judge()
-        self._responses.append(str(body_of(each.event.get("response")).get("id")))
+        response_id = str(body_of(each.event.get("response")).get("id"))
+        if response_id not in self._responses:  # the same frame twice is one response
+            self._responses.append(response_id)
 
     def _deletes(self, each: Seen) -> None:
         self._gone[str(each.event.get("item_id"))] = each.t

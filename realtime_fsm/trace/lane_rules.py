@@ -86,7 +86,7 @@ class CreateSettles(Rule):
 
     def _error(self, each: Seen) -> None:
         error = body_of(each.event.get("error"))
-        name = None if error.get("code") == NOT_ACTIVE else error.get("event_id")
+        name = None if error.get("code") in (NOT_ACTIVE, ACTIVE) else error.get("event_id")
         for create in self.wire.creates:
             if name is not None and create.event_id == name and create.response is not None:
                 created = create.response.created
@@ -95,9 +95,10 @@ class CreateSettles(Rule):
 
 def _settles(answer: Seen, create: Create) -> bool:
     """Whether it names the create. "Nothing to cancel", in answer to a probe, only suggests that
-    the create came to nothing."""
+    the create came to nothing, and a conflict of one that lives that its frame arrived twice."""
     if answer.type == "error":
-        return body_of(answer.event.get("error")).get("event_id") == create.event_id
+        error = body_of(answer.event.get("error"))
+        return error.get("event_id") == create.event_id and error.get("code") != ACTIVE
     return answer.type == "response.created"
 
 
@@ -193,12 +194,16 @@ class BenignCancel(Rule):
     def _cancel(self, each: Seen) -> None:
         named = text_of(each.event.get("response_id"))
         alive = self.wire.alive(each.connection)
-        if named is None and (alive or not self.wire.asked(each.connection)):
+        if named is None and (alive or not self._unsettled(each.connection)):
             what = f"while {alive[0].id} was alive" if alive else "with nothing to cancel"
             self.broken(f"a cancel that names no response, {what}", [each])
         known = None if named is None else self.wire.responses.get(named)
         if known is not None and (before := known.cancels):
             self.broken(f"{named} was cancelled again", [*before, each])
+
+    def _unsettled(self, connection: int) -> bool:
+        mine = (c for c in self.wire.creates if c.sent.connection == connection)
+        return any(not create.settled and not create.outside for create in mine)
 
     def _server_error(self, each: Seen) -> None:
         if body_of(each.event.get("error")).get("code") == NOT_ACTIVE:

@@ -136,7 +136,8 @@ class BudgetByProgress(Rule):
 
 class OneReport(Rule):
     """G12: one cause is one ``error`` event, however many frames and closes it has. Another one that
-    ends the session may not follow the first of the same cause."""
+    ends the session may not follow the first of the same cause. Each handshake that fails after a
+    lost connection, of which a trace shows no more than its report, is a cause of its own."""
 
     id, name = "G12", "one root, one report"
     needs: ClassVar[tuple[str, ...]] = ("server", "session", "time")
@@ -145,11 +146,15 @@ class OneReport(Rule):
         super().__init__(call)
         self._roots: deque[tuple[object, Seen]] = deque(maxlen=32)
         self._reports: deque[Line] = deque(maxlen=32)
+        #: A connection that was lost, and the loss reported: nothing was received since.
+        self._down: Line | None = None
+        self._down_told = False
 
     def handlers(self) -> dict[tuple[str, str], Handler]:
         return {
             ("server", "error"): self._failed,
             ("server", "response.done"): self._failed,
+            ("server", "unreadable"): self._unreadable,
             **{("net", name): self._lost for name in LOST},
             ("session", "error"): self._reported,
         }
@@ -157,20 +162,43 @@ class OneReport(Rule):
     def _failed(self, each: Line) -> None:
         error = error_of(each)
         if error is None:
+            body = body_of(each.event.get("response"))
+            if body.get("status") == "completed" and not body.get("output"):
+                self._roots.append(("empty", each))
             return
         # A refusal that names what it answers is a cause of its own.
         key = (error.get("code"), error.get("event_id"))
         same = [k for k, _ in self._roots if isinstance(k, tuple) and k[0] == key[0]]
-        if key not in same and not (same and None in (key[1], same[-1][1])):
+        if key not in same and not (same and key[1] is None):
             self._roots.append((key, each))
 
+    def _unreadable(self, each: Line) -> None:
+        self._roots.append(("unreadable", each))
+
     def _lost(self, each: Line) -> None:
-        # A connection that breaks right after an error breaks because of it.
-        last = self._roots[-1][1] if self._roots else None
-        if last is None or last.connection != each.connection or each.t - last.t > _INCIDENT:
+        self._down, self._down_told = each, False
+        # A connection that breaks right after an error that answers nothing breaks because of it.
+        key, last = self._roots[-1] if self._roots else (None, None)
+        answers = isinstance(key, tuple) and key[1] is not None
+        if (
+            last is None
+            or answers
+            or last.connection != each.connection
+            or each.t - last.t > _INCIDENT
+        ):
             self._roots.append(("lost", each))
 
+    def _handshake(self, each: Line) -> bool:
+        """Whether it reports that a connection could not be made again."""
+        down = self._down
+        if down is None or down.connection < self.wire.connection:
+            return False
+        told, self._down_told = self._down_told, True
+        return told and each.event.get("error") == "APIConnectionError"
+
     def _reported(self, each: Line) -> None:
+        if self._handshake(each):
+            self._roots.append(("handshake", each))
         for kept in (self._roots, self._reports):
             while kept and each.t - _time(kept[0]) > _INCIDENT:
                 kept.popleft()

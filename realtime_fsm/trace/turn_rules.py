@@ -134,11 +134,16 @@ class OneTerminal(Rule):
                 self.broken(f"turn {turn} never ended", [line, self.call.closed])
 
 
+#: The steps of a turn with which a response fails.
+_FAILS = ("RESPONSE_FAILED", "RESPONSE_INCOMPLETE", "CONNECTION_LOST")
+
+
 @dataclass(eq=False, slots=True)
 class _Failure:
     line: Line
     speech: bool  # one was under way
     certain: bool = True
+    turn: object = None  # whose it is, where the turns are told
     asked_again: Line | None = None
     reported: bool = False
     told: bool = False
@@ -167,6 +172,7 @@ class StatusAware(Rule):
             ("server", "conversation.item.created"): self._item,
             ("client", "conversation.item.create"): self._item,
             ("client", "response.create"): self._asked,
+            ("turn", "moved"): self._moved,
             ("turn", "ended"): self._ended,
             ("session", "error"): self._error,
             ("session", "speech_done"): self._speech_done,
@@ -176,10 +182,17 @@ class StatusAware(Rule):
         if self._open is not None and not Create(each).outside:
             self._open.asked_again = each
 
+    def _moved(self, each: Line) -> None:
+        if self._open is not None and each.event.get("event") in _FAILS:
+            self._open.turn = each.event.get("turn")
+
     def _ended(self, each: Line) -> None:
-        """What fails after it was interrupted is nobody's failure."""
-        unwanted = each.event.get("outcome") in ("interrupted", "superseded")
-        if unwanted and self._open is not None and self._open.line.t == each.t:
+        """What failed is nobody's failure when nobody waits for it any more."""
+        if each.event.get("outcome") not in ("interrupted", "superseded"):
+            return
+        turn = each.event.get("turn")
+        self._waiting = [failure for failure in self._waiting if failure.turn != turn]
+        if self._open is not None and self._open.turn == turn:
             self._open = None
 
     def _done(self, each: Line) -> None:
@@ -315,7 +328,10 @@ class ToolOnce(Rule):
         if Create(each).outside:
             return
         for known in [i for i in self.wire.items.values() if i.call_id in self._waiting]:
-            if not known.response.over and known.added.connection == each.connection:
+            cancels = known.response.cancels
+            given_up = cancels and not self.recent(cancels[0].t, self.settings.patience)
+            over = known.response.over or given_up  # a cancel without an answer: as in G5
+            if not over and known.added.connection == each.connection:
                 text = f"the create after a tool left before the end of {known.response.id}"
                 self.broken(text, [known.added, self._waiting[str(known.call_id)], each])
         self._waiting.clear()

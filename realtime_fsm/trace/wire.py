@@ -88,6 +88,16 @@ class Create:
         return self.sent.event.get("event_id")
 
     @property
+    def settled(self) -> bool:
+        """Whether something answered it for certain: another error that names nothing may."""
+        return any(
+            each.type != "error"
+            or _names(each) is not None
+            or body_of(each.event.get("error")).get("code") == NOT_ACTIVE
+            for each in self.answers
+        )
+
+    @property
     def metadata(self) -> dict[str, Any]:
         return body_of(body_of(self.sent.event.get("response")).get("metadata"))
 
@@ -203,7 +213,9 @@ class Wire:
         return self.responses.setdefault(response_id, Response(response_id))
 
     def _response(self, each: Seen, body: dict[str, Any]) -> None:
-        response_id = str(body.get("id"))
+        response_id = text_of(body.get("id"))
+        if response_id is None:
+            return  # no response can be told from it
         known = self.responses.setdefault(response_id, Response(response_id))
         first = known.created is None and known.done is None
         known.outside = "conversation_id" in body and body["conversation_id"] is None
@@ -231,7 +243,7 @@ class Wire:
         if name in self._names:
             return  # the same frame twice is one answer
         self._names[name] = None
-        code, event_id = error.get("code"), error.get("event_id")
+        code, event_id = error.get("code"), _names(each)
         if event_id is not None:
             for create in self.creates:
                 if create.event_id == event_id:
@@ -269,6 +281,11 @@ class Wire:
             create, old.create = old.create, None
             if create is not None:
                 create.response = None
+
+
+def _names(error: Seen) -> object:
+    """The client event that an error answers, if it says so."""
+    return body_of(error.event.get("error")).get("event_id")
 
 
 def text_of(value: object) -> str | None:

@@ -1,0 +1,151 @@
+"""What looks like a breach of a guarantee and is none: each with the nearest thing that is one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from .test_planted import Lines, judge
+
+HEADER = {"trace": "realtime-fsm", "version": 1, "mode": "control"}
+
+
+def line(t: float, by: str, kind: str, **fields: Any) -> dict[str, Any]:
+    found: dict[str, Any] = {"t": t, "by": by, "type": kind}
+    if by in ("client", "server"):
+        return found | {"connection": fields.pop("connection", 1), "event": fields}
+    if by == "net":
+        found["connection"] = 1
+    return found | fields
+
+
+def response(t: float, kind: str, name: str, **body: Any) -> dict[str, Any]:
+    return line(t, "server", f"response.{kind}", response={"id": name, **body})
+
+
+def error(t: float, code: str, event_id: str | None, **fields: Any) -> dict[str, Any]:
+    body = {"code": code, "event_id": event_id}
+    return line(t, "server", "error", event_id=f"event_{t}", error=body, **fields)
+
+
+def report(t: float, what: str = "APIError") -> dict[str, Any]:
+    return line(t, "session", "error", recoverable=True, error=what)
+
+
+def breaches(id: str, *lines: dict[str, Any]) -> int:
+    return len([each for each in judge([HEADER, *lines]).violations if each.id == id])
+
+
+CREATE = line(1.0, "client", "response.create", event_id="c1")
+LOST = line(2.0, "net", "lost")
+DONE = response(1.5, "done", "r1", status="completed", output=[{"id": "m1"}])
+
+
+@pytest.mark.parametrize(
+    ("last", "found"),
+    [
+        (line(2.1, "session", "error", recoverable=True, error="APIConnectionError"), 0),
+        (report(2.1), 1),
+    ],
+    ids=["a handshake that fails", "the loss again"],
+)
+def test_g12_after_a_lost_connection(last: dict[str, Any], found: int) -> None:
+    assert breaches("G12", DONE, LOST, report(2.0, "APIConnectionError"), last) == found
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "found"),
+    [
+        (error(2.0, "invalid_value", None), error(2.1, "invalid_value", "c1"), 0),
+        (error(2.0, "invalid_value", "c1"), error(2.1, "invalid_value", None), 1),
+        (error(2.0, "invalid_value", "c1"), LOST, 0),
+        (error(2.0, "session_expired", None), LOST, 1),
+        (line(2.0, "server", "unreadable"), error(2.1, "session_expired", None), 0),
+        (LOST, response(2.1, "done", "r1", status="completed", output=[]), 0),
+        (LOST, DONE | {"t": 2.1}, 1),
+    ],
+)
+def test_g12_two_causes(first: dict[str, Any], second: dict[str, Any], found: int) -> None:
+    lines: Lines = [CREATE, first, second | {"t": max(2.05, second["t"])}]
+    assert breaches("G12", *lines, report(2.2), report(2.3)) == found
+
+
+@pytest.mark.parametrize(
+    ("code", "found"), [("conversation_already_has_active_response", 0), ("server_error", 1)]
+)
+@pytest.mark.parametrize("first", ["created", "error"])
+def test_g2_a_create_whose_frame_arrived_twice(code: str, found: int, first: str) -> None:
+    metadata = {"client_event_id": "c1"}
+    create = line(1.0, "client", "response.create", event_id="c1", response={"metadata": metadata})
+    answers = [response(1.1, "created", "r1", metadata=metadata), error(1.1, code, "c1")]
+    assert breaches("G2", create, *(answers if first == "created" else answers[::-1])) == found
+
+
+@pytest.mark.parametrize("body", [None, {}, {"id": None}, {"id": 3}])
+def test_g1_a_response_that_cannot_be_named_holds_nothing(body: object) -> None:
+    nothing = line(0.5, "server", "response.created", response=body)
+    assert breaches("G1", nothing, CREATE) == 0
+    assert breaches("G1", response(0.5, "created", "r1"), CREATE) == 1
+
+
+@pytest.mark.parametrize(("settled", "found"), [(None, 0), ("c1", 1)])
+def test_g6_an_error_that_names_nothing_may_not_be_the_creates(
+    settled: str | None, found: int
+) -> None:
+    answer = error(1.1, "invalid_event", settled)
+    assert breaches("G6", CREATE, answer, line(6.0, "client", "response.cancel")) == found
+
+
+@pytest.mark.parametrize(("outcome", "found"), [("interrupted", 0), ("superseded", 0), ("x", 1)])
+@pytest.mark.parametrize("at", [1.7, 2.5], ids=["before the next item", "after it"])
+def test_g8_a_failure_that_nobody_waits_for(outcome: str, found: int, at: float) -> None:
+    lines = [
+        CREATE,
+        response(1.2, "created", "r1"),
+        response(1.5, "done", "r1", status="failed"),
+        line(1.5, "turn", "moved", turn="t1", event="RESPONSE_FAILED", dest="retry_wait"),
+        line(at, "turn", "ended", turn="t1", outcome=outcome),
+        line(2.0, "client", "conversation.item.create", item={"id": "u2", "role": "user"}),
+        line(40.0, "session", "agent_state", new="listening"),
+    ]
+    lines.sort(key=lambda each: float(each["t"]))
+    assert breaches("G8", *lines) == found
+    lines = [each | ({"turn": "t0"} if each["type"] == "ended" else {}) for each in lines]
+    assert breaches("G8", *lines) == 1  # another turn's end explains nothing
+
+
+def test_g16_a_response_that_is_announced_twice_is_heard_once() -> None:
+    item = {"id": "m1", "type": "message"}
+    created = response(1.2, "created", "r1")
+    delta = {"response_id": "r1", "item_id": "m1", "delta": 1000.0}
+    lines = [
+        CREATE,
+        created,
+        created,
+        line(1.2, "server", "response.output_item.added", response_id="r1", item=item),
+        line(1.3, "server", "response.output_audio.delta", **delta),
+        line(1.3, "playback", "started"),
+        DONE,
+        line(2.3, "playback", "finished", position=1000.0, interrupted=False),
+    ]
+    assert breaches("G16", *lines) == 0
+    short = lines[7] | {"position": 400.0}
+    assert breaches("G16", *lines[:7], short) == 1
+
+
+@pytest.mark.parametrize(("asked_at", "found"), [(2.0, 1), (7.0, 0)])
+def test_g17_a_cancel_without_an_answer_is_believed_in_for_a_while(
+    asked_at: float, found: int
+) -> None:
+    call = {"id": "f1", "type": "function_call", "call_id": "k1", "status": "completed"}
+    output = {"id": "o1", "type": "function_call_output", "call_id": "k1"}
+    lines = [
+        response(0.1, "created", "r1"),
+        line(0.2, "server", "response.output_item.added", response_id="r1", item=call),
+        line(0.3, "server", "response.output_item.done", response_id="r1", item=call),
+        line(1.0, "client", "response.cancel", response_id="r1"),
+        line(1.1, "client", "conversation.item.create", item=output),
+        CREATE | {"t": asked_at},
+    ]
+    assert breaches("G17", *lines) == found
