@@ -163,8 +163,9 @@ class OneReport(Rule):
         error = error_of(each)
         if error is None:
             body = body_of(each.event.get("response"))
-            if body.get("status") == "completed" and not body.get("output"):
-                self._roots.append(("empty", each))
+            empty = body.get("status") == "completed" and not body.get("output")
+            if empty or body.get("status") == "incomplete":
+                self._roots.append((body.get("id"), each))
             return
         # A refusal that names what it answers is a cause of its own.
         key = (error.get("code"), error.get("event_id"))

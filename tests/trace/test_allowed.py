@@ -63,6 +63,7 @@ def test_g12_after_a_lost_connection(last: dict[str, Any], found: int) -> None:
         (error(2.0, "session_expired", None), LOST, 1),
         (line(2.0, "server", "unreadable"), error(2.1, "session_expired", None), 0),
         (LOST, response(2.1, "done", "r1", status="completed", output=[]), 0),
+        (LOST, response(2.1, "done", "r1", status="incomplete", output=[{"id": "m1"}]), 0),
         (LOST, DONE | {"t": 2.1}, 1),
     ],
 )
