@@ -336,7 +336,8 @@ class OwnerOfTurns(Rule):
 
     def _done(self, each: Seen) -> None:
         """Some servers end a response that they never announced."""
-        if str(body_of(each.event.get("response")).get("id")) not in self.wire.responses:
+        known = self.wire.responses.get(str(body_of(each.event.get("response")).get("id")))
+        if known is None or known.created is None:
             self._answered(each)
 
     def _refused(self, each: Seen) -> None:

@@ -167,11 +167,11 @@ class OneReport(Rule):
             if empty or body.get("status") == "incomplete":
                 self._roots.append((body.get("id"), each))
             return
-        # A refusal that names what it answers is a cause of its own.
-        key = (error.get("code"), error.get("event_id"))
-        same = [k for k, _ in self._roots if isinstance(k, tuple) and k[0] == key[0]]
-        if key not in same and not (same and key[1] is None):
-            self._roots.append((key, each))
+        # A failure may be told twice: by an error that names nothing, and by the response's end.
+        code, answers = error.get("code"), error.get("event_id")
+        told = [root for key, root in self._roots if key == (code, None)]
+        if answers is not None or not any(root.type != each.type for root in told):
+            self._roots.append(((code, answers), each))
 
     def _unreadable(self, each: Line) -> None:
         self._roots.append(("unreadable", each))
@@ -198,8 +198,9 @@ class OneReport(Rule):
         return told and each.event.get("error") == "APIConnectionError"
 
     def _reported(self, each: Line) -> None:
-        if self._handshake(each):
-            self._roots.append(("handshake", each))
+        # A frame that is no JSON is not in a trace either.
+        if self._handshake(each) or each.event.get("error") == "JSONDecodeError":
+            self._roots.append(("only told", each))
         for kept in (self._roots, self._reports):
             while kept and each.t - _time(kept[0]) > _INCIDENT:
                 kept.popleft()

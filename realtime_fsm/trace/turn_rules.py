@@ -229,7 +229,8 @@ class StatusAware(Rule):
             self.call.later(each.t + self.settings.answer, lambda: self._judge(failure))
 
     def _failures(self) -> list[_Failure]:
-        return [*self._waiting, *([self._open] if self._open is not None else [])]
+        """The newest first: what is told is told at once."""
+        return [*([self._open] if self._open is not None else []), *reversed(self._waiting)]
 
     def _error(self, each: Line) -> None:
         for failure in self._failures():

@@ -316,7 +316,7 @@ def simulate(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     return invoke
 
 
-@pytest.mark.parametrize("faults", ["none", "mild"])
+@pytest.mark.parametrize("faults", ["none", "mild", "rough"])
 def test_recorded_calls_keep_the_guarantees(
     simulate: Callable[..., Result], tmp_path: Path, faults: str
 ) -> None:

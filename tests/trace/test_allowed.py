@@ -39,6 +39,9 @@ def breaches(id: str, *lines: dict[str, Any]) -> int:
 
 CREATE = line(1.0, "client", "response.create", event_id="c1")
 LOST = line(2.0, "net", "lost")
+FAILED = response(
+    2.1, "done", "r1", status="failed", status_details={"error": {"code": "server_error"}}
+)
 DONE = response(1.5, "done", "r1", status="completed", output=[{"id": "m1"}])
 
 
@@ -58,7 +61,11 @@ def test_g12_after_a_lost_connection(last: dict[str, Any], found: int) -> None:
     ("first", "second", "found"),
     [
         (error(2.0, "invalid_value", None), error(2.1, "invalid_value", "c1"), 0),
-        (error(2.0, "invalid_value", "c1"), error(2.1, "invalid_value", None), 1),
+        (error(2.0, "invalid_value", None), error(2.1, "invalid_value", None), 0),
+        (error(2.0, "server_error", None), FAILED, 1),
+        (error(2.0, "server_error", "c1"), FAILED, 0),
+        (FAILED | {"t": 2.0}, error(2.1, "server_error", None), 1),
+        (FAILED | {"t": 2.0}, FAILED, 0),
         (error(2.0, "invalid_value", "c1"), LOST, 0),
         (error(2.0, "session_expired", None), LOST, 1),
         (line(2.0, "server", "unreadable"), error(2.1, "session_expired", None), 0),
@@ -70,6 +77,25 @@ def test_g12_after_a_lost_connection(last: dict[str, Any], found: int) -> None:
 def test_g12_two_causes(first: dict[str, Any], second: dict[str, Any], found: int) -> None:
     lines: Lines = [CREATE, first, second | {"t": max(2.05, second["t"])}]
     assert breaches("G12", *lines, report(2.2), report(2.3)) == found
+
+
+def test_g12_a_frame_that_is_no_json_is_only_told() -> None:
+    assert breaches("G12", CREATE, report(2.0, "JSONDecodeError"), FAILED, report(2.1)) == 0
+    assert breaches("G12", CREATE, report(2.0), FAILED, report(2.1)) == 1
+
+
+@pytest.mark.parametrize("kind", ["output_item.added", "created"])
+def test_g24_a_response_of_which_the_beginning_was_lost_answers(kind: str) -> None:
+    """The user's turn is over with its end."""
+    vad = {"session": {"turn_detection": {"type": "server_vad"}}}
+    lines = [
+        line(0.0, "server", "session.updated", **vad),
+        line(0.5, "server", "input_audio_buffer.speech_started"),
+        line(0.6, "server", "input_audio_buffer.speech_stopped"),
+        line(0.7, "server", f"response.{kind}", response_id="r1", item={}, response={"id": "r1"}),
+    ]
+    assert breaches("G24", *lines, FAILED | {"t": 0.9}, CREATE) == 0
+    assert breaches("G24", *lines, CREATE) == (kind != "created")
 
 
 @pytest.mark.parametrize(
@@ -114,6 +140,17 @@ def test_g8_a_failure_that_nobody_waits_for(outcome: str, found: int, at: float)
     assert breaches("G8", *lines) == found
     lines = [each | ({"turn": "t0"} if each["type"] == "ended" else {}) for each in lines]
     assert breaches("G8", *lines) == 1  # another turn's end explains nothing
+
+
+def test_g8_a_report_is_of_the_newest_failure() -> None:
+    lines = [
+        response(1.0, "done", "r0", status="failed"),
+        line(1.1, "client", "conversation.item.create", item={"id": "u1", "role": "user"}),
+        FAILED,
+        report(2.2),
+    ]
+    (found,) = judge([HEADER, *lines]).violations
+    assert (found.id, [each.number for each in found.lines]) == ("G8", [2])
 
 
 def test_g16_a_response_that_is_announced_twice_is_heard_once() -> None:
