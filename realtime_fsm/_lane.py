@@ -64,9 +64,9 @@ class Lane:
             self.speech_since = now
 
     def speech_stopped(self, now: float) -> None:
-        """The server's answer to the speech is due, if it is the one who answers."""
+        """The answer to the speech is due: the server's, if it is the one who answers."""
         self.speaking = False
-        self.closed_until = now + self._policy.timeout if self.server_creates else now
+        self.closed_until = now + self._policy.timeout
 
     def committed(self) -> None:
         """What was said is a user turn. Only server VAD's own commits are answered by it."""

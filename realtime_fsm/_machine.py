@@ -187,7 +187,6 @@ def build(definition: Definition) -> Machine:
         states=definition.states,
         initial=definition.initial,
         auto_transitions=False,
-        send_event=True,
     )
     for row in arrows(definition.table):
         machine.add_transition(

@@ -189,7 +189,7 @@ def keep_request(turn: Turn, step: Step) -> None:
 
 def wait_for_connection(turn: Turn, step: Step) -> None:
     """The create is still queued below us and leaves with the next connection."""
-    if turn.state is TurnState.REQUESTED and turn.attempt is not None:
+    if turn.state is TurnState.REQUESTED:
         turn.deadline = step.now + step.policy.recovery_deadline
 
 

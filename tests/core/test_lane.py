@@ -286,3 +286,11 @@ def test_what_is_due_is_granted_by_an_interrupt_too() -> None:
     b.now = 1.0
     b.interrupt(first)
     assert b.creates[-1] == (second.id, 2)
+
+
+def test_g4_speech_that_nobody_else_answers_forbids_no_probe() -> None:
+    b = Bench()
+    b.sent(b.ask())
+    b.wait(4.0)
+    b.got(rf.SpeechStarted(), rf.SpeechStopped())
+    assert next_probe(b) == 5.0
