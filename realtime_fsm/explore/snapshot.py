@@ -6,7 +6,7 @@
 * times are milliseconds from now. One that has passed is only "passed", unless user speech may
   still move it;
 * what only tells of the past is dropped: finished turns, counters, who asked, what was shown, how
-  much was heard of a finished message, why an attempt failed;
+  much was heard of a finished message, why an attempt failed that is not replaced;
 * a message that was never handed out is dropped with its attempt;
 * of what is remembered by id, what the environment can still mention is kept.
 
@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Collection, Iterable
-from dataclasses import fields
+from dataclasses import fields, replace
 from operator import attrgetter
 from typing import Any, Optional
 
@@ -157,7 +157,7 @@ def pack(
                 turn.state._value_,
                 None if ending is None else ending._value_,
                 add(turn.attempt),
-                turn.error is not None,
+                None if turn.error is None else _pack_cause(turn, turn.error),
                 turn.first_failure is not None,
                 relative(turn.recover_by, now, passed),
                 relative(turn.retry_at, now, 0 if since is None else passed),
@@ -215,6 +215,18 @@ def _pack_last_frame(core: Core, attempts: list[Attempt], longest: int) -> Optio
         return relative(last, core.now)
     before = [a.asked_at for a in attempts if a.asked_at <= last]
     return relative(max(before, default=-math.inf), core.now, longest)
+
+
+def _pack_cause(turn: Turn, error: ErrorInfo) -> tuple[str, Optional[int]]:
+    """Why an attempt failed matters only if it is asked for again after what was heard of it."""
+    if not turn.replacing:
+        return _WHY.kind._value_, None
+    hint = error.retry_after
+    return error.kind._value_, None if hint is None else round(hint * 1000)
+
+
+def _unpack_cause(kind: str, hint: Optional[int]) -> ErrorInfo:
+    return replace(_WHY, kind=ErrorKind(kind), retry_after=_time(hint))
 
 
 def _longest(policy: RetryPolicy) -> float:
@@ -294,7 +306,7 @@ def unpack(data: tuple[Any, ...], policy: RetryPolicy, machine: Any, used: int) 
         known[name] = core.live[name] = turn = _new_turn(name)
         turn.state = _STATES[state]
         turn.ending = None if ending is None else _ENDINGS[ending]
-        turn.error = _WHY if error else None
+        turn.error = None if error is None else _unpack_cause(*error)
         turn.first_failure = 0.0 if failed else None
         turn.recover_by = _time(recover_by)
         turn.retry_at = retry_at / 1000

@@ -210,11 +210,11 @@ class World:
         names = Names()
         if self.left[TIMEOUTS] < 0:
             # Nobody but timers acts any more: what surrounds the controller is of no consequence.
-            core = pack(self.controller, names, (), losing=False)
+            core = pack(self.controller, names, (), losing=self.bound.frames)
             left = (0, 0, 0, 0, 0, -1)
             return (core, self.oracle.pack(names), *_NOTHING, left, self.closed, len(names))
-        losing = bool(self.left[DROPS] or self.left[ODDITIES])
-        core = pack(self.controller, names, self.server.mentions(), losing=losing)
+        losing = bool(self.left[DROPS] or self.left[ODDITIES] or self.bound.frames)
+        core = pack(self.controller, names, self._mentioned(), losing=losing)
         return (
             core,
             self.oracle.pack(names),
@@ -228,6 +228,14 @@ class World:
             self.closed,
             len(names),
         )
+
+    def _mentioned(self) -> set[str]:
+        """The event ids and response ids that somebody can still mention."""
+        known = self.server.mentions()
+        if self.left[ODDITIES]:  # a create that is given up below is known by its turn
+            sent = (t.attempt for t in self.controller.turns if t.state is TurnState.REQUESTED)
+            known |= {a.event_id for a in sent if a is not None and a.event_id is not None}
+        return known
 
     @classmethod
     def unpack(cls, data: tuple[Any, ...], bound: Bound, rules: Rules) -> World:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -24,18 +24,20 @@ TINY = ["--turns", "1", "--messages", "1", "--attempts", "1", "--vad-turns", "0"
 TINY += ["--interrupts", "0", "--timeouts", "0"]
 
 
-@pytest.mark.parametrize("seed", range(40))
-def test_what_is_dropped_of_the_past_does_not_matter(seed: int) -> None:
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("policy", [ONCE, replace(ONCE, after_exposure="regenerate")])
+def test_what_is_dropped_of_the_past_does_not_matter(policy: RetryPolicy, seed: int) -> None:
     """A controller that keeps its past and one made anew from the data go the same way."""
+    wide = replace(WIDE, policy=policy)
     choose, rules = random.Random(seed), Rules()
     with rules.in_force():
-        whole = World(WIDE, rules)
+        whole = World(wide, rules)
         for _ in range(40):
             actions = whole.actions()
             if not actions:
                 break
             action = choose.choice(actions)
-            anew = World.unpack(whole.pack(), WIDE, rules)
+            anew = World.unpack(whole.pack(), wide, rules)
             assert anew.pack() == whole.pack()
             assert anew.actions() == actions
             whole.apply(action)
