@@ -76,7 +76,7 @@ class Oracle:
     Attributes:
         turns: The turns that have not ended, by id.
         believed: Creates and responses that may be alive, as far as evidence goes: until when.
-        cancelled: Responses that were cancelled by us and have not ended.
+        cancelled: Responses that were cancelled, by us or below us, and have not ended.
         voice_until: While server VAD may answer: until when at the longest (G24).
         owed: A committed user turn has no answer yet (G18).
         deaf: The connection is dead and nobody was told: nothing is read, nothing is said.
@@ -273,6 +273,7 @@ class Oracle:
 
     def cancelled_below(self, response_id: str) -> None:
         """Somebody else cancels it: without an answer it is given up as if we had."""
+        self.cancelled.add(response_id)
         self.believed[response_id] = self.now + self.policy.cancel_timeout
 
     def over(self, response_id: str, event_id: Optional[str] = None) -> None:
