@@ -7,6 +7,7 @@ and for each turn what the controller has said of it. Each complaint begins with
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from operator import attrgetter
 from typing import Any, Optional
 
@@ -263,7 +264,6 @@ class Oracle:
         if event_id is not None:
             self.believed.pop(event_id, None)
         self.believed[response_id] = math.inf
-        self.cancelled.discard(response_id)  # a cancel before it may have found nothing
 
     def given_up_below(self) -> None:
         """Nobody waits for the answer to a create any more; what is left is that of its probe."""
@@ -276,8 +276,12 @@ class Oracle:
         self.cancelled.add(response_id)
         self.believed[response_id] = self.now + self.policy.cancel_timeout
 
-    def over(self, response_id: str, event_id: Optional[str] = None) -> None:
-        """A response's terminal, or "nothing to cancel"."""
+    def not_active(self, response_id: str) -> None:
+        """The answer to its cancel: there is nothing to cancel, at least not yet."""
+        self.believed.pop(response_id, None)
+
+    def over(self, response_id: str, event_id: Optional[str]) -> None:
+        """A response's terminal."""
         self.believed.pop(response_id, None)
         self.cancelled.discard(response_id)
         if event_id is not None:
@@ -296,12 +300,13 @@ class Oracle:
 
     def conflict(self, response_id: str) -> None:
         """An error named who holds the lane; that is believed for a while."""
-        if response_id in self.cancelled:
-            until = self.now + self.policy.cancel_timeout
-        else:
-            until = self.now + self.policy.stall_timeout + self.policy.cancel_timeout
-        if not self.alive(response_id):
-            self.cancelled.discard(response_id)  # the cancel before was given up: one more may go
+        if response_id not in self.cancelled:
+            patience = self.policy.stall_timeout + self.policy.cancel_timeout
+        elif self.alive(response_id):
+            patience = self.policy.cancel_timeout
+        else:  # that was given up, and is not asked for again
+            patience = self.policy.stall_timeout
+        until = self.now + patience
         self.believed[response_id] = max(until, self.believed.get(response_id, until))
 
     def speech(self, seconds: Optional[float]) -> None:
@@ -337,7 +342,7 @@ class Oracle:
 
     # --- as data
 
-    def pack(self, names: Names) -> tuple[Any, ...]:
+    def pack(self, names: Names, known: Collection[str]) -> tuple[Any, ...]:
         now = self.now
         return (
             tuple(
@@ -358,7 +363,7 @@ class Oracle:
                     if until > now
                 ]
             ),
-            tuple(sorted([names[k] for k in self.cancelled if self.alive(k)])),
+            tuple(sorted([names[k] for k in self.cancelled if self.alive(k) or k in known])),
             relative(self.voice_until, now),
             (
                 *(self.owed, self.dead, self.reported_dead, self.connected),

@@ -212,12 +212,13 @@ class World:
             # Nobody but timers acts any more: what surrounds the controller is of no consequence.
             core = pack(self.controller, names, (), losing=self.bound.frames)
             left = (0, 0, 0, 0, 0, -1)
-            return (core, self.oracle.pack(names), *_NOTHING, left, self.closed, len(names))
+            return (core, self.oracle.pack(names, ()), *_NOTHING, left, self.closed, len(names))
         losing = bool(self.left[DROPS] or self.left[ODDITIES] or self.bound.frames)
-        core = pack(self.controller, names, self._mentioned(), losing=losing)
+        known = self._mentioned()
+        core = pack(self.controller, names, known, losing=losing)
         return (
             core,
-            self.oracle.pack(names),
+            self.oracle.pack(names, known),
             self.server.pack(names),
             tuple([(names[t], n) for t, n in self.queued]),
             tuple([(names[i], names[t]) for i, t in self.playlist]),
