@@ -300,13 +300,9 @@ class Oracle:
 
     def conflict(self, response_id: str) -> None:
         """An error named who holds the lane; that is believed for a while."""
+        until = self.now + self.policy.cancel_timeout
         if response_id not in self.cancelled:
-            patience = self.policy.stall_timeout + self.policy.cancel_timeout
-        elif self.alive(response_id):
-            patience = self.policy.cancel_timeout
-        else:  # that was given up, and is not asked for again
-            patience = self.policy.stall_timeout
-        until = self.now + patience
+            until += self.policy.stall_timeout
         self.believed[response_id] = max(until, self.believed.get(response_id, until))
 
     def speech(self, seconds: Optional[float]) -> None:

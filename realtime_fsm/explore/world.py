@@ -48,7 +48,7 @@ class World:
         self.bound = bound
         self.rules = rules
         self.log = log
-        self.policy = bound.policy
+        self.policy = bound.in_force
         self.now = 0.0
         self.controller = TurnController(self.policy, keep=4)
         self.controller._core.machine = rules.machine
@@ -244,10 +244,10 @@ class World:
         world: World = object.__new__(cls)
         core, oracle, server, queued, playlist, playing, left, closed, used = data
         world.bound, world.rules, world.log = bound, rules, None
-        world.policy = bound.policy
+        world.policy = bound.in_force
         world.now = 0.0
-        world.controller = unpack(core, bound.policy, rules.machine, used)
-        world.oracle = Oracle(bound.policy)
+        world.controller = unpack(core, bound.in_force, rules.machine, used)
+        world.oracle = Oracle(bound.in_force)
         world.oracle.unpack(oracle)
         world.server = Server.unpack(server)
         world.queued, world.playlist, world.playing = list(queued), list(playlist), playing

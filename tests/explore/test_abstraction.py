@@ -35,7 +35,14 @@ WIDE = Bound(
     # Not the 60 s after which a connection has proven itself: rounding would decide.
     policy=RetryPolicy(max_retry=2, speech_timeout=61.0),
 )
-BOUNDS = {**parts(Bound()), "wide": WIDE, "wide, no sink": replace(WIDE, sink=False, audible=False)}
+#: A user who speaks again and again, and a server that takes its time.
+SLOW = replace(WIDE, turns=1, messages=1, vad_turns=4, drops=0, oddities=1, timeouts=9, frames=False)
+BOUNDS = {
+    **parts(Bound()),
+    "wide": WIDE,
+    "wide, no sink": replace(WIDE, sink=False, audible=False),
+    "slow": SLOW,
+}
 #: Walks for each bound and each policy; with 2000 it takes some minutes.
 SEEDS = int(os.environ.get("WALKS", "50"))
 #: What uses up the bound or ends the walk is rare, or no walk gets anywhere. Others: 1.
@@ -75,7 +82,7 @@ class Walk:
         return self._random.choices(of_kind, [WEIGHTS.get(str(a[-1]), 1.0) for a in of_kind])[0]
 
     def _weight(self, kind: str) -> float:
-        likes = self._likes.setdefault(kind, 0.02 + self._random.random() ** 2)
+        likes = self._likes.setdefault(kind, 10 ** self._random.uniform(-1.5, 1.0))
         return WEIGHTS.get(kind, 1.0) * likes
 
     def _step(self, action: Action, actions: list[Action]) -> None:

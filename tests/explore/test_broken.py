@@ -237,3 +237,23 @@ def test_a_limit_that_is_forgotten_while_a_message_plays_is_found(
     policy = replace(SMALL.policy, after_exposure="regenerate")
     found = search(replace(SMALL, oddities=1, policy=policy), stop_at_violation=True).violations
     assert found[0].text.startswith("G9: a retry before the rate limit")
+
+
+def test_a_second_cancel_of_a_response_that_is_named_again_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """G6: its cancel was given up; a conflict that names it is no reason for another."""
+    block = Core.block
+
+    def forgetful(core: Core, response_id: str | None, now: float) -> None:
+        before = core.cancelled.copy()
+        core.cancelled.clear()
+        block(core, response_id, now)
+        core.cancelled.update(before)
+
+    monkeypatch.setattr(Core, "block", forgetful)
+    bound = Bound(
+        turns=0, vad_turns=2, messages=1, attempts=1, drops=0, policy=RetryPolicy(max_retry=0)
+    )
+    found = search(bound, stop_at_violation=True).violations
+    assert found[0].text == "G6: a response is cancelled twice"
