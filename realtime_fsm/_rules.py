@@ -391,9 +391,11 @@ def release(attempt: Attempt, step: Step) -> None:
             step.out.append(DeleteItem(item_id=item_id, event_id=step.new_event_id("delete")))
         attempt.unheard.clear()
         attempt.deadline = None
-    elif attempt.response_id is not None and attempt.cancelled_below:
+    elif attempt.response_id is None:
+        return
+    elif attempt.cancelled_below or attempt.cancel_id is not None:
         attempt.deadline = step.now + step.policy.cancel_timeout
-    elif attempt.response_id is not None:
+    else:
         attempt.cancel_id = step.new_event_id("cancel")
         attempt.asked_at = step.now
         attempt.deadline = step.now + step.policy.patience(step.policy.cancel_timeout)

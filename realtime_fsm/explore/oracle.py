@@ -129,7 +129,7 @@ class Oracle:
                 raise Violation("G7: streams are ended twice")
             record.ended_streams = True
         elif isinstance(c, cmd.ReportFailure):
-            if record.reported and not self.dead:  # the session's end is a cause of its own
+            if record.reported:
                 raise Violation("G12: one failure is reported twice")
             record.reported = True
         elif isinstance(c, cmd.EndAttempt):
@@ -276,12 +276,8 @@ class Oracle:
         self.cancelled.add(response_id)
         self.believed[response_id] = self.now + self.policy.cancel_timeout
 
-    def not_active(self, response_id: str) -> None:
-        """The answer to its cancel: there is nothing to cancel, at least not yet."""
-        self.believed.pop(response_id, None)
-
-    def over(self, response_id: str, event_id: Optional[str]) -> None:
-        """A response's terminal."""
+    def over(self, response_id: str, event_id: Optional[str] = None) -> None:
+        """A response's terminal, or "nothing to cancel": once it shows itself it may be cancelled."""
         self.believed.pop(response_id, None)
         self.cancelled.discard(response_id)
         if event_id is not None:

@@ -76,7 +76,7 @@ def _serve_cancel(world: World, how: str, event_id: str, response_id: Optional[s
         finish(world, "cancelled")
         return
     if response_id is not None:
-        world.oracle.not_active(response_id)
+        world.oracle.over(response_id)
     else:
         # On an ordered wire this settles the creates before it. Not every server orders them
         # so ("The probe is not a proof", docs/decisions.md), but it is what a client knows.
