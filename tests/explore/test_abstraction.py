@@ -36,7 +36,9 @@ WIDE = Bound(
     policy=RetryPolicy(max_retry=2, speech_timeout=61.0),
 )
 #: A user who speaks again and again, and a server that takes its time.
-SLOW = replace(WIDE, turns=1, messages=1, vad_turns=4, drops=0, oddities=1, timeouts=9, frames=False)
+SLOW = replace(
+    WIDE, turns=1, messages=1, vad_turns=4, drops=0, oddities=1, timeouts=9, frames=False
+)
 BOUNDS = {
     **parts(Bound()),
     "wide": WIDE,
