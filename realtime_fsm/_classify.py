@@ -64,6 +64,11 @@ BY_MESSAGE: tuple[tuple[str, ErrorKind], ...] = (
     ("session hit the maximum duration", ErrorKind.SESSION_END),
 )
 
+#: Codes and types of errors that ``rate_limits.updated`` tells the end of.
+RATE_LIMITS = frozenset(
+    {"rate_limit_exceeded", "inference_rate_limit_exceeded", "rate_limit_error"}
+)
+
 _HINT = re.compile(r"try again in (\d+(?:\.\d+)?)\s*(ms|s|m)\b", re.IGNORECASE)
 _UNIT = {"ms": 0.001, "s": 1.0, "m": 60.0}
 _ACTIVE_ID = re.compile(r"\bresp_\w+")
@@ -94,6 +99,11 @@ def error_info(code: str | None, type: str | None, message: str) -> ErrorInfo:
         message=message,
         retry_after=retry_hint(message),
     )
+
+
+def is_rate_limit(error: ErrorInfo) -> bool:
+    """Whether ``rate_limits.updated`` tells the end of it."""
+    return error.code in RATE_LIMITS or error.type in RATE_LIMITS
 
 
 def retry_hint(message: str) -> float | None:

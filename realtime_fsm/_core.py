@@ -10,6 +10,7 @@ from collections import Counter, OrderedDict, deque
 from dataclasses import replace
 from typing import TypeVar
 
+from ._classify import is_rate_limit
 from ._commands import (
     Command,
     ProbeCancel,
@@ -33,10 +34,6 @@ OWN_IDS = "rfsm_"
 _REMEMBERED = 64
 #: Seconds after which a connection has proven itself (kazunori279/interpretab#13).
 _HEALTHY = 60.0
-#: Codes and types of errors that ``rate_limits.updated`` tells the end of.
-_RATE_LIMITS = frozenset(
-    {"rate_limit_exceeded", "inference_rate_limit_exceeded", "rate_limit_error"}
-)
 _DEAF = ErrorInfo(
     kind=ErrorKind.TRANSIENT, code="connection_silent", message="the connection is dead"
 )
@@ -285,8 +282,8 @@ class Core:
     def judged(self, error: ErrorInfo, now: float) -> ErrorInfo:
         """What the policy makes of an error, and when the server allows another attempt."""
         error = self.policy.judged(error)
-        limited = error.code in _RATE_LIMITS or error.type in _RATE_LIMITS
-        if limited and error.retry_after is None and self.limited_until > now:
+        unhinted = is_rate_limit(error) and error.retry_after is None
+        if unhinted and self.limited_until > now:
             return replace(error, retry_after=self.limited_until - now)
         return error
 
@@ -373,6 +370,8 @@ class Core:
             turn.deadline = playback_deadline(turn, step)
         playing = turn.state in (TurnState.STREAMING, TurnState.CANCELLING)
         if playing and turn.playback_over:
+            if turn.replacing and turn.error is not None:
+                turn.error = self.judged(turn.error, step.now)  # limits told while it played
             self.fire(turn, E.PLAYBACK_OVER, step)
 
     def quiet(self, now: float) -> None:

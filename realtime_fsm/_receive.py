@@ -103,6 +103,8 @@ def _response_created(core: Core, event: ev.ResponseCreated, step: Step) -> bool
     if attempt is None:
         return _unasked_response(core, event, step)
     core.by_response[event.response_id] = attempt
+    if known is not None:  # a conflict named it, and its cancel may be on the way
+        attempt.cancel_id, attempt.asked_at = known.cancel_id, known.asked_at
     turn = attempt.turn
     if turn is not None and turn.attempt is attempt and core.listens(turn, attempt):
         core.fire(turn, E.RESPONSE_CREATED, step)
@@ -282,8 +284,14 @@ def _error_received(core: Core, event: ev.ErrorReceived, step: Step) -> bool:
 
 def _nothing_to_cancel(core: Core, event_id: str | None, step: Step) -> None:
     """G6, G20: harms nothing. Our cancel raced the terminal, which is due at once or was lost."""
-    for attempt in core.lane.holders:
-        if attempt.cancel_id == event_id and attempt.deadline is not None:
+    for attempt in tuple(core.lane.holders):
+        if attempt.cancel_id != event_id or attempt.deadline is None:
+            continue
+        if attempt.turn is None:
+            # Named by a conflict and not there yet: this was not its one cancel.
+            attempt.cancel_id = None
+            core.settle(attempt, E.CREATE_REFUSED, step, seen=False)
+        else:
             attempt.deadline = min(attempt.deadline, step.now + _RACE)
             attempt.last_activity = attempt.asked_at = -math.inf
 

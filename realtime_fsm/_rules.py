@@ -255,7 +255,8 @@ def playback_deadline(turn: Turn, step: Step) -> float:
     pulled = [m for m in turn.messages if m.pulled]
     # Without a count of its audio (a TTS speaks the text) nobody knows how long it lasts.
     known = all(m.received_ms for m in pulled if m.outcome is None)
-    left = sum(m.received_ms for m in turn.messages if m.outcome is None) / 1000
+    # What arrives of an attempt that was given up is counted, and never handed out.
+    left = sum(m.received_ms for m in turn.messages if m.exposed and m.outcome is None) / 1000
     spare = step.policy.stall_timeout if pulled and known else step.policy.speech_timeout
     return step.now + left + spare
 
@@ -390,9 +391,11 @@ def release(attempt: Attempt, step: Step) -> None:
             step.out.append(DeleteItem(item_id=item_id, event_id=step.new_event_id("delete")))
         attempt.unheard.clear()
         attempt.deadline = None
-    elif attempt.response_id is not None and attempt.cancelled_below:
+    elif attempt.response_id is None:
+        return
+    elif attempt.cancelled_below or attempt.cancel_id is not None:
         attempt.deadline = step.now + step.policy.cancel_timeout
-    elif attempt.response_id is not None:
+    else:
         attempt.cancel_id = step.new_event_id("cancel")
         attempt.asked_at = step.now
         attempt.deadline = step.now + step.policy.patience(step.policy.cancel_timeout)

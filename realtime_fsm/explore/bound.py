@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 
 from .._policy import RetryPolicy
 
@@ -59,3 +60,12 @@ class Bound:
             least = 1 if one.name in ("messages", "attempts") else 0
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise ValueError(f"{one.name} must be an int of {least} or more, got {value!r}")
+
+    @cached_property
+    def in_force(self) -> RetryPolicy:
+        """The policy. Where no frames are told, to look for one before a time-out is a timer that
+        changes nothing; it would use up ``timeouts``."""
+        if self.frames:
+            return self.policy
+        longest = max(self.policy.timeout, self.policy.cancel_timeout)
+        return replace(self.policy, answer_timeout=longest)

@@ -7,6 +7,7 @@ and for each turn what the controller has said of it. Each complaint begins with
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from operator import attrgetter
 from typing import Any, Optional
 
@@ -76,7 +77,7 @@ class Oracle:
     Attributes:
         turns: The turns that have not ended, by id.
         believed: Creates and responses that may be alive, as far as evidence goes: until when.
-        cancelled: Responses that were cancelled by us and have not ended.
+        cancelled: Responses that were cancelled, by us or below us, and have not ended.
         voice_until: While server VAD may answer: until when at the longest (G24).
         owed: A committed user turn has no answer yet (G18).
         deaf: The connection is dead and nobody was told: nothing is read, nothing is said.
@@ -128,7 +129,7 @@ class Oracle:
                 raise Violation("G7: streams are ended twice")
             record.ended_streams = True
         elif isinstance(c, cmd.ReportFailure):
-            if record.reported and not self.dead:  # the session's end is a cause of its own
+            if record.reported:
                 raise Violation("G12: one failure is reported twice")
             record.reported = True
         elif isinstance(c, cmd.EndAttempt):
@@ -263,7 +264,6 @@ class Oracle:
         if event_id is not None:
             self.believed.pop(event_id, None)
         self.believed[response_id] = math.inf
-        self.cancelled.discard(response_id)  # a cancel before it may have found nothing
 
     def given_up_below(self) -> None:
         """Nobody waits for the answer to a create any more; what is left is that of its probe."""
@@ -273,10 +273,11 @@ class Oracle:
 
     def cancelled_below(self, response_id: str) -> None:
         """Somebody else cancels it: without an answer it is given up as if we had."""
+        self.cancelled.add(response_id)
         self.believed[response_id] = self.now + self.policy.cancel_timeout
 
     def over(self, response_id: str, event_id: Optional[str] = None) -> None:
-        """A response's terminal, or "nothing to cancel"."""
+        """A response's terminal, or "nothing to cancel": once it shows itself it may be cancelled."""
         self.believed.pop(response_id, None)
         self.cancelled.discard(response_id)
         if event_id is not None:
@@ -295,12 +296,9 @@ class Oracle:
 
     def conflict(self, response_id: str) -> None:
         """An error named who holds the lane; that is believed for a while."""
-        if response_id in self.cancelled:
-            until = self.now + self.policy.cancel_timeout
-        else:
-            until = self.now + self.policy.stall_timeout + self.policy.cancel_timeout
-        if not self.alive(response_id):
-            self.cancelled.discard(response_id)  # the cancel before was given up: one more may go
+        until = self.now + self.policy.cancel_timeout
+        if response_id not in self.cancelled:
+            until += self.policy.stall_timeout
         self.believed[response_id] = max(until, self.believed.get(response_id, until))
 
     def speech(self, seconds: Optional[float]) -> None:
@@ -336,7 +334,7 @@ class Oracle:
 
     # --- as data
 
-    def pack(self, names: Names) -> tuple[Any, ...]:
+    def pack(self, names: Names, known: Collection[str]) -> tuple[Any, ...]:
         now = self.now
         return (
             tuple(
@@ -357,7 +355,7 @@ class Oracle:
                     if until > now
                 ]
             ),
-            tuple(sorted([names[k] for k in self.cancelled if self.alive(k)])),
+            tuple(sorted([names[k] for k in self.cancelled if self.alive(k) or k in known])),
             relative(self.voice_until, now),
             (
                 *(self.owed, self.dead, self.reported_dead, self.connected),

@@ -6,9 +6,16 @@
 * times are milliseconds from now. One that has passed is only "passed", unless user speech may
   still move it;
 * what only tells of the past is dropped: finished turns, counters, who asked, what was shown, how
-  much was heard of a finished message, why an attempt failed;
+  much was heard of a finished message, what a new connection is owed of the conversation;
+* why an attempt failed is dropped, too, except where it decides about the next one: it is kept of
+  a turn that is asked for again once it has played, and where the end of a rate limit may be told;
 * a message that was never handed out is dropped with its attempt;
-* of what is remembered by id, what the environment can still mention is kept.
+* of what is remembered by id, what the environment can still mention is kept. That includes the
+  create of a live turn: what is below gives it up by turn and attempt;
+* how many connections were lost is kept as long as one more can be: by a loss, or because a
+  connection is silent, which only time shows.
+
+`tests/explore/test_explore.py` walks with a controller that keeps all of its past and compares.
 
 `unpack` builds the controller anew with ``now = 0``. A new field of `Turn`, `Attempt` or `Message`
 that is no bool and no int has to be named here first; importing this module fails until it is.
@@ -23,6 +30,7 @@ from dataclasses import fields
 from operator import attrgetter
 from typing import Any, Optional
 
+from .._classify import is_rate_limit
 from .._controller import TurnController
 from .._core import Core
 from .._errors import ErrorInfo
@@ -157,7 +165,7 @@ def pack(
                 turn.state._value_,
                 None if ending is None else ending._value_,
                 add(turn.attempt),
-                turn.error is not None,
+                None if turn.error is None else _pack_cause(turn, turn.error, losing=losing),
                 turn.first_failure is not None,
                 relative(turn.recover_by, now, passed),
                 relative(turn.retry_at, now, 0 if since is None else passed),
@@ -167,6 +175,10 @@ def pack(
                 tuple([names[c] for c in turn.calls]),
             )
         )
+    limits = losing or any(
+        turn.replacing and turn.error is not None and is_rate_limit(turn.error)
+        for turn in core.live.values()
+    )
     holders = tuple([add(a) for a in lane.holders])
     unsent = tuple([(names[k[0]], k[1], add(a)) for k, a in core.unsent.items()])
     by_event = tuple([(names[k], add(a)) for k, a in core.by_event.items() if k in known])
@@ -186,7 +198,6 @@ def pack(
         seen,
         cancelled,
         _pack_playback(core, names),
-        _pack_stranded(core, names),
         (
             core.playback_reported,
             core.audible,
@@ -202,7 +213,7 @@ def pack(
                 if losing
                 else (0, None, False)
             ),
-            relative(core.limited_until, now, 0) if losing else 0,
+            relative(core.limited_until, now, 0) if limits else 0,
             _pack_last_frame(core, attempts, longest),
         ),
     )
@@ -215,6 +226,22 @@ def _pack_last_frame(core: Core, attempts: list[Attempt], longest: int) -> Optio
         return relative(last, core.now)
     before = [a.asked_at for a in attempts if a.asked_at <= last]
     return relative(max(before, default=-math.inf), core.now, longest)
+
+
+def _pack_cause(turn: Turn, error: ErrorInfo, *, losing: bool) -> tuple[Any, ...]:
+    """Why an attempt failed matters if it is asked for again only once it has played; before
+    that, and before a retry, the end of a rate limit may be told."""
+    limited = is_rate_limit(error)
+    hint = error.retry_after
+    if turn.replacing:
+        ms = None if hint is None else round(hint * 1000)
+        return error.kind._value_, error.code if limited else None, ms
+    waits = turn.state is TurnState.RETRY_WAIT and losing
+    return _WHY.kind._value_, error.code if limited and waits and hint is None else None, None
+
+
+def _unpack_cause(kind: str, code: Optional[str], hint: Optional[int]) -> ErrorInfo:
+    return ErrorInfo(kind=ErrorKind(kind), code=code, retry_after=_time(hint))
 
 
 def _longest(policy: RetryPolicy) -> float:
@@ -263,16 +290,6 @@ def _pack_playback(core: Core, names: Names) -> Optional[tuple[str, str]]:
     return names[turn.id], names[message.item_id]
 
 
-def _pack_stranded(core: Core, names: Names) -> tuple[tuple[str, Optional[bool]], ...]:
-    """Of each: whether nothing was heard, None as long as that is open."""
-    return tuple(
-        [
-            (names[m.item_id], None if m.outcome is None else m.outcome is MessageOutcome.SKIPPED)
-            for m in core.stranded._messages
-        ]
-    )
-
-
 def unpack(data: tuple[Any, ...], policy: RetryPolicy, machine: Any, used: int) -> TurnController:
     """A controller with this data, at ``now = 0``.
 
@@ -280,7 +297,7 @@ def unpack(data: tuple[Any, ...], policy: RetryPolicy, machine: Any, used: int) 
         used: How many numbers are taken by ids.
     """
     turns, attempts, dead, holders, unsent, by_event, by_response, seen, *rest_of = data
-    cancelled, playback, stranded, flags = rest_of
+    cancelled, playback, flags = rest_of
     controller = TurnController(policy, keep=4)
     core = controller._core
     core.machine = machine
@@ -294,7 +311,7 @@ def unpack(data: tuple[Any, ...], policy: RetryPolicy, machine: Any, used: int) 
         known[name] = core.live[name] = turn = _new_turn(name)
         turn.state = _STATES[state]
         turn.ending = None if ending is None else _ENDINGS[ending]
-        turn.error = _WHY if error else None
+        turn.error = None if error is None else _unpack_cause(*error)
         turn.first_failure = 0.0 if failed else None
         turn.recover_by = _time(recover_by)
         turn.retry_at = retry_at / 1000
@@ -322,12 +339,6 @@ def unpack(data: tuple[Any, ...], policy: RetryPolicy, machine: Any, used: int) 
         turn_id, item_id = playback
         core.playback._turn = known[turn_id]
         core.playback._message = core.messages[item_id][2]
-    for item_id, skipped in stranded:
-        owner = core.messages.get(item_id)
-        message = Message(item_id, 0) if owner is None else owner[2]
-        if skipped is not None:
-            message.outcome = MessageOutcome.SKIPPED if skipped else MessageOutcome.FULL
-        core.stranded._messages.append(message)
     lane = core.lane
     core.playback_reported, core.audible, lane.connected, lane.server_creates = flags[:4]
     lane.speaking, lane.owed = flags[4:6]

@@ -48,7 +48,7 @@ class World:
         self.bound = bound
         self.rules = rules
         self.log = log
-        self.policy = bound.policy
+        self.policy = bound.in_force
         self.now = 0.0
         self.controller = TurnController(self.policy, keep=4)
         self.controller._core.machine = rules.machine
@@ -210,14 +210,15 @@ class World:
         names = Names()
         if self.left[TIMEOUTS] < 0:
             # Nobody but timers acts any more: what surrounds the controller is of no consequence.
-            core = pack(self.controller, names, (), losing=False)
+            core = pack(self.controller, names, (), losing=self.bound.frames)
             left = (0, 0, 0, 0, 0, -1)
-            return (core, self.oracle.pack(names), *_NOTHING, left, self.closed, len(names))
-        losing = bool(self.left[DROPS] or self.left[ODDITIES])
-        core = pack(self.controller, names, self.server.mentions(), losing=losing)
+            return (core, self.oracle.pack(names, ()), *_NOTHING, left, self.closed, len(names))
+        losing = bool(self.left[DROPS] or self.left[ODDITIES] or self.bound.frames)
+        known = self._mentioned()
+        core = pack(self.controller, names, known, losing=losing)
         return (
             core,
-            self.oracle.pack(names),
+            self.oracle.pack(names, known),
             self.server.pack(names),
             tuple([(names[t], n) for t, n in self.queued]),
             tuple([(names[i], names[t]) for i, t in self.playlist]),
@@ -229,16 +230,24 @@ class World:
             len(names),
         )
 
+    def _mentioned(self) -> set[str]:
+        """The event ids and response ids that somebody can still mention."""
+        known = self.server.mentions()
+        if self.left[ODDITIES]:  # a create that is given up below is known by its turn
+            sent = (t.attempt for t in self.controller.turns if t.state is TurnState.REQUESTED)
+            known |= {a.event_id for a in sent if a is not None and a.event_id is not None}
+        return known
+
     @classmethod
     def unpack(cls, data: tuple[Any, ...], bound: Bound, rules: Rules) -> World:
         """The world with this data, at ``now = 0``."""
         world: World = object.__new__(cls)
         core, oracle, server, queued, playlist, playing, left, closed, used = data
         world.bound, world.rules, world.log = bound, rules, None
-        world.policy = bound.policy
+        world.policy = bound.in_force
         world.now = 0.0
-        world.controller = unpack(core, bound.policy, rules.machine, used)
-        world.oracle = Oracle(bound.policy)
+        world.controller = unpack(core, bound.in_force, rules.machine, used)
+        world.oracle = Oracle(bound.in_force)
         world.oracle.unpack(oracle)
         world.server = Server.unpack(server)
         world.queued, world.playlist, world.playing = list(queued), list(playlist), playing

@@ -190,6 +190,44 @@ def test_g20_who_a_conflict_names_is_cancelled_after_a_stall_and_given_as_long_a
     assert next_create(b) == 16.0
 
 
+def named_and_cancelled() -> tuple[Bench, str]:
+    """A create was given up, its response holds the slot unannounced, the next create met it."""
+    b = Bench(rf.RetryPolicy(max_retry=0))
+    event_id = b.sent(b.ask())
+    b.wait(5.0)
+    b.refused(b.those(rf.ProbeCancel)[0].event_id, "response_cancel_not_active")
+    b.refused(b.sent(b.ask()), ACTIVE, "response in progress: resp_1")
+    b.wait(8.0)
+    assert b.cancels == ["resp_1"]
+    return b, event_id
+
+
+def test_g4_a_response_whose_cancel_came_too_early_is_cancelled_when_it_shows_itself() -> None:
+    b, event_id = named_and_cancelled()
+    b.refused(b.those(rf.CancelResponse)[0].event_id, "response_cancel_not_active")
+    b.wait(1.0)
+    b.got(rf.ResponseCreated(response_id="resp_1", client_event_id=event_id))
+    assert b.cancels == ["resp_1", "resp_1"]
+    b.interrupt(b.c.turns[0])
+    asked = len(b.creates)
+    b.ask()
+    assert len(b.creates) == asked
+    b.done("resp_1", rf.ResponseStatus.CANCELLED)
+    assert b.c.owner_of("resp_1") is None
+
+
+def test_g6_a_response_that_shows_itself_is_not_cancelled_while_its_cancel_is_on_the_way() -> None:
+    b, event_id = named_and_cancelled()
+    b.wait(1.0)
+    b.got(rf.ResponseCreated(response_id="resp_1", client_event_id=event_id))
+    assert b.cancels == ["resp_1"]
+    asked = len(b.creates)
+    b.wait(3.9)
+    assert len(b.creates) == asked
+    b.done("resp_1", rf.ResponseStatus.CANCELLED)
+    assert len(b.creates) == asked + 1
+
+
 def test_g20_a_terminal_without_created_frees_the_lane_of_the_one_a_conflict_named() -> None:
     b = Bench()
     turn = b.ask()

@@ -284,6 +284,40 @@ def test_g16_regenerate_removes_what_nobody_heard() -> None:
     assert bench.deleted == ["m1"]
 
 
+def test_g9_regenerate_heeds_a_rate_limit_that_is_told_while_it_plays() -> None:
+    """What was told before the failure counts, and so does what is told after it."""
+    bench = Bench(REGENERATE, playback=True)
+    turn = bench.speaking()
+    bench.failed("r1", "rate_limit_exceeded")
+    bench.got(rf.RateLimitsUpdated(reset_after=3.0))
+    bench.wait(1.0)
+    bench.got(rf.PlaybackFinished(position_ms=1000, interrupted=False))
+    assert turn.retry_at == pytest.approx(3.0)
+
+
+def test_g9_regenerate_does_not_wait_for_a_limit_that_was_reset_while_it_played() -> None:
+    bench = Bench(REGENERATE, playback=True)
+    turn = bench.speaking()
+    bench.failed("r1", "rate_limit_exceeded")
+    bench.got(rf.RateLimitsUpdated(reset_after=1.0))
+    bench.wait(2.0)
+    bench.got(rf.PlaybackFinished(position_ms=1000, interrupted=False))
+    assert turn.retry_at == pytest.approx(2.1)
+
+
+def test_g14_regenerate_gives_no_time_to_audio_of_an_attempt_that_was_given_up() -> None:
+    """It is never handed out, so it does not play."""
+    bench = Bench(REGENERATE, playback=True)
+    turn = bench.speaking()
+    bench.item("r1", "m2")
+    bench.wait(8.0)
+    assert turn.replacing
+    bench.got(rf.OutputReceived(response_id="r1", item_id="m2", audio_ms=9000))
+    assert bench.delivered == ["m1"]
+    bench.got(rf.PlaybackPaused(), rf.PlaybackResumed())
+    assert turn.deadline == 8.0 + 1.0 + 8.0
+
+
 def test_g14_regenerate_ends_when_the_sink_never_reports() -> None:
     bench = Bench(REGENERATE, playback=True)
     turn = exposed_then(bench)

@@ -15,7 +15,7 @@ from realtime_fsm._core import Core
 from realtime_fsm._machine import arrows
 from realtime_fsm._playback_table import PLAYBACK_TABLE, PlaybackEvent
 from realtime_fsm._table import Row, TurnEvent
-from realtime_fsm._turn import Attempt
+from realtime_fsm._turn import Attempt, Turn
 from realtime_fsm.explore import Bound, mermaid, replay, search
 
 S, E = TurnState, TurnEvent
@@ -164,7 +164,25 @@ def test_our_own_tables_hold_within_the_same_bounds() -> None:
         assert not result.violations
 
 
-DEAF = replace(ODD, frames=True)
+#: Small enough to be searched whole: what hangs is known only then.
+DEAF = Bound(
+    turns=1,
+    messages=1,
+    attempts=1,
+    vad_turns=0,
+    interrupts=0,
+    drops=0,
+    timeouts=0,
+    oddities=1,
+    frames=True,
+    policy=RetryPolicy(max_retry=0),
+)
+
+
+def test_our_own_controller_notices_a_dead_connection() -> None:
+    result = search(DEAF)
+    assert result.complete
+    assert not result.violations
 
 
 def test_a_dead_connection_that_nobody_notices_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,7 +195,9 @@ def test_a_dead_connection_that_nobody_notices_is_found(monkeypatch: pytest.Monk
         core.last_frame = heard
 
     monkeypatch.setattr(Core, "chase", trusting)
-    assert "G4: a dead connection is not noticed" in _found(DEAF)
+    result = search(DEAF)
+    assert result.complete
+    assert [v.text for v in result.violations] == ["G4: a dead connection is not noticed"]
 
 
 def test_a_connection_that_is_replaced_though_it_answers_is_found(
@@ -190,14 +210,50 @@ def test_a_connection_that_is_replaced_though_it_answers_is_found(
         chase(core, attempt, step)
 
     monkeypatch.setattr(Core, "chase", hasty)
-    assert "G4: a connection that answers is replaced" in _found(DEAF)
+    found = search(replace(ODD, frames=True), stop_at_violation=True).violations
+    assert found[0].text == "G4: a connection that answers is replaced"
 
 
 def test_a_retry_before_the_rate_limit_is_reset_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """G9: what the server said of its rate limits counts for the failure before and after it."""
     monkeypatch.setattr(Core, "limited", lambda core, until, step: None)
-    assert any(text.startswith("G9: a retry before the rate limit") for text in _found(DEAF))
+    for policy in (SMALL.policy, replace(SMALL.policy, after_exposure="regenerate")):
+        found = search(replace(SMALL, oddities=1, policy=policy), stop_at_violation=True).violations
+        assert found[0].text.startswith("G9: a retry before the rate limit")
 
 
-def _found(bound: Bound) -> list[str]:
-    return [found.text for found in search(bound, limit_states=1500).violations]
+def test_a_limit_that_is_forgotten_while_a_message_plays_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """G9: with ``after_exposure="regenerate"`` the failure is looked at again once it has played."""
+    moved = Core.playback_moved
+
+    def forgetful(core: Core, turn: Turn, step: rules.Step) -> None:
+        until, core.limited_until = core.limited_until, -math.inf
+        moved(core, turn, step)
+        core.limited_until = until
+
+    monkeypatch.setattr(Core, "playback_moved", forgetful)
+    policy = replace(SMALL.policy, after_exposure="regenerate")
+    found = search(replace(SMALL, oddities=1, policy=policy), stop_at_violation=True).violations
+    assert found[0].text.startswith("G9: a retry before the rate limit")
+
+
+def test_a_second_cancel_of_a_response_that_is_named_again_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """G6: its cancel was given up; a conflict that names it is no reason for another."""
+    block = Core.block
+
+    def forgetful(core: Core, response_id: str | None, now: float) -> None:
+        before = core.cancelled.copy()
+        core.cancelled.clear()
+        block(core, response_id, now)
+        core.cancelled.update(before)
+
+    monkeypatch.setattr(Core, "block", forgetful)
+    bound = Bound(
+        turns=0, vad_turns=2, messages=1, attempts=1, drops=0, policy=RetryPolicy(max_retry=0)
+    )
+    found = search(bound, stop_at_violation=True).violations
+    assert found[0].text == "G6: a response is cancelled twice"

@@ -1,53 +1,21 @@
-"""The search itself: its abstraction, its model of the server, its report."""
+"""The search itself, and its report."""
 
 from __future__ import annotations
 
 import json
-import random
 from dataclasses import fields
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
-from realtime_fsm import RetryPolicy, TurnController
-from realtime_fsm._lane import Lane
+from realtime_fsm import RetryPolicy
 from realtime_fsm.cli import app
 from realtime_fsm.explore import Bound, describe, explore, mermaid, parts, replay, search
-from realtime_fsm.explore import snapshot as snapshots
-from realtime_fsm.explore.rows import Rules
-from realtime_fsm.explore.world import World
 
 ONCE = RetryPolicy(max_retry=1)
-WIDE = Bound(oddities=2, drops=2, interrupts=2, timeouts=6, audible=True, frames=True, policy=ONCE)
 TINY = ["--turns", "1", "--messages", "1", "--attempts", "1", "--vad-turns", "0", "--drops", "0"]
 TINY += ["--interrupts", "0", "--timeouts", "0"]
-
-
-@pytest.mark.parametrize("seed", range(40))
-def test_what_is_dropped_of_the_past_does_not_matter(seed: int) -> None:
-    """A controller that keeps its past and one made anew from the data go the same way."""
-    choose, rules = random.Random(seed), Rules()
-    with rules.in_force():
-        whole = World(WIDE, rules)
-        for _ in range(40):
-            actions = whole.actions()
-            if not actions:
-                break
-            action = choose.choice(actions)
-            anew = World.unpack(whole.pack(), WIDE, rules)
-            assert anew.pack() == whole.pack()
-            assert anew.actions() == actions
-            whole.apply(action)
-            anew.apply(action)
-            assert anew.pack() == whole.pack(), action
-
-
-def test_every_field_of_the_controller_is_accounted_for() -> None:
-    core = TurnController()._core
-    assert set(vars(core)) == snapshots._CORE, "say in snapshot.py how the new field is kept"
-    known = {"holders", "connected", "server_creates", "speaking", "closed_until", "owed"}
-    assert set(Lane.__slots__) == known | {"speech_since", "_policy"}
 
 
 def test_the_report_of_a_small_bound() -> None:

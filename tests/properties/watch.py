@@ -156,8 +156,12 @@ class Watch:
             if len(pending) == 1:
                 self.alive[pending[0]] = self.now
             self.voice_until, self.committed = None, False
-        for response_id, cancel in self.cancels.items():
-            if cancel == event.event_id and response_id in self.alive:
+        for response_id, cancel in tuple(self.cancels.items()):
+            if cancel != event.event_id or response_id in self.over:
+                continue
+            if response_id not in self.alive:
+                del self.cancels[response_id]  # named by a conflict, and not there yet (G4)
+            else:
                 self.alive[response_id] = min(self.alive[response_id], self.now + _RACE)
         if event.error.kind is rf.ErrorKind.FATAL:
             self.dead = True

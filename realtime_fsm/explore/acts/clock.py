@@ -12,16 +12,24 @@ from . import connection, host
 if TYPE_CHECKING:
     from ..world import World
 
+#: States hold milliseconds: what is due within half of one is due now.
+_AT_ONCE = 0.0005
+
 
 def tick(world: World) -> None:
     at = world.controller.next_deadline()
     assert at is not None
     world.now = max(world.now, at)
     world.note("Controller", "Controller", "the next timer is due")
-    world.oracle.now = world.now
     before = set(world.oracle.turns)
     lost, owed, up = connection.losable(world), world.oracle.owed, world.oracle.connected
     world.controller.advance(world.now)
+    while (at := world.controller.next_deadline()) is not None:
+        if not world.now < at < world.now + _AT_ONCE:
+            break
+        world.now = at
+        world.controller.advance(at)
+    world.oracle.now = world.now
     world.run()
     if up and any(isinstance(c, cmd.ReplaceConnection) for c in world.answers):
         if not world.oracle.unanswered:
