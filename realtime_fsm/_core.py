@@ -306,8 +306,7 @@ class Core:
 
     def shown(self, now: float) -> None:
         """What leaves shows that there is a connection: the same one, unless its loss was told."""
-        before = None if self._down else self._up_since
-        self.connected(now if before is None else before)
+        self.connected(now if self._up_since is None else self._up_since)
 
     def connected(self, now: float) -> None:
         self.lane.connected = True
