@@ -267,6 +267,10 @@ class Core:
         elif for_good or self.losses > 1:
             # What is below would try again at once, for ever (livekit/agents PR#6352).
             wait = self.policy.retry_interval if self.losses > 1 else 0.0
+            self.unsent.clear()
+            for queued in tuple(self.lane.holders):
+                # It will never leave: its queue goes with what is replaced.
+                self.settle(queued, E.CREATE_REFUSED, step)
             step.out.append(ReplaceConnection(reason=error, wait=wait))
 
     def replaced(self, step: Step) -> None:

@@ -200,4 +200,4 @@ def test_a_retry_before_the_rate_limit_is_reset_is_found(monkeypatch: pytest.Mon
 
 
 def _found(bound: Bound) -> list[str]:
-    return [found.text for found in search(bound, limit_states=1500).violations]
+    return [found.text for found in search(bound, limit_states=2500).violations]

@@ -24,6 +24,7 @@ from realtime_fsm.simulator import (
     ServerConfig,
     audio_ms,
 )
+from realtime_fsm.simulator.memory import _ClientSocket
 from realtime_fsm.testing import PacedAudioOutput, virtual_time
 
 from .call import HELLO, Call, call
@@ -207,6 +208,29 @@ async def test_g11_a_response_that_fails_during_a_rollover_does_not_kill_the_ses
         assert second.exception() is None
         assert not c.closed
         assert all(e.error.recoverable for e in c.errors)
+
+
+@virtual_time
+async def test_g19_what_is_asked_while_a_dead_session_closes_is_asked_of_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The plugin says that it died only when its socket is closed, for which the server may take
+    its time. What it is told meanwhile it never sends."""
+    close = _ClientSocket.close
+
+    async def slow(socket: Any, **arguments: Any) -> bool:
+        await asyncio.sleep(0.5)
+        return await close(socket, **arguments)
+
+    monkeypatch.setattr(_ClientSocket, "close", slow)
+    async with call([HELLO, HELLO]) as c:
+        await frame(c, "null")
+        await asyncio.sleep(0.1)
+        for heard in (0.6, 1.2):
+            handle = c.session.generate_reply()
+            await handle
+            assert handle.exception() is None
+            assert c.sink.heard_seconds == pytest.approx(heard, abs=0.02)
 
 
 # --- a connection that is silent
