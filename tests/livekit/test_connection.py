@@ -11,6 +11,7 @@ from livekit.agents import Agent, function_tool, llm
 import realtime_fsm as rf
 from realtime_fsm.simulator import (
     CREATED,
+    ITEM_ADDED,
     Accept,
     Closed,
     Dropped,
@@ -24,10 +25,12 @@ from realtime_fsm.simulator import (
     ServerConfig,
     audio_ms,
 )
+from realtime_fsm.simulator.faults import At, Lose, Schedule
 from realtime_fsm.simulator.memory import _ClientSocket
 from realtime_fsm.testing import PacedAudioOutput, virtual_time
 
 from .call import HELLO, Call, call
+from .test_adapter import CALL, Tooled
 
 QUICK = rf.RetryPolicy(retry_interval=0.05, timeout=0.4, answer_timeout=0.3)
 SENTENCE = Message("Your parcel arrives tomorrow at noon sharp.", seconds=2.0)
@@ -231,6 +234,20 @@ async def test_g19_what_is_asked_while_a_dead_session_closes_is_asked_of_the_nex
             await handle
             assert handle.exception() is None
             assert c.sink.heard_seconds == pytest.approx(heard, abs=0.02)
+
+
+@virtual_time
+async def test_g16_what_was_to_be_deleted_is_not_on_the_third_connection_either() -> None:
+    """The confirmation got lost, so the history of the first connection has the item."""
+    unconfirmed = ServerConfig(faults=Schedule([Lose(At("conversation.item.deleted"))]))
+    broken = Reply([CALL], end=Failed("server_error", at=ITEM_ADDED))
+    async with call([broken, HELLO], agent=Tooled(), config=unconfirmed) as c:
+        await c.session.generate_reply(user_input="Hello?")
+        for connections in (2, 3):
+            await frame(c, "null")
+            await c.until(lambda n=connections: c.server.connections == n)
+            await asyncio.sleep(0.5)
+            assert [i.type for i in c.server.conversation] == ["message", "message"]
 
 
 # --- a connection that is silent
