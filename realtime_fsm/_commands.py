@@ -64,6 +64,8 @@ class RestoreItem(Command):
 class ReplaceConnection(Command):
     """Give the connection up and make a new one; then report `ConnectionReady`.
 
+    A `CreateResponse` that has not left yet is dropped with it; nothing of it is to be reported.
+
     Attributes:
         reason: Why it cannot be used any more.
         wait: Seconds to wait before the new one is made.

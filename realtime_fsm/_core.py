@@ -262,6 +262,10 @@ class Core:
         if counts and self.dead is None and (for_good or self.losses > 1):
             # What is below would try again at once, for ever (livekit/agents PR#6352).
             wait = self.policy.retry_interval if self.losses > 1 else 0.0
+            self.unsent.clear()
+            for queued in tuple(self.lane.holders):
+                # It will never leave: its queue goes with what is replaced.
+                self.settle(queued, E.CREATE_REFUSED, step)
             step.out.append(ReplaceConnection(reason=error, wait=wait))
 
     def _count_loss(self, step: Step) -> None:
@@ -307,8 +311,7 @@ class Core:
 
     def shown(self, now: float) -> None:
         """What leaves shows that there is a connection: the same one, unless its loss was told."""
-        before = None if self._down else self._up_since
-        self.connected(now if before is None else before)
+        self.connected(now if self._up_since is None else self._up_since)
 
     def connected(self, now: float) -> None:
         self.lane.connected = True

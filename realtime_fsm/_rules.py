@@ -79,7 +79,7 @@ def may_ask_again(turn: Turn, step: Step) -> bool:
 def may_retry(turn: Turn, step: Step) -> bool:
     """G9: only while nothing of the attempt was handed out."""
     exposed = turn.attempt is not None and turn.attempt.exposed
-    return not exposed and not _still_queued(turn) and _within_budget(turn, step)
+    return not exposed and not _still_queued(turn, step) and _within_budget(turn, step)
 
 
 def may_regenerate(turn: Turn, step: Step) -> bool:
@@ -114,9 +114,10 @@ def _within_budget(turn: Turn, step: Step) -> bool:
     return wait <= step.policy.recovery_deadline if by is None else step.now + wait <= by
 
 
-def _still_queued(turn: Turn) -> bool:
+def _still_queued(turn: Turn, step: Step) -> bool:
     """Its create has not left yet and may still do so: a second one would collide with it."""
-    return turn.state is TurnState.REQUESTED and not turn.on_wire
+    queued = turn.state is TurnState.REQUESTED and not turn.on_wire
+    return queued and not attempt_over(turn, step)
 
 
 def spoke(turn: Turn, step: Step) -> bool:

@@ -164,6 +164,10 @@ class World:
                 self.server.inbox.append(("cancel", c.event_id, None))
             elif isinstance(c, cmd.TurnEnded):
                 self._ended(c.turn_id)
+            elif isinstance(c, cmd.ReplaceConnection):
+                for queued in self.queued:
+                    self.oracle.not_sent(*queued)
+                self.queued.clear()
 
     def _is_new(self, c: cmd.TurnMoved) -> bool:
         """Server VAD's own, or one that is owed to a session that dies at the same moment."""

@@ -33,6 +33,8 @@ _LOST = ErrorInfo(
 #: Announcements kept of items that were neither handed out nor deleted.
 _WITHHELD = 64
 
+_NOTHING: Mapping[str, str] = {}
+
 #: Events that go through as they come.
 _FORWARDED = (
     "input_speech_started",
@@ -43,9 +45,15 @@ _FORWARDED = (
 
 
 class RawLink:
-    """See `realtime_fsm.livekit._link.Link`."""
+    """See `realtime_fsm.livekit._link.Link`.
 
-    def __init__(self, inner: Any, driver: Driver, history: History) -> None:
+    Args:
+        unwanted: Items that were to be deleted in the session it takes the place of.
+    """
+
+    def __init__(
+        self, inner: Any, driver: Driver, history: History, unwanted: Mapping[str, str] = _NOTHING
+    ) -> None:
         self._inner = inner
         self._driver = driver
         self.history = history
@@ -59,7 +67,7 @@ class RawLink:
         self._started: dict[str, tuple[str, int]] = {}
         self._announcements: OrderedDict[str, llm.RemoteItemAddedEvent] = OrderedDict()
         #: Deletes the server has not confirmed: a new connection's replay has these items again.
-        self._deleting: OrderedDict[str, str] = OrderedDict()
+        self._deleting: OrderedDict[str, str] = OrderedDict(unwanted)
         #: Something left. Before that nothing can be lost: a first handshake that fails leaves
         #: what there is to send queued.
         self._was_up = False
@@ -136,9 +144,9 @@ class RawLink:
                 task.cancel()
 
     @property
-    def unwanted(self) -> frozenset[str]:
-        """Items that were to be deleted, which the server has not confirmed."""
-        return frozenset(self._deleting)
+    def unwanted(self) -> Mapping[str, str]:
+        """Items that were to be deleted, which the server has not confirmed, with the event ids."""
+        return self._deleting
 
     def reading(self, turn_id: str) -> bool:
         return turn_id in self._tasks.values()

@@ -191,9 +191,10 @@ class ControlledRealtimeSession(llm.RealtimeSession[str]):
         except Exception as e:
             self.driver.unopened(e)
             return
-        self.driver.link = RawLink(inner, self.driver, self._history)
+        link = RawLink(inner, self.driver, self._history, before.unwanted)
+        self.driver.link = link
         await self._below.repeat()
-        await self._history.replay(inner, before.unwanted)
+        await self._history.replay(inner, link.unwanted)
         self.emit("session_reconnected", llm.RealtimeSessionReconnectedEvent())
 
     async def aclose(self) -> None:

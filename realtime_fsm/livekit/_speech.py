@@ -160,7 +160,9 @@ class Speeches:
 
         def over(handle: SpeechHandle) -> None:
             self._calling.discard(handle)
-            if self._handles.pop(turn_id, None) is not None and self._receive is not None:
+            # Each realtime session counts its turns anew, and a speech may outlive the session.
+            if self._handles.get(turn_id) is handle and self._receive is not None:
+                del self._handles[turn_id]
                 self._receive(SpeechOver(turn_id=turn_id, interrupted=handle.interrupted))
             self._over()
 

@@ -188,6 +188,7 @@ def _tiles(figures: dict[str, Any]) -> str:
     broken = figures["broken"]
     count = sum(broken.values())
     ids = ", ".join(sorted(broken, key=lambda each: int(each[1:])))
+    label = {0: "guarantees broken", 1: "breach"}.get(count, "breaches")
     tiles = [
         (str(figures["turns"]), "turns", _duration(figures["seconds"]), ""),
         (str(figures["recovered"]), "recovered", "", "warm" if figures["recovered"] else ""),
@@ -205,7 +206,7 @@ def _tiles(figures: dict[str, Any]) -> str:
             "",
             "warm" if figures["lost"] else "",
         ),
-        (str(count), "guarantees broken" if not count else "breaches", ids, "bad" if count else ""),
+        (str(count), label, ids, "bad" if count else ""),
         (
             str(figures["wrong_memory"]),
             "remembered \u2260 heard",

@@ -33,13 +33,13 @@ def _show(report: Report, console: Console) -> None:
     elif report.broken:
         count = sum(report.broken.values())
         broken = ", ".join(sorted(report.broken, key=_number))
-        console.print(f"[bold red]{name}: {count} violations of {broken}[/]")
+        console.print(f"[bold red]{name}: {_counted(count, 'violation')} of {broken}[/]")
     else:
         console.print(f"[bold green]{name}: no violation found[/]")
     what = ", ".join(f"{count} {status}" for status, count in sorted(report.responses.items()))
     calls = "" if report.calls <= 1 else f"{report.calls} calls, "
     mode = "" if report.header is None else f", mode {report.header.mode or 'unknown'}"
-    console.print(f"  {calls}{lines} lines, {report.seconds:.1f} s{escape(mode)}")
+    console.print(f"  {calls}{_counted(lines, 'line')}, {report.seconds:.1f} s{escape(mode)}")
     if what:
         console.print(f"  responses: {escape(what)}")
     if report.errors:
@@ -48,12 +48,13 @@ def _show(report: Report, console: Console) -> None:
     for issue in report.issues:
         console.print(f"  [yellow]line {issue.number}:[/] {escape(issue.text)}")
     if report.unreadable > len(report.issues):
-        console.print(f"  [yellow]and {report.unreadable - len(report.issues)} more such lines[/]")
+        more = _counted(report.unreadable - len(report.issues), "more such line")
+        console.print(f"  [yellow]and {more}[/]")
     for violation in report.violations:
         _show_violation(violation, console)
     hidden = sum(report.broken.values()) - len(report.violations)
     if hidden:
-        console.print(f"\n  and {hidden} more violations")
+        console.print(f"\n  and {_counted(hidden, 'more violation')}")
     console.print(f"\n  judged: {', '.join(report.judged) or 'nothing'}")
     reasons: dict[str, list[str]] = {}
     for each, reason in report.not_judged.items():
@@ -63,12 +64,17 @@ def _show(report: Report, console: Console) -> None:
     console.print()
 
 
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
 def _show_violation(violation: Violation, console: Console) -> None:
     at = ", ".join(str(each.number) for each in violation.lines)
+    lines = "line" if len(violation.lines) == 1 else "lines"
     console.print()
     console.print(
         f"  [bold]{violation.id} {escape(violation.name)}[/]: {escape(violation.text)}"
-        + (f" [dim](lines {at})[/]" if at else "")
+        + (f" [dim]({lines} {at})[/]" if at else "")
     )
     for line in violation.lines[-_LINES:]:
         console.print(Text(f"    {line.number:>7}  {describe(line)}"))

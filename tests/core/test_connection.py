@@ -87,6 +87,41 @@ def test_g19_what_a_conflict_named_while_nothing_left_is_waited_for_on_the_new_c
     assert b.c.owner_of("resp_9") is not None
 
 
+def test_g19_a_create_queued_in_a_session_that_is_replaced_is_asked_again() -> None:
+    """It never leaves, so it must not hold the lane either."""
+    b = Bench()
+    turn = b.ask()
+    lost(b, for_good=True)
+    b.got(rf.ConnectionReady())
+    b.wait(0.1)
+    assert b.creates == [(turn.id, 1), (turn.id, 2)]
+    assert not b.got(rf.CreateSent(turn_id=turn.id, attempt=1, event_id="late"))
+    b.created(turn, "r1")
+    assert turn.state is rf.TurnState.CREATED
+
+
+def test_g4_an_interrupted_create_goes_with_the_session_it_was_queued_in() -> None:
+    b = Bench()
+    turn = b.ask()
+    b.interrupt(turn)
+    lost(b, for_good=True)
+    assert turn.outcome is rf.TurnOutcome.INTERRUPTED
+    b.got(rf.ConnectionReady())
+    after = b.ask()
+    assert b.creates[-1] == (after.id, 1)
+
+
+def test_g19_a_create_that_is_queued_stays_queued_where_nothing_is_replaced() -> None:
+    b = Bench()
+    turn = b.ask()
+    lost(b)
+    b.got(rf.ConnectionReady())
+    b.wait(1.0)
+    assert b.creates == [(turn.id, 1)]
+    b.created(turn, "r1")
+    assert turn.state is rf.TurnState.CREATED
+
+
 # --- limits
 
 

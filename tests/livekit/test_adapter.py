@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 from typing import Any
@@ -9,10 +10,12 @@ from typing import Any
 import pytest
 from livekit import rtc
 from livekit.agents import Agent, AgentSession, APIConnectOptions, RunContext, function_tool, llm
+from livekit.agents.voice import SpeechHandle
 from livekit.plugins import openai
 
 import realtime_fsm as rf
 from realtime_fsm.livekit import ControlledRealtimeModel
+from realtime_fsm.livekit._speech import Speeches
 from realtime_fsm.simulator import (
     END,
     Failed,
@@ -199,6 +202,26 @@ async def test_handoff_keeps_the_session() -> None:
         assert handle.exception() is None
         assert c.server.connections == 1
         assert c.sink.heard_seconds == pytest.approx(1.2, abs=0.01)
+
+
+@virtual_time
+async def test_g3_a_speech_that_outlives_its_realtime_session_ends_no_turn_of_the_next() -> None:
+    """One whose tool waits for another agent does. Both sessions have a turn 1."""
+    speeches = Speeches()
+    first: list[rf.Event] = []
+    second: list[rf.Event] = []
+    before, after = SpeechHandle.create(), SpeechHandle.create()
+    speeches.connect(first.append)
+    speeches.assign("turn_1", before)
+    speeches.disconnect(first.append)
+    speeches.connect(second.append)
+    speeches.assign("turn_1", after)
+    before._mark_done()
+    await asyncio.sleep(0.01)
+    assert first == second == []
+    after._mark_done()
+    await asyncio.sleep(0.01)
+    assert second == [rf.SpeechOver(turn_id="turn_1", interrupted=False)]
 
 
 @virtual_time

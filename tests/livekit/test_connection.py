@@ -11,6 +11,7 @@ from livekit.agents import Agent, function_tool, llm
 import realtime_fsm as rf
 from realtime_fsm.simulator import (
     CREATED,
+    ITEM_ADDED,
     Accept,
     Closed,
     Dropped,
@@ -24,9 +25,12 @@ from realtime_fsm.simulator import (
     ServerConfig,
     audio_ms,
 )
+from realtime_fsm.simulator.faults import At, Lose, Schedule
+from realtime_fsm.simulator.memory import _ClientSocket
 from realtime_fsm.testing import PacedAudioOutput, virtual_time
 
 from .call import HELLO, Call, call
+from .test_adapter import CALL, Tooled
 
 QUICK = rf.RetryPolicy(retry_interval=0.05, timeout=0.4, answer_timeout=0.3)
 SENTENCE = Message("Your parcel arrives tomorrow at noon sharp.", seconds=2.0)
@@ -207,6 +211,43 @@ async def test_g11_a_response_that_fails_during_a_rollover_does_not_kill_the_ses
         assert second.exception() is None
         assert not c.closed
         assert all(e.error.recoverable for e in c.errors)
+
+
+@virtual_time
+async def test_g19_what_is_asked_while_a_dead_session_closes_is_asked_of_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The plugin says that it died only when its socket is closed, for which the server may take
+    its time. What it is told meanwhile it never sends."""
+    close = _ClientSocket.close
+
+    async def slow(socket: Any, **arguments: Any) -> bool:
+        await asyncio.sleep(0.5)
+        return await close(socket, **arguments)
+
+    monkeypatch.setattr(_ClientSocket, "close", slow)
+    async with call([HELLO, HELLO]) as c:
+        await frame(c, "null")
+        await asyncio.sleep(0.1)
+        for heard in (0.6, 1.2):
+            handle = c.session.generate_reply()
+            await handle
+            assert handle.exception() is None
+            assert c.sink.heard_seconds == pytest.approx(heard, abs=0.02)
+
+
+@virtual_time
+async def test_g16_what_was_to_be_deleted_is_not_on_the_third_connection_either() -> None:
+    """The confirmation got lost, so the history of the first connection has the item."""
+    unconfirmed = ServerConfig(faults=Schedule([Lose(At("conversation.item.deleted"))]))
+    broken = Reply([CALL], end=Failed("server_error", at=ITEM_ADDED))
+    async with call([broken, HELLO], agent=Tooled(), config=unconfirmed) as c:
+        await c.session.generate_reply(user_input="Hello?")
+        for connections in (2, 3):
+            await frame(c, "null")
+            await c.until(lambda n=connections: c.server.connections == n)
+            await asyncio.sleep(0.5)
+            assert [i.type for i in c.server.conversation] == ["message", "message"]
 
 
 # --- a connection that is silent

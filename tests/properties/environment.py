@@ -76,6 +76,7 @@ class Environment:
         elif isinstance(command, rf.DeleteItem):
             self.to_server.append(("delete", command.event_id, command.item_id))
         elif isinstance(command, rf.ReplaceConnection):
+            self.outgoing.clear()
             self._disconnect()
 
     def ask(self, origin: rf.Origin) -> None:

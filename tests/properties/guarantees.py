@@ -1,6 +1,6 @@
 """G1 to G26 in one place: what each says, and what the random histories check of it.
 
-The checks are in `watch.py`. `python -m tests.properties.guarantees` prints ``docs/guarantees.md``.
+The checks are in `watch.py`. `python -m tests.properties.page` prints ``docs/guarantees.md``.
 """
 
 from __future__ import annotations

@@ -112,6 +112,7 @@ class ProtocolEnvironment(Environment):
                 }
             )
         elif isinstance(command, rf.ReplaceConnection):
+            self.outgoing.clear()
             self._disconnect()
 
     def leave(self, gone: bool = False) -> None:

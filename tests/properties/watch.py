@@ -309,6 +309,8 @@ class Watch:
             self.deleted[command.item_id] += 1
             self.check(self.deleted[command.item_id] == 1, "G16", "an item deleted twice")
         elif isinstance(command, rf.ReplaceConnection):
+            # What was queued in what is replaced never leaves.
+            self.alive = {key: t for key, t in self.alive.items() if "/" not in key}
             self.check(not self.dead, "G10", "a new connection after a fatal error")
             few = self.losses <= self.policy.max_retry
             self.check(few, "G11", "another connection without progress")

@@ -47,6 +47,9 @@ def test_a_broken_call(broken_path: Path) -> None:
     assert str(broken_path) in done.stdout, "brackets in a name are no markup"
     assert "G1 single flight: a create left while resp_001 was alive (lines" in done.stdout
     assert "client    response.create" in done.stdout
+    assert ": 2 violations of G1, G13\n" in done.stdout
+    one = run(str(broken_path), "--only", "G1").stdout
+    assert ": 1 violation of G1\n" in one
 
 
 def test_only(broken_path: Path) -> None:

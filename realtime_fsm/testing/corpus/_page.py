@@ -46,6 +46,7 @@ def page(measured: Callable[[], dict[str, tuple[Result, Result | None]]] = _meas
     known = cases()
     orderings = dict.fromkeys(case.ordering for case in known)
     opened = [case for case in known if case.status == "open"]
+    holding, are = len(known) - len(opened), "is" if len(opened) == 1 else "are"
     as_expected = sum(plain is not None and plain.holds for _, plain in found.values())
     calls = sum(plain is not None for _, plain in found.values())
     lines = [
@@ -55,7 +56,7 @@ def page(measured: Callable[[], dict[str, tuple[Result, Result | None]]] = _meas
         "",
         (
             f"{len(orderings)} publicly reported orderings as {len(known)} executable cases:"
-            f" {len(known) - len(opened)} hold, {len(opened)} are open. How to read and write one:"
+            f" {holding} hold, {len(opened)} {are} open. How to read and write one:"
             " [the notation](corpus-notation.md)."
         ),
         "",
