@@ -73,6 +73,9 @@ class RawLink:
         self._was_up = False
         #: The inner session reports right after a frame what that frame told us already.
         self._claimed = False
+        #: The last ``response.created`` was of a response that is over: what the inner session makes
+        #: of it would never end.
+        self._stale = False
         self._handlers: dict[str, Any] = {
             "openai_server_event_received": self._on_server_event,
             "openai_client_event_queued": self._on_client_event,
@@ -184,6 +187,8 @@ class RawLink:
         if event is None:
             return
         known = self._driver.receive(event)
+        if isinstance(event, ev.ResponseCreated):
+            self._stale = not known and not event.out_of_band
         if isinstance(event, ev.Unreadable):
             self._log.debug("frame ignored", reason=event.reason, type=_kind(frame))
         refused = isinstance(event, ev.ErrorReceived)
@@ -239,8 +244,8 @@ class RawLink:
             response_id = ""  # as the server sent it, the plugin does not check
         attempt = self._driver.controller.owner_of(response_id)
         if attempt is None or attempt.turn is None:
-            # Out of band, or nothing that we know of.
-            self._driver.forward("generation_created", generation)
+            if not self._stale:  # out of band, or nothing that we know of
+                self._driver.forward("generation_created", generation)
             return
         turn = attempt.turn
         if generation.user_initiated and attempt.event_id is None:

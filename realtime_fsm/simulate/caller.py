@@ -143,16 +143,19 @@ class _Caller:
         return self._reads(text, message)
 
     async def _reads(self, text: AsyncIterable[Any], message: Spoken) -> AsyncIterator[Any]:
-        async for delta in text:
-            message.text += str(delta)
+        try:
+            async for delta in text:
+                message.text += str(delta)
+                if self._scenario.modality == "text":
+                    self._last_sound = self._now
+                    if message.started is None:
+                        message.started = self._now
+                yield delta
+        finally:
             if self._scenario.modality == "text":
-                self._last_sound = self._now
-                if message.started is None:
-                    message.started = self._now
-            yield delta
+                message.ended = self._now
         message.whole = True
         if self._scenario.modality == "text":
-            message.ended = self._now
             self.note("hears", f'by text "{message.text}"')
 
     def _sounds(self, _: PlaybackStartedEvent) -> None:

@@ -115,9 +115,15 @@ def judge(scenario: Scenario, seen: Evidence) -> Judged:
 
 def _read(seen: Evidence) -> _Wire:
     wire = _Wire()
+    connection = 0
     for each in seen.record:
         if each.direction != "server":
             continue
+        if each.connection > connection:
+            connection = each.connection
+            for left in wire.responses.values():
+                # What the connection before had not ended went with it.
+                left.over = each.t if left.over is None else left.over
         event, kind = each.event, each.type
         if kind in ("response.created", "response.done"):
             body = _dict(event.get("response"))
@@ -261,9 +267,9 @@ def _counts(seen: Evidence, wire: _Wire, asked: Asked, heard: list[Spoken]) -> b
     """Whether cutting in explains that the answer is missing.
 
     A cough explains it only where it met an answer, or an earlier one behind which it waited, for
-    LiveKit interrupts all that are queued: one that waits to be asked for again has to be given
-    after it. Where the network is slow the answer may not have come yet; then the server tells, who
-    heard the cough after it had begun to answer.
+    LiveKit interrupts all that are queued: one that waits to be asked for again, because it failed
+    or went with its connection, has to be given after it. Where the network is slow the answer may
+    not have come yet; then the server tells, who heard the cough after it had begun to answer.
     """
     cut = asked.interrupted
     assert cut is not None
@@ -275,10 +281,16 @@ def _counts(seen: Evidence, wire: _Wire, asked: Asked, heard: list[Spoken]) -> b
     def on_its_way(r: _Response) -> bool:
         return r.spoken_over is not None and cut <= r.spoken_over < over and r.status != "failed"
 
+    def goes_on(r: _Response) -> bool:
+        """It runs, or its tool does, whose reply has not failed before the cough."""
+        failed = (
+            o for o in wire.responses.values() if o.status == "failed" and o.created > r.created
+        )
+        replied = any(o.over is not None and o.over < cut for o in failed)
+        return r.over is None or r.over >= cut or (r.called and not replied)
+
     met = any(
-        begin <= r.created <= over
-        and (r.over is None or r.over >= cut or r.called)
-        and (r.created <= cut or on_its_way(r))
+        begin <= r.created <= over and goes_on(r) and (r.created <= cut or on_its_way(r))
         for r in wire.responses.values()
     )
     behind = any(

@@ -26,6 +26,7 @@ from realtime_fsm.simulator import (
     Unanswered,
     audio_ms,
 )
+from realtime_fsm.simulator.faults import At, Reorder, Schedule
 from realtime_fsm.testing import virtual_time
 
 from .call import HELLO, TWO, VAD, call
@@ -459,3 +460,18 @@ async def test_g14_a_sink_that_never_reports_does_not_hold_the_turn() -> None:
         c.session.generate_reply(user_input="Hello?")
         await c.until(lambda: c.ended)
         assert c.turn.outcome is rf.TurnOutcome.COMPLETED
+
+
+@virtual_time
+async def test_g3_a_response_announced_after_its_end_is_no_speech() -> None:
+    """Server VAD's own, on a transport that does not keep order. LiveKit would wait for the end of a
+    speech that was over before it began, and play nothing behind it."""
+    late = Schedule([Reorder(At("response.created", side="server"))])
+    broken = Reply(end=Failed("server_error"))
+    config = ServerConfig(faults=late)
+    async with call([broken, HELLO], config=config, turn_detection=VAD) as c:
+        await c.server.user_speaks("Hello?", seconds=0.2)
+        await c.until(lambda: c.ended)
+        assert c.turn.outcome is rf.TurnOutcome.COMPLETED
+        assert c.sink.heard_seconds == pytest.approx(0.6, abs=0.02)
+        assert c.session.current_speech is None

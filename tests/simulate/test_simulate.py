@@ -27,6 +27,7 @@ from realtime_fsm.simulate import (
 from realtime_fsm.simulate.lane import creates_against_evidence
 from realtime_fsm.simulate.pool import run_calls, seeds_of
 from realtime_fsm.simulator import (
+    CREATED,
     At,
     Created,
     Dropped,
@@ -179,6 +180,40 @@ def test_a_cough_does_not_explain_that_a_retry_is_missing() -> None:
     scenario = Scenario(turns=(turn, Turn()), script=Script([busy, said(2, 1.0), said(3, 1.0)]))
     assert fates(scenario) == ["answered", "answered"]
     assert fates(scenario, plain=True) == ["lost", "answered"]
+
+
+LIMITED = Reply(end=Failed("rate_limit_exceeded", message="try again in 2s"))
+LATER = (said(3, 1.0), said(4, 1.0), said(5, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("script", "after"),
+    [
+        ([Reply(end=Dropped(at=CREATED)), LIMITED, *LATER], 0.6),
+        ([Reply([FunctionCall("look_up", {"what": "it"})]), LIMITED, *LATER], 0.6),
+    ],
+    ids=["its response went with the connection", "the reply of its tool failed"],
+)
+def test_a_cough_explains_nothing_where_the_answer_was_lost_before(
+    script: list[Reply], after: float
+) -> None:
+    turn = Turn(then="coughs", after=after, measure="waiting")
+    scenario = Scenario(turns=(turn, Turn()), script=Script(script))
+    assert fates(scenario, plain=True)[0] == "lost"
+    assert fates(scenario)[0] in ("answered", "failed")
+
+
+@pytest.mark.parametrize("modality", ["audio", "text"])
+def test_a_cough_does_not_meet_a_message_that_was_cut_off_before(modality: Any) -> None:
+    stopped = Turn(kind="text", then="stops", after=0.5)
+    turn = Turn(then="coughs", after=0.3, measure="waiting")
+    scenario = Scenario(
+        turns=(stopped, turn),
+        script=Script([said(1, 3.0, pace=0.05), LIMITED, *LATER]),
+        modality=modality,
+    )
+    assert fates(scenario, plain=True) == ["interrupted", "lost"]
+    assert fates(scenario) == ["interrupted", "answered"]
 
 
 @pytest.mark.parametrize(
