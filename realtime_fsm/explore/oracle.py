@@ -286,13 +286,16 @@ class Oracle:
     def rejected(self, event_id: str) -> None:
         self.believed.pop(event_id, None)
 
-    def refused_unlinked(self) -> None:
-        """Server VAD's create was refused. Without an id that reads as an answer to ours too, if
-        just one is pending: nobody can tell them apart."""
-        self.speech(None)
+    def refused_unlinked(self, event_id: Optional[str] = None) -> None:
+        """A create was refused, ours or server VAD's. Without an id that reads as the answer to
+        ours, if just one is pending, and else to VAD's: nobody can tell them apart."""
         pending = [key for key in self._alive() if key.startswith("e_")]
+        if event_id is None or pending != [event_id]:
+            self.speech(None)
         if len(pending) == 1:
             self.rejected(pending[0])
+        if event_id is not None:
+            self.rejected(event_id)
 
     def conflict(self, response_id: str) -> None:
         """An error named who holds the lane; that is believed for a while."""

@@ -51,7 +51,10 @@ def _serve_create(world: World, how: str, event_id: str, turn_id: str, attempt: 
 def _refuse(
     world: World, error: ErrorInfo, event_id: str, owner: tuple[str, int], *, linked: bool = True
 ) -> None:
-    world.oracle.rejected(event_id)
+    if linked:
+        world.oracle.rejected(event_id)
+    else:
+        world.oracle.refused_unlinked(event_id)
     retry = world.oracle.retryable(*owner)
     world.tell(ev.ErrorReceived(error=error, event_id=event_id if linked else None))
     if retry and owner[0] not in world.oracle.turns:
