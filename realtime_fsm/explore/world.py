@@ -162,12 +162,20 @@ class World:
                 self.server.inbox.append(("cancel", c.event_id, c.response_id))
             elif isinstance(c, cmd.ProbeCancel):
                 self.server.inbox.append(("cancel", c.event_id, None))
+            elif isinstance(c, cmd.ReplaceConnection):
+                self._drop_queue()
             elif isinstance(c, cmd.TurnEnded):
                 self._ended(c.turn_id)
             elif isinstance(c, cmd.ReplaceConnection):
                 for queued in self.queued:
                     self.oracle.not_sent(*queued)
                 self.queued.clear()
+
+    def _drop_queue(self) -> None:
+        """What has not left goes with the connection that is replaced."""
+        for turn_id, attempt in self.queued:
+            self.oracle.not_sent(turn_id, attempt)
+        self.queued.clear()
 
     def _is_new(self, c: cmd.TurnMoved) -> bool:
         """Server VAD's own, or one that is owed to a session that dies at the same moment."""
