@@ -474,4 +474,4 @@ async def test_g3_a_response_announced_after_its_end_is_no_speech() -> None:
         await c.until(lambda: c.ended)
         assert c.turn.outcome is rf.TurnOutcome.COMPLETED
         assert c.sink.heard_seconds == pytest.approx(0.6, abs=0.02)
-        assert c.session.current_speech is None
+        await c.until(lambda: c.session.current_speech is None)
