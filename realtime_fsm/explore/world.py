@@ -166,10 +166,6 @@ class World:
                 self._drop_queue()
             elif isinstance(c, cmd.TurnEnded):
                 self._ended(c.turn_id)
-            elif isinstance(c, cmd.ReplaceConnection):
-                for queued in self.queued:
-                    self.oracle.not_sent(*queued)
-                self.queued.clear()
 
     def _drop_queue(self) -> None:
         """What has not left goes with the connection that is replaced."""
