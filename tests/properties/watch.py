@@ -145,7 +145,7 @@ class Watch:
             self.losses = 0
 
     def _error(self, event: rf.ErrorReceived) -> None:
-        pending = [key for key in self.alive if key in self.creates]
+        pending = [k for k, until in self.alive.items() if k in self.creates and until > self.now]
         if event.event_id in self.probes:
             # Ordered protocol: nothing to cancel, so the creates before it came to nothing.
             for key in self.probes[event.event_id or ""]:
