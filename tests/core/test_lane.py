@@ -332,3 +332,31 @@ def test_g4_speech_that_nobody_else_answers_forbids_no_probe() -> None:
     b.wait(4.0)
     b.got(rf.SpeechStarted(), rf.SpeechStopped())
     assert next_probe(b) == 5.0
+
+
+def test_g6_a_response_that_is_announced_again_after_it_was_given_up_holds_the_lane() -> None:
+    b = Bench()
+    turn = b.ask()
+    b.created(turn, "r1")
+    b.interrupt(turn)
+    b.wait(30.0)
+    assert turn.outcome is rf.TurnOutcome.INTERRUPTED
+    again = rf.ResponseCreated(response_id="r1", client_event_id="create_1")
+    assert not b.got(again)
+    assert b.c.ignored["repeated response.created"] == 1
+    creates = len(b.creates)
+    b.ask()
+    b.wait(1.0)
+    assert len(b.creates) == creates
+    b.done("r1", rf.ResponseStatus.CANCELLED)
+    assert len(b.creates) == creates + 1
+    assert b.cancels == ["r1"]
+
+
+def test_g4_a_late_response_is_known() -> None:
+    b = Bench()
+    event_id = b.sent(b.ask())
+    b.interrupt(b.c.turns[0])
+    b.wait(30.0)
+    assert b.got(rf.ResponseCreated(response_id="r1", client_event_id=event_id))
+    assert b.cancels == ["r1"]
