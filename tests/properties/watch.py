@@ -139,9 +139,12 @@ class Watch:
             return
         if event.client_event_id in self.creates:
             self._settle(event.client_event_id or "", event.response_id)
+        elif event.response_id not in (*self.alive, *self.over) and not self.speaking:
+            self.voice_until, self.committed = None, False  # it was never announced
         self.alive.pop(event.response_id, None)
         self.over.add(event.response_id)
-        if event.status is rf.ResponseStatus.COMPLETED:
+        spoke = any(self.owner.get(item) == event.response_id for item in self.delivered)
+        if event.status is rf.ResponseStatus.COMPLETED and spoke:
             self.losses = 0
 
     def _error(self, event: rf.ErrorReceived) -> None:
