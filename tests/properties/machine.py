@@ -130,6 +130,7 @@ class Histories(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         try:
+            self.e.tell(rf.PlaybackResumed())  # no host pauses for ever: LiveKit's time-out
             self.e.fall_silent()
         except BaseException:
             note("\n".join(self.e.log))
