@@ -43,8 +43,9 @@ def test_every_key_has_a_number_and_a_target(found: Results, tmp_path: Path) -> 
         assert math.isfinite(data[key])
         assert low <= high
     assert data["growth"]["turns"][-1] >= QUICK.growth
-    for key in KEYS - {"rss_growth_mb", "delta_vs_plugin", "first_audio_added_ms_p99"}:
-        assert data[key] > 0, key  # the others are differences, and this is a quick run
+    differences = {"turn_vs_framework", "delta_vs_plugin", "first_audio_added_ms_p99"}
+    for key in KEYS - differences - {"rss_growth_mb"}:
+        assert data[key] > 0, key  # the others may be lost in the noise of a quick run
 
 
 def test_the_rounds_are_pyperfs(found: Results, tmp_path: Path) -> None:

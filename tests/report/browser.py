@@ -36,11 +36,12 @@ class Page:
         self._reader = asyncio.ensure_future(self._read())
 
     async def open(self, path: Path) -> None:
-        """Load a file, by its absolute path, and wait until its script is ready."""
+        """Load a file, by its absolute path, and wait until what is in view is drawn."""
         self._loaded.clear()
         await self.send("Page.navigate", url=path.as_uri())
         await asyncio.wait_for(self._loaded.wait(), _PATIENCE)
         await self.until("document.documentElement.dataset.ready === 'yes'")
+        await self.settled()  # a call is drawn when it is first seen to be in view
 
     async def send(self, method: str, **params: Any) -> dict[str, Any]:
         """One command, and its result."""
