@@ -365,6 +365,9 @@ class Core:
         for attempt in tuple(self.lane.holders):
             attempt.over = True
             self.lane.leave(attempt)
+            if attempt.response_id is not None:  # what still comes of it is nobody's
+                self.by_response.pop(attempt.response_id, None)
+                remember(self.seen, attempt.response_id, True)
         for turn in tuple(self.live.values()):
             self.fire(turn, E.SESSION_FAILED, step)
 

@@ -137,3 +137,16 @@ def test_responses_that_were_not_asked_for_are_forgotten_too() -> None:
         b.got(rf.ResponseCreated(response_id=f"v{n}"))
         b.done(f"v{n}", rf.ResponseStatus.CANCELLED)
     assert len(b.c.finished) == 1
+
+
+def test_g16_what_still_comes_of_a_session_that_failed_is_nobodys() -> None:
+    b = Bench(playback=True)
+    turn = b.ask()
+    b.created(turn, "r1")
+    b.item("r1", "m1")
+    b.got(rf.SessionFailed(error=rf.error_info("gone", None, "")))
+    deletes = b.those(rf.DeleteItem)
+    late = rf.OutputReceived(response_id="r1", item_id="m1", audio_ms=100)
+    assert not b.got(late, rf.ResponseDone(response_id="r1", status=rf.ResponseStatus.COMPLETED))
+    assert b.those(rf.DeleteItem) == deletes
+    assert len(deletes) == 1
