@@ -18,6 +18,10 @@ _RACE = 0.5
 _HEALTHY = 60.0
 
 
+#: The code of a loss that the controller found out by itself.
+_SILENT = "connection_silent"
+
+
 class Broken(AssertionError):  # noqa: N818 - a finding, not an error
     """A guarantee does not hold. Begins with its id."""
 
@@ -175,11 +179,14 @@ class Watch:
             self.alive = {key: t for key, t in self.alive.items() if "/" in key}
             self.speaking, self.voice_until, self.committed = False, None, False
         if lost and (self.connected or getattr(event, "for_good", False)):
-            self.losses = 0 if self.now - self.up_since >= _HEALTHY else self.losses
-            self.losses += 1
+            self._lose()
         self.connected = not lost
         if not lost:
             self.up_since = self.now
+
+    def _lose(self) -> None:
+        self.losses = 0 if self.now - self.up_since >= _HEALTHY else self.losses
+        self.losses += 1
 
     def _speech(self, event: rf.Event) -> None:
         """G24: when server VAD's own response may come, at the latest."""
@@ -323,6 +330,8 @@ class Watch:
                 self.event.error.kind is rf.ErrorKind.CONFLICT
             )
             self.check(not conflict, "G20", "a conflict ends the session")
+            if command.error.code == _SILENT:
+                self._lose()  # nobody told, and this was one too many
             spent = self.losses > self.policy.max_retry
             self.check(self.dead or spent, "G26", "the session ends and nothing was fatal")
             self.dead = True
