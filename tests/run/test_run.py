@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from realtime_fsm.run import RunSettings
 from realtime_fsm.simulator import Failed, Message, RealtimeServer, Reply, Script
 from realtime_fsm.trace import Report, check
 
@@ -227,3 +228,11 @@ def test_a_module(tmp_path: Path) -> None:
         check=False,
     )
     assert done.stdout == "ran ['start']\n", done.stderr
+
+
+def test_the_documented_pyproject(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "run.md").read_text("utf-8")
+    (tmp_path / "pyproject.toml").write_text(page.split("```toml\n")[1].split("```")[0], "utf-8")
+    settings = RunSettings.read(tmp_path)
+    assert (settings.mode, settings.record) == ("observe", str(tmp_path / "traces"))
+    assert settings.policy().max_retry == 2
