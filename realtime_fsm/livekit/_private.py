@@ -35,9 +35,14 @@ def leave_thinking(session: AgentSession[Any]) -> None:
         update("listening")
 
 
+def is_closing(session: AgentSession[Any]) -> bool:
+    """Whether an AgentSession is being closed (``_closing``): the ``close`` event comes at its end."""
+    return bool(getattr(session, "_closing", False))
+
+
 def is_closed(session: AgentSession[Any]) -> bool:
     """Whether an AgentSession was closed (``_closing``, ``_started``).
 
     There is a ``close`` event but no public way to ask afterwards.
     """
-    return bool(getattr(session, "_closing", False)) and not getattr(session, "_started", True)
+    return is_closing(session) and not getattr(session, "_started", True)

@@ -14,7 +14,8 @@ from .._policy import RetryPolicy
 from .._states import Origin
 from ._ask import Ask
 from ._below import Below
-from ._driver import Driver, Emitter
+from ._driver import Driver
+from ._emit import Emitter
 from ._history import History, share_of_words
 from ._log import get_logger
 from ._raw import RawLink, own_create
