@@ -381,10 +381,14 @@ class Driver:
         outlet = self._outlet(c.turn_id)
         if outlet is None:
             return
-        outlet.deliver(c.item_id)
         turn = self._find(c.turn_id)
-        if turn is not None and c.item_id in turn.calls:
+        call = turn is not None and c.item_id in turn.calls
+        if call:
             self._speeches.called(c.turn_id)
+        elif self.link is not None:
+            # LiveKit makes a placeholder of it in the agent's history, with the words that came.
+            self.link.withheld(c.item_id, forward=True)
+        outlet.deliver(c.item_id)
         if outlet.calls_read:
             self._calls_read(c.turn_id)
 
@@ -554,9 +558,6 @@ class Driver:
     def _pulled(self, item_id: str) -> None:
         self._speeches.look()
         self._speeches.begins(item_id)
-        if self.link is not None:
-            # LiveKit makes a placeholder of it in the agent's history: not before it plays.
-            self.link.withheld(item_id, forward=True)
         self.receive(MessagePulled(item_id=item_id))
 
     def _calls_read(self, turn_id: str) -> None:

@@ -6,9 +6,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
-from livekit.agents import AgentSession
+from livekit.agents import AgentSession, llm
 from livekit.agents.voice import SpeechHandle
 
 
@@ -22,6 +23,21 @@ def set_handle_error(handle: SpeechHandle, error: BaseException) -> bool:
         return False
     handle._error = error
     return True
+
+
+def drop_placeholder(session: AgentSession[Any], item_id: str) -> None:
+    """Take a message that nobody heard out of the running agent's history (``Agent._chat_ctx``).
+
+    LiveKit puts it there when the server begins it, and takes it out never. `Agent.chat_ctx` is a copy,
+    ``update_chat_ctx`` goes to the server. An empty message is more than a model of text takes.
+    """
+    with contextlib.suppress(RuntimeError):  # no agent is running
+        history = getattr(session.current_agent, "_chat_ctx", None)
+        if (
+            isinstance(history, llm.ChatContext)
+            and (item := history.get_by_id(item_id)) is not None
+        ):
+            history.items.remove(item)
 
 
 def leave_thinking(session: AgentSession[Any]) -> None:

@@ -153,6 +153,8 @@ class ControlledRealtimeSession(llm.RealtimeSession[str]):
             if self._speeches.attached and self._history.cut(message_id):
                 return  # the controller sees to it: this connection holds no audio of it
             self._history.heard(message_id, self._heard_text(message_id, at, audio_transcript))
+        elif self._history is not None and utils.is_given(audio_transcript):
+            self._history.shown(message_id, audio_transcript)
         self._inner.truncate(
             message_id=message_id,
             modalities=modalities,

@@ -31,7 +31,7 @@ from .._events import (
 )
 from ._emit import Listeners
 from ._listener import listener
-from ._private import is_closed, is_closing, leave_thinking, set_handle_error
+from ._private import drop_placeholder, is_closed, is_closing, leave_thinking, set_handle_error
 
 Receive = Callable[[Event], object]
 _REMEMBERED = 64
@@ -77,18 +77,22 @@ class Speeches:
         return self._session is not None
 
     def attach(self, session: AgentSession[Any]) -> None:
-        """Take playback and interruptions from this session until it closes.
+        """Take playback and interruptions from this session until it closes. Once is enough.
 
         Raises:
             TypeError: Not an AgentSession.
-            LocalProtocolError: Attached already, or the session is closed.
+            LocalProtocolError: Attached to another session, or the session is closed.
         """
         if not isinstance(session, AgentSession):
             raise TypeError(f"attach: session must be an AgentSession, got {session!r}")
+        if self._session is session:
+            return
         if self._session is not None:
-            which = "this session" if self._session is session else "another session"
             raise LocalProtocolError(
-                "attach", field="session", value=which, expected="a model not attached yet"
+                "attach",
+                field="session",
+                value="another session",
+                expected="the one it is attached to, until that is closed",
             )
         if is_closed(session):
             raise LocalProtocolError(
@@ -248,11 +252,14 @@ class Speeches:
             self._began.popitem(last=False)
 
     def unshow(self, item_id: str) -> None:
-        """Nobody heard this message: it keeps its place in the host's history, without words."""
+        """Nobody heard this message: what the host shows of it keeps its place, without words; of a
+        placeholder nothing is left."""
         item = self._shown.pop(item_id, None)
         if item is not None:
             item.content = []
             self._tell_shown(item)
+        elif self._session is not None:
+            drop_placeholder(self._session, item_id)
 
     def look(self) -> None:
         """Something is about to play: listen to the sink it will play on."""

@@ -57,7 +57,7 @@ class Host:
     async def idle(self, quiet: float = QUIET) -> None:
         loop = asyncio.get_running_loop()
         busy_at = loop.time()
-        while loop.time() - busy_at < quiet:  # noqa: ASYNC110 - nothing tells that all is quiet
+        while loop.time() - busy_at < quiet:
             speech = self.session.current_speech if not self.closed else None
             playing = isinstance(self.sink, PacedAudioOutput) and not self.sink.idle
             if self.server.active_response_id or speech is not None or playing:
