@@ -97,7 +97,12 @@ class Driver:
         self._reported = False
         self._log = get_logger()
         self._debug = logging.getLogger("realtime_fsm")
-        speeches.connect(self.receive, over=self._rest_soon, begun=self._another_speaks)
+        speeches.connect(
+            self.receive,
+            over=self._rest_soon,
+            begun=self._another_speaks,
+            grace=policy.playback_grace,
+        )
 
     # --- what the session calls
 
@@ -370,6 +375,7 @@ class Driver:
 
     def _expose(self, c: cmd.ExposeTurn) -> None:
         self._failures = 0
+        self._speeches.look()
         outlet = self._outlet(c.turn_id)
         if outlet is None:
             return

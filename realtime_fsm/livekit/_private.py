@@ -11,6 +11,7 @@ from typing import Any
 
 from livekit.agents import AgentSession, llm
 from livekit.agents.voice import SpeechHandle
+from livekit.agents.voice.io import AudioOutput
 
 
 def set_handle_error(handle: SpeechHandle, error: BaseException) -> bool:
@@ -38,6 +39,15 @@ def drop_placeholder(session: AgentSession[Any], item_id: str) -> None:
             and (item := history.get_by_id(item_id)) is not None
         ):
             history.items.remove(item)
+
+
+def pending_segments(output: AudioOutput) -> int:
+    """How many segments an output waits for (``AudioOutput._pending_playback_count``).
+
+    An output that is taken out of its chain loses what it plays, and nothing public tells whether it
+    plays something.
+    """
+    return int(getattr(output, "_pending_playback_count", 0))
 
 
 def leave_thinking(session: AgentSession[Any]) -> None:

@@ -17,7 +17,7 @@ from livekit.agents import (
     llm,
 )
 from livekit.agents.voice import SpeechHandle
-from livekit.agents.voice.io import AudioOutput, PlaybackFinishedEvent, PlaybackStartedEvent
+from livekit.agents.voice.io import PlaybackFinishedEvent, PlaybackStartedEvent
 
 from .._errors import LocalProtocolError
 from .._events import (
@@ -31,6 +31,7 @@ from .._events import (
 )
 from ._emit import Listeners
 from ._listener import listener
+from ._playout import Playout
 from ._private import drop_placeholder, is_closed, is_closing, leave_thinking, set_handle_error
 
 Receive = Callable[[Event], object]
@@ -40,11 +41,7 @@ _TOLERANCE = 3
 
 
 class Speeches:
-    """Connects one AgentSession. Unattached, every question is answered with "unknown".
-
-    The sink is looked up when something is about to play: a room installs it after
-    ``session.start()``, it may be swapped later, and no event tells.
-    """
+    """Connects one AgentSession. Unattached, every question is answered with "unknown"."""
 
     def __init__(self) -> None:
         self._session: AgentSession[Any] | None = None
@@ -52,9 +49,8 @@ class Speeches:
         self._over: Callable[[], None] = lambda: None
         self._closed: Callable[[], None] = lambda: None
         self._begun: Callable[[], None] = lambda: None
-        self._sink: AudioOutput | None = None
-        self._started = listener(self._on_started)
-        self._finished = listener(self._on_finished)
+        self._playout: Playout | None = None
+        self._grace: float | None = None
         self._handles: dict[str, SpeechHandle] = {}
         self._announced: SpeechHandle | None = None
         #: Speeches that are not done.
@@ -99,6 +95,8 @@ class Speeches:
                 "attach", field="session", value="closed", expected="a session that is not closed"
             )
         self._session = session
+        self._playout = Playout(session, self._on_started, self._on_finished, self._on_paused)
+        self._playout.grace = self._grace
         session.on("speech_created", listener(self._on_speech_created))
         session.on("conversation_item_added", listener(self._on_item_added))
         session.on("agent_state_changed", listener(self._on_agent_state))
@@ -107,7 +105,7 @@ class Speeches:
     @property
     def audible(self) -> bool:
         """Whether there is a sink, as of the last look."""
-        return self._sink is not None
+        return self._playout is not None and self._playout.audible
 
     @property
     def max_unrecoverable_errors(self) -> int:
@@ -121,6 +119,7 @@ class Speeches:
         over: Callable[[], None] = lambda: None,
         closed: Callable[[], None] = lambda: None,
         begun: Callable[[], None] = lambda: None,
+        grace: float | None = None,
     ) -> None:
         """Where events go from now on: the driver of the live realtime session.
 
@@ -129,8 +128,12 @@ class Speeches:
             over: Called when a speech that a turn belonged to is done.
             closed: Called when the AgentSession closed.
             begun: Called when the AgentSession makes a speech that it was asked for.
+            grace: Seconds that a sink's report may come late; None: the sink is not guarded.
         """
         self._receive, self._over, self._closed, self._begun = receive, over, closed, begun
+        self._grace = grace
+        if self._playout is not None:
+            self._playout.grace = grace
         self._ended = None
 
     def disconnect(self, receive: Receive) -> None:
@@ -142,7 +145,8 @@ class Speeches:
         self._handles.clear()
         self._open.clear()
         self._calling.clear()
-        self._watch(None)
+        if self._playout is not None:
+            self._playout.rest()
 
     # --- what a driver asks
 
@@ -263,40 +267,33 @@ class Speeches:
 
     def look(self) -> None:
         """Something is about to play: listen to the sink it will play on."""
-        if self._session is not None:
-            output = self._session.output
-            self._watch(output.audio if output.audio_enabled else None)
+        if self._playout is not None:
+            self._playout.look()
 
     # --- events
-
-    def _watch(self, sink: AudioOutput | None) -> None:
-        if sink is self._sink:
-            return
-        if self._sink is not None:
-            self._sink.off("playback_started", self._started)
-            self._sink.off("playback_finished", self._finished)
-        self._sink = sink
-        if sink is not None:
-            sink.on("playback_started", self._started)
-            sink.on("playback_finished", self._finished)
 
     def _on_started(self, event: PlaybackStartedEvent) -> None:
         if self._silent is not None and self._silent in self._began:
             self._began[self._silent] = event.created_at
         self._silent = None
+        self._tell(PlaybackStarted())
+
+    def _on_paused(self, on: bool) -> None:
+        self._tell(PlaybackPaused() if on else PlaybackResumed())
+
+    def _tell(self, event: Event) -> None:
         if self._receive is not None:
-            self._receive(PlaybackStarted())
+            self._receive(event)
 
     def _on_finished(self, report: PlaybackFinishedEvent) -> None:
         self.synchronised = report.synchronized_transcript is not None
-        if self._receive is not None:
-            self._receive(
-                PlaybackFinished(
-                    position_ms=report.playback_position * 1000,
-                    interrupted=report.interrupted,
-                    synchronized_transcript=report.synchronized_transcript,
-                )
+        self._tell(
+            PlaybackFinished(
+                position_ms=report.playback_position * 1000,
+                interrupted=report.interrupted,
+                synchronized_transcript=report.synchronized_transcript,
             )
+        )
 
     def _on_speech_created(self, event: SpeechCreatedEvent) -> None:
         if event.user_initiated:
@@ -304,6 +301,7 @@ class Speeches:
         else:
             self._announced = event.speech_handle
         self._open.add(event.speech_handle)
+        self.look()
         event.speech_handle.add_done_callback(self._open.discard)
         if self._ended is not None:
             set_handle_error(event.speech_handle, self._ended)
@@ -311,12 +309,10 @@ class Speeches:
     def _on_agent_state(self, event: AgentStateChangedEvent) -> None:
         """A sink does not tell when it is paused. An agent that stops speaking before the sink
         reported is paused; one whose message is finished is done."""
-        if self._receive is None:
-            return
         if event.old_state == "speaking":
-            self._receive(PlaybackPaused())
+            self._tell(PlaybackPaused())
         elif event.new_state == "speaking":
-            self._receive(PlaybackResumed())
+            self._tell(PlaybackResumed())
 
     def _on_item_added(self, event: ConversationItemAddedEvent) -> None:
         """Without a synchronised transcript LiveKit notes all the text it forwarded, also of a
@@ -350,8 +346,7 @@ class Speeches:
                 break
 
     def _tell_shown(self, item: llm.ChatMessage) -> None:
-        if self._receive is not None:
-            self._receive(MessageShown(item_id=item.id, text=item.text_content or ""))
+        self._tell(MessageShown(item_id=item.id, text=item.text_content or ""))
 
     def _on_close(self, _: object) -> None:
         if self._session is not None:
@@ -360,5 +355,7 @@ class Speeches:
             self._session.off("agent_state_changed", self._on_agent_state)
             self._session.off("close", self._on_close)
             self._session = None
-        self._watch(None)
+        if self._playout is not None:
+            self._playout.close()
+            self._playout = None
         self._closed()
