@@ -34,8 +34,8 @@ class Watcher(Protocol):
     def paused(self, *, on: bool) -> None:
         """The sink was paused, or plays on."""
 
-    def ended(self, report: io.PlaybackFinishedEvent) -> None:
-        """LiveKit was told of the end of a segment."""
+    def ended(self, guard: GuardedOutput, report: io.PlaybackFinishedEvent) -> None:
+        """What is above this sink was told of the end of a segment."""
 
     def taken_out(self) -> None:
         """The sink is no part of the chain any more."""
@@ -55,6 +55,8 @@ class GuardedOutput(io.AudioOutput):
         )
         self.sink = sink
         self.watcher: Optional[Watcher] = None
+        #: Nothing is above it: it is what LiveKit waits for.
+        self.alone = False
         self._segments = Segments(grace)
         #: The segment that is being captured.
         self._current: Segment | None = None
@@ -241,7 +243,7 @@ class GuardedOutput(io.AudioOutput):
         )
         if self.watcher is not None:
             self.watcher.ended(
-                io.PlaybackFinishedEvent(outcome.position, outcome.interrupted, transcript)
+                self, io.PlaybackFinishedEvent(outcome.position, outcome.interrupted, transcript)
             )
         self._wait()
 

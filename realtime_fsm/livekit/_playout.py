@@ -88,16 +88,15 @@ class Playout:
             sink.on("playback_finished", self._finished)
 
     def _guard(self, top: AudioOutput, grace: float) -> None:
-        tail = top
-        while tail.next_in_chain is not None:
-            tail = tail.next_in_chain
+        tail = _tail(top)
         if not isinstance(tail, GuardedOutput):
-            if pending_segments(top):
+            if pending_segments(tail):
                 return  # swapping it would cut off what plays
             known = (guard for guard in self._guards if guard.sink is tail)
             tail = next(known, None) or GuardedOutput(tail, grace)
             self._session.output.replace_audio_tail(tail)
         tail.watcher = self
+        tail.alone = self._session.output.audio is tail
         self._guards.add(tail)
 
     # --- what a guard tells and asks
@@ -120,20 +119,31 @@ class Playout:
     def paused(self, *, on: bool) -> None:
         self._paused_is(on)
 
-    def ended(self, report: PlaybackFinishedEvent) -> None:
-        """What is above the guard has told us in the same step, unless something in between raised."""
+    def ended(self, guard: GuardedOutput, report: PlaybackFinishedEvent) -> None:
+        """What is above the guard has told us in the same step, unless something in between raised, or we
+        listen to another output by now."""
         if self._reports > self._reports_seen:
             self._reports_seen = self._reports
+        elif guard.alone:
+            self._finished_is(report)
         elif self._sink is not None:
-            task = asyncio.create_task(self._insist(self._sink, report), name="realtime_fsm.insist")
+            insisting = self._insist(guard, self._sink, report)
+            task = asyncio.create_task(insisting, name="realtime_fsm.insist")
             self._late.add(task)
             task.add_done_callback(self._late.discard)
 
-    async def _insist(self, top: AudioOutput, report: PlaybackFinishedEvent) -> None:
+    async def _insist(
+        self, guard: GuardedOutput, top: AudioOutput, report: PlaybackFinishedEvent
+    ) -> None:
         """LiveKit waits for the top of the chain."""
+        waiting = False
         try:
             await asyncio.wait_for(top.wait_for_playout(), self.grace)
         except asyncio.TimeoutError:
+            waiting = True
+        if _tail(top) is not guard:
+            return  # taken out in the middle of a segment, which goes on elsewhere
+        if waiting:
             # Not the output's own method, which may be what raised.
             AudioOutput.on_playback_finished(
                 top, playback_position=report.playback_position, interrupted=report.interrupted
@@ -154,3 +164,9 @@ class Playout:
     def _on_user_state(self, event: UserStateChangedEvent) -> None:
         if event.old_state == "speaking":
             self._silent_since = asyncio.get_running_loop().time()
+
+
+def _tail(output: AudioOutput) -> AudioOutput:
+    while output.next_in_chain is not None:
+        output = output.next_in_chain
+    return output

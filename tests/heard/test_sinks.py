@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 from livekit import rtc
-from livekit.agents import Agent
 from livekit.agents.voice import io
 
 import realtime_fsm as rf
 from realtime_fsm.simulator import Message, Reply
 from realtime_fsm.testing import PacedAudioOutput, SimulatedCall, simulated_call, virtual_time
 
+FULL = rf.MessageOutcome.FULL
 SECONDS = 1.5
 GRACE = rf.RetryPolicy().playback_grace
 #: Between one speech and the next, when nothing is wrong.
@@ -179,10 +179,6 @@ async def test_g14_a_lost_report_costs_one_grace_and_no_more() -> None:
 # --- paused, replaced, muted
 
 
-class Stuck(Agent):
-    """Pauses its output and forgets about it."""
-
-
 @pytest.mark.parametrize("how", ["the sink", "the output"])
 @virtual_time
 async def test_g30_a_pause_that_is_forgotten(how: str) -> None:
@@ -232,6 +228,113 @@ async def test_g30_a_sink_that_is_replaced(when: float, old: Any, new: Any) -> N
         await asyncio.sleep(5.0)
         assert spoken(call) == [SECONDS] * 6
         assert call.controller.differences() == {}
+
+
+@virtual_time
+async def test_g30_a_silent_sink_takes_over_below_a_wrapper_within_a_message() -> None:
+    """As the plugins of avatars do. Nobody tells that it was done."""
+    script = [Reply([Message("One two three.", seconds=SECONDS)], pace=0.1), *replies(2)]
+    async with simulated_call(script, check=False) as call:
+        call.session.output.audio = Passing(call.sink)
+        handle = call.session.generate_reply(user_input="Question?")
+        await call.until(lambda: call.sink.heard_seconds > 0.3)
+        silent = Sink(never)
+        call.session.output.replace_audio_tail(silent)
+        call.sinks.append(silent)
+        await asyncio.wait_for(handle.wait_for_playout(), SECONDS + GRACE + USUAL)
+        assert max(await asked(call, 2)) < SECONDS + GRACE + USUAL
+        assert spoken(call)[-2:] == [SECONDS] * 2
+
+
+@virtual_time
+async def test_g14_a_message_that_goes_on_elsewhere_is_not_over() -> None:
+    """It is longer than the grace, and half of it was played when the sink was swapped."""
+    script = [Reply([Message("A long one.", seconds=6.0)], pace=0.1), *replies(1)]
+    async with simulated_call(script) as call:
+        call.session.output.audio = Passing(call.sink)
+        handle = call.session.generate_reply(user_input="Question?")
+        await call.until(lambda: call.sink.heard_seconds > 1.0)
+        other = PacedAudioOutput()
+        call.session.output.replace_audio_tail(other)
+        call.sinks.append(other)
+        await asyncio.sleep(3.5)
+        assert not handle.done()
+        await asked(call, 1)
+        assert sum(spoken(call)) == pytest.approx(6.0 + SECONDS, abs=0.1)
+        assert [m.outcome for m in call.controller.finished[0].messages] == [FULL]
+
+
+@virtual_time
+async def test_attaching_in_mid_call_cuts_nothing() -> None:
+    async with simulated_call(replies(2), attach=False) as call:
+        call.session.output.audio = Passing(call.sink)
+        handle = call.session.generate_reply(user_input="Question?")
+        await call.until(lambda: call.sink.heard_seconds > 0.3)
+        assert call.model is not None
+        call.model.attach(call.session)
+        second = call.session.generate_reply(user_input="And?")
+        await handle
+        await second
+        assert spoken(call) == [SECONDS] * 2
+        assert not any(s.interrupted for s in call.sink.segments)
+
+
+@virtual_time
+async def test_g30_an_output_that_is_paused_and_then_replaced() -> None:
+    """The pause is not the new output's to end, and LiveKit waits for the old one."""
+    async with simulated_call(replies(3)) as call:
+        handle = call.session.generate_reply(user_input="Question?")
+        await call.until(lambda: call.sink.heard_seconds > 0.5)
+        assert call.session.output.audio is not None
+        call.session.output.audio.pause()
+        call.play_on(PacedAudioOutput())
+        await asyncio.wait_for(handle.wait_for_playout(), SECONDS + GRACE + USUAL)
+        await asked(call, 2)
+        assert spoken(call) == [SECONDS] * 3
+
+
+@virtual_time
+async def test_g30_a_sink_that_takes_nothing_before_it_is_done_is_cleared() -> None:
+    class Serial(PacedAudioOutput):
+        """Like a room's output that was left paused: it waits for what it holds."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.done = asyncio.Event()
+            self.done.set()
+
+        async def capture_frame(self, frame: rtc.AudioFrame) -> None:
+            await self.done.wait()
+            await super().capture_frame(frame)
+
+        def on_playback_finished(self, **report: Any) -> None:
+            if len(self.segments) == 1:
+                self.done.clear()
+
+        def clear_buffer(self) -> None:
+            super().clear_buffer()
+            self.done.set()
+
+    async with simulated_call(replies(3), sink=Serial(), check=False) as call:
+        took = await asked(call, 3)
+        assert max(took) < SECONDS + 2 * GRACE + USUAL
+        assert spoken(call) == [SECONDS] * 3
+
+
+@virtual_time
+async def test_g14_a_sink_that_the_application_clears_itself_goes_on_with_what_comes() -> None:
+    """Its segment is over, and what is captured after it is another, for the sink and for LiveKit."""
+    ends = []
+    for controlled in (False, True):
+        slow = [Reply([Message("One two three four.", seconds=SECONDS)], pace=0.1)]
+        async with simulated_call(slow, controlled=controlled) as call:
+            handle = call.session.generate_reply(user_input="Question?")
+            await call.until(lambda: call.sink.heard_seconds > 0.5)
+            call.sink.clear_buffer()
+            await asyncio.wait_for(handle.wait_for_playout(), SECONDS + USUAL)
+            ends.append((len(spoken(call)), round(sum(spoken(call)), 1)))
+    assert ends[1] == ends[0]
+    assert ends[0][0] == 2
 
 
 @pytest.mark.parametrize("odd", [never, None], ids=["silent", "good"])
@@ -360,8 +463,8 @@ class _quiet:  # noqa: N801 - contextlib.suppress, by another name for what it s
         return kind is not None and issubclass(kind, self._errors)
 
 
-class Wrapper(io.AudioOutput):
-    """An application's own, above the sink: what it is told it does not pass on."""
+class Passing(io.AudioOutput):
+    """An application's own, above the sink."""
 
     def __init__(self, sink: io.AudioOutput) -> None:
         super().__init__(
@@ -383,6 +486,10 @@ class Wrapper(io.AudioOutput):
     def clear_buffer(self) -> None:
         assert self.next_in_chain is not None
         self.next_in_chain.clear_buffer()
+
+
+class Wrapper(Passing):
+    """What it is told it does not pass on."""
 
     def on_playback_finished(self, **report: Any) -> None:
         raise ValueError("not me")
