@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
-from livekit.agents import AgentSession
+from livekit.agents import AgentSession, llm
 from livekit.agents.voice import SpeechHandle
+from livekit.agents.voice.io import AudioOutput
 
 
 def set_handle_error(handle: SpeechHandle, error: BaseException) -> bool:
@@ -24,6 +26,30 @@ def set_handle_error(handle: SpeechHandle, error: BaseException) -> bool:
     return True
 
 
+def drop_placeholder(session: AgentSession[Any], item_id: str) -> None:
+    """Take a message that nobody heard out of the running agent's history (``Agent._chat_ctx``).
+
+    LiveKit puts it there when the server begins it, and takes it out never. `Agent.chat_ctx` is a copy,
+    ``update_chat_ctx`` goes to the server. An empty message is more than a model of text takes.
+    """
+    with contextlib.suppress(RuntimeError):  # no agent is running
+        history = getattr(session.current_agent, "_chat_ctx", None)
+        if (
+            isinstance(history, llm.ChatContext)
+            and (item := history.get_by_id(item_id)) is not None
+        ):
+            history.items.remove(item)
+
+
+def pending_segments(output: AudioOutput) -> int:
+    """How many segments an output waits for (``AudioOutput._pending_playback_count``).
+
+    An output that is taken out of its chain loses what it plays, and nothing public tells whether it
+    plays something.
+    """
+    return int(getattr(output, "_pending_playback_count", 0))
+
+
 def leave_thinking(session: AgentSession[Any]) -> None:
     """Let an AgentSession that waits for nothing listen again (``_update_agent_state``).
 
@@ -35,12 +61,17 @@ def leave_thinking(session: AgentSession[Any]) -> None:
         update("listening")
 
 
+def is_closing(session: AgentSession[Any]) -> bool:
+    """Whether an AgentSession is being closed (``_closing``): the ``close`` event comes at its end."""
+    return bool(getattr(session, "_closing", False))
+
+
 def is_closed(session: AgentSession[Any]) -> bool:
     """Whether an AgentSession was closed (``_closing``, ``_started``).
 
     There is a ``close`` event but no public way to ask afterwards.
     """
-    return bool(getattr(session, "_closing", False)) and not getattr(session, "_started", True)
+    return is_closing(session) and not getattr(session, "_started", True)
 
 
 def session_class() -> type:

@@ -138,7 +138,9 @@ class RawLink:
 
     def withheld(self, item_id: str, *, forward: bool) -> None:
         announcement = self._announcements.pop(item_id, None)
-        if forward and announcement is not None:
+        if not forward:
+            self.history.unheard(item_id)
+        elif announcement is not None:
             self._driver.forward("remote_item_added", announcement)
 
     def stop_reading(self, turn_id: str) -> None:
@@ -291,9 +293,11 @@ class RawLink:
             return
         if isinstance(item, llm.ChatMessage):
             # LiveKit's placeholder would share the list that the plugin writes the text into, and
-            # show words before they are heard.
+            # go on to show words that nobody heard.
             copy = item.model_copy(update={"content": list(item.content)})
             announcement = dataclasses.replace(announcement, item=copy)
+            if item.role == "assistant":
+                self.history.shown_in(copy)
             if item.role == "user" and not item.content:
                 self._driver.user_spoke(item_id)
                 # LiveKit keeps its place only behind an item that the agent's history ends with,

@@ -73,6 +73,7 @@ class Recorder:
         self._undo: list[Callable[[], None]] = []
         self._session: AgentSession[Any] | None = None
         self._sink: AudioOutput | None = None
+        self._sounding: dict[str, Any] = {}
         self._unwatch: Callable[[], None] | None = None
         self._controlled: ControlledRealtimeModel | None = None
         model = source if isinstance(source, llm.RealtimeModel) else source.realtime_model
@@ -333,14 +334,17 @@ class Recorder:
         return {}
 
     def _started(self, _: object) -> None:
-        self._write("playback", "started", self._playing())
+        self._sounding = self._playing()
+        self._write("playback", "started", self._sounding)
 
     def _finished(self, report: Any) -> None:
         fields = {
             "position": round(report.playback_position * 1000, 3),
             "interrupted": report.interrupted,
         }
-        self._write("playback", "finished", {**fields, **self._playing()})
+        # The controller may have heard of it first.
+        item, self._sounding = self._playing() or self._sounding, {}
+        self._write("playback", "finished", {**fields, **item})
 
 
 class _Wire:
