@@ -15,12 +15,15 @@ class Below:
     """Holds the inner session and repeats to a new one what the host told the old one.
 
     Args:
-        open: Makes an inner session; called once now, and once for each replacement.
+        session: The inner session.
+        open: Makes another one.
     """
 
-    def __init__(self, open: Callable[[], llm.RealtimeSession[Any]]) -> None:
+    def __init__(
+        self, session: llm.RealtimeSession[Any], open: Callable[[], llm.RealtimeSession[Any]]
+    ) -> None:
         self._open = open
-        self.session = open()
+        self.session = session
         self._instructions: str | None = None
         self._tools: list[llm.Tool] | None = None
         self._options: dict[str, Any] = {}

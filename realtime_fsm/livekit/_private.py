@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from livekit.agents import AgentSession
+from livekit.agents import AgentSession, llm
 from livekit.agents.voice import SpeechHandle
 
 
@@ -41,3 +41,11 @@ def is_closed(session: AgentSession[Any]) -> bool:
     There is a ``close`` event but no public way to ask afterwards.
     """
     return bool(getattr(session, "_closing", False)) and not getattr(session, "_started", True)
+
+
+def models_of(adapter: llm.RealtimeModelFallbackAdapter) -> list[llm.RealtimeModel]:
+    """The models inside LiveKit's fallback adapter (``_models``), or none if they do not show.
+
+    Whether they may be asked again differs by family, and the adapter tells of none.
+    """
+    return list(getattr(adapter, "_models", ()))

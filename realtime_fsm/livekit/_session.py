@@ -15,6 +15,7 @@ from .._states import Origin
 from ._ask import Ask
 from ._below import Below
 from ._driver import Driver, Emitter
+from ._families import Family
 from ._history import History, share_of_words
 from ._log import get_logger
 from ._raw import RawLink, own_create
@@ -47,16 +48,17 @@ class ControlledRealtimeSession(llm.RealtimeSession[str]):
     def __init__(
         self,
         model: llm.RealtimeModel,
+        inner: llm.RealtimeSession[Any],
         open_inner: Callable[[], llm.RealtimeSession[Any]],
         *,
+        family: Family,
         policy: RetryPolicy,
         speeches: Speeches,
         observer: Emitter,
         observers: Sequence[TurnObserver] = (),
     ) -> None:
         super().__init__(model)
-        self._below = Below(open_inner)
-        inner = self._inner
+        self._below = Below(inner, open_inner)
         self._speeches = speeches
         self._history: History | None = None
         self._renewal: asyncio.Task[None] | None = None
@@ -73,7 +75,7 @@ class ControlledRealtimeSession(llm.RealtimeSession[str]):
             )
             loop = asyncio.get_running_loop()
             self.driver.reporter = Reporter(observers, info, self.driver.controller, loop.time)
-        if callable(getattr(inner, "send_event", None)):
+        if family.control == "full":
             self._history = History(inner, self.driver.controller)
             self.driver.link = RawLink(inner, self.driver, self._history)
             self.driver.replace = self._replace

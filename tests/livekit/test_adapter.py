@@ -425,19 +425,8 @@ async def test_aclose_does_not_raise_when_the_inner_session_died() -> None:
 # --- reduced mode
 
 
-class Opaque(llm.RealtimeModel):
-    """The same model behind a session that shows no raw events."""
-
-    def __init__(self, inner: llm.RealtimeModel) -> None:
-        super().__init__(capabilities=inner.capabilities)
-        self._inner = inner
-        self._fallback = llm.RealtimeModelFallbackAdapter([inner])
-
-    def session(self, *, turn_detection_disabled: bool = False) -> llm.RealtimeSession:
-        return self._fallback.session(turn_detection_disabled=turn_detection_disabled)
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
+def fallback(inner: llm.RealtimeModel) -> llm.RealtimeModel:
+    return llm.RealtimeModelFallbackAdapter([inner])
 
 
 @virtual_time
@@ -447,7 +436,7 @@ async def test_reduced_mode_healthy_failed_and_interrupted(
     """A fallback adapter inside ours shows no raw events; one log line says so."""
     replies = [HELLO, Reply(end=Failed("server_error")), HELLO]
     with caplog.at_level(logging.INFO, "realtime_fsm"):
-        async with call([*replies, Reply([Message("Long.", seconds=9.0)])], wrap=Opaque) as c:
+        async with call([*replies, Reply([Message("Long.", seconds=9.0)])], wrap=fallback) as c:
             assert caplog.text.count("reduced mode") == 1
             for heard in (0.6, 1.2):
                 handle = c.session.generate_reply(user_input="Hello?")

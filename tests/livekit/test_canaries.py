@@ -31,6 +31,7 @@ from livekit.agents.voice.io import AudioOutput, PlaybackFinishedEvent, Playback
 from livekit.plugins import openai
 
 import realtime_fsm as rf
+from realtime_fsm.livekit._families import _ENGINES, declared_events
 from realtime_fsm.simulator import (
     CREATED,
     At,
@@ -692,5 +693,20 @@ def test_a_fallback_adapters_session_has_no_raw_events() -> None:
     relied_on(
         not hasattr(adapter([model]), "send_event"),
         "RealtimeModelFallbackAdapter has no send_event",
-        "realtime_fsm/livekit/_session.py: it is controlled in the reduced mode",
+        "realtime_fsm/livekit/_families.py: it is controlled in the reduced mode",
+    )
+
+
+def test_the_engine_declares_its_raw_events() -> None:
+    names = {"openai_server_event_received", "openai_client_event_queued"}
+    relied_on(
+        declared_events(openai.realtime.RealtimeSession) >= names,
+        f"RealtimeSession[Literal[...]] names {sorted(names)}",
+        "realtime_fsm/livekit/_families.py: how the engine's relatives are recognised",
+    )
+    modules = {cls.__module__ for cls in openai.realtime.RealtimeModel.__mro__}
+    relied_on(
+        any(module.startswith(_ENGINES) for module in modules),
+        f"the engine's model is in one of {_ENGINES}",
+        "realtime_fsm/livekit/_families.py: the models of a fallback adapter",
     )

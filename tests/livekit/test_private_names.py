@@ -6,6 +6,7 @@ from typing import Any
 
 from livekit.agents import AgentSession, llm
 from livekit.agents.voice import SpeechHandle
+from livekit.plugins import openai
 
 from realtime_fsm.livekit import _private
 
@@ -32,3 +33,9 @@ async def test_agent_session_can_be_told_to_listen() -> None:
     assert session.agent_state == "thinking"
     _private.leave_thinking(session)
     assert session.agent_state == "listening"
+
+
+def test_a_fallback_adapter_shows_its_models() -> None:
+    model = openai.realtime.RealtimeModel(api_key="sk-test")
+    adapter = llm.RealtimeModelFallbackAdapter([model])
+    assert _private.models_of(adapter) == [model]

@@ -34,7 +34,7 @@ class Asked:
 async def ask(*answers: Answers, policy: RetryPolicy = _POLICY) -> Asked:
     """Ask once, and wait until the handle is done, at most 30 s."""
     provider = PendingProvider(answers)
-    model = ControlledRealtimeModel(provider, retry=policy)
+    model = ControlledRealtimeModel(provider, retry=policy, family="reduced")
     session: AgentSession[None] = AgentSession(llm=model, vad=None)
     errors: list[object] = []
     session.on("error", errors.append)
