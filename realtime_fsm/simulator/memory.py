@@ -44,6 +44,7 @@ class _ClientSocket:
         self._inbox: deque[WSMessage] = deque()
         self._arrival: asyncio.Future[None] | None = None
         self._reader_left: asyncio.Future[None] | None = None
+        self._ended = asyncio.Event()
         self._connection.open()
 
     # --- the server's side of it ---
@@ -60,6 +61,7 @@ class _ClientSocket:
         """Break the TCP connection. What came before can still be read."""
         if not self._gone:
             self._gone = True
+            self._ended.set()
             self._connection.closed(WSCloseCode.ABNORMAL_CLOSURE)
             self._feed(_CLOSED)
 
@@ -71,8 +73,13 @@ class _ClientSocket:
     # --- the client's side of it ---
 
     async def send_str(self, data: str, compress: int | None = None) -> None:
-        """Send a text frame. Raises ``aiohttp.ClientConnectionResetError`` on a closed socket."""
+        """Send a text frame. Waits while nobody reads. Raises
+        ``aiohttp.ClientConnectionResetError`` on a closed socket.
+        """
         self._check_open()
+        while self._connection.blocked:
+            await self._ended.wait()
+            self._check_open()
         self._connection.receive(data)
 
     async def send_json(self, data: Any, compress: int | None = None) -> None:
@@ -158,6 +165,7 @@ class _ClientSocket:
             raise
         finally:
             self._gone = True
+            self._ended.set()
             self._connection.closed(self.close_code or code)
         return True
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -12,8 +13,8 @@ from .config import ServerConfig
 from .conversation import ItemSnapshot
 from .core import ServerCore
 from .faulty import FaultRun, FaultyCore
+from .questions import Action, Answer, Replies
 from .record import Direction, Record, without_audio
-from .responses import Replies
 from .script import Accept, Refuse, Script
 from .wire import Close, Drop, Frame, Ids, Send
 
@@ -44,6 +45,11 @@ class Connection:
     def half_open(self) -> bool:
         """Whether nothing arrives any more, in either direction."""
         return self._lost or (isinstance(self.core, FaultyCore) and self.core.half_open)
+
+    @property
+    def blocked(self) -> bool:
+        """Whether what the client writes waits, for nobody reads it."""
+        return isinstance(self.core, FaultyCore) and self.core.blocked
 
     def open(self) -> None:
         """The handshake is over."""
@@ -147,12 +153,16 @@ class ObservedServer:
         """Return the number of the connection that is asked for, and how it is taken."""
         self._attempts += 1
         handshake = self._config.handshake(self._attempts)
+        if self._faults is not None and (status := self._faults.refused()) is not None:
+            handshake = Refuse(status)
         if isinstance(handshake, Refuse):
             self._note(self._attempts, "net", {"type": "refused", "status": handshake.status})
         return self._attempts, handshake
 
     def _new_core(self, number: int, opening: Accept) -> ServerCore | FaultyCore:
-        core = ServerCore(self._replies, self._config, ids=self._ids, opening=opening)
+        core = ServerCore(
+            self._replies, self._config, ids=self._ids, opening=opening, connection=number
+        )
         if self._faults is None:
             return core
         return FaultyCore(core, self._faults, connection=number)
@@ -240,6 +250,20 @@ class ObservedServer:
     def creates(self) -> int:
         """How many ``response.create`` clients sent."""
         return len(self.sent("response.create"))
+
+    @property
+    def answers(self) -> tuple[Answer, ...]:
+        """The responses that were asked for, in order, each with its question; times are those of
+        the record.
+        """
+        zero = self._started_at
+        return tuple(replace(each, t=each.t - zero) for each in self._replies.answers)
+
+    @property
+    def actions(self) -> tuple[Action, ...]:
+        """What the server did itself, in order; times are those of the record."""
+        zero = self._started_at
+        return tuple(replace(each, t=each.t - zero) for each in self._replies.actions)
 
     @property
     def collisions(self) -> int:
