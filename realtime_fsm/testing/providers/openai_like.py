@@ -21,7 +21,6 @@ _KEPT = ("conversation.item.delete", "conversation.item.truncate", "response.can
 class OpenAI(Fake):
     """OpenAI, and the face of a `Fake` for our simulator of its protocol, which keeps its rules.
 
-    It answers in the order of its script: list the questions in the order in which they are asked.
     Its audio bears no marks.
     """
 
@@ -32,11 +31,13 @@ class OpenAI(Fake):
 
     def __init__(self, answers: Answers) -> None:
         super().__init__(answers)
-        replies = [_reply(answer) for of_one in answers.values() for answer in of_one]
-        default = sim.Reply([sim.Message("And now everything is in good order.", seconds=0.6)])
-        self.server = RealtimeServer(
-            sim.Script(replies, default=default), config=ServerConfig(**self.config)
+        calls = {a.call: question for question, all_ in answers.items() for a in all_ if a.call}
+        after = {f"{question} > {tool}": answers.get("tool", ()) for tool, question in calls.items()}
+        script = sim.Script(
+            answers={q: [_reply(a) for a in all_] for q, all_ in {**answers, **after}.items()},
+            default=sim.Reply([sim.Message("And now everything is in good order.", seconds=0.6)]),
         )
+        self.server = RealtimeServer(script, config=ServerConfig(**self.config))
 
     async def _start(self) -> None:
         self._plugin = need(f"livekit.plugins.{self.family.partition('-')[0]}")
