@@ -483,6 +483,8 @@ class Driver:
         if turn.live and not self._closed:
             self.controller.interrupt(turn, self._loop.time())
             self.run()
+            if self.link is not None:
+                self.link.withdraw(turn.id)
 
     def _rest_soon(self) -> None:
         if not self._closed:

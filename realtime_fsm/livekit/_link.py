@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterable
+from contextlib import AbstractContextManager
 from typing import Protocol
+
+from livekit.agents import llm
 
 from ._ask import Ask
 
@@ -18,6 +23,15 @@ class Link(Protocol):
 
     def probe(self, event_id: str) -> None:
         """Cancel whatever runs, to learn what became of an unanswered create."""
+
+    def withdraw(self, turn_id: str) -> None:
+        """Nobody waits any more for what was asked for this turn and not acknowledged."""
+
+    def interrupting(self) -> AbstractContextManager[None]:
+        """The host interrupts: what is cancelled within is what it meant."""
+
+    def say(self, text: str | AsyncIterable[str]) -> asyncio.Future[llm.GenerationCreatedEvent]:
+        """The inner session speaks this itself."""
 
     def delete(self, item_id: str, event_id: str) -> None:
         """Remove an item nobody heard from the server's conversation."""

@@ -11,11 +11,11 @@ from livekit.agents import AgentSession, llm
 
 from .._controller import TurnController
 from .._policy import RetryPolicy
-from ._families import DUPLEX, NAMED, Family, family_of
 from ._log import get_logger
 from ._observe import Observation, Observer
 from ._session import ControlledRealtimeSession
 from ._speech import Speeches
+from .providers import DUPLEX, NAMED, Family, family_of
 from .telemetry import TurnObserver
 
 _MODES = ("control", "observe", "off")
@@ -41,15 +41,16 @@ class ControlledRealtimeModel(
     Args:
         inner: The model to control: the OpenAI plugin's and its relatives. Any other, and a
             full-duplex one (``llm.DuplexModel``), passes through as it is, which one log line
-            says; see ``docs/reduced-mode.md``.
+            says; see ``docs/providers.md``.
         retry: How turns recover.
         mode: ``"control"``; ``"observe"`` for the plain inner model and a record of what the
             controller would have done; or ``"off"`` for the plain inner model.
         observers: Who is told of every turn; see ``docs/observability.md``. With
             ``mode="control"`` only.
         family: How ``inner`` is to be spoken to, where it is not recognised or you know better:
-            a `Family`, or ``"openai"`` (by its raw events, in full) or ``"reduced"`` (by what every
-            realtime session shows).
+            a `Family`, or the name of one: ``"openai"`` (by its raw events, in full), ``"google"``,
+            ``"aws"``, ``"ultravox"``, ``"phonic"``, or ``"streams"`` (by what every realtime
+            session shows).
 
     Raises:
         TypeError: ``inner`` is no `llm.RealtimeModel` or `llm.DuplexModel`, ``retry`` no
@@ -65,7 +66,7 @@ class ControlledRealtimeModel(
         retry: RetryPolicy | None = None,
         mode: Literal["control", "observe", "off"] = "control",
         observers: Iterable[TurnObserver] = (),
-        family: Family | Literal["openai", "reduced"] | None = None,
+        family: Family | str | None = None,
     ) -> None:
         duplex_model = getattr(llm, "DuplexModel", None)  # since 1.8
         self._duplex: Any = None

@@ -10,6 +10,7 @@ import asyncio
 import dataclasses
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterable, Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
 from livekit.agents import APIConnectionError, APIError, llm, utils
@@ -117,6 +118,16 @@ class RawLink:
 
     def probe(self, event_id: str) -> None:
         self._inner.send_event({"type": "response.cancel", "event_id": event_id})
+
+    def withdraw(self, turn_id: str) -> None:
+        pass  # when it shows itself, it is cancelled by its id
+
+    def interrupting(self) -> AbstractContextManager[None]:
+        return nullcontext()  # a cancel of ours names its response
+
+    def say(self, text: str | AsyncIterable[str]) -> asyncio.Future[llm.GenerationCreatedEvent]:
+        future: asyncio.Future[llm.GenerationCreatedEvent] = self._inner.say(text)
+        return future
 
     def delete(self, item_id: str, event_id: str) -> None:
         if self.history.forgotten(item_id):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 from collections.abc import AsyncIterable, Callable, Sequence
 from typing import Any, Literal, Optional
@@ -15,12 +16,12 @@ from .._states import Origin
 from ._ask import Ask
 from ._below import Below
 from ._driver import Driver, Emitter
-from ._families import Family
 from ._history import History, share_of_words
 from ._log import get_logger
 from ._raw import RawLink, own_create
-from ._reduced import ReducedLink
 from ._speech import Speeches
+from ._streams import StreamLink
+from .providers import Family
 from .telemetry._observer import SessionInfo, TurnObserver
 from .telemetry._reporter import Reporter
 
@@ -64,6 +65,7 @@ class ControlledRealtimeSession(llm.RealtimeSession[str]):
         self._renewal: asyncio.Task[None] | None = None
         #: A tool's output was pushed, and the loop has not run since.
         self._output_pushed = False
+        policy = family.policy(policy)
         self.driver = Driver(
             policy, speeches, session=self, model=observer, label=inner.realtime_model.label
         )
@@ -81,10 +83,10 @@ class ControlledRealtimeSession(llm.RealtimeSession[str]):
             self.driver.replace = self._replace
             speeches.heard_text = self._history.heard_text
         else:
-            self.driver.link = ReducedLink(inner, self.driver)
+            self.driver.link = link = StreamLink(inner, self.driver, family, policy)
+            speeches.heard_text = link.heard_text
             get_logger().info(
-                "reduced mode: the inner session shows no raw events",
-                inner=type(inner).__qualname__,
+                "controlled by its streams", inner=type(inner).__qualname__, family=family.name
             )
 
     @property
@@ -137,7 +139,9 @@ class ControlledRealtimeSession(llm.RealtimeSession[str]):
             self.driver.ask(Ask(frame=frame), Origin.APPLICATION)
 
     def interrupt(self) -> None:
-        self.driver.interrupt(before_tool_reply=self._output_pushed)
+        link = self.driver.link
+        with link.interrupting() if link is not None else contextlib.nullcontext():
+            self.driver.interrupt(before_tool_reply=self._output_pushed)
 
     def truncate(
         self,
@@ -172,7 +176,8 @@ class ControlledRealtimeSession(llm.RealtimeSession[str]):
         return share_of_words(text, heard_ms, received)
 
     def say(self, text: str | AsyncIterable[str]) -> asyncio.Future[llm.GenerationCreatedEvent]:
-        return self._inner.say(text)
+        link = self.driver.link
+        return self._inner.say(text) if link is None else link.say(text)
 
     def _replace(self, wait: float) -> None:
         """The connection below cannot be used any more: another inner session takes over."""
@@ -229,6 +234,8 @@ class ControlledRealtimeSession(llm.RealtimeSession[str]):
         try:
             if self._history is None:
                 await self._inner.update_chat_ctx(chat_ctx)
+                if isinstance(self.driver.link, StreamLink):
+                    self.driver.link.pushed(chat_ctx)
             else:
                 await self._history.push(chat_ctx)
         finally:
@@ -240,6 +247,19 @@ class ControlledRealtimeSession(llm.RealtimeSession[str]):
 
     def _gave_way(self) -> None:
         self._output_pushed = False
+
+    async def _update_session(self, **changes: Any) -> None:
+        """What LiveKit calls at a start and a handoff; some plugins take it all at once only."""
+        own = getattr(type(self._inner), "_update_session", None)
+        if own is None or own is llm.RealtimeSession._update_session:
+            await super()._update_session(**changes)
+            return
+        chat_ctx: NotGivenOr[llm.ChatContext] = NOT_GIVEN
+        if self._history is not None:  # the history is pushed by us
+            chat_ctx = changes.pop("chat_ctx", NOT_GIVEN)
+        await self._inner._update_session(**changes)
+        if utils.is_given(chat_ctx):
+            await super()._update_session(chat_ctx=chat_ctx)
 
     async def update_tools(self, tools: list[llm.Tool]) -> None:
         await self._below.update_tools(tools)

@@ -31,7 +31,8 @@ from livekit.agents.voice.io import AudioOutput, PlaybackFinishedEvent, Playback
 from livekit.plugins import openai
 
 import realtime_fsm as rf
-from realtime_fsm.livekit._families import _ENGINES, declared_events
+from realtime_fsm.livekit.providers import declared_events
+from realtime_fsm.livekit.providers._openai import _ENGINES
 from realtime_fsm.simulator import (
     CREATED,
     At,
@@ -693,7 +694,7 @@ def test_a_fallback_adapters_session_has_no_raw_events() -> None:
     relied_on(
         not hasattr(adapter([model]), "send_event"),
         "RealtimeModelFallbackAdapter has no send_event",
-        "realtime_fsm/livekit/_families.py: it is controlled in the reduced mode",
+        "realtime_fsm/livekit/providers: it is controlled by its streams",
     )
 
 
@@ -702,11 +703,11 @@ def test_the_engine_declares_its_raw_events() -> None:
     relied_on(
         declared_events(openai.realtime.RealtimeSession) >= names,
         f"RealtimeSession[Literal[...]] names {sorted(names)}",
-        "realtime_fsm/livekit/_families.py: how the engine's relatives are recognised",
+        "realtime_fsm/livekit/providers/_openai.py: how the engine's relatives are recognised",
     )
     modules = {cls.__module__ for cls in openai.realtime.RealtimeModel.__mro__}
     relied_on(
         any(module.startswith(_ENGINES) for module in modules),
         f"the engine's model is in one of {_ENGINES}",
-        "realtime_fsm/livekit/_families.py: the models of a fallback adapter",
+        "realtime_fsm/livekit/providers/_openai.py: the models of a fallback adapter",
     )

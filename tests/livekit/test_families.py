@@ -15,8 +15,8 @@ from livekit.agents import Agent, AgentSession, llm
 from livekit.plugins import openai
 
 from realtime_fsm.livekit import ControlledRealtimeModel, Family
-from realtime_fsm.livekit._families import declared_events, family_of
 from realtime_fsm.livekit._session import ControlledRealtimeSession
+from realtime_fsm.livekit.providers import declared_events, family_of
 from realtime_fsm.simulator import InMemoryServer, Script
 from realtime_fsm.testing import PacedAudioOutput, virtual_time
 
@@ -121,7 +121,7 @@ async def test_it_is_what_the_session_shows_that_counts() -> None:
         assert family_of(Model(), session).control == control
 
 
-@pytest.mark.parametrize("package", ["google", "aws", "ultravox", "phonic", "azure", "nvidia"])
+@pytest.mark.parametrize("package", ["azure", "nvidia"])
 async def test_a_family_without_a_contract_passes_through(
     package: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -153,7 +153,7 @@ async def test_an_unknown_family_passes_through_with_one_warning(
 
 
 async def test_an_unknown_family_is_controlled_where_it_is_declared() -> None:
-    for family in ("reduced", Family(name="mine", control="reduced")):
+    for family in ("streams", Family(name="mine", control="streams")):
         model = ControlledRealtimeModel(Model(), family=family)  # type: ignore[arg-type]
         session = model.session()
         assert isinstance(session, ControlledRealtimeSession)
@@ -194,7 +194,7 @@ def test_the_name_of_no_family_is_a_value_error() -> None:
 
 async def test_a_fallback_adapter_is_as_its_models_are() -> None:
     engine = openai.realtime.RealtimeModel(api_key="k")
-    for models, control in (([engine], "reduced"), ([engine, Model()], "plain")):
+    for models, control in (([engine], "streams"), ([engine, Model()], "plain")):
         model = llm.RealtimeModelFallbackAdapter(models)
         session: Any = Session(model)
         assert family_of(model, session).control == control

@@ -92,6 +92,7 @@ class Call:
         self.speeches: list[tuple[str, SpeechHandle, float]] = []
         self.ended: dict[str, float] = {}
         self.refused: list[str] = []
+        self.cut_in: list[float] = []
         self._sink, self._words = sink, words
         self._loop = asyncio.get_running_loop()
         self.began = self._loop.time()
@@ -119,6 +120,7 @@ class Call:
         self.ended[handle.id] = self._loop.time()
 
     async def user_says(self, text: str) -> None:
+        self.cut_in.append(self._loop.time())
         await self.fake.user_says(text)
         self.questions.append((text, self._loop.time()))
 
@@ -152,6 +154,7 @@ class Call:
             await asyncio.sleep(0.01)
 
     async def interrupt(self) -> None:
+        self.cut_in.append(self._loop.time())
         with contextlib.suppress(RuntimeError):  # it is closed
             await self.session.interrupt()
 
@@ -247,7 +250,9 @@ async def _play(
     call.questions += [(TOOL_OUTPUT, t) for t in agent.over]
     await call.until(lambda: sink.idle, 10)
     await asyncio.sleep(0.5)
-    over_by_itself = closed[0] if closed else None
+    # A plugin that raises when it is closed keeps AgentSession from telling that it closed.
+    fatal = [t for t, recoverable, _ in errors if not recoverable]
+    over_by_itself = min([*closed, *fatal], default=None)
     history: list[tuple[str, str]] = [
         (item.role, item.text_content or "") if item.type == "message" else ("", item.type)
         for item in session.history.items
@@ -279,6 +284,7 @@ async def _play(
         tools=agent.ran,
         wire=(),
         faults=(),
+        cut_in=tuple(t - call.began for t in call.cut_in),
         hangs=tuple(call.hangs),
         turns=tuple(turns),
     )

@@ -76,6 +76,7 @@ class Seen:
         tools: How often the tool ran.
         wire: What the server saw the plugin do.
         faults: Tasks left over, exceptions nobody caught, messages the provider does not know.
+        cut_in: When the user spoke, or the application interrupted.
         hangs: What did not end in the time it was given.
         turns: Of the controller: question's attempts and outcome.
     """
@@ -92,5 +93,6 @@ class Seen:
     tools: int
     wire: tuple[tuple[float, str], ...]
     faults: tuple[str, ...]
+    cut_in: tuple[float, ...]
     hangs: tuple[str, ...]
     turns: tuple[str, ...] = ()

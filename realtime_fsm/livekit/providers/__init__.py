@@ -1,0 +1,81 @@
+"""Families of realtime plugins: what each lets us do, one small file each.
+
+A family is recognised by what its session shows, not by the name of a class: a plugin, LiveKit's
+hosted models and other providers share one engine, and a release may move it. What is not
+recognised, or no longer is what it was, passes through: a call must never be worse for us.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from livekit.agents import llm
+
+from .._private import models_of
+from ._aws import AWS
+from ._family import Family, declared_events, packages_of
+from ._google import GOOGLE
+from ._openai import OPENAI, has_engine, shows_engine
+from ._phonic import PHONIC
+from ._ultravox import ULTRAVOX
+
+__all__ = ["DUPLEX", "NAMED", "STREAMS", "Family", "declared_events", "family_of"]
+
+#: What every session shows, taken at its word.
+STREAMS = Family(name="streams", control="streams")
+#: LiveKit's fallback adapter over models of the openai engine, whose frames it hides.
+FALLBACK = Family(name="fallback adapter", control="streams")
+DUPLEX = Family(name="duplex", control="plain", why="A full-duplex model decides when to speak.")
+VOICE_LIVE = Family(
+    name="azure",
+    control="plain",
+    why="It repeats requests by itself after a lost connection, and cuts no message to what was"
+    " heard.",
+)
+NVIDIA = Family(
+    name="nvidia",
+    control="plain",
+    why="It takes no requests: the model listens and speaks at the same time.",
+)
+_UNKNOWN = Family(
+    name="unknown",
+    control="plain",
+    why="Nothing is known of how it takes requests: declare it with family=, see docs/providers.md.",
+)
+
+#: What can be said with one word.
+NAMED = {f.name: f for f in (OPENAI, GOOGLE, AWS, ULTRAVOX, PHONIC, STREAMS)}
+#: By the package of LiveKit's plugins.
+_PACKAGES = {f.name: f for f in (GOOGLE, AWS, ULTRAVOX, PHONIC, VOICE_LIVE, NVIDIA)}
+
+
+def family_of(model: llm.RealtimeModel, session: llm.RealtimeSession[Any]) -> Family:
+    """The family of a model that made this session."""
+    if getattr(model.capabilities, "supports_overlapping_speech", False):  # since 1.8
+        return DUPLEX
+    if shows_engine(session):
+        return OPENAI
+    if isinstance(model, llm.RealtimeModelFallbackAdapter):
+        return _of_fallback(model)
+    for package in packages_of(model):
+        if package in _PACKAGES:
+            return _as_it_was(_PACKAGES[package], session)
+    return _UNKNOWN
+
+
+def _as_it_was(family: Family, session: llm.RealtimeSession[Any]) -> Family:
+    """The family, or plain if the plugin shows that it is another than was declared."""
+    moved = family.moved(session.capabilities)
+    if moved and family.control != "plain":
+        return family.plain(f"The plugin is not what it was: {', '.join(moved)} changed.")
+    return family
+
+
+def _of_fallback(adapter: llm.RealtimeModelFallbackAdapter) -> Family:
+    """LiveKit's adapter hides the raw events of its models; their traits it cannot hide."""
+    models = models_of(adapter)
+    if models and all(has_engine(model) for model in models):
+        return FALLBACK
+    return FALLBACK.plain(
+        "A model inside the fallback adapter is of a family that is not controlled."
+    )

@@ -1,0 +1,45 @@
+"""Gemini Live (livekit-plugins-google)."""
+
+from __future__ import annotations
+
+from ._family import Family, any_error
+
+_SHOWN = "it shows no raw events: its own turn ends are private"
+_ONE_SLOT = "a request has no id: the plugin keeps one, and what comes next answers it"
+_NO_CANCEL = "nothing can be cancelled: what runs goes on, unheard"
+
+GOOGLE = Family(
+    name="google",
+    control="streams",
+    # It emits them when a reply begins and ends.
+    tells_of_user=False,
+    interrupt_ends=False,
+    cancels=False,
+    withdraws=False,
+    # It gives up after 5 s, and speaks all the same what comes later.
+    patience=10.0,
+    owes_replies=True,
+    # 1007 and a failed connect are not recoverable; whatever else it tells, it reconnects.
+    tells_loss=any_error,
+    expects={"message_truncation": False, "auto_tool_reply_generation": True},
+    promises={
+        "G1": ("partly", f"one request at a time; {_NO_CANCEL}"),
+        "G2": ("kept", ""),
+        "G3": ("partly", _ONE_SLOT),
+        "G4": ("partly", f"a late answer is adopted within 10 s; {_NO_CANCEL}"),
+        "G5": ("cannot", _NO_CANCEL),
+        "G6": ("cannot", _NO_CANCEL),
+        "G8": ("partly", "completed, cut and failed are told apart; incomplete is not shown"),
+        "G9": ("kept", ""),
+        "G11": ("partly", "the plugin's budget, which it resets itself"),
+        "G15": ("cannot", "nothing can be truncated"),
+        "G16": ("cannot", "the server keeps what it said; LiveKit's history is as heard"),
+        "G18": (
+            "partly",
+            "an empty answer, a lost one and a tool's are asked for; others not seen",
+        ),
+        "G20": ("cannot", "it knows no conflicts"),
+        "G24": ("partly", _SHOWN),
+        "G31": ("cannot", _SHOWN),
+    },
+)
