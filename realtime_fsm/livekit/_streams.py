@@ -376,9 +376,7 @@ class StreamLink:
         if response.unwanted or (response.cut_by_user and not response.items):
             return ev.ResponseStatus.CANCELLED, None
         if error is not None:
-            # What the plugin asks again by itself has not failed yet.
-            again = self._family.resends and not response.items
-            return (ev.ResponseStatus.CANCELLED if again else ev.ResponseStatus.FAILED), error
+            return ev.ResponseStatus.FAILED, error
         if not response.items and not self._family.repeats:
             info = self._failure("empty_response", "the response completed without output")
             return ev.ResponseStatus.FAILED, info
@@ -444,7 +442,7 @@ class StreamLink:
             response.error = self._error
         if lost:
             self._lost(self._error)
-        if under_way and not self._family.resends:
+        if under_way:
             return  # the turn tells of it, if it comes to nothing
         turn_id, ended_at = self._ended
         if turn_id and self._error_at - ended_at < _LATE:

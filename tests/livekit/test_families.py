@@ -121,7 +121,7 @@ async def test_it_is_what_the_session_shows_that_counts() -> None:
         assert family_of(Model(), session).control == control
 
 
-@pytest.mark.parametrize("package", ["azure", "nvidia"])
+@pytest.mark.parametrize("package", ["nvidia"])
 async def test_a_family_without_a_contract_passes_through(
     package: str, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -13,6 +13,7 @@ from livekit.agents import llm
 
 from .._private import models_of
 from ._aws import AWS
+from ._azure import AZURE
 from ._family import Family, declared_events, packages_of
 from ._google import GOOGLE
 from ._openai import OPENAI, has_engine, shows_engine
@@ -26,12 +27,6 @@ STREAMS = Family(name="streams", control="streams")
 #: LiveKit's fallback adapter over models of the openai engine, whose frames it hides.
 FALLBACK = Family(name="fallback adapter", control="streams")
 DUPLEX = Family(name="duplex", control="plain", why="A full-duplex model decides when to speak.")
-VOICE_LIVE = Family(
-    name="azure",
-    control="plain",
-    why="It repeats requests by itself after a lost connection, and cuts no message to what was"
-    " heard.",
-)
 NVIDIA = Family(
     name="nvidia",
     control="plain",
@@ -44,9 +39,9 @@ _UNKNOWN = Family(
 )
 
 #: What can be said with one word.
-NAMED = {f.name: f for f in (OPENAI, GOOGLE, AWS, ULTRAVOX, PHONIC, STREAMS)}
+NAMED = {f.name: f for f in (OPENAI, AZURE, GOOGLE, AWS, ULTRAVOX, PHONIC, STREAMS)}
 #: By the package of LiveKit's plugins.
-_PACKAGES = {f.name: f for f in (GOOGLE, AWS, ULTRAVOX, PHONIC, VOICE_LIVE, NVIDIA)}
+_PACKAGES = {f.name: f for f in (AZURE, GOOGLE, AWS, ULTRAVOX, PHONIC, NVIDIA)}
 
 
 def family_of(model: llm.RealtimeModel, session: llm.RealtimeSession[Any]) -> Family:
