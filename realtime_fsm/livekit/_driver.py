@@ -239,6 +239,10 @@ class Driver:
         """The user's message is in the server's conversation, perhaps without words yet."""
         self._speeches.arrived(item_id)
 
+    def time(self) -> float:
+        """The controller's clock."""
+        return self._loop.time()
+
     def forward(self, name: str, *args: object) -> None:
         self._session.emit(name, *args)
 

@@ -6,12 +6,12 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any, Literal
 
-from livekit import rtc
 from livekit.agents import AgentSession, llm
 
 from .._controller import TurnController
 from .._policy import RetryPolicy
 from ._families import DUPLEX, NAMED, Family, family_of
+from ._listener import GuardedEmitter
 from ._log import get_logger
 from ._observe import Observation, Observer
 from ._session import ControlledRealtimeSession
@@ -24,7 +24,7 @@ _REMEMBERED = 1000
 
 class ControlledRealtimeModel(
     llm.RealtimeModel,
-    rtc.EventEmitter[Literal["recovering", "turn_moved", "turn_ended", "observed"]],
+    GuardedEmitter[Literal["recovering", "turn_moved", "turn_ended", "observed"]],
 ):
     """A realtime model whose response turns are dependable.
 
@@ -89,7 +89,7 @@ class ControlledRealtimeModel(
         elif family is not None and not isinstance(family, Family):
             raise TypeError(f"family must be a Family or one of {[*NAMED]}, got {family!r}")
         llm.RealtimeModel.__init__(self, capabilities=inner.capabilities)
-        rtc.EventEmitter.__init__(self)
+        GuardedEmitter.__init__(self)
         self._inner = inner
         self._policy = RetryPolicy() if retry is None else retry
         self._mode = mode

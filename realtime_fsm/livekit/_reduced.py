@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+from collections.abc import Coroutine
 from typing import Any
 
 from livekit.agents import APIConnectionError, llm, utils
@@ -22,6 +23,7 @@ from ._ask import Ask
 from ._driver import Driver
 from ._log import get_logger
 from ._outlet import Item
+from ._tap import tapped
 
 _FORWARDED = (
     "input_audio_transcription_completed",
@@ -110,6 +112,9 @@ class ReducedLink:
     def withheld(self, item_id: str, *, forward: bool) -> None:
         pass
 
+    def outside(self, item_id: str) -> bool:
+        return False
+
     def reading(self, turn_id: str) -> bool:
         return False  # an item is known here only once it was handed out
 
@@ -155,9 +160,10 @@ class ReducedLink:
         attempt = self._driver.controller.owner_of(response_id)
         if attempt is None or attempt.turn is None:
             return
-        task = asyncio.create_task(
-            self._read(attempt.turn.id, response_id, generation), name="realtime_fsm.read"
-        )
+        self._spawn(self._read(attempt.turn.id, response_id, generation))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name="realtime_fsm.read")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -191,7 +197,7 @@ class ReducedLink:
         count = 0
         async for message in generation.message_stream:
             count += 1
-            item_id = message.message_id
+            item_id, message = message.message_id, tapped(message, self._spawn)
             self._hand_on(turn_id, response_id, item_id, message, ev.ItemKind.MESSAGE)
             self._driver.receive(ev.OutputReceived(response_id=response_id, item_id=item_id))
         return count

@@ -17,8 +17,9 @@ from ._below import Below
 from ._driver import Driver, Emitter
 from ._families import Family
 from ._history import History, share_of_words
+from ._listener import GuardedEmitter
 from ._log import get_logger
-from ._raw import RawLink, own_create
+from ._raw import CLIENT_EVENT, SERVER_EVENT, RawLink, own_create
 from ._reduced import ReducedLink
 from ._speech import Speeches
 from .telemetry._observer import SessionInfo, TurnObserver
@@ -39,7 +40,7 @@ _KNOWN = frozenset(
 )
 
 
-class ControlledRealtimeSession(llm.RealtimeSession[str]):
+class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
     """Passes everything through to the inner session, but for responses and their events.
 
     Attributes and methods this class does not have are the inner session's.
@@ -77,7 +78,8 @@ class ControlledRealtimeSession(llm.RealtimeSession[str]):
             self.driver.reporter = Reporter(observers, info, self.driver.controller, loop.time)
         if family.control == "full":
             self._history = History(inner, self.driver.controller)
-            self.driver.link = RawLink(inner, self.driver, self._history)
+            self._below.heard = frozenset({SERVER_EVENT, CLIENT_EVENT})
+            self.driver.link = RawLink(inner, self.driver, self._history, self._below.listeners)
             self.driver.replace = self._replace
             speeches.heard_text = self._history.heard_text
         else:
@@ -147,6 +149,8 @@ class ControlledRealtimeSession(llm.RealtimeSession[str]):
         audio_end_ms: int,
         audio_transcript: NotGivenOr[str] = NOT_GIVEN,
     ) -> None:
+        if self.driver.link is not None and self.driver.link.outside(message_id):
+            return
         at = self.driver.truncating(message_id, audio_end_ms)
         if at is None:
             return
@@ -193,7 +197,7 @@ class ControlledRealtimeSession(llm.RealtimeSession[str]):
         except Exception as e:
             self.driver.unopened(e)
             return
-        link = RawLink(inner, self.driver, self._history, before.unwanted)
+        link = RawLink(inner, self.driver, self._history, self._below.listeners, before.unwanted)
         self.driver.link = link
         await self._below.repeat()
         await self._history.replay(inner, link.unwanted)
