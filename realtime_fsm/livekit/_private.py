@@ -49,3 +49,21 @@ def models_of(adapter: llm.RealtimeModelFallbackAdapter) -> list[llm.RealtimeMod
     Whether they may be asked again differs by family, and the adapter tells of none.
     """
     return list(getattr(adapter, "_models", ()))
+
+
+def session_class() -> type:
+    """``AgentSession`` (public), whose constructor ``realtime-fsm run`` is put around."""
+    return AgentSession
+
+
+def activity_class() -> type | None:
+    """What runs an agent within a session (``voice.agent_activity.AgentActivity(agent, session)``).
+
+    ``realtime-fsm run`` attaches the model of an agent when the agent takes over. Nothing public
+    tells of that before the agent's first words.
+    """
+    try:
+        from livekit.agents.voice.agent_activity import AgentActivity
+    except ImportError:
+        return None
+    return AgentActivity
