@@ -9,6 +9,7 @@ from collections import OrderedDict
 from livekit.agents import llm
 
 from ._driver import Driver
+from ._history import History
 
 #: Announcements kept of items that were neither handed out nor deleted.
 _WITHHELD = 64
@@ -17,8 +18,9 @@ _WITHHELD = 64
 class Announcements:
     """``remote_item_added`` of one inner session, on its way to the host."""
 
-    def __init__(self, driver: Driver) -> None:
+    def __init__(self, driver: Driver, history: History) -> None:
         self._driver = driver
+        self._history = history
         self._withheld: OrderedDict[str, llm.RemoteItemAddedEvent] = OrderedDict()
 
     def take(self, announcement: llm.RemoteItemAddedEvent) -> None:
@@ -26,9 +28,11 @@ class Announcements:
         item = announcement.item
         if isinstance(item, llm.ChatMessage):
             # LiveKit's placeholder would share the list that the plugin writes the text into, and
-            # show words before they are heard.
+            # go on to show words that nobody heard.
             copy = item.model_copy(update={"content": list(item.content)})
             announcement = dataclasses.replace(announcement, item=copy)
+            if item.role == "assistant":
+                self._history.shown_in(copy)
             if item.role == "user" and not item.content:
                 self._driver.user_spoke(item.id)
                 # LiveKit keeps its place only behind an item that the agent's history ends with,

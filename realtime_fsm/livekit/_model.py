@@ -135,11 +135,12 @@ class ControlledRealtimeModel(
         return self._controller
 
     def attach(self, session: AgentSession[Any]) -> None:
-        """Take playback and interruptions from this AgentSession, before or after its start.
+        """Take playback and interruptions from this AgentSession, before or after its start. On the
+        one it is attached to already this does nothing.
 
         Raises:
             TypeError: Not an AgentSession.
-            LocalProtocolError: Attached already, or the session is closed.
+            LocalProtocolError: Attached to another session, or the session is closed.
         """
         if self._mode == "off":
             return

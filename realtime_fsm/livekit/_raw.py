@@ -78,7 +78,7 @@ class RawLink:
         self._tasks: dict[asyncio.Task[None], str] = {}
         self._leaving: deque[tuple[str, int]] = deque()
         self._started: dict[str, tuple[str, int]] = {}
-        self._announcements = Announcements(driver)
+        self._announcements = Announcements(driver, history)
         self._sight = Sight(inner, driver)
         #: Deletes the server has not confirmed: a new connection's replay has these items again.
         self._deleting: OrderedDict[str, str] = OrderedDict(unwanted)
@@ -148,6 +148,8 @@ class RawLink:
         self._driver.receive(ev.ItemTruncated(item_id=item_id, audio_end_ms=ms))
 
     def withheld(self, item_id: str, *, forward: bool) -> None:
+        if not forward:
+            self.history.unheard(item_id)
         self._announcements.settle(item_id, forward=forward)
 
     def outside(self, item_id: str) -> bool:

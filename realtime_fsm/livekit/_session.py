@@ -14,7 +14,8 @@ from .._policy import RetryPolicy
 from .._states import Origin
 from ._ask import Ask
 from ._below import Below
-from ._driver import Driver, Emitter
+from ._driver import Driver
+from ._emit import Emitter
 from ._families import Family
 from ._history import History, share_of_words
 from ._listener import GuardedEmitter
@@ -158,6 +159,8 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             if self._speeches.attached and self._history.cut(message_id):
                 return  # the controller sees to it: this connection holds no audio of it
             self._history.heard(message_id, self._heard_text(message_id, at, audio_transcript))
+        elif self._history is not None and utils.is_given(audio_transcript):
+            self._history.shown(message_id, audio_transcript)
         self._inner.truncate(
             message_id=message_id,
             modalities=modalities,

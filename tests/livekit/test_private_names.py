@@ -25,7 +25,12 @@ async def test_speech_handle_error_is_what_exception_returns() -> None:
 async def test_agent_session_tells_that_it_closed() -> None:
     session: AgentSession[Any] = AgentSession(vad=None)
     assert {"_closing", "_started"} <= set(vars(session))
+    assert not _private.is_closing(session)
     assert not _private.is_closed(session)
+    await session.aclose()
+    session._closing = True
+    assert _private.is_closing(session)
+    assert _private.is_closed(session)
 
 
 async def test_agent_session_can_be_told_to_listen() -> None:
