@@ -390,5 +390,6 @@ HANDLERS: dict[type[ev.Event], Callable[[Core, Any, Step], bool]] = {
     ev.MessageShown: hear.message_shown,
     ev.ItemTruncated: hear.item_truncated,
     ev.ItemDeleted: hear.item_deleted,
+    ev.AnnouncementLost: hear.announcement_lost,
     ev.SpeechOver: hear.speech_over,
 }

@@ -6,13 +6,18 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from livekit.agents import llm, utils
+from livekit.agents import NOT_GIVEN, llm, utils
 
+from ._listener import Listeners, cheap
 from ._log import get_logger
+from ._private import own_update
 
 
 class Below:
     """Holds the inner session and repeats to a new one what the host told the old one.
+
+    The application's listeners to the inner session's own events are told from here: ours is the only
+    listener down there, so that one that raises harms nothing below.
 
     Args:
         session: The inner session.
@@ -27,19 +32,27 @@ class Below:
         self._instructions: str | None = None
         self._tools: list[llm.Tool] | None = None
         self._options: dict[str, Any] = {}
-        self._listeners: list[tuple[str, Callable[..., Any]]] = []
+        #: The application's.
+        self.listeners = Listeners()
+        #: Our listeners that only pass on, by event.
+        self._relays: dict[str, Callable[..., None]] = {}
+        #: Events that somebody else of ours hears, and passes on.
+        self.heard: frozenset[str] = frozenset()
         self._closing: set[asyncio.Task[None]] = set()
 
     # --- what the host tells
 
     def on(self, event: str, callback: Callable[..., Any]) -> None:
-        self._listeners.append((event, callback))
-        self.session.on(event, callback)
+        self.listeners.add(event, callback)
+        if event not in self.heard and event not in self._relays:
+            self._relays[event] = relay = self._relay(event)
+            self.session.on(event, relay)
 
     def off(self, event: str, callback: Callable[..., Any]) -> None:
-        if (event, callback) in self._listeners:
-            self._listeners.remove((event, callback))
-        self.session.off(event, callback)
+        self.listeners.remove(event, callback)
+
+    def _relay(self, event: str) -> Callable[..., None]:
+        return cheap(lambda *args: self.listeners.tell(event, *args))
 
     async def update_instructions(self, instructions: str) -> None:
         self._instructions = instructions
@@ -48,6 +61,15 @@ class Below:
     async def update_tools(self, tools: list[llm.Tool]) -> None:
         self._tools = tools
         await self.session.update_tools(tools)
+
+    async def update_session(self, changes: dict[str, Any]) -> None:
+        """Instructions, tools and history at once, for a plugin that has its own way to take them."""
+        self._instructions = changes.get("instructions") or self._instructions
+        tools = changes.get("tools", NOT_GIVEN)
+        self._tools = tools if utils.is_given(tools) else self._tools
+        update = own_update(self.session)
+        if update is not None:
+            await update(**changes)
 
     def update_options(self, **options: Any) -> None:
         self._options.update({k: v for k, v in options.items() if utils.is_given(v)})
@@ -64,8 +86,8 @@ class Below:
     def open(self) -> llm.RealtimeSession[Any]:
         """Make the session that takes its place."""
         self.session = self._open()
-        for event, callback in self._listeners:
-            self.session.on(event, callback)
+        for event, relay in self._relays.items():
+            self.session.on(event, relay)
         return self.session
 
     async def repeat(self) -> None:

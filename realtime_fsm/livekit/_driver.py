@@ -7,7 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 from livekit.agents import APIError, llm, utils
 
@@ -15,6 +15,7 @@ from .. import _commands as cmd
 from .._controller import TurnController
 from .._errors import ErrorInfo
 from .._events import (
+    AnnouncementLost,
     ConnectionReady,
     CreateNotSent,
     Event,
@@ -25,10 +26,11 @@ from .._events import (
     SessionFailed,
 )
 from .._policy import RetryPolicy
-from .._states import ErrorKind, MessageOutcome, Origin, TurnOutcome
+from .._states import ErrorKind, MessageOutcome, Origin, TurnOutcome, TurnState
 from .._turn import Turn
 from ._alarm import Alarm
 from ._ask import Ask
+from ._emit import Emitter, Listeners
 from ._link import Link
 from ._log import code_of, get_logger
 from ._outlet import Item, Outlet
@@ -38,10 +40,8 @@ from .telemetry._reporter import Reporter
 _SIGNS_OF_LIFE = (OutputReceived, ResponseActivity)
 #: Seconds within which an interrupted speech interrupts the session once more.
 _FOLLOW_UP = 0.5
-
-
-class Emitter(Protocol):
-    def emit(self, event: Any, *args: Any) -> None: ...
+#: No response of the current attempt is there yet.
+_UNANSWERED = (TurnState.REQUESTED, TurnState.RETRY_WAIT)
 
 
 class Driver:
@@ -71,8 +71,9 @@ class Driver:
         #: Makes a new connection after so many seconds.
         self.replace: Callable[[float], None] = lambda wait: None
         self._speeches = speeches
-        self._session = session
-        self._model = model
+        self._session = Listeners(session)
+        self._model = Listeners(model)
+        self._source = model
         self._label = label
         self._loop = asyncio.get_running_loop()
         self._alarm = Alarm(self._due)
@@ -83,6 +84,8 @@ class Driver:
         #: When the host last interrupted, and which turns it may have meant.
         self._interrupted_at = -math.inf
         self._interrupted: set[str] = set()
+        #: The host is being told that the user begins to speak.
+        self._user_begins = False
         self._running = False
         self._closed = False
         #: How many failures were reported.
@@ -94,7 +97,7 @@ class Driver:
         self._reported = False
         self._log = get_logger()
         self._debug = logging.getLogger("realtime_fsm")
-        speeches.connect(self.receive, over=self._rest_soon)
+        speeches.connect(self.receive, over=self._rest_soon, begun=self._another_speaks)
 
     # --- what the session calls
 
@@ -125,10 +128,16 @@ class Driver:
                 began to answer meanwhile has none yet.
         """
         now = self._loop.time()
+        if self._speeches.closing:
+            self._drop_retries()
         # Each speech that was interrupted interrupts the session again when its task comes to it.
         again = now - self._interrupted_at < _FOLLOW_UP and self._speeches.ending
         for turn in self.controller.turns:
             interrupted = self._speeches.interrupted(turn.id)
+            if interrupted and self._user_begins and self._gives_way(turn):
+                # Nobody knows yet what the user says: a cough only puts the retry off.
+                self._withdraw(turn)
+                continue
             began_since = again and turn.id not in self._interrupted
             if interrupted is None and not before_tool_reply and not began_since:
                 # No speech known: not attached, or not announced to LiveKit yet. As in plain
@@ -140,6 +149,40 @@ class Driver:
         if not again and not before_tool_reply:
             self._interrupted_at = now
             self._interrupted = {turn.id for turn in self.controller.turns}
+
+    def _gives_way(self, turn: Turn) -> bool:
+        """Whether a turn's speech waits for a retry alone, so that another may take its place."""
+        return turn.announced and not turn.exposed and turn.state in _UNANSWERED
+
+    def _another_speaks(self) -> None:
+        """The host has something else to say, which must not wait behind a retry (G29)."""
+        for turn in self.controller.turns:
+            if self._gives_way(turn):
+                self._withdraw(turn)
+
+    def _drop_retries(self) -> None:
+        """The host goes on without what is still tried again. Plain LiveKit told of the failure when
+        it happened (G8)."""
+        for turn in self.controller.turns:
+            if turn.error is not None and not turn.exposed:
+                self._drop(turn, turn.error)
+
+    def _drop(self, turn: Turn, error: ErrorInfo) -> None:
+        self._log.warning("retry dropped", turn=turn.id, code=code_of(error))
+        self._speeches.fail(turn.id, llm.RealtimeError(str(error), code=error.code))
+        report = self._report_of(error, recoverable=True)
+        # A session that LiveKit closes has none of its listeners any more.
+        if not self._speeches.tell_error(report, self._source):
+            self.forward("error", report)
+        self._interrupt(turn)
+
+    def _withdraw(self, turn: Turn) -> None:
+        """The speech that the host made of a turn ends, and the turn goes on without one."""
+        self._speeches.forget(turn.id)
+        self.receive(AnnouncementLost(turn_id=turn.id))
+        outlet = self._outlets.pop(turn.id, None)
+        if outlet is not None:
+            outlet.cut()
 
     def truncating(self, item_id: str, audio_end_ms: int) -> int | None:
         """The host truncates a message. Returns where it may be cut, or None if it must not be:
@@ -162,6 +205,7 @@ class Driver:
 
     async def aclose(self) -> None:
         """End every turn, future, stream, timer and task. Never raises."""
+        self._drop_retries()
         self._closed = True
         self.controller.close(self._loop.time())
         self.run()
@@ -239,8 +283,14 @@ class Driver:
         """The user's message is in the server's conversation, perhaps without words yet."""
         self._speeches.arrived(item_id)
 
+    def time(self) -> float:
+        """The controller's clock."""
+        return self._loop.time()
+
     def forward(self, name: str, *args: object) -> None:
+        self._user_begins = name == "input_speech_started"
         self._session.emit(name, *args)
+        self._user_begins = False
 
     # --- commands
 
@@ -303,34 +353,46 @@ class Driver:
         if not self._closed:
             self.replace(c.wait)
 
-    def _expose(self, c: cmd.ExposeTurn) -> None:
-        self._failures = 0
+    def _announce(self, c: cmd.AnnounceTurn) -> None:
         outlet = self._outlet(c.turn_id)
         if outlet is None:
             return
-        generation = outlet.expose(c.response_id)
-        if outlet.future is not None:
-            self._session.emit("generation_created", generation)
-            return
         self._speeches.look()
         with self._speeches.announcing() as announced:
-            self._session.emit("generation_created", generation)
+            self._session.emit("generation_created", outlet.generation(c.response_id))
             handle = announced()
+        if self._outlets.get(c.turn_id) is not outlet:
+            return  # withdrawn by what a listener asked for
         self._speeches.assign(c.turn_id, handle)
         turn = self.controller.find(c.turn_id)
         if handle is None and turn is not None and self._speeches.attached:
             # "skipping new realtime generation, the speech scheduling is not running": LiveKit
             # plays nothing of it, so nobody hears it.
+            if turn.error is not None:
+                self._drop(turn, turn.error)
             self._interrupt(turn)
+
+    def _expose(self, c: cmd.ExposeTurn) -> None:
+        self._failures = 0
+        outlet = self._outlet(c.turn_id)
+        if outlet is None:
+            return
+        generation = outlet.generation(c.response_id)
+        if outlet.future is not None:
+            self._session.emit("generation_created", generation)
 
     def _deliver(self, c: cmd.DeliverItem) -> None:
         outlet = self._outlet(c.turn_id)
         if outlet is None:
             return
-        outlet.deliver(c.item_id)
         turn = self._find(c.turn_id)
-        if turn is not None and c.item_id in turn.calls:
+        call = turn is not None and c.item_id in turn.calls
+        if call:
             self._speeches.called(c.turn_id)
+        elif self.link is not None:
+            # LiveKit makes a placeholder of it in the agent's history, with the words that came.
+            self.link.withheld(c.item_id, forward=True)
+        outlet.deliver(c.item_id)
         if outlet.calls_read:
             self._calls_read(c.turn_id)
 
@@ -466,6 +528,7 @@ class Driver:
         cmd.DeleteItem: _delete,
         cmd.RestoreItem: _restore,
         cmd.ReplaceConnection: _replace,
+        cmd.AnnounceTurn: _announce,
         cmd.ExposeTurn: _expose,
         cmd.DeliverItem: _deliver,
         cmd.EndAttempt: _end_attempt,
@@ -501,9 +564,6 @@ class Driver:
     def _pulled(self, item_id: str) -> None:
         self._speeches.look()
         self._speeches.begins(item_id)
-        if self.link is not None:
-            # LiveKit makes a placeholder of it in the agent's history: not before it plays.
-            self.link.withheld(item_id, forward=True)
         self.receive(MessagePulled(item_id=item_id))
 
     def _calls_read(self, turn_id: str) -> None:

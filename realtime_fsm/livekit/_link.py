@@ -40,7 +40,11 @@ class Link(Protocol):
         """Put what was heard of an item on the present conversation."""
 
     def withheld(self, item_id: str, *, forward: bool) -> None:
-        """This item was handed out, or never will be: pass its announcement on, or drop it."""
+        """This item was handed out, or nobody heard it: pass its announcement on, or drop it."""
+
+    def outside(self, item_id: str) -> bool:
+        """Whether this message is of an out-of-band response: the server's conversation has
+        nothing of it that could be cut."""
 
     def reading(self, turn_id: str) -> bool:
         """Whether items of this turn may still come from the inner session."""

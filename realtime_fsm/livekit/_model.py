@@ -6,11 +6,11 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any, Literal
 
-from livekit import rtc
 from livekit.agents import AgentSession, llm
 
 from .._controller import TurnController
 from .._policy import RetryPolicy
+from ._listener import GuardedEmitter
 from ._log import get_logger
 from ._observe import Observation, Observer
 from ._session import ControlledRealtimeSession
@@ -24,7 +24,7 @@ _REMEMBERED = 1000
 
 class ControlledRealtimeModel(
     llm.RealtimeModel,
-    rtc.EventEmitter[Literal["recovering", "turn_moved", "turn_ended", "observed"]],
+    GuardedEmitter[Literal["recovering", "turn_moved", "turn_ended", "observed"]],
 ):
     """A realtime model whose response turns are dependable.
 
@@ -90,7 +90,7 @@ class ControlledRealtimeModel(
         elif family is not None and not isinstance(family, Family):
             raise TypeError(f"family must be a Family or one of {[*NAMED]}, got {family!r}")
         llm.RealtimeModel.__init__(self, capabilities=inner.capabilities)
-        rtc.EventEmitter.__init__(self)
+        GuardedEmitter.__init__(self)
         self._inner = inner
         self._policy = RetryPolicy() if retry is None else retry
         self._mode = mode
@@ -136,11 +136,12 @@ class ControlledRealtimeModel(
         return self._controller
 
     def attach(self, session: AgentSession[Any]) -> None:
-        """Take playback and interruptions from this AgentSession, before or after its start.
+        """Take playback and interruptions from this AgentSession, before or after its start. On the
+        one it is attached to already this does nothing.
 
         Raises:
             TypeError: Not an AgentSession.
-            LocalProtocolError: Attached already, or the session is closed.
+            LocalProtocolError: Attached to another session, or the session is closed.
         """
         if self._mode == "off":
             return

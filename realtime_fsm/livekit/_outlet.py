@@ -46,6 +46,7 @@ class Outlet:
         self._on_calls = on_calls
         self._messages = utils.aio.Chan[llm.MessageGeneration]()
         self._calls = utils.aio.Chan[llm.FunctionCall]()
+        self._generation: llm.GenerationCreatedEvent | None = None
         self._received: dict[str, Item] = {}
         self._wanted: set[str] = set()
         self._handed_out: list[llm.MessageGeneration] = []
@@ -55,17 +56,18 @@ class Outlet:
         #: The host looks at the function calls. One that was interrupted first does not.
         self.calls_read = False
 
-    def expose(self, response_id: str) -> llm.GenerationCreatedEvent:
-        """The generation event; resolves the future if there is one."""
-        event = llm.GenerationCreatedEvent(
-            message_stream=self._messages,
-            function_stream=_Watched(self._calls, self._on_calls_read),
-            user_initiated=self.future is not None,
-            response_id=response_id,
-        )
+    def generation(self, response_id: str) -> llm.GenerationCreatedEvent:
+        """The one generation event, of the response that speaks; resolves the future if there is one."""
+        if self._generation is None:
+            self._generation = llm.GenerationCreatedEvent(
+                message_stream=self._messages,
+                function_stream=_Watched(self._calls, self._on_calls_read),
+                user_initiated=self.future is not None,
+            )
+        self._generation.response_id = response_id
         if self.future is not None and not self.future.done():
-            self.future.set_result(event)
-        return event
+            self.future.set_result(self._generation)
+        return self._generation
 
     def fail(self, error: llm.RealtimeError) -> bool:
         """Fail the future if it is still open. Returns whether it was."""

@@ -1,15 +1,15 @@
 """The link to a session that shows its raw events: the OpenAI plugin and its relatives.
 
 Correlation comes from the wire: our creates are recognised as they leave, everything else by the
-ids the server sends. The inner session's own idea of a current generation is not asked.
+ids the server sends. The inner session's own idea of a current generation is not asked, and it is
+shown one response at a time (`realtime_fsm.livekit._gate`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterable, Callable, Mapping
+from collections.abc import AsyncIterable, Callable, Coroutine, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
@@ -19,20 +19,26 @@ from .. import _events as ev
 from .._errors import ErrorInfo
 from .._states import ErrorKind
 from .._wire import output_of, parse
+from ._announcements import Announcements
 from ._ask import Ask
 from ._driver import Driver
 from ._history import History
-from ._listener import cheap
+from ._listener import Listeners, cheap
 from ._log import get_logger, in_one_word
 from ._outlet import Item
+from ._sight import Sight
+from ._tap import tapped
+
+SERVER_EVENT = "openai_server_event_received"
+CLIENT_EVENT = "openai_client_event_queued"
 
 #: Request timeout, too early, too many requests: these pass.
 _WORTH_ANOTHER = frozenset({408, 425, 429})
 _LOST = ErrorInfo(
     kind=ErrorKind.TRANSIENT, code="connection_lost", message="the connection was lost"
 )
-#: Announcements kept of items that were neither handed out nor deleted.
-_WITHHELD = 64
+#: Deletes that are remembered.
+_DELETES = 64
 
 _NOTHING: Mapping[str, str] = {}
 
@@ -49,14 +55,21 @@ class RawLink:
     """See `realtime_fsm.livekit._link.Link`.
 
     Args:
+        listeners: The application's, to the inner session's raw events: told first, by us.
         unwanted: Items that were to be deleted in the session it takes the place of.
     """
 
     def __init__(
-        self, inner: Any, driver: Driver, history: History, unwanted: Mapping[str, str] = _NOTHING
+        self,
+        inner: Any,
+        driver: Driver,
+        history: History,
+        listeners: Listeners,
+        unwanted: Mapping[str, str] = _NOTHING,
     ) -> None:
         self._inner = inner
         self._driver = driver
+        self._listeners = listeners
         self.history = history
         history.on_restored = self._restored
         self._log = get_logger()
@@ -66,7 +79,8 @@ class RawLink:
         self._tasks: dict[asyncio.Task[None], str] = {}
         self._leaving: deque[tuple[str, int]] = deque()
         self._started: dict[str, tuple[str, int]] = {}
-        self._announcements: OrderedDict[str, llm.RemoteItemAddedEvent] = OrderedDict()
+        self._announcements = Announcements(driver, history)
+        self._sight = Sight(inner, driver)
         #: Deletes the server has not confirmed: a new connection's replay has these items again.
         self._deleting: OrderedDict[str, str] = OrderedDict(unwanted)
         #: Something left. Before that nothing can be lost: a first handshake that fails leaves
@@ -74,12 +88,9 @@ class RawLink:
         self._was_up = False
         #: The inner session reports right after a frame what that frame told us already.
         self._claimed = False
-        #: The last ``response.created`` was of a response that is over: what the inner session makes
-        #: of it would never end.
-        self._stale = False
         self._handlers: dict[str, Any] = {
-            "openai_server_event_received": self._on_server_event,
-            "openai_client_event_queued": self._on_client_event,
+            SERVER_EVENT: self._on_server_event,
+            CLIENT_EVENT: self._on_client_event,
             "generation_created": self._on_generation,
             "remote_item_added": self._on_item_added,
             "session_reconnected": self._on_reconnected,
@@ -133,7 +144,7 @@ class RawLink:
         if self.history.forgotten(item_id):
             return
         self._deleting[item_id] = event_id
-        while len(self._deleting) > _WITHHELD:
+        while len(self._deleting) > _DELETES:
             self._deleting.popitem(last=False)
         self._inner.send_event(
             {"type": "conversation.item.delete", "item_id": item_id, "event_id": event_id}
@@ -148,9 +159,12 @@ class RawLink:
         self._driver.receive(ev.ItemTruncated(item_id=item_id, audio_end_ms=ms))
 
     def withheld(self, item_id: str, *, forward: bool) -> None:
-        announcement = self._announcements.pop(item_id, None)
-        if forward and announcement is not None:
-            self._driver.forward("remote_item_added", announcement)
+        if not forward:
+            self.history.unheard(item_id)
+        self._announcements.settle(item_id, forward=forward)
+
+    def outside(self, item_id: str) -> bool:
+        return self._sight.outside(item_id)
 
     def stop_reading(self, turn_id: str) -> None:
         for task, owner in list(self._tasks.items()):
@@ -171,6 +185,7 @@ class RawLink:
             self._inner.off(name, handler)
         for task in self._tasks:
             task.cancel()
+        self._sight.aclose()
 
     async def aclose(self) -> None:
         closing = asyncio.ensure_future(self._inner.aclose())
@@ -184,22 +199,38 @@ class RawLink:
 
     # --- up
 
-    def _on_server_event(self, frame: object) -> None:
+    def _on_server_event(self, frame: Any) -> None:
+        if self._listeners.hear(SERVER_EVENT):
+            self._show(frame)
         self._claimed = False
         output = output_of(frame)
-        if output is not None and self._more_output(*output, self._time()):
+        if output is not None and frame["response_id"] == self._sight.slot:
             item_id, audio_ms = output
-            if not audio_ms:
-                self.history.said(item_id, cast("dict[str, str]", frame)["delta"])
+            if self._more_output(item_id, audio_ms, self._time()):
+                if not audio_ms:
+                    self.history.said(item_id, frame["delta"])
+                return
+        self._take(frame)
+
+    def _show(self, frame: Any) -> None:
+        """Tell the application first, of the frame as it came. It may keep it, so it gets one of its
+        own; what it changes in it reaches the inner session, as it would without us."""
+        if not isinstance(frame, dict):
+            self._listeners.tell(SERVER_EVENT, frame)
             return
+        shown = dict(frame)
+        self._listeners.tell(SERVER_EVENT, shown)
+        if shown != frame:
+            frame.clear()
+            frame.update(shown)
+
+    def _take(self, frame: object) -> None:
         event = parse(frame)
+        if event is not None:
+            event = self._sight.placed(event)
         again = isinstance(frame, dict) and self._follow_history(frame)
         self._driver.frame_received()
-        if event is None:
-            return
-        known = self._driver.receive(event)
-        if isinstance(event, ev.ResponseCreated):
-            self._stale = not known and not event.out_of_band
+        known = event is not None and self._driver.receive(event)
         if isinstance(event, ev.Unreadable):
             self._log.debug("frame ignored", reason=event.reason, type=_kind(frame))
         refused = isinstance(event, ev.ErrorReceived)
@@ -209,6 +240,8 @@ class RawLink:
             for item_id in self.history.unseen(cast("dict[str, Any]", frame)):
                 if item_id not in self._deleting:
                     self.delete(item_id, utils.shortuuid("rfsm_delete_"))
+        if isinstance(frame, dict) and str(frame.get("type")).startswith("response."):
+            self._sight.let_through(frame, event, known)
 
     def _follow_history(self, frame: Mapping[str, Any]) -> bool:
         kind = frame.get("type")
@@ -222,11 +255,14 @@ class RawLink:
             self.history.generated(frame)
         return self.history.server_frame(frame)
 
-    def _on_client_event(self, frame: Mapping[str, Any]) -> None:
+    def _on_client_event(self, frame: dict[str, Any]) -> None:
+        if self._listeners.hear(CLIENT_EVENT):
+            self._listeners.tell(CLIENT_EVENT, frame)
         self._was_up = True
         if frame.get("type") != "response.create":
             self.history.client_frame(frame)
             return
+        self._sight.create_left(frame)
         event_id = frame.get("event_id")
         metadata = (frame.get("response") or {}).get("metadata") or {}
         if event_id in self._started:
@@ -255,8 +291,7 @@ class RawLink:
             response_id = ""  # as the server sent it, the plugin does not check
         attempt = self._driver.controller.owner_of(response_id)
         if attempt is None or attempt.turn is None:
-            if not self._stale:  # out of band, or nothing that we know of
-                self._driver.forward("generation_created", generation)
+            self._driver.forward("generation_created", generation)  # nothing that we know of
             return
         turn = attempt.turn
         if generation.user_initiated and attempt.event_id is None:
@@ -269,9 +304,12 @@ class RawLink:
     def _read(self, turn_id: str, generation: llm.GenerationCreatedEvent) -> None:
         streams = (generation.message_stream, generation.function_stream)
         for stream in streams:
-            task = asyncio.create_task(self._pass_on(turn_id, stream), name="realtime_fsm.read")
-            self._tasks[task] = turn_id
-            task.add_done_callback(self._on_read)
+            self._spawn(self._pass_on(turn_id, stream), turn_id)
+
+    def _spawn(self, work: Coroutine[Any, Any, None], turn_id: str) -> None:
+        task = asyncio.create_task(work, name="realtime_fsm.read")
+        self._tasks[task] = turn_id
+        task.add_done_callback(self._on_read)
 
     def _on_read(self, task: asyncio.Task[None]) -> None:
         turn_id = self._tasks.pop(task)
@@ -286,38 +324,26 @@ class RawLink:
         item: Item
         try:
             async for item in stream:
-                item_id = item.id if isinstance(item, llm.FunctionCall) else item.message_id
+                if isinstance(item, llm.FunctionCall):
+                    item_id = item.id
+                else:
+                    item_id = item.message_id
+                    item = tapped(item, lambda work: self._spawn(work, turn_id))
                 if isinstance(item_id, str):  # as the server sent it, the plugin does not check
                     self._driver.generated(turn_id, item_id, item)
         except Exception:
             self._log.exception("the inner session's stream broke", turn=turn_id)
 
     def _on_item_added(self, announcement: llm.RemoteItemAddedEvent) -> None:
-        """Hold back the announcement of an item that may never be handed out: LiveKit makes a
-        placeholder of it in the agent's history."""
-        item_id, item = announcement.item.id, announcement.item
+        item_id = announcement.item.id
         if item_id in self._deleting:
             # The connection broke before the delete was confirmed, and the replay has it again.
             self.delete(item_id, self._deleting[item_id])
             return
-        if isinstance(item, llm.ChatMessage):
-            # LiveKit's placeholder would share the list that the plugin writes the text into, and
-            # show words before they are heard.
-            copy = item.model_copy(update={"content": list(item.content)})
-            announcement = dataclasses.replace(announcement, item=copy)
-            if item.role == "user" and not item.content:
-                self._driver.user_spoke(item_id)
-                # LiveKit keeps its place only behind an item that the agent's history ends with,
-                # which may be one that was deleted because nobody heard it. None is the end.
-                announcement = dataclasses.replace(announcement, previous_item_id=None)
-        if self._driver.controller.withholds(item_id):
-            self._announcements[item_id] = announcement
-            while len(self._announcements) > _WITHHELD:
-                self._announcements.popitem(last=False)
-        else:
-            self._driver.forward("remote_item_added", announcement)
+        self._announcements.take(announcement)
 
     def _on_reconnected(self, event: llm.RealtimeSessionReconnectedEvent) -> None:
+        self._sight.reset()
         self.history.replayed(self._deleting)
         self._driver.receive(ev.ConnectionReady())
         self._driver.forward("session_reconnected", event)

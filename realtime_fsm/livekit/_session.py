@@ -15,10 +15,13 @@ from .._policy import RetryPolicy
 from .._states import Origin
 from ._ask import Ask
 from ._below import Below
-from ._driver import Driver, Emitter
+from ._driver import Driver
+from ._emit import Emitter
 from ._history import History, share_of_words
+from ._listener import GuardedEmitter
 from ._log import get_logger
-from ._raw import RawLink, own_create
+from ._private import own_update
+from ._raw import CLIENT_EVENT, SERVER_EVENT, RawLink, own_create
 from ._speech import Speeches
 from ._streams import StreamLink
 from .providers import Family
@@ -40,7 +43,7 @@ _KNOWN = frozenset(
 )
 
 
-class ControlledRealtimeSession(llm.RealtimeSession[str]):
+class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
     """Passes everything through to the inner session, but for responses and their events.
 
     Attributes and methods this class does not have are the inner session's.
@@ -79,7 +82,8 @@ class ControlledRealtimeSession(llm.RealtimeSession[str]):
             self.driver.reporter = Reporter(observers, info, self.driver.controller, loop.time)
         if family.control == "full":
             self._history = History(inner, self.driver.controller)
-            self.driver.link = RawLink(inner, self.driver, self._history)
+            self._below.heard = frozenset({SERVER_EVENT, CLIENT_EVENT})
+            self.driver.link = RawLink(inner, self.driver, self._history, self._below.listeners)
             self.driver.replace = self._replace
             speeches.heard_text = self._history.heard_text
         else:
@@ -151,6 +155,8 @@ class ControlledRealtimeSession(llm.RealtimeSession[str]):
         audio_end_ms: int,
         audio_transcript: NotGivenOr[str] = NOT_GIVEN,
     ) -> None:
+        if self.driver.link is not None and self.driver.link.outside(message_id):
+            return
         at = self.driver.truncating(message_id, audio_end_ms)
         if at is None:
             return
@@ -158,6 +164,8 @@ class ControlledRealtimeSession(llm.RealtimeSession[str]):
             if self._speeches.attached and self._history.cut(message_id):
                 return  # the controller sees to it: this connection holds no audio of it
             self._history.heard(message_id, self._heard_text(message_id, at, audio_transcript))
+        elif self._history is not None and utils.is_given(audio_transcript):
+            self._history.shown(message_id, audio_transcript)
         self._inner.truncate(
             message_id=message_id,
             modalities=modalities,
@@ -198,7 +206,7 @@ class ControlledRealtimeSession(llm.RealtimeSession[str]):
         except Exception as e:
             self.driver.unopened(e)
             return
-        link = RawLink(inner, self.driver, self._history, before.unwanted)
+        link = RawLink(inner, self.driver, self._history, self._below.listeners, before.unwanted)
         self.driver.link = link
         await self._below.repeat()
         await self._history.replay(inner, link.unwanted)
@@ -249,15 +257,14 @@ class ControlledRealtimeSession(llm.RealtimeSession[str]):
         self._output_pushed = False
 
     async def _update_session(self, **changes: Any) -> None:
-        """What LiveKit calls at a start and a handoff; some plugins take it all at once only."""
-        own = getattr(type(self._inner), "_update_session", None)
-        if own is None or own is llm.RealtimeSession._update_session:
+        """What LiveKit calls at a start and a handoff."""
+        if own_update(self._inner) is None:
             await super()._update_session(**changes)
             return
         chat_ctx: NotGivenOr[llm.ChatContext] = NOT_GIVEN
         if self._history is not None:  # the history is pushed by us
             chat_ctx = changes.pop("chat_ctx", NOT_GIVEN)
-        await self._inner._update_session(**changes)
+        await self._below.update_session(changes)
         if utils.is_given(chat_ctx):
             await super()._update_session(chat_ctx=chat_ctx)
 

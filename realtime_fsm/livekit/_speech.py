@@ -12,6 +12,7 @@ from livekit.agents import (
     AgentSession,
     AgentStateChangedEvent,
     ConversationItemAddedEvent,
+    ErrorEvent,
     SpeechCreatedEvent,
     llm,
 )
@@ -28,8 +29,9 @@ from .._events import (
     PlaybackStarted,
     SpeechOver,
 )
+from ._emit import Listeners
 from ._listener import listener
-from ._private import is_closed, leave_thinking, set_handle_error
+from ._private import drop_placeholder, is_closed, is_closing, leave_thinking, set_handle_error
 
 Receive = Callable[[Event], object]
 _REMEMBERED = 64
@@ -49,6 +51,7 @@ class Speeches:
         self._receive: Receive | None = None
         self._over: Callable[[], None] = lambda: None
         self._closed: Callable[[], None] = lambda: None
+        self._begun: Callable[[], None] = lambda: None
         self._sink: AudioOutput | None = None
         self._started = listener(self._on_started)
         self._finished = listener(self._on_finished)
@@ -74,18 +77,22 @@ class Speeches:
         return self._session is not None
 
     def attach(self, session: AgentSession[Any]) -> None:
-        """Take playback and interruptions from this session until it closes.
+        """Take playback and interruptions from this session until it closes. Once is enough.
 
         Raises:
             TypeError: Not an AgentSession.
-            LocalProtocolError: Attached already, or the session is closed.
+            LocalProtocolError: Attached to another session, or the session is closed.
         """
         if not isinstance(session, AgentSession):
             raise TypeError(f"attach: session must be an AgentSession, got {session!r}")
+        if self._session is session:
+            return
         if self._session is not None:
-            which = "this session" if self._session is session else "another session"
             raise LocalProtocolError(
-                "attach", field="session", value=which, expected="a model not attached yet"
+                "attach",
+                field="session",
+                value="another session",
+                expected="the one it is attached to, until that is closed",
             )
         if is_closed(session):
             raise LocalProtocolError(
@@ -113,6 +120,7 @@ class Speeches:
         receive: Receive,
         over: Callable[[], None] = lambda: None,
         closed: Callable[[], None] = lambda: None,
+        begun: Callable[[], None] = lambda: None,
     ) -> None:
         """Where events go from now on: the driver of the live realtime session.
 
@@ -120,8 +128,9 @@ class Speeches:
             receive: Takes the events.
             over: Called when a speech that a turn belonged to is done.
             closed: Called when the AgentSession closed.
+            begun: Called when the AgentSession makes a speech that it was asked for.
         """
-        self._receive, self._over, self._closed = receive, over, closed
+        self._receive, self._over, self._closed, self._begun = receive, over, closed, begun
         self._ended = None
 
     def disconnect(self, receive: Receive) -> None:
@@ -143,7 +152,7 @@ class Speeches:
 
     @property
     def announced(self) -> Optional[SpeechHandle]:
-        """The newest speech that LiveKit made."""
+        """The newest speech that LiveKit made of a generation it was told of."""
         return self._announced
 
     @contextlib.contextmanager
@@ -216,6 +225,18 @@ class Speeches:
             if handle not in taken:
                 set_handle_error(handle, error)
 
+    @property
+    def closing(self) -> bool:
+        """Whether the AgentSession is being closed."""
+        return self._session is not None and is_closing(self._session)
+
+    def tell_error(self, report: llm.RealtimeModelError, source: object) -> bool:
+        """Report an error as AgentSession does. Returns whether there is one to report it."""
+        if self._session is None:
+            return False
+        Listeners(self._session).emit("error", ErrorEvent(error=report, source=source))
+        return True
+
     def begins(self, item_id: str) -> None:
         """The host begins to forward this message; it has no sound yet."""
         self._note_begin(item_id)
@@ -231,11 +252,14 @@ class Speeches:
             self._began.popitem(last=False)
 
     def unshow(self, item_id: str) -> None:
-        """Nobody heard this message: it keeps its place in the host's history, without words."""
+        """Nobody heard this message: what the host shows of it keeps its place, without words; of a
+        placeholder nothing is left."""
         item = self._shown.pop(item_id, None)
         if item is not None:
             item.content = []
             self._tell_shown(item)
+        elif self._session is not None:
+            drop_placeholder(self._session, item_id)
 
     def look(self) -> None:
         """Something is about to play: listen to the sink it will play on."""
@@ -275,7 +299,10 @@ class Speeches:
             )
 
     def _on_speech_created(self, event: SpeechCreatedEvent) -> None:
-        self._announced = event.speech_handle
+        if event.user_initiated:
+            self._begun()
+        else:
+            self._announced = event.speech_handle
         self._open.add(event.speech_handle)
         event.speech_handle.add_done_callback(self._open.discard)
         if self._ended is not None:

@@ -188,6 +188,9 @@ class StreamLink:
     def withheld(self, item_id: str, *, forward: bool) -> None:
         pass
 
+    def outside(self, item_id: str) -> bool:
+        return False
+
     def reading(self, turn_id: str) -> bool:
         return False  # an item is known here only once it was handed out
 

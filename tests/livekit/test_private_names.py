@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from livekit.agents import AgentSession, llm
@@ -24,7 +25,12 @@ async def test_speech_handle_error_is_what_exception_returns() -> None:
 async def test_agent_session_tells_that_it_closed() -> None:
     session: AgentSession[Any] = AgentSession(vad=None)
     assert {"_closing", "_started"} <= set(vars(session))
+    assert not _private.is_closing(session)
     assert not _private.is_closed(session)
+    await session.aclose()
+    session._closing = True
+    assert _private.is_closing(session)
+    assert _private.is_closed(session)
 
 
 async def test_agent_session_can_be_told_to_listen() -> None:
@@ -39,3 +45,21 @@ def test_a_fallback_adapter_shows_its_models() -> None:
     model = openai.realtime.RealtimeModel(api_key="sk-test")
     adapter = llm.RealtimeModelFallbackAdapter([model])
     assert _private.models_of(adapter) == [model]
+
+
+async def test_an_agent_takes_over_by_an_activity_of_agent_and_session() -> None:
+    """What `realtime-fsm run` attaches models of agents by: realtime_fsm/run/hook.py."""
+    activity = _private.activity_class()
+    assert activity is not None, "realtime_fsm/livekit/_private.py: find where AgentActivity went"
+    names = list(inspect.signature(activity.__init__).parameters)  # type: ignore[misc]
+    assert names == ["self", "agent", "sess"], "realtime_fsm/run/hook.py unpacks its arguments"
+
+
+def test_a_plugin_may_take_a_handoff_in_a_way_of_its_own() -> None:
+    class Own(openai.realtime.RealtimeSession):
+        async def _update_session(self, **changes: Any) -> None: ...
+
+    assert "_update_session" in vars(llm.RealtimeSession), "what LiveKit calls at a handoff"
+    assert _private.own_update(Own.__new__(Own)) is not None
+    plain = openai.realtime.RealtimeSession
+    assert _private.own_update(plain.__new__(plain)) is None

@@ -24,7 +24,10 @@ AZURE = Family(
     promises={
         "G1": ("kept", ""),
         "G2": ("kept", ""),
-        "G3": ("partly", "requests by their metadata; a frame of another response may end what runs"),
+        "G3": (
+            "partly",
+            "requests by their metadata; a frame of another response may end what runs",
+        ),
         "G4": ("partly", "the plugin cancels a late response itself"),
         "G5": ("kept", ""),
         "G6": ("partly", _BARE),
