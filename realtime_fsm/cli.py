@@ -284,6 +284,13 @@ def scenarios(
             "--bad-input", help="Instead: each field of each frame of a call wrong. Minutes."
         ),
     ] = False,
+    providers: Annotated[
+        bool,
+        typer.Option(
+            "--providers",
+            help="Instead: the same calls with the plugin of each provider; name some, or all.",
+        ),
+    ] = False,
 ) -> None:
     """Calls in which something goes wrong, with plain LiveKit and controlled, in virtual time."""
     try:
@@ -294,7 +301,12 @@ def scenarios(
     from .scenarios import command
 
     try:
-        as_stated = command.run(wanted or [], as_json=as_json, page=page, bad_input=bad_input)
+        if providers:
+            from .scenarios.providers import command as of_providers
+
+            as_stated = of_providers.run(wanted or [], as_page=page)
+        else:
+            as_stated = command.run(wanted or [], as_json=as_json, page=page, bad_input=bad_input)
     except ValueError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None

@@ -20,7 +20,7 @@ from ._openai import OPENAI, has_engine, shows_engine
 from ._phonic import PHONIC
 from ._ultravox import ULTRAVOX
 
-__all__ = ["DUPLEX", "NAMED", "STREAMS", "Family", "declared_events", "family_of"]
+__all__ = ["CONTROLLED", "DUPLEX", "NAMED", "STREAMS", "Family", "declared_events", "family_of"]
 
 #: What every session shows, taken at its word.
 STREAMS = Family(name="streams", control="streams")
@@ -38,8 +38,10 @@ _UNKNOWN = Family(
     why="Nothing is known of how it takes requests: declare it with family=, see docs/providers.md.",
 )
 
+#: The families that are known.
+CONTROLLED = (OPENAI, AZURE, GOOGLE, AWS, ULTRAVOX, PHONIC)
 #: What can be said with one word.
-NAMED = {f.name: f for f in (OPENAI, AZURE, GOOGLE, AWS, ULTRAVOX, PHONIC, STREAMS)}
+NAMED = {f.name: f for f in (*CONTROLLED, STREAMS)}
 #: By the package of LiveKit's plugins.
 _PACKAGES = {f.name: f for f in (AZURE, GOOGLE, AWS, ULTRAVOX, PHONIC, NVIDIA)}
 

@@ -35,9 +35,10 @@ AZURE = Family(
         "G9": ("kept", ""),
         "G11": ("partly", "the plugin's budget"),
         "G15": ("cannot", "nothing can be truncated"),
-        "G16": ("cannot", "the server keeps what it said; LiveKit's history is as heard"),
+        "G16": ("partly", "LiveKit's history is as heard; the server keeps all that it said"),
         "G18": ("kept", ""),
         "G20": ("partly", "a conflict fails the request, which is asked again"),
+        "G28": ("partly", "what the provider runs by itself is not shown"),
         "G31": ("partly", "the plugin notices when the socket closes"),
     },
 )

@@ -33,13 +33,14 @@ GOOGLE = Family(
         "G9": ("kept", ""),
         "G11": ("partly", "the plugin's budget, which it resets itself"),
         "G15": ("cannot", "nothing can be truncated"),
-        "G16": ("cannot", "the server keeps what it said; LiveKit's history is as heard"),
+        "G16": ("partly", "LiveKit's history is as heard; the server keeps all that it said"),
         "G18": (
             "partly",
             "an empty answer, a lost one and a tool's are asked for; others not seen",
         ),
         "G20": ("cannot", "it knows no conflicts"),
         "G24": ("partly", _SHOWN),
+        "G28": ("partly", "what the provider runs by itself is not shown"),
         "G31": ("cannot", _SHOWN),
     },
 )

@@ -30,11 +30,12 @@ PHONIC = Family(
         "G9": ("cannot", _AGAIN),
         "G11": ("cannot", "it never connects again"),
         "G15": ("cannot", "nothing can be truncated"),
-        "G16": ("cannot", "the server keeps what it said; LiveKit's history is as heard"),
+        "G16": ("partly", "LiveKit's history is as heard; the server keeps all that it said"),
         "G18": ("partly", "a failure is told; " + _AGAIN),
         "G19": ("cannot", "it never connects again"),
         "G20": ("cannot", "it knows no conflicts"),
         "G24": ("cannot", "it shows no raw events"),
+        "G28": ("partly", "what the provider runs by itself is not shown"),
         "G31": ("cannot", "it shows no raw events"),
     },
 )

@@ -29,7 +29,7 @@ ULTRAVOX = Family(
         "G9": ("kept", ""),
         "G11": ("cannot", "it never connects again after an unexpected close"),
         "G15": ("cannot", "it claims to truncate, and does not"),
-        "G16": ("cannot", "the server keeps what it said; LiveKit's history is as heard"),
+        "G16": ("partly", "LiveKit's history is as heard; the server keeps all that it said"),
         "G18": (
             "partly",
             "an empty answer and a tool's are asked for; a lost connection is the end",
@@ -37,6 +37,7 @@ ULTRAVOX = Family(
         "G19": ("cannot", "it never connects again after an unexpected close"),
         "G20": ("cannot", "it knows no conflicts"),
         "G24": ("partly", "it does not show when the user's speech is committed"),
+        "G28": ("partly", "what the provider runs by itself is not shown"),
         "G31": ("cannot", "a dead connection shows only when it closes"),
     },
 )

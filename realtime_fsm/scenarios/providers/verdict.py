@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .seen import TOOL_OUTPUT, Question, Seen
+from .seen import TOOL_OUTPUT, Question, Seen, Speech
 
 __all__ = ["LATE", "Verdict", "compare"]
 
@@ -13,12 +13,15 @@ LATE = 0.2
 """Seconds that a first sound may come later than plain."""
 _SOUND = 0.15  # seconds of sound that make a difference; a sink is cut every 10 ms
 _WORD = 1  # words: where one is cut is a matter of rounding
-_LOUD = ("ok", "interrupted", "never done")  # ends that tell of no failure
+_SILENT = ("ok", "interrupted", "never done")  # ends that tell of no failure
+
+#: What differs, and whether it is for the better.
+Difference = tuple[bool, str]
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Reasons for either, in words."""
+    """What is better and what is worse, in words."""
 
     better: tuple[str, ...] = ()
     worse: tuple[str, ...] = ()
@@ -29,51 +32,55 @@ class Verdict:
 
 
 def compare(plain: Seen, ours: Seen) -> Verdict:
-    """What is better and what is worse for the user, the application, and the memory."""
-    better: list[str] = []
-    worse: list[str] = []
-
-    def note(is_better: bool, is_worse: bool, what: str) -> None:
-        if is_worse:
-            worse.append(what)
-        elif is_better:
-            better.append(what)
-
-    a, b = plain.closed, ours.closed
-    note(a is not None and b is None, a is None and b is not None, "the session ends")
-    for p, o in zip(plain.questions, ours.questions, strict=False):
-        _question(p, o, _talked_over(plain, p), note)
-    note(plain.tools > ours.tools > 0, ours.tools > plain.tools > 0, "the tool runs again")
-    note(not plain.tools and bool(ours.tools), bool(plain.tools) and not ours.tools, "the tool")
-    _speeches(plain, ours, note)
-    unheard = ours.unheard - plain.unheard
-    forgotten = ours.forgotten - plain.forgotten
-    note(unheard < -_WORD, unheard > _WORD, "remembered and not heard")
-    note(forgotten < -_WORD, forgotten > _WORD, "heard and forgotten")
-    note(len(plain.hangs) > len(ours.hangs), len(ours.hangs) > len(plain.hangs), "something hangs")
-    note(len(plain.faults) > len(ours.faults), len(ours.faults) > len(plain.faults), "faults")
-    return Verdict(tuple(better), tuple(worse))
-
-
-Note = Callable[[bool, bool, str], None]
-
-
-def _question(p: Question, o: Question, talked_over: bool, note: Note) -> None:
-    note(
-        p.sound is None and o.sound is not None,
-        p.sound is not None and o.sound is None,
-        f"{p.text!r} is answered",
+    """For the user, the application, and the memory."""
+    found = list(_differences(plain, ours))
+    return Verdict(
+        tuple(what for good, what in found if good),
+        tuple(what for good, what in found if not good),
     )
-    if p.sound is not None and o.sound is not None:
-        late = (o.sound - o.t) - (p.sound - p.t)
-        note(late < -LATE, late > LATE, f"{p.text!r} is answered {late:+.2f} s")
-        more = o.seconds - p.seconds
-        note(
-            more > _SOUND and o.times <= max(p.times, 1),
-            more < -_SOUND and p.times <= 1 and not talked_over,
-            f"{p.text!r}: {more:+.2f} s heard",
+
+
+def _differences(plain: Seen, ours: Seen) -> Iterator[Difference]:
+    if (plain.closed is None) != (ours.closed is None):
+        yield ours.closed is None, "the session lives" if ours.closed is None else "it ends"
+    for p, o in zip(plain.questions, ours.questions, strict=False):
+        yield from _of_question(p, o, talked_over=_talked_over(plain, p))
+    if plain.tools != ours.tools:
+        yield (
+            not ours.tools > plain.tools > 0 and ours.tools > 0,
+            f"the tool runs {ours.tools} times",
         )
-    note(p.times > max(o.times, 1), o.times > max(p.times, 1), f"{p.text!r} is answered twice")
+    for a, b in zip(plain.speeches, ours.speeches, strict=False):
+        yield from _of_speech(plain, ours, a, b)
+    for was, now, what in (
+        (plain.unheard, ours.unheard, "words remembered that nobody heard"),
+        (plain.forgotten, ours.forgotten, "words heard and forgotten"),
+    ):
+        if abs(now - was) > _WORD:
+            yield now < was, f"{now} {what}, not {was}"
+    for was, now, what in (
+        (len(plain.hangs), len(ours.hangs), "waits that never end"),
+        (len(plain.faults), len(ours.faults), "errors that nobody caught"),
+    ):
+        if was != now:
+            yield now < was, f"{now} {what}, not {was}"
+
+
+def _of_question(p: Question, o: Question, *, talked_over: bool) -> Iterator[Difference]:
+    if (p.sound is None) != (o.sound is None):
+        yield o.sound is not None, f"{p.text!r} is {'' if o.sound is not None else 'not '}answered"
+    elif p.sound is not None and o.sound is not None:
+        late = (o.sound - o.t) - (p.sound - p.t)
+        if abs(late) > LATE:
+            yield (
+                late < 0,
+                f"{p.text!r} is answered {abs(late):.2f} s {'later' if late > 0 else 'earlier'}",
+            )
+        more = o.seconds - p.seconds
+        if abs(more) > _SOUND and p.times <= 1 and not talked_over:
+            yield more > 0, f"{p.text!r}: {more:+.2f} s heard"
+    if max(p.times, 1) != max(o.times, 1):
+        yield o.times < p.times, f"{p.text!r} is answered {o.times} times"
 
 
 def _talked_over(plain: Seen, question: Question) -> bool:
@@ -86,26 +93,20 @@ def _talked_over(plain: Seen, question: Question) -> bool:
     )
 
 
-def _speeches(plain: Seen, ours: Seen, note: Note) -> None:
-    for p, o in zip(plain.speeches, ours.speeches, strict=False):
-        what = f"the speech of {p.question!r}: {o.ended}, not {p.ended}"
-        heard = any(
-            q.sound is not None for q in ours.questions if q.text in (p.question, TOOL_OUTPUT)
-        )
-        failed_then, failed_now = p.ended not in _LOUD, o.ended not in _LOUD
-        note(p.ended == "never done" != o.ended, o.ended == "never done" != p.ended, what)
-        if "never done" in (p.ended, o.ended):
-            continue
-        # An exception is what is due where nothing, or not all, was heard.
-        silent = not heard and o.ended == "ok" and not ours.errors
-        note(
-            (failed_then and heard and not failed_now) or (failed_now and p.ended == "ok"),
-            (silent and failed_then)
-            or (heard and failed_now and p.ended == "ok" and _whole(plain, ours, p.question)),
-            what,
-        )
-
-
-def _whole(plain: Seen, ours: Seen, question: str) -> bool:
-    """Whether the answer to it was said to its end in both calls."""
-    return question in plain.answered_whole and question in ours.answered_whole
+def _of_speech(plain: Seen, ours: Seen, p: Speech, o: Speech) -> Iterator[Difference]:
+    what = f"the speech of {p.question!r} ends with {o.ended}"
+    if "never done" in (p.ended, o.ended):
+        if p.ended != o.ended:
+            yield o.ended != "never done", what
+        return
+    asked = (p.question, TOOL_OUTPUT)
+    heard = any(q.sound is not None for q in ours.questions if q.text in asked)
+    failed_then, failed_now = p.ended not in _SILENT, o.ended not in _SILENT
+    # An exception is what is due where nothing, or not all, was heard.
+    if failed_then and not failed_now:
+        if heard or (o.ended == "ok" and not ours.errors):
+            yield heard, what
+    elif failed_now and not failed_then:
+        whole = p.question in plain.answered_whole and p.question in ours.answered_whole
+        if p.ended == "ok":
+            yield not whole, what
