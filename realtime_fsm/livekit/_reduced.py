@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import math
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from livekit.agents import APIConnectionError, llm, utils
@@ -20,10 +21,13 @@ from .._classify import error_info
 from .._errors import ErrorInfo
 from .._states import ErrorKind
 from ._ask import Ask
+from ._below import close
 from ._driver import Driver
-from ._log import get_logger
+from ._guard import Guard
+from ._link import Source
+from ._listener import cheap
 from ._outlet import Item
-from ._tap import tapped
+from ._reader import Reader
 
 _FORWARDED = (
     "input_audio_transcription_completed",
@@ -41,10 +45,14 @@ _NOT_CREATED = ErrorInfo(kind=ErrorKind.CONFLICT, code="response_cancel_not_acti
 class ReducedLink:
     """See `realtime_fsm.livekit._link.Link`."""
 
-    def __init__(self, inner: llm.RealtimeSession[Any], driver: Driver) -> None:
+    def __init__(self, inner: llm.RealtimeSession[Any], driver: Driver, guard: Guard) -> None:
         self._inner: Any = inner
         self._driver = driver
-        self._log = get_logger()
+        self._guard = guard
+        self.readers: dict[str, Source] = {}
+        #: What is read, and how many items came of it.
+        self._counts: dict[Reader, int] = {}
+        self.held: Mapping[str, llm.RemoteItemAddedEvent] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._pending: dict[str, asyncio.Future[llm.GenerationCreatedEvent]] = {}
         self._cancelled: set[str] = set()
@@ -66,6 +74,7 @@ class ReducedLink:
         }
         for name in _FORWARDED:
             self._handlers[name] = self._forwarder(name)
+        self._handlers = {name: self._guarded(name, h) for name, h in self._handlers.items()}
         for name, handler in self._handlers.items():
             inner.on(name, handler)
         detects = bool(inner.capabilities.turn_detection)
@@ -82,14 +91,10 @@ class ReducedLink:
         except Exception as e:
             self._driver.not_sent(turn_id, attempt, e)
             return
-        self._pending[event_id] = future
+        self._pending[event_id] = ask.request = future
         # It counts as sent once this command is done: the driver is busy carrying it out.
-        asyncio.get_running_loop().call_soon(
-            lambda: self._driver.receive(
-                ev.CreateSent(turn_id=turn_id, attempt=attempt, event_id=event_id)
-            )
-        )
-        future.add_done_callback(lambda f: self._settled(event_id, f))
+        self._receive_soon(ev.CreateSent(turn_id=turn_id, attempt=attempt, event_id=event_id))
+        future.add_done_callback(lambda f: self._guard.run(None, self._settled, event_id, f))
 
     def cancel(self, response_id: str, event_id: str) -> None:
         self._cancelled.add(response_id)
@@ -99,9 +104,10 @@ class ReducedLink:
         for pending, future in list(self._pending.items()):
             self._given_up.add(pending)
             future.cancel()
-        asyncio.get_running_loop().call_soon(
-            lambda: self._driver.receive(ev.ErrorReceived(error=_NOT_CREATED, event_id=event_id))
-        )
+        self._receive_soon(ev.ErrorReceived(error=_NOT_CREATED, event_id=event_id))
+
+    def _receive_soon(self, event: ev.Event) -> None:
+        asyncio.get_running_loop().call_soon(self._guard(self._driver.receive), event)
 
     def delete(self, item_id: str, event_id: str) -> None:
         pass
@@ -115,6 +121,9 @@ class ReducedLink:
     def outside(self, item_id: str) -> bool:
         return False
 
+    def veil(self, frame: dict[str, Any]) -> None:
+        pass
+
     def reading(self, turn_id: str) -> bool:
         return False  # an item is known here only once it was handed out
 
@@ -122,11 +131,11 @@ class ReducedLink:
         pass  # the end of the streams is how the end of the response is known
 
     async def aclose(self) -> None:
-        closing = asyncio.ensure_future(self._inner.aclose())
-        await asyncio.gather(closing, return_exceptions=True)
+        await close(self._inner)
         for name, handler in self._handlers.items():
             self._inner.off(name, handler)
-        await utils.aio.cancel_and_wait(*self._tasks)
+        reading = [task for reader in self._counts for task in reader.tasks]
+        await utils.aio.cancel_and_wait(*self._tasks, *reading)
 
     # --- up
 
@@ -160,28 +169,37 @@ class ReducedLink:
         attempt = self._driver.controller.owner_of(response_id)
         if attempt is None or attempt.turn is None:
             return
-        self._spawn(self._read(attempt.turn.id, response_id, generation))
+        turn_id = attempt.turn.id
+        deliver = functools.partial(self._hand_on, turn_id, response_id)
+        reader = Reader(
+            generation,
+            lambda item_id, item: deliver(reader, item_id, item),
+            lambda: self._spawn(self._end(turn_id, response_id, reader)),
+            self._guard,
+        )
+        find = self._driver.controller.find
+        for ended in [t for t, r in self.readers.items() if r.over and find(t) is None]:
+            del self.readers[ended]
+        self._counts[reader] = 0
+        self.readers[turn_id] = reader
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work, name="realtime_fsm.read")
+        task = asyncio.create_task(work, name="realtime_fsm.end")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _read(
-        self, turn_id: str, response_id: str, generation: llm.GenerationCreatedEvent
-    ) -> None:
-        counts = await asyncio.gather(
-            self._read_messages(turn_id, response_id, generation),
-            self._read_calls(turn_id, response_id, generation),
-            return_exceptions=True,
-        )
-        for broken in [n for n in counts if isinstance(n, BaseException)]:
-            self._error = ErrorInfo(kind=ErrorKind.TRANSIENT, message=type(broken).__name__)
-        count = sum(n for n in counts if isinstance(n, int))
+    async def _end(self, turn_id: str, response_id: str, reader: Reader) -> None:
+        """A response is over: why, and what of it."""
+        count = self._counts.pop(reader)
+        if reader.broken:
+            self._error = ErrorInfo(kind=ErrorKind.TRANSIENT, message="its stream broke")
         if not count and self._error is None and response_id not in self._cancelled:
             # A fatal error is told after the streams ended.
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._errs.wait(), _FRESH)
+        self._guard.run(None, self._ended_with, turn_id, response_id, count)
+
+    def _ended_with(self, turn_id: str, response_id: str, count: int) -> None:
         status, error = ev.ResponseStatus.COMPLETED, None
         if response_id in self._cancelled:
             self._cancelled.discard(response_id)
@@ -191,32 +209,18 @@ class ReducedLink:
         self._ended = (turn_id, asyncio.get_running_loop().time())
         self._driver.receive(ev.ResponseDone(response_id=response_id, status=status, error=error))
 
-    async def _read_messages(
-        self, turn_id: str, response_id: str, generation: llm.GenerationCreatedEvent
-    ) -> int:
-        count = 0
-        async for message in generation.message_stream:
-            count += 1
-            item_id, message = message.message_id, tapped(message, self._spawn)
-            self._hand_on(turn_id, response_id, item_id, message, ev.ItemKind.MESSAGE)
-            self._driver.receive(ev.OutputReceived(response_id=response_id, item_id=item_id))
-        return count
-
-    async def _read_calls(
-        self, turn_id: str, response_id: str, generation: llm.GenerationCreatedEvent
-    ) -> int:
-        count = 0
-        async for call in generation.function_stream:
-            count += 1
-            self._hand_on(turn_id, response_id, call.id, call, ev.ItemKind.FUNCTION_CALL)
-            self._driver.receive(ev.CallReceived(response_id=response_id, item_id=call.id))
-        return count
-
     def _hand_on(
-        self, turn_id: str, response_id: str, item_id: str, item: Item, kind: ev.ItemKind
+        self, turn_id: str, response_id: str, reader: Reader, item_id: str, item: Item
     ) -> None:
+        self._counts[reader] += 1
+        call = isinstance(item, llm.FunctionCall)
+        kind = ev.ItemKind.FUNCTION_CALL if call else ev.ItemKind.MESSAGE
         self._driver.generated(turn_id, item_id, item)
         self._driver.receive(ev.ItemStarted(response_id=response_id, item_id=item_id, kind=kind))
+        if call:
+            self._driver.receive(ev.CallReceived(response_id=response_id, item_id=item_id))
+        else:
+            self._driver.receive(ev.OutputReceived(response_id=response_id, item_id=item_id))
 
     def _error_is_fresh(self) -> bool:
         """What ends a response is told right before its streams end; anything older was about
@@ -250,6 +254,20 @@ class ReducedLink:
             if self._error_at - ended_at < _LATE:
                 self._driver.failed_late(turn_id, self._error)
             self._driver.forward("error", report)
+
+    def _guarded(self, name: str, handler: Callable[[Any], None]) -> Callable[..., None]:
+        guard = self._guard
+
+        def guarded(event: Any = None, *_: object) -> None:
+            if not guard.off:
+                try:
+                    handler(event)
+                    return
+                except Exception as e:
+                    guard.failed(e)
+            guard.plain(name, event)
+
+        return cheap(guarded)
 
     def _forwarder(self, name: str) -> Any:
         def forward(event: object) -> None:
