@@ -204,7 +204,7 @@ def _twice(plain: Life, controlled: Life) -> Iterator[Finding]:
         ours, theirs = (
             sum(map(_times, _attempts(life, question.key).values())) for life in (controlled, plain)
         )
-        if ours > max(theirs, 1):
+        if ours > max(theirs, question.times):
             text = f"an answer was heard {ours} times; on plain LiveKit {theirs}"
             yield Finding("words twice", question.key, text)
 
@@ -224,7 +224,8 @@ def _deeds(plain: Life, controlled: Life) -> Iterator[Finding]:
         Counter((each.question, each.what) for each in life.deeds) for life in (controlled, plain)
     )
     for (question, what), times in ours.items():
-        if times > max(theirs[question, what], 1):
+        asked = controlled.asked(question)
+        if times > max(theirs[question, what], asked.times if asked is not None else 1):
             text = f"{what} {times} times; on plain LiveKit {theirs[question, what]}"
             yield Finding("deed twice", question, text)
 
@@ -237,12 +238,27 @@ def _memory(plain: Life, controlled: Life) -> Iterator[Finding]:
         return
     keys = dict.fromkeys(m.question for m in (*plain.messages, *controlled.messages))
     for key in keys:
+        if _handed_on(plain, key) and _left_behind(controlled, key):
+            yield Finding(
+                "memory", key, "the next agent does not know of it; on plain LiveKit it does"
+            )
         for whose in ("server", "LiveKit"):
             ours, text = _distance(controlled, key, whose)
             theirs, _ = _distance(plain, key, whose)
             if ours > theirs + (TOLERANCE if whose == "server" else WORD):
                 text = f"{whose} remembers {text}; on plain LiveKit it is {theirs:.2f} s off"
                 yield Finding("memory", key, text)
+
+
+def _handed_on(life: Life, key: str) -> bool:
+    """Whether an answer that was heard is remembered."""
+    return any(m.server and life.heard_of(m) > WORD for m in life.messages_of(key))
+
+
+def _left_behind(life: Life, key: str) -> bool:
+    """Whether all that was heard of an answer was kept from the agent who came next."""
+    heard = [m for m in life.messages_of(key) if life.heard_of(m) > WORD]
+    return bool(heard) and all(m.server is None for m in heard)
 
 
 def _distance(life: Life, key: str, whose: str) -> tuple[float, str]:
@@ -255,7 +271,7 @@ def _distance(life: Life, key: str, whose: str) -> tuple[float, str]:
             continue
         heard = life.heard_of(message)
         off = abs(kept - heard)
-        if off <= (TOLERANCE if whose == "server" else WORD):
+        if off <= (TOLERANCE if whose == "server" and not message.by_words else WORD):
             continue
         distance += off
         if off > worst:

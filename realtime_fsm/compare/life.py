@@ -38,10 +38,13 @@ class Question:
         key: names it, in both lives: the words that the user said or wrote, the instructions of the
             application, or ``"<key> > <tool>"`` for what is to be said of a tool's output.
         at: when asking was done; of a tool's output, when it was there.
+        times: how often an answer was asked for, by whom ever: server VAD and the application may
+            both.
     """
 
     key: str
     at: float
+    times: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +58,10 @@ class Message:
         number: the how-many-th message of that attempt, from 1.
         seconds: of its sound, as far as it was generated.
         whole: whether it was generated to its end.
-        server: seconds of it that the server remembers; None where that cannot be compared.
-        local: the same of LiveKit's own history, by the share of its words.
+        server: seconds of it that the server remembers; None where it was not to, since the call was
+            handed over to an agent who was not to know of it.
+        by_words: the server has only its words left, as after a reconnect, and no sound.
+        local: as *server*, of LiveKit's own history, which has its words.
         place: its place in the server's memory, None if it has none.
     """
 
@@ -67,6 +72,7 @@ class Message:
     seconds: float
     whole: bool = True
     server: float | None = None
+    by_words: bool = False
     local: float | None = None
     place: int | None = None
 

@@ -59,9 +59,9 @@ class _ClientSocket:
 
     def abort(self) -> None:
         """Break the TCP connection. What came before can still be read."""
+        self._broken.set()
         if not self._gone:
             self._gone = True
-            self._broken.set()
             self._connection.closed(WSCloseCode.ABNORMAL_CLOSURE)
             self._feed(_CLOSED)
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from livekit.agents import AgentSession, CloseReason, llm
+from livekit.agents import Agent, AgentSession, CloseReason, llm
 from livekit.agents.voice import SpeechHandle
 from livekit.agents.voice.io import TextOutput
 
@@ -38,8 +38,12 @@ class WitnessedSession(AgentSession[Any]):
         super().__init__(**options)
         #: (when, the user's words or the instructions), of each reply that was asked for.
         self.asked: list[tuple[float, str]] = []
+        #: when it asked for an answer to what was asked last.
+        self.asked_again: list[float] = []
         #: when the application interrupted.
         self.cuts: list[float] = []
+        #: the items that an agent knows to whom it hands over, by the agent's id.
+        self.next_agents: dict[str, frozenset[str]] = {}
 
     def generate_reply(self, **arguments: Any) -> SpeechHandle:
         """See ``AgentSession``."""
@@ -48,12 +52,26 @@ class WitnessedSession(AgentSession[Any]):
         handle = super().generate_reply(**arguments)
         if isinstance(said, str):
             self.asked.append((now, said))
+        elif said is None:
+            self.asked_again.append(now)
         return handle
 
-    def interrupt(self, *, force: bool = False) -> asyncio.Future[None]:
+    def commit_user_turn(self, **options: Any) -> asyncio.Future[str]:
         """See ``AgentSession``."""
-        self.cuts.append(asyncio.get_running_loop().time())
-        return super().interrupt(force=force)
+        future = super().commit_user_turn(**options)
+        self.asked_again.append(asyncio.get_running_loop().time())
+        return future
+
+    def update_agent(self, agent: Agent) -> None:
+        """See ``AgentSession``."""
+        super().update_agent(agent)
+        # What is being said has no words yet in a copy; the next agent does not get to know it.
+        known = frozenset(
+            item.id
+            for item in agent.chat_ctx.items
+            if not isinstance(item, llm.ChatMessage) or item.text_content
+        )
+        self.next_agents[agent.id] = known
 
 
 @dataclass(slots=True, eq=False)
@@ -95,6 +113,7 @@ class _Generated:
     question: str
     attempt: int
     number: int
+    begun: float
     seconds: float = 0.0
     text: str = ""
     whole: bool = False
@@ -109,16 +128,20 @@ class Witness:
         deeds: tools that ran: when, which call, which tool.
         waits: what the controlled model says it waits for: turn, name, from when, until when, and
             how long at most.
+        ended: when an error ended the session, and which.
+        handed_over: when another agent took over, and the items that this one knows.
     """
 
     call: SimulatedCall
     deeds: list[tuple[float, str, str]] = field(default_factory=list)
     waits: list[_Waiting] = field(default_factory=list)
     ended: tuple[float, str] | None = None
+    handed_over: list[tuple[float, frozenset[str]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self.call.session.on("function_tools_executed", self._tools_ran)
+        self.call.session.on("conversation_item_added", self._item_added)
         self.call.session.on("error", self._failed)
         self.call.session.on("close", self._closed)
         if self.call.model is not None:
@@ -135,6 +158,11 @@ class Witness:
     def _tools_ran(self, event: Any) -> None:
         now = self._loop.time()
         self.deeds += [(now, call.call_id, call.name) for call in event.function_calls]
+
+    def _item_added(self, event: Any) -> None:
+        known = self._session.next_agents.get(getattr(event.item, "new_agent_id", ""))
+        if known is not None:
+            self.handed_over.append((self._loop.time(), known))
 
     def _failed(self, event: Any) -> None:
         # Of a realtime model LiveKit takes no such error, not even one: it begins to close.
@@ -215,22 +243,36 @@ class Witness:
         asked += [(self._t(until), words) for _, until, words in self.call.pushed if words]
         asked += [(self._t(t), words) for t, words in self._session.asked]
         known_there = {each.question for each in server.answers}
+        times = self._times(asked)
         counts: Counter[str] = Counter()
         found: list[Question] = []
         for t, words in sorted(asked):
             counts[words] += 1
             again = f"{words} #{counts[words]}"
-            found.append(
-                Question(again if counts[words] > 1 and again in known_there else words, t)
-            )
-        found += [
-            Question(server.question_of_output(call), self._t(t)) for t, call, _ in self.deeds
-        ]
+            key = again if counts[words] > 1 and again in known_there else words
+            found.append(Question(key, t, times[t, words]))
+        by_key = {question.key: question.times for question in found}
+        for done, call, _ in self.deeds:
+            key = server.question_of_output(call)
+            found.append(Question(key, self._t(done), by_key.get(key.partition(" > ")[0], 1)))
         known: set[str] = set()
         for question in sorted(found, key=lambda each: each.at):
             if question.key not in known:
                 known.add(question.key)
                 yield question
+
+    def _times(self, asked: Iterable[tuple[float, str]]) -> Counter[tuple[float, str]]:
+        """How often an answer to each question was asked for: once, and by each request that brings
+        no words of its own, for what was asked, or being asked, last.
+        """
+        begun = {(s.t + s.seconds, s.words): s.t for s in self.call.server.speech}
+        times = Counter(asked)
+        by_push = not self.call.plugin.capabilities.turn_detection
+        for again in () if by_push else map(self._t, self._session.asked_again):
+            before = [each for each in times if begun.get(each, each[0]) <= again]
+            if before:
+                times[max(before)] += 1
+        return times
 
     def _spoke(self) -> Iterator[Span]:
         spans = [Span(s.t, s.t + s.seconds) for s in self.call.server.speech if s.seconds]
@@ -266,7 +308,7 @@ class Witness:
                 of = server.answered_by(item_id)
                 if item_id not in found and not _is_aside(of[0]):
                     numbers[of] += 1
-                    found[item_id] = _Generated(item_id, *of, numbers[of])
+                    found[item_id] = _Generated(item_id, *of, numbers[of], each.t)
             elif (known := found.get(str(event.get("item_id") or item.get("id")))) is None:
                 continue
             elif kind == "response.output_audio.delta" and isinstance(event.get("delta"), float):
@@ -300,11 +342,8 @@ class Witness:
                 so_far += seconds
 
     def _read(self, generated: dict[str, _Generated]) -> Iterator[Heard]:
-        screen = self.call.session.output.transcription
-        if not isinstance(screen, Screen) or self.call.session.output.audio is not None:
-            return
         unread = list(generated.values())
-        for line in screen.lines:
+        for line in self.call.screen.lines if self.call.screen else ():
             text = line.text.strip()
             message = next((m for m in unread if text and m.text.startswith(text)), None)
             if message is not None:
@@ -324,9 +363,13 @@ class Witness:
         }
         for each in generated.values():
             place, item = memory.get(each.id, (None, None))
-            kept = 0.0
+            kept: float | None = 0.0
             if item is not None:
                 kept = item.audio_ms / 1000 or _share(item.text, each.text) * each.seconds
+            elif any(
+                each.begun <= self._t(t) and each.id not in known for t, known in self.handed_over
+            ):
+                kept = None  # the next agent was not to know of it
             yield Message(
                 id=each.id,
                 question=each.question,
@@ -335,6 +378,7 @@ class Witness:
                 seconds=each.seconds,
                 whole=each.whole,
                 server=kept,
+                by_words=item is not None and not item.audio_ms,
                 local=_share(history.get(each.id, ""), each.text) * each.seconds,
                 place=place,
             )

@@ -52,6 +52,7 @@ class SimulatedCall:
         speeches: the handles of all speeches, in the order of their creation.
         pushed: what the user said without server VAD: from when, until when, on the loop's clock,
             and the words.
+        screen: where a call by text is read, see :meth:`read`.
         lived: what was lived in it, once it is over; see :meth:`life`.
     """
 
@@ -70,6 +71,7 @@ class SimulatedCall:
     pushed: list[tuple[float, float, str]] = field(default_factory=list)
     witness: Witness = field(init=False)
     lived: Life | None = None
+    screen: Screen | None = None
     _speaks_until: float = 0.0
     _another: Callable[
         [dict[str, Any]], ControlledRealtimeModel | openai.realtime.RealtimeModel
@@ -91,7 +93,7 @@ class SimulatedCall:
     def read(self) -> None:
         """Read what the agent says instead of hearing it; for a model that answers by text."""
         self.session.output.audio = None
-        self.session.output.transcription = Screen()
+        self.session.output.transcription = self.screen = Screen()
 
     async def say(self, text: str, seconds: float = 1.0) -> None:
         """Let the user say *text*, and return when they have stopped.

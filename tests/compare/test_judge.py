@@ -191,6 +191,19 @@ def test_a_deed_twice_that_plain_does_once(what: str) -> None:
     assert worse(replace(GOOD, deeds=once), replace(GOOD, deeds=other)) == [], "another question"
 
 
+def test_who_asks_twice_may_be_answered_twice() -> None:
+    asked = (Question(Q1, 1.0, times=2), Question(Q2, 10.0))
+    again = message(attempt=2, place=2)
+    twice = life(
+        [ONE, TWO, again],
+        [heard(ONE, 1.2), heard(again, 5.0), heard(TWO, 10.2)],
+        questions=asked,
+        deeds=(Deed(Q1, "tool look_up ran", 2.0), Deed(Q1, "tool look_up ran", 4.0)),
+        remembers=False,
+    )
+    assert worse(GOOD, twice) == []
+
+
 # --- memory
 
 
@@ -201,6 +214,13 @@ def test_memory_further_from_what_was_heard(whose: str, far: float) -> None:
     assert better(replace(GOOD, messages=(off, TWO)), GOOD) == [("memory", Q1)]
     within = replace(ONE, **{whose: 3.0 - 0.1})
     assert worse(GOOD, replace(GOOD, messages=(within, TWO))) == []
+
+
+def test_of_a_memory_that_has_only_words_left_a_word_may_be_missing() -> None:
+    off = replace(ONE, server=2.7, by_words=True)
+    assert worse(GOOD, replace(GOOD, messages=(off, TWO))) == []
+    further = replace(off, server=2.3)
+    assert worse(GOOD, replace(GOOD, messages=(further, TWO))) == [("memory", Q1)]
 
 
 def test_remembered_and_never_heard_is_far_from_heard() -> None:
@@ -220,6 +240,13 @@ def test_no_memory_is_compared_where_nobody_had_the_time_to_agree_on_it() -> Non
     off = replace(GOOD, messages=(replace(ONE, server=0.0), TWO))
     assert worse(GOOD, replace(off, remembers=False)) == []
     assert worse(replace(GOOD, remembers=False), off) == []
+
+
+def test_what_the_next_agent_was_not_to_know_is_not_missing() -> None:
+    fresh = replace(GOOD, messages=(replace(ONE, server=None, place=None), TWO))
+    assert worse(fresh, fresh) == []
+    assert worse(life([TWO], [heard(TWO, 10.2)]), fresh) == []
+    assert worse(GOOD, fresh) == [("memory", Q1)], "on plain it was handed on"
 
 
 def test_remembered_in_another_order_than_heard() -> None:
