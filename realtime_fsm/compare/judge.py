@@ -7,11 +7,11 @@ lateness are subtracted the times that G27 names, each of which is told (:class:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from .lateness import Subtracted, collided, late
+from .lateness import LATE, Subtracted, called_off, collided, late
 from .life import Life, Message, Question
 
 __all__ = ["CLAUSES", "Clause", "Finding", "Verdict", "judge"]
@@ -69,7 +69,8 @@ class Verdict:
     Attributes:
         worse: how the controlled call is worse.
         better: how it is better.
-        allowed: lateness that what was subtracted explains.
+        allowed: what is not counted as worse: lateness that what was subtracted explains, and a
+            question unheard since somebody cut in before its answer could be late.
     """
 
     worse: tuple[Finding, ...]
@@ -85,9 +86,10 @@ class Verdict:
 def judge(plain: Life, controlled: Life) -> Verdict:
     """Compare the same call, lived on plain LiveKit and controlled."""
     allowed: list[Finding] = []
-    worse = [*_worse(plain, controlled), *_late(plain, controlled, allowed)]
+    worse = [*_worse(plain, controlled, allowed), *_late(plain, controlled, allowed)]
     # What is better is what would be worse the other way round. Waits are the controlled call's.
-    better = [*_worse(controlled, plain), *_late(controlled, plain, []), *_kept(plain, controlled)]
+    turned = [*_worse(controlled, plain, []), *_late(controlled, plain, [])]
+    better = [*turned, *_kept(plain, controlled)]
     better = [
         replace(each, text=_turned(each.text))
         for each in better
@@ -112,11 +114,9 @@ def _keys(findings: list[Finding]) -> set[tuple[str, str]]:
     return {(each.clause, each.question) for each in findings}
 
 
-_Rule = Callable[[Life, Life], Iterator[Finding]]
-
-
-def _worse(plain: Life, controlled: Life) -> Iterator[Finding]:
-    for rule in (_session_lost, _unheard, _twice, _deeds, _memory, _order):
+def _worse(plain: Life, controlled: Life, allowed: list[Finding]) -> Iterator[Finding]:
+    yield from _unheard(plain, controlled, allowed)
+    for rule in (_session_lost, _twice, _deeds, _memory, _order):
         yield from rule(plain, controlled)
 
 
@@ -172,7 +172,7 @@ def _full(messages: list[tuple[Message, float]]) -> bool:
     )
 
 
-def _unheard(plain: Life, controlled: Life) -> Iterator[Finding]:
+def _unheard(plain: Life, controlled: Life, allowed: list[Finding]) -> Iterator[Finding]:
     for question in _asked_in_both(plain, controlled):
         key = question.key
         ours, theirs = (list(_attempts(life, key).values()) for life in (controlled, plain))
@@ -180,7 +180,12 @@ def _unheard(plain: Life, controlled: Life) -> Iterator[Finding]:
             continue
         got, most = (max(map(_amount, each), default=0.0) for each in (ours, theirs))
         if got < TOLERANCE:
-            yield Finding("unheard", key, f"nothing was heard; on plain LiveKit {most:.2f} s were")
+            text = f"nothing was heard; on plain LiveKit {most:.2f} s were"
+            if (cut := called_off(plain, controlled, key)) is not None:
+                text += f"; somebody cut in at {cut[0]:.2f} s, before it was late"
+                allowed.append(Finding("unheard", key, text, cut[1]))
+            else:
+                yield Finding("unheard", key, text)
             continue
         short = any(map(_full, theirs)) or got < most - WORD
         if short and not any(map(_full, ours)) and not _cut_off(controlled, key):
@@ -325,7 +330,3 @@ def _late(plain: Life, controlled: Life, allowed: list[Finding]) -> Iterator[Fin
             yield finding
         elif round(whole, 3) > LATE:
             allowed.append(finding)
-
-
-LATE = 0.2
-"""Seconds by which an answer may be later."""

@@ -11,8 +11,10 @@ from typing import Literal
 
 from .life import Heard, Life, Span, total
 
-__all__ = ["Subtracted", "collided", "late"]
+__all__ = ["LATE", "Subtracted", "called_off", "collided", "late"]
 
+LATE = 0.2
+"""Seconds by which an answer may be later."""
 _TALKS_OVER = 0.5  # seconds into the user's speech by which who was interrupted has stopped
 
 Reason = Literal["words plain never played", "the user spoke", "a named wait"]
@@ -49,6 +51,28 @@ def late(
     theirs_net = theirs.seconds - total(_spoken_into(plain, theirs))
     ours_net = ours.seconds - total(each.span for each in subtracted)
     return ours_net - theirs_net, ours.seconds - theirs.seconds, subtracted
+
+
+def called_off(
+    plain: Life, controlled: Life, key: str
+) -> tuple[float, tuple[Subtracted, ...]] | None:
+    """Whether somebody cut in before the answer could be late: it would have come by now on plain
+    LiveKit no earlier than 0.2 s ago. LiveKit then drops all that is queued.
+
+    Returns when that was, and what was subtracted; None if nobody did, or not before that.
+    """
+    asked, theirs = controlled.asked(key), _awaited(plain, key)
+    if asked is None or theirs is None:
+        return None
+    cuts = [span.begin for span in controlled.spoke] + list(controlled.cuts)
+    cut = min((t for t in cuts if t > asked.at), default=None)
+    if cut is None:
+        return None
+    waited = Span(asked.at, cut)
+    subtracted = _reasons(plain, controlled, waited)
+    ours_net = waited.seconds - total(each.span for each in subtracted)
+    theirs_net = theirs.seconds - total(_spoken_into(plain, theirs))
+    return (cut, subtracted) if round(ours_net - theirs_net, 3) <= LATE else None
 
 
 def _awaited(life: Life, key: str) -> Span | None:

@@ -424,7 +424,7 @@ class _Caller:
         if hung_up:
             # Nothing can be corrected in a call that is over.
             cuts = (*seen.life.cuts, *hung_up)
-            seen.life = replace(seen.life, cuts=cuts, remembers=False)
+            seen.life = replace(seen.life, cuts=cuts, remembers=False, hung="")
         seen.seconds = self._now
         seen.remembered = server.conversation
         seen.connected = is_connected(seen.record) and not self._closed

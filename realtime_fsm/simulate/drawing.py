@@ -135,7 +135,9 @@ def _with_acts(rng: random.Random, turns: Sequence[Turn], voice: Voice) -> tuple
         after = _seconds(rng, *rng.choice(((-0.4, 0.0), (0.0, 0.3), (0.3, 2.5))))
         if kind == "commit" and (voice != "server_vad" or turn.kind != "speech"):
             kind = "prompt"
-        act = Act(kind, after if turn.kind == "speech" else max(after, 0.0))
+        # A commit into the speech would ask for an answer to what was asked before.
+        early = turn.kind == "speech" and kind != "commit"
+        act = Act(kind, after if early else max(after, 0.0))
         listens = kind in _CALLING or last
         made.append(replace(turn, act=act, then="listens" if listens else turn.then))
     return tuple(made)

@@ -73,6 +73,11 @@ class WitnessedSession(AgentSession[Any]):
         )
         self.next_agents[agent.id] = known
 
+    def interrupt(self, *, force: bool = False) -> asyncio.Future[None]:
+        """See ``AgentSession``."""
+        self.cuts.append(asyncio.get_running_loop().time())
+        return super().interrupt(force=force)
+
 
 @dataclass(slots=True, eq=False)
 class _Line:
@@ -125,7 +130,7 @@ class Witness:
 
     Attributes:
         call: that call.
-        deeds: tools that ran: when, which call, which tool.
+        deeds: tools that ran: when, which call, which tool, and whether a reply is to tell of it.
         waits: what the controlled model says it waits for: turn, name, from when, until when, and
             how long at most.
         ended: when an error ended the session, and which.
@@ -133,7 +138,7 @@ class Witness:
     """
 
     call: SimulatedCall
-    deeds: list[tuple[float, str, str]] = field(default_factory=list)
+    deeds: list[tuple[float, str, str, bool]] = field(default_factory=list)
     waits: list[_Waiting] = field(default_factory=list)
     ended: tuple[float, str] | None = None
     handed_over: list[tuple[float, frozenset[str]]] = field(default_factory=list)
@@ -157,7 +162,10 @@ class Witness:
 
     def _tools_ran(self, event: Any) -> None:
         now = self._loop.time()
-        self.deeds += [(now, call.call_id, call.name) for call in event.function_calls]
+        for call, output in event.zipped():
+            # Of a tool that only hands over, or ends something, nothing is to be said.
+            owed = output is not None and getattr(output, "reply_required", event.has_tool_reply)
+            self.deeds.append((now, call.call_id, call.name, owed))
 
     def _item_added(self, event: Any) -> None:
         known = self._session.next_agents.get(getattr(event.item, "new_agent_id", ""))
@@ -252,8 +260,10 @@ class Witness:
             key = again if counts[words] > 1 and again in known_there else words
             found.append(Question(key, t, times[t, words]))
         by_key = {question.key: question.times for question in found}
-        for done, call, _ in self.deeds:
+        for done, call, _, owed in self.deeds:
             key = server.question_of_output(call)
+            if not owed:
+                continue
             found.append(Question(key, self._t(done), by_key.get(key.partition(" > ")[0], 1)))
         known: set[str] = set()
         for question in sorted(found, key=lambda each: each.at):
@@ -285,7 +295,7 @@ class Witness:
             Deed(
                 server.question_of_output(call).rpartition(" > ")[0], f"tool {name} ran", self._t(t)
             )
-            for t, call, name in self.deeds
+            for t, call, name, _ in self.deeds
         ]
         found += [
             Deed(each.question, f"the server's {each.kind} {each.name}", each.t)

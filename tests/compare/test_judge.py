@@ -99,9 +99,31 @@ def test_a_question_that_was_not_asked_in_both_is_not_compared() -> None:
     assert worse(GOOD, shorter) == []
 
 
+@pytest.mark.parametrize("cut", [{"cuts": (10.3,)}, {"spoke": (Span(10.3, 11.0),)}], ids=str)
+def test_somebody_cuts_in_before_the_answer_could_be_late(cut: Any) -> None:
+    verdict = judge(GOOD, life([ONE], [heard(ONE, 1.2)], **cut))
+    assert verdict.word == "same"
+    (allowed,) = verdict.allowed
+    assert "somebody cut in at 10.30 s, before it was late" in allowed.text
+
+
+@pytest.mark.parametrize(
+    "cut", [{"cuts": (10.5,)}, {"cuts": (9.9,)}, {"spoke": (Span(10.41, 11.0),)}], ids=str
+)
+def test_who_cuts_in_when_it_is_late_or_before_it_was_asked_explains_nothing(cut: Any) -> None:
+    assert worse(GOOD, life([ONE], [heard(ONE, 1.2)], **cut)) == [("unheard", Q2)]
+
+
+def test_who_cuts_in_while_a_named_wait_runs_calls_it_off() -> None:
+    waits = (Wait("w", Span(10.1, 12.1), 2.0),)
+    called_off = life([ONE], [heard(ONE, 1.2)], cuts=(12.2,), waits=waits)
+    assert worse(GOOD, called_off) == []
+    assert worse(GOOD, replace(called_off, waits=())) == [("unheard", Q2)]
+
+
 def test_a_tenth_of_a_second_is_unheard() -> None:
     sliver = life([ONE, TWO], [heard(ONE, 1.2), heard(TWO, 10.2, 0.1)], remembers=False)
-    assert worse(GOOD, replace(sliver, spoke=(Span(10.3, 11.0),))) == [("unheard", Q2)]
+    assert worse(GOOD, replace(sliver, spoke=(Span(10.6, 11.0),))) == [("unheard", Q2)]
 
 
 def test_less_than_a_word_on_plain_livekit_is_no_answer() -> None:
