@@ -21,7 +21,7 @@ class Announcements:
     def __init__(self, driver: Driver, history: History) -> None:
         self._driver = driver
         self._history = history
-        self._withheld: OrderedDict[str, llm.RemoteItemAddedEvent] = OrderedDict()
+        self.held: OrderedDict[str, llm.RemoteItemAddedEvent] = OrderedDict()
 
     def take(self, announcement: llm.RemoteItemAddedEvent) -> None:
         """Pass it on, or keep it."""
@@ -39,14 +39,14 @@ class Announcements:
                 # which may be one that was deleted because nobody heard it. None is the end.
                 announcement = dataclasses.replace(announcement, previous_item_id=None)
         if self._driver.controller.withholds(item.id):
-            self._withheld[item.id] = announcement
-            while len(self._withheld) > _WITHHELD:
-                self._withheld.popitem(last=False)
+            self.held[item.id] = announcement
+            while len(self.held) > _WITHHELD:
+                self.held.popitem(last=False)
         else:
             self._driver.forward("remote_item_added", announcement)
 
     def settle(self, item_id: str, *, forward: bool) -> None:
         """The item was handed out, or never will be."""
-        announcement = self._withheld.pop(item_id, None)
+        announcement = self.held.pop(item_id, None)
         if forward and announcement is not None:
             self._driver.forward("remote_item_added", announcement)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from livekit.agents import NOT_GIVEN, llm, utils
+from livekit.agents import llm, utils
 
 from ._listener import Listeners, cheap
 from ._log import get_logger
-from ._private import own_update
 
 
 class Below:
@@ -54,32 +53,20 @@ class Below:
     def _relay(self, event: str) -> Callable[..., None]:
         return cheap(lambda *args: self.listeners.tell(event, *args))
 
-    async def update_instructions(self, instructions: str) -> None:
+    def note_instructions(self, instructions: str) -> None:
         self._instructions = instructions
-        await self.session.update_instructions(instructions)
 
-    async def update_tools(self, tools: list[llm.Tool]) -> None:
+    def note_tools(self, tools: list[llm.Tool]) -> None:
         self._tools = tools
-        await self.session.update_tools(tools)
 
-    async def update_session(self, changes: dict[str, Any]) -> None:
-        """Instructions, tools and history at once, for a plugin that has its own way to take them."""
-        self._instructions = changes.get("instructions") or self._instructions
-        tools = changes.get("tools", NOT_GIVEN)
-        self._tools = tools if utils.is_given(tools) else self._tools
-        update = own_update(self.session)
-        if update is not None:
-            await update(**changes)
-
-    def update_options(self, **options: Any) -> None:
+    def note_options(self, options: Mapping[str, Any]) -> None:
         self._options.update({k: v for k, v in options.items() if utils.is_given(v)})
-        self.session.update_options(**options)
 
     # --- replacing it
 
     def retire(self) -> None:
         """Close the inner session without waiting for it: its socket may be dead."""
-        task = asyncio.create_task(_close(self.session), name="realtime_fsm.retire")
+        task = asyncio.create_task(close(self.session), name="realtime_fsm.retire")
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
@@ -104,9 +91,10 @@ class Below:
         await asyncio.gather(*self._closing, return_exceptions=True)
 
 
-async def _close(session: llm.RealtimeSession[Any]) -> None:
-    try:
-        await session.aclose()
-    except Exception as e:
-        # The plugin raises here the error it died of.
-        get_logger().debug("replaced session closed with an error", error=type(e).__name__)
+async def close(session: llm.RealtimeSession[Any]) -> None:
+    """Close an inner session. The plugin raises here the error it died of, which would keep an
+    AgentSession from ever emitting ``close``."""
+    closing = asyncio.ensure_future(session.aclose())
+    await asyncio.gather(closing, return_exceptions=True)
+    if not closing.cancelled() and (error := closing.exception()) is not None:
+        get_logger().debug("inner session closed with an error", error=type(error).__name__)

@@ -17,7 +17,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Optional
 
 from livekit import rtc
 from livekit.agents import llm, utils
@@ -26,6 +26,7 @@ from livekit.agents.utils.aio.channel import ChanClosed
 
 from .._core import remember
 from .._wire import output_of
+from ._guard import Guard
 from ._outlet import Item
 
 #: PCM16 mono, the one format the plugin asks for.
@@ -98,8 +99,12 @@ class Foreign:
         deliver: Takes its items as they begin; None: an out-of-band one that nobody speaks (yet).
     """
 
-    response_id: str
+    response_id: str | None
     deliver: Callable[[str, Item], None] | None = None
+    #: As of any `realtime_fsm.livekit._link.Source`.
+    generation: llm.GenerationCreatedEvent | None = None
+    bypass: Optional[Callable[[Item], None]] = None
+    bypass_over: Optional[Callable[[], None]] = None
     created_at: float = field(default_factory=time.time)
     first_at: float | None = None
     messages: dict[str, _Message] = field(default_factory=dict)
@@ -114,6 +119,12 @@ class Foreign:
     @property
     def outside(self) -> bool:
         return self.deliver is None
+
+    def hand_on(self, item_id: str, item: Item) -> None:
+        if self.deliver is not None:
+            self.deliver(item_id, item)
+        if self.bypass is not None:
+            self.bypass(item)
 
 
 class Foreigners:
@@ -133,8 +144,10 @@ class Foreigners:
         quiet: Callable[[], bool],
         patience: float,
         announce: Callable[[llm.GenerationCreatedEvent], None],
+        guard: Guard,
     ) -> None:
         self._inner = inner
+        self._guard = guard
         self._quiet = quiet
         self._patience = patience
         self._announce = announce
@@ -148,13 +161,17 @@ class Foreigners:
         #: The messages of those that are spoken: the server's conversation has none of them.
         self.items: OrderedDict[str, None] = OrderedDict()
 
-    def begin(self, response_id: str, deliver: Callable[[str, Item], None] | None) -> None:
-        """A response begins. *deliver* is its turn's; None: it is out of band."""
+    def begin(
+        self, response_id: str, deliver: Callable[[str, Item], None] | None
+    ) -> Foreign | None:
+        """A response begins, unless it has. *deliver* is its turn's; None: it is out of band."""
         if response_id in self._open:
-            return
-        self._open[response_id] = Foreign(response_id, deliver, last_frame=self._loop.time())
+            return None
+        begun = Foreign(response_id, deliver, last_frame=self._loop.time())
+        self._open[response_id] = begun
         while len(self._open) > _REMEMBERED:
             self._finish(self._open.pop(next(iter(self._open))))
+        return begun
 
     def take(self, response_id: str, frame: Mapping[str, Any]) -> Foreign | None:
         """A frame of it. Returns the response whose end this is."""
@@ -202,8 +219,8 @@ class Foreigners:
         if item_id in response.messages:
             return
         message = response.messages[item_id] = _Message(item_id, audible=self._audible)
-        if response.deliver is not None:
-            response.deliver(item_id, message.generation)
+        if not response.outside:
+            response.hand_on(item_id, message.generation)
         elif response.streams is not None:
             self._say(response.streams, message)
 
@@ -236,11 +253,11 @@ class Foreigners:
         ):
             return
         call = llm.FunctionCall(id=item["id"], call_id=call_id, name=name, arguments=arguments)
-        if response.deliver is not None:
+        if not response.outside:
             mirrored = self._mirrored(call.id)
             if isinstance(mirrored, llm.FunctionCall):
                 mirrored.arguments = arguments
-            response.deliver(call.id, call)
+            response.hand_on(call.id, call)
         elif name in self._inner.tools.function_tools:  # LiveKit runs no other
             response.calls.append(call)
             if response.streams is not None:
@@ -254,6 +271,8 @@ class Foreigners:
             mirrored = None if response.outside else self._mirrored(item_id)
             if isinstance(mirrored, llm.ChatMessage):
                 mirrored.content.append(message.words)
+        if response.bypass_over is not None:
+            response.bypass_over()
         if response.streams is not None:
             response.streams.close()
             self._announced.remove(response)
@@ -279,10 +298,10 @@ class Foreigners:
         now = self._loop.time()
         for response in [*self._announced, *self._waiting]:
             if not response.over and now - response.last_frame > self._patience:
-                self._open.pop(response.response_id, None)
+                self._open.pop(response.response_id or "", None)
                 self._finish(response)
         if self._waiting or self._announced:
-            self._timer = self._loop.call_later(_LOOK, self._look)
+            self._timer = self._loop.call_later(_LOOK, self._guard(self._look))
 
     def _announce_one(self, response: Foreign) -> None:
         response.streams = streams = _Streams()

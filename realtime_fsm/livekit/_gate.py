@@ -80,6 +80,10 @@ class Gate:
             self.slot = None
         return False
 
+    def hidden(self, response_id: str) -> bool:
+        """Whether it is kept from the inner session."""
+        return response_id in self._hidden
+
     def shown_to_its_end(self, response_id: str | None) -> bool:
         """Whether the inner session has seen the ``response.done`` of a response it held."""
         return self._shown.get(response_id or "", False)

@@ -59,6 +59,8 @@ class History:
         #: Held by a push, or a replay, until it is confirmed or nobody waits for that any more.
         self._pushing = asyncio.Lock()
         self._push: asyncio.Task[None] | None = None
+        #: The last context that the inner session was given.
+        self.pushed: llm.ChatContext | None = None
         self._closed = False
         self._log = get_logger()
 
@@ -286,13 +288,17 @@ class History:
             if not self._closed:
                 await self._confirmation(self._start(self._update(chat_ctx)))
 
-    async def _update(self, chat_ctx: llm.ChatContext) -> None:
+    async def _update(self, asked: llm.ChatContext) -> None:
         # The inner session compares it with its mirror in the same step of the loop, so no delete
         # is confirmed in between.
-        chat_ctx = self.protected(chat_ctx)
+        chat_ctx = self.protected(asked)
         if not self._controller.connected:
             self._conversation.keep(chat_ctx.items)  # a session that takes over is told of it too
-        await self._inner.update_chat_ctx(chat_ctx)
+        self.pushed = asked
+        try:
+            await self._inner.update_chat_ctx(chat_ctx)
+        except Exception as e:
+            raise e if isinstance(e, llm.RealtimeError) else llm.RealtimeError(str(e)) from e
 
     def _start(self, update: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         push = asyncio.create_task(update, name="realtime_fsm.push")

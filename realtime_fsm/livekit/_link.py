@@ -2,18 +2,48 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterable
-from contextlib import AbstractContextManager
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Optional, Protocol
 
 from livekit.agents import llm
 
 from ._ask import Ask
+from ._outlet import Item
+
+
+class Source(Protocol):
+    """Where the items of a turn's response come from.
+
+    Attributes:
+        response_id: The response's.
+        generation: The inner session's, if it is that.
+        over: Nothing more comes of it.
+        bypass: Takes its items once the session has stepped aside, and ``bypass_over`` that there
+            are no more.
+    """
+
+    response_id: str | None
+    generation: llm.GenerationCreatedEvent | None
+    over: bool
+    bypass: Optional[Callable[[Item], None]]
+    bypass_over: Optional[Callable[[], None]]
 
 
 class Link(Protocol):
-    """Speaks to the inner session: commands down, events up."""
+    """Speaks to the inner session: commands down, events up.
+
+    Attributes:
+        readers: Where the items of each turn's newest response come from.
+    """
+
+    readers: dict[str, Source]
+
+    @property
+    def held(self) -> Mapping[str, llm.RemoteItemAddedEvent]:
+        """Announcements that wait to be passed on, by item."""
+
+    def veil(self, frame: dict[str, Any]) -> None:
+        """The session stepped aside: keep on hiding what is hidden already."""
 
     def create(self, turn_id: str, attempt: int, ask: Ask) -> None:
         """Put a ``response.create`` on the wire; tell `CreateSent` when it left."""
@@ -26,12 +56,6 @@ class Link(Protocol):
 
     def withdraw(self, turn_id: str) -> None:
         """Nobody waits any more for what was asked for this turn and not acknowledged."""
-
-    def interrupting(self) -> AbstractContextManager[None]:
-        """The host interrupts: what is cancelled within is what it meant."""
-
-    def say(self, text: str | AsyncIterable[str]) -> asyncio.Future[llm.GenerationCreatedEvent]:
-        """The inner session speaks this itself."""
 
     def delete(self, item_id: str, event_id: str) -> None:
         """Remove an item nobody heard from the server's conversation."""
@@ -53,4 +77,4 @@ class Link(Protocol):
         """Nothing of this turn's current response is wanted any more."""
 
     async def aclose(self) -> None:
-        """Stop listening and end every task. Never raises."""
+        """Close the inner session, stop listening and end every task. Never raises."""

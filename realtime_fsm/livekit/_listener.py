@@ -59,16 +59,27 @@ class Listeners:
             if not callbacks:
                 del self._callbacks[event]
 
-    def hear(self, event: str) -> bool:
-        """Whether anybody listens to this event."""
-        return event in self._callbacks
-
     def tell(self, event: str, *args: Any) -> None:
         callbacks = self._callbacks.get(event)
         if callbacks is None:
             return
         for callback, count in list(callbacks.items()):
             self._call(event, callback, args[:count])
+
+    def show(self, event: str, frame: Any) -> None:
+        """Tell of a frame as it came, before anybody else looks at it. Who is told may keep it, so it
+        gets one of its own; what it changes in it is changed for the inner session too, as without
+        us."""
+        if event not in self._callbacks:
+            return
+        if not isinstance(frame, dict):
+            self.tell(event, frame)
+            return
+        shown = dict(frame)
+        self.tell(event, shown)
+        if shown != frame:
+            frame.clear()
+            frame.update(shown)
 
     def _call(self, event: str, callback: Callback, args: tuple[Any, ...]) -> None:
         try:

@@ -8,9 +8,9 @@ shown one response at a time (`realtime_fsm.livekit._gate`).
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterable, Callable, Coroutine, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from livekit.agents import APIConnectionError, APIError, llm, utils
@@ -21,13 +21,15 @@ from .._states import ErrorKind
 from .._wire import output_of, parse
 from ._announcements import Announcements
 from ._ask import Ask
+from ._below import close
 from ._driver import Driver
+from ._guard import Guard
 from ._history import History
+from ._link import Source
 from ._listener import Listeners, cheap
 from ._log import get_logger, in_one_word
-from ._outlet import Item
+from ._reader import Reader
 from ._sight import Sight
-from ._tap import tapped
 
 SERVER_EVENT = "openai_server_event_received"
 CLIENT_EVENT = "openai_client_event_queued"
@@ -65,22 +67,25 @@ class RawLink:
         driver: Driver,
         history: History,
         listeners: Listeners,
+        guard: Guard,
         unwanted: Mapping[str, str] = _NOTHING,
     ) -> None:
         self._inner = inner
         self._driver = driver
         self._listeners = listeners
+        self._guard = guard
         self.history = history
         history.on_restored = self._restored
         self._log = get_logger()
         self._more_output = driver.controller.more_output
         self._time = asyncio.get_running_loop().time
-        #: What reads the streams of a turn's response.
-        self._tasks: dict[asyncio.Task[None], str] = {}
+        #: Where the items of each turn's newest response come from; and what is being read, for whom.
+        self.readers: dict[str, Source] = {}
+        self._reading: dict[Reader, str] = {}
         self._leaving: deque[tuple[str, int]] = deque()
         self._started: dict[str, tuple[str, int]] = {}
         self._announcements = Announcements(driver, history)
-        self._sight = Sight(inner, driver)
+        self._sight = Sight(inner, driver, self.readers, guard)
         #: Deletes the server has not confirmed: a new connection's replay has these items again.
         self._deleting: OrderedDict[str, str] = OrderedDict(unwanted)
         #: Something left. Before that nothing can be lost: a first handshake that fails leaves
@@ -98,7 +103,7 @@ class RawLink:
         }
         for name in _FORWARDED:
             self._handlers[name] = self._forwarder(name)
-        self._handlers = {name: self._guarded(h) for name, h in self._handlers.items()}
+        self._handlers = {name: self._guarded(name, h) for name, h in self._handlers.items()}
         for name, handler in self._handlers.items():
             inner.on(name, handler)
 
@@ -111,6 +116,7 @@ class RawLink:
                 event_id = f"{event_id}_{attempt}"
             frame = _with_event_id(ask.frame, event_id)
             self._started[event_id] = (turn_id, attempt)
+            ask.left = True
             self._inner.send_event(frame)
             return
         self._leaving.append((turn_id, attempt))
@@ -120,7 +126,10 @@ class RawLink:
             self._leaving.remove((turn_id, attempt))
             self._driver.not_sent(turn_id, attempt, e)
             return
-        future.add_done_callback(lambda f: self._settled(turn_id, attempt, f))
+        ask.request = future
+        future.add_done_callback(
+            lambda f: self._guard.run(None, self._settled, turn_id, attempt, f)
+        )
 
     def cancel(self, response_id: str, event_id: str) -> None:
         self._inner.send_event(
@@ -132,13 +141,6 @@ class RawLink:
 
     def withdraw(self, turn_id: str) -> None:
         pass  # when it shows itself, it is cancelled by its id
-
-    def interrupting(self) -> AbstractContextManager[None]:
-        return nullcontext()  # a cancel of ours names its response
-
-    def say(self, text: str | AsyncIterable[str]) -> asyncio.Future[llm.GenerationCreatedEvent]:
-        future: asyncio.Future[llm.GenerationCreatedEvent] = self._inner.say(text)
-        return future
 
     def delete(self, item_id: str, event_id: str) -> None:
         if self.history.forgotten(item_id):
@@ -166,10 +168,17 @@ class RawLink:
     def outside(self, item_id: str) -> bool:
         return self._sight.outside(item_id)
 
+    @property
+    def held(self) -> Mapping[str, llm.RemoteItemAddedEvent]:
+        return self._announcements.held
+
+    def veil(self, frame: dict[str, Any]) -> None:
+        self._sight.veil(frame)
+
     def stop_reading(self, turn_id: str) -> None:
-        for task, owner in list(self._tasks.items()):
+        for reader, owner in self._reading.items():
             if owner == turn_id:
-                task.cancel()
+                reader.stop()
 
     @property
     def unwanted(self) -> Mapping[str, str]:
@@ -177,31 +186,24 @@ class RawLink:
         return self._deleting
 
     def reading(self, turn_id: str) -> bool:
-        return turn_id in self._tasks.values()
+        return turn_id in self._reading.values()
 
     def detach(self) -> None:
         """Hear no more of the inner session, and read nothing more from it."""
         for name, handler in self._handlers.items():
             self._inner.off(name, handler)
-        for task in self._tasks:
-            task.cancel()
+        for reader in self._reading:
+            reader.stop()
         self._sight.aclose()
 
     async def aclose(self) -> None:
-        closing = asyncio.ensure_future(self._inner.aclose())
-        # The plugin re-raises here the error it died of, which would keep AgentSession from
-        # ever emitting "close".
-        await asyncio.gather(closing, return_exceptions=True)
-        if not closing.cancelled() and (error := closing.exception()) is not None:
-            self._log.debug("inner session closed with an error", error=type(error).__name__)
+        await close(self._inner)
         self.detach()
-        await utils.aio.cancel_and_wait(*list(self._tasks))
+        await utils.aio.cancel_and_wait(*[t for r in self._reading for t in r.tasks])
 
     # --- up
 
     def _on_server_event(self, frame: Any) -> None:
-        if self._listeners.hear(SERVER_EVENT):
-            self._show(frame)
         self._claimed = False
         output = output_of(frame)
         if output is not None and frame["response_id"] == self._sight.slot:
@@ -211,18 +213,6 @@ class RawLink:
                     self.history.said(item_id, frame["delta"])
                 return
         self._take(frame)
-
-    def _show(self, frame: Any) -> None:
-        """Tell the application first, of the frame as it came. It may keep it, so it gets one of its
-        own; what it changes in it reaches the inner session, as it would without us."""
-        if not isinstance(frame, dict):
-            self._listeners.tell(SERVER_EVENT, frame)
-            return
-        shown = dict(frame)
-        self._listeners.tell(SERVER_EVENT, shown)
-        if shown != frame:
-            frame.clear()
-            frame.update(shown)
 
     def _take(self, frame: object) -> None:
         event = parse(frame)
@@ -256,8 +246,6 @@ class RawLink:
         return self.history.server_frame(frame)
 
     def _on_client_event(self, frame: dict[str, Any]) -> None:
-        if self._listeners.hear(CLIENT_EVENT):
-            self._listeners.tell(CLIENT_EVENT, frame)
         self._was_up = True
         if frame.get("type") != "response.create":
             self.history.client_frame(frame)
@@ -302,37 +290,18 @@ class RawLink:
             self._read(turn.id, generation)
 
     def _read(self, turn_id: str, generation: llm.GenerationCreatedEvent) -> None:
-        streams = (generation.message_stream, generation.function_stream)
-        for stream in streams:
-            self._spawn(self._pass_on(turn_id, stream), turn_id)
+        deliver = functools.partial(self._driver.generated, turn_id)
+        reader = Reader(generation, deliver, lambda: self._on_read(reader), self._guard)
+        find = self._driver.controller.find
+        for ended in [t for t, r in self.readers.items() if r.over and find(t) is None]:
+            del self.readers[ended]
+        self.readers[turn_id] = reader
+        self._reading[reader] = turn_id
 
-    def _spawn(self, work: Coroutine[Any, Any, None], turn_id: str) -> None:
-        task = asyncio.create_task(work, name="realtime_fsm.read")
-        self._tasks[task] = turn_id
-        task.add_done_callback(self._on_read)
-
-    def _on_read(self, task: asyncio.Task[None]) -> None:
-        turn_id = self._tasks.pop(task)
+    def _on_read(self, reader: Reader) -> None:
+        turn_id = self._reading.pop(reader)
         if not self.reading(turn_id):
             self._driver.all_read(turn_id)
-
-    async def _pass_on(
-        self,
-        turn_id: str,
-        stream: AsyncIterable[llm.MessageGeneration] | AsyncIterable[llm.FunctionCall],
-    ) -> None:
-        item: Item
-        try:
-            async for item in stream:
-                if isinstance(item, llm.FunctionCall):
-                    item_id = item.id
-                else:
-                    item_id = item.message_id
-                    item = tapped(item, lambda work: self._spawn(work, turn_id))
-                if isinstance(item_id, str):  # as the server sent it, the plugin does not check
-                    self._driver.generated(turn_id, item_id, item)
-        except Exception:
-            self._log.exception("the inner session's stream broke", turn=turn_id)
 
     def _on_item_added(self, announcement: llm.RemoteItemAddedEvent) -> None:
         item_id = announcement.item.id
@@ -376,14 +345,25 @@ class RawLink:
         self._driver.receive(ev.ConnectionLost(error=error, for_good=for_good))
         return self._driver.reports > reports
 
-    def _guarded(self, handler: Callable[[Any], None]) -> Callable[..., None]:
-        """G25: nothing a server sends may raise through the plugin's receive loop."""
+    def _guarded(self, name: str, handler: Callable[[Any], None]) -> Callable[..., None]:
+        """G25: nothing a server sends may raise through the plugin's receive loop. The application
+        hears raw events first, whatever becomes of them here."""
+        guard, listeners, is_raw = (
+            self._guard,
+            self._listeners,
+            name in (SERVER_EVENT, CLIENT_EVENT),
+        )
 
-        def guarded(event: Any, *_: object) -> None:
-            try:
-                handler(event)
-            except Exception:
-                self._log.exception("event not handled", type=_kind(event))
+        def guarded(event: Any = None, *_: object) -> None:
+            if is_raw:
+                listeners.show(name, event)
+            if not guard.off:
+                try:
+                    handler(event)
+                    return
+                except Exception as e:
+                    guard.failed(e)
+            guard.plain(name, event)
 
         return cheap(guarded)
 

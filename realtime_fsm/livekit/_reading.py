@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from typing import Protocol
 
 from livekit import rtc
@@ -16,25 +17,31 @@ from livekit.agents import llm, utils
 
 from .. import _events as ev
 from .._errors import ErrorInfo
+from ._guard import Guard
+from ._log import get_logger
 from ._outlet import Item
 
 
 class Response:
-    """What is known of one response."""
+    """What is known of one response.
+
+    Attributes:
+        turn_id: The turn that has it, "": none.
+        items: How many items had output.
+        cut_by_user: The user spoke into it.
+        unwanted: Nobody wants what still comes of it.
+        over: Its end was told.
+    """
 
     __slots__ = ("cut_by_user", "error", "id", "items", "over", "turn_id", "unwanted")
 
     def __init__(self, response_id: str, turn_id: str) -> None:
         self.id = response_id
         self.turn_id = turn_id
-        #: How many items had output.
         self.items = 0
         self.error: ErrorInfo | None = None
-        #: The user spoke into it.
         self.cut_by_user = False
-        #: Nobody wants what still comes of it.
         self.unwanted = not turn_id
-        #: Its end was told.
         self.over = False
 
 
@@ -48,23 +55,46 @@ class Above(Protocol):
 
 
 class Reading:
-    """One generation."""
+    """One generation. A `realtime_fsm.livekit._link.Source`.
+
+    Attributes:
+        response: The one that its output is of.
+    """
 
     def __init__(
-        self, above: Above, response: Response, generation: llm.GenerationCreatedEvent
+        self,
+        above: Above,
+        response: Response,
+        generation: llm.GenerationCreatedEvent,
+        guard: Guard,
     ) -> None:
         self._above = above
-        self._generation = generation
+        self._guard = guard
         self.response = response
+        self.generation: llm.GenerationCreatedEvent | None = generation
+        self._streams = (generation.message_stream, generation.function_stream)
+        self.response_id = generation.response_id
+        self.over = False
+        self.bypass: Callable[[Item], None] | None = None
+        self.bypass_over: Callable[[], None] | None = None
 
-    async def run(self) -> None:
-        """Read to the end. Raises what a stream of the plugin raises."""
-        await asyncio.gather(self._messages(), self._calls())
+    async def run(self) -> str | None:
+        """Read to the end. Returns the class of what a stream of the plugin raised."""
+        broken = None
+        try:
+            await asyncio.gather(self._messages(), self._calls())
+        except Exception as e:
+            broken = type(e).__name__
+            get_logger().exception("a stream of the inner session broke")
+        self.over = True
+        if self.bypass_over is not None:
+            self.bypass_over()
+        return broken
 
     async def _messages(self) -> None:
         pumps: list[asyncio.Future[None]] = []
         try:
-            async for message in self._generation.message_stream:
+            async for message in self._streams[0]:
                 run = _Message(self, message).run()
                 pumps.append(asyncio.ensure_future(run))
             await asyncio.gather(*pumps)
@@ -73,29 +103,37 @@ class Reading:
                 pump.cancel()
 
     async def _calls(self) -> None:
-        async for call in self._generation.function_stream:
+        async for call in self._streams[1]:
             if self.wanted():
                 self.hand_on(call.id, call, ev.ItemKind.FUNCTION_CALL)
-                self.receive(ev.CallReceived(response_id=self.response.id, item_id=call.id))
+                self.receive(ev.CallReceived, call.id)
+
+    @property
+    def plain(self) -> bool:
+        """The session stepped aside: what comes is the host's."""
+        return self._guard.off
 
     def wanted(self) -> bool:
         """Whether output is to be handed on. What comes of a response after its end was told, for
         it had gone silent, is a reply of its own."""
-        if self.response.unwanted:
-            return False
-        if self.response.over:
-            self.response = self._above.revive()
+        if self.plain:
+            return True
+        if self.response.over and not self.response.unwanted:
+            self.response = self._guard.run(self.response, self._above.revive)
         return not self.response.unwanted
 
     def hand_on(self, item_id: str, item: Item, kind: ev.ItemKind) -> None:
         self.response.items += 1
-        self._above.item(self.response, item_id, item, kind)
+        self._guard.run(None, self._above.item, self.response, item_id, item, kind)
+        if self.bypass is not None:
+            self.bypass(item)
 
     def words(self, item_id: str, piece: str) -> None:
-        self._above.words(item_id, piece)
+        self._guard.run(None, self._above.words, item_id, piece)
 
-    def receive(self, event: ev.Event) -> None:
-        self._above.receive(event)
+    def receive(self, kind: Callable[..., ev.Event], item_id: str, **fields: float) -> None:
+        event = kind(response_id=self.response.id, item_id=item_id, **fields)
+        self._guard.run(None, self._above.receive, event)
 
 
 class _Message:
@@ -122,7 +160,8 @@ class _Message:
 
     async def _pump_text(self) -> None:
         async for piece in self._source.text_stream:
-            if self._output(0.0 if piece else None):
+            # An empty piece, which some put at the end, is no output.
+            if self._output(0.0) if piece else not self._reading.response.unwanted:
                 self._reading.words(self._item_id, piece)
                 with contextlib.suppress(utils.aio.channel.ChanClosed):
                     self._text.send_nowait(piece)
@@ -135,21 +174,16 @@ class _Message:
                     self._audio.send_nowait(frame)
         self._audio.close()
 
-    def _output(self, audio_ms: float | None) -> bool:
-        """Note output, and whether it is to be written. None: it says nothing."""
-        if audio_ms is None:
-            return not self._reading.response.unwanted
-        if not self._reading.wanted():
+    def _output(self, audio_ms: float) -> bool:
+        """Note output. Returns whether somebody wants it."""
+        reading = self._reading
+        if not reading.wanted():
             return False
-        if self._response is not self._reading.response:
+        if self._response is not reading.response:
             self._open()  # the streams of the reply that ended are closed
         if not self._item_id:
             self._hand_out()
-        self._reading.receive(
-            ev.OutputReceived(
-                response_id=self._response.id, item_id=self._item_id, audio_ms=audio_ms
-            )
-        )
+        reading.receive(ev.OutputReceived, self._item_id, audio_ms=audio_ms)
         return True
 
     def _hand_out(self) -> None:

@@ -24,6 +24,8 @@ from .._wire import is_out_of_band
 from ._driver import Driver
 from ._foreign import Foreigners
 from ._gate import Gate
+from ._guard import Guard
+from ._link import Source
 from ._usage import failure_of, usage_of
 
 #: What a hidden frame's ``type`` becomes: nothing that the inner session knows.
@@ -37,11 +39,23 @@ _INPUT = (ev.SpeechStarted, ev.SpeechStopped, ev.InputCommitted)
 
 
 class Sight:
-    """One inner session's."""
+    """One inner session's.
 
-    def __init__(self, inner: llm.RealtimeSession[Any], driver: Driver) -> None:
+    Args:
+        readers: The link's, where what is built for a turn is noted.
+    """
+
+    def __init__(
+        self,
+        inner: llm.RealtimeSession[Any],
+        driver: Driver,
+        readers: dict[str, Source],
+        guard: Guard,
+    ) -> None:
         self._model = inner.realtime_model
         self._driver = driver
+        self._readers = readers
+        self._guard = guard
         self._time = driver.time
         self._gate = Gate(lambda response_id: self._owner(response_id) is not None)
         self._foreigners = Foreigners(
@@ -49,6 +63,7 @@ class Sight:
             quiet=self._quiet,
             patience=driver.controller.policy.stall_timeout,
             announce=functools.partial(driver.forward, "generation_created"),
+            guard=guard,
         )
         #: When the answer to the user's speech is not expected any more, so far as is known.
         self._user_until = 0.0
@@ -135,13 +150,23 @@ class Sight:
             if outside:
                 self._report_outside(event)
 
+    def veil(self, frame: dict[str, Any]) -> None:
+        """The session stepped aside. What the inner session does not know of it goes on not to see."""
+        response_id = _response_id(frame)
+        if response_id is not None and self._gate.hidden(response_id):
+            self._foreigners.take(response_id, frame)
+            frame["type"] = HIDDEN
+
     def _build(self, response_id: str, outside: bool) -> None:
         attempt = self._owner(response_id)
         if outside:
             self._foreigners.begin(response_id, None)
         elif attempt is not None and attempt.turn is not None and not attempt.abandoned:
-            deliver = functools.partial(self._driver.generated, attempt.turn.id)
-            self._foreigners.begin(response_id, deliver)
+            turn_id = attempt.turn.id
+            deliver = self._guard(functools.partial(self._driver.generated, turn_id))
+            begun = self._foreigners.begin(response_id, deliver)
+            if begun is not None:
+                self._readers[turn_id] = begun
 
     def _report_outside(self, event: ev.Event | None) -> None:
         """An out-of-band response failed. It is the application's, and no turn's."""

@@ -31,6 +31,7 @@ from .._events import (
 )
 from ._emit import Listeners
 from ._listener import listener
+from ._log import get_logger
 from ._private import drop_placeholder, is_closed, is_closing, leave_thinking, set_handle_error
 
 Receive = Callable[[Event], object]
@@ -53,8 +54,9 @@ class Speeches:
         self._closed: Callable[[], None] = lambda: None
         self._begun: Callable[[], None] = lambda: None
         self._sink: AudioOutput | None = None
-        self._started = listener(self._on_started)
-        self._finished = listener(self._on_finished)
+        self._failed: Callable[[Exception], None] = _note
+        self._started = self._safe(self._on_started)
+        self._finished = self._safe(self._on_finished)
         self._handles: dict[str, SpeechHandle] = {}
         self._announced: SpeechHandle | None = None
         #: Speeches that are not done.
@@ -99,10 +101,10 @@ class Speeches:
                 "attach", field="session", value="closed", expected="a session that is not closed"
             )
         self._session = session
-        session.on("speech_created", listener(self._on_speech_created))
-        session.on("conversation_item_added", listener(self._on_item_added))
-        session.on("agent_state_changed", listener(self._on_agent_state))
-        session.on("close", listener(self._on_close))
+        session.on("speech_created", self._safe(self._on_speech_created))
+        session.on("conversation_item_added", self._safe(self._on_item_added))
+        session.on("agent_state_changed", self._safe(self._on_agent_state))
+        session.on("close", self._safe(self._on_close))
 
     @property
     def audible(self) -> bool:
@@ -121,6 +123,7 @@ class Speeches:
         over: Callable[[], None] = lambda: None,
         closed: Callable[[], None] = lambda: None,
         begun: Callable[[], None] = lambda: None,
+        failed: Callable[[Exception], None] | None = None,
     ) -> None:
         """Where events go from now on: the driver of the live realtime session.
 
@@ -129,7 +132,9 @@ class Speeches:
             over: Called when a speech that a turn belonged to is done.
             closed: Called when the AgentSession closed.
             begun: Called when the AgentSession makes a speech that it was asked for.
+            failed: Told of what is raised in here.
         """
+        self._failed = _note if failed is None else failed
         self._receive, self._over, self._closed, self._begun = receive, over, closed, begun
         self._ended = None
 
@@ -175,7 +180,7 @@ class Speeches:
                 self._receive(SpeechOver(turn_id=turn_id, interrupted=handle.interrupted))
             self._over()
 
-        handle.add_done_callback(over)
+        handle.add_done_callback(self._safe(over))
 
     def forget(self, turn_id: str) -> None:
         self._handles.pop(turn_id, None)
@@ -268,6 +273,17 @@ class Speeches:
             self._watch(output.audio if output.audio_enabled else None)
 
     # --- events
+
+    def _safe(self, handler: Callable[[Any], None]) -> Callable[..., None]:
+        """A listener that raises nothing into LiveKit (G32)."""
+
+        def heard(event: Any) -> None:
+            try:
+                handler(event)
+            except Exception as e:
+                self._failed(e)
+
+        return listener(heard)
 
     def _watch(self, sink: AudioOutput | None) -> None:
         if sink is self._sink:
@@ -362,3 +378,7 @@ class Speeches:
             self._session = None
         self._watch(None)
         self._closed()
+
+
+def _note(error: Exception) -> None:
+    get_logger().exception("internal error")

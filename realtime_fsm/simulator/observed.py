@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -121,11 +121,22 @@ class Connection:
         self.pump()
 
 
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """The user spoke, from *t* on, for *seconds*; *item_id* is what server VAD makes of it."""
+
+    t: float
+    seconds: float
+    words: str
+    item_id: str | None
+
+
 class ObservedServer:
     """What tests do with a server and look at, whatever its transport.
 
     Attributes:
         record: everything that was sent and received, in order.
+        speech: what the user said, as :meth:`user_speaks` was told.
     """
 
     def __init__(
@@ -134,10 +145,12 @@ class ObservedServer:
         *,
         config: ServerConfig | None = None,
         ids: Ids | None = None,
+        like: ObservedServer | None = None,
     ) -> None:
         self.record: list[Record] = []
+        self.speech: list[Speech] = []
         self._config = config or ServerConfig()
-        self._replies = Replies(script or Script())
+        self._replies: Replies = Replies(script or Script(), like._replies if like else None)
         self._ids = ids or Ids()
         faults = self._config.faults
         self._faults = FaultRun(faults) if faults is not None and faults.event_faults else None
@@ -187,9 +200,9 @@ class ObservedServer:
         Returns at once, not when the user stops. Raises ``RuntimeError`` when nobody is connected.
         """
         connection = self._newest()
-        item = connection.core.user_speaks(
-            asyncio.get_running_loop().time(), seconds, transcript, item_id
-        )
+        now = asyncio.get_running_loop().time()
+        item = connection.core.user_speaks(now, seconds, transcript, item_id)
+        self.speech.append(Speech(now - self._started_at, seconds, transcript, item))
         connection.pump()
         return item
 
@@ -259,6 +272,16 @@ class ObservedServer:
         zero = self._started_at
         return tuple(replace(each, t=each.t - zero) for each in self._replies.answers)
 
+    def question_of_output(self, call_id: str) -> str:
+        """Return the question that the output of a tool call is: ``"<question> > <tool>"``."""
+        return self._replies.of_output(call_id)
+
+    def answered_by(self, item_id: str) -> tuple[str, int]:
+        """Return the question that an item of the model answers, and the attempt; of an item of the
+        user, the question that it is, and 0.
+        """
+        return self._replies.of_item(item_id)
+
     @property
     def actions(self) -> tuple[Action, ...]:
         """What the server did itself, in order; times are those of the record."""
@@ -279,6 +302,16 @@ class ObservedServer:
     def connections(self) -> int:
         """How many connections were accepted."""
         return len(self._cores)
+
+    @property
+    def connected(self) -> bool:
+        """Whether a connection is up, and carries frames."""
+        return bool(self._live) and not self._live[-1].half_open
+
+    @property
+    def started_at(self) -> float:
+        """When it was started, on the loop's clock: the zero of the record's times."""
+        return self._started_at
 
     @property
     def attempts(self) -> int:

@@ -71,7 +71,8 @@ class _Ask:
 
 
 class Replies:
-    """Hands out a script's replies, over all connections of a server.
+    """Hands out a script's replies, over all connections of a server. Those that another server
+    handed out in order, *like*, go to the same attempts at the same questions.
 
     Attributes:
         answers: the responses that were asked for, in order.
@@ -79,13 +80,15 @@ class Replies:
     """
 
     __slots__ = (
-        "_asks", "_attempts", "_calls", "_items", "_responses", "_script", "_taken", "actions",
+        "_asks", "_attempts", "_calls", "_dealt", "_items", "_responses", "_script", "_taken", "actions",
         "answers",
     )  # fmt: skip
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, like: Replies | None = None) -> None:
         self._script = script
-        self._taken = 0
+        self._taken: int = 0 if like is None else like._taken
+        # What each attempt at a question took from the list in order, there and here.
+        self._dealt: dict[tuple[str, int], Reply] = {} if like is None else dict(like._dealt)
         self._attempts: Counter[str] = Counter()
         self._asks: dict[str, _Ask] = {}  # by item id, oldest first
         self._calls: dict[str, tuple[str, str]] = {}  # call id to question and tool
@@ -108,8 +111,7 @@ class Replies:
     def put_out(self, item_id: str, call_id: str | None) -> None:
         """A tool's output is in the conversation."""
         if item_id not in self._asks:
-            question, tool = self._calls.get(str(call_id), ("", str(call_id)))
-            _remember(self._asks, item_id, _Ask(f"{question} > {tool}".strip(), of_user=False))
+            _remember(self._asks, item_id, _Ask(self.of_output(str(call_id)), of_user=False))
 
     def question(
         self, params: Mapping[str, Any], items: Iterable[str], session_instructions: str
@@ -147,9 +149,12 @@ class Replies:
         listed = self._script.answers.get(question)
         if listed:
             return listed[min(attempt, len(listed)) - 1]
-        index, self._taken = self._taken, self._taken + 1
-        replies = self._script.replies
-        return replies[index] if index < len(replies) else self._script.default
+        if (question, attempt) not in self._dealt:
+            index, self._taken = self._taken, self._taken + 1
+            replies = self._script.replies
+            reply = replies[index] if index < len(replies) else self._script.default
+            _remember(self._dealt, (question, attempt), reply)
+        return self._dealt[question, attempt]
 
     def begun(self, response_id: str) -> None:
         """What was taken last is a response of this id."""
@@ -200,6 +205,11 @@ class Replies:
         answer = self._responses.get(response_id)
         return ("", 0) if answer is None else (answer.question, answer.attempt)
 
+    def of_output(self, call_id: str) -> str:
+        """Return the question that the output of a call is."""
+        question, tool = self._calls.get(call_id, ("", call_id))
+        return f"{question} > {tool}".strip()
+
     def of_item(self, item_id: str) -> tuple[str, int]:
         """Return question and attempt of an item; the user's own is of no attempt."""
         if item_id in self._items:
@@ -207,10 +217,11 @@ class Replies:
         return self.asked_by(item_id), 0
 
 
+_K = TypeVar("_K")
 _T = TypeVar("_T")
 
 
-def _remember(known: dict[str, _T], key: str, value: _T) -> None:
+def _remember(known: dict[_K, _T], key: _K, value: _T) -> None:
     known[key] = value
     if len(known) > _MOST:
         del known[next(iter(known))]

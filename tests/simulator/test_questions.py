@@ -313,8 +313,10 @@ def test_a_frozen_server_takes_what_its_buffers_hold_and_then_no_more() -> None:
             await asyncio.sleep(600.0)
             assert not writing.done()
             await ws.close()
-            with pytest.raises(aiohttp.ClientConnectionResetError):
-                await writing
+            await asyncio.sleep(600.0)
+            assert not writing.done(), "a transport that is closed flushes its buffer first"
+        with pytest.raises(aiohttp.ClientConnectionResetError):
+            await writing
 
     run_virtual(scenario)
 
