@@ -103,3 +103,11 @@ def own_update(session: llm.RealtimeSession[Any]) -> Callable[..., Awaitable[Non
     if own is None or own is getattr(llm.RealtimeSession, "_update_session", own):
         return None
     return functools.partial(own, session)
+
+
+def may_stay_silent(model: llm.RealtimeModel) -> bool:
+    """Whether a Gemini model decides itself what to answer (``RealtimeModel._opts.proactivity``).
+
+    Asked again, it would answer what it chose not to. Nothing public tells.
+    """
+    return getattr(getattr(model, "_opts", None), "proactivity", None) is True

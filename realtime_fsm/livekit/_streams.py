@@ -38,6 +38,8 @@ _FORWARDED = ("input_audio_transcription_completed", "remote_item_added")
 _FRESH = 0.2
 #: …or follow it, where the inner session closes its socket in between.
 _LATE = 2.0
+#: Nobody speaks faster.
+_WORDS_A_SECOND = 5
 #: Streams and messages that are remembered.
 _REMEMBERED = 64
 
@@ -375,7 +377,10 @@ class StreamLink:
         if message.heard_ms is None or message.transcript is not None:
             return message.transcript
         text = "".join(self._words.get(item_id, ()))
-        return share_of_words(text, message.heard_ms, message.received_ms)
+        # Some send the text ahead of the sound, so that all of it stands for what has come so far.
+        spoken = math.ceil(message.heard_ms / 1000 * _WORDS_A_SECOND)
+        said = share_of_words(text, message.heard_ms, message.received_ms).split()
+        return " ".join(said[:spoken])
 
     async def _read(self, reading: Reading) -> None:
         broken = await reading.run()
@@ -397,6 +402,8 @@ class StreamLink:
             status, error = ev.ResponseStatus.CANCELLED, None
         elif error is not None:
             status = ev.ResponseStatus.FAILED
+        elif not response.items and not self._family.answers_all:
+            status = ev.ResponseStatus.CANCELLED
         elif not response.items and not self._family.repeats:
             status = ev.ResponseStatus.FAILED
             error = self._failure("empty_response", "the response completed without output")
@@ -443,7 +450,8 @@ class StreamLink:
             self._soon(self._back)
 
     def _on_reconnected(self, event: object) -> None:
-        self.receive(ev.ConnectionReady())
+        if not self._family.resends:  # what was asked went with the connection
+            self.receive(ev.ConnectionReady())
         self._driver.forward("session_reconnected", event)
         self._back()
 

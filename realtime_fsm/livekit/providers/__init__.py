@@ -56,7 +56,7 @@ def family_of(model: llm.RealtimeModel, session: llm.RealtimeSession[Any]) -> Fa
         return _of_fallback(model)
     for package in packages_of(model):
         if package in _PACKAGES:
-            return _as_it_was(_PACKAGES[package], session)
+            return _as_it_was(_PACKAGES[package], session).of(model)
     return _UNKNOWN
 
 

@@ -27,6 +27,10 @@ def no_error(report: llm.RealtimeModelError) -> bool:
     return False
 
 
+def as_declared(model: llm.RealtimeModel) -> Mapping[str, Any]:
+    return {}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
     """The traits of a family of realtime plugins.
@@ -48,12 +52,14 @@ class Family:
         announces: A reply that was asked for is announced as one of the server's own, before its
             future resolves.
         resends: After a lost connection the plugin itself repeats what was not answered.
+        answers_all: A response without output is a failure. Some models may choose to say nothing.
         patience: Seconds that a request may stay unanswered at least, however early the plugin gives
             up by itself: what comes late is adopted, for it cannot be stopped.
         owes_replies: The model is to answer a tool's output by itself, and may be asked if it does
             not.
         tells_loss: Whether this recoverable error is a lost connection. The plugin then connects
             again, which it tells by metrics with an ``acquire_time``.
+        adapts: What differs of these for this model.
         expects: Capabilities without which the rest does not hold.
         promises: For the page on providers.
     """
@@ -68,9 +74,11 @@ class Family:
     repeats: bool = True
     announces: bool = False
     resends: bool = False
+    answers_all: bool = True
     patience: float = 0.0
     owes_replies: bool = False
     tells_loss: Callable[[llm.RealtimeModelError], bool] = no_error
+    adapts: Callable[[llm.RealtimeModel], Mapping[str, Any]] = as_declared
     expects: Mapping[str, bool] = field(default_factory=dict)
     promises: Promises = field(default_factory=dict, hash=False)
 
@@ -81,6 +89,10 @@ class Family:
     def plain(self, why: str) -> Family:
         """The same, passed through for this reason."""
         return replace(self, control="plain", why=why)
+
+    def of(self, model: llm.RealtimeModel) -> Family:
+        """The family with what this model has of its own."""
+        return replace(self, **self.adapts(model))
 
     def policy(self, policy: RetryPolicy) -> RetryPolicy:
         """What of a policy can be had here: nothing is asked again that cannot be repeated."""

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from livekit.agents import llm
+
+from .._private import may_stay_silent
 from ._family import Family, any_error
 
 _SHOWN = "it shows no raw events: its own turn ends are private"
 _ONE_SLOT = "a request has no id: the plugin keeps one, and what comes next answers it"
 _NO_CANCEL = "nothing can be cancelled: what runs goes on, unheard"
+
+
+def _adapts(model: llm.RealtimeModel) -> Mapping[str, Any]:
+    """A proactive model answers what it takes to be meant for it."""
+    return {"answers_all": False, "owes_replies": False} if may_stay_silent(model) else {}
+
 
 GOOGLE = Family(
     name="google",
@@ -21,6 +33,7 @@ GOOGLE = Family(
     owes_replies=True,
     # 1007 and a failed connect are not recoverable; whatever else it tells, it reconnects.
     tells_loss=any_error,
+    adapts=_adapts,
     expects={"message_truncation": False, "auto_tool_reply_generation": True},
     promises={
         "G1": ("partly", f"one request at a time; {_NO_CANCEL}"),

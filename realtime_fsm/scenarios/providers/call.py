@@ -334,7 +334,7 @@ def _memory(fake: Fake, pieces: list[Heard], history: list[tuple[str, str]]) -> 
             answer = answers[min(piece.attempt, len(answers)) - 1]
             words = answer.text.split()
             share = min(1.0, piece.seconds / answer.seconds) if answer.seconds else 1.0
-            heard += words[: round(len(words) * share)]
+            heard += words[: int(len(words) * share + 0.01)]
     said = [word for role, text in history if role == "assistant" for word in text.split()]
     missing, extra = list(heard), []
     for word in said:

@@ -80,6 +80,14 @@ async def spoken_then_next(call: Call) -> None:
     await asyncio.sleep(3)
 
 
+async def spoken_then_asked_lost(call: Call) -> None:
+    await call.user_says("Hello there")
+    await call.quiet(12)
+    await asyncio.sleep(1)
+    await call.done(call.ask("Next"), 25)
+    await asyncio.sleep(2)
+
+
 async def slow(call: Call) -> None:
     await call.done(call.ask("Hi"), 25)
     await asyncio.sleep(9)
@@ -200,6 +208,12 @@ ROWS: tuple[ProviderRow, ...] = (
         {HELLO: [LOST, A], NEXT: [B]},
         spoken_then_next,
         asks=False,
+    ),
+    ProviderRow(
+        "lost later",
+        "the connection is lost before a later answer",
+        {HELLO: [A], NEXT: [LOST, B]},
+        spoken_then_asked_lost,
     ),
     ProviderRow(
         "lost within",

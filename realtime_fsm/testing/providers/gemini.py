@@ -34,7 +34,8 @@ class GeminiLive(Fake):
         self._port = server.sockets[0].getsockname()[1]
         self._ws: Any = None
         self._said: list[str] = []
-        self._handles = 0
+        #: What was asked last when a handle was given: what a connection with it remembers.
+        self._restored: dict[str, str] = {}
 
     def model(self, **options: Any) -> Any:
         http = self._types.HttpOptions(base_url=f"http://127.0.0.1:{self._port}", timeout=10000)
@@ -48,7 +49,11 @@ class GeminiLive(Fake):
         closed = need("websockets").ConnectionClosed
         with contextlib.suppress(closed):
             with self.judging():
-                self._types.LiveClientMessage.model_validate_json(await ws.recv())
+                first = self._types.LiveClientMessage.model_validate_json(await ws.recv())
+                resumption = first.setup.session_resumption
+                handle = resumption.handle if resumption is not None else None
+                self._question = self._restored.get(handle or "", "")
+                self._said = []
             self.note("connected")
             self._ws = ws
             await self._send(setup_complete=self._types.LiveServerSetupComplete())
@@ -91,10 +96,11 @@ class GeminiLive(Fake):
     async def _finish(self, text: str) -> None:
         await self._content(generation_complete=True)
         await self._content(turn_complete=True)
-        self._handles += 1
+        handle = f"handle_{len(self._restored) + 1}"
+        self._restored[handle] = self._question
         await self._send(
             session_resumption_update=self._types.LiveServerSessionResumptionUpdate(
-                new_handle=f"handle_{self._handles}", resumable=True
+                new_handle=handle, resumable=True
             )
         )
 
