@@ -111,3 +111,13 @@ def may_stay_silent(model: llm.RealtimeModel) -> bool:
     Asked again, it would answer what it chose not to. Nothing public tells.
     """
     return getattr(getattr(model, "_opts", None), "proactivity", None) is True
+
+
+def bind_host(session: llm.RealtimeSession[Any], host: object) -> None:
+    """Give a fallback adapter's session what stands for the AgentSession (``_agent_session``).
+
+    AgentActivity sets it on a session whose class it knows; without it a swap does not generate the
+    reply again, and replays what the server had instead of what was heard.
+    """
+    if hasattr(session, "_agent_session"):
+        session._agent_session = host

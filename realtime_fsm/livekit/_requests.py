@@ -15,10 +15,11 @@ class Request:
 
     Attributes:
         future: The plugin's; None while it is not connected.
+        withdrawn: Nobody wants the answer.
         late: The plugin gave up. What comes is still the answer.
     """
 
-    __slots__ = ("ask", "attempt", "event_id", "future", "late", "turn_id")
+    __slots__ = ("ask", "attempt", "event_id", "future", "late", "turn_id", "withdrawn")
 
     def __init__(self, turn_id: str, attempt: int, ask: Ask) -> None:
         self.turn_id = turn_id
@@ -27,6 +28,7 @@ class Request:
         self.event_id = f"{turn_id}_{attempt}"
         self.future: asyncio.Future[llm.GenerationCreatedEvent] | None = None
         self.late = False
+        self.withdrawn = False
 
 
 class Requests:

@@ -19,9 +19,10 @@ from ._driver import Driver
 from ._emit import Emitter
 from ._guard import Guard
 from ._history import History, share_of_words
+from ._host import Host
 from ._listener import GuardedEmitter
 from ._log import get_logger
-from ._private import own_update
+from ._private import bind_host, own_update
 from ._raw import CLIENT_EVENT, SERVER_EVENT, RawLink, own_create
 from ._speech import Speeches
 from ._streams import StreamLink
@@ -99,6 +100,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
         else:
             self._streams = StreamLink(inner, self.driver, family, policy, self._guard)
             self.driver.link = self._streams
+            bind_host(inner, Host(speeches, self.driver, inner, self._guard))
             speeches.heard_text = self._guard(self._streams.heard_text)
             get_logger().info(
                 "controlled by its streams", inner=type(inner).__qualname__, family=family.name

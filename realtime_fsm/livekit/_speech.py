@@ -151,6 +151,11 @@ class Speeches:
 
     # --- what a driver asks
 
+    @property
+    def session(self) -> Optional[AgentSession[Any]]:
+        """The AgentSession, while it is attached and open."""
+        return self._session
+
     def owner(self) -> Optional[SpeechHandle]:
         """The speech on whose behalf ``generate_reply`` is being called."""
         return None if self._session is None else self._session.current_speech

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import functools
 import math
 from collections import OrderedDict
@@ -91,6 +92,8 @@ class StreamLink:
         #: The last recoverable error: why a response that ends empty did.
         self._error: ErrorInfo | None = None
         self._error_at = -math.inf
+        #: What was told of it, unless a turn tells.
+        self._report: llm.RealtimeModelError | None = None
         self._errs = asyncio.Event()
         #: The last turn whose response ended, and when.
         self._ended = ("", -math.inf)
@@ -160,6 +163,7 @@ class StreamLink:
         """As a host that cancels the future."""
         for request in self._requests.of_turn(turn_id):
             self._requests.settle(request)
+            request.withdrawn = True
             if request.future is not None:
                 request.future.cancel()
             self._settle_soon(request, _WITHDRAWN)
@@ -182,6 +186,8 @@ class StreamLink:
         interrupted = attempt is None or attempt.turn is None or attempt.turn.interrupted
         if response is not None:
             response.unwanted = interrupted
+            if interrupted and response.error is not None:
+                self._tell_report()  # no turn will
         if self._family.cancels and not self.interrupted_below:
             self._inner.interrupt()
         told = self._family.cancels or self.interrupted_below
@@ -262,7 +268,9 @@ class StreamLink:
     ) -> None:
         error = None if future.cancelled() else future.exception()
         if request not in self._requests.made():
-            return  # given up, asked again, or answered by what was announced
+            if not future.cancelled() and error is None:
+                self._came_anyway(request, future.result())
+            return
         if not future.cancelled() and error is None:
             generation = future.result()
             if id(generation.message_stream) in self._known:
@@ -281,6 +289,13 @@ class StreamLink:
         else:
             info = self._refusal(error)
         self.receive(ev.ErrorReceived(error=info, event_id=request.event_id))
+
+    def _came_anyway(self, request: Request, generation: llm.GenerationCreatedEvent) -> None:
+        """It was given up, asked again, or answered by what was announced."""
+        if not request.withdrawn:  # the host wants to hear what comes
+            self._on_generation(dataclasses.replace(generation, user_initiated=False))
+        elif id(generation.message_stream) not in self._known:
+            self._remember(generation, None)
 
     def _refusal(self, error: BaseException) -> ErrorInfo:
         info = error_info(getattr(error, "code", None), None, str(error))
@@ -469,11 +484,17 @@ class StreamLink:
         if lost and not self._family.resends:
             self._lost(self._error)
         if under_way:
-            return  # the turn tells of it, if it comes to nothing
+            self._report = report  # the turn tells of it, if it comes to nothing
+            return
         turn_id, ended_at = self._ended
         if turn_id and self._error_at - ended_at < _LATE:
             self._driver.failed_late(turn_id, self._error)
         self._driver.forward("error", report)
+
+    def _tell_report(self) -> None:
+        report, self._report = self._report, None
+        if report is not None:
+            self._driver.forward("error", report)
 
     def _lost(self, error: ErrorInfo) -> None:
         """What was asked is asked again once the plugin is back."""

@@ -14,7 +14,7 @@ from livekit.agents import llm
 from .._private import models_of
 from ._aws import AWS
 from ._azure import AZURE
-from ._family import Family, declared_events, packages_of
+from ._family import Family, declared_events, least, packages_of
 from ._google import GOOGLE
 from ._openai import OPENAI, has_engine, shows_engine
 from ._phonic import PHONIC
@@ -70,9 +70,20 @@ def _as_it_was(family: Family, session: llm.RealtimeSession[Any]) -> Family:
 
 def _of_fallback(adapter: llm.RealtimeModelFallbackAdapter) -> Family:
     """LiveKit's adapter hides the raw events of its models; their traits it cannot hide."""
-    models = models_of(adapter)
-    if models and all(has_engine(model) for model in models):
+    children = [_of_child(model) for model in models_of(adapter)]
+    known = [child for child in children if child is not None]
+    if not children or len(known) < len(children):
+        why = "A model inside the fallback adapter is of a family that is not controlled."
+        return FALLBACK.plain(why)
+    return least("fallback adapter", known)
+
+
+def _of_child(model: llm.RealtimeModel) -> Family | None:
+    """What is known of a model whose sessions do not show."""
+    if has_engine(model):
         return FALLBACK
-    return FALLBACK.plain(
-        "A model inside the fallback adapter is of a family that is not controlled."
-    )
+    for package in packages_of(model):
+        family = _PACKAGES.get(package)
+        if family is not None and family.control != "plain":
+            return None if family.moved(model.capabilities) else family.of(model)
+    return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -111,6 +111,25 @@ class Family:
             for name, value in self.expects.items()
             if getattr(capabilities, name, value) != value
         ]
+
+
+def least(name: str, families: Sequence[Family]) -> Family:
+    """What holds for each of these, of which any may be the one that speaks."""
+    return Family(
+        name=name,
+        control="streams",
+        tells_of_user=all(f.tells_of_user for f in families),
+        interrupt_ends=all(f.interrupt_ends for f in families),
+        cancels=all(f.cancels for f in families),
+        withdraws=all(f.withdraws for f in families),
+        repeats=all(f.repeats for f in families),
+        announces=any(f.announces for f in families),
+        resends=any(f.resends for f in families),
+        answers_all=all(f.answers_all for f in families),
+        patience=max(f.patience for f in families),
+        owes_replies=all(f.owes_replies for f in families),
+        tells_loss=lambda report: all(f.tells_loss(report) for f in families),
+    )
 
 
 def declared_events(session: type) -> set[str]:

@@ -172,7 +172,7 @@ class Call:
 
     def _answered(self, number: int) -> tuple[str, int]:
         mark = self._sink.marks[number] if number < len(self._sink.marks) else 0
-        if 0 < mark <= len(self.fake.marks):
+        if self.fake.marked and 0 < mark <= len(self.fake.marks):
             return self.fake.marks[mark - 1]
         if number < len(self._words.messages):  # the words say it where the audio does not
             said = self._words.messages[number].strip()

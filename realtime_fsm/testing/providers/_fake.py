@@ -65,6 +65,8 @@ class Fake(ABC):
     family: ClassVar[str]
     #: Whether anything but the user's speech makes it speak.
     takes_requests: ClassVar[bool] = True
+    #: Whether its audio bears marks; elsewhere its words have to tell.
+    marked: ClassVar[bool] = True
     #: Whether it says what it is told to.
     can_say: ClassVar[bool] = False
     #: Whether there are sounds of the user's that interrupt, and that it does not answer.

@@ -27,6 +27,7 @@ class OpenAI(Fake):
     """
 
     family = "openai"
+    marked = False
     ignores_noise = False  # speech that stopped is committed, and answered
     config: ClassVar[dict[str, Any]] = {}
     key: ClassVar[str] = "fake"

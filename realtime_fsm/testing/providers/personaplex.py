@@ -18,6 +18,7 @@ class PersonaPlex(Fake):
 
     family = "nvidia"
     takes_requests = False
+    marked = False
 
     async def _start(self) -> None:
         self._module = need("livekit.plugins.nvidia.experimental.realtime.realtime_model")
