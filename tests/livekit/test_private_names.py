@@ -63,3 +63,13 @@ def test_a_plugin_may_take_a_handoff_in_a_way_of_its_own() -> None:
     assert _private.own_update(Own.__new__(Own)) is not None
     plain = openai.realtime.RealtimeSession
     assert _private.own_update(plain.__new__(plain)) is None
+
+
+async def test_a_fallback_adapters_session_takes_a_host() -> None:
+    model = openai.realtime.RealtimeModel(api_key="sk-test")
+    session = llm.RealtimeModelFallbackAdapter([model]).session()
+    assert vars(session)["_agent_session"] is None, "what AgentActivity binds it to"
+    host = object()
+    _private.bind_host(session, host)
+    assert vars(session)["_agent_session"] is host
+    await session.aclose()

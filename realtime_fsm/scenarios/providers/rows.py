@@ -16,6 +16,7 @@ LONG = Answer("Eight nine ten eleven twelve thirteen fourteen fifteen sixteen.",
 SILENT = Answer(end="silent")
 LOST = Answer(end="lost")
 ERROR = Answer(end="error")
+DROPPED = Answer(end="dropped")
 EMPTY = Answer(end="empty")
 CALLS = Answer(call=TOOL)
 
@@ -57,6 +58,16 @@ async def spoken(call: Call) -> None:
 async def spoken_then_asked(call: Call) -> None:
     await spoken(call)
     await call.done(call.ask("Next"))
+
+
+async def spoken_on_then_asked(call: Call) -> None:
+    await call.user_says("Hello there")
+    await asyncio.sleep(1.5)
+    await call.user_says("Next")
+    await call.quiet(12)
+    await asyncio.sleep(0.5)
+    await call.done(call.ask("More"), 25)
+    await asyncio.sleep(1)
 
 
 async def noise_then_asked(call: Call) -> None:
@@ -192,6 +203,12 @@ ROWS: tuple[ProviderRow, ...] = (
         {HELLO: [SILENT, A], NEXT: [B]},
         spoken_then_next,
         asks=False,
+    ),
+    ProviderRow(
+        "dropped",
+        "the user goes on, and the first answer is dropped without a word; then a reply is asked for",
+        {HELLO: [DROPPED], NEXT: [A], "More": [B]},
+        spoken_on_then_asked,
     ),
     ProviderRow(
         "slow", "the answer takes six seconds", {HI: [Answer(A.text, A.seconds, after=6)]}, slow

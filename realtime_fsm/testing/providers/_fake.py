@@ -179,7 +179,7 @@ class Fake(ABC):
             await self._interrupted(barge_in=barge_in, begun=begun and under_way)
 
     async def _perform(self, answer: Answer, mark: int, *, spoken: bool) -> None:
-        if answer.end == "silent" and not answer.text:
+        if answer.end in ("silent", "dropped") and not answer.text:
             return
         await asyncio.sleep(answer.after + _BEFORE_OUTPUT)
         if answer.call is not None:

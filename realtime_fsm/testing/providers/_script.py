@@ -8,7 +8,7 @@ from typing import Literal
 
 __all__ = ["ARGUMENTS", "Answer", "Answers"]
 
-End = Literal["done", "silent", "empty", "stall", "error", "lost"]
+End = Literal["done", "silent", "dropped", "empty", "stall", "error", "lost"]
 
 ARGUMENTS = {"city": "Paris"}
 """What a fake passes to the tool it calls."""
@@ -25,6 +25,7 @@ class Answer:
         pace: Between two chunks of 0.2 seconds of audio.
         call: The name of a tool that is called in place of speaking.
         end: ``done``; ``silent``: nothing at all is sent; ``empty``: the turn ends without output;
+            ``dropped``: it is begun where the protocol can say so, and then forgotten;
             ``stall``: nothing more is sent; ``error``: the provider reports a failure; ``lost``:
             the connection closes. The last three before the first output where there is no text.
     """

@@ -125,6 +125,7 @@ def _reply(answer: Answer) -> sim.Reply:
         "done": sim.Completed(),
         "empty": sim.Completed(),
         "silent": sim.Completed(),
+        "dropped": sim.DoneLost(),
         "stall": sim.Stalled(at=cut),
         "error": sim.Failed("server_error", at=cut),
         "lost": sim.Closed(1011, at=cut),
