@@ -70,6 +70,21 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
         self._renewal: asyncio.Task[None] | None = None
         #: A tool's output was pushed, and the loop has not run since.
         self._output_pushed = False
+        try:
+            self._build(inner, family, policy, observer, observers)
+        except Exception:
+            self._guard.off = True  # what listens to the inner session already does nothing
+            raise
+
+    def _build(
+        self,
+        inner: llm.RealtimeSession[Any],
+        family: Family,
+        policy: RetryPolicy,
+        observer: Emitter,
+        observers: Sequence[TurnObserver],
+    ) -> None:
+        speeches = self._speeches
         self._aside.driver = self.driver = Driver(
             policy,
             speeches,
@@ -87,7 +102,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             loop = asyncio.get_running_loop()
             self.driver.reporter = Reporter(observers, info, self.driver.controller, loop.time)
         if family.control == "full":
-            self._history = History(inner, self.driver.controller)
+            self._history = History(inner, self.driver.controller, self._guard)
             self._below.heard = frozenset({SERVER_EVENT, CLIENT_EVENT})
             self.driver.link = self._raw_link(self._history)
             self.driver.replace = self._replace
