@@ -24,7 +24,7 @@ from ._below import Below
 from ._driver import Driver
 from ._emit import Emitter
 from ._guard import Guard
-from ._link import Source
+from ._link import Link, Source
 from ._listener import GuardedEmitter, cheap
 from ._log import get_logger
 from ._outlet import Item, Outlet
@@ -128,6 +128,8 @@ class Aside:
         self._readers: list[Reader] = []
         self._timer: asyncio.TimerHandle | None = None
         self._reopening: asyncio.Task[None] | None = None
+        #: What is hidden from the inner session is hidden on.
+        self._veiled = True
 
     @property
     def _inner(self) -> Any:
@@ -138,14 +140,13 @@ class Aside:
         if self._guard.off:
             return
         self._guard.off = True
-        name = type(error).__name__
-        get_logger().error("stepped aside: plain LiveKit from here on", error=name, exc_info=error)
-        for work in (self._hand_everything_on, self._end_records, self._reopen):
+        for work in (self._hand_everything_on, self._reopen):
             self._try(work)
-        info = ErrorInfo(kind=ErrorKind.UNKNOWN, code="internal_error", message=name)
+        with contextlib.suppress(Exception):  # as much of it as still works
+            self._end_records()
+        info = report_step(self._model, error)
         if self.driver is not None:
             self.driver.controller.stepped_aside = info
-        self._model.emit("stepped_aside", info)
 
     def _try(self, work: Callable[..., object], *args: Any) -> None:
         try:
@@ -178,6 +179,8 @@ class Aside:
         if outlet is None and ask is None and (reader is None or reader.over):
             return  # that turn has ended
         way = self._way(outlet)
+        if outlet is None and ask is not None:
+            way.future = ask.future
         if way.over:
             return
         if outlet is not None:
@@ -306,9 +309,16 @@ class Aside:
     def _see(self, frame: Any) -> None:
         link = None if self.driver is None else self.driver.link
         if link is not None and isinstance(frame, dict):
-            link.veil(frame)
+            self._veil(link, frame)
             if frame.get("type") == "response.done":
                 asyncio.get_running_loop().call_soon(self._flush)
+
+    def _veil(self, link: Link, frame: dict[str, Any]) -> None:
+        if self._veiled:
+            try:
+                link.veil(frame)
+            except Exception:
+                self._veiled = False
 
     # --- the rest
 
@@ -358,6 +368,15 @@ class Aside:
         await utils.aio.cancel_and_wait(*tasks)
         for way in self._ways:
             way.close()
+
+
+def report_step(model: Emitter, error: Exception) -> ErrorInfo:
+    """The one report. What is returned says it wherever somebody asks."""
+    name = type(error).__name__
+    get_logger().error("stepped aside: plain LiveKit from here on", error=name, exc_info=error)
+    info = ErrorInfo(kind=ErrorKind.UNKNOWN, code="internal_error", message=name)
+    model.emit("stepped_aside", info)
+    return info
 
 
 _EVENTS = (

@@ -612,7 +612,7 @@ class Driver:
         self, turn_id: str, future: asyncio.Future[llm.GenerationCreatedEvent] | None
     ) -> Outlet:
         read = self._guard(self._calls_read)
-        return Outlet(future, self._guard(self._pulled), lambda: read(turn_id))
+        return Outlet(future, self._guard(self._pulled), lambda: read(turn_id), self._guard)
 
     def _find(self, turn_id: str) -> Turn | None:
         turn = self.controller.find(turn_id)

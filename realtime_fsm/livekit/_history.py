@@ -21,6 +21,7 @@ from .._states import MessageOutcome
 from .._turn import Message
 from .._wire import text_delta
 from ._conversation import Conversation, words_of
+from ._guard import Guard
 from ._log import get_logger
 
 #: Seconds a push may stay unconfirmed before the reply that waits for it goes on. The socket is
@@ -38,7 +39,10 @@ class History:
         inner: The inner session; its ``chat_ctx`` holds the mirror's own items.
     """
 
-    def __init__(self, inner: llm.RealtimeSession[Any], controller: TurnController) -> None:
+    def __init__(
+        self, inner: llm.RealtimeSession[Any], controller: TurnController, guard: Guard
+    ) -> None:
+        self._guard = guard
         self._inner = inner
         self._controller = controller
         self._heard: OrderedDict[str, str] = OrderedDict()
@@ -111,7 +115,7 @@ class History:
         ids = _output_ids(done) or [*self._heard][-1:]
         cut = [item_id for item_id in ids if item_id in self._heard]
         if cut:
-            asyncio.get_running_loop().call_soon(self.correct_mirror, cut)
+            asyncio.get_running_loop().call_soon(self._guard(self.correct_mirror), cut)
 
     def unseen(self, done: Mapping[str, Any]) -> list[str]:
         """The messages of a ``response.done`` whose beginning was not seen, so that nobody was

@@ -9,7 +9,9 @@ from typing import Any, Literal
 from livekit.agents import AgentSession, llm
 
 from .._controller import TurnController
+from .._errors import LocalProtocolError
 from .._policy import RetryPolicy
+from ._aside import report_step
 from ._listener import GuardedEmitter
 from ._log import get_logger
 from ._observe import Observation, Observer
@@ -24,7 +26,7 @@ _REMEMBERED = 1000
 
 class ControlledRealtimeModel(
     llm.RealtimeModel,
-    GuardedEmitter[Literal["recovering", "turn_moved", "turn_ended", "observed"]],
+    GuardedEmitter[Literal["recovering", "turn_moved", "turn_ended", "observed", "stepped_aside"]],
 ):
     """A realtime model whose response turns are dependable.
 
@@ -36,7 +38,9 @@ class ControlledRealtimeModel(
 
     Attributes and methods this class does not have are the inner model's. Emits ``recovering``
     (`realtime_fsm.Recovering`), ``turn_moved`` (`realtime_fsm.TurnMoved`), ``turn_ended``
-    (`realtime_fsm.TurnEnded`) and, with ``mode="observe"``, ``observed`` (`Observation`).
+    (`realtime_fsm.TurnEnded`), with ``mode="observe"`` ``observed`` (`Observation`), and
+    ``stepped_aside`` (`realtime_fsm.ErrorInfo`) should an internal error make a session plain
+    LiveKit from there on.
 
     Args:
         inner: The model to control: the OpenAI plugin's and its relatives. Any other, and a
@@ -145,7 +149,14 @@ class ControlledRealtimeModel(
         """
         if self._mode == "off":
             return
-        self._speeches.attach(session)
+        if not isinstance(session, AgentSession):
+            raise TypeError(f"attach: session must be an AgentSession, got {session!r}")
+        try:
+            self._speeches.attach(session)
+        except LocalProtocolError:
+            raise
+        except Exception as e:
+            self._speeches.give_up(e)
 
     def session(self, *, turn_detection_disabled: bool = False) -> llm.RealtimeSession[Any]:
         def open_inner() -> llm.RealtimeSession[Any]:
@@ -163,16 +174,20 @@ class ControlledRealtimeModel(
             return inner
         if self._mode == "observe":
             return self._watched(inner, family)
-        session = ControlledRealtimeSession(
-            self,
-            inner,
-            open_inner,
-            family=family,
-            policy=self._policy,
-            speeches=self._speeches,
-            observer=self,
-            observers=self._observers,
-        )
+        try:
+            session = ControlledRealtimeSession(
+                self,
+                inner,
+                open_inner,
+                family=family,
+                policy=self._policy,
+                speeches=self._speeches,
+                observer=self,
+                observers=self._observers,
+            )
+        except Exception as e:
+            report_step(self, e)
+            return inner
         self._controller = session.driver.controller
         return session
 

@@ -8,6 +8,8 @@ from typing import Generic, TypeVar, Union
 
 from livekit.agents import llm, utils
 
+from ._guard import Guard
+
 T = TypeVar("T")
 Item = Union[llm.MessageGeneration, llm.FunctionCall]
 
@@ -33,6 +35,7 @@ class Outlet:
         future: What ``generate_reply`` returned, or None for a turn that nobody awaits.
         on_pull: Called with an item id when the host begins to forward that message.
         on_calls: Called when the host begins to look at the function calls.
+        guard: Runs what the host's reading calls.
     """
 
     def __init__(
@@ -40,8 +43,10 @@ class Outlet:
         future: asyncio.Future[llm.GenerationCreatedEvent] | None,
         on_pull: Callable[[str], None],
         on_calls: Callable[[], None],
+        guard: Guard,
     ) -> None:
         self.future = future
+        self._guard = guard
         self._on_pull = on_pull
         self._on_calls = on_calls
         self.messages = utils.aio.Chan[llm.MessageGeneration]()
@@ -65,7 +70,7 @@ class Outlet:
         if self.event is None:
             self.event = llm.GenerationCreatedEvent(
                 message_stream=self.messages,
-                function_stream=_Watched(self.calls, self._on_calls_read),
+                function_stream=_Watched(self.calls, self._guard(self._on_calls_read)),
                 user_initiated=self.future is not None,
             )
         self.event.response_id = response_id
@@ -98,7 +103,8 @@ class Outlet:
         if self.ending:
             return
         if item_id in self.kept:
-            self._hand_out(self.kept.pop(item_id))
+            self._hand_out(self.kept[item_id])
+            del self.kept[item_id]
         else:
             self._wanted.add(item_id)
 
@@ -138,13 +144,14 @@ class Outlet:
 
     def _hand_out(self, item: Item) -> None:
         if isinstance(item, llm.FunctionCall):
-            self.handed.add(item.id)
             self.calls.send_nowait(item)
+            self.handed.add(item.id)
         else:
+            given = self._watch(item)
+            self.messages.send_nowait(given)
             self.handed.add(item.message_id)
             self._handed_out.append(item)
-            given = self._given[item.message_id] = self._watch(item)
-            self.messages.send_nowait(given)
+            self._given[item.message_id] = given
 
     def _put_in_place(self, item: llm.MessageGeneration) -> None:
         """Its ``response.output_item.added`` came twice: the plugin writes on to the newer streams
@@ -170,7 +177,7 @@ class Outlet:
 
         return llm.MessageGeneration(
             message_id=message.message_id,
-            text_stream=_Watched(message.text_stream, on_read),
-            audio_stream=_Watched(message.audio_stream, on_read),
+            text_stream=_Watched(message.text_stream, self._guard(on_read)),
+            audio_stream=_Watched(message.audio_stream, self._guard(on_read)),
             modalities=message.modalities,
         )

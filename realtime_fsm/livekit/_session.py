@@ -74,6 +74,21 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
         self._streams: StreamLink | None = None
         #: A tool's output was pushed, and the loop has not run since.
         self._output_pushed = False
+        try:
+            self._build(inner, family, policy, observer, observers)
+        except Exception:
+            self._guard.off = True  # what listens to the inner session already does nothing
+            raise
+
+    def _build(
+        self,
+        inner: llm.RealtimeSession[Any],
+        family: Family,
+        policy: RetryPolicy,
+        observer: Emitter,
+        observers: Sequence[TurnObserver],
+    ) -> None:
+        speeches = self._speeches
         policy = family.policy(policy)
         self._aside.driver = self.driver = Driver(
             policy,
@@ -92,7 +107,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             loop = asyncio.get_running_loop()
             self.driver.reporter = Reporter(observers, info, self.driver.controller, loop.time)
         if family.control == "full":
-            self._history = History(inner, self.driver.controller)
+            self._history = History(inner, self.driver.controller, self._guard)
             self._below.heard = frozenset({SERVER_EVENT, CLIENT_EVENT})
             self.driver.link = self._raw_link(self._history)
             self.driver.replace = self._replace
@@ -334,7 +349,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
 
     async def _update_session(self, **changes: Any) -> None:
         """What LiveKit calls at a start and a handoff."""
-        update = own_update(self._inner)
+        update = self._guard.run(None, own_update, self._inner)
         if update is None:
             await super()._update_session(**changes)
             return

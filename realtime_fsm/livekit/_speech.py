@@ -106,6 +106,11 @@ class Speeches:
         session.on("agent_state_changed", self._safe(self._on_agent_state))
         session.on("close", self._safe(self._on_close))
 
+    def give_up(self, error: Exception) -> None:
+        """It could not be attached: do without it."""
+        self._session = None
+        self._failed(error)
+
     @property
     def audible(self) -> bool:
         """Whether there is a sink, as of the last look."""

@@ -12,6 +12,7 @@ from typing import Any
 from livekit.agents import Agent, RunContext, function_tool, llm
 
 from realtime_fsm import RetryPolicy
+from realtime_fsm.compare import Life
 from realtime_fsm.simulator import (
     CREATED,
     Dropped,
@@ -20,25 +21,36 @@ from realtime_fsm.simulator import (
     Message,
     Rejected,
     Reply,
+    Script,
     audio_ms,
 )
 from realtime_fsm.testing import SimulatedCall, run_virtual, simulated_call
 
-SHORT = Reply([Message("A short answer.", seconds=0.5)])
-TWO = Reply([Message("First of two.", seconds=0.4), Message("Second of two.", seconds=0.3)])
-LONG = Reply([Message("One two three four five six seven eight nine ten.", seconds=4.0)], pace=0.2)
-CALL = Reply([FunctionCall("look_up", {"city": "Oslo"})])
 
-HEALTHY = [TWO, CALL, SHORT, LONG, SHORT, SHORT, SHORT, SHORT]
-FAILING = [
-    Reply(end=Failed("server_error")),
-    SHORT,
-    Reply(ack=Rejected("server_error")),
-    Reply([Message("It breaks off half way.", seconds=2.0)], end=Failed("x", at=audio_ms(600))),
-    Reply([Message("Here the line drops.", seconds=2.0)], end=Dropped(at=audio_ms(600))),
-    Reply(end=Dropped(at=CREATED)),
-    *[SHORT] * 8,
-]
+def says(text: str, seconds: float, **options: Any) -> Reply:
+    return Reply([Message(text, seconds=seconds)], **options)
+
+
+LAST = [says("That is all.", 0.5)]
+HEALTHY = {
+    "Hello?": [Reply([Message("First of two.", seconds=0.4), Message("And two.", seconds=0.3)])],
+    "The weather?": [Reply([FunctionCall("look_up", {"city": "Oslo"})])],
+    "The weather? > look_up": [says("It is sunny.", 0.5)],
+    "A story": [says("One two three four five six seven eight.", 4.0, pace=0.2)],
+    "Write": [says("I did.", 0.5)],
+    "Good?": [says("Very good.", 0.6)],
+    "Last?": LAST,
+}
+#: Each fails once; plain LiveKit does not ask again.
+FAILING = {
+    "Hello?": [Reply(end=Failed("server_error")), says("Here I am.", 0.5)],
+    "And?": [Reply(ack=Rejected("server_error")), says("And so on.", 0.5)],
+    "Then?": [says("It breaks off half way.", 2.0, end=Failed("x", at=audio_ms(600)))],
+    "Line?": [says("Here the line drops.", 2.0, end=Dropped(at=audio_ms(600)))],
+    "Gone?": [Reply(end=Dropped(at=CREATED)), says("There again.", 0.5)],
+    "Empty?": [Reply(), says("Not empty.", 0.5)],
+    "Last?": LAST,
+}
 
 
 class Tooled(Agent):
@@ -58,9 +70,8 @@ class Seen:
     """What became of a call.
 
     Attributes:
-        heard: Seconds of the agent's words that the user heard.
-        last: Whether the last question was answered in full.
-        unheard: Speeches that ended without a word and without an exception, and were not interrupted.
+        heard: Seconds heard of the answers to each question.
+        life: What the judge of G27 looks at.
         stuck: What is still under way.
         closed: Why the session closed before its end.
         ran: How often the tool ran.
@@ -68,11 +79,12 @@ class Seen:
         reports: How often we said that we step aside.
         noted: `TurnController.stepped_aside`'s code.
         raw: How many raw frames the application's listener saw.
+        visible: How many failures could be seen, by error events and exceptions of speeches.
         broken: What was raised through LiveKit, the loop, or the end of the call.
     """
 
-    heard: float = 0.0
-    last: bool = False
+    heard: dict[str, float] = field(default_factory=dict)
+    life: Life | None = field(default=None, repr=False)
     stuck: int = 0
     closed: list[str] = field(default_factory=list)
     ran: int = 0
@@ -94,41 +106,46 @@ class _Log(logging.Handler):
 
 
 async def _asked(call: SimulatedCall, text: str) -> None:
+    handle = call.session.generate_reply(user_input=text)
     with contextlib.suppress(llm.RealtimeError):
-        await asyncio.wait_for(
-            asyncio.shield(call.session.generate_reply(user_input=text).wait_for_playout()), 30.0
-        )
+        await asyncio.wait_for(asyncio.shield(handle.wait_for_playout()), 40.0)
 
 
 async def _healthy(call: SimulatedCall) -> None:
     await call.say("Hello?", seconds=0.5)
     await asyncio.sleep(3.0)
-    await _asked(call, "What is the weather like?")
+    await _asked(call, "The weather?")
     await asyncio.sleep(2.0)
-    long = call.session.generate_reply(user_input="Tell me a story.")
-    await call.until(lambda: call.heard > 1.6, timeout=20.0)
-    await asyncio.sleep(0.6)
+    heard = call.heard
+    long = call.session.generate_reply(user_input="A story")
+    await call.until(lambda: call.heard > heard + 0.5, timeout=20.0)
     await call.session.interrupt()
     await long.wait_for_playout()
-    one = call.session.generate_reply(instructions="One.")
-    two = call.session.generate_reply(instructions="Two.")
-    for handle in (one, two):
-        await asyncio.wait_for(asyncio.shield(handle.wait_for_playout()), 30.0)
+    await asyncio.sleep(1.0)
+    realtime = call.session.current_agent.realtime_llm_session
+    realtime.send_event(
+        {"type": "response.create", "event_id": "own", "response": {"instructions": "Write"}}
+    )
+    await asyncio.sleep(3.0)
     call.session.update_agent(Tooled())
     await asyncio.sleep(1.0)
+    await call.say("Good?", seconds=0.5)
+    await asyncio.sleep(3.0)
 
 
 async def _failing(call: SimulatedCall) -> None:
     await call.say("Hello?", seconds=0.5)
     await asyncio.sleep(6.0)
-    for text in ("And?", "And then?", "What?"):
+    for text in ("And?", "Then?", "Line?"):
         await _asked(call, text)
-        await asyncio.sleep(3.0)
-    await call.say("Still there?", seconds=0.5)
-    await asyncio.sleep(10.0)
+        await asyncio.sleep(4.0)
+    await call.say("Gone?", seconds=0.5)
+    await asyncio.sleep(8.0)
+    await call.say("Empty?", seconds=0.5)
+    await asyncio.sleep(8.0)
 
 
-CALLS: dict[str, tuple[list[Reply], Callable[[SimulatedCall], Any]]] = {
+CALLS: dict[str, tuple[dict[str, list[Reply]], Callable[[SimulatedCall], Any]]] = {
     "healthy": (HEALTHY, _healthy),
     "failing": (FAILING, _failing),
 }
@@ -137,7 +154,7 @@ CALLS: dict[str, tuple[list[Reply], Callable[[SimulatedCall], Any]]] = {
 def play(name: str, *, controlled: bool = True, attach: bool = True, family: Any = None) -> Seen:
     """One call, in virtual time, that ends with a question which has to be answered."""
     seen = Seen()
-    script, course = CALLS[name]
+    answers, course = CALLS[name]
 
     async def run() -> None:
         loop = asyncio.get_running_loop()
@@ -147,7 +164,7 @@ def play(name: str, *, controlled: bool = True, attach: bool = True, family: Any
         )
         agent = Tooled()
         async with simulated_call(
-            script,
+            Script(answers=answers),
             controlled=controlled,
             attach=attach,
             agent=agent,
@@ -159,13 +176,12 @@ def play(name: str, *, controlled: bool = True, attach: bool = True, family: Any
             session.on("openai_server_event_received", lambda frame: frames.append(frame["type"]))
             try:
                 await course(call)
-                before_last = call.heard
-                await call.say("One last question.", seconds=0.5)
+                await call.say("Last?", seconds=0.5)
                 await asyncio.sleep(6.0)
-                seen.last = abs(call.heard - before_last - 0.5) < 0.02
             except Exception as e:
                 seen.broken.append(repr(e))
-            seen.heard = round(call.heard, 2)
+            seen.life = call.life()
+            seen.heard = _heard(seen.life)
             seen.stuck = sum(not handle.done() for handle in call.speeches)
             seen.closed = [event.reason.value for event in call.closed]
             seen.ran = agent.ran
@@ -173,14 +189,16 @@ def play(name: str, *, controlled: bool = True, attach: bool = True, family: Any
             seen.raw = len(frames)
             done = [handle for handle in call.speeches if handle.done()]
             seen.visible = sum(h.exception() is not None for h in done) + len(call.errors)
-            if call.model is not None and call.model.controller is not None:
-                aside = call.model.controller.stepped_aside
-                seen.noted = None if aside is None else aside.code
             try:
                 await asyncio.wait_for(call.session.aclose(), 10.0)
             except Exception as e:
                 if controlled:
                     seen.broken.append(f"aclose: {e!r}")
+            if call.model is not None and call.model.controller is None:
+                seen.noted = "none"
+            elif call.model is not None and call.model.controller is not None:
+                aside = call.model.controller.stepped_aside
+                seen.noted = None if aside is None else aside.code
         await asyncio.sleep(0)
         left = [t.get_name() for t in asyncio.all_tasks() - before if not t.done()]
         seen.broken += [f"left: {name}" for name in left if name.startswith("realtime_fsm")]
@@ -212,3 +230,11 @@ def play(name: str, *, controlled: bool = True, attach: bool = True, family: Any
         ):
             seen.broken.append(f"raised into {record.name}: {record.getMessage()[:80]}")
     return seen
+
+
+def _heard(life: Life) -> dict[str, float]:
+    heard: dict[str, float] = {}
+    for message in life.messages:
+        before = heard.get(message.question, 0.0)
+        heard[message.question] = round(before + life.heard_of(message), 2)
+    return heard
