@@ -125,6 +125,10 @@ def simulate(
         int | None, typer.Option(help="How many processes; by default one a core.")
     ] = None,
     plain: Annotated[bool, typer.Option("--plain", help="LiveKit without us.")] = False,
+    compare: Annotated[
+        bool,
+        typer.Option("--compare", help="Live each call twice; fail where we are worse than plain."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     traces: Annotated[
         Path | None,
@@ -153,13 +157,18 @@ def simulate(
     if reports and not merge:
         typer.echo(f"{reports[0]} is a report: give --merge to merge reports", err=True)
         raise typer.Exit(2)
+    if compare and (plain or traces is not None):
+        typer.echo("--compare lives each call both ways: without --plain and --trace", err=True)
+        raise typer.Exit(2)
     try:
         if replay is not None:
-            for line in command.replay_lines(replay, faults, plain=plain):
+            for line in command.replay_lines(replay, faults, plain=plain, compare=compare):
                 typer.echo(line)
             return
         if merge:
             report = command.merge_files(reports or [])
+        elif compare:
+            report = command.compare(calls, seed, faults, shard=shard, jobs=jobs)
         else:
             report = command.simulate(
                 calls, seed, faults, shard=shard, jobs=jobs, plain=plain, traces=traces
@@ -175,7 +184,7 @@ def simulate(
     else:
         for line in command.report_lines(report):
             typer.echo(line)
-    if strict and command.is_bad(report):
+    if (strict or report["mode"] == "compare") and command.is_bad(report):
         raise typer.Exit(1)
 
 
@@ -284,6 +293,13 @@ def scenarios(
             "--bad-input", help="Instead: each field of each frame of a call wrong. Minutes."
         ),
     ] = False,
+    providers: Annotated[
+        bool,
+        typer.Option(
+            "--providers",
+            help="Instead: the same calls with the plugin of each provider; name some, or all.",
+        ),
+    ] = False,
 ) -> None:
     """Calls in which something goes wrong, with plain LiveKit and controlled, in virtual time."""
     try:
@@ -294,7 +310,12 @@ def scenarios(
     from .scenarios import command
 
     try:
-        as_stated = command.run(wanted or [], as_json=as_json, page=page, bad_input=bad_input)
+        if providers:
+            from .scenarios.providers import command as of_providers
+
+            as_stated = of_providers.run(wanted or [], as_page=page)
+        else:
+            as_stated = command.run(wanted or [], as_json=as_json, page=page, bad_input=bad_input)
     except ValueError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None

@@ -10,7 +10,7 @@ from typing import Any
 from .judge import FATES
 from .run import CallResult
 
-__all__ = ["MergeError", "describe", "merge", "summarize"]
+__all__ = ["MergeError", "describe", "merge", "shards_of", "summarize"]
 
 _BIN = 10  # milliseconds; first sounds are counted in bins, which can be added up
 _SHOWN = 10  # bad calls that are named in the text
@@ -97,7 +97,7 @@ def merge(reports: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
                 raise MergeError(
                     f"{name}: {key} is {other[key]!r}, but {first[key]!r} in {first_name}"
                 )
-    shards = _shards(reports)
+    shards = shards_of(reports)
     bins: Counter[str] = Counter()
     for report in reports.values():
         bins.update(report["first_audio_bins"])
@@ -118,7 +118,7 @@ def merge(reports: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     )
 
 
-def _shards(reports: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def shards_of(reports: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Return which shards there are; all of them are the whole, ``1/1``."""
     found: dict[tuple[int, int], str] = {}
     for name, report in reports.items():
