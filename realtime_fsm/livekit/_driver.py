@@ -80,7 +80,7 @@ class Driver:
         self._source = model
         self._label = label
         self._loop = asyncio.get_running_loop()
-        self._alarm = Alarm(guard(self._due))
+        self._alarm = Alarm(self._due, guard)
         self._outlets: dict[str, Outlet] = {}
         self._asks: dict[str, Ask] = {}
         #: Turns whose generation the host has from the inner session itself.

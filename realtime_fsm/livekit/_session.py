@@ -179,6 +179,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
         before_tool_reply = self._output_pushed
         self._guard.run(None, lambda: self.driver.interrupt(before_tool_reply=before_tool_reply))
         if self._guard.off:
+            self._aside.interrupted()
             self._inner.interrupt()
 
     def truncate(
@@ -233,7 +234,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
 
     def _replace(self, wait: float) -> None:
         """The connection below cannot be used any more: another inner session takes over."""
-        self._aside.replacing = True
+        self._below.retired, self._aside.deaf = self._inner, True
         if isinstance(self.driver.link, RawLink):
             self.driver.link.detach()
         if self._renewal is not None:
@@ -249,6 +250,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
                 return
             await self._below.repeat()
             await self._history.replay(self._inner, link.unwanted)
+            self._below.retired = None
         except Exception as e:
             self._guard.failed(e)
         self.emit("session_reconnected", llm.RealtimeSessionReconnectedEvent())
@@ -263,7 +265,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             self.driver.unopened(e)
             return None
         self.driver.link = link = self._raw_link(self._history, before.unwanted)
-        self._aside.replacing = False
+        self._aside.deaf = False
         return link
 
     async def aclose(self) -> None:
