@@ -49,7 +49,7 @@ class Way:
         self.future: asyncio.Future[llm.GenerationCreatedEvent] | None = None
         #: What the host has of it.
         self.event: llm.GenerationCreatedEvent | None = None
-        self.handed: set[str] = set()
+        self.handed: dict[str, Item] = {}
         if outlet is not None:
             self._messages, self._calls = outlet.messages, outlet.calls
             self.future, self.event, self.handed = outlet.future, outlet.event, outlet.handed
@@ -67,7 +67,7 @@ class Way:
         item_id = item.id if isinstance(item, llm.FunctionCall) else item.message_id
         if item_id in self.handed:
             return
-        self.handed.add(item_id)
+        self.handed[item_id] = item
         with contextlib.suppress(utils.aio.ChanClosed):
             if isinstance(item, llm.FunctionCall):
                 self._calls.send_nowait(item)
