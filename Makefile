@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 OLDEST := .venv-oldest
 MUTMUT := .venv-mutants
 
-.PHONY: help demo test test-quick heard lint types docs package matrix hooks diagrams diagrams-check sample properties row-mutants mutants bench bench-page explore simulate scenarios fuzz soak crowd live providers test-oldest clean
+.PHONY: help demo test test-quick heard inject lint types docs package matrix hooks diagrams diagrams-check sample properties row-mutants mutants bench bench-page explore simulate scenarios fuzz soak crowd live providers test-oldest clean
 
 # Four short calls, plain LiveKit and controlled, side by side. Installs what these need.
 demo: $(RUNS)
@@ -100,6 +100,10 @@ bench-page: $(READY)
 # Every cell of docs/history.md, and random playback with many examples. A minute or two.
 heard: $(READY)
 	HEARD=all HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest tests/heard
+
+# Long (ten minutes): an exception in each function of core and adapter, once and from then on.
+inject: $(READY)
+	INJECT=all $(BIN)/python -m pytest tests/aside/test_inject.py
 
 # Long: a thousand random calls for each profile of faults.
 simulate: $(RUNS)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -20,7 +21,7 @@ from livekit.agents import llm, utils
 from .._errors import ErrorInfo
 from .._states import ErrorKind
 from ._ask import Ask
-from ._below import Below
+from ._below import Below, close
 from ._driver import Driver
 from ._emit import Emitter
 from ._guard import Guard
@@ -48,7 +49,7 @@ class Way:
         self.future: asyncio.Future[llm.GenerationCreatedEvent] | None = None
         #: What the host has of it.
         self.event: llm.GenerationCreatedEvent | None = None
-        self.handed: set[str] = set()
+        self.handed: dict[str, Item] = {}
         if outlet is not None:
             self._messages, self._calls = outlet.messages, outlet.calls
             self.future, self.event, self.handed = outlet.future, outlet.event, outlet.handed
@@ -66,7 +67,7 @@ class Way:
         item_id = item.id if isinstance(item, llm.FunctionCall) else item.message_id
         if item_id in self.handed:
             return
-        self.handed.add(item_id)
+        self.handed[item_id] = item
         with contextlib.suppress(utils.aio.ChanClosed):
             if isinstance(item, llm.FunctionCall):
                 self._calls.send_nowait(item)
@@ -118,8 +119,8 @@ class Aside:
         self._guard = guard
         guard.failed, guard.plain = self.step, self.heard
         self.driver: Driver | None = None
-        #: Another inner session was to take the place of this one.
-        self.replacing = False
+        #: Another inner session takes the place of the one before, and nothing of ours hears it yet.
+        self.deaf = False
         #: Requests that wait until nothing else runs.
         self._waiting: deque[tuple[Way, Mapping[str, Any]]] = deque()
         #: Announced already; their generations come next.
@@ -261,6 +262,16 @@ class Aside:
             self._timer.cancel()
             self._timer = None
 
+    def _flush_soon(self) -> None:
+        if self._waiting:
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def interrupted(self) -> None:
+        """The host interrupts, or the user speaks: what it was told of already and waits is over."""
+        for waiting in [w for w in self._waiting if w[0].future is None]:
+            self._waiting.remove(waiting)
+            waiting[0].close()
+
     def _bind(self, way: Way, request: asyncio.Future[llm.GenerationCreatedEvent]) -> None:
         """The inner session answers."""
 
@@ -304,6 +315,10 @@ class Aside:
             else:
                 self._session.emit(name, event)
         elif name != CLIENT_EVENT:
+            if name == "input_speech_started":
+                self.interrupted()
+            elif name == "session_reconnected":
+                self._flush_soon()
             self._session.emit(name, event)
 
     def _see(self, frame: Any) -> None:
@@ -311,7 +326,7 @@ class Aside:
         if link is not None and isinstance(frame, dict):
             self._veil(link, frame)
             if frame.get("type") == "response.done":
-                asyncio.get_running_loop().call_soon(self._flush)
+                self._flush_soon()
 
     def _veil(self, link: Link, frame: dict[str, Any]) -> None:
         if self._veiled:
@@ -330,25 +345,27 @@ class Aside:
         driver.end_records()
 
     def _reopen(self) -> None:
-        if self.replacing:
-            self._reopening = asyncio.get_running_loop().create_task(self._open_another())
+        """Another inner session was to take the place of this one: let it do so."""
+        before = self._below.retired
+        if before is not None:
+            work = self._take_its_place(before)
+            self._reopening = asyncio.get_running_loop().create_task(work)
 
-    async def _open_another(self) -> None:
-        before = self._inner
+    async def _take_its_place(self, before: llm.RealtimeSession[Any]) -> None:
         try:
-            inner = self._below.open()
+            inner = self._below.open() if self._inner is before else self._inner
         except Exception as e:
-            report = llm.RealtimeModelError(
-                timestamp=0.0, label=before.realtime_model.label, error=e, recoverable=False
-            )
-            self._session.emit("error", report)
+            self._session.emit("error", failure(before, e))
             return
-        for name in (*_EVENTS, *_RAW):
-            inner.on(name, self._listener(name))
+        if self.deaf:
+            for name in (*_EVENTS, *_RAW):
+                inner.on(name, self._listener(name))
         await self._below.repeat()
         kept = before.chat_ctx.copy(exclude_instructions=True, exclude_empty_message=True)
-        await inner.update_chat_ctx(kept)
+        with contextlib.suppress(llm.RealtimeError):
+            await inner.update_chat_ctx(kept)
         self._session.emit("session_reconnected", llm.RealtimeSessionReconnectedEvent())
+        await close(before)
 
     def _listener(self, name: str) -> Callable[..., None]:
         def listen(event: Any = None, *_: Any) -> None:
@@ -368,6 +385,14 @@ class Aside:
         await utils.aio.cancel_and_wait(*tasks)
         for way in self._ways:
             way.close()
+
+
+def failure(session: llm.RealtimeSession[Any], error: Exception) -> llm.RealtimeModelError:
+    """What ends an AgentSession: there is no inner session any more."""
+    label = session.realtime_model.label
+    return llm.RealtimeModelError(
+        timestamp=time.time(), label=label, error=error, recoverable=False
+    )
 
 
 def report_step(model: Emitter, error: Exception) -> ErrorInfo:

@@ -28,6 +28,8 @@ class Below:
     ) -> None:
         self._open = open
         self.session = session
+        #: The one whose place is being taken, until that is done.
+        self.retired: llm.RealtimeSession[Any] | None = None
         self._instructions: str | None = None
         self._tools: list[llm.Tool] | None = None
         self._options: dict[str, Any] = {}
@@ -66,6 +68,7 @@ class Below:
 
     def retire(self) -> None:
         """Close the inner session without waiting for it: its socket may be dead."""
+        self.retired = self.session
         task = asyncio.create_task(close(self.session), name="realtime_fsm.retire")
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)

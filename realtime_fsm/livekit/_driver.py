@@ -45,6 +45,10 @@ _FOLLOW_UP = 0.5
 _UNANSWERED = (TurnState.REQUESTED, TurnState.RETRY_WAIT)
 
 
+class UndeliveredError(Exception):
+    """A turn ended ``completed``, and not all that was received went to the host."""
+
+
 class Driver:
     """One realtime session's turns.
 
@@ -80,7 +84,7 @@ class Driver:
         self._source = model
         self._label = label
         self._loop = asyncio.get_running_loop()
-        self._alarm = Alarm(guard(self._due))
+        self._alarm = Alarm(self._due, guard)
         self._outlets: dict[str, Outlet] = {}
         self._asks: dict[str, Ask] = {}
         #: Turns whose generation the host has from the inner session itself.
@@ -271,7 +275,24 @@ class Driver:
         if self.controller.find(turn_id) is None:
             outlet = self._outlets.pop(turn_id, None)
             if outlet is not None:
+                self._check_delivered(turn_id, outlet)
                 outlet.cut()
+
+    def _check_delivered(self, turn_id: str, outlet: Outlet) -> None:
+        """What a completed turn received, the host has got.
+
+        Raises:
+            UndeliveredError: It has not, so something of ours is wrong.
+        """
+        turn = self._find(turn_id)
+        if turn is None or turn.outcome is not TurnOutcome.COMPLETED or self._closed:
+            return
+        items = [message.item_id for message in turn.messages if message.exposed]
+        if any(item_id not in outlet.handed for item_id in (*items, *turn.calls)):
+            raise UndeliveredError("an item")
+        for message in turn.messages:
+            if outlet.cut_short(message.item_id, message.received_ms):
+                raise UndeliveredError("the end of a message")
 
     def pass_through(self, turn_id: str) -> None:
         """The host reads this turn's streams from the inner session (``say``). It is counted in

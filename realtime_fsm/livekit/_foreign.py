@@ -28,6 +28,7 @@ from .._core import remember
 from .._wire import output_of
 from ._guard import Guard
 from ._outlet import Item
+from ._tap import AudioTap, Tap
 
 #: PCM16 mono, the one format the plugin asks for.
 _SAMPLE_RATE = 24_000
@@ -51,8 +52,8 @@ class _Message:
             self.kind(audible=False)
         self.generation = llm.MessageGeneration(
             message_id=item_id,
-            text_stream=self.text,
-            audio_stream=self.audio,
+            text_stream=Tap(self.text),
+            audio_stream=AudioTap(self.audio),
             modalities=self.modalities,
         )
 

@@ -9,9 +9,12 @@ from typing import Generic, TypeVar, Union
 from livekit.agents import llm, utils
 
 from ._guard import Guard
+from ._tap import AudioTap
 
 T = TypeVar("T")
 Item = Union[llm.MessageGeneration, llm.FunctionCall]
+#: Milliseconds: the plugin may have dropped a frame that it could not read.
+_A_FRAME = 120.0
 
 
 class _Watched(Generic[T]):
@@ -53,8 +56,8 @@ class Outlet:
         self.calls = utils.aio.Chan[llm.FunctionCall]()
         #: What the host has of it.
         self.event: llm.GenerationCreatedEvent | None = None
-        #: Ids of the items it got.
-        self.handed: set[str] = set()
+        #: The items it got, by id.
+        self.handed: dict[str, Item] = {}
         #: Items that came and were not asked for yet.
         self.kept: dict[str, Item] = {}
         self._wanted: set[str] = set()
@@ -108,10 +111,13 @@ class Outlet:
         else:
             self._wanted.add(item_id)
 
-    @property
-    def missing(self) -> set[str]:
-        """Items that were asked for and did not come."""
-        return self._wanted
+    def cut_short(self, item_id: str, received_ms: float) -> bool:
+        """Whether the host has read a message to its end, and had less of it than was received."""
+        message = self.handed.get(item_id)
+        sound = message.audio_stream if isinstance(message, llm.MessageGeneration) else None
+        if not isinstance(sound, AudioTap) or not sound.over:
+            return False
+        return sound.handed_ms + _A_FRAME < received_ms
 
     def end_messages(self) -> None:
         """No more output comes for the messages handed out so far.
@@ -145,11 +151,11 @@ class Outlet:
     def _hand_out(self, item: Item) -> None:
         if isinstance(item, llm.FunctionCall):
             self.calls.send_nowait(item)
-            self.handed.add(item.id)
+            self.handed[item.id] = item
         else:
             given = self._watch(item)
             self.messages.send_nowait(given)
-            self.handed.add(item.message_id)
+            self.handed[item.message_id] = item
             self._handed_out.append(item)
             self._given[item.message_id] = given
 

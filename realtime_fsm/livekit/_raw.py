@@ -216,6 +216,8 @@ class RawLink:
 
     def _take(self, frame: object) -> None:
         event = parse(frame)
+        if isinstance(event, ev.CallReceived) and not _is_call(frame):
+            event = ev.ResponseActivity(response_id=event.response_id)  # nobody can run it
         if event is not None:
             event = self._sight.placed(event)
         again = isinstance(frame, dict) and self._follow_history(frame)
@@ -403,6 +405,12 @@ def _with_event_id(frame: Mapping[str, Any], event_id: str) -> dict[str, Any]:
     response = dict(frame.get("response") or {})
     response["metadata"] = {**(response.get("metadata") or {}), "client_event_id": event_id}
     return {**frame, "event_id": event_id, "response": response}
+
+
+def _is_call(frame: Any) -> bool:
+    """Whether the plugin can make a function call of a ``response.output_item.done``."""
+    item = frame["item"]
+    return all(isinstance(item.get(key), str) for key in ("call_id", "name", "arguments"))
 
 
 def _kind(frame: object) -> str | None:

@@ -51,6 +51,7 @@ class Reader:
 
     def stop(self) -> None:
         """Nothing more of it is wanted."""
+        self.over = True
         for task in self._tasks:
             task.cancel()
 

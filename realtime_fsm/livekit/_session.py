@@ -189,6 +189,8 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             self._streams.interrupted_below = True
             self._inner.interrupt()
         self._guard.run(None, lambda: self.driver.interrupt(before_tool_reply=before_tool_reply))
+        if self._guard.off:
+            self._aside.interrupted()
         if self._streams is not None:
             self._streams.interrupted_below = False
         elif self._guard.off:
@@ -249,7 +251,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
 
     def _replace(self, wait: float) -> None:
         """The connection below cannot be used any more: another inner session takes over."""
-        self._aside.replacing = True
+        self._below.retired, self._aside.deaf = self._inner, True
         if isinstance(self.driver.link, RawLink):
             self.driver.link.detach()
         if self._renewal is not None:
@@ -265,6 +267,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
                 return
             await self._below.repeat()
             await self._history.replay(self._inner, link.unwanted)
+            self._below.retired = None
         except Exception as e:
             self._guard.failed(e)
         self.emit("session_reconnected", llm.RealtimeSessionReconnectedEvent())
@@ -279,7 +282,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             self.driver.unopened(e)
             return None
         self.driver.link = link = self._raw_link(self._history, before.unwanted)
-        self._aside.replacing = False
+        self._aside.deaf = False
         return link
 
     async def aclose(self) -> None:

@@ -148,6 +148,7 @@ class Recorder:
             self._listen(self._controlled, "turn_moved", self._turn_moved)
             self._listen(self._controlled, "recovering", self._recovering)
             self._listen(self._controlled, "turn_ended", self._turn_ended)
+            self._listen(self._controlled, "stepped_aside", self._stepped_aside)
 
     def _intercept(self, model: llm.RealtimeModel) -> None:
         """See each session that the model makes, from its first frame: nothing announces them."""
@@ -233,6 +234,9 @@ class Recorder:
         self._write(
             "turn", "ended", {**fields, **({} if end.error is None else _reason(end.error))}
         )
+
+    def _stepped_aside(self, error: Any) -> None:
+        self._write("session", "stepped_aside", _reason(error))
 
     # --- the session
 

@@ -78,6 +78,7 @@ class Seen:
         creates: How many responses were asked for.
         reports: How often we said that we step aside.
         noted: `TurnController.stepped_aside`'s code.
+        early: It happened before there was a session that could step aside.
         raw: How many raw frames the application's listener saw.
         visible: How many failures could be seen, by error events and exceptions of speeches.
         broken: What was raised through LiveKit, the loop, or the end of the call.
@@ -91,6 +92,7 @@ class Seen:
     creates: int = 0
     reports: int = 0
     noted: str | None = None
+    early: bool = False
     raw: int = 0
     visible: int = 0
     broken: list[str] = field(default_factory=list)
@@ -159,9 +161,7 @@ def play(name: str, *, controlled: bool = True, attach: bool = True, family: Any
     async def run() -> None:
         loop = asyncio.get_running_loop()
         before = asyncio.all_tasks()
-        loop.set_exception_handler(
-            lambda _, c: seen.broken.append(f"{c.get('message')} {c.get('exception')!r}")
-        )
+        loop.set_exception_handler(lambda _, context: _complained(seen, context))
         agent = Tooled()
         async with simulated_call(
             Script(answers=answers),
@@ -195,7 +195,7 @@ def play(name: str, *, controlled: bool = True, attach: bool = True, family: Any
                 if controlled:
                     seen.broken.append(f"aclose: {e!r}")
             if call.model is not None and call.model.controller is None:
-                seen.noted = "none"
+                seen.early = True
             elif call.model is not None and call.model.controller is not None:
                 aside = call.model.controller.stepped_aside
                 seen.noted = None if aside is None else aside.code
@@ -221,6 +221,9 @@ def play(name: str, *, controlled: bool = True, attach: bool = True, family: Any
     for record in log.records:
         if record.name == "realtime_fsm" and record.getMessage().startswith("stepped aside"):
             seen.reports += 1
+        elif record.name == "realtime_fsm" and record.getMessage() == "internal error":
+            seen.early = True
+            seen.reports += 1
         elif record.name == "realtime_fsm" and record.levelno >= logging.ERROR:
             seen.broken.append(f"logged: {record.getMessage()}")
         elif (
@@ -230,6 +233,12 @@ def play(name: str, *, controlled: bool = True, attach: bool = True, family: Any
         ):
             seen.broken.append(f"raised into {record.name}: {record.getMessage()[:80]}")
     return seen
+
+
+def _complained(seen: Seen, context: dict[str, Any]) -> None:
+    message = str(context.get("message"))
+    if "never retrieved" not in message:  # the plugin's, of a response that failed
+        seen.broken.append(f"{message} {context.get('exception')!r}")
 
 
 def _heard(life: Life) -> dict[str, float]:

@@ -70,9 +70,12 @@ def _of_class(module: str, cls: type) -> Iterator[Target]:
         label = f"{module}.{cls.__name__}.{key}"
         if isinstance(value, property) and value.fget is not None:
             yield Target(label, ((cls, key),), "property")
-        elif isinstance(value, types.FunctionType) and value.__module__ == cls.__module__:
-            if not key.startswith("__") or key in ("__init__", "__aiter__", "__bool__"):
-                yield Target(label, ((cls, key), *_entries(value)), "function")
+        elif (
+            isinstance(value, types.FunctionType)
+            and value.__module__ == cls.__module__
+            and (not key.startswith("__") or key in ("__init__", "__aiter__", "__bool__"))
+        ):
+            yield Target(label, ((cls, key), *_entries(value)), "function")
 
 
 def _places(function: Any) -> Iterator[tuple[Any, str]]:
