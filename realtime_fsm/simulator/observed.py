@@ -257,6 +257,11 @@ class ObservedServer:
         return len(self._cores)
 
     @property
+    def connected(self) -> bool:
+        """Whether a connection is up, and carries frames."""
+        return bool(self._live) and not self._live[-1].half_open
+
+    @property
     def attempts(self) -> int:
         """How many handshakes were asked for, refused ones included."""
         return self._attempts

@@ -22,7 +22,9 @@ from ..simulator.config import ServerConfig
 from ..simulator.memory import InMemoryServer
 from ..simulator.script import Reply, Script
 from ..simulator.websocket import RealtimeServer
+from ..trace.facts import Fact
 from ..trace.recorder import record
+from ._watch import Watch
 from .sink import PacedAudioOutput
 
 __all__ = ["SimulatedCall", "simulated_call"]
@@ -62,10 +64,13 @@ class SimulatedCall:
     ended: list[TurnEnded] = field(default_factory=list)
     speeches: list[SpeechHandle] = field(default_factory=list)
     sinks: list[PacedAudioOutput] = field(init=False)
+    _watch: Watch = field(init=False)
     _speaks_until: float = 0.0
 
     def __post_init__(self) -> None:
         self.sinks = [self.sink]
+        self._watch = Watch(self.session, self.model or self.plugin)
+        self._watch.hear(self.sink)
 
     # --- doing ---
 
@@ -73,6 +78,7 @@ class SimulatedCall:
         """Swap the output, as a room that is joined later does. A message that plays ends on the
         sink it began on.
         """
+        self._watch.hear(sink)
         self.session.output.audio = self.sink = sink
         self.sinks.append(sink)
 
@@ -138,6 +144,20 @@ class SimulatedCall:
             or not all(sink.idle for sink in self.sinks)
             or bool(self.model is not None and self.model.controller and self.controller.turns)
         )
+
+    def facts(self) -> list[Fact]:
+        """All that was seen of the call by now, and a look at it, as every judge has it: see
+        :mod:`realtime_fsm.trace.facts`."""
+        self.look()
+        return self._watch.facts()
+
+    def look(self, *, rest: bool = True) -> None:
+        """Note what is to be seen now. *rest*: whether all should have come to its end."""
+        self._watch.look(self, rest=rest)
+
+    def note(self, by: str, what: str, **fields: Any) -> None:
+        """Note something that only the test knows, in the terms of :mod:`realtime_fsm.trace.facts`."""
+        self._watch.note(by, what, **fields)
 
     @property
     def controller(self) -> TurnController:
@@ -256,15 +276,14 @@ async def simulated_call(
         )
         _listen(call)
         if trace is not None:
-            recorder = record(controller or plugin, trace, transcripts=transcripts)
-            recorder.attach(call.session)
-            stack.callback(recorder.close)
+            call._watch.also(record(controller or plugin, trace, transcripts=transcripts))
+        stack.callback(call._watch.close)
         if controller is not None and attach:
             controller.attach(call.session)
         call.session.output.audio = call.sink
         stack.push_async_callback(_close_sinks, call)
         stack.push_async_callback(plugin.aclose)
-        stack.push_async_callback(_close, call.session, controlled)
+        stack.push_async_callback(_close, call, controlled)
         await call.session.start(agent or Agent(instructions="Be brief."))
         await _connected(server)
         yield call
@@ -304,9 +323,10 @@ async def _connected(server: InMemoryServer | RealtimeServer) -> None:
         await server.wait_for("session.updated", direction="server", timeout=1.0)
 
 
-async def _close(session: AgentSession[Any], controlled: bool) -> None:
+async def _close(call: SimulatedCall, controlled: bool) -> None:
+    call.look(rest=not call.busy)
     try:
-        await session.aclose()
+        await call.session.aclose()
     except Exception:
         # LiveKit's own session raises the error that ended it a second time.
         if controlled:

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, cast
 from .format import Header, Line
 
 __all__ = [
-    "AgentState", "Asked", "Begun", "Closed", "CutIn", "ErrorTold", "Fact", "Frame", "ItemAdded",
+    "AgentState", "Asked", "Begun", "Closed", "Context", "CutIn", "ErrorTold", "Fact", "Frame", "ItemAdded",
     "LetGo", "Link", "Look", "Moved", "Recorded", "Remembered", "Segment", "SessionMade", "SoundBegan",
     "SoundPaused", "SoundResumed", "SpeechCreated", "SpeechDone", "TextShown", "ToolBegan",
     "ToolEnded", "ToolRan", "TurnOver", "UserState", "Waiting", "facts_of",
@@ -161,6 +161,14 @@ class ItemAdded(Fact):
     role: str = ""
     text: str | int | None = None
     interrupted: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Context(Fact):
+    """The messages that the current agent means the model to know, after some were deleted."""
+
+    told_as = ("session", "context")
+    items: tuple[Remembered, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -407,10 +415,11 @@ class Look(Fact):
     Attributes:
         rest: whether the call should be at rest now: everything that was asked has come to its end.
         connected: whether a connection is up, if that is known.
-        speeches: handles that are not done.
+        speeches: handles that are not done, if that is known.
         agent: the agent's state.
         playing: whether a sink plays, or holds audio.
-        history: LiveKit's history, in its order.
+        history: LiveKit's history of the session, in its order.
+        context: the current agent's own, as for :class:`Context`: what it means the model to know.
         memory: the server's memory, in its order, where somebody can look into it.
         differences: what the controller itself says that differs, by item id.
     """
@@ -418,10 +427,11 @@ class Look(Fact):
     told_as = ("watch", "look")
     rest: bool = False
     connected: bool | None = None
-    speeches: tuple[str, ...] = ()
+    speeches: tuple[str, ...] | None = None
     agent: str = ""
     playing: bool | None = None
     history: tuple[Remembered, ...] | None = None
+    context: tuple[Remembered, ...] | None = None
     memory: tuple[Remembered, ...] | None = None
     differences: Mapping[str, str] | None = None
 
@@ -515,7 +525,7 @@ _KINDS: dict[tuple[str, str], type[Any]] = {
         "tuple[type[Fact], ...]",
         (
             SessionMade, SpeechCreated, SpeechDone, AgentState, UserState, ItemAdded, ToolBegan,
-            ToolEnded, ToolRan, ErrorTold, Closed, SoundBegan, SoundPaused, SoundResumed, Segment,
+            ToolEnded, ToolRan, Context, ErrorTold, Closed, SoundBegan, SoundPaused, SoundResumed, Segment,
             TextShown, Asked, CutIn, LetGo, Moved, Waiting, TurnOver, Look, Recorded,
         ),
     )
