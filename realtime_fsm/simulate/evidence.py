@@ -7,6 +7,7 @@ from typing import Any
 
 from ..simulator.conversation import ItemSnapshot
 from ..simulator.record import Record
+from ..trace.facts import Fact
 from .scenario import Turn
 
 __all__ = ["Asked", "Evidence", "Reported", "Spoken"]
@@ -25,6 +26,7 @@ class Asked:
         by: how.
         over: when the caller stopped caring: asked the next thing, or ended the call.
         hung_up: the caller ended the call over it.
+        key: names it in the facts.
     """
 
     turn: Turn
@@ -35,6 +37,7 @@ class Asked:
     by: str = ""
     over: float | None = None
     hung_up: bool = False
+    key: str = ""
 
 
 @dataclass(slots=True, eq=False)
@@ -85,6 +88,7 @@ class Evidence:
         spoken: the messages, in order.
         reported: failures that the application was told of, in order.
         notes: the rest, for people: (time, who, text).
+        facts: all that was seen, as every judge has it.
         record: what went over the wire.
         remembered: the server's conversation at the end.
         history: id and text of the assistant's messages in LiveKit's history.
@@ -103,6 +107,7 @@ class Evidence:
     spoken: list[Spoken] = field(default_factory=list)
     reported: list[Reported] = field(default_factory=list)
     notes: list[tuple[float, str, str]] = field(default_factory=list)
+    facts: list[Fact] = field(default_factory=list)
     record: list[Record] = field(default_factory=list)
     remembered: tuple[ItemSnapshot, ...] = ()
     history: list[tuple[str, str]] = field(default_factory=list)

@@ -48,6 +48,11 @@ class Watch:
         for recorder in self._recorders:
             recorder.note(by, what, **fields)
 
+    @property
+    def now(self) -> float:
+        """Seconds since the call began."""
+        return self._witness.now
+
     def facts(self) -> list[Fact]:
         """All facts by now."""
         return self._witness.facts()

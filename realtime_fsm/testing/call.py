@@ -145,15 +145,20 @@ class SimulatedCall:
             or bool(self.model is not None and self.model.controller and self.controller.turns)
         )
 
-    def facts(self) -> list[Fact]:
+    def facts(self, *, rest: bool = True) -> list[Fact]:
         """All that was seen of the call by now, and a look at it, as every judge has it: see
-        :mod:`realtime_fsm.trace.facts`."""
-        self.look()
+        :mod:`realtime_fsm.trace.facts`. *rest*: whether all should have come to its end."""
+        self.look(rest=rest)
         return self._watch.facts()
 
     def look(self, *, rest: bool = True) -> None:
         """Note what is to be seen now. *rest*: whether all should have come to its end."""
         self._watch.look(self, rest=rest)
+
+    @property
+    def now(self) -> float:
+        """Seconds since the call began, as in its facts."""
+        return self._watch.now
 
     def note(self, by: str, what: str, **fields: Any) -> None:
         """Note something that only the test knows, in the terms of :mod:`realtime_fsm.trace.facts`."""
