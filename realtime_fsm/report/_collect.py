@@ -27,6 +27,8 @@ def collect(file: IO[bytes], label: str) -> Side:
     side = Side(label, [reader.call for reader in readers])
     for reader in readers:
         reader.finish()
+        if "G16" in report.judged:
+            reader.judged(report.violations)
     side.judged, side.not_judged = report.judged, report.not_judged
     side.issues, side.unreadable = report.issues, report.unreadable
     _breaches(side, report, readers)

@@ -88,6 +88,7 @@ class Message:
         chars: of text received.
         local: characters of it in the session's history; None: unknown.
         words: the text, where the trace has words.
+        right: it is remembered as it was heard (G16); None: that was not judged.
     """
 
     id: str
@@ -103,6 +104,7 @@ class Message:
     chars: int = 0
     local: int | None = None
     words: str = ""
+    right: bool | None = None
 
 
 @dataclass(slots=True, eq=False)

@@ -423,7 +423,9 @@ class _Caller:
 
     def _look_back(self) -> None:
         seen, server = self._seen, self._call.server
-        seen.facts = self._call.facts(rest=self._rests and not self._closed)
+        rests = self._rests and not self._closed
+        self._call.look(rest=rests)
+        seen.facts = self._call.facts(rest=rests)
         seen.seconds = self._now
         seen.remembered = server.conversation
         seen.connected = is_connected(seen.record) and not self._closed

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from livekit.agents import AgentSession, llm
 
-from ..trace.facts import Fact
+from ..trace.facts import Fact, facts_of
+from ..trace.format import Line
 from ..trace.recorder import Recorder
 from ..trace.witness import Witness
 from .sink import PacedAudioOutput
@@ -53,9 +54,12 @@ class Watch:
         """Seconds since the call began."""
         return self._witness.now
 
-    def facts(self) -> list[Fact]:
-        """All facts by now."""
-        return self._witness.facts()
+    def facts(self, call: SimulatedCall, *, rest: bool) -> list[Fact]:
+        """All facts by now, and a look at the call, which is not kept."""
+        facts = self._witness.facts()
+        seen = {**_seen(call, rest=rest), **_memories(call, self._witness)}
+        line = Line(len(facts), self.now, "watch", "look", 0, seen)
+        return [*facts, *facts_of([line])]
 
     def close(self) -> None:
         """Write nothing more."""
@@ -77,27 +81,35 @@ class Watch:
 
     def look(self, call: SimulatedCall, *, rest: bool) -> None:
         """Note what is to be seen of a call."""
-        fields: dict[str, Any] = {
-            "rest": rest,
-            "connected": call.server.connected,
-            "speeches": [handle.id for handle in call.speeches if not handle.done()],
-            "agent": call.session.agent_state,
-            "playing": not all(sink.idle for sink in call.sinks),
-        }
-        if call.model is not None and call.model.controller is not None:
-            fields["differences"] = dict(call.controller.differences())
+        seen = _seen(call, rest=rest)
         for recorder in self._recorders:
-            told = {
-                "history": recorder.items(call.session.history.items),
-                "context": recorder.context(),
-                "memory": [
-                    recorder.remembered(
-                        i.id, i.type, i.role or "", i.text, audio_ms=float(i.audio_ms)
-                    )
-                    for i in call.server.conversation
-                ],
-            }
-            recorder.note("watch", "look", **fields, **told)
+            recorder.note("watch", "look", **seen, **_memories(call, recorder))
+
+
+def _seen(call: SimulatedCall, *, rest: bool) -> dict[str, Any]:
+    """What is to be seen of a call now."""
+    fields: dict[str, Any] = {
+        "rest": rest,
+        "connected": call.server.connected,
+        "speeches": [handle.id for handle in call.speeches if not handle.done()],
+        "agent": call.session.agent_state,
+        "playing": not all(sink.idle for sink in call.sinks),
+    }
+    if call.model is not None and call.model.controller is not None:
+        fields["differences"] = dict(call.controller.differences())
+    return fields
+
+
+def _memories(call: SimulatedCall, recorder: Recorder) -> dict[str, Any]:
+    """What each side remembers."""
+    return {
+        "history": recorder.items(call.session.history.items),
+        "context": recorder.context(),
+        "memory": [
+            recorder.remembered(i.id, i.type, i.role or "", i.text, audio_ms=float(i.audio_ms))
+            for i in call.server.conversation
+        ],
+    }
 
 
 class _Ear:

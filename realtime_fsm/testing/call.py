@@ -148,8 +148,7 @@ class SimulatedCall:
     def facts(self, *, rest: bool = True) -> list[Fact]:
         """All that was seen of the call by now, and a look at it, as every judge has it: see
         :mod:`realtime_fsm.trace.facts`. *rest*: whether all should have come to its end."""
-        self.look(rest=rest)
-        return self._watch.facts()
+        return self._watch.facts(self, rest=rest)
 
     def look(self, *, rest: bool = True) -> None:
         """Note what is to be seen now. *rest*: whether all should have come to its end."""

@@ -1,70 +1,23 @@
-"""Which guarantees a call kept, by its trace alone. Shares no code with the controller."""
+"""Which guarantees the calls of a file kept. Shares no code with the controller."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any
 
+from .facts import Begun, facts_of
 from .format import BY, Header, Line
-from .heard_rules import HeardIsHistory, MessageOrder, TruncateBounds
-from .lane_rules import (
-    BenignCancel,
-    CancelBarrier,
-    ConflictResync,
-    CreateSettles,
-    Orphan,
-    OwnerOfTurns,
-    SingleFlight,
-)
 from .reader import Entry, Issue, read
-from .rule import Call, Handler, Rule, Settings
-from .session_rules import BudgetByProgress, Epoch, FatalStops, OneReport, TurnNotSession
-from .turn_rules import IdScoped, OneTerminal, StatusAware, ToolOnce, TurnNotLost
+from .rule import Rule
+from .story import Settings
+from .verdict import RULES, SHOWN, UNSEEN, Judge, Violation
 from .wire import body_of
 
-__all__ = ["RULES", "UNSEEN", "Checker", "Report", "Violation", "check", "judge"]
+__all__ = ["RULES", "UNSEEN", "Report", "Violation", "check", "judge"]
 
-#: Everything a trace can show, in the order of the guarantees.
-RULES: tuple[type[Rule], ...] = (
-    SingleFlight, CreateSettles, IdScoped, Orphan, CancelBarrier, BenignCancel, OneTerminal,
-    StatusAware, FatalStops, BudgetByProgress, OneReport, MessageOrder, TruncateBounds,
-    HeardIsHistory, ToolOnce, TurnNotLost, Epoch, ConflictResync, OwnerOfTurns, TurnNotSession,
-)  # fmt: skip
-#: What no trace shows, and why.
-UNSEEN: dict[str, str] = {
-    "G9": "what was handed downstream is not in a trace",
-    "G14": "which report the controller took for which message is not in a trace",
-    "G21": "which speech an interrupt was meant for is not in a trace",
-    "G22": "what an application shows is not in a trace",
-    "G23": "an exception half way is not in a trace",
-    "G25": "an exception of the adapter is not in a trace",
-}
-_SHOWN = 50  # violations of one guarantee that are kept with their lines
-_ISSUES = 50  # likewise of what cannot be read
-
-
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """A guarantee that was broken.
-
-    Attributes:
-        id: the guarantee's, such as ``G5``.
-        name: the guarantee's.
-        text: what happened.
-        lines: what it rests on, in the order of the file.
-    """
-
-    id: str
-    name: str
-    text: str
-    lines: tuple[Line, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        """The violation as ``--json`` prints it."""
-        lines = [{"line": each.number, **each.fields()} for each in self.lines]
-        return {"id": self.id, "name": self.name, "text": self.text, "lines": lines}
+_ISSUES = 50  # of what cannot be read, that are kept
 
 
 @dataclass(slots=True)
@@ -126,50 +79,6 @@ class Report:
         }
 
 
-class Checker:
-    """Judges one call, line by line.
-
-    Args:
-        found: called with each rule and problem, as soon as it is known.
-        call: what is known of the call.
-        rules: those to judge by.
-    """
-
-    def __init__(
-        self,
-        found: Callable[[Rule, Any], None],
-        *,
-        call: Call | None = None,
-        rules: Iterable[type[Rule]] = RULES,
-    ) -> None:
-        self.call = call or Call()
-        self._found = found
-        self._rules = [rule(self.call) for rule in rules]
-        self._handlers: dict[tuple[str, str], list[Handler]] = {}
-        for rule in self._rules:
-            for key, handler in rule.handlers().items():
-                self._handlers.setdefault(key, []).append(handler)
-
-    def feed(self, line: Line) -> None:
-        """The next line. The rules see it before it takes effect on the call."""
-        self.call.advance(line.t)
-        for handler in self._handlers.get((line.by, line.type), ()):
-            handler(line)
-        self.call.apply(line)
-        if self.call.problems:
-            self._collect()
-
-    def end(self) -> None:
-        """There are no more lines."""
-        for rule in self._rules:
-            rule.end()
-        self._collect()
-
-    def _collect(self) -> None:
-        while self.call.problems:
-            self._found(*self.call.problems.popleft())
-
-
 def check(
     file: IO[bytes],
     *,
@@ -223,96 +132,68 @@ class _Reading:
         self._report = report
         self._rules = rules
         self._settings = settings
-        self._checker: Checker | None = None
+        self._judge: Judge | None = None
         self._judged: set[str] = set()
-        # Of the call at hand: the kinds of lines it has, and what was found.
-        self._has: set[str] = set()
-        self._violations: list[Violation] = []
-        self._broken: Counter[str] = Counter()
 
     def run(self, entries: Iterable[Entry]) -> Report:
         report = self._report
-        for entry in entries:
-            if isinstance(entry, Line):
-                self._line(entry)
-            elif isinstance(entry, Header):
-                self._begin(entry)
-            else:
-                report.unreadable += 1
-                if len(report.issues) < _ISSUES:
-                    report.issues.append(entry)
+        for fact in facts_of(self._watched(entries)):
+            if isinstance(fact, Begun):
+                self._end_call()
+                report.header = fact.header
+                report.calls += 1
+                self._judge = Judge(self._rules, self._settings)
+            if self._judge is not None:
+                self._judge.feed(fact)
         self._end_call()
         for rule in self._rules:
             if rule.id in self._judged:
                 report.judged.append(rule.id)
                 report.not_judged.pop(rule.id, None)
-            elif self._checker is None:
+            elif not report.calls:
                 report.not_judged[rule.id] = "nothing could be read"
         report.not_judged.update(UNSEEN)
         return report
 
-    def _begin(self, header: Header) -> None:
-        self._end_call()
-        self._report.header = header
-        self._report.calls += 1
-        call = Call(settings=self._settings, header=header, timed=header.timed)
-        self._has = {"time"} if header.timed else set()
-        self._checker = Checker(self._found, call=call, rules=self._rules)
-
-    def _end_call(self) -> None:
-        if self._checker is None:
-            return
-        self._checker.end()
-        self._report.seconds += self._checker.call.now
-        for rule in self._rules:
-            if missing := _missing(rule.needs, self._has):
-                # What it seemed to find, it found because it saw half.
-                self._report.not_judged[rule.id] = f"no {missing}"
-                self._broken.pop(rule.id, None)
+    def _watched(self, entries: Iterable[Entry]) -> Iterator[Header | Line]:
+        """The entries on their way, counted."""
+        report = self._report
+        for entry in entries:
+            if isinstance(entry, Line):
+                self._count(entry)
+                yield entry
+            elif isinstance(entry, Header):
+                yield entry
             else:
-                self._judged.add(rule.id)
-        self._report.broken.update(self._broken)
-        left = Counter(each.id for each in self._report.violations)
-        for each in self._violations:
-            left[each.id] += 1
-            if each.id in self._broken and left[each.id] <= _SHOWN:
-                self._report.violations.append(each)
-        self._has, self._violations, self._broken = set(), [], Counter()
+                report.unreadable += 1
+                if len(report.issues) < _ISSUES:
+                    report.issues.append(entry)
 
-    def _line(self, line: Line) -> None:
+    def _count(self, line: Line) -> None:
         report = self._report
         report.lines[line.by if line.by in BY else "other"] += 1
-        if line.by == "turn" and self._observed():
-            return  # what a controller thinks that only watches
-        self._has.add(line.by)
         if line.by == "server":
             if line.type == "response.done":
                 _count(report.responses, body_of(line.event.get("response")).get("status"))
             elif line.type == "error":
                 _count(report.errors, body_of(line.event.get("error")).get("code"))
-        if self._checker is not None:
-            self._checker.feed(line)
 
-    def _observed(self) -> bool:
-        return self._report.header is not None and self._report.header.mode == "observe"
-
-    def _found(self, rule: Rule, problem: Any) -> None:
-        self._broken[rule.id] += 1
-        if self._broken[rule.id] <= _SHOWN:
-            lines = {id(each): each for each in problem.events}.values()
-            told = tuple(sorted(lines, key=lambda each: each.number))
-            self._violations.append(Violation(rule.id, rule.name, problem.text, told))
+    def _end_call(self) -> None:
+        if self._judge is None:
+            return
+        report, verdict = self._report, self._judge.end()
+        self._judged.update(verdict.judged)
+        report.not_judged.update(verdict.not_judged)
+        report.seconds += verdict.seconds
+        left = Counter(each.id for each in report.violations)
+        for each in verdict.violations:
+            left[each.id] += 1
+            if left[each.id] <= SHOWN:
+                report.violations.append(each)
+        report.broken.update(verdict.broken)
 
 
 def _count(counter: Counter[str], key: object) -> None:
     name = key if isinstance(key, str) else "none"
     if name in counter or len(counter) < 100:
         counter[name] += 1
-
-
-def _missing(needs: Iterable[str], has: set[str]) -> str:
-    """What is missing, in words, or nothing."""
-    for need in needs:
-        if not has & set(need.split("|")):
-            return "times" if need == "time" else f"{need.replace('|', ' or ')} lines"
-    return ""

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, cast
 from .format import Header, Line
 
 __all__ = [
-    "AgentState", "Asked", "Begun", "Closed", "Context", "CutIn", "ErrorTold", "Fact", "Frame", "ItemAdded",
+    "AgentState", "Asked", "Begun", "Closed", "Context", "CutIn", "ErrorTold", "Fact", "FactReader", "Frame", "ItemAdded",
     "LetGo", "Link", "Look", "Moved", "Recorded", "Remembered", "Segment", "SessionMade", "SoundBegan",
     "SoundPaused", "SoundResumed", "SpeechCreated", "SpeechDone", "TextShown", "ToolBegan",
     "ToolEnded", "ToolRan", "TurnOver", "UserState", "Waiting", "facts_of",
@@ -191,11 +191,12 @@ class ToolEnded(Fact):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ToolRan(Fact):
-    """LiveKit has the output of a call that was made of a response."""
+    """LiveKit has the output of a call that a response made; *reply*: and will have it answered."""
 
     told_as = ("session", "tool_executed")
     call_id: str = ""
     name: str = ""
+    reply: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -449,36 +450,44 @@ class Recorded(Fact):
 def facts_of(entries: Iterable[object]) -> Iterator[Fact]:
     """The facts that headers and lines tell, in their order. Others, and lines of an unknown kind, are
     passed over; a field of the wrong kind is as if it were not there."""
-    began: dict[int, float] = {}  # what plays, by sink
+    reader = FactReader()
     for entry in entries:
+        fact = reader.read(entry)
+        if fact is not None:
+            yield fact
+
+
+class FactReader:
+    """Reads the facts of a call one by one; a header begins another call."""
+
+    def __init__(self) -> None:
+        self._began: dict[int, float] = {}  # what plays, by sink
+
+    def read(self, entry: object) -> Fact | None:
+        """What a header or a line tells, if it tells a fact."""
         if isinstance(entry, Header):
-            began.clear()
-            yield Begun(Line(0, 0.0, "", "begun", 0, {}), entry)
-        elif isinstance(entry, Line):
-            fact = _fact(entry, began)
-            if fact is not None:
-                yield fact
+            self._began.clear()
+            return Begun(Line(0, 0.0, "", "begun", 0, {}), entry)
+        return self._fact(entry) if isinstance(entry, Line) else None
 
-
-def _fact(line: Line, began: dict[int, float]) -> Fact | None:
-    if line.by in ("server", "client"):
-        return Frame(line)
-    if line.by == "net":
-        return Link(line)
-    kind = _KINDS.get((line.by, line.type))
-    if kind is None:
-        return None
-    values = _values(kind, line.event)
-    if kind is SoundBegan:
-        began[values.get("sink", 1)] = line.t
-    elif kind is Segment:
-        for name in ("position", "pushed"):
-            if name in values:
-                values[name] /= 1000
-        begun = began.pop(values.get("sink", 1), None)
-        values.setdefault("begun", begun)
-    fact: Fact = kind(line, **values)
-    return fact
+    def _fact(self, line: Line) -> Fact | None:
+        if line.by in ("server", "client"):
+            return Frame(line)
+        if line.by == "net":
+            return Link(line)
+        kind = _KINDS.get((line.by, line.type))
+        if kind is None:
+            return None
+        values = _values(kind, line.event)
+        if kind is SoundBegan:
+            self._began[values.get("sink", 1)] = line.t
+        elif kind is Segment:
+            for name in ("position", "pushed"):
+                if name in values:
+                    values[name] /= 1000
+            values.setdefault("begun", self._began.pop(values.get("sink", 1), None))
+        fact: Fact = kind(line, **values)
+        return fact
 
 
 @cache

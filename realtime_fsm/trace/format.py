@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 __all__ = ["BY", "NAME", "VERSION", "By", "Header", "Line", "Seen", "dumps"]
 
 NAME = "realtime-fsm"
 VERSION = 1
 
-By = Literal["server", "client", "net", "playback", "user", "turn", "session"]
+By = Literal[
+    "server", "client", "net", "playback", "user", "turn", "session", "caller", "watch"
+]  # fmt: skip
 #: Who did what a line tells. Lines of anybody else are kept, and ignored.
-BY: tuple[str, ...] = ("server", "client", "net", "playback", "user", "turn", "session")
+BY: tuple[str, ...] = get_args(By)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -332,8 +332,10 @@ class Recorder:
         return text if self._transcripts else len(text)
 
     def _tools_executed(self, event: Any) -> None:
+        reply = bool(event.has_tool_reply)
         for call in event.function_calls:
-            self._write("session", "tool_executed", {"call_id": call.call_id, "name": call.name})
+            fields = {"call_id": call.call_id, "name": call.name, "reply": reply}
+            self._write("session", "tool_executed", fields)
 
     def _tool_updated(self, event: Any) -> None:
         update = event.update
