@@ -275,6 +275,11 @@ class HeardIsHistory(_Heard):
     def _of(self, item_id: str) -> list[Heard]:
         return self.story.sound.of.get(item_id, [])
 
+    def _slack(self, item: Item) -> float:
+        """Where it was cut is known exactly; where it ended may be off by a stretch of silence."""
+        cut = item.cuts and any(each.cut for each in self._of(item.id))
+        return self.settings.cut if cut else self.settings.audio
+
     # --- by the wire
 
     def judge(self, response: Response) -> None:
@@ -292,7 +297,7 @@ class HeardIsHistory(_Heard):
         elif item.added.connection == self.wire.connection:
             cut = item.cut_ms
             kept = (item.ms if cut is None else cut) / 1000
-            if abs(kept - heard) > self.settings.audio or not self._of(item.id):
+            if abs(kept - heard) > self._slack(item) or not self._of(item.id):
                 text = f"the server remembers {kept:.3f} s of {item.id}, {heard:.3f} s were heard"
                 self._say(item, item.id, text, *item.cuts)
         # Else that conversation is gone: what counts is what the next one was told.
@@ -399,7 +404,7 @@ class HeardIsHistory(_Heard):
             text = f"{who} remembers {kept.id}, of which nothing was heard"
             self._say(item, kept.id, text, look)
         # After a reconnect the server has the words without the audio.
-        elif heard and kept.audio_ms and abs(kept.audio_ms / 1000 - heard) > self.settings.audio:
+        elif heard and kept.audio_ms and abs(kept.audio_ms / 1000 - heard) > self._slack(item):
             text = f"{who} remembers {kept.audio_ms / 1000:.3f} s of {kept.id}"
             self._say(item, kept.id, f"{text}, {heard:.3f} s were heard", *item.cuts, look)
 
@@ -410,7 +415,7 @@ class HeardIsHistory(_Heard):
             for item_id, heard in sound.of.items()
             if (item := self.wire.items.get(item_id)) is not None
             and not item.response.outside
-            and (isinstance(heard[0].fact, TextShown) or _counts(item, sound.seconds(item_id)))
+            and (not isinstance(heard[0].fact, Segment) or _counts(item, sound.seconds(item_id)))
         ]
 
     def _compare_both(

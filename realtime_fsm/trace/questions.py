@@ -18,6 +18,7 @@ from .facts import (
     Fact,
     Frame,
     LetGo,
+    Segment,
     SpeechCreated,
     SpeechDone,
     TextShown,
@@ -254,7 +255,7 @@ class Questions:
         late = question.item_id is not None and question.taken is None and question.kind == "speech"
         cut = question.cut_in
         fate: Fate
-        if full and not owed:
+        if (full or self._hushed(question, over)) and not owed:
             fate, why = "answered", ""
         elif cut is not None and cut[1] == "hangs_up":
             fate, why = "hung_up", ""
@@ -281,10 +282,14 @@ class Questions:
     def _asked_for(self, heard: Heard) -> list[Question]:
         """The question whose speech it is, or the newest one that was asked before its response. Of
         what a tool has the application say both."""
-        speech = heard.fact.speech
+        speech = heard.speech
         created = None if heard.item is None else heard.item.response.created
         since = heard.begun if created is None else created.t
-        before = [q for q in self.all if q.since <= since + _MOMENT and q.speech is None]
+        before = [
+            q
+            for q in self.all
+            if q.since <= since + _MOMENT and (q.speech is None or speech is None)
+        ]
         own = [q for q in self.all if speech is not None and q.speech == speech]
         if not own or (not self.asked and before and self._calls(before[-1], own[0].begun)):
             own += before[-1:]
@@ -301,7 +306,7 @@ class Questions:
         if item is None or heard.cut or not _whole(item):
             return False
         short = item.ms / 1000 - self.story.settings.audio
-        return isinstance(heard.fact, TextShown) or heard.seconds >= short
+        return not isinstance(heard.fact, Segment) or heard.seconds >= short
 
     def _owed(self, question: Question, over: float, full: list[Heard]) -> bool:
         """Whether a tool was called for it, and no message of a later response was heard."""
@@ -317,6 +322,11 @@ class Questions:
             for each in full
         ]  # fmt: skip
         return bool(calls) and not any(created > max(calls) for created in said)
+
+    def _hushed(self, question: Question, over: float) -> bool:
+        """Whether a tool was called for it that is not to be answered."""
+        calls = [c.call_id for r in self._responses(question.since, over) for c in r.calls]
+        return any(call_id in self._silent for call_id in calls)
 
     def _responses(self, begin: float, end: float) -> list[Response]:
         return [

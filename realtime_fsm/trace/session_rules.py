@@ -151,6 +151,7 @@ class OneReport(Rule):
         #: A connection that was lost, and the loss reported: nothing was received since.
         self._down: Line | None = None
         self._down_told = False
+        self._with_it = False  # that connection broke because of the cause before
 
     def handlers(self) -> Mapping[Key, Handler]:
         return {
@@ -183,12 +184,13 @@ class OneReport(Rule):
         # A connection that breaks right after an error that answers nothing breaks because of it.
         key, last = self._roots[-1] if self._roots else (None, None)
         answers = isinstance(key, tuple) and key[1] is not None
-        if (
-            last is None
-            or answers
-            or last.connection != each.connection
-            or each.t - last.t > _INCIDENT
-        ):
+        self._with_it = (
+            last is not None
+            and not answers
+            and last.connection == each.connection
+            and each.t - last.t <= _INCIDENT
+        )
+        if not self._with_it:
             self._roots.append(("lost", each))
 
     def _handshake(self, each: ErrorTold) -> bool:
@@ -201,8 +203,11 @@ class OneReport(Rule):
 
     def _reported(self, each: ErrorTold) -> None:
         # A frame that is no JSON is not in a trace either.
-        if self._handshake(each) or each.error == "JSONDecodeError":
+        lost = self._with_it and each.error == "APIConnectionError" and each.recoverable
+        if self._handshake(each) or lost or each.error == "JSONDecodeError":
+            # LiveKit tells that the connection is gone, too, where it will come again.
             self._roots.append(("only told", each.line))
+            self._with_it = self._with_it and not lost
         while self._roots and each.t - self._roots[0][1].t > _INCIDENT:
             self._roots.popleft()
         while self._reports and each.t - self._reports[0].t > _INCIDENT:

@@ -31,21 +31,22 @@ _MOMENT = 0.01  # seconds between a delta and the sound of it, by clocks that di
 
 @dataclass(eq=False, slots=True)
 class Heard:
-    """A segment that somebody heard, or a text that somebody read.
+    """A segment that somebody heard, or a text that somebody read, if only by LiveKit's word.
 
     Attributes:
         what: ``message`` of a response; the application's ``own`` (it let something be said); not
             known, for ``several`` could be it; or ``none`` that was received.
     """
 
-    fact: Segment | TextShown
+    fact: Segment | TextShown | ItemAdded
     what: Literal["message", "own", "several", "none", ""] = ""
     item: Item | None = None
 
     @property
     def begun(self) -> float:
         """When it began."""
-        return self.fact.t if self.fact.begun is None else self.fact.begun
+        begun = None if isinstance(self.fact, ItemAdded) else self.fact.begun
+        return self.fact.t if begun is None else begun
 
     @property
     def seconds(self) -> float:
@@ -55,7 +56,14 @@ class Heard:
     @property
     def cut(self) -> bool:
         """Whether it was cut off."""
-        return self.fact.interrupted if isinstance(self.fact, Segment) else not self.fact.whole
+        if isinstance(self.fact, TextShown):
+            return not self.fact.whole
+        return bool(self.fact.interrupted)
+
+    @property
+    def speech(self) -> str | None:
+        """Whose it was, if that is known."""
+        return None if isinstance(self.fact, ItemAdded) else self.fact.speech
 
 
 class Sound:
@@ -110,12 +118,12 @@ class Sound:
     def settle(self, speech: str | None = None) -> None:
         """No more will be told: of one speech, or of any. What is open is told by turn and time."""
         for heard in tuple(self.open):
-            if speech is None or heard.fact.speech in (None, speech):
+            if speech is None or heard.speech in (None, speech):
                 self._guess(heard)
 
     def _hear(self, heard: Heard) -> None:
         self.open.append(heard)
-        if heard.fact.speech in self._says:
+        if heard.speech in self._says:
             self._tell(heard, "own")
 
     def _added(self, added: ItemAdded) -> None:
@@ -130,12 +138,15 @@ class Sound:
                 if _could_be(item, heard):
                     self._tell(heard, "message", item)
                     return
+        if item is not None and item.chars and not item.ms:
+            self._hear(Heard(added))
+            self._tell(self.open[-1], "message", item)
 
     def _guess(self, heard: Heard) -> None:
         """The next message of the response that plays, or the first of the only one that can."""
         found = self._unheard(heard)
         named = self._wire.items.get(getattr(heard.fact, "item_id", None) or "")
-        last = self._last.get(heard.fact.speech or "")
+        last = self._last.get(heard.speech or "")
         if last is not None and last.item is not None and last.item.response in found:
             self._tell(heard, "message", found[last.item.response])
         elif named is not None and named in found.values():
@@ -167,8 +178,8 @@ class Sound:
         self.open.remove(heard)
         if item is not None:
             self.of.setdefault(item.id, []).append(heard)
-            if heard.fact.speech is not None:
-                self._last[heard.fact.speech] = heard
+            if heard.speech is not None:
+                self._last[heard.speech] = heard
         for tell in self.told:
             tell(heard)
 
@@ -177,7 +188,7 @@ def _could_be(item: Item, heard: Heard) -> bool:
     """What had not come is not heard, nor is what was deleted before."""
     if item.deleted is not None and item.deleted.t < heard.begun:
         return False
-    if isinstance(heard.fact, TextShown):
+    if not isinstance(heard.fact, Segment):
         return item.chars > 0
     # A message without sound is spoken by a TTS.
     return (item.added.t if item.sounds is None else item.sounds) <= heard.begun + _MOMENT
