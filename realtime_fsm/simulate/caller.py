@@ -15,7 +15,6 @@ from livekit.agents import (
     ModelSettings,
     SpeechCreatedEvent,
     function_tool,
-    llm,
 )
 from livekit.agents.voice import SpeechHandle
 from livekit.agents.voice.io import PlaybackFinishedEvent, PlaybackStartedEvent, TextOutput
@@ -266,6 +265,7 @@ class _Caller:
                 self.note("caller", "the call is over")
             finally:
                 self._look_back()
+        self._seen.facts = self._call.facts(rest=None)
 
     async def _talk(self) -> None:
         previous: Asked | None = None
@@ -282,6 +282,7 @@ class _Caller:
             previous = asked
         if previous is not None and previous.over is None:
             previous.interrupted = None  # nobody asks anything else: listens after all
+            self._call.note("caller", "cut_in", key=previous.key, how="listens")
             await self._answer(previous, None)
 
     async def _connected(self) -> bool:
@@ -423,20 +424,11 @@ class _Caller:
 
     def _look_back(self) -> None:
         seen, server = self._seen, self._call.server
-        rests = self._rests and not self._closed
-        self._call.look(rest=rests)
-        seen.facts = self._call.facts(rest=rests)
+        self._call.look(rest=self._rests and not self._closed and not self._call.busy)
         seen.seconds = self._now
-        seen.remembered = server.conversation
-        seen.connected = is_connected(seen.record) and not self._closed
         seen.collisions, seen.vad_collisions = server.collisions, server.vad_collisions
-        seen.history = [
-            (item.id, item.text_content or "")
-            for item in self._call.session.history.items
-            if isinstance(item, llm.ChatMessage) and item.role == "assistant"
-        ]
         if not self._plain:
-            seen.differences = self._call.controller.differences()
+            seen.differences = len(self._call.controller.differences())
         for asked in seen.asked:
             if asked.over is None:
                 asked.over = self._now

@@ -54,9 +54,11 @@ class Watch:
         """Seconds since the call began."""
         return self._witness.now
 
-    def facts(self, call: SimulatedCall, *, rest: bool) -> list[Fact]:
+    def facts(self, call: SimulatedCall, *, rest: bool | None) -> list[Fact]:
         """All facts by now, and a look at the call, which is not kept."""
         facts = self._witness.facts()
+        if rest is None:
+            return facts
         seen = {**_seen(call, rest=rest), **_memories(call, self._witness)}
         line = Line(len(facts), self.now, "watch", "look", 0, seen)
         return [*facts, *facts_of([line])]

@@ -145,9 +145,10 @@ class SimulatedCall:
             or bool(self.model is not None and self.model.controller and self.controller.turns)
         )
 
-    def facts(self, *, rest: bool = True) -> list[Fact]:
+    def facts(self, *, rest: bool | None = True) -> list[Fact]:
         """All that was seen of the call by now, and a look at it, as every judge has it: see
-        :mod:`realtime_fsm.trace.facts`. *rest*: whether all should have come to its end."""
+        :mod:`realtime_fsm.trace.facts`. *rest*: whether all should have come to its end; None: without
+        the look."""
         return self._watch.facts(self, rest=rest)
 
     def look(self, *, rest: bool = True) -> None:

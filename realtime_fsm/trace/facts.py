@@ -326,7 +326,7 @@ class Asked(Fact):
 @dataclass(frozen=True, slots=True, eq=False)
 class CutIn(Fact):
     """The caller cut in on the answer to a question: ``speaks_over``, ``stops``, ``coughs`` or
-    ``hangs_up``."""
+    ``hangs_up``; or ``listens`` after all."""
 
     told_as = ("caller", "cut_in")
     key: str = ""

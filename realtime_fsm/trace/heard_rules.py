@@ -294,7 +294,7 @@ class HeardIsHistory(_Heard):
         heard = self.story.sound.seconds(item.id)
         if item.deleted is not None:
             self._delete_heard(item, item.deleted)
-        elif item.added.connection == self.wire.connection:
+        elif item.added.connection > self.wire.lost:
             cut = item.cut_ms
             kept = (item.ms if cut is None else cut) / 1000
             if abs(kept - heard) > self._slack(item) or not self._of(item.id):
@@ -432,7 +432,7 @@ class HeardIsHistory(_Heard):
             if local is None and kept.text:
                 text = f"the server remembers {item_id}, LiveKit does not"
                 self._say(item, item_id, text, look)
-            elif local is not None and not _alike(kept.text, local.text):
+            elif local is not None and not _alike(kept.text, local.text, whole=not item.ms):
                 text = f"{item_id}: the server remembers {kept.text!r}, LiveKit {local.text!r}"
                 self._say(item, item_id, text, look)
         for item_id in history if context is None else history.keys() & context.keys():
@@ -459,14 +459,16 @@ def _counts(item: Item, heard: float) -> bool:
     return item.chars == 0 or item.chars * heard * 1000 / item.ms > _CHARS / 2
 
 
-def _alike(one: str | int, other: str | int) -> bool:
-    """Whether both say the same, but for the word in which it was cut."""
-    if isinstance(one, str) and isinstance(other, str):
-        left, right = one.split(), other.split()
+def _alike(server: str | int, local: str | int, *, whole: bool) -> bool:
+    """Whether both say the same, but for the word in which it was cut. *whole*: the server cannot
+    cut it, for it is text."""
+    if isinstance(server, str) and isinstance(local, str):
+        left, right = server.split(), local.split()
         both = min(len(left), len(right))
-        return left[:both] == right[:both] and abs(len(left) - len(right)) <= 1
-    sizes = [each if isinstance(each, int) else len(each) for each in (one, other)]
-    return abs(sizes[0] - sizes[1]) <= _CHARS
+        more = len(left) - len(right)
+        return left[:both] == right[:both] and (abs(more) <= 1 or (whole and more > 0))
+    sizes = [each if isinstance(each, int) else len(each) for each in (server, local)]
+    return abs(sizes[0] - sizes[1]) <= _CHARS or (whole and sizes[0] > sizes[1])
 
 
 def _chars(each: Line) -> int:

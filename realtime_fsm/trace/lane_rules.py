@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from .facts import Closed, ErrorTold, Fact, Look, SpeechDone, TurnOver
+from .facts import Closed, ErrorTold, Fact, Look, SpeechDone, TurnOver, Waiting
 from .format import Seen
 from .kept import Kept
 from .rule import Handler, Key, Rule
@@ -236,6 +236,7 @@ class ConflictResync(Rule):
         self._conflict: Seen | None = None
         #: A create that was refused, and not asked again.
         self._owed: tuple[Create, Seen] | None = None
+        self._recovers: Waiting | None = None
 
     def handlers(self) -> Mapping[Key, Handler]:
         return {
@@ -244,6 +245,7 @@ class ConflictResync(Rule):
             ("server", "input_audio_buffer.speech_started"): self._drop,
             ("client", "response.create"): self._drop,
             SpeechDone: self._speech_done,
+            Waiting: self._waits,
             TurnOver: self._ended,
             ErrorTold: self._error_told,
             Closed: self._closed,
@@ -259,9 +261,18 @@ class ConflictResync(Rule):
     def _ended(self, each: TurnOver) -> None:
         self._given_up(each, at_once=each.outcome == "failed")
 
+    def _waits(self, each: Waiting) -> None:
+        self._recovers = each
+
     def _given_up(self, each: Fact, *, at_once: bool) -> None:
-        """A failure is no answer to a conflict, unless the other response was waited for."""
-        if self._owed is not None and not (at_once and each.t - self._owed[1].t < _WAITED):
+        """A failure is no answer to a conflict, unless the other response was waited for, or it is
+        one too many."""
+        waited = self._recovers is not None and self.story.recent(
+            self._recovers.t, self.settings.answer
+        )
+        if self._owed is not None and not (
+            at_once and not waited and each.t - self._owed[1].t < _WAITED
+        ):
             self._owed = None
 
     def _refused(self, each: Seen) -> None:

@@ -150,7 +150,7 @@ class Questions:
             self._ask(fact)
         elif isinstance(fact, CutIn):
             if (question := self._find(fact.key)) is not None:
-                question.cut_in = (fact.t, fact.how)
+                question.cut_in = (fact.t, fact.how) if fact.how != "listens" else None
         elif isinstance(fact, LetGo):
             if (question := self._find(fact.key)) is not None and question.over is None:
                 question.over = fact.t
@@ -255,7 +255,7 @@ class Questions:
         late = question.item_id is not None and question.taken is None and question.kind == "speech"
         cut = question.cut_in
         fate: Fate
-        if (full or self._hushed(question, over)) and not owed:
+        if full and not owed:
             fate, why = "answered", ""
         elif cut is not None and cut[1] == "hangs_up":
             fate, why = "hung_up", ""
@@ -264,6 +264,8 @@ class Questions:
         elif cut is not None and self._explains(question, cut, over):
             fate = "interrupted" if heard or cut[1] != "speaks_over" else "superseded"
             why = f"the caller {cut[1].replace('_', ' ')}"
+        elif self._hushed(question, over) and not owed:
+            fate, why = "answered", "by a tool that is not to be answered"
         elif final:
             fate, why = "failed", final[0].what
         elif owed:
@@ -300,7 +302,7 @@ class Questions:
 
     def _is_full(self, heard: Heard) -> bool:
         """Whether a message was generated to its end, and heard to its end."""
-        if heard.what == "own":
+        if heard.what in ("own", "several"):
             return not heard.cut
         item = heard.item
         if item is None or heard.cut or not _whole(item):

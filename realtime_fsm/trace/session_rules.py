@@ -152,6 +152,7 @@ class OneReport(Rule):
         self._down: Line | None = None
         self._down_told = False
         self._with_it = False  # that connection broke because of the cause before
+        self._new = False  # a session that is not connected yet
 
     def handlers(self) -> Mapping[Key, Handler]:
         return {
@@ -159,8 +160,17 @@ class OneReport(Rule):
             ("server", "response.done"): self._failed,
             ("server", "unreadable"): self._unreadable,
             **{("net", name): self._lost for name in LOST},
+            ("server", "session.created"): self._connected,
+            SessionMade: self._remade,
             ErrorTold: self._reported,
         }
+
+    def _remade(self, each: SessionMade) -> None:
+        """A session that died is replaced: the connection is to be made anew, as after a loss."""
+        self._new = True
+
+    def _connected(self, each: Line) -> None:
+        self._new = False
 
     def _failed(self, each: Line) -> None:
         error = error_of(each)
@@ -195,6 +205,8 @@ class OneReport(Rule):
 
     def _handshake(self, each: ErrorTold) -> bool:
         """Whether it reports that a connection could not be made again."""
+        if self._new and each.error == "APIConnectionError":
+            return True
         down = self._down
         if down is None or down.connection < self.wire.connection:
             return False

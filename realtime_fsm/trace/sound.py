@@ -27,6 +27,7 @@ from .wire import Item, Response, Wire
 __all__ = ["Heard", "Sound"]
 
 _MOMENT = 0.01  # seconds between a delta and the sound of it, by clocks that differ
+_STALE = 1.0  # seconds; what is ready for so long in silence does not play any more
 
 
 @dataclass(eq=False, slots=True)
@@ -41,6 +42,7 @@ class Heard:
     fact: Segment | TextShown | ItemAdded
     what: Literal["message", "own", "several", "none", ""] = ""
     item: Item | None = None
+    silence: float = 0.0  # before it, in seconds
 
     @property
     def begun(self) -> float:
@@ -84,6 +86,7 @@ class Sound:
         self.open: list[Heard] = []
         self.over_at = -1.0
         self.known = False
+        self._silence = 0.0
         self.told: list[Callable[[Heard], None]] = []
         self._wire = wire
         self._says: Kept[str, None] = Kept()
@@ -98,14 +101,16 @@ class Sound:
         self.known = self.known or isinstance(fact, (SoundBegan, Segment, TextShown))
         if isinstance(fact, SoundBegan):
             self.playing[fact.sink] = fact
+            self._silence = fact.t - self.over_at
         elif isinstance(fact, Segment):
             self.playing.pop(fact.sink, None)
-            self.over_at = fact.t
             if fact.position > 0 or fact.begun is not None:
-                self._hear(Heard(fact))
+                self._hear(Heard(fact, silence=self._silence))
+            self.over_at = fact.t
         elif isinstance(fact, TextShown):
             if fact.begun is not None:
-                self._hear(Heard(fact))
+                self._hear(Heard(fact, silence=fact.begun - self.over_at))
+            self.over_at = fact.t
         elif isinstance(fact, SpeechCreated):
             if fact.source == "say":
                 self._says[fact.speech] = None
@@ -138,7 +143,7 @@ class Sound:
                 if _could_be(item, heard):
                     self._tell(heard, "message", item)
                     return
-        if item is not None and item.chars and not item.ms:
+        if item is not None and item.written:
             self._hear(Heard(added))
             self._tell(self.open[-1], "message", item)
 
@@ -166,7 +171,13 @@ class Sound:
             gone = response.cancels and response.cancels[0].t < heard.begun
             if first is not None and not response.outside and not gone and first.deleted is None:
                 found[response] = first
-        return found
+        # What was ready in a silence before would have been played then.
+        fresh = {
+            response: item
+            for response, item in found.items()
+            if heard.silence < _STALE or heard.begun - _ready(item) < _STALE
+        }
+        return fresh or found
 
     def _tell(
         self,
@@ -190,5 +201,9 @@ def _could_be(item: Item, heard: Heard) -> bool:
         return False
     if not isinstance(heard.fact, Segment):
         return item.chars > 0
-    # A message without sound is spoken by a TTS.
-    return (item.added.t if item.sounds is None else item.sounds) <= heard.begun + _MOMENT
+    return _ready(item) <= heard.begun + _MOMENT
+
+
+def _ready(item: Item) -> float:
+    """When the first of it had come. A message without sound is spoken by a TTS."""
+    return item.added.t if item.sounds is None else item.sounds

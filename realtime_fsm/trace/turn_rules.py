@@ -174,7 +174,9 @@ class TurnNotLost(Rule):
 
     def _look(self, question: Question) -> None:
         story = self.story
-        if question.judged or story.questions.answer(question).fate != "lost":
+        if story.questions.asked or question.judged:
+            return  # what was taken for a question
+        if story.questions.answer(question).fate != "lost":
             return
         busy = (
             story.wire.alive(story.wire.connection)

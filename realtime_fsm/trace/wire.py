@@ -32,9 +32,9 @@ FATAL = frozenset(
 #: How a connection ends, in lines of ``net``.
 LOST = ("closed", "dropped", "disconnected", "lost")
 AUDIO_DELTAS = ("response.output_audio.delta", "response.audio.delta")
+_WRITTEN = ("response.output_text.delta", "response.text.delta")
 _TEXT_DELTAS = (
-    "response.output_audio_transcript.delta", "response.audio_transcript.delta",
-    "response.output_text.delta", "response.text.delta",
+    "response.output_audio_transcript.delta", "response.audio_transcript.delta", *_WRITTEN,
 )  # fmt: skip
 _TEXT = 4096  # characters of a message that are kept
 _KEPT = 256  # responses, creates, cancels and error ids of a long call
@@ -53,6 +53,7 @@ class Item:
     ms: float = 0.0
     chars: int = 0
     text: str = ""  # where words are told
+    written: bool = False  # text is all there is of it
     done: Seen | None = None
     status: str = ""
     sounds: float | None = None
@@ -136,6 +137,7 @@ class Wire:
         self.items: dict[str, Item] = {}
         self.cancels: list[tuple[Seen, list[Response]]] = []
         self.connection = 0
+        self.lost = 0  # the newest connection that is over
         self._bounded = bounded
         self._names: OrderedDict[str, None] = OrderedDict()
 
@@ -196,6 +198,7 @@ class Wire:
                 item.deleted = each
 
     def _lost(self, each: Seen, connection: int) -> None:
+        self.lost = max(self.lost, connection)
         for create in self.asked(connection):
             create.answers.append(each)
         for response in self.alive(connection):
@@ -228,6 +231,7 @@ class Wire:
             delta = event.get("delta")
             if known is not None and isinstance(delta, (int, str)):
                 known.chars += delta if isinstance(delta, int) else len(delta)
+                known.written = each.type in _WRITTEN
                 if isinstance(delta, str) and len(known.text) < _TEXT:
                     known.text += delta
         elif each.type == "error":
