@@ -125,6 +125,10 @@ def simulate(
         int | None, typer.Option(help="How many processes; by default one a core.")
     ] = None,
     plain: Annotated[bool, typer.Option("--plain", help="LiveKit without us.")] = False,
+    compare: Annotated[
+        bool,
+        typer.Option("--compare", help="Live each call twice; fail where we are worse than plain."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     traces: Annotated[
         Path | None,
@@ -153,13 +157,18 @@ def simulate(
     if reports and not merge:
         typer.echo(f"{reports[0]} is a report: give --merge to merge reports", err=True)
         raise typer.Exit(2)
+    if compare and (plain or traces is not None):
+        typer.echo("--compare lives each call both ways: without --plain and --trace", err=True)
+        raise typer.Exit(2)
     try:
         if replay is not None:
-            for line in command.replay_lines(replay, faults, plain=plain):
+            for line in command.replay_lines(replay, faults, plain=plain, compare=compare):
                 typer.echo(line)
             return
         if merge:
             report = command.merge_files(reports or [])
+        elif compare:
+            report = command.compare(calls, seed, faults, shard=shard, jobs=jobs)
         else:
             report = command.simulate(
                 calls, seed, faults, shard=shard, jobs=jobs, plain=plain, traces=traces
@@ -175,7 +184,7 @@ def simulate(
     else:
         for line in command.report_lines(report):
             typer.echo(line)
-    if strict and command.is_bad(report):
+    if (strict or report["mode"] == "compare") and command.is_bad(report):
         raise typer.Exit(1)
 
 
@@ -340,6 +349,39 @@ def serve(
     except (OSError, ValueError) as error:
         warn(f"realtime-fsm: {error}")
         raise typer.Exit(2 if isinstance(error, ValueError) else 1) from None
+
+
+@app.command()
+def run(
+    script: Annotated[str, typer.Argument(help="The worker's script, such as agent.py.")],
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(help="What the script is called with, such as dev, console or start."),
+    ] = None,
+    mode: Annotated[
+        str | None, typer.Option(metavar="control|observe|off", help="Default: control.")
+    ] = None,
+    record: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Write a trace of each call there.")
+    ] = None,
+    retry: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FIELD=VALUE", help="A field of RetryPolicy; may be repeated."),
+    ] = None,
+    module: Annotated[
+        bool, typer.Option("-m", help="SCRIPT is a module, as for python -m.")
+    ] = False,
+) -> None:
+    """Your own worker with the controller around its realtime models, without a change of its code.
+
+    realtime-fsm run --mode observe --record traces agent.py -- dev
+    """
+    from .run.command import run as start
+
+    code = start(
+        script, arguments or (), module=module, mode=mode, record=record, retry=retry or ()
+    )
+    raise typer.Exit(code)
 
 
 def main() -> None:

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from inspect import Parameter, Signature
 from pathlib import Path
 from typing import Any
 
-from livekit.agents import (
-    Agent,
-    CloseEvent,
-    ErrorEvent,
-    ModelSettings,
-    SpeechCreatedEvent,
-    function_tool,
-)
+from livekit.agents import AgentTask, CloseEvent, ErrorEvent, SpeechCreatedEvent
 from livekit.agents.voice import SpeechHandle
-from livekit.agents.voice.io import PlaybackFinishedEvent, PlaybackStartedEvent, TextOutput
+from livekit.agents.voice.io import PlaybackFinishedEvent, PlaybackStartedEvent
 
 from .. import Recovering, TurnEnded, TurnMoved
 from ..simulator.record import Record
 from ..testing import SimulatedCall, run_virtual, simulated_call
 from ..testing.clock import VirtualTimeError
+from .agents import Desk
+from .drawing import asked_besides
 from .evidence import Asked, Evidence, Reported, Spoken
 from .scenario import Scenario, Turn
 
@@ -36,23 +32,38 @@ _CONNECTED = 30.0  # seconds the caller waits for a connection before speaking
 _COUGH = 0.2  # seconds
 
 
-def play(scenario: Scenario, *, plain: bool = False, trace: Path | None = None) -> Evidence:
-    """Run the call in virtual time, plain LiveKit or controlled, and return what was seen. *trace* is
-    a file to record it in."""
+def play(
+    scenario: Scenario, *, plain: bool = False, trace: Path | None = None, check: bool = True
+) -> Evidence:
+    """Run the call in virtual time, plain LiveKit or controlled, and return what was seen.
+
+    *trace* is a file to record it in; *check*: whether a controlled call must leave no task or turn
+    behind.
+    """
     seen = Evidence()
+
+    async def call() -> None:
+        # Plain LiveKit leaves tasks behind in some failures; that is not what is counted here.
+        caller = _Caller(scenario, seen, plain=plain, trace=trace, check=check and not plain)
+        await caller.call()
+
     try:
-        run_virtual(lambda: _Caller(scenario, seen, plain=plain, trace=trace).call(), limit=7200.0)
+        run_virtual(call, limit=7200.0)
     except VirtualTimeError as error:
         seen.hang, seen.broken = True, _first_line(error)
     except Exception as error:
         seen.broken = f"{type(error).__name__}: {_first_line(error)}"
+    seen.life = replace(seen.life, hung=seen.life.hung or seen.broken)
     return seen
 
 
 def is_connected(record: Sequence[Record]) -> bool:
-    """Whether a connection is up."""
-    last = next((each for each in reversed(record) if each.direction == "net"), None)
-    return last is not None and last.type == "accepted"
+    """Whether a connection is up: an agent with a model of its own has one of its own."""
+    up: set[int] = set()
+    for each in record:
+        if each.direction == "net":
+            (up.add if each.type == "accepted" else up.discard)(each.connection)
+    return bool(up)
 
 
 def _first_line(error: BaseException) -> str:
@@ -71,50 +82,15 @@ class _Listener:
         self._listener(event)
 
 
-class _Screen(TextOutput):
-    """Where a call by text is read. Without one LiveKit would show the text to nobody."""
-
-    def __init__(self) -> None:
-        super().__init__(label="screen", next_in_chain=None)
-
-    async def capture_text(self, text: str) -> None:
-        pass  # the witness reads it on its way
-
-    def flush(self) -> None:
-        pass
-
-
 class _HungUp(Exception):  # noqa: N818 - not an error
     """The call is over before its last turn."""
 
 
-class _Agent(Agent):
-    """Has one tool, and tells which message is being spoken."""
-
-    def __init__(self, caller: _Caller, tool_seconds: float) -> None:
-        super().__init__(instructions="Be brief.")
-        self._caller = caller
-        self._tool_seconds = tool_seconds
-
-    @function_tool
-    async def look_up(self, what: str) -> str:
-        """Look something up."""
-        self._caller.note("tool", "runs")
-        await asyncio.sleep(self._tool_seconds)
-        return f"Found {what}."
-
-    def transcription_node(
-        self, text: AsyncIterable[Any], model_settings: ModelSettings
-    ) -> AsyncIterator[Any]:
-        # LiveKit speaks the messages one after another, and asks for the text of each before its
-        # sound: what plays from now on is this one.
-        return self._caller.hears(text)
-
-
 class _Caller:
     def __init__(
-        self, scenario: Scenario, seen: Evidence, *, plain: bool, trace: Path | None
+        self, scenario: Scenario, seen: Evidence, *, plain: bool, trace: Path | None, check: bool
     ) -> None:
+        self._check = check
         self._scenario = scenario
         self._seen = seen
         self._plain = plain
@@ -125,6 +101,7 @@ class _Caller:
         self._closed = False
         self._rests = False
         self._last_sound = 0.0
+        self._acting: list[asyncio.Task[None]] = []
         self._call: SimulatedCall
 
     # --- the witness
@@ -132,6 +109,11 @@ class _Caller:
     @property
     def _now(self) -> float:
         return self._loop.time() - self._zero
+
+    @property
+    def tool_seconds(self) -> float:
+        """How long a tool of the agent takes."""
+        return self._scenario.tool_seconds
 
     def note(self, who: str, text: str) -> None:
         self._seen.notes.append((self._now, who, text))
@@ -242,21 +224,18 @@ class _Caller:
             options["turn_detection"] = None
         if self._scenario.modality == "text":
             options["modalities"] = ["text"]
-        agent = _Agent(self, self._scenario.tool_seconds)
         async with simulated_call(
             self._scenario.script,
-            agent=agent,
+            agent=Desk(self),
             controlled=not self._plain,
             config=self._scenario.config,
-            # Plain LiveKit leaves tasks behind in some failures; that is not what is counted here.
-            check=not self._plain,
+            check=self._check,
             trace=self._trace,
             **options,
         ) as self._call:
             self._seen.record = self._call.server.record
             if self._scenario.modality == "text":
-                self._call.session.output.audio = None
-                self._call.session.output.transcription = _Screen()
+                self._call.read()
             self._listen()
             try:
                 await self._talk()
@@ -264,6 +243,9 @@ class _Caller:
             except _HungUp:
                 self.note("caller", "the call is over")
             finally:
+                for acting in self._acting:
+                    acting.cancel()
+                await asyncio.gather(*self._acting, return_exceptions=True)
                 self._look_back()
         self._seen.facts = self._call.facts(rest=None)
 
@@ -300,6 +282,9 @@ class _Caller:
             self._call.note("caller", "let_go", key=previous.key)
         asked = Asked(turn, begun, begun, key=f"q{number}")
         self._seen.asked.append(asked)
+        if turn.act is not None:
+            after = turn.act.after + (turn.seconds if turn.kind == "speech" else 0.0)
+            self._acting.append(asyncio.create_task(self._act(turn, number, max(0.0, after))))
         session = self._call.session
         try:
             if turn.kind == "text":
@@ -329,6 +314,33 @@ class _Caller:
             told["item_id"] = asked.item_id
         self._call.note("caller", "asked", key=asked.key, kind=turn.kind, begun=t, **told)
         return asked
+
+    async def _act(self, turn: Turn, number: int, after: float) -> None:
+        """The application does something besides. What tools do, they do when they are called."""
+        assert turn.act is not None
+        await asyncio.sleep(after)
+        session, kind = self._call.session, turn.act.kind
+        try:
+            for words in asked_besides(turn, number) if kind in ("queue", "prompt") else ():
+                self.note("app", f'asks for "{words}"')
+                session.generate_reply(instructions=words)
+            if kind in ("hand_over", "hand_over_fresh", "own_model"):
+                self.note("app", f"hands over ({kind})")
+                copied = session.current_agent.chat_ctx.copy()
+                other = self._call.another_model() if kind == "own_model" else None
+                context = None if kind == "hand_over_fresh" else copied
+                session.update_agent(Desk(self, chat_ctx=context, model=other))
+            elif kind == "commit":
+                self.note("app", "commits the user's turn")
+                session.commit_user_turn()
+            elif kind == "drain":
+                self.note("app", "drains")
+                await session.drain()
+            elif kind == "shutdown":
+                self.note("app", "shuts down, draining")
+                session.shutdown(drain=True)
+        except RuntimeError as error:  # the session is closing
+            self.note("app", f"could not: {error}")
 
     async def _react(self, asked: Asked) -> None:
         turn = asked.turn
@@ -397,9 +409,14 @@ class _Caller:
             call.server.active_response_id is not None
             or call.session.current_speech is not None
             or not call.sink.idle
-            # A tool that runs is no current speech.
-            or any(not handle.done() for _, handle in self._handles)
+            # A tool that runs is no current speech; one that waits for the caller is not busy.
+            or (not self._is_asked and any(not handle.done() for _, handle in self._handles))
         )
+
+    @property
+    def _is_asked(self) -> bool:
+        """Whether an ``AgentTask`` waits for the caller."""
+        return isinstance(self._call.session.current_agent, AgentTask)
 
     def _has_word(self, asked: Asked) -> bool:
         """Whether the caller heard something, or was told that nothing comes."""
@@ -425,6 +442,12 @@ class _Caller:
     def _look_back(self) -> None:
         seen, server = self._seen, self._call.server
         self._call.look(rest=self._rests and not self._closed and not self._call.busy)
+        seen.life = self._call.life()
+        hung_up = [a.interrupted for a in seen.asked if a.hung_up and a.interrupted is not None]
+        if hung_up:
+            # Nothing can be corrected in a call that is over.
+            cuts = (*seen.life.cuts, *hung_up)
+            seen.life = replace(seen.life, cuts=cuts, remembers=False, hung="")
         seen.seconds = self._now
         seen.collisions, seen.vad_collisions = server.collisions, server.vad_collisions
         if not self._plain:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..compare import Life
 from ..simulator.record import Record
 from ..trace.facts import Fact
 from .scenario import Turn
@@ -96,6 +97,7 @@ class Evidence:
         stuck: speeches that never ended.
         broken: what ended the run, if anything did; empty otherwise.
         hang: whether it was that nothing could happen any more.
+        life: what was lived, for the comparison with the same call on plain LiveKit.
     """
 
     asked: list[Asked] = field(default_factory=list)
@@ -111,4 +113,5 @@ class Evidence:
     stuck: int = 0
     broken: str = ""
     hang: bool = False
+    life: Life = field(default_factory=Life)
     extra: dict[str, Any] = field(default_factory=dict)

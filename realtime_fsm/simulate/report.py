@@ -10,7 +10,7 @@ from typing import Any
 from .judge import FATES
 from .run import CallResult
 
-__all__ = ["MergeError", "describe", "merge", "summarize"]
+__all__ = ["MergeError", "describe", "merge", "shards_of", "summarize"]
 
 _BIN = 10  # milliseconds; first sounds are counted in bins, which can be added up
 _SHOWN = 10  # bad calls that are named in the text
@@ -100,7 +100,7 @@ def merge(reports: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
                 raise MergeError(
                     f"{name}: {key} is {other[key]!r}, but {first[key]!r} in {first_name}"
                 )
-    shards = _shards(reports)
+    shards = shards_of(reports)
     bins: Counter[str] = Counter()
     for report in reports.values():
         bins.update(report["first_audio_bins"])
@@ -129,7 +129,7 @@ def _added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     return {name: total[name] for name in sorted(total, key=lambda name: int(name[1:]))}
 
 
-def _shards(reports: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def shards_of(reports: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Return which shards there are; all of them are the whole, ``1/1``."""
     found: dict[tuple[int, int], str] = {}
     for name, report in reports.items():

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from ..simulator.faults import Profile
 from .caller import play
+from .drawing import draw
 from .evidence import Evidence
 from .judge import Judged, judge
-from .scenario import Scenario, draw
+from .scenario import Scenario
 
 __all__ = ["CallResult", "quiet_logs", "run_call", "run_scenario"]
 

@@ -17,6 +17,7 @@ from livekit.plugins import openai
 from openai.types.realtime.realtime_audio_input_turn_detection import ServerVad
 
 from .. import Recovering, RetryPolicy, Turn, TurnController, TurnEnded, TurnMoved
+from ..compare import Life
 from ..livekit import ControlledRealtimeModel
 from ..simulator.config import ServerConfig
 from ..simulator.memory import InMemoryServer
@@ -24,6 +25,7 @@ from ..simulator.script import Reply, Script
 from ..simulator.websocket import RealtimeServer
 from ..trace.facts import Fact
 from ..trace.recorder import record
+from ._life import Screen, Witness, WitnessedSession
 from ._watch import Watch
 from .sink import PacedAudioOutput
 
@@ -50,6 +52,10 @@ class SimulatedCall:
         recoveries: the model's ``recovering`` events.
         ended: the model's ``turn_ended`` events.
         speeches: the handles of all speeches, in the order of their creation.
+        pushed: what the user said without server VAD: from when, until when, on the loop's clock,
+            and the words.
+        screen: where a call by text is read, see :meth:`read`.
+        lived: what was lived in it, once it is over; see :meth:`life`.
     """
 
     session: AgentSession[Any]
@@ -65,12 +71,20 @@ class SimulatedCall:
     speeches: list[SpeechHandle] = field(default_factory=list)
     sinks: list[PacedAudioOutput] = field(init=False)
     _watch: Watch = field(init=False)
+    pushed: list[tuple[float, float, str]] = field(default_factory=list)
+    witness: Witness = field(init=False)
+    lived: Life | None = None
+    screen: Screen | None = None
     _speaks_until: float = 0.0
+    _another: Callable[
+        [dict[str, Any]], ControlledRealtimeModel | openai.realtime.RealtimeModel
+    ] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.sinks = [self.sink]
         self._watch = Watch(self.session, self.model or self.plugin)
         self._watch.hear(self.sink)
+        self.witness = Witness(self)
 
     # --- doing ---
 
@@ -81,6 +95,11 @@ class SimulatedCall:
         self._watch.hear(sink)
         self.session.output.audio = self.sink = sink
         self.sinks.append(sink)
+
+    def read(self) -> None:
+        """Read what the agent says instead of hearing it; for a model that answers by text."""
+        self.session.output.audio = None
+        self.session.output.transcription = self.screen = Screen()
 
     async def say(self, text: str, seconds: float = 1.0) -> None:
         """Let the user say *text*, and return when they have stopped.
@@ -96,12 +115,22 @@ class SimulatedCall:
             await self.server.user_speaks(text, seconds=seconds)
             await asyncio.sleep(seconds)
             return
+        begun = loop.time()
         await asyncio.sleep(seconds)
+        self.pushed.append((begun, loop.time(), text))
         await self.server.user_speaks(text, seconds=0.0)  # only the words: the audio is pushed
         self.session.current_agent.realtime_llm_session.push_audio(
             rtc.AudioFrame.create(_RATE, 1, round(seconds * _RATE))
         )
         self.session.commit_user_turn()
+
+    def another_model(
+        self, **options: Any
+    ) -> ControlledRealtimeModel | openai.realtime.RealtimeModel:
+        """Return one more model of the same server, controlled or plain as that of the call, for an
+        agent with a model of its own. It is closed with the call.
+        """
+        return self._another(options)
 
     async def until(self, what: Callable[[], object], *, timeout: float = 60.0) -> None:
         """Wait until *what* returns something true; it is asked every 10 ms.
@@ -133,6 +162,11 @@ class SimulatedCall:
         await self.until(settled, timeout=timeout)
 
     # --- looking ---
+
+    def life(self) -> Life:
+        """What was lived by now, or in the whole call once it is over; see
+        :func:`assert_not_worse`."""
+        return self.witness.life() if self.lived is None else self.lived
 
     @property
     def busy(self) -> bool:
@@ -215,6 +249,7 @@ async def simulated_call(
     check: bool = True,
     trace: str | os.PathLike[str] | None = None,
     transcripts: bool = False,
+    like: SimulatedCall | None = None,
     **model: Any,
 ) -> AsyncIterator[SimulatedCall]:
     """Run a call of *agent* with a real ``AgentSession`` and the real OpenAI plugin.
@@ -245,6 +280,8 @@ async def simulated_call(
         check: Whether to check at the end that each turn ended once and no task is left.
         trace: A file to record the call in, see ``docs/trace.md``.
         transcripts: Whether that has the words, too.
+        like: Another call of the same script: each attempt at a question takes the reply that it
+            took there, also where replies are listed in order.
         **model: More arguments for the plugin's ``RealtimeModel``. ``turn_detection`` is a server
             VAD unless given; None is push-to-talk.
 
@@ -261,6 +298,7 @@ async def simulated_call(
                 InMemoryServer(
                     script if isinstance(script, Script) else Script(script),
                     config=config,
+                    like=None if like is None else like.server,
                 )
             )
         if isinstance(server, InMemoryServer):
@@ -269,17 +307,33 @@ async def simulated_call(
             "turn_detection",
             ServerVad(type="server_vad", create_response=True, interrupt_response=True),
         )
-        plugin = openai.realtime.RealtimeModel(
-            **{"api_key": "simulated", "base_url": server.url, **model}
-        )
-        controller = (
-            ControlledRealtimeModel(plugin, retry=policy, mode=mode) if controlled else None
-        )
+        arguments = {"api_key": "simulated", "base_url": server.url, **model}
+
+        def make(
+            **options: Any,
+        ) -> tuple[openai.realtime.RealtimeModel, ControlledRealtimeModel | None]:
+            made = openai.realtime.RealtimeModel(**{**arguments, **options})
+            return made, ControlledRealtimeModel(
+                made, retry=policy, mode=mode
+            ) if controlled else None
+
+        plugin, controller = make()
         options = {"llm": controller or plugin, "vad": None, **(session or {})}
         call = SimulatedCall(
-            AgentSession(**options), plugin, controller, server, sink or PacedAudioOutput()
+            WitnessedSession(**options), plugin, controller, server, sink or PacedAudioOutput()
         )
         _listen(call)
+
+        def another(options: dict[str, Any]) -> Any:
+            inner, own = make(**options)
+            stack.push_async_callback(inner.aclose)
+            if own is not None:
+                call.witness.watch(own)
+                if attach:
+                    own.attach(call.session)
+            return own or inner
+
+        call._another = another
         if trace is not None:
             call._watch.also(record(controller or plugin, trace, transcripts=transcripts))
         stack.callback(call._watch.close)
@@ -291,7 +345,10 @@ async def simulated_call(
         stack.push_async_callback(_close, call, controlled)
         await call.session.start(agent or Agent(instructions="Be brief."))
         await _connected(server)
-        yield call
+        try:
+            yield call
+        finally:
+            call.lived = call.witness.life()
     if check:
         await _check(call, before)
 

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from livekit import rtc
 from livekit.agents.voice import io
@@ -25,12 +25,15 @@ class Segment:
         finished_at: when it ended.
         position: seconds of its audio that were heard.
         interrupted: whether it was cut by ``clear_buffer()``.
+        marks: what it was made of: the value of a frame's samples, which tells the messages of a
+            simulated server apart, and seconds of audio.
     """
 
     started_at: float | None
     finished_at: float
     position: float
     interrupted: bool
+    marks: tuple[tuple[int, float], ...] = ()
 
 
 @dataclass(slots=True, eq=False)
@@ -41,12 +44,20 @@ class _Playing:
     started_at: float | None = None
     paused: float = 0.0
     paused_at: float | None = None
+    marks: list[tuple[int, float]] = field(default_factory=list)
 
     def stand_until(self, now: float) -> None:
         """A pause ends, or counts so far."""
         if self.paused_at is not None:
             self.paused += now - self.paused_at
             self.paused_at = None
+
+    def take(self, frame: rtc.AudioFrame) -> None:
+        """The frame is played after what there is."""
+        self.captured += frame.duration
+        mark = frame.data[0] if len(frame.data) else 0
+        before = self.marks.pop()[1] if self.marks and self.marks[-1][0] == mark else 0.0
+        self.marks.append((mark, before + frame.duration))
 
 
 class PacedAudioOutput(io.AudioOutput):
@@ -100,7 +111,7 @@ class PacedAudioOutput(io.AudioOutput):
         if not self._queue or self._queue[-1].flushed:
             self._queue.append(_Playing(paused_at=now if self._paused else None))
             self._tell("captured")
-        self._queue[-1].captured += frame.duration
+        self._queue[-1].take(frame)
         self._play(now)
 
     def flush(self) -> None:
@@ -160,6 +171,15 @@ class PacedAudioOutput(io.AudioOutput):
         over = sum(segment.position for segment in self.segments)
         waiting = sum(segment.position for segment in self._queue)
         return over + waiting + self._heard_since_settled(self._now())
+
+    def so_far(self) -> list[Segment]:
+        """Return all segments, those that play or wait too, as if they ended now."""
+        now = asyncio.get_running_loop().time()
+        waiting = [_seen(segment, now, False) for segment in self._queue]
+        if waiting:
+            heard = waiting[0].position + self._heard_since_settled(now)
+            waiting[0] = replace(waiting[0], position=heard)
+        return [*self.segments, *waiting]
 
     @property
     def idle(self) -> bool:
@@ -244,7 +264,7 @@ class PacedAudioOutput(io.AudioOutput):
         self._play(self._settle())
 
     def _finish(self, segment: _Playing, now: float, *, interrupted: bool) -> None:
-        self.segments.append(Segment(segment.started_at, now, segment.position, interrupted))
+        self.segments.append(_seen(segment, now, interrupted))
         segment.stand_until(now)
         self._tell(
             "finished",
@@ -259,3 +279,8 @@ class PacedAudioOutput(io.AudioOutput):
     def _tell(self, what: str, **more: object) -> None:
         for watcher in self.watchers:
             watcher(what, more)
+
+
+def _seen(segment: _Playing, now: float, interrupted: bool) -> Segment:
+    marks = tuple(segment.marks)
+    return Segment(segment.started_at, now, segment.position, interrupted, marks)

@@ -19,7 +19,6 @@ from realtime_fsm.simulate import (
     call_seed,
     draw,
     merge,
-    run_call,
     run_scenario,
     show,
     summarize,
@@ -42,6 +41,8 @@ from realtime_fsm.simulator import (
     audio_ms,
 )
 from realtime_fsm.trace import check
+
+from .ordered import draw_in_order
 
 BAD = Reply(end=Failed("server_error"))
 CALLS = 6
@@ -77,6 +78,7 @@ def test_a_scenario_is_drawn_the_same_and_its_callers_do_not_depend_on_the_fault
     assert draw(seed, "rough") == draw(seed, "rough")
     assert draw(seed, "none").turns == draw(seed, "hostile").turns
     assert draw(seed, "none") != draw(call_seed(1, 8), "none")
+    assert draw(seed, acts=True).turns == draw(seed, "rough", acts=True).turns
     assert eval_names(repr(draw(seed, "rough"))), "a scenario can be printed"
 
 
@@ -231,7 +233,7 @@ def test_a_cough_does_not_meet_a_message_that_was_cut_off_before(modality: Any) 
     ],
 )
 def test_g18_calls_that_lost_a_turn_once(profile: Any, seed: int) -> None:
-    result = run_call(seed, profile)
+    result = run_scenario(draw_in_order(seed, profile))[0]
     assert "lost" not in result.fates, result.why
     assert not result.bad, result.why
 
