@@ -51,7 +51,6 @@ class CallReader:
             ("user", "state"): self._user_state,
             ("session", "error"): self._session_error,
             ("session", "item_added"): self._messages.added,
-            ("session", "recorded"): self._recorded,
             ("playback", "started"): self._messages.plays,
             ("playback", "finished"): self._messages.played,
             ("server", "conversation.item.input_audio_transcription.completed"): self._user_said,
@@ -79,10 +78,15 @@ class CallReader:
             owner.words, self._said = owner.words or self._said, ""
         self._note(line, owner)
 
-    def finish(self) -> None:
-        """There are no more lines."""
+    def gap(self) -> None:
+        """Something is missing here: what is under way is not known."""
+        self._messages.gap()
+
+    def finish(self, *, complete: bool) -> None:
+        """There are no more lines. What was under way when a call was cut off is not known."""
         call = self.call
-        self._messages.finish()
+        call.complete = complete
+        self._messages.finish(complete=complete)
         self._turns.finish()
         for span in (*call.user, *call.connections):
             if span.end is None:
@@ -183,9 +187,6 @@ class CallReader:
         kind = "" if recoverable is None else " (recoverable)" if recoverable else " (for good)"
         self._mark(line, "error", f"the session: {code}{kind}", owner)
         return owner
-
-    def _recorded(self, line: Line) -> None:
-        self.call.complete = True
 
     # --- the user
 

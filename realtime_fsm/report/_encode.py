@@ -71,6 +71,7 @@ def summary(call: Call) -> dict[str, Any]:
         "failed": sum(turn.outcome == "failed" for turn in turns),
         "interrupted": sum(turn.outcome == "interrupted" for turn in turns),
         "open": sum(turn.end is None for turn in turns),
+        "complete": call.complete,
         "first_audio": {
             "median": _quantile(waits, 0.5),
             "p95": _quantile(waits, 0.95),
@@ -142,7 +143,7 @@ def _message(message: Message, connection: int) -> dict[str, Any]:
 
 def _memory(message: Message, connection: int) -> tuple[float, str, bool | None]:
     """How much the server remembers of a message at the end, in ms; why; whether that was heard."""
-    heard = message.heard_ms
+    heard = message.heard_ms if message.sure else None
     if message.kept_ms == 0:
         kept, how = 0.0, "deleted"
     elif message.connection < connection:
@@ -163,7 +164,7 @@ def _told(message: Message, chars: int) -> tuple[float, str, bool | None]:
     what was heard is taken for it."""
     share = min(1.0, chars / message.chars) if message.chars else 1.0
     kept, how = message.ms * share, f"told as text, {chars} of {message.chars} characters"
-    heard = message.heard_ms
+    heard = message.heard_ms if message.sure else None
     if heard is None:
         return kept, how, None
     slack = message.ms * _CHARS / message.chars if message.chars else 0.0

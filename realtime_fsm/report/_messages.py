@@ -143,12 +143,30 @@ class Messages:
         found[0].local = length(line.event.get("text"))
         return found[1]
 
-    def finish(self) -> None:
-        """There are no more lines: where the sink was heard at all, the rest was not."""
-        if "playback" in self._call.has:
-            for message, _ in self._known.values():
-                if message.heard_ms is None:
-                    message.heard_ms = 0.0
+    def gap(self) -> None:
+        """Something is missing here: of what has not been heard so far no more is known."""
+        for item in self._unheard:
+            self._known[item.id][0].sure = False
+        self._unheard.clear()
+
+    def finish(self, *, complete: bool) -> None:
+        """There are no more lines: where the sink was heard at all, the rest was not. When a call
+        was cut off, that is known of what came before the last one that was heard."""
+        if "playback" not in self._call.has:
+            return
+        unheard = []
+        for message, _ in self._known.values():
+            if message.heard_ms is None:
+                unheard.append(message)
+            else:
+                self._skipped(unheard)
+        if complete:
+            self._skipped(unheard)
+
+    def _skipped(self, messages: list[Message]) -> None:
+        for message in messages:
+            message.heard_ms = 0.0 if message.sure else None
+        messages.clear()
 
     def _turn_of(self, item_id: str) -> Turn | None:
         found = self._known.get(item_id)

@@ -88,6 +88,7 @@ class Message:
         chars: of text received.
         local: characters of it in the session's history; None: unknown.
         words: the text, where the trace has words.
+        sure: nothing is missing of the trace while it was under way.
     """
 
     id: str
@@ -103,6 +104,7 @@ class Message:
     chars: int = 0
     local: int | None = None
     words: str = ""
+    sure: bool = True
 
 
 @dataclass(slots=True, eq=False)
@@ -188,7 +190,7 @@ class Call:
         marks: cancels, truncations, deletions, errors, breaches.
         history: messages of the conversation as the server has them at the end.
         more_turns: turns that are left out.
-        complete: the recorder's last line is there.
+        complete: it is there to its end.
     """
 
     header: Header

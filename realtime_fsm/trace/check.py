@@ -18,7 +18,8 @@ from .lane_rules import (
     OwnerOfTurns,
     SingleFlight,
 )
-from .reader import Entry, Issue, read
+from .quiet import Quiet
+from .reader import End, Entry, Issue, follow
 from .rule import Call, Handler, Rule, Settings
 from .session_rules import BudgetByProgress, Epoch, FatalStops, OneReport, TurnNotSession
 from .turn_rules import IdScoped, OneTerminal, StatusAware, ToolOnce, TurnNotLost
@@ -80,6 +81,10 @@ class Report:
         not_judged: the others: id to why.
         issues: what could not be read, the first 50.
         unreadable: how many issues there were.
+        skipped: lines that were not judged, since some are missing before them: (first, last), the
+            first 50.
+        cut_off: last lines of calls that were not recorded to their end: what was under way then
+            was not judged.
         lines: how many lines were read, by who did what they tell.
         calls: how many headers.
         seconds: of all calls.
@@ -95,6 +100,8 @@ class Report:
     not_judged: dict[str, str] = field(default_factory=dict)
     issues: list[Issue] = field(default_factory=list)
     unreadable: int = 0
+    skipped: list[tuple[int, int]] = field(default_factory=list)
+    cut_off: list[int] = field(default_factory=list)
     lines: Counter[str] = field(default_factory=Counter)
     calls: int = 0
     seconds: float = 0.0
@@ -160,7 +167,8 @@ class Checker:
             self._collect()
 
     def end(self) -> None:
-        """There are no more lines."""
+        """The call is over. Not to be called for one that was cut off: what was under way then is
+        nobody's fault."""
         for rule in self._rules:
             rule.end()
         self._collect()
@@ -188,17 +196,17 @@ def check(
     Raises:
         ValueError: *only* names a guarantee that no trace can show.
     """
-    return judge(read(file), source=source, only=only, settings=settings)
+    return judge(follow(file), source=source, only=only, settings=settings)
 
 
 def judge(
-    entries: Iterable[Entry],
+    entries: Iterable[Entry | End],
     *,
     source: str = "",
     only: Collection[str] = (),
     settings: Settings | None = None,
 ) -> Report:
-    """Judge what :func:`realtime_fsm.trace.read` yields, for those who look at it themselves, too.
+    """Judge what :func:`~realtime_fsm.trace.reader.follow` yields, for those who look at it themselves, too.
 
     Args:
         entries: of one file; taken once, in order.
@@ -224,64 +232,109 @@ class _Reading:
         self._rules = rules
         self._settings = settings
         self._checker: Checker | None = None
+        #: After what is missing of the call, until it can be judged again.
+        self._quiet: Quiet | None = None
+        self._skipped = 0
+        self._live = False  # some of the call at hand was judged
         self._judged: set[str] = set()
-        # Of the call at hand: the kinds of lines it has, and what was found.
+        # Of the call at hand: the kinds of lines it has, its length, and what was found.
         self._has: set[str] = set()
+        self._first: float | None = None
+        self._last = 0.0
         self._violations: list[Violation] = []
         self._broken: Counter[str] = Counter()
 
-    def run(self, entries: Iterable[Entry]) -> Report:
+    def run(self, entries: Iterable[Entry | End]) -> Report:
         report = self._report
         for entry in entries:
             if isinstance(entry, Line):
                 self._line(entry)
             elif isinstance(entry, Header):
                 self._begin(entry)
+            elif isinstance(entry, End):
+                self._end_call(entry)
             else:
-                report.unreadable += 1
-                if len(report.issues) < _ISSUES:
-                    report.issues.append(entry)
-        self._end_call()
+                self._issue(entry)
         for rule in self._rules:
             if rule.id in self._judged:
                 report.judged.append(rule.id)
                 report.not_judged.pop(rule.id, None)
-            elif self._checker is None:
+            elif not report.calls:
                 report.not_judged[rule.id] = "nothing could be read"
         report.not_judged.update(UNSEEN)
         return report
 
+    def _issue(self, issue: Issue) -> None:
+        self._report.unreadable += 1
+        if len(self._report.issues) < _ISSUES:
+            self._report.issues.append(issue)
+        if issue.gap and (self._checker is not None or self._quiet is not None):
+            self._wait(issue.number)
+
+    def _wait(self, number: int) -> None:
+        """Something is missing here: judge nothing until the call is quiet again."""
+        header = self._report.header
+        self._quiet = Quiet(
+            timed=header is not None and header.timed,
+            played=header is not None and header.mode not in ("raw", "server"),
+        )
+        if self._checker is not None:
+            self._checker, self._skipped = None, number
+
     def _begin(self, header: Header) -> None:
-        self._end_call()
         self._report.header = header
         self._report.calls += 1
-        call = Call(settings=self._settings, header=header, timed=header.timed)
         self._has = {"time"} if header.timed else set()
-        self._checker = Checker(self._found, call=call, rules=self._rules)
+        self._first, self._live = None, False
+        if header.partial and header.mode != "raw":
+            self._checker, self._skipped = None, 0
+            self._wait(0)
+        else:
+            self._judge(partial=header.partial)
 
-    def _end_call(self) -> None:
-        if self._checker is None:
-            return
-        self._checker.end()
-        self._report.seconds += self._checker.call.now
+    def _judge(self, *, partial: bool) -> None:
+        header = self._report.header
+        timed = header is None or header.timed
+        call = Call(settings=self._settings, header=header, timed=timed, partial=partial)
+        self._checker = Checker(self._found, call=call, rules=self._rules)
+        self._quiet = None
+
+    def _end_call(self, end: End) -> None:
+        report = self._report
+        if self._checker is not None and end.complete:
+            self._checker.end()
+        elif self._quiet is not None:
+            self._skip_to(end.number)
+        if not end.complete and report.header is not None and report.header.mode != "raw":
+            report.cut_off.append(end.number)
+        report.seconds += self._last - (self._first or 0.0)
         for rule in self._rules:
             if missing := _missing(rule.needs, self._has):
                 # What it seemed to find, it found because it saw half.
-                self._report.not_judged[rule.id] = f"no {missing}"
+                report.not_judged[rule.id] = f"no {missing}"
                 self._broken.pop(rule.id, None)
+            elif not self._live:
+                report.not_judged[rule.id] = "the call is not whole and was never quiet"
             else:
                 self._judged.add(rule.id)
-        self._report.broken.update(self._broken)
-        left = Counter(each.id for each in self._report.violations)
+        report.broken.update(self._broken)
+        left = Counter(each.id for each in report.violations)
         for each in self._violations:
             left[each.id] += 1
             if each.id in self._broken and left[each.id] <= _SHOWN:
-                self._report.violations.append(each)
-        self._has, self._violations, self._broken = set(), [], Counter()
+                report.violations.append(each)
+        self._checker = self._quiet = None
+        self._violations, self._broken = [], Counter()
+
+    def _skip_to(self, number: int) -> None:
+        if len(self._report.skipped) < _ISSUES:
+            self._report.skipped.append((self._skipped + 1, number))
 
     def _line(self, line: Line) -> None:
         report = self._report
         report.lines[line.by if line.by in BY else "other"] += 1
+        self._first = line.t if self._first is None else self._first
+        self._last = line.t
         if line.by == "turn" and self._observed():
             return  # what a controller thinks that only watches
         self._has.add(line.by)
@@ -290,7 +343,11 @@ class _Reading:
                 _count(report.responses, body_of(line.event.get("response")).get("status"))
             elif line.type == "error":
                 _count(report.errors, body_of(line.event.get("error")).get("code"))
+        if self._quiet is not None and self._quiet.feed(line):
+            self._skip_to(line.number - 1)
+            self._judge(partial=True)
         if self._checker is not None:
+            self._live = True
             self._checker.feed(line)
 
     def _observed(self) -> bool:

@@ -41,6 +41,8 @@ class TruncateBounds(Rule):
     def _truncate(self, each: Seen) -> None:
         item_id, ms = str(each.event.get("item_id")), each.event.get("audio_end_ms")
         item = self.wire.items.get(item_id)
+        if item is None and self.call.partial:
+            return  # of before
         received = item.ms if item is not None else 0.0
         if type(ms) is not int:
             self.broken(f"audio_end_ms is {ms!r}, not an integer", [each])

@@ -77,7 +77,10 @@ class Recorder:
         self._controlled: ControlledRealtimeModel | None = None
         model = source if isinstance(source, llm.RealtimeModel) else source.realtime_model
         self._controlled = model if isinstance(model, ControlledRealtimeModel) else None
-        self._lines = Lines(TraceWriter(path, self._header(model)))
+        header = self._header(model)
+        if isinstance(source, llm.RealtimeSession):
+            header["partial"] = True  # what it did before is not in it
+        self._lines = Lines(TraceWriter(path, header))
         self._write = self._lines.write
         self._guard(lambda: self._follow(source))
 

@@ -20,6 +20,7 @@ V = TypeVar("V")
 _KEPT = 256
 _ACTIVE = ("server", "client", "playback", "turn")
 _SPEECHES = 256  # that are not done; more is no call
+_LOOKS = 2  # that one timer may take in one line: what it waits for is changed by lines alone
 
 
 class Kept(OrderedDict[K, V]):
@@ -74,6 +75,7 @@ class Call:
 
     Attributes:
         timed: whether times mean something.
+        partial: its beginning was not seen: ids that nobody introduced may be of before.
         now: seconds, of the line at hand.
         speeches: speech handles that are not done, by id.
         agent_state: as the session last told.
@@ -91,6 +93,7 @@ class Call:
     wire: Wire = field(default_factory=Wire)
     header: Header | None = None
     timed: bool = True
+    partial: bool = False
     now: float = 0.0
     speeches: dict[str, Speech] = field(default_factory=dict)
     agent_state: Line | None = None
@@ -102,20 +105,30 @@ class Call:
     active_at: float = 0.0
     tools: dict[str, Line] = field(default_factory=dict)
     problems: deque[tuple[Rule, Problem]] = field(default_factory=deque)
-    _timers: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
+    _timers: list[tuple[float, int, int, Callable[[], None]]] = field(default_factory=list)
     _numbers: Any = field(default_factory=count)
+    _looks: int = 0  # that the timer at hand has taken in this line
 
     def later(self, t: float, what: Callable[[], None]) -> None:
-        """Look again at *t*, if the trace goes on until then."""
+        """Look again at *t*, if the trace goes on until then. A look that puts itself off names the
+        moment that it waits for: one that does it again and again waits for the next line."""
         if self.timed:
-            heapq.heappush(self._timers, (t, next(self._numbers), what))
+            heapq.heappush(self._timers, (t, next(self._numbers), self._looks, what))
 
     def advance(self, t: float) -> None:
-        """It is *t* now: do what was left for later."""
+        """It is *t* now: do what was left for later. The work is bounded, however far *t* is."""
+        waiting = []
         while self._timers and self._timers[0][0] <= t:
-            when, _, what = heapq.heappop(self._timers)
-            self.now = max(self.now, when)
+            timer = heapq.heappop(self._timers)
+            when, _, looks, what = timer
+            if looks >= _LOOKS:
+                waiting.append(timer)
+                continue
+            self.now, self._looks = max(self.now, when), looks + 1
             what()
+        self._looks = 0
+        for when, number, _, what in waiting:
+            heapq.heappush(self._timers, (when, number, 0, what))
         self.now = max(self.now, t)
 
     def apply(self, line: Line) -> None:

@@ -43,6 +43,8 @@ class IdScoped(Rule):
             self.broken(f"{response_id} moved two turns, {owner} and {turn}", [first, each])
         event = str(each.event.get("event"))
         response = self.wire.responses.get(response_id)
+        if response is None and self.call.partial:
+            return  # of before
         if event == "RESPONSE_CREATED" and (response is None or response.created is None):
             self.broken(f"{turn} moved by a created of {response_id} that never came", [each])
         elif event in _ANSWERS and (response is None or response.done is None):
@@ -121,8 +123,9 @@ class OneTerminal(Rule):
             call = self.call
             if call.agent_state is not each or call.speeches or call.playing is not None:
                 return
-            if call.now - max(call.active_at, call.sounds_until) < self.settings.answer:
-                call.later(call.now + self.settings.answer, look)
+            due = max(call.active_at, call.sounds_until) + self.settings.answer
+            if call.now < due:
+                call.later(due, look)
             else:
                 self.broken(f"the agent stays {state}, although no speech is under way", [each])
 
@@ -405,7 +408,8 @@ class TurnNotLost(Rule):
         )
         quiet_since = max(call.active_at, call.sounds_until)
         if busy or call.now - quiet_since < self.settings.answer:
-            call.later(call.now + 1.0, lambda: self._look(turn))
+            due = max(call.now + 1.0, quiet_since + self.settings.answer)
+            call.later(due, lambda: self._look(turn))
             return
         self._turn = None
         if self._spoke_since(turn):

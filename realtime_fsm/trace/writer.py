@@ -107,10 +107,12 @@ def write_record(
     Raises:
         OSError: It cannot be written.
     """
+    lines = list(record)
     first = {"trace": NAME, "version": VERSION, "mode": "server", "transcripts": transcripts}
+    first["lines"] = len(lines)
     with open(path, "w", encoding="utf-8") as file:
         file.write(dumps({**first, **(header or {})}) + "\n")
-        for each in record:
+        for each in lines:
             file.write(dumps(line_of(each, transcripts=transcripts)) + "\n")
 
 
