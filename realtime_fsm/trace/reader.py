@@ -6,15 +6,16 @@ import codecs
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import IO, Any, TypeAlias
 
+from .._redact import plain, shown, without_keys
 from .clock import DAY, Clock, Moment
 from .format import NAME, VERSION, Header, Line
 from .raw import RawEvent, decode, find_event
-from .redact import redacted
+from .redact import redacted, told
 
 __all__ = ["End", "Entry", "Issue", "follow", "read"]
 
@@ -164,6 +165,7 @@ class _Call:
     def __init__(self, header: Header | None = None, number: int = 0) -> None:
         self._clock: Clock[Line | Issue] = Clock()
         self._header = header
+        self.transcripts = header is not None and header.transcripts
         self._begun = number
         self._last = number
         self.recorded = False
@@ -206,7 +208,7 @@ def _at(line: Line, moment: Moment[Line | Issue]) -> Line:
     if until is not None:
         lasted = 0.0 if moment.given is None else until - moment.given
         until = moment.t + lasted if 0 <= lasted <= DAY else None
-    return replace(line, t=moment.t, until=until)
+    return Line(line.number, moment.t, line.by, line.type, line.connection, line.event, until)
 
 
 # --- traces
@@ -265,7 +267,7 @@ class _Trace:
             yield Issue(number, "no header: the beginning of the trace is missing")
             yield replace(_header({}), partial=True)
             self._call = _Call()
-        line, troubles = _line(number, value)
+        line, troubles = _line(number, value, self._call.transcripts)
         for text in troubles:
             yield from self._call.issue(Issue(number, text, gap=True))
         if line is None:
@@ -294,14 +296,15 @@ def _time(value: object) -> tuple[float | None, str]:
     return None, f"t is {_short(value)}, expected seconds"
 
 
-def _line(number: int, value: dict[str, Any]) -> tuple[Line | None, list[str]]:
+def _line(number: int, value: dict[str, Any], transcripts: bool) -> tuple[Line | None, list[str]]:
     """The line, if it is one, without its time, and what is missing of it."""
     by, kind = value.get("by"), value.get("type")
     for name, given in (("by", by), ("type", kind)):
         if not isinstance(given, str):
             return None, [f"{name} is {_short(given)}, expected a string: line left out"]
     rest = {k: v for k, v in value.items() if k not in ("t", "by", "type")}
-    by, kind, connection, last = str(by), str(kind), 0, None
+    safe: Callable[[str], str] = without_keys if transcripts else shown
+    by, kind, connection, last = safe(str(by)), safe(str(kind)), 0, None
     if by in ("server", "client", "net"):
         connection = rest.pop("connection", 1)
         right = isinstance(connection, int) and not isinstance(connection, bool)
@@ -315,14 +318,19 @@ def _line(number: int, value: dict[str, Any]) -> tuple[Line | None, list[str]]:
         if not isinstance(rest, dict):
             return None, [f"event is {_short(rest)}, expected an object: line left out"]
     rest, troubles = _reckonable(rest, path)
+    if path:
+        rest = redacted({**rest, "type": kind}, transcripts=transcripts)
+        del rest["type"]
+    else:
+        rest = told(rest, transcripts=transcripts)
     return Line(number, 0.0, by, kind, connection, rest, last), troubles
 
 
 def _reckonable(fields: dict[str, Any], path: str) -> tuple[dict[str, Any], list[str]]:
     """The fields without numbers that nobody can reckon with, and which these were."""
     troubles = []
-    for name, (least, most, what) in _NUMBERS.items():
-        value = fields.get(name)
+    for name in sorted(_NUMBERS.keys() & fields.keys()):
+        (least, most, what), value = _NUMBERS[name], fields[name]
         if not isinstance(value, (int, float)) or isinstance(value, bool):
             continue
         if not least <= value <= most:
@@ -338,7 +346,7 @@ def _header(value: dict[str, Any]) -> Header:
         started=_text(value.get("started")),
         mode=_text(value.get("mode")),
         model=_text(value.get("model")),
-        versions=versions if isinstance(versions, dict) else {},
+        versions=told(versions, transcripts=True) if isinstance(versions, dict) else {},
         transcripts=value.get("transcripts") is True,
         partial=value.get("partial") is True,
         retry=retry if isinstance(retry, dict) else {},
@@ -347,12 +355,15 @@ def _header(value: dict[str, Any]) -> Header:
 
 
 def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
+    return without_keys(value) if isinstance(value, str) else ""
 
 
 def _short(value: object) -> str:
+    """A value in a few words, without what nobody should see."""
     if isinstance(value, (dict, list)):
         return "an object" if isinstance(value, dict) else "a list"
+    if isinstance(value, str) and not plain(value):
+        return f"a text of {len(value)} characters"
     text = repr(value)
     return text if len(text) <= 40 else text[:37] + "..."
 
@@ -403,7 +414,7 @@ class _Raw:
             )
         if kind == "session.created" or self._connection == 0:
             self._connection += 1
-        event, troubles = _reckonable(redacted(raw.event), "")
+        event, troubles = _reckonable(raw.event, "")
         for text in troubles:
             yield from self._call.issue(Issue(number, text, gap=True))
         given: float | None = 0.0  # the order is all that is known
@@ -411,7 +422,7 @@ class _Raw:
             given = None if raw.t is None or self._zero is None else raw.t - self._zero
             if given is None:
                 yield from self._call.issue(Issue(number, "no time, unlike the lines before"))
-        line = Line(number, 0.0, raw.by, kind, self._connection, event)
+        line = Line(number, 0.0, raw.by, shown(kind), self._connection, redacted(event))
         yield from self._call.line(line, given)
 
 

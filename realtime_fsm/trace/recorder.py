@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import logging
 import os
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
@@ -16,9 +15,11 @@ from livekit.agents.voice import SpeechHandle
 from livekit.agents.voice.io import AudioOutput
 
 from .. import TurnController
+from .._redact import named, shown
 from ..livekit import ControlledRealtimeModel
+from ..livekit._log import get_logger
 from .lines import Lines
-from .redact import name_of, redacted
+from .redact import redacted, told
 from .wire import AUDIO_DELTAS
 from .writer import TraceWriter
 
@@ -26,8 +27,6 @@ __all__ = ["Recorder", "record"]
 
 _ONE_ARGUMENT = inspect.signature(lambda event: None)
 _LIBRARIES = ("realtime-fsm", "livekit-agents", "livekit-plugins-openai", "openai")
-
-_log = logging.getLogger("realtime_fsm")
 
 
 def record(
@@ -67,6 +66,7 @@ class Recorder:
         *,
         transcripts: bool = False,
     ) -> None:
+        self._log = get_logger()
         self._transcripts = transcripts
         self._connections = 0
         self._sessions = 0
@@ -81,7 +81,6 @@ class Recorder:
         if isinstance(source, llm.RealtimeSession):
             header["partial"] = True  # what it did before is not in it
         self._lines = Lines(TraceWriter(path, header))
-        self._write = self._lines.write
         self._guard(lambda: self._follow(source))
 
     def _header(self, model: llm.RealtimeModel) -> dict[str, Any]:
@@ -136,6 +135,9 @@ class Recorder:
         self._undo.clear()
         if self._unwatch is not None:
             self._guard(self._unwatch)
+
+    def _write(self, by: str, kind: str, fields: Mapping[str, Any]) -> None:
+        self._lines.write(by, kind, told(fields, transcripts=self._transcripts))
 
     # --- listening
 
@@ -200,7 +202,7 @@ class Recorder:
         try:
             what()
         except Exception:
-            _log.debug("not recorded", exc_info=True)
+            self._log.debug("not recorded", exc_info=True)
 
     # --- turns
 
@@ -262,7 +264,7 @@ class Recorder:
         error = handle.exception()
         fields: dict[str, Any] = {"speech": handle.id, "interrupted": handle.interrupted}
         fields["exception"] = None if error is None else type(error).__name__
-        if code := name_of(getattr(error, "code", None)):
+        if code := named(getattr(error, "code", None)):
             fields["code"] = code
         self._write("session", "speech_done", fields)
 
@@ -293,7 +295,7 @@ class Recorder:
         for name in ("code", "type"):
             found = getattr(body, name, None) or getattr(error, name, None)
             found = body.get(name) if isinstance(body, dict) else found
-            if found := name_of(found):
+            if found := named(found):
                 fields["code" if name == "code" else "error_type"] = found
         self._write("session", "error", fields)
 
@@ -395,12 +397,13 @@ class _Wire:
     def _write(self, by: str, frame: Mapping[str, Any]) -> None:
         number = self._number()
         event = redacted(frame, transcripts=self._recorder._transcripts)
-        kind = str(event.pop("type", None))
+        event.pop("type", None)
+        kind = shown(str(frame.get("type")))
         self._lines.write(by, kind, {"connection": number, "event": event})
 
 
 def _reason(error: Any) -> dict[str, Any]:
-    return {"code": name_of(error.code), "kind": error.kind.value}
+    return {"code": named(error.code), "kind": error.kind.value}
 
 
 def _versions() -> dict[str, str]:
