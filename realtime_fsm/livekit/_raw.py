@@ -16,13 +16,14 @@ from livekit.agents import APIConnectionError, APIError, llm, utils
 
 from .. import _events as ev
 from .._errors import ErrorInfo
+from .._redact import named
 from .._states import ErrorKind
 from .._wire import output_of, parse
 from ._ask import Ask
 from ._driver import Driver
 from ._history import History
 from ._listener import cheap
-from ._log import get_logger, in_one_word
+from ._log import get_logger
 from ._outlet import Item
 
 #: Request timeout, too early, too many requests: these pass.
@@ -389,4 +390,4 @@ def _with_event_id(frame: Mapping[str, Any], event_id: str) -> dict[str, Any]:
 
 
 def _kind(frame: object) -> str | None:
-    return in_one_word(frame.get("type")) if isinstance(frame, dict) else type(frame).__name__
+    return named(frame.get("type")) if isinstance(frame, dict) else type(frame).__name__

@@ -53,7 +53,6 @@ class CallReader:
             ("user", "state"): self._user_state,
             ("session", "error"): self._session_error,
             ("session", "item_added"): self._messages.added,
-            ("session", "recorded"): self._recorded,
             ("playback", "started"): self._messages.plays,
             ("playback", "finished"): self._messages.plays,
             ("server", "conversation.item.input_audio_transcription.completed"): self._user_said,
@@ -83,10 +82,15 @@ class CallReader:
             owner.words, self._said = owner.words or self._said, ""
         self._note(line, owner)
 
-    def finish(self) -> None:
-        """There are no more lines."""
+    def gap(self) -> None:
+        """Something is missing here: what is under way is not known."""
+        self._messages.gap()
+
+    def finish(self, *, complete: bool) -> None:
+        """There are no more lines. What was under way when a call was cut off is not known."""
         call = self.call
-        self._messages.finish()
+        call.complete = complete
+        self._messages.finish(complete=complete)
         self._turns.finish()
         for span in (*call.user, *call.connections):
             if span.end is None:
@@ -97,7 +101,12 @@ class CallReader:
 
     def judged(self, violations: Iterable[Violation]) -> None:
         """The memory was judged, and these are all breaches there are."""
-        wrong = {item for each in violations if each.id == "G16" for item in each.items}
+        wrong = {
+            item
+            for each in violations
+            if each.id == "G16" and each.lines and each.lines[-1].number <= self.call.last_line
+            for item in each.items
+        }
         self._messages.judged(wrong)
 
     def breach(self, id: str, told: str, lines: Sequence[Line]) -> int | None:
@@ -192,9 +201,6 @@ class CallReader:
         kind = "" if recoverable is None else " (recoverable)" if recoverable else " (for good)"
         self._mark(line, "error", f"the session: {code}{kind}", owner)
         return owner
-
-    def _recorded(self, line: Line) -> None:
-        self.call.complete = True
 
     # --- the user
 

@@ -68,6 +68,7 @@ def summary(call: Call) -> dict[str, Any]:
         "failed": sum(turn.outcome == "failed" for turn in turns),
         "interrupted": sum(turn.outcome == "interrupted" for turn in turns),
         "open": sum(turn.end is None for turn in turns),
+        "complete": call.complete,
         "first_audio": {
             "median": _quantile(waits, 0.5),
             "p95": _quantile(waits, 0.95),

@@ -115,18 +115,37 @@ class Messages:
         found[0].local = length(line.event.get("text"))
         return found[1]
 
-    def finish(self) -> None:
-        """There are no more lines: where the sink was heard at all, the rest was not."""
+    def gap(self) -> None:
+        """Something is missing here: of what has not been heard so far no more is known."""
+        for message, _ in self._known.values():
+            message.sure = message.sure and message.heard_ms is not None
+        self._sound.open.clear()
+
+    def finish(self, *, complete: bool) -> None:
+        """There are no more lines: where the sink was heard at all, the rest was not. When a call
+        was cut off, that is known of what came before the last one that was heard."""
         self._sound.settle()
-        if "playback" in self._call.has:
-            for message, _ in self._known.values():
-                if message.heard_ms is None:
-                    message.heard_ms = 0.0
+        if "playback" not in self._call.has:
+            return
+        unheard = []
+        for message, _ in self._known.values():
+            if message.heard_ms is None:
+                unheard.append(message)
+            else:
+                self._skipped(unheard)
+        if complete:
+            self._skipped(unheard)
+
+    def _skipped(self, messages: list[Message]) -> None:
+        for message in messages:
+            message.heard_ms = 0.0 if message.sure else None
+        messages.clear()
 
     def judged(self, wrong: Collection[str]) -> None:
         """What is remembered was judged: of these messages it is not what was heard."""
         for item_id, (message, _) in self._known.items():
-            message.right = None if message.heard_ms is None else item_id not in wrong
+            known = message.sure and message.heard_ms is not None
+            message.right = item_id not in wrong if known else None
 
     def _turn_of(self, item_id: str) -> Turn | None:
         found = self._known.get(item_id)

@@ -98,7 +98,7 @@ def _seen(call: SimulatedCall, *, rest: bool) -> dict[str, Any]:
         "playing": not all(sink.idle for sink in call.sinks),
     }
     if call.model is not None and call.model.controller is not None:
-        fields["differences"] = dict(call.controller.differences())
+        fields["differences"] = list(call.controller.differences())
     return fields
 
 

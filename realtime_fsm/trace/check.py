@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any
 
-from .facts import Begun, facts_of
+from .facts import FactReader
 from .format import BY, Header, Line
-from .reader import Entry, Issue, read
+from .quiet import Quiet
+from .reader import End, Entry, Issue, follow
 from .rule import Rule
 from .story import Settings
 from .verdict import RULES, SHOWN, UNSEEN, Judge, Violation
@@ -33,6 +34,10 @@ class Report:
         not_judged: the others: id to why.
         issues: what could not be read, the first 50.
         unreadable: how many issues there were.
+        skipped: lines that were not judged, since some are missing before them: (first, last), the
+            first 50.
+        cut_off: last lines of calls that were not recorded to their end: what was under way then
+            was not judged.
         lines: how many lines were read, by who did what they tell.
         calls: how many headers.
         seconds: of all calls.
@@ -48,6 +53,8 @@ class Report:
     not_judged: dict[str, str] = field(default_factory=dict)
     issues: list[Issue] = field(default_factory=list)
     unreadable: int = 0
+    skipped: list[tuple[int, int]] = field(default_factory=list)
+    cut_off: list[int] = field(default_factory=list)
     lines: Counter[str] = field(default_factory=Counter)
     calls: int = 0
     seconds: float = 0.0
@@ -97,17 +104,17 @@ def check(
     Raises:
         ValueError: *only* names a guarantee that no trace can show.
     """
-    return judge(read(file), source=source, only=only, settings=settings)
+    return judge(follow(file), source=source, only=only, settings=settings)
 
 
 def judge(
-    entries: Iterable[Entry],
+    entries: Iterable[Entry | End],
     *,
     source: str = "",
     only: Collection[str] = (),
     settings: Settings | None = None,
 ) -> Report:
-    """Judge what :func:`realtime_fsm.trace.read` yields, for those who look at it themselves, too.
+    """Judge what :func:`~realtime_fsm.trace.reader.follow` yields, for those who look at it, too.
 
     Args:
         entries: of one file; taken once, in order.
@@ -132,20 +139,24 @@ class _Reading:
         self._report = report
         self._rules = rules
         self._settings = settings
+        self._facts = FactReader()
         self._judge: Judge | None = None
+        #: After what is missing of the call, until it can be judged again.
+        self._quiet: Quiet | None = None
+        self._skipped = 0
         self._judged: set[str] = set()
 
-    def run(self, entries: Iterable[Entry]) -> Report:
+    def run(self, entries: Iterable[Entry | End]) -> Report:
         report = self._report
-        for fact in facts_of(self._watched(entries)):
-            if isinstance(fact, Begun):
-                self._end_call()
-                report.header = fact.header
-                report.calls += 1
-                self._judge = Judge(self._rules, self._settings)
-            if self._judge is not None:
-                self._judge.feed(fact)
-        self._end_call()
+        for entry in entries:
+            if isinstance(entry, Line):
+                self._line(entry)
+            elif isinstance(entry, Header):
+                self._begin(entry)
+            elif isinstance(entry, End):
+                self._end_call(entry)
+            else:
+                self._issue(entry)
         for rule in self._rules:
             if rule.id in self._judged:
                 report.judged.append(rule.id)
@@ -155,21 +166,41 @@ class _Reading:
         report.not_judged.update(UNSEEN)
         return report
 
-    def _watched(self, entries: Iterable[Entry]) -> Iterator[Header | Line]:
-        """The entries on their way, counted."""
-        report = self._report
-        for entry in entries:
-            if isinstance(entry, Line):
-                self._count(entry)
-                yield entry
-            elif isinstance(entry, Header):
-                yield entry
-            else:
-                report.unreadable += 1
-                if len(report.issues) < _ISSUES:
-                    report.issues.append(entry)
+    def _issue(self, issue: Issue) -> None:
+        self._report.unreadable += 1
+        if len(self._report.issues) < _ISSUES:
+            self._report.issues.append(issue)
+        if issue.gap and self._judge is not None:
+            if self._quiet is None:
+                self._skipped = issue.number
+            self._wait(self._judge)
 
-    def _count(self, line: Line) -> None:
+    def _wait(self, judge: Judge) -> None:
+        """Something is missing here: judge nothing until the call is quiet again."""
+        header = self._report.header
+        self._quiet = Quiet(
+            timed=header is not None and header.timed,
+            played=header is not None and header.mode not in ("raw", "server"),
+        )
+        judge.pause()
+
+    def _begin(self, header: Header) -> None:
+        self._report.header = header
+        self._report.calls += 1
+        self._judge, self._quiet = Judge(self._rules, self._settings), None
+        self._feed(header)
+        if header.partial and header.mode == "raw":
+            self._judge.go_on()
+        elif header.partial:
+            self._skipped = 0
+            self._wait(self._judge)
+
+    def _feed(self, entry: Header | Line) -> None:
+        fact = self._facts.read(entry)
+        if fact is not None and self._judge is not None:
+            self._judge.feed(fact)
+
+    def _line(self, line: Line) -> None:
         report = self._report
         report.lines[line.by if line.by in BY else "other"] += 1
         if line.by == "server":
@@ -177,11 +208,26 @@ class _Reading:
                 _count(report.responses, body_of(line.event.get("response")).get("status"))
             elif line.type == "error":
                 _count(report.errors, body_of(line.event.get("error")).get("code"))
+        if self._quiet is not None and self._quiet.feed(line) and self._judge is not None:
+            self._skip_to(line.number - 1)
+            self._quiet = None
+            self._judge.go_on()
+        self._feed(line)
 
-    def _end_call(self) -> None:
-        if self._judge is None:
+    def _skip_to(self, number: int) -> None:
+        if len(self._report.skipped) < _ISSUES:
+            self._report.skipped.append((self._skipped + 1, number))
+
+    def _end_call(self, end: End) -> None:
+        report, judge = self._report, self._judge
+        if judge is None:
             return
-        report, verdict = self._report, self._judge.end()
+        if self._quiet is not None:
+            self._skip_to(end.number)
+        if not end.complete and report.header is not None and report.header.mode != "raw":
+            report.cut_off.append(end.number)
+        verdict = judge.end(cut=not end.complete)
+        self._judge = self._quiet = None
         self._judged.update(verdict.judged)
         report.not_judged.update(verdict.not_judged)
         report.seconds += verdict.seconds

@@ -422,7 +422,7 @@ class Look(Fact):
         history: LiveKit's history of the session, in its order.
         context: the current agent's own, as for :class:`Context`: what it means the model to know.
         memory: the server's memory, in its order, where somebody can look into it.
-        differences: what the controller itself says that differs, by item id.
+        differences: ids of the messages of which the controller itself says that they differ.
     """
 
     told_as = ("watch", "look")
@@ -434,7 +434,7 @@ class Look(Fact):
     history: tuple[Remembered, ...] | None = None
     context: tuple[Remembered, ...] | None = None
     memory: tuple[Remembered, ...] | None = None
-    differences: Mapping[str, str] | None = None
+    differences: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -515,8 +515,6 @@ def _value(wanted: str, value: object) -> Any:
         return tuple(Remembered(**_values(Remembered, e)) for e in value if isinstance(e, dict))
     if wanted.startswith("tuple[str"):
         return tuple(e for e in value if isinstance(e, str)) if isinstance(value, list) else None
-    if wanted.startswith("Mapping"):
-        return {str(k): str(v) for k, v in value.items()} if isinstance(value, dict) else None
     if isinstance(value, bool):
         return value if "bool" in wanted else None
     if isinstance(value, str):

@@ -32,6 +32,7 @@ class Header:
         versions: of the libraries, by name.
         transcripts: whether the lines have words; their lengths otherwise.
         timed: whether ``t`` is known. Only a raw log may lack it.
+        partial: the beginning of the call is missing.
         retry: the controller's policy, if there is one.
         fields: the line as it was written.
     """
@@ -43,6 +44,7 @@ class Header:
     versions: Mapping[str, str]
     transcripts: bool = False
     timed: bool = True
+    partial: bool = False
     retry: Mapping[str, Any]
     fields: Mapping[str, Any]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timezone
@@ -16,9 +15,11 @@ from livekit.agents.voice import SpeechHandle
 from livekit.agents.voice.io import AudioOutput
 
 from .. import TurnController
+from .._redact import named, shown
 from ..livekit import ControlledRealtimeModel
+from ..livekit._log import get_logger
 from .lines import Lines
-from .redact import name_of, redacted
+from .redact import redacted, told
 from .wire import AUDIO_DELTAS
 from .writer import TraceWriter
 
@@ -28,8 +29,6 @@ _ONE_ARGUMENT = inspect.signature(lambda event: None)
 _LIBRARIES = ("realtime-fsm", "livekit-agents", "livekit-plugins-openai", "openai")
 
 _CONTEXT = 64  # messages
-
-_log = logging.getLogger("realtime_fsm")
 
 
 def record(
@@ -69,6 +68,7 @@ class Recorder:
         *,
         transcripts: bool = False,
     ) -> None:
+        self._log = get_logger()
         self._transcripts = transcripts
         self._connections = 0
         self._sessions = 0
@@ -82,16 +82,14 @@ class Recorder:
         self._controlled: ControlledRealtimeModel | None = None
         model = source if isinstance(source, llm.RealtimeModel) else source.realtime_model
         self._controlled = model if isinstance(model, ControlledRealtimeModel) else None
-        self._lines = Lines(self._writer(path, self._header(model)))
-        self._write = self._lines.write
+        header = self._header(model)
+        if isinstance(source, llm.RealtimeSession):
+            header["partial"] = True  # what it did before is not in it
+        self._lines = Lines(self._writer(path, header))
         self._guard(lambda: self._follow(source))
 
     def _writer(self, path: str | os.PathLike[str], header: dict[str, Any]) -> TraceWriter:
         return TraceWriter(path, header)
-
-    def _frame(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        """What of a frame is kept."""
-        return redacted(event, transcripts=self._transcripts)
 
     def _header(self, model: llm.RealtimeModel) -> dict[str, Any]:
         header: dict[str, Any] = {
@@ -174,6 +172,9 @@ class Recorder:
         """What this sink plays is noted by somebody else."""
         self._left.append(sink)
 
+    def _write(self, by: str, kind: str, fields: Mapping[str, Any]) -> None:
+        self._lines.write(by, kind, told(fields, transcripts=self._transcripts))
+
     # --- listening
 
     def _follow(self, source: llm.RealtimeModel | llm.RealtimeSession[Any]) -> None:
@@ -240,7 +241,7 @@ class Recorder:
         try:
             what()
         except Exception:
-            _log.debug("not recorded", exc_info=True)
+            self._log.debug("not recorded", exc_info=True)
 
     # --- turns
 
@@ -303,7 +304,7 @@ class Recorder:
         error = handle.exception()
         fields: dict[str, Any] = {"speech": handle.id, "interrupted": handle.interrupted}
         fields["exception"] = None if error is None else type(error).__name__
-        if code := name_of(getattr(error, "code", None)):
+        if code := named(getattr(error, "code", None)):
             fields["code"] = code
         self._write("session", "speech_done", fields)
         self._note_context()
@@ -358,7 +359,7 @@ class Recorder:
         for name in ("code", "type"):
             found = getattr(body, name, None) or getattr(error, name, None)
             found = body.get(name) if isinstance(body, dict) else found
-            if found := name_of(found):
+            if found := named(found):
                 fields["code" if name == "code" else "error_type"] = found
         self._write("session", "error", fields)
 
@@ -480,13 +481,14 @@ class _Wire:
 
     def _write(self, by: str, frame: Mapping[str, Any]) -> None:
         number = self._number()
-        event = self._recorder._frame(frame)
-        kind = str(event.pop("type", None))
+        event = redacted(frame, transcripts=self._recorder._transcripts)
+        event.pop("type", None)
+        kind = shown(str(frame.get("type")))
         self._lines.write(by, kind, {"connection": number, "event": event})
 
 
 def _reason(error: Any) -> dict[str, Any]:
-    return {"code": name_of(error.code), "kind": error.kind.value}
+    return {"code": named(error.code), "kind": error.kind.value}
 
 
 def _versions() -> dict[str, str]:

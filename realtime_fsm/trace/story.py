@@ -31,7 +31,7 @@ from .wire import AUDIO_DELTAS, Wire, body_of
 __all__ = ["Settings", "Story"]
 
 _SPEECHES = 256  # that are not done; more is no call
-_ROUNDS = 8  # that deadlines may follow one another between two lines
+_LOOKS = 2  # that one timer may take in one line: what it waits for is changed by lines alone
 #: Who is no sign of life: watching, and the user's silence.
 _IDLE = ("input_audio_buffer.append", "look", "recorded", "let_go", "context")
 
@@ -67,6 +67,7 @@ class Story:
 
     Attributes:
         timed: whether times mean something.
+        partial: its beginning was not seen: ids that nobody introduced may be of before.
         now: seconds, of the fact at hand.
         speeches: speech handles that are not done, by id.
         agent: its state, as the session last told.
@@ -86,6 +87,7 @@ class Story:
     wire: Wire = field(default_factory=Wire)
     header: Header | None = None
     timed: bool = True
+    partial: bool = False
     now: float = 0.0
     speeches: dict[str, SpeechCreated] = field(default_factory=dict)
     agent: AgentState | None = None
@@ -101,8 +103,9 @@ class Story:
     outcomes: Kept[str, TurnOver] = field(default_factory=Kept)
     sound: Sound = field(init=False)
     questions: Questions = field(init=False)
-    _timers: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
+    _timers: list[tuple[float, int, int, Callable[[], None]]] = field(default_factory=list)
     _numbers: Any = field(default_factory=count)
+    _looks: int = 0  # that the timer at hand has taken in this line
 
     def __post_init__(self) -> None:
         self.sound = Sound(self.wire)
@@ -111,22 +114,25 @@ class Story:
     # --- time
 
     def later(self, t: float, what: Callable[[], None]) -> None:
-        """Look again at *t*, if the call goes on until then."""
+        """Look again at *t*, if the call goes on until then. A look that puts itself off names the
+        moment that it waits for: one that does it again and again waits for the next line."""
         if self.timed:
-            heapq.heappush(self._timers, (t, next(self._numbers), what))
+            heapq.heappush(self._timers, (t, next(self._numbers), self._looks, what))
 
     def advance(self, t: float) -> None:
-        """It is *t* now: do what was left for later. What that leaves for later again is done a few
-        times at most, for a clock may be wrong."""
-        for _ in range(_ROUNDS):
-            due = []
-            while self._timers and self._timers[0][0] <= t:
-                due.append(heapq.heappop(self._timers))
-            for when, _, what in due:
-                self.now = max(self.now, when)
-                what()
-            if not due:
-                break
+        """It is *t* now: do what was left for later. The work is bounded, however far *t* is."""
+        waiting = []
+        while self._timers and self._timers[0][0] <= t:
+            timer = heapq.heappop(self._timers)
+            when, _, looks, what = timer
+            if looks >= _LOOKS:
+                waiting.append(timer)
+                continue
+            self.now, self._looks = max(self.now, when), looks + 1
+            what()
+        self._looks = 0
+        for when, number, _, what in waiting:
+            heapq.heappush(self._timers, (when, number, 0, what))
         self.now = max(self.now, t)
 
     def recent(self, t: float, limit: float) -> bool:

@@ -43,6 +43,8 @@ class IdScoped(Rule):
             text = f"{response_id} moved two turns, {first.turn} and {turn}"
             self.broken(text, [first, each])
         response = self.wire.responses.get(response_id)
+        if response is None and self.story.partial:
+            return  # of before
         if each.event == "RESPONSE_CREATED" and (response is None or response.created is None):
             self.broken(f"{turn} moved by a created of {response_id} that never came", [each])
         elif each.event in _ANSWERS and (response is None or response.done is None):
@@ -115,8 +117,9 @@ class OneTerminal(Rule):
             story, answer = self.story, self.settings.answer
             if story.agent is not each or story.speeches or story.sound.playing or story.works:
                 return
-            if story.now - max(story.active_at, story.sounds_until) < answer:
-                story.later(story.now + answer, look)
+            due = max(story.active_at, story.sounds_until) + answer
+            if story.now < due:
+                story.later(due, look)
             else:
                 self.broken(f"the agent stays {each.new}, although no speech is under way", [each])
 
@@ -184,9 +187,9 @@ class TurnNotLost(Rule):
             or story.works
             or story.sound.playing
         )
-        quiet_since = max(story.active_at, story.sounds_until)
-        if question.over is None and (busy or story.now - quiet_since < self.settings.answer):
-            self._later(question, story.now + 1.0)
+        due = max(story.active_at, story.sounds_until) + self.settings.answer
+        if question.over is None and (busy or story.now < due):
+            self._later(question, max(story.now + 1.0, due))
         else:
             self._judge(question)
 

@@ -98,7 +98,7 @@ class Checker:
 
     Args:
         found: called with each rule and problem, as soon as it is known.
-        settings: tolerances.
+        story: what is known of the call.
         rules: those to judge by.
     """
 
@@ -106,10 +106,10 @@ class Checker:
         self,
         found: Callable[[Rule, Problem], None],
         *,
-        settings: Settings | None = None,
+        story: Story,
         rules: Iterable[type[Rule]] = RULES,
     ) -> None:
-        self.story = Story(settings=settings or Settings())
+        self.story = story
         self._rules = [rule(self.story, found) for rule in rules]
         self._handlers: dict[Key, list[Handler]] = {}
         for rule in self._rules:
@@ -149,17 +149,36 @@ class Judge:
         self, rules: Sequence[type[Rule]] = RULES, settings: Settings | None = None
     ) -> None:
         self._rules = rules
-        self._checker = Checker(self._found, settings=settings, rules=rules)
+        self._settings = settings
+        self._checker: Checker | None = self._begin(partial=False)
+        self._live = False  # some of the call was judged
+        self._first: float | None = None
+        self._last = 0.0
         self._verdict = Verdict()
         self._has: set[str] = set()
         self._mode = ""
         self._recorded = False
         self._foreign = ""
 
+    def _begin(self, *, partial: bool) -> Checker:
+        self._story = Story(settings=self._settings or Settings(), partial=partial)
+        return Checker(self._found, story=self._story, rules=self._rules)
+
     @property
     def story(self) -> Story:
         """What happened so far."""
-        return self._checker.story
+        return self._story
+
+    def pause(self) -> None:
+        """Something is missing here: judge nothing until :meth:`go_on`."""
+        self._checker = None
+
+    def go_on(self) -> None:
+        """Nothing of what is missing is under way any more."""
+        header = self._story.header
+        self._checker = self._begin(partial=True)
+        if header is not None:
+            self._story.apply(Begun(Line(0, 0.0, "", "begun", 0, {}), header))
 
     def feed(self, fact: Fact) -> None:
         """The next fact."""
@@ -168,27 +187,32 @@ class Judge:
             self._has |= {"time"} if fact.header.timed else set()
             # Of a server's record nothing is missing: what is not in it did not happen.
             self._has |= {"server", "client"} if self._mode == "server" else set()
-        elif isinstance(fact, Recorded):
+            self._story.apply(fact)
+            return
+        if isinstance(fact, Recorded):
             self._recorded = True
         elif isinstance(fact, (Moved, TurnOver, Waiting)) and self._mode == "observe":
             return  # what a controller thinks that only watches
         elif isinstance(fact, Frame) and not self._foreign and self._mode == "raw":
             self._foreign = fact.type if is_foreign(fact.type, fact.event) else ""
         self._has.add(fact.line.by)
-        self._checker.feed(fact)
+        self._first = fact.t if self._first is None else self._first
+        self._last = fact.t
+        if self._checker is not None:
+            self._live = True
+            self._checker.feed(fact)
 
     def end(self, *, cut: bool | None = None) -> Verdict:
         """There is no more. *cut*: whether the rest is missing; by default it is where a recorder
         did not say that it stopped. Then what was under way is not judged."""
         if cut is None:
             cut = self._mode == "raw" or (self._mode in _RECORDED and not self._recorded)
-        if not cut:
+        if not cut and self._checker is not None:
             self._checker.end()
         verdict = self._verdict
-        verdict.seconds = self.story.now
+        verdict.seconds = self._last - (self._first or 0.0)
         for rule in self._rules:
-            why = f"events of another protocol: {self._foreign}" if self._foreign else ""
-            if why := why or _missing(rule.needs, self._has):
+            if why := self._why_not(rule):
                 # What it seemed to find, it found because it saw half.
                 verdict.not_judged[rule.id] = why
                 verdict.broken.pop(rule.id, None)
@@ -197,6 +221,12 @@ class Judge:
         verdict.violations = [each for each in verdict.violations if each.id in verdict.broken]
         verdict.not_judged.update(UNSEEN)
         return verdict
+
+    def _why_not(self, rule: type[Rule]) -> str:
+        if self._foreign:
+            return f"events of another protocol: {self._foreign}"
+        missing = _missing(rule.needs, self._has)
+        return missing or ("" if self._live else "the call is not whole and was never quiet")
 
     def _found(self, rule: Rule, problem: Problem) -> None:
         verdict = self._verdict

@@ -52,9 +52,6 @@ class Witness(Recorder):
         self._memory = _Memory(header)
         return self._memory
 
-    def _frame(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        return dict(event)
-
     @property
     def now(self) -> float:
         """Seconds since the call began."""

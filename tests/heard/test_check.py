@@ -72,7 +72,11 @@ NOTHING: tuple[str, Any] = ("", None)
         (NOTHING, (0, "One moment please while I look that up for you."), "the server remembers"),
         (NOTHING, (0, ""), "are not remembered by LiveKit"),
         (NOTHING, (0, "Quite another thing was said here."), "the server remembers"),
-        (NOTHING, (1, "Your parcel left the depot."), "LiveKit remembers .*, of which nothing was heard"),
+        (
+            NOTHING,
+            (1, "Your parcel left the depot."),
+            "LiveKit remembers .*, of which nothing was heard",
+        ),
     ],
     ids=[
         *("right", "no truncate", "cut too late", "cut too early", "no delete"),
