@@ -76,6 +76,7 @@ class SimulatedCall:
     lived: Life | None = None
     screen: Screen | None = None
     _speaks_until: float = 0.0
+    _tools: dict[str, Agent] = field(default_factory=dict)  # that run, by call: whose they are
     _another: Callable[
         [dict[str, Any]], ControlledRealtimeModel | openai.realtime.RealtimeModel
     ] = field(init=False, repr=False)
@@ -145,8 +146,8 @@ class SimulatedCall:
             await asyncio.sleep(_STEP)
 
     async def idle(self, *, quiet: float = 1.0, timeout: float = 60.0) -> None:
-        """Wait until nobody speaks, nothing is being generated or recovered, and it has stayed so
-        for *quiet* seconds.
+        """Wait until nobody speaks, no tool runs, nothing is being generated or recovered, and it has
+        stayed so for *quiet* seconds.
 
         Raises ``asyncio.TimeoutError`` after *timeout* seconds.
         """
@@ -177,7 +178,20 @@ class SimulatedCall:
             or self.session.current_speech is not None
             or not all(sink.idle for sink in self.sinks)
             or bool(self.model is not None and self.model.controller and self.controller.turns)
+            or self._works
         )
+
+    @property
+    def _works(self) -> bool:
+        """Whether a tool of the agent at hand runs: that of another waits for this one."""
+        agent = self.session.current_agent if self._tools else None
+        return any(agent is each for each in self._tools.values())
+
+    def _tool_updated(self, event: Any) -> None:
+        if event.update.type == "tool_call_started":
+            self._tools[event.update.function_call.call_id] = self.session.current_agent
+        elif event.update.type == "tool_call_ended":
+            self._tools.pop(event.update.call_id, None)
 
     def facts(self, *, rest: bool | None = True) -> list[Fact]:
         """All that was seen of the call by now, and a look at it, as every judge has it: see
@@ -373,6 +387,7 @@ def _listen(call: SimulatedCall) -> None:
     call.session.on("error", _Into(call.errors))
     call.session.on("close", _Into(call.closed))
     call.session.on("speech_created", lambda event: call.speeches.append(event.speech_handle))
+    call.session.on("tool_execution_updated", call._tool_updated)
     if call.model is not None:
         call.model.on("turn_moved", _Into(call.moves))
         call.model.on("recovering", _Into(call.recoveries))

@@ -399,6 +399,7 @@ class Remembered:
         type: ``message``, ``function_call``, ``function_call_output``, ...
         role: of a message.
         text: its words, or how many characters.
+        words: how many words.
         audio_ms: of sound; 0 when there is none, None when that is not known.
     """
 
@@ -406,6 +407,7 @@ class Remembered:
     type: str = ""
     role: str = ""
     text: str | int = ""
+    words: int = 0
     audio_ms: float | None = None
 
 

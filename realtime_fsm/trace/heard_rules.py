@@ -435,8 +435,11 @@ class HeardIsHistory(_Heard):
             if local is None and kept.text:
                 text = f"the server remembers {item_id}, LiveKit does not"
                 self._say(item, item_id, text, look)
-            elif local is not None and not _alike(kept.text, local.text, whole=not item.ms):
-                text = f"{item_id}: the server remembers {kept.text!r}, LiveKit {local.text!r}"
+            elif local is not None and not _alike(kept, local, whole=not item.ms):
+                said = [
+                    i.text if isinstance(i.text, str) else f"{i.words} words" for i in (kept, local)
+                ]
+                text = f"{item_id}: the server remembers {said[0]!r}, LiveKit {said[1]!r}"
                 self._say(item, item_id, text, look)
         for item_id in history if context is None else history.keys() & context.keys():
             if item_id not in memory and item_id in self.wire.items:
@@ -462,16 +465,16 @@ def _counts(item: Item, heard: float) -> bool:
     return item.chars == 0 or item.chars * heard * 1000 / item.ms > _CHARS / 2
 
 
-def _alike(server: str | int, local: str | int, *, whole: bool) -> bool:
+def _alike(server: Remembered, local: Remembered, *, whole: bool) -> bool:
     """Whether both say the same, but for the word in which it was cut. *whole*: the server cannot
     cut it, for it is text."""
-    if isinstance(server, str) and isinstance(local, str):
-        left, right = server.split(), local.split()
-        both = min(len(left), len(right))
-        more = len(left) - len(right)
-        return left[:both] == right[:both] and (abs(more) <= 1 or (whole and more > 0))
-    sizes = [each if isinstance(each, int) else len(each) for each in (server, local)]
-    return abs(sizes[0] - sizes[1]) <= _CHARS or (whole and sizes[0] > sizes[1])
+    more = server.words - local.words
+    if abs(more) > 1 and not (whole and more > 0):
+        return False
+    if not isinstance(server.text, str) or not isinstance(local.text, str):
+        return True
+    both = min(server.words, local.words)
+    return server.text.split()[:both] == local.text.split()[:both]
 
 
 def _chars(each: Line) -> int:

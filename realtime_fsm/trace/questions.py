@@ -220,8 +220,9 @@ class Questions:
         if isinstance(fact, SpeechDone) and fact.interrupted:
             created = self._created.get(fact.speech, fact.t)
             for question in self.all:
-                mine = question.speech == fact.speech
-                if mine or (question.speech is None and question.begun <= created):
+                if question.speech == fact.speech and question.over is None:
+                    question.cut_in = (fact.t, "stops")
+                elif question.speech is None and question.begun <= created:
                     question.cut_in = question.cut_in or (fact.t, "stops")
         elif isinstance(fact, TurnOver) and fact.outcome == "interrupted":
             self._interrupt(fact.t, "stops")

@@ -157,7 +157,9 @@ class Recorder:
 
     def remembered(self, id: str, kind: str, role: str, text: str, **more: Any) -> dict[str, Any]:
         """One of them."""
-        return {"id": id, "type": kind, "role": role, "text": self._words(text), **more}
+        count = len(text.split())
+        said = {"text": self._words(text), "words": count}
+        return {"id": id, "type": kind, "role": role, **said, **more}
 
     def context(self) -> list[dict[str, Any]]:
         """The newest messages that the current agent means the model to know."""

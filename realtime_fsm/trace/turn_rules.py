@@ -126,10 +126,11 @@ class OneTerminal(Rule):
         self.story.later(each.t + self.settings.answer, look)
 
     def rest(self, look: Look) -> None:
-        speeches = look.speeches or ()
+        # A tool may wait for a task of its own, and its speech for the tool.
+        speeches = () if self.story.works else look.speeches or ()
         for speech in speeches:
             self.broken(f"speech {speech} is not done", [self._created.get(speech)])
-        if not speeches and look.agent in ("thinking", "speaking"):
+        if not (speeches or self.story.works) and look.agent in ("thinking", "speaking"):
             text = f"the agent is {look.agent}, although no speech is under way"
             self.broken(text, [self.story.agent])
         if look.playing:
