@@ -26,6 +26,7 @@ from .._events import (
     SessionFailed,
 )
 from .._policy import RetryPolicy
+from .._redact import known_message, named, shown
 from .._states import ErrorKind, MessageOutcome, Origin, TurnOutcome, TurnState
 from .._turn import Turn
 from ._alarm import Alarm
@@ -393,7 +394,10 @@ class Driver:
 
     def _replace(self, c: cmd.ReplaceConnection) -> None:
         self._log.warning(
-            "connection replaced", code=code_of(c.reason), reason=c.reason.message, wait=c.wait
+            "connection replaced",
+            code=code_of(c.reason),
+            reason=known_message(c.reason.message) or named(c.reason.message),
+            wait=c.wait,
         )
         if not self._closed:
             self.replace(c.wait)
@@ -559,11 +563,12 @@ class Driver:
             return
         turn = self._find(c.turn_id)
         attempt = None if turn is None else turn.attempt
+        response_id = None if attempt is None else attempt.response_id
         self._log.debug(
             c.event.lower(),
             turn=c.turn_id,
             attempt=c.attempt,
-            response=None if attempt is None else attempt.response_id,
+            response=None if response_id is None else shown(response_id),
             source=c.source.value,
             state=c.label,
         )

@@ -17,6 +17,7 @@ from livekit.agents import APIConnectionError, APIError, llm, utils
 
 from .. import _events as ev
 from .._errors import ErrorInfo
+from .._redact import named
 from .._states import ErrorKind
 from .._wire import output_of, parse
 from ._announcements import Announcements
@@ -27,7 +28,7 @@ from ._guard import Guard
 from ._history import History
 from ._link import Source
 from ._listener import Listeners, cheap
-from ._log import get_logger, in_one_word
+from ._log import get_logger
 from ._reader import Reader
 from ._sight import Sight
 
@@ -414,4 +415,4 @@ def _is_call(frame: Any) -> bool:
 
 
 def _kind(frame: object) -> str | None:
-    return in_one_word(frame.get("type")) if isinstance(frame, dict) else type(frame).__name__
+    return named(frame.get("type")) if isinstance(frame, dict) else type(frame).__name__

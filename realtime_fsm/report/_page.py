@@ -214,8 +214,10 @@ def _tiles(figures: dict[str, Any]) -> str:
             "bad" if figures["wrong_memory"] else "",
         ),
     ]
-    if figures["open"]:
+    if figures["open"] and figures["complete"]:
         tiles.append((str(figures["open"]), "never ended", "", "bad"))
+    elif figures["open"]:
+        tiles.append((str(figures["open"]), "cut off", "", ""))
     return f'<ul class="tiles" aria-label="Summary">{"".join(_tile(*each) for each in tiles)}</ul>'
 
 
@@ -242,7 +244,7 @@ def _notices(side: Side, number: int, call: Call) -> str:
         told.append("There are no times in it: the order of the lines stands for them.")
     if not call.header.fields and call.header.mode != "raw":
         told.append(f"The beginning is missing; it goes from line {call.first_line} on.")
-    if call.header.fields and not call.complete and call.header.mode != "server":
+    if call.header.fields and not call.complete:
         told.append(f"The recording was cut off: the last line is {call.last_line}.")
     if call.more_turns:
         told.append(f"{call.more_turns} more turns are left out.")

@@ -88,6 +88,8 @@ class Message:
         chars: of text received.
         local: characters of it in the session's history; None: unknown.
         words: the text, where the trace has words.
+        right: it is remembered as it was heard (G16); None: that was not judged.
+        sure: nothing is missing of the trace while it was under way.
     """
 
     id: str
@@ -103,6 +105,8 @@ class Message:
     chars: int = 0
     local: int | None = None
     words: str = ""
+    right: bool | None = None
+    sure: bool = True
 
 
 @dataclass(slots=True, eq=False)
@@ -188,7 +192,7 @@ class Call:
         marks: cancels, truncations, deletions, errors, breaches.
         history: messages of the conversation as the server has them at the end.
         more_turns: turns that are left out.
-        complete: the recorder's last line is there.
+        complete: it is there to its end.
     """
 
     header: Header

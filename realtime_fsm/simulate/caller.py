@@ -9,7 +9,7 @@ from inspect import Parameter, Signature
 from pathlib import Path
 from typing import Any
 
-from livekit.agents import AgentTask, CloseEvent, ErrorEvent, SpeechCreatedEvent, llm
+from livekit.agents import AgentTask, CloseEvent, ErrorEvent, SpeechCreatedEvent
 from livekit.agents.voice import SpeechHandle
 from livekit.agents.voice.io import PlaybackFinishedEvent, PlaybackStartedEvent
 
@@ -99,6 +99,7 @@ class _Caller:
         self._zero = self._loop.time()
         self._handles: list[tuple[float, SpeechHandle]] = []
         self._closed = False
+        self._rests = False
         self._last_sound = 0.0
         self._acting: list[asyncio.Task[None]] = []
         self._call: SimulatedCall
@@ -132,12 +133,22 @@ class _Caller:
                     if message.started is None:
                         message.started = self._now
                 yield delta
+            message.whole = True
         finally:
             if self._scenario.modality == "text":
                 message.ended = self._now
-        message.whole = True
+                self._shown(message)
         if self._scenario.modality == "text":
             self.note("hears", f'by text "{message.text}"')
+
+    def _shown(self, message: Spoken) -> None:
+        """A call by text: this is all of the message that was shown."""
+        told: dict[str, Any] = {"whole": message.whole, "text": message.text}
+        if message.started is not None:
+            told["begun"] = self._call.now - self._now + message.started
+        if (speech := self._call.session.current_speech) is not None:
+            told["speech"] = speech.id
+        self._call.note("playback", "shown", **told)
 
     def _sounds(self, _: PlaybackStartedEvent) -> None:
         if self._seen.spoken:
@@ -236,6 +247,7 @@ class _Caller:
                     acting.cancel()
                 await asyncio.gather(*self._acting, return_exceptions=True)
                 self._look_back()
+        self._seen.facts = self._call.facts(rest=None)
 
     async def _talk(self) -> None:
         previous: Asked | None = None
@@ -248,9 +260,11 @@ class _Caller:
             if not cut_in:
                 await asyncio.sleep(turn.pause)
                 asked.over = self._now
+                self._call.note("caller", "let_go", key=asked.key)
             previous = asked
         if previous is not None and previous.over is None:
             previous.interrupted = None  # nobody asks anything else: listens after all
+            self._call.note("caller", "cut_in", key=previous.key, how="listens")
             await self._answer(previous, None)
 
     async def _connected(self) -> bool:
@@ -260,11 +274,13 @@ class _Caller:
         return not self._closed and is_connected(self._seen.record)
 
     async def _ask(self, turn: Turn, number: int, previous: Asked | None) -> Asked:
-        begun = self._now
+        begun, t = self._now, self._call.now
+        told: dict[str, Any] = {}
         cuts_in = previous is not None and previous.over is None
         if previous is not None and previous.over is None:
             previous.over = begun
-        asked = Asked(turn, begun, begun)
+            self._call.note("caller", "let_go", key=previous.key)
+        asked = Asked(turn, begun, begun, key=f"q{number}")
         self._seen.asked.append(asked)
         if turn.act is not None:
             after = turn.act.after + (turn.seconds if turn.kind == "speech" else 0.0)
@@ -275,10 +291,10 @@ class _Caller:
                 self.note("caller", f'writes "{turn.words}"')
                 if cuts_in:
                     session.interrupt()
-                session.generate_reply(user_input=turn.words)
+                told["speech"] = session.generate_reply(user_input=turn.words).id
             elif turn.kind == "app":
                 self.note("app", f'asks for "{turn.words}"')
-                session.generate_reply(instructions=turn.words)
+                told["speech"] = session.generate_reply(instructions=turn.words).id
             elif self._scenario.voice == "push_to_talk":
                 self.note("caller", f'says "{turn.words}" for {turn.seconds:g} s')
                 if cuts_in:
@@ -292,7 +308,11 @@ class _Caller:
                 await asyncio.sleep(turn.seconds)
         except RuntimeError as error:  # LiveKit's session is closing, or nobody is connected
             self._seen.reported.append(Reported(self._now, "request", str(error), True))
+            told["refused"] = str(error)
         asked.at = self._last_sound = self._now
+        if asked.item_id is not None:
+            told["item_id"] = asked.item_id
+        self._call.note("caller", "asked", key=asked.key, kind=turn.kind, begun=t, **told)
         return asked
 
     async def _act(self, turn: Turn, number: int, after: float) -> None:
@@ -328,6 +348,7 @@ class _Caller:
             await self._answer(asked, None)
         elif await self._answer(asked, turn.after):
             asked.interrupted, asked.by = self._now, turn.then
+            self._call.note("caller", "cut_in", key=asked.key, how=turn.then)
             if turn.then == "hangs_up":
                 self.note("caller", "hangs up")
                 asked.hung_up = True
@@ -416,9 +437,11 @@ class _Caller:
             self._seen.stuck = sum(not handle.done() for _, handle in self._handles)
         # Cleaning up the history takes a round trip.
         await asyncio.sleep(1.0)
+        self._rests = True
 
     def _look_back(self) -> None:
         seen, server = self._seen, self._call.server
+        self._call.look(rest=self._rests and not self._closed and not self._call.busy)
         seen.life = self._call.life()
         hung_up = [a.interrupted for a in seen.asked if a.hung_up and a.interrupted is not None]
         if hung_up:
@@ -426,16 +449,9 @@ class _Caller:
             cuts = (*seen.life.cuts, *hung_up)
             seen.life = replace(seen.life, cuts=cuts, remembers=False, hung="")
         seen.seconds = self._now
-        seen.remembered = server.conversation
-        seen.connected = is_connected(seen.record) and not self._closed
         seen.collisions, seen.vad_collisions = server.collisions, server.vad_collisions
-        seen.history = [
-            (item.id, item.text_content or "")
-            for item in self._call.session.history.items
-            if isinstance(item, llm.ChatMessage) and item.role == "assistant"
-        ]
         if not self._plain:
-            seen.differences = self._call.controller.differences()
+            seen.differences = len(self._call.controller.differences())
         for asked in seen.asked:
             if asked.over is None:
                 asked.over = self._now

@@ -23,8 +23,10 @@ from ..simulator.config import ServerConfig
 from ..simulator.memory import InMemoryServer
 from ..simulator.script import Reply, Script
 from ..simulator.websocket import RealtimeServer
+from ..trace.facts import Fact
 from ..trace.recorder import record
 from ._life import Screen, Witness, WitnessedSession
+from ._watch import Watch
 from .sink import PacedAudioOutput
 
 __all__ = ["SimulatedCall", "simulated_call"]
@@ -68,17 +70,21 @@ class SimulatedCall:
     ended: list[TurnEnded] = field(default_factory=list)
     speeches: list[SpeechHandle] = field(default_factory=list)
     sinks: list[PacedAudioOutput] = field(init=False)
+    _watch: Watch = field(init=False)
     pushed: list[tuple[float, float, str]] = field(default_factory=list)
     witness: Witness = field(init=False)
     lived: Life | None = None
     screen: Screen | None = None
     _speaks_until: float = 0.0
+    _tools: dict[str, Agent] = field(default_factory=dict)  # that run, by call: whose they are
     _another: Callable[
         [dict[str, Any]], ControlledRealtimeModel | openai.realtime.RealtimeModel
     ] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.sinks = [self.sink]
+        self._watch = Watch(self.session, self.model or self.plugin)
+        self._watch.hear(self.sink)
         self.witness = Witness(self)
 
     # --- doing ---
@@ -87,6 +93,7 @@ class SimulatedCall:
         """Swap the output, as a room that is joined later does. A message that plays ends on the
         sink it began on.
         """
+        self._watch.hear(sink)
         self.session.output.audio = self.sink = sink
         self.sinks.append(sink)
 
@@ -139,8 +146,8 @@ class SimulatedCall:
             await asyncio.sleep(_STEP)
 
     async def idle(self, *, quiet: float = 1.0, timeout: float = 60.0) -> None:
-        """Wait until nobody speaks, nothing is being generated or recovered, and it has stayed so
-        for *quiet* seconds.
+        """Wait until nobody speaks, no tool runs, nothing is being generated or recovered, and it has
+        stayed so for *quiet* seconds.
 
         Raises ``asyncio.TimeoutError`` after *timeout* seconds.
         """
@@ -171,7 +178,39 @@ class SimulatedCall:
             or self.session.current_speech is not None
             or not all(sink.idle for sink in self.sinks)
             or bool(self.model is not None and self.model.controller and self.controller.turns)
+            or self._works
         )
+
+    @property
+    def _works(self) -> bool:
+        """Whether a tool of the agent at hand runs: that of another waits for this one."""
+        agent = self.session.current_agent if self._tools else None
+        return any(agent is each for each in self._tools.values())
+
+    def _tool_updated(self, event: Any) -> None:
+        if event.update.type == "tool_call_started":
+            self._tools[event.update.function_call.call_id] = self.session.current_agent
+        elif event.update.type == "tool_call_ended":
+            self._tools.pop(event.update.call_id, None)
+
+    def facts(self, *, rest: bool | None = True) -> list[Fact]:
+        """All that was seen of the call by now, and a look at it, as every judge has it: see
+        :mod:`realtime_fsm.trace.facts`. *rest*: whether all should have come to its end; None: without
+        the look."""
+        return self._watch.facts(self, rest=rest)
+
+    def look(self, *, rest: bool = True) -> None:
+        """Note what is to be seen now. *rest*: whether all should have come to its end."""
+        self._watch.look(self, rest=rest)
+
+    @property
+    def now(self) -> float:
+        """Seconds since the call began, as in its facts."""
+        return self._watch.now
+
+    def note(self, by: str, what: str, **fields: Any) -> None:
+        """Note something that only the test knows, in the terms of :mod:`realtime_fsm.trace.facts`."""
+        self._watch.note(by, what, **fields)
 
     @property
     def controller(self) -> TurnController:
@@ -310,15 +349,14 @@ async def simulated_call(
 
         call._another = another
         if trace is not None:
-            recorder = record(controller or plugin, trace, transcripts=transcripts)
-            recorder.attach(call.session)
-            stack.callback(recorder.close)
+            call._watch.also(record(controller or plugin, trace, transcripts=transcripts))
+        stack.callback(call._watch.close)
         if controller is not None and attach:
             controller.attach(call.session)
         call.session.output.audio = call.sink
         stack.push_async_callback(_close_sinks, call)
         stack.push_async_callback(plugin.aclose)
-        stack.push_async_callback(_close, call.session, controlled)
+        stack.push_async_callback(_close, call, controlled)
         await call.session.start(agent or Agent(instructions="Be brief."))
         await _connected(server)
         try:
@@ -349,6 +387,7 @@ def _listen(call: SimulatedCall) -> None:
     call.session.on("error", _Into(call.errors))
     call.session.on("close", _Into(call.closed))
     call.session.on("speech_created", lambda event: call.speeches.append(event.speech_handle))
+    call.session.on("tool_execution_updated", call._tool_updated)
     if call.model is not None:
         call.model.on("turn_moved", _Into(call.moves))
         call.model.on("recovering", _Into(call.recoveries))
@@ -361,9 +400,10 @@ async def _connected(server: InMemoryServer | RealtimeServer) -> None:
         await server.wait_for("session.updated", direction="server", timeout=1.0)
 
 
-async def _close(session: AgentSession[Any], controlled: bool) -> None:
+async def _close(call: SimulatedCall, controlled: bool) -> None:
+    call.look(rest=not call.busy)
     try:
-        await session.aclose()
+        await call.session.aclose()
     except Exception:
         # LiveKit's own session raises the error that ended it a second time.
         if controlled:

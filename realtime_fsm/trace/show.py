@@ -34,6 +34,8 @@ def _show(report: Report, console: Console) -> None:
         count = sum(report.broken.values())
         broken = ", ".join(sorted(report.broken, key=_number))
         console.print(f"[bold red]{name}: {_counted(count, 'violation')} of {broken}[/]")
+    elif not report.judged:
+        console.print(f"[bold yellow]{name}: nothing could be judged[/]")
     else:
         console.print(f"[bold green]{name}: no violation found[/]")
     what = ", ".join(f"{count} {status}" for status, count in sorted(report.responses.items()))
@@ -50,6 +52,13 @@ def _show(report: Report, console: Console) -> None:
     if report.unreadable > len(report.issues):
         more = _counted(report.unreadable - len(report.issues), "more such line")
         console.print(f"  [yellow]and {more}[/]")
+    for first, last in report.skipped:
+        what = f"line {first} is" if first == last else f"lines {first} to {last} are"
+        console.print(f"  [yellow]{what} not judged:[/] what was under way there is not known")
+    for number in report.cut_off:
+        console.print(
+            f"  [yellow]cut off after line {number}:[/] what was under way then is not judged"
+        )
     for violation in report.violations:
         _show_violation(violation, console)
     hidden = sum(report.broken.values()) - len(report.violations)
