@@ -39,6 +39,8 @@ WORD = 0.5
 TOLERANCE = 0.15
 """Seconds of a message that may differ between what was generated and heard: the longest frame."""
 
+_CUT_WORD = WORD + TOLERANCE  # seconds; what is remembered by its words is cut between two of them
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -250,7 +252,7 @@ def _memory(plain: Life, controlled: Life) -> Iterator[Finding]:
         for whose in ("server", "LiveKit"):
             ours, text = _distance(controlled, key, whose)
             theirs, _ = _distance(plain, key, whose)
-            if ours > theirs + (TOLERANCE if whose == "server" else WORD):
+            if ours > theirs + (TOLERANCE if whose == "server" else _CUT_WORD):
                 text = f"{whose} remembers {text}; on plain LiveKit it is {theirs:.2f} s off"
                 yield Finding("memory", key, text)
 
@@ -276,7 +278,7 @@ def _distance(life: Life, key: str, whose: str) -> tuple[float, str]:
             continue
         heard = life.heard_of(message)
         off = abs(kept - heard)
-        if off <= (TOLERANCE if whose == "server" and not message.by_words else WORD):
+        if off <= (TOLERANCE if whose == "server" and not message.by_words else _CUT_WORD):
             continue
         distance += off
         if off > worst:

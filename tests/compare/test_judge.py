@@ -229,7 +229,7 @@ def test_who_asks_twice_may_be_answered_twice() -> None:
 # --- memory
 
 
-@pytest.mark.parametrize(("whose", "far"), [("server", 0.3), ("local", 0.7)])
+@pytest.mark.parametrize(("whose", "far"), [("server", 0.3), ("local", 0.8)])
 def test_memory_further_from_what_was_heard(whose: str, far: float) -> None:
     off = replace(ONE, **{whose: 3.0 - far})
     assert worse(GOOD, replace(GOOD, messages=(off, TWO))) == [("memory", Q1)]
