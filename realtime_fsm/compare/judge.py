@@ -252,7 +252,8 @@ def _memory(plain: Life, controlled: Life) -> Iterator[Finding]:
         for whose in ("server", "LiveKit"):
             ours, text = _distance(controlled, key, whose)
             theirs, _ = _distance(plain, key, whose)
-            if ours > theirs + (TOLERANCE if whose == "server" else _CUT_WORD):
+            by_words = whose != "server" or any(m.by_words for m in controlled.messages_of(key))
+            if ours > theirs + (_CUT_WORD if by_words else TOLERANCE):
                 text = f"{whose} remembers {text}; on plain LiveKit it is {theirs:.2f} s off"
                 yield Finding("memory", key, text)
 
@@ -296,7 +297,7 @@ def _order(plain: Life, controlled: Life) -> Iterator[Finding]:
             f'the answer to "{first.question}" was heard before that to "{second.question}", and is'
             " remembered after it"
         )
-        yield Finding("order", "", text)
+        yield Finding("order", second.question, text)
 
 
 def _inverted(life: Life) -> list[tuple[Message, Message]]:
