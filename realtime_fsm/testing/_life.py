@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from livekit.agents import Agent, AgentSession, CloseReason, llm
+from livekit.agents import Agent, AgentSession, AgentTask, CloseReason, llm
 from livekit.agents.voice import SpeechHandle
 from livekit.agents.voice.io import TextOutput
 
@@ -212,7 +212,7 @@ class Witness:
         generated = {each.id: each for each in self._generated()}
         heard = tuple(self._heard(generated))
         messages = tuple(self._remembered(generated))
-        undone = sum(not handle.done() for handle in call.speeches)
+        undone = 0 if self._asks else sum(not handle.done() for handle in call.speeches)
         server = call.server
         return Life(
             questions=tuple(self._questions()),
@@ -238,6 +238,14 @@ class Witness:
     def _session(self) -> WitnessedSession:
         assert isinstance(self.call.session, WitnessedSession)
         return self.call.session
+
+    @property
+    def _asks(self) -> bool:
+        """Whether an ``AgentTask`` waits for the user, who said no more: that is no hang."""
+        try:
+            return isinstance(self._session.current_agent, AgentTask)
+        except RuntimeError:  # the session is over
+            return False
 
     def _now(self) -> float:
         return self._loop.time()
