@@ -14,8 +14,8 @@ from livekit.agents.voice import SpeechHandle
 
 from realtime_fsm import RetryPolicy
 from realtime_fsm.livekit import ControlledRealtimeModel
-from realtime_fsm.scenarios.play import Screen
 from realtime_fsm.testing import virtual_time
+from realtime_fsm.testing._life import Screen
 
 from .pending_provider import Answers, PendingProvider
 
