@@ -305,7 +305,8 @@ class _Reading:
             self._checker.end()
         elif self._quiet is not None:
             self._skip_to(end.number)
-        if not end.complete and report.header is not None and report.header.mode != "raw":
+        raw = report.header is not None and report.header.mode == "raw"
+        if not (end.complete or raw) and len(report.cut_off) < _ISSUES:
             report.cut_off.append(end.number)
         report.seconds += self._last - (self._first or 0.0)
         for rule in self._rules:
