@@ -17,6 +17,7 @@ from livekit.agents.voice.io import AudioOutput
 from .. import TurnController
 from .._redact import named, shown
 from ..livekit import ControlledRealtimeModel
+from ..livekit._guarded_output import GuardedOutput
 from ..livekit._log import get_logger
 from .lines import Lines
 from .redact import redacted, told
@@ -77,6 +78,8 @@ class Recorder:
         self._sink: AudioOutput | None = None
         self._sounding: dict[str, Any] = {}
         self._sinks = 0
+        #: What plays at the end of the chain, and was counted last.
+        self._played: AudioOutput | None = None
         self._left: list[AudioOutput] = []
         self._deleted = False  # since the context was written last
         self._unwatch: Callable[[], None] | None = None
@@ -385,9 +388,11 @@ class Recorder:
         if self._unwatch is not None:
             self._unwatch()
         self._sink, self._unwatch = sink, None
-        if sink is None or _leaf(sink) in self._left:
+        if sink is None or (leaf := _leaf(sink)) in self._left:
             return
-        self._sinks += 1
+        if leaf is not self._played:
+            self._played = leaf
+            self._sinks += 1
         before = len(self._undo)
         self._listen(sink, "playback_started", self._started)
         self._listen(sink, "playback_finished", self._finished)
@@ -435,10 +440,12 @@ def _text(item: llm.ChatItem) -> str:
 
 
 def _leaf(sink: AudioOutput) -> AudioOutput:
-    """What plays at the end of a chain."""
-    while sink.next_in_chain is not None:
-        sink = sink.next_in_chain
-    return sink
+    """What plays at the end of a chain, behind our guard."""
+    while True:
+        below = sink.sink if isinstance(sink, GuardedOutput) else sink.next_in_chain
+        if below is None:
+            return sink
+        sink = below
 
 
 class _Wire:
