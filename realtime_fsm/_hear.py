@@ -89,6 +89,14 @@ def _remembers(core: Core, item_id: str, ms: int) -> bool:
     return message is not None
 
 
+def announcement_lost(core: Core, event: ev.AnnouncementLost, step: Step) -> bool:
+    turn = core.live.get(event.turn_id)
+    if turn is None or turn.exposed:
+        return core.ignore("stale turn")
+    turn.announced = False
+    return True
+
+
 def speech_over(core: Core, event: ev.SpeechOver, step: Step) -> bool:
     turn = core.live.get(event.turn_id)
     if turn is None:

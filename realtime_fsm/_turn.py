@@ -128,7 +128,8 @@ class Turn:
         message_number: N of "streaming message N"; 0 before the first message.
         messages: Every message of every attempt, in order.
         calls: Item ids of the function calls handed out.
-        exposed: The host was told of the generation.
+        announced: The host was told of the generation.
+        exposed: Something of it was handed downstream.
         generation_over: No more output comes.
         speech_over: The host is done with its speech.
         interrupted: Somebody asked it to stop.
@@ -159,6 +160,7 @@ class Turn:
     message_number: int = 0
     messages: list[Message] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
+    announced: bool = False
     exposed: bool = False
     generation_over: bool = False
     speech_over: bool = False

@@ -9,12 +9,14 @@ from typing import Annotated
 
 import typer
 
+from ._output import CarefulGroup, in_words, say, unwritable
 from ._version import __version__
 
 __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="realtime-fsm",
+    cls=CarefulGroup,
     help="Response turns of realtime voice models as explicit state machines.",
     no_args_is_help=True,
     add_completion=False,
@@ -67,7 +69,9 @@ def demo(
     try:
         show_tour(report)
     except OSError as error:
-        typer.echo(f"realtime-fsm: {error}", err=True)
+        if unwritable(error):
+            raise
+        say(f"realtime-fsm: {in_words(error)}", err=True)
         raise typer.Exit(1) from None
 
 
@@ -96,14 +100,19 @@ def diagrams(
     from .diagrams import DiagramError, command
 
     def warn(line: str) -> None:
-        typer.echo(line, err=True)
+        say(line, err=True)
 
     try:
         request = command.Request(machine, view, format, output, check=check, diff=diff)
         fresh = command.run(request, write=typer.echo, warn=warn)
-    except (DiagramError, OSError) as error:
+    except DiagramError as error:
         warn(f"realtime-fsm: {error}")
-        raise typer.Exit(2 if isinstance(error, DiagramError) else 1) from None
+        raise typer.Exit(2) from None
+    except OSError as error:
+        if unwritable(error):
+            raise
+        warn(f"realtime-fsm: {in_words(error)}")
+        raise typer.Exit(1) from None
     if not fresh:
         raise typer.Exit(1)
 
@@ -163,7 +172,7 @@ def simulate(
     try:
         if replay is not None:
             for line in command.replay_lines(replay, faults, plain=plain, compare=compare):
-                typer.echo(line)
+                say(line)
             return
         if merge:
             report = command.merge_files(reports or [])
@@ -174,7 +183,7 @@ def simulate(
                 calls, seed, faults, shard=shard, jobs=jobs, plain=plain, traces=traces
             )
     except ValueError as error:
-        typer.echo(str(error), err=True)
+        say(str(error), err=True)
         raise typer.Exit(2) from None
     except KeyboardInterrupt:
         typer.echo("Stopped.", err=True)
@@ -183,7 +192,7 @@ def simulate(
         typer.echo(json.dumps(report, indent=2))
     else:
         for line in command.report_lines(report):
-            typer.echo(line)
+            say(line)
     if (strict or report["mode"] == "compare") and command.is_bad(report):
         raise typer.Exit(1)
 
@@ -204,7 +213,7 @@ def check(
     try:
         code = command.run(traces, only=only, as_json=as_json)
     except ValueError as error:
-        typer.echo(f"realtime-fsm: {error}", err=True)
+        say(f"realtime-fsm: {error}", err=True)
         raise typer.Exit(2) from None
     if code:
         raise typer.Exit(code)
@@ -221,16 +230,12 @@ def report(
     from .report import command
 
     try:
-        written, side = command.run(trace, output)
-    except (OSError, ValueError) as error:
-        typer.echo(f"realtime-fsm: {error}", err=True)
+        code = command.run(trace, output)
+    except ValueError as error:
+        say(f"realtime-fsm: {error}", err=True)
         raise typer.Exit(2) from None
-    typer.echo(str(written))
-    for issue in side.issues[:5]:
-        typer.echo(f"line {issue.number}: {issue.text}", err=True)
-    if not side.calls:
-        typer.echo(f"realtime-fsm: nothing could be read of {trace}", err=True)
-        raise typer.Exit(2)
+    if code:
+        raise typer.Exit(code)
 
 
 @app.command()
@@ -264,7 +269,7 @@ def explore(
         )
         report = run(bound, jobs=jobs, limit_states=limit_states, progress=True)
     except ValueError as error:
-        typer.echo(str(error), err=True)
+        say(str(error), err=True)
         raise typer.Exit(2) from None
     except KeyboardInterrupt:
         typer.echo("Stopped.", err=True)
@@ -273,7 +278,7 @@ def explore(
         typer.echo(json.dumps(report, indent=2))
     else:
         for line in describe(report):
-            typer.echo(line)
+            say(line)
     if report["violations"] or not report["complete"]:
         raise typer.Exit(1)
 
@@ -293,6 +298,13 @@ def scenarios(
             "--bad-input", help="Instead: each field of each frame of a call wrong. Minutes."
         ),
     ] = False,
+    providers: Annotated[
+        bool,
+        typer.Option(
+            "--providers",
+            help="Instead: the same calls with the plugin of each provider; name some, or all.",
+        ),
+    ] = False,
 ) -> None:
     """Calls in which something goes wrong, with plain LiveKit and controlled, in virtual time."""
     try:
@@ -303,9 +315,14 @@ def scenarios(
     from .scenarios import command
 
     try:
-        as_stated = command.run(wanted or [], as_json=as_json, page=page, bad_input=bad_input)
+        if providers:
+            from .scenarios.providers import command as of_providers
+
+            as_stated = of_providers.run(wanted or [], as_page=page)
+        else:
+            as_stated = command.run(wanted or [], as_json=as_json, page=page, bad_input=bad_input)
     except ValueError as error:
-        typer.echo(str(error), err=True)
+        say(str(error), err=True)
         raise typer.Exit(2) from None
     except KeyboardInterrupt:
         typer.echo("Stopped.", err=True)
@@ -340,15 +357,20 @@ def serve(
     from .serve import serve as run
 
     def warn(line: str) -> None:
-        typer.echo(line, err=True)
+        say(line, err=True)
 
     try:
         replies = None if script is None else read_script(script)
         config = read_config(faults, seed, dialect)
-        run(replies, config, host=host, port=port, log=log, write=typer.echo, warn=warn)
-    except (OSError, ValueError) as error:
+        run(replies, config, host=host, port=port, log=log, write=say, warn=warn)
+    except ValueError as error:
         warn(f"realtime-fsm: {error}")
-        raise typer.Exit(2 if isinstance(error, ValueError) else 1) from None
+        raise typer.Exit(2) from None
+    except OSError as error:
+        if unwritable(error):
+            raise
+        warn(f"realtime-fsm: {in_words(error)}")
+        raise typer.Exit(1) from None
 
 
 @app.command()

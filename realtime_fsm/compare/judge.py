@@ -39,6 +39,8 @@ WORD = 0.5
 TOLERANCE = 0.15
 """Seconds of a message that may differ between what was generated and heard: the longest frame."""
 
+_CUT_WORD = WORD + TOLERANCE  # seconds; what is remembered by its words is cut between two of them
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -250,7 +252,8 @@ def _memory(plain: Life, controlled: Life) -> Iterator[Finding]:
         for whose in ("server", "LiveKit"):
             ours, text = _distance(controlled, key, whose)
             theirs, _ = _distance(plain, key, whose)
-            if ours > theirs + (TOLERANCE if whose == "server" else WORD):
+            by_words = whose != "server" or any(m.by_words for m in controlled.messages_of(key))
+            if ours > theirs + (_CUT_WORD if by_words else TOLERANCE):
                 text = f"{whose} remembers {text}; on plain LiveKit it is {theirs:.2f} s off"
                 yield Finding("memory", key, text)
 
@@ -276,7 +279,7 @@ def _distance(life: Life, key: str, whose: str) -> tuple[float, str]:
             continue
         heard = life.heard_of(message)
         off = abs(kept - heard)
-        if off <= (TOLERANCE if whose == "server" and not message.by_words else WORD):
+        if off <= (TOLERANCE if whose == "server" and not message.by_words else _CUT_WORD):
             continue
         distance += off
         if off > worst:
@@ -294,7 +297,7 @@ def _order(plain: Life, controlled: Life) -> Iterator[Finding]:
             f'the answer to "{first.question}" was heard before that to "{second.question}", and is'
             " remembered after it"
         )
-        yield Finding("order", "", text)
+        yield Finding("order", second.question, text)
 
 
 def _inverted(life: Life) -> list[tuple[Message, Message]]:

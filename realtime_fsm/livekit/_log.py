@@ -38,8 +38,18 @@ def _without_message(
     return event
 
 
+def _with_reason(
+    logger: object, method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """A sentence of ours that says why, in the message too: not every formatter shows fields."""
+    if "why" in event:
+        event["event"] = f"{event['event']}. {event['why']}"
+    return event
+
+
 _PROCESSORS: list[Any] = [
     structlog.stdlib.filter_by_level,
+    _with_reason,
     _without_message,
     structlog.stdlib.render_to_log_kwargs,
 ]

@@ -30,6 +30,7 @@ def collect(file: IO[bytes], label: str) -> Side:
             reader.judged(report.violations)
     side.judged, side.not_judged = report.judged, report.not_judged
     side.issues, side.unreadable = report.issues, report.unreadable
+    side.lines = sum(report.lines.values())
     _breaches(side, report, readers)
     return side
 

@@ -107,10 +107,14 @@ def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(digest).decode()}'"
 
 
+#: They join letters and pictures, and no more.
+_JOINERS = "\u200c\u200d"
+
+
 def _clean(text: str) -> str:
-    """Without what a page cannot hold: control characters and halves of characters."""
-    whole = text.encode("utf-8", "replace").decode()
-    return "".join(c if c >= " " and not "\x7f" <= c <= "\x9f" else " " for c in whole)
+    """Without what a page cannot hold, or what acts on the text around it: control characters, those
+    that turn the direction of writing, halves of characters."""
+    return "".join(c if c.isprintable() or c in _JOINERS else " " for c in text)
 
 
 def _text(text: str) -> str:

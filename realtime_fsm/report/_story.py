@@ -232,6 +232,7 @@ class Side:
         calls: in the order of the file.
         broken: (id, name, text, line, number of the call, number of the turn or None).
         not_judged: id of a guarantee to why not.
+        lines: how many could be read.
     """
 
     label: str
@@ -241,4 +242,5 @@ class Side:
     not_judged: Mapping[str, str] = field(default_factory=dict)
     issues: list[Issue] = field(default_factory=list)
     unreadable: int = 0
+    lines: int = 0
     note: str = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 import time
@@ -10,7 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
+from .._output import UnwritableError
 from ..simulator.faults import Profile
+from ..trace.source import is_whole
 from .pairs import describe_pairs, merge_pairs, summarize_pairs
 from .pool import available_cores, run_calls, run_pairs, seeds_of
 from .replay import replay, replay_pair
@@ -64,7 +67,8 @@ def simulate(
     plain: bool,
     traces: Path | None = None,
 ) -> dict[str, Any]:
-    """Run the calls and return the report. Raises :class:`BadOptionError`."""
+    """Run the calls and return the report. Raises :class:`BadOptionError`, and OSError if a trace could
+    not be written."""
     profile, part = _checked(calls, faults, shard, jobs)
     if traces is not None:
         try:
@@ -82,6 +86,8 @@ def simulate(
             traces=traces,
             done=done,
         )
+    if traces is not None:
+        _look_at_traces([traces / f"{each}.jsonl" for each in seeds])
     return summarize(
         results,
         seed=seed,
@@ -118,6 +124,14 @@ def _checked(
     if jobs is not None and jobs < 1:
         raise BadOptionError(f"--jobs is at least 1, not {jobs}")
     return check_profile(faults), parse_shard(shard)
+
+
+def _look_at_traces(paths: list[Path]) -> None:
+    """A recorder never gets in the way of a call: here somebody wants the traces."""
+    lost = [path for path in paths if not is_whole(path)]
+    if lost:
+        told = f"{len(lost)} of {len(paths)} traces are not whole; is the disk full?"
+        raise UnwritableError(errno.EIO, told, str(lost[0]))
 
 
 def merge_files(files: list[Path]) -> dict[str, Any]:

@@ -270,7 +270,8 @@ def _worse_calls(report: Mapping[str, Any]) -> Iterator[str]:
         for each in call["worse"]
     }
     yield ""
-    yield f"{len(report['worse_calls'])} worse calls, by kind:"
+    count = len(report["worse_calls"])
+    yield f"{count} worse call{'' if count == 1 else 's'}, by kind:"
     for kind, seeds in report["worse_kinds"].items():
         yield f"  {len(seeds):>4}  {kind}"
         for seed in seeds[:_SHOWN]:

@@ -63,10 +63,12 @@ class Action:
 
 @dataclass(slots=True, eq=False)
 class _Ask:
-    """An item that wants an answer: the user's, or a tool's output."""
+    """An item that wants an answer: the user's, or a tool's output. *tried*: a response to it was
+    asked for."""
 
     question: str
     of_user: bool
+    tried: bool = False
     over: bool = False
 
 
@@ -120,8 +122,8 @@ class Replies:
         first.
 
         Instructions of its own say it. Else it is the newest item that still wants an answer; the
-        user's wants none any more once a newer one was answered. If none does, it is the newest: an
-        answer asked for again.
+        user's that was tried in vain wants none any more once a newer one was answered. If none
+        does, it is the newest: an answer asked for again.
         """
         own = str(params.get("instructions") or "")
         # Clients put the session's instructions, which these replace, in front of their own.
@@ -143,6 +145,7 @@ class Replies:
 
     def take(self, question: str, *, t: float, by_vad: bool) -> Reply:
         """Return the reply of the next attempt at *question*."""
+        self._try(question)
         self._attempts[question] += 1
         attempt = self._attempts[question]
         self.answers.append(Answer(question, attempt, t, by_vad, None))
@@ -163,6 +166,7 @@ class Replies:
 
     def refuse(self, question: str, *, t: float, by_vad: bool) -> None:
         """A create met a taken slot."""
+        self._try(question)
         self.answers.append(Answer(question, 0, t, by_vad, None))
 
     def upcoming(self, question: str) -> int:
@@ -171,8 +175,13 @@ class Replies:
 
     def pass_over(self, question: str, *, t: float) -> None:
         """The create of an attempt never arrived: the next one is the next attempt."""
+        self._try(question)
         self._attempts[question] += 1
         self.answers.append(Answer(question, self._attempts[question], t, False, None))
+
+    def _try(self, question: str) -> None:
+        for ask in self._asks.values():
+            ask.tried = ask.tried or ask.question == question
 
     def made(self, item_id: str, response_id: str) -> None:
         """A response has an item."""
@@ -196,7 +205,7 @@ class Replies:
             for ask in self._asks.values():
                 if ask.question == question:
                     break
-                ask.over = ask.over or ask.of_user
+                ask.over = ask.over or (ask.of_user and ask.tried)
 
     # --- whose a frame is
 

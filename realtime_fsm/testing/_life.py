@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from livekit.agents import Agent, AgentSession, CloseReason, llm
+from livekit.agents import Agent, AgentSession, AgentTask, CloseReason, llm
 from livekit.agents.voice import SpeechHandle
 from livekit.agents.voice.io import TextOutput
 
@@ -38,8 +38,9 @@ class WitnessedSession(AgentSession[Any]):
         super().__init__(**options)
         #: (when, the user's words or the instructions), of each reply that was asked for.
         self.asked: list[tuple[float, str]] = []
-        #: when it asked for an answer to what was asked last.
+        #: when it asked for an answer to what was asked last, and when it ended the user's turn.
         self.asked_again: list[float] = []
+        self.committed: list[float] = []
         #: when the application interrupted.
         self.cuts: list[float] = []
         #: the items that an agent knows to whom it hands over, by the agent's id.
@@ -59,7 +60,7 @@ class WitnessedSession(AgentSession[Any]):
     def commit_user_turn(self, **options: Any) -> asyncio.Future[str]:
         """See ``AgentSession``."""
         future = super().commit_user_turn(**options)
-        self.asked_again.append(asyncio.get_running_loop().time())
+        self.committed.append(asyncio.get_running_loop().time())
         return future
 
     def update_agent(self, agent: Agent) -> None:
@@ -211,7 +212,7 @@ class Witness:
         generated = {each.id: each for each in self._generated()}
         heard = tuple(self._heard(generated))
         messages = tuple(self._remembered(generated))
-        undone = sum(not handle.done() for handle in call.speeches)
+        undone = 0 if self._asks else sum(not handle.done() for handle in call.speeches)
         server = call.server
         return Life(
             questions=tuple(self._questions()),
@@ -237,6 +238,14 @@ class Witness:
     def _session(self) -> WitnessedSession:
         assert isinstance(self.call.session, WitnessedSession)
         return self.call.session
+
+    @property
+    def _asks(self) -> bool:
+        """Whether an ``AgentTask`` waits for the user, who said no more: that is no hang."""
+        try:
+            return isinstance(self._session.current_agent, AgentTask)
+        except RuntimeError:  # the session is over
+            return False
 
     def _now(self) -> float:
         return self._loop.time()
@@ -277,8 +286,11 @@ class Witness:
         """
         begun = {(s.t + s.seconds, s.words): s.t for s in self.call.server.speech}
         times = Counter(asked)
-        by_push = not self.call.plugin.capabilities.turn_detection
-        for again in () if by_push else map(self._t, self._session.asked_again):
+        again_at = list(self._session.asked_again)
+        if self.call.plugin.capabilities.turn_detection:
+            # Server VAD answers as well. Without it, this is how the turn ends.
+            again_at += self._session.committed
+        for again in map(self._t, again_at):
             before = [each for each in times if begun.get(each, each[0]) <= again]
             if before:
                 times[max(before)] += 1

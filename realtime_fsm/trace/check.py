@@ -224,7 +224,8 @@ class _Reading:
             return
         if self._quiet is not None:
             self._skip_to(end.number)
-        if not end.complete and report.header is not None and report.header.mode != "raw":
+        raw = report.header is not None and report.header.mode == "raw"
+        if not (end.complete or raw) and len(report.cut_off) < _ISSUES:
             report.cut_off.append(end.number)
         verdict = judge.end(cut=not end.complete)
         self._judge = self._quiet = None

@@ -16,6 +16,7 @@ from .clock import DAY, Clock, Moment
 from .format import NAME, VERSION, Header, Line
 from .raw import RawEvent, decode, find_event
 from .redact import redacted, told
+from .source import cannot_be_read
 
 __all__ = ["End", "Entry", "Issue", "follow", "read"]
 
@@ -48,7 +49,7 @@ class Issue:
     """Something that cannot be read.
 
     Attributes:
-        number: the line's, from 1.
+        number: the line's, from 1; 0 for the file as a whole.
         text: what is wrong, and what was made of it.
         gap: something of the call is missing here, so that what was under way is not known.
     """
@@ -89,6 +90,13 @@ def read(file: IO[bytes]) -> Iterator[Entry]:
 
 def follow(file: IO[bytes]) -> Iterator[Entry | End]:
     """What :func:`read` yields, and an :class:`End` after the last line of each call."""
+    source = _Source(file)
+    yield from _follow(source)
+    if source.trouble:
+        yield Issue(0, source.trouble)
+
+
+def _follow(file: _Source) -> Iterator[Entry | End]:
     head, plain = _head(file)
     if not plain:
         yield from _Raw().read(_values(head, file))
@@ -107,7 +115,30 @@ def follow(file: IO[bytes]) -> Iterator[Entry | End]:
 # --- lines
 
 
-def _head(file: IO[bytes]) -> tuple[bytes, bool]:
+class _Source:
+    """A file that ends where it cannot be read."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.trouble = ""
+
+    def read(self, size: int) -> bytes:
+        return self._try(self._file.read, size)
+
+    def readline(self, size: int) -> bytes:
+        return self._try(self._file.readline, size)
+
+    def _try(self, read: Callable[[int], bytes], size: int) -> bytes:
+        if self.trouble:
+            return b""
+        try:
+            return read(size)
+        except OSError as error:
+            self.trouble = cannot_be_read(error)
+            return b""
+
+
+def _head(file: _Source) -> tuple[bytes, bool]:
     """Return the beginning of a file, and whether it goes on line by line: unlike an array, or an
     object laid out over several lines."""
     head, shown = b"", ""
@@ -124,7 +155,7 @@ def _head(file: IO[bytes]) -> tuple[bytes, bool]:
     return head, shown not in ("[{", "[\n", "{\n")
 
 
-def _lines(head: bytes, file: IO[bytes]) -> Iterator[tuple[int, str]]:
+def _lines(head: bytes, file: _Source) -> Iterator[tuple[int, str]]:
     number = 0
     head, _, begun = head.rpartition(b"\n")
     number = head.count(b"\n") + 1 if head or _ else 0
@@ -426,7 +457,7 @@ class _Raw:
         yield from self._call.line(line, given)
 
 
-def _values(head: bytes, file: IO[bytes]) -> Iterator[tuple[int, RawEvent | Issue | None]]:
+def _values(head: bytes, file: _Source) -> Iterator[tuple[int, RawEvent | Issue | None]]:
     """The elements of one JSON array, or one object after another, however they are laid out."""
     read = codecs.getincrementaldecoder("utf-8")("replace").decode
     decoder, text, at, number = json.JSONDecoder(), read(head).lstrip("\ufeff"), 0, 1

@@ -17,6 +17,7 @@ from livekit.agents.voice.io import AudioOutput
 from .. import TurnController
 from .._redact import named, shown
 from ..livekit import ControlledRealtimeModel
+from ..livekit._guarded_output import GuardedOutput
 from ..livekit._log import get_logger
 from .lines import Lines
 from .redact import redacted, told
@@ -75,7 +76,10 @@ class Recorder:
         self._undo: list[Callable[[], None]] = []
         self._session: AgentSession[Any] | None = None
         self._sink: AudioOutput | None = None
+        self._sounding: dict[str, Any] = {}
         self._sinks = 0
+        #: What plays at the end of the chain, and was counted last.
+        self._played: AudioOutput | None = None
         self._left: list[AudioOutput] = []
         self._deleted = False  # since the context was written last
         self._unwatch: Callable[[], None] | None = None
@@ -190,6 +194,7 @@ class Recorder:
             self._listen(self._controlled, "turn_moved", self._turn_moved)
             self._listen(self._controlled, "recovering", self._recovering)
             self._listen(self._controlled, "turn_ended", self._turn_ended)
+            self._listen(self._controlled, "stepped_aside", self._stepped_aside)
 
     def _intercept(self, model: llm.RealtimeModel) -> None:
         """See each session that the model makes, from its first frame: nothing announces them."""
@@ -278,6 +283,9 @@ class Recorder:
         self._write(
             "turn", "ended", {**fields, **({} if end.error is None else _reason(end.error))}
         )
+
+    def _stepped_aside(self, error: Any) -> None:
+        self._write("session", "stepped_aside", _reason(error))
 
     # --- the session
 
@@ -380,9 +388,11 @@ class Recorder:
         if self._unwatch is not None:
             self._unwatch()
         self._sink, self._unwatch = sink, None
-        if sink is None or _leaf(sink) in self._left:
+        if sink is None or (leaf := _leaf(sink)) in self._left:
             return
-        self._sinks += 1
+        if leaf is not self._played:
+            self._played = leaf
+            self._sinks += 1
         before = len(self._undo)
         self._listen(sink, "playback_started", self._started)
         self._listen(sink, "playback_finished", self._finished)
@@ -412,14 +422,17 @@ class Recorder:
         return {}
 
     def _started(self, _: object) -> None:
-        self._write("playback", "started", self._playing())
+        self._sounding = self._playing()
+        self._write("playback", "started", self._sounding)
 
     def _finished(self, report: Any) -> None:
         fields = {
             "position": round(report.playback_position * 1000, 3),
             "interrupted": report.interrupted,
         }
-        self._write("playback", "finished", {**fields, **self._playing()})
+        # The controller may have heard of it first.
+        item, self._sounding = self._playing() or self._sounding, {}
+        self._write("playback", "finished", {**fields, **item})
 
 
 def _text(item: llm.ChatItem) -> str:
@@ -427,10 +440,12 @@ def _text(item: llm.ChatItem) -> str:
 
 
 def _leaf(sink: AudioOutput) -> AudioOutput:
-    """What plays at the end of a chain."""
-    while sink.next_in_chain is not None:
-        sink = sink.next_in_chain
-    return sink
+    """What plays at the end of a chain, behind our guard."""
+    while True:
+        below = sink.sink if isinstance(sink, GuardedOutput) else sink.next_in_chain
+        if below is None:
+            return sink
+        sink = below
 
 
 class _Wire:

@@ -84,7 +84,8 @@ class TraceWriter:
 
     def _fail(self, error: Exception) -> None:
         file, self._file = self._file, None
-        _log.warning("the trace %s cannot be written: %s", self._path, type(error).__name__)
+        why = ": ".join(filter(None, (type(error).__name__, getattr(error, "strerror", None))))
+        _log.warning("the trace %s cannot be written: %s", self._path, why)
         if file is not None:
             with contextlib.suppress(OSError):
                 file.close()

@@ -14,12 +14,6 @@ from realtime_fsm.testing import WorseThanPlainError, assert_not_worse
 from .kinds import CASES, KINDS
 
 OPEN = {
-    "a_response_aside_fails_while_the_agent_speaks": "kind A: cut short, memory",
-    "a_response_aside_text_while_the_agent_speaks": "kind A: cut short, memory",
-    "a_response_aside_before_the_first_item": "kind A: hang, unheard",
-    "a_late_done_while_the_agent_speaks": "kind A: cut short, memory",
-    "a_done_aside_while_the_agent_speaks": "kind A: cut short, memory",
-    "a_created_aside_while_the_agent_speaks": "kind A: cut short, memory",
     "a_server_call_of_25_seconds": "kind C: unheard, deed twice",
     "a_response_of_a_server_call_alone": "kind C: deed twice",
     "a_server_call_whose_response_fails": "kind C: deed twice",
@@ -39,7 +33,6 @@ OPEN = {
     "a_greeting_before_the_end_of_the_users_hello": "kind F: order",
     "a_greeting_at_the_end_of_the_users_hello": "kind F: order, late",
     "a_greeting_after_the_end_of_the_users_hello": "kind F: order, late",
-    "a_reply_asked_for_while_the_answer_thinks": "kind F: order, late",
     "a_server_without_metadata": "kind G: words twice, late",
     "a_server_without_response_id": "kind G: unheard",
     "a_server_that_uses_a_response_id_again": "kind G: unheard",
@@ -48,11 +41,6 @@ OPEN = {
     "five_turns_that_fail": "kind H: session lost",
     "a_permission_error": "kind H: session lost",
     "an_item_that_closes_the_connection": "kind H: session lost",
-    "another_agent_while_the_answer_thinks": "kind Q: unheard",
-    "drain_while_the_answer_thinks": "kind Q: unheard",
-    "shutdown_while_the_answer_thinks": "kind Q: unheard",
-    "the_tool_transfer_ends_while_the_next_answer_thinks": "kind Q: unheard",
-    "the_tool_end_call_ends_while_the_next_answer_thinks": "kind Q: unheard",
 }
 
 

@@ -171,6 +171,21 @@ def test_an_unanswered_question_of_the_user_is_over_when_a_newer_one_was_answere
     assert [question for question, _ in asked(connection)][-1] == "What does it cost?"
 
 
+def test_a_question_that_nobody_tried_to_answer_yet_stays_open() -> None:
+    """A client's create that waits for server VAD's answer to what was said later."""
+    connection = connect()
+    detection = {"type": "server_vad"}
+    connection.send(
+        "session.update",
+        session={"type": "realtime", "audio": {"input": {"turn_detection": detection}}},
+    )
+    write(connection, "What does it cost?", "item_a")
+    connection.speak("Hello?", seconds=0.5)
+    connection.run()
+    create(connection)
+    assert [question for question, _ in asked(connection)] == ["Hello?", "What does it cost?"]
+
+
 def test_the_same_words_again_are_another_question_and_a_replayed_item_is_none() -> None:
     connection = connect()
     write(connection, "What does it cost?", "item_a")

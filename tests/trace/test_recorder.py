@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from livekit.agents import Agent, AgentSession
@@ -226,6 +227,41 @@ def test_a_full_disk_ends_the_recording_only(
     assert not writer.open
     assert [r.levelno for r in caplog.records if r.name == "realtime_fsm"] == [logging.WARNING]
     assert "OSError" in caplog.text
+
+
+@virtual_time
+async def test_a_disk_that_fills_up_in_mid_call_is_no_matter_of_the_call(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One line in the log; the call, and what goes over its wire, as without a recorder."""
+    wires, heard = [], []
+    for recorded in (False, True):
+        path = tmp_path / "call.jsonl"
+        async with simulated_call([TWO, HELLO], trace=path if recorded else None) as call:
+            await call.say("Hello?")
+            await call.until(lambda: call.heard > 0.5)
+            if recorded:
+                size = path.stat().st_size
+                writer = next(
+                    each for each in gc.get_objects() if type(each) is TraceWriter and each.open
+                )
+                assert writer._file is not None
+                writer._file.close()
+                writer._file = cast(Any, Full())
+            await call.idle()
+            await call.say("Are you there?")
+            await call.idle()
+            heard.append(call.heard)
+            wires.append([each.type for each in call.server.record])
+    assert wires[0] == wires[1]
+    assert heard[0] == heard[1]
+    assert path.stat().st_size == size
+    ours = [r for r in caplog.records if r.name == "realtime_fsm" and r.levelno >= logging.WARNING]
+    assert [r.getMessage().rpartition(": ")[2] for r in ours] == ["No space left on device"]
+    with path.open("rb") as file:
+        report = check(file)
+    assert report.cut_off
+    assert report.broken == {}
 
 
 @virtual_time
