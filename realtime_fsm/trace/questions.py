@@ -17,6 +17,7 @@ from .facts import (
     ErrorTold,
     Fact,
     Frame,
+    ItemAdded,
     LetGo,
     Segment,
     SpeechCreated,
@@ -136,6 +137,7 @@ class Questions:
     _told: deque[_Told] = field(default_factory=lambda: deque(maxlen=256))
     _taken: Kept[str, float] = field(default_factory=Kept)
     _created: Kept[str, float] = field(default_factory=Kept)  # speeches
+    _written: Kept[str, None] = field(default_factory=Kept)  # items of the user, by the client
     _spoke: deque[float] = field(default_factory=lambda: deque(maxlen=256))
     _silent: Kept[str, None] = field(default_factory=Kept)  # calls that nobody is told of
     #: Calls whose outputs were sent and not answered yet; by create, those that it answers.
@@ -161,10 +163,14 @@ class Questions:
             if (question := self._find(fact.key)) is not None and question.over is None:
                 question.over = fact.t
         elif isinstance(fact, SpeechCreated):
+            self._created[fact.speech] = fact.t
             if fact.user_initiated and fact.source == "generate_reply" and not self.asked:
                 self._add(
                     Question(fact.speech, "app", fact.line, fact.t, fact.t, speech=fact.speech)
                 )
+        elif isinstance(fact, ItemAdded):
+            if fact.role == "user" and fact.item_id in self._written and not self.asked:
+                self._wrote(fact.t)
         elif isinstance(fact, ToolRan):
             if fact.reply is False:
                 self._silent[fact.call_id] = None
@@ -218,6 +224,14 @@ class Questions:
             if question.over is None:
                 question.cut_in, question.over = (begun, "speaks_over"), begun
         self._add(Question(item_id, "speech", frame.line, begun, frame.t, item_id))
+
+    def _wrote(self, t: float) -> None:
+        """The user has written something: what they said before, and nobody began to answer, is
+        answered with it."""
+        for question in self.all:
+            if question.kind == "speech" and question.over is None:
+                if not self._responses(question.since, t):
+                    question.cut_in, question.over = (t, "speaks_over"), t
 
     def _interrupt(self, t: float, how: str, speech: str | None = None) -> None:
         for question in self.all:
@@ -321,6 +335,8 @@ class Questions:
             self._reasons[id(frame.line)] = [c for c in self._outputs if c not in self._silent]
             self._outputs = []
             self._asked_by = self.story.wire.creates[-1] if self.story.wire.creates else None
+        elif item.get("role") == "user":
+            self._written[str(item.get("id"))] = None
         elif item.get("type") == "function_call_output":
             call_id = str(item.get("call_id"))
             if call_id not in self._answered:  # else a new connection is told of it

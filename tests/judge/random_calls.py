@@ -181,14 +181,16 @@ async def _act(rng: random.Random, call: SimulatedCall) -> None:
 
 def _script(rng: random.Random, failing: float) -> Script:
     replies: list[Reply] = []
-    called = False
+    called = over = False
     for _ in range(16):
         items: list[Any] = []
-        called = not called and rng.random() < 0.25
+        called = not called and not over and rng.random() < 0.25
         if not called or rng.random() < 0.4:
             items += [_message(rng) for _ in range(rng.choice((1, 1, 1, 2, 3)))]
         if called:
-            items.append(FunctionCall(rng.choice(TOOLS)))
+            tool = rng.choice(TOOLS)
+            items.append(FunctionCall(tool))
+            over = tool == "hand_over"  # LiveKit forbids tools in what follows, and models obey
         reply = Reply(items)
         replies.append(_fail(rng, reply) if rng.random() < failing else reply)
     return Script(replies, default=Reply([_message(rng)]))
