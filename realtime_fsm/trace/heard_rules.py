@@ -294,8 +294,10 @@ class HeardIsHistory(_Heard):
 
     def _look_at(self, item: Item) -> None:
         heard = self.story.sound.seconds(item.id)
+        replayed = self._replayed.get(item.id)
         if item.deleted is not None:
-            self._delete_heard(item, item.deleted)
+            if replayed is None or replayed.t < item.deleted.t:
+                self._delete_heard(item, item.deleted)
         elif item.added.connection > self.wire.lost:
             cut = item.cut_ms
             kept = (item.ms if cut is None else cut) / 1000
@@ -303,7 +305,6 @@ class HeardIsHistory(_Heard):
                 text = f"the server remembers {kept:.3f} s of {item.id}, {heard:.3f} s were heard"
                 self._say(item, item.id, text, *item.cuts)
         # Else that conversation is gone: what counts is what the next one was told.
-        replayed = self._replayed.get(item.id)
         if replayed is not None and replayed.t >= max(
             (h.fact.t for h in self._of(item.id)), default=0
         ):
