@@ -101,6 +101,7 @@ class Driver:
             self.receive,
             over=self._rest_soon,
             begun=self._another_speaks,
+            changed=self._tell_playback,
             grace=policy.playback_grace,
         )
 
@@ -114,7 +115,6 @@ class Driver:
             future.set_exception(llm.RealtimeError("realtime session closed"))
             return future
         self._speeches.look()
-        self._tell_playback()
         turn = self.controller.request(self._loop.time(), origin=origin)
         if origin is Origin.CLIENT:
             self._outlets[turn.id] = self._new_outlet(turn.id, future)
@@ -221,7 +221,6 @@ class Driver:
     # --- what a link calls
 
     def receive(self, event: Event) -> bool:
-        self._tell_playback()
         known = self.controller.receive(event, self._loop.time())
         # Signs of life command nothing and only move deadlines back.
         if self.controller.pending or type(event) not in _SIGNS_OF_LIFE:

@@ -49,6 +49,13 @@ class Speeches:
         self._over: Callable[[], None] = lambda: None
         self._closed: Callable[[], None] = lambda: None
         self._begun: Callable[[], None] = lambda: None
+        self._changed: Callable[[], None] = lambda: None
+        self._listeners = {
+            "speech_created": listener(self._on_speech_created),
+            "conversation_item_added": listener(self._on_item_added),
+            "agent_state_changed": listener(self._on_agent_state),
+            "close": listener(self._on_close),
+        }
         self._playout: Playout | None = None
         self._grace: float | None = None
         self._handles: dict[str, SpeechHandle] = {}
@@ -95,12 +102,17 @@ class Speeches:
                 "attach", field="session", value="closed", expected="a session that is not closed"
             )
         self._session = session
-        self._playout = Playout(session, self._on_started, self._on_finished, self._on_paused)
+        self._playout = Playout(
+            session,
+            self._on_started,
+            self._on_finished,
+            self._on_paused,
+            lambda: self._changed(),
+        )
         self._playout.grace = self._grace
-        session.on("speech_created", listener(self._on_speech_created))
-        session.on("conversation_item_added", listener(self._on_item_added))
-        session.on("agent_state_changed", listener(self._on_agent_state))
-        session.on("close", listener(self._on_close))
+        self._changed()
+        for name, handler in self._listeners.items():
+            session.on(name, handler)  # type: ignore[arg-type]
 
     @property
     def audible(self) -> bool:
@@ -119,6 +131,7 @@ class Speeches:
         over: Callable[[], None] = lambda: None,
         closed: Callable[[], None] = lambda: None,
         begun: Callable[[], None] = lambda: None,
+        changed: Callable[[], None] = lambda: None,
         grace: float | None = None,
     ) -> None:
         """Where events go from now on: the driver of the live realtime session.
@@ -128,19 +141,22 @@ class Speeches:
             over: Called when a speech that a turn belonged to is done.
             closed: Called when the AgentSession closed.
             begun: Called when the AgentSession makes a speech that it was asked for.
+            changed: Called now, and when `attached` or `audible` changes.
             grace: Seconds that a sink's report may come late; None: the sink is not guarded.
         """
         self._receive, self._over, self._closed, self._begun = receive, over, closed, begun
-        self._grace = grace
+        self._changed, self._grace = changed, grace
         if self._playout is not None:
             self._playout.grace = grace
         self._ended = None
+        changed()
 
     def disconnect(self, receive: Receive) -> None:
         """No more events for this driver; a newer one's stay."""
         if self._receive != receive:
             return
         self._receive = None
+        self._over = self._begun = self._changed = lambda: None
         self._ended = None
         self._handles.clear()
         self._open.clear()
@@ -350,12 +366,11 @@ class Speeches:
 
     def _on_close(self, _: object) -> None:
         if self._session is not None:
-            self._session.off("speech_created", self._on_speech_created)
-            self._session.off("conversation_item_added", self._on_item_added)
-            self._session.off("agent_state_changed", self._on_agent_state)
-            self._session.off("close", self._on_close)
+            for name, handler in self._listeners.items():
+                self._session.off(name, handler)  # type: ignore[arg-type]
             self._session = None
         if self._playout is not None:
             self._playout.close()
             self._playout = None
+        self._changed()
         self._closed()
