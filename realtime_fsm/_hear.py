@@ -76,6 +76,9 @@ def item_truncated(core: Core, event: ev.ItemTruncated, step: Step) -> bool:
 
 
 def item_deleted(core: Core, event: ev.ItemDeleted, step: Step) -> bool:
+    message = core.message(event.item_id)
+    if message is not None and not message.removed and event.item_id not in core.messages:
+        message.released = True
     return _remembers(core, event.item_id, 0)
 
 

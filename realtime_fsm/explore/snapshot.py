@@ -76,7 +76,7 @@ _ATTEMPT = _plain(
 _MESSAGE = _plain(
     Message,
     *("item_id", "state", "outcome", "received_ms", "started"),
-    *("heard_ms", "shown", "remembered_ms", "transcript"),  # of no consequence
+    *("heard_ms", "shown", "remembered_ms", "transcript", "released"),  # of no consequence
 )
 _CORE = frozenset(
     (

@@ -26,11 +26,13 @@ from .._events import (
     SessionFailed,
 )
 from .._policy import RetryPolicy
+from .._redact import known_message, named, shown
 from .._states import ErrorKind, MessageOutcome, Origin, TurnOutcome, TurnState
 from .._turn import Turn
 from ._alarm import Alarm
 from ._ask import Ask
 from ._emit import Emitter, Listeners
+from ._guard import Guard
 from ._link import Link
 from ._log import code_of, get_logger
 from ._outlet import Item, Outlet
@@ -44,6 +46,10 @@ _FOLLOW_UP = 0.5
 _UNANSWERED = (TurnState.REQUESTED, TurnState.RETRY_WAIT)
 
 
+class UndeliveredError(Exception):
+    """A turn ended ``completed``, and not all that was received went to the host."""
+
+
 class Driver:
     """One realtime session's turns.
 
@@ -53,6 +59,7 @@ class Driver:
         session: Where the host listens (``generation_created``, ``error``, …).
         model: Where the application listens (``recovering``, ``turn_moved``, ``turn_ended``).
         label: Names the model in errors.
+        guard: Runs what others call.
     """
 
     def __init__(
@@ -63,7 +70,9 @@ class Driver:
         session: Emitter,
         model: Emitter,
         label: str,
+        guard: Guard,
     ) -> None:
+        self._guard = guard
         self.controller = TurnController(policy)
         self.link: Link | None = None
         #: Tells the observers, if there are any.
@@ -76,7 +85,7 @@ class Driver:
         self._source = model
         self._label = label
         self._loop = asyncio.get_running_loop()
-        self._alarm = Alarm(self._due)
+        self._alarm = Alarm(self._due, guard)
         self._outlets: dict[str, Outlet] = {}
         self._asks: dict[str, Ask] = {}
         #: Turns whose generation the host has from the inner session itself.
@@ -97,11 +106,13 @@ class Driver:
         self._reported = False
         self._log = get_logger()
         self._debug = logging.getLogger("realtime_fsm")
+        self._receive = guard(self.receive)
         speeches.connect(
-            self.receive,
-            over=self._rest_soon,
-            begun=self._another_speaks,
-            changed=self._tell_playback,
+            self._receive,
+            over=guard(self._rest_soon),
+            begun=guard(self._another_speaks),
+            changed=guard(self._tell_playback),
+            failed=lambda error: guard.failed(error),
             grace=policy.playback_grace,
         )
 
@@ -110,17 +121,18 @@ class Driver:
     def ask(self, ask: Ask, origin: Origin) -> asyncio.Future[llm.GenerationCreatedEvent]:
         """Start a turn. The future fails only with `llm.RealtimeError`; cancelling it cancels
         the turn."""
-        future: asyncio.Future[llm.GenerationCreatedEvent] = self._loop.create_future()
+        ask.future = future = self._loop.create_future()
         if self._closed:
             future.set_exception(llm.RealtimeError("realtime session closed"))
             return future
         self._speeches.look()
         turn = self.controller.request(self._loop.time(), origin=origin)
+        self._asks[turn.id] = ask
         if origin is Origin.CLIENT:
             self._outlets[turn.id] = self._new_outlet(turn.id, future)
             self._speeches.assign(turn.id, self._speeches.owner())
-            future.add_done_callback(lambda f: self._interrupt(turn) if f.cancelled() else None)
-        self._asks[turn.id] = ask
+            cancelled = self._guard(self._interrupt)
+            future.add_done_callback(lambda f: cancelled(turn) if f.cancelled() else None)
         self.run()
         return future
 
@@ -214,9 +226,23 @@ class Driver:
         self._closed = True
         self.controller.close(self._loop.time())
         self.run()
-        self._speeches.disconnect(self.receive)
+        self._speeches.disconnect(self._receive)
         if self.link is not None:
             await self.link.aclose()
+
+    def end_records(self) -> None:
+        """The session stepped aside: tell those who follow the turns that they are over."""
+        self._closed = True
+        self._alarm.set(None)
+        self._speeches.disconnect(self._receive)
+        self.controller.close(self._loop.time())
+        for command in self.controller.commands():
+            if self.reporter is not None:
+                self.reporter.saw(command)
+            if isinstance(command, cmd.TurnMoved):
+                self._model.emit("turn_moved", command)
+            elif isinstance(command, cmd.TurnEnded):
+                self._model.emit("turn_ended", command)
 
     # --- what a link calls
 
@@ -249,7 +275,24 @@ class Driver:
         if self.controller.find(turn_id) is None:
             outlet = self._outlets.pop(turn_id, None)
             if outlet is not None:
+                self._check_delivered(turn_id, outlet)
                 outlet.cut()
+
+    def _check_delivered(self, turn_id: str, outlet: Outlet) -> None:
+        """What a completed turn received, the host has got.
+
+        Raises:
+            UndeliveredError: It has not, so something of ours is wrong.
+        """
+        turn = self._find(turn_id)
+        if turn is None or turn.outcome is not TurnOutcome.COMPLETED or self._closed:
+            return
+        items = [message.item_id for message in turn.messages if message.exposed]
+        if any(item_id not in outlet.handed for item_id in (*items, *turn.calls)):
+            raise UndeliveredError("an item")
+        for message in turn.messages:
+            if outlet.cut_short(message.item_id, message.received_ms):
+                raise UndeliveredError("the end of a message")
 
     def pass_through(self, turn_id: str) -> None:
         """The host reads this turn's streams from the inner session (``say``). It is counted in
@@ -287,6 +330,10 @@ class Driver:
         """The user's message is in the server's conversation, perhaps without words yet."""
         self._speeches.arrived(item_id)
 
+    def time(self) -> float:
+        """The controller's clock."""
+        return self._loop.time()
+
     def forward(self, name: str, *args: object) -> None:
         self._user_begins = name == "input_speech_started"
         self._session.emit(name, *args)
@@ -305,6 +352,8 @@ class Driver:
             while commands := self.controller.commands():
                 for command in commands:
                     self._do(command)
+                    if self._guard.off:
+                        return  # what the host did meanwhile went wrong
         finally:
             self._running = False
         self._report_the_end()
@@ -315,18 +364,14 @@ class Driver:
         assert handler is not None, command
         if self.reporter is not None:
             self.reporter.saw(command)
-        try:
-            handler(self, command)
-        except Exception:
-            # One failing command must not keep the others from being carried out (G7).
-            self._log.exception("command failed", command=type(command).__name__)
+        handler(self, command)
 
     def _create(self, c: cmd.CreateResponse) -> None:
         turn = self.controller.find(c.turn_id)
         if turn is not None and c.turn_id in self._passed:
             self.controller.interrupt(turn, self._loop.time())
         elif self.link is not None and not self._closed:
-            self.link.create(c.turn_id, c.attempt, self._asks.get(c.turn_id) or Ask())
+            self.link.create(c.turn_id, c.attempt, self._asks.setdefault(c.turn_id, Ask()))
 
     def _cancel(self, c: cmd.CancelResponse) -> None:
         if self.link is not None and not self._closed:
@@ -348,7 +393,10 @@ class Driver:
 
     def _replace(self, c: cmd.ReplaceConnection) -> None:
         self._log.warning(
-            "connection replaced", code=code_of(c.reason), reason=c.reason.message, wait=c.wait
+            "connection replaced",
+            code=code_of(c.reason),
+            reason=known_message(c.reason.message) or named(c.reason.message),
+            wait=c.wait,
         )
         if not self._closed:
             self.replace(c.wait)
@@ -489,7 +537,8 @@ class Driver:
         if self.link is not None and (useless or (attempt is not None and not attempt.over)):
             self.link.stop_reading(c.turn_id)
         if turn is not None and turn.calls and outlet is not None and not outlet.calls_read:
-            self._speeches.when_done(c.turn_id, lambda: self._forget_unread_calls(turn, outlet))
+            forget = self._guard(self._forget_unread_calls)
+            self._speeches.when_done(c.turn_id, lambda: forget(turn, outlet))
         if self.link is None or self._closed or not self.link.reading(c.turn_id):
             self.all_read(c.turn_id)
         self._asks.pop(c.turn_id, None)
@@ -513,11 +562,12 @@ class Driver:
             return
         turn = self._find(c.turn_id)
         attempt = None if turn is None else turn.attempt
+        response_id = None if attempt is None else attempt.response_id
         self._log.debug(
             c.event.lower(),
             turn=c.turn_id,
             attempt=c.attempt,
-            response=None if attempt is None else attempt.response_id,
+            response=None if response_id is None else shown(response_id),
             source=c.source.value,
             state=c.label,
         )
@@ -547,10 +597,12 @@ class Driver:
         if turn.live and not self._closed:
             self.controller.interrupt(turn, self._loop.time())
             self.run()
+            if self.link is not None:
+                self.link.withdraw(turn.id)
 
     def _rest_soon(self) -> None:
         if not self._closed:
-            self._loop.call_soon(self._rest)
+            self._loop.call_soon(self._guard(self._rest))
 
     def _rest(self) -> None:
         if not self._closed and not self.controller.turns:
@@ -586,7 +638,8 @@ class Driver:
     def _new_outlet(
         self, turn_id: str, future: asyncio.Future[llm.GenerationCreatedEvent] | None
     ) -> Outlet:
-        return Outlet(future, self._pulled, lambda: self._calls_read(turn_id))
+        read = self._guard(self._calls_read)
+        return Outlet(future, self._guard(self._pulled), lambda: read(turn_id), self._guard)
 
     def _find(self, turn_id: str) -> Turn | None:
         turn = self.controller.find(turn_id)

@@ -21,6 +21,7 @@ from .._states import MessageOutcome
 from .._turn import Message
 from .._wire import text_delta
 from ._conversation import Conversation, words_of
+from ._guard import Guard
 from ._log import get_logger
 
 #: Seconds a push may stay unconfirmed before the reply that waits for it goes on. The socket is
@@ -38,7 +39,10 @@ class History:
         inner: The inner session; its ``chat_ctx`` holds the mirror's own items.
     """
 
-    def __init__(self, inner: llm.RealtimeSession[Any], controller: TurnController) -> None:
+    def __init__(
+        self, inner: llm.RealtimeSession[Any], controller: TurnController, guard: Guard
+    ) -> None:
+        self._guard = guard
         self._inner = inner
         self._controller = controller
         self._heard: OrderedDict[str, str] = OrderedDict()
@@ -59,6 +63,8 @@ class History:
         #: Held by a push, or a replay, until it is confirmed or nobody waits for that any more.
         self._pushing = asyncio.Lock()
         self._push: asyncio.Task[None] | None = None
+        #: The last context that the inner session was given.
+        self.pushed: llm.ChatContext | None = None
         self._closed = False
         self._log = get_logger()
 
@@ -110,7 +116,7 @@ class History:
         ids = _output_ids(done) or [*self._heard][-1:]
         cut = [item_id for item_id in ids if item_id in self._heard]
         if cut:
-            asyncio.get_running_loop().call_soon(self.correct_mirror, cut)
+            asyncio.get_running_loop().call_soon(self._guard(self.correct_mirror), cut)
 
     def unseen(self, done: Mapping[str, Any]) -> list[str]:
         """The messages of a ``response.done`` whose beginning was not seen, so that nobody was
@@ -286,13 +292,17 @@ class History:
             if not self._closed:
                 await self._confirmation(self._start(self._update(chat_ctx)))
 
-    async def _update(self, chat_ctx: llm.ChatContext) -> None:
+    async def _update(self, asked: llm.ChatContext) -> None:
         # The inner session compares it with its mirror in the same step of the loop, so no delete
         # is confirmed in between.
-        chat_ctx = self.protected(chat_ctx)
+        chat_ctx = self.protected(asked)
         if not self._controller.connected:
             self._conversation.keep(chat_ctx.items)  # a session that takes over is told of it too
-        await self._inner.update_chat_ctx(chat_ctx)
+        self.pushed = asked
+        try:
+            await self._inner.update_chat_ctx(chat_ctx)
+        except Exception as e:
+            raise e if isinstance(e, llm.RealtimeError) else llm.RealtimeError(str(e)) from e
 
     def _start(self, update: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         push = asyncio.create_task(update, name="realtime_fsm.push")

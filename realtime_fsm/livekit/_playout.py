@@ -14,7 +14,7 @@ from typing import Any
 from livekit.agents import AgentSession, UserStateChangedEvent
 from livekit.agents.voice.io import AudioOutput, PlaybackFinishedEvent, PlaybackStartedEvent
 
-from ._guard import GuardedOutput
+from ._guarded_output import GuardedOutput
 from ._listener import listener
 from ._private import pending_segments
 

@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from livekit import rtc
@@ -83,3 +85,60 @@ def is_closed(session: AgentSession[Any]) -> bool:
     There is a ``close`` event but no public way to ask afterwards.
     """
     return is_closing(session) and not getattr(session, "_started", True)
+
+
+def models_of(adapter: llm.RealtimeModelFallbackAdapter) -> list[llm.RealtimeModel]:
+    """The models inside LiveKit's fallback adapter (``_models``), or none if they do not show.
+
+    Whether they may be asked again differs by family, and the adapter tells of none.
+    """
+    return list(getattr(adapter, "_models", ()))
+
+
+def session_class() -> type:
+    """``AgentSession`` (public), whose constructor ``realtime-fsm run`` is put around."""
+    return AgentSession
+
+
+def activity_class() -> type | None:
+    """What runs an agent within a session (``voice.agent_activity.AgentActivity(agent, session)``).
+
+    ``realtime-fsm run`` attaches the model of an agent when the agent takes over. Nothing public
+    tells of that before the agent's first words.
+    """
+    try:
+        from livekit.agents.voice.agent_activity import AgentActivity
+    except ImportError:
+        return None
+    return AgentActivity
+
+
+def own_update(session: llm.RealtimeSession[Any]) -> Callable[..., Awaitable[None]] | None:
+    """How a plugin takes what a start or a handoff changes, if in a way of its own
+    (``RealtimeSession._update_session``).
+
+    ThunderPhone freezes instructions and tools with the first frame, Phonic takes no instructions in
+    mid-call but by it. LiveKit calls it on the session it has, which is ours.
+    """
+    own = getattr(type(session), "_update_session", None)
+    if own is None or own is getattr(llm.RealtimeSession, "_update_session", own):
+        return None
+    return functools.partial(own, session)
+
+
+def may_stay_silent(model: llm.RealtimeModel) -> bool:
+    """Whether a Gemini model decides itself what to answer (``RealtimeModel._opts.proactivity``).
+
+    Asked again, it would answer what it chose not to. Nothing public tells.
+    """
+    return getattr(getattr(model, "_opts", None), "proactivity", None) is True
+
+
+def bind_host(session: llm.RealtimeSession[Any], host: object) -> None:
+    """Give a fallback adapter's session what stands for the AgentSession (``_agent_session``).
+
+    AgentActivity sets it on a session whose class it knows; without it a swap does not generate the
+    reply again, and replays what the server had instead of what was heard.
+    """
+    if hasattr(session, "_agent_session"):
+        session._agent_session = host

@@ -31,6 +31,7 @@ from .._events import (
 )
 from ._emit import Listeners
 from ._listener import listener
+from ._log import get_logger
 from ._playout import Playout
 from ._private import drop_placeholder, is_closed, is_closing, leave_thinking, set_handle_error
 
@@ -51,13 +52,14 @@ class Speeches:
         self._begun: Callable[[], None] = lambda: None
         self._changed: Callable[[], None] = lambda: None
         self._listeners = {
-            "speech_created": listener(self._on_speech_created),
-            "conversation_item_added": listener(self._on_item_added),
-            "agent_state_changed": listener(self._on_agent_state),
-            "close": listener(self._on_close),
+            "speech_created": self._safe(self._on_speech_created),
+            "conversation_item_added": self._safe(self._on_item_added),
+            "agent_state_changed": self._safe(self._on_agent_state),
+            "close": self._safe(self._on_close),
         }
         self._playout: Playout | None = None
         self._grace: float | None = None
+        self._failed: Callable[[Exception], None] = _note
         self._handles: dict[str, SpeechHandle] = {}
         self._announced: SpeechHandle | None = None
         #: Speeches that are not done.
@@ -104,15 +106,20 @@ class Speeches:
         self._session = session
         self._playout = Playout(
             session,
-            self._on_started,
-            self._on_finished,
-            self._on_paused,
+            self._safe(self._on_started),
+            self._safe(self._on_finished),
+            self._safe(self._on_paused),
             lambda: self._changed(),
         )
         self._playout.grace = self._grace
         self._changed()
         for name, handler in self._listeners.items():
             session.on(name, handler)  # type: ignore[arg-type]
+
+    def give_up(self, error: Exception) -> None:
+        """It could not be attached: do without it."""
+        self._session = None
+        self._failed(error)
 
     @property
     def audible(self) -> bool:
@@ -133,6 +140,7 @@ class Speeches:
         begun: Callable[[], None] = lambda: None,
         changed: Callable[[], None] = lambda: None,
         grace: float | None = None,
+        failed: Callable[[Exception], None] | None = None,
     ) -> None:
         """Where events go from now on: the driver of the live realtime session.
 
@@ -143,7 +151,9 @@ class Speeches:
             begun: Called when the AgentSession makes a speech that it was asked for.
             changed: Called now, and when `attached` or `audible` changes.
             grace: Seconds that a sink's report may come late; None: the sink is not guarded.
+            failed: Told of what is raised in here.
         """
+        self._failed = _note if failed is None else failed
         self._receive, self._over, self._closed, self._begun = receive, over, closed, begun
         self._changed, self._grace = changed, grace
         if self._playout is not None:
@@ -165,6 +175,11 @@ class Speeches:
             self._playout.rest()
 
     # --- what a driver asks
+
+    @property
+    def session(self) -> Optional[AgentSession[Any]]:
+        """The AgentSession, while it is attached and open."""
+        return self._session
 
     def owner(self) -> Optional[SpeechHandle]:
         """The speech on whose behalf ``generate_reply`` is being called."""
@@ -195,7 +210,7 @@ class Speeches:
                 self._receive(SpeechOver(turn_id=turn_id, interrupted=handle.interrupted))
             self._over()
 
-        handle.add_done_callback(over)
+        handle.add_done_callback(self._safe(over))
 
     def forget(self, turn_id: str) -> None:
         self._handles.pop(turn_id, None)
@@ -288,6 +303,17 @@ class Speeches:
 
     # --- events
 
+    def _safe(self, handler: Callable[[Any], None]) -> Callable[..., None]:
+        """A listener that raises nothing into LiveKit (G32)."""
+
+        def heard(event: Any) -> None:
+            try:
+                handler(event)
+            except Exception as e:
+                self._failed(e)
+
+        return listener(heard)
+
     def _on_started(self, event: PlaybackStartedEvent) -> None:
         if self._silent is not None and self._silent in self._began:
             self._began[self._silent] = event.created_at
@@ -374,3 +400,7 @@ class Speeches:
             self._playout = None
         self._changed()
         self._closed()
+
+
+def _note(error: Exception) -> None:
+    get_logger().exception("internal error")

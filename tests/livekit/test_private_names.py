@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from livekit import rtc
 from livekit.agents import Agent, AgentSession, llm
 from livekit.agents.voice import SpeechHandle
+from livekit.plugins import openai
 
 from realtime_fsm.livekit import _private
 from realtime_fsm.testing import PacedAudioOutput
@@ -70,3 +72,37 @@ async def test_agent_session_can_be_told_to_listen() -> None:
     assert session.agent_state == "thinking"
     _private.leave_thinking(session)
     assert session.agent_state == "listening"
+
+
+def test_a_fallback_adapter_shows_its_models() -> None:
+    model = openai.realtime.RealtimeModel(api_key="sk-test")
+    adapter = llm.RealtimeModelFallbackAdapter([model])
+    assert _private.models_of(adapter) == [model]
+
+
+async def test_an_agent_takes_over_by_an_activity_of_agent_and_session() -> None:
+    """What `realtime-fsm run` attaches models of agents by: realtime_fsm/run/hook.py."""
+    activity = _private.activity_class()
+    assert activity is not None, "realtime_fsm/livekit/_private.py: find where AgentActivity went"
+    names = list(inspect.signature(activity.__init__).parameters)  # type: ignore[misc]
+    assert names == ["self", "agent", "sess"], "realtime_fsm/run/hook.py unpacks its arguments"
+
+
+def test_a_plugin_may_take_a_handoff_in_a_way_of_its_own() -> None:
+    class Own(openai.realtime.RealtimeSession):
+        async def _update_session(self, **changes: Any) -> None: ...
+
+    assert "_update_session" in vars(llm.RealtimeSession), "what LiveKit calls at a handoff"
+    assert _private.own_update(Own.__new__(Own)) is not None
+    plain = openai.realtime.RealtimeSession
+    assert _private.own_update(plain.__new__(plain)) is None
+
+
+async def test_a_fallback_adapters_session_takes_a_host() -> None:
+    model = openai.realtime.RealtimeModel(api_key="sk-test")
+    session = llm.RealtimeModelFallbackAdapter([model]).session()
+    assert vars(session)["_agent_session"] is None, "what AgentActivity binds it to"
+    host = object()
+    _private.bind_host(session, host)
+    assert vars(session)["_agent_session"] is host
+    await session.aclose()
