@@ -22,6 +22,7 @@ from .._events import (
     MessagePulled,
     MessageTruncated,
     OutputReceived,
+    PlaybackFinished,
     ResponseActivity,
     SessionFailed,
 )
@@ -36,7 +37,7 @@ from ._guard import Guard
 from ._link import Link
 from ._log import code_of, get_logger
 from ._outlet import Item, Outlet
-from ._speech import Speeches
+from ._speech import Speeches, stop_interrupted
 from .telemetry._reporter import Reporter
 
 _SIGNS_OF_LIFE = (OutputReceived, ResponseActivity)
@@ -247,6 +248,8 @@ class Driver:
     # --- what a link calls
 
     def receive(self, event: Event) -> bool:
+        if isinstance(event, PlaybackFinished) and event.interrupted:
+            stop_interrupted(self.controller, self._speeches, self._loop.time())
         known = self.controller.receive(event, self._loop.time())
         # Signs of life command nothing and only move deadlines back.
         if self.controller.pending or type(event) not in _SIGNS_OF_LIFE:

@@ -19,6 +19,7 @@ from livekit.agents import (
 from livekit.agents.voice import SpeechHandle
 from livekit.agents.voice.io import PlaybackFinishedEvent, PlaybackStartedEvent
 
+from .._controller import TurnController
 from .._errors import LocalProtocolError
 from .._events import (
     Event,
@@ -220,6 +221,11 @@ class Speeches:
         handle = self._handles.get(turn_id)
         return None if handle is None else handle.interrupted
 
+    def may_sound(self, turn_id: str) -> bool:
+        """Whether the turn's speech is the one that plays, as far as is known."""
+        handle = self._handles.get(turn_id)
+        return handle is None or self._session is None or self._session.current_speech is handle
+
     @property
     def ending(self) -> bool:
         """Whether a speech was interrupted and is not done yet."""
@@ -400,6 +406,13 @@ class Speeches:
             self._playout = None
         self._changed()
         self._closed()
+
+
+def stop_interrupted(controller: TurnController, speeches: Speeches, now: float) -> None:
+    """The host interrupted these speeches. Once all of the answer is there it tells only its sink."""
+    for turn in controller.turns:
+        if not turn.interrupted and speeches.interrupted(turn.id):
+            controller.interrupt(turn, now)
 
 
 def _note(error: Exception) -> None:
