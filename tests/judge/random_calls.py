@@ -34,10 +34,11 @@ from ..livekit.fake_tts import FakeTTS
 
 __all__ = ["Played", "play"]
 
-WORDS = (
+TEXT = (
     "the parcel comes around noon and the driver rings before so please keep the door in sight "
     "while we look after the rest of it for you"
-).split()
+)
+WORDS = TEXT.split()
 TOOLS = ("work", "long_work", "announce", "fill", "hush", "hand_over", "hand_over_fresh")
 
 
