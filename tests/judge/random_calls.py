@@ -134,7 +134,12 @@ async def _call(
         options["turn_detection"] = None
     asyncio.get_running_loop().set_exception_handler(lambda _, context: None)
     async with simulated_call(
-        _script(rng, failing), agent=agent, controlled=controlled, trace=path, check=False, **options
+        _script(rng, failing),
+        agent=agent,
+        controlled=controlled,
+        trace=path,
+        check=False,
+        **options,
     ) as call:
         await _settle(call)
         for _ in range(rng.randint(2, 6)):
