@@ -34,7 +34,14 @@ from ._emit import Listeners
 from ._listener import listener
 from ._log import get_logger
 from ._playout import Playout
-from ._private import drop_placeholder, is_closed, is_closing, leave_thinking, set_handle_error
+from ._private import (
+    agent_history,
+    drop_placeholder,
+    is_closed,
+    is_closing,
+    leave_thinking,
+    set_handle_error,
+)
 
 Receive = Callable[[Event], object]
 _REMEMBERED = 64
@@ -392,6 +399,8 @@ class Speeches:
                 del items[place]
                 session.history.insert(item)
                 break
+        if item.role == "assistant" and (known := agent_history(session)) is not None:
+            _put_behind(known.items, item)
 
     def _tell_shown(self, item: llm.ChatMessage) -> None:
         self._tell(MessageShown(item_id=item.id, text=item.text_content or ""))
@@ -413,6 +422,20 @@ def stop_interrupted(controller: TurnController, speeches: Speeches, now: float)
     for turn in controller.turns:
         if not turn.interrupted and speeches.interrupted(turn.id):
             controller.interrupt(turn, now)
+
+
+def _put_behind(items: list[llm.ChatItem], item: llm.ChatMessage) -> None:
+    """LiveKit put it where its old date belongs: before those of its response that have their new
+    one, unlike on the server."""
+    place = next((n for n in reversed(range(len(items))) if items[n] is item), len(items))
+    while (
+        place + 1 < len(items)
+        and isinstance(after := items[place + 1], llm.ChatMessage)
+        and after.role == "assistant"
+        and after.created_at < item.created_at
+    ):
+        items[place : place + 2] = after, item
+        place += 1
 
 
 def _note(error: Exception) -> None:
