@@ -171,9 +171,10 @@ async def _twice(c: SimulatedCall) -> None:
 
 async def _said_meanwhile(c: SimulatedCall) -> None:
     """Another sound, which is no response, before what waits."""
-    c.session.say("Ready.", audio=_tone(2.0), allow_interruptions=False)
+    inner: Any = c.session.current_agent.realtime_llm_session
+    c.session.say("Ready.", audio=_tone(2.0))
     await c.until(lambda: c.heard > 0.1)
-    await c.say("Hello?", seconds=0.5)
+    inner.send_event({"type": "response.create", "event_id": "own"})
     await c.until(lambda: c.heard > 2.5)
     await c.session.interrupt()
 
