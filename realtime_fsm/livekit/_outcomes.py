@@ -14,7 +14,7 @@ from livekit.agents.voice import io
 from ._alarm import Alarm
 from ._guard import Guard
 from ._log import get_logger
-from ._private import has_other_listeners
+from ._private import captured_segments, has_other_listeners
 from ._segments import Outcome, Segment, Segments, sane
 
 REPORT: Literal["playback_finished"] = "playback_finished"
@@ -86,7 +86,7 @@ class Outcomes:
 
     def begin(self, duration: float) -> Segment:
         """A segment begins with so many seconds of audio."""
-        self._count = _captured(self._sink)
+        self._count = captured_segments(self._sink)
         segment = self._segments.begin()
         segment.pushed = duration
         return segment
@@ -118,7 +118,7 @@ class Outcomes:
 
     def captured(self, segment: Segment) -> None:
         """The sink took the first frame, or raised, or LiveKit gave up."""
-        segment.counted = self._count is None or _captured(self._sink) != self._count
+        segment.counted = self._count is None or captured_segments(self._sink) != self._count
 
     def flushed(self, segment: Segment | None) -> None:
         if segment is None or segment not in self._segments.waiting:
@@ -261,8 +261,3 @@ class Outcomes:
         if what not in self._complained:
             self._complained.add(what)
             self._log.warning(message)
-
-
-def _captured(sink: io.AudioOutput) -> int | None:
-    """How many segments the sink has counted; None before livekit-agents 1.8."""
-    return getattr(sink, "captured_playout_segments", None)
