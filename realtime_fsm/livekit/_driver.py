@@ -110,9 +110,9 @@ class Driver:
         self._receive = guard(self.receive)
         speeches.connect(
             self._receive,
-            over=guard(self._rest_soon),
-            begun=guard(self._another_speaks),
-            changed=guard(self._tell_playback),
+            over=self._rest_soon,
+            begun=self._another_speaks,
+            changed=self._tell_playback,
             failed=lambda error: guard.failed(error),
             grace=policy.playback_grace,
         )

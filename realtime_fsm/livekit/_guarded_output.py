@@ -9,6 +9,7 @@ This file only passes on. Should the other raise, it goes on to pass on, and not
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Optional
 
@@ -46,8 +47,10 @@ class GuardedOutput(io.AudioOutput):
         self._guard = Guard()
         self._guard.failed = self._step_aside
         self._failed = failed
-        #: How many reports went up.
-        self._told = 0
+        #: How many segments began, and how many reports went up.
+        self._begun = self._told = 0
+        #: Waits for the sink as LiveKit would without us.
+        self._following: asyncio.Task[None] | None = None
         self._raised: set[str] = set()
         self._outcomes = Outcomes(self, sink, grace, self._guard)
         sink.on("playback_started", listener(self._on_started))
@@ -70,11 +73,25 @@ class GuardedOutput(io.AudioOutput):
     def close(self) -> None:
         """Wait for nothing. Another session may go on with the same outputs."""
         self._guard.run(None, self._outcomes.close)
+        if self._following is not None:
+            self._following.cancel()
 
     def _step_aside(self, error: Exception) -> None:
         self._guard.off = True
         self._current = None
+        self._follow()
         self._failed(error)
+
+    def _follow(self) -> None:
+        """A listener of the application that raises may keep a report from us, but not from who waits."""
+        if self._guard.off and self._told < self._begun and self._following is None:
+            self._following = asyncio.create_task(self._wait(), name="realtime_fsm.playout")
+
+    async def _wait(self) -> None:
+        report = await self.sink.wait_for_playout()
+        self._following = None
+        if self._told < self._begun:
+            self.tell(report)
 
     # --- what LiveKit calls
 
@@ -95,6 +112,7 @@ class GuardedOutput(io.AudioOutput):
 
     async def _begin(self, frame: rtc.AudioFrame) -> None:
         await super().capture_frame(frame)
+        self._begun += 1
         run, outcomes = self._guard.run, self._outcomes
         segment = run(None, outcomes.begin, frame.duration)
         self._current, self._rate = segment, frame.sample_rate
@@ -110,6 +128,7 @@ class GuardedOutput(io.AudioOutput):
         segment, self._current = self._current, None
         self.call(self.sink.flush)
         self._guard.run(None, self._outcomes.flushed, segment)
+        self._follow()
 
     def clear_buffer(self) -> None:
         self._guard.run(None, self._outcomes.clears)

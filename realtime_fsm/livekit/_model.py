@@ -166,7 +166,11 @@ class ControlledRealtimeModel(
         inner = open_inner()
         if self._mode == "off":
             return inner
-        family = self._family or family_of(self._inner, inner)
+        try:
+            family = self._family or family_of(self._inner, inner)
+        except Exception as e:
+            report_step(self, e)
+            return inner
         if family.control == "full" and not callable(getattr(inner, "send_event", None)):
             why = "It is declared as controlled in full, and its session has no send_event()."
             family = Family(name=family.name, control="plain", why=why)

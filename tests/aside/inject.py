@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import inspect
 import sys
 import types
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
-
-from realtime_fsm.trace import recorder
 
 #: Everything that runs in a call.
 _CORE = (
@@ -25,112 +24,135 @@ _CORE = (
     "_playback",
 )
 _CORE += ("_receive", "_rules", "_timers", "_turn", "_wire")
-_ADAPTER = ("_alarm", "_announcements", "_below", "_conversation", "_driver", "_foreign", "_gate")
-_ADAPTER += ("_history", "_outlet", "_private", "_raw", "_sight", "_speech", "_usage")
-_ADAPTER += ("telemetry._reporter",)
+_ADAPTER = ("_alarm", "_announcements", "_below", "_conversation", "_driver", "_emit", "_foreign")
+_ADAPTER += ("_gate", "_guarded_output", "_history", "_http", "_listener", "_outcomes", "_outlet")
+_ADAPTER += ("_playout", "_private", "_raw", "_reader", "_reading", "_requests", "_segments")
+_ADAPTER += ("_session", "_sight", "_speech", "_streams", "_tap", "_usage", "telemetry._reporter")
+_ADAPTER += ("providers", "providers._family")
 MODULES = (*_CORE, *(f"livekit.{name}" for name in _ADAPTER))
 #: What stepping aside itself stands on, which is small for that reason: opening and closing an inner
-#: session, and what LiveKit reads from.
-TRUSTED = {
+#: session, what LiveKit, the plugin and the sink call, which passes on and asks the rest under the guard, and
+#: what LiveKit reads from. Functions, classes, or whole modules.
+TRUSTED = (
     "livekit._below.Below.__init__",
     "livekit._below.Below.open",
     "livekit._below.Below.repeat",
     "livekit._below.close",
     "livekit._below.Below.on",
     "livekit._below.Below._relay",
+    "livekit._guarded_output",
+    "livekit._listener",
     "livekit._outlet._Watched.__aiter__",
+    "livekit._reader",
+    "livekit._reading",
+    *(
+        f"livekit._session.ControlledRealtimeSession.{name}"
+        for name in (
+            "__init__",
+            "_close",
+            "_inner",
+            "_push",
+            "_update_session",
+            "aclose",
+            "capabilities",
+            "chat_ctx",
+            "clear_audio",
+            "commit_audio",
+            "generate_reply",
+            "interrupt",
+            "off",
+            "on",
+            "push_audio",
+            "push_video",
+            "say",
+            "send_event",
+            "tools",
+            "truncate",
+            "update_chat_ctx",
+            "update_instructions",
+            "update_options",
+            "update_tools",
+        )
+    ),
     "livekit._speech.Speeches.__init__",  # with the model, before there is a call
-}
+    "livekit._tap.Tap.__aiter__",
+)
 _WORDS = "planted: words of the user"
 
 
 @dataclass(frozen=True)
 class Target:
-    """One function. ``holder[name]`` or ``holder.name``, under the name of where it is defined."""
+    """One function, under the name of where it is defined."""
 
     label: str
-    places: tuple[tuple[Any, str], ...]
-    kind: str  # "function", "property" or "entry" (of a table of handlers)
+    function: types.FunctionType
 
 
 def targets() -> list[Target]:
-    """All of them, by name."""
+    """All of them, by name, those that are trusted too."""
     found: dict[str, Target] = {}
     for name in MODULES:
         module = importlib.import_module(f"realtime_fsm.{name}")
         for key, value in vars(module).items():
+            if getattr(value, "_is_protocol", False):
+                continue
             if isinstance(value, type) and value.__module__ == module.__name__:
                 for target in _of_class(name, value):
                     found[target.label] = target
             elif isinstance(value, types.FunctionType) and value.__module__ == module.__name__:
-                found[f"{name}.{key}"] = Target(f"{name}.{key}", tuple(_places(value)), "function")
-    return [target for label, target in sorted(found.items()) if label not in TRUSTED]
+                found[f"{name}.{key}"] = Target(f"{name}.{key}", value)
+    return [target for _, target in sorted(found.items())]
 
 
 def _of_class(module: str, cls: type) -> Iterator[Target]:
     for key, value in vars(cls).items():
-        label = f"{module}.{cls.__name__}.{key}"
-        if isinstance(value, property) and value.fget is not None:
-            yield Target(label, ((cls, key),), "property")
-        elif (
-            isinstance(value, types.FunctionType)
-            and value.__module__ == cls.__module__
+        function = value.fget if isinstance(value, property) else value
+        if (
+            isinstance(function, types.FunctionType)
+            and function.__module__ == cls.__module__
             and (not key.startswith("__") or key in ("__init__", "__aiter__", "__bool__"))
         ):
-            yield Target(label, ((cls, key), *_entries(value)), "function")
+            yield Target(f"{module}.{cls.__name__}.{key}", function)
 
 
-def _places(function: Any) -> Iterator[tuple[Any, str]]:
-    """Wherever a function of a module is known by name, and in tables."""
-    for name, module in list(sys.modules.items()):
-        if name.startswith("realtime_fsm"):
-            for key, value in list(vars(module).items()):
-                if value is function:
-                    yield module, key
-    yield from _entries(function)
+def trusted(target: Target) -> bool:
+    return any(target.label == t or target.label.startswith(f"{t}.") for t in TRUSTED)
 
 
-def _entries(function: Any) -> Iterator[tuple[Any, Any]]:
-    from realtime_fsm._receive import HANDLERS
-    from realtime_fsm._wire import _READERS
-    from realtime_fsm.livekit._driver import Driver
-
-    for table in (HANDLERS, _READERS, Driver._HANDLERS):
-        for key, value in table.items():
-            if value is function:
-                yield table, key
+def lines(target: Target) -> int:
+    """How long it is."""
+    with contextlib.suppress(OSError):  # a dataclass's own
+        return len(inspect.getsource(target.function).splitlines())
+    return 0
 
 
 @contextlib.contextmanager
 def wrapped(
     target: Target, wrap: Callable[[Callable[..., Any]], Callable[..., Any]]
 ) -> Iterator[None]:
-    """Put something around it, wherever it is called from."""
-    before = []
-    for holder, key in target.places:
-        old = holder[key] if isinstance(holder, dict) else vars(holder)[key]
-        new: Any = wrap(old.fget if isinstance(old, property) else old)
-        if isinstance(old, property):
-            new = property(new, old.fset)
-        before.append((holder, key, old))
-        _put(holder, key, new)
+    """Put something around it, wherever it is called from: tables hold functions, so the function itself
+    runs other code for a while."""
+    function, name = target.function, f"_planted_{target.label.replace('.', '_')}"
+    code, defaults, more = function.__code__, function.__defaults__, function.__kwdefaults__
+    before = types.FunctionType(
+        code, function.__globals__, function.__name__, defaults, function.__closure__
+    )
+    before.__kwdefaults__ = more
+    instead = eval(f"lambda *args, **kwargs: {name}(*args, **kwargs)", {}).__code__
+    function.__globals__[name] = wrap(before)
+    function.__defaults__ = function.__kwdefaults__ = None  # type: ignore[assignment]
+    function.__code__ = instead.replace(co_freevars=code.co_freevars)
     try:
         yield
     finally:
-        for holder, key, old in before:
-            _put(holder, key, old)
-
-
-def _put(holder: Any, key: Any, value: Any) -> None:
-    if isinstance(holder, dict):
-        holder[key] = value
-    else:
-        setattr(holder, key, value)
+        function.__code__, function.__defaults__, function.__kwdefaults__ = code, defaults, more
+        del function.__globals__[name]
 
 
 def _looks_on() -> bool:
-    """Whether what is planted is called by the recorder: what fails there is not in the call."""
-    return sys._getframe(2).f_code.co_filename == recorder.__file__
+    """Whether what is planted is called by the recorder or the kit: what fails there is not in the call."""
+    name: str = sys._getframe(3).f_globals["__name__"]
+    return name.startswith(("realtime_fsm.trace.", "realtime_fsm.testing."))
 
 
 @contextlib.contextmanager
