@@ -168,6 +168,7 @@ class Aside:
             self._try(self._take_over, driver, turn_id, readers.get(turn_id))
         for announcement in [] if link is None else [*link.held.values()]:
             self._try(self._session.emit, "remote_item_added", announcement)
+        self._end_spoken(link, every=False)
         if driver.final_report is not None and not driver._reported:
             self._try(self._session.emit, "error", driver.final_report)
 
@@ -237,6 +238,16 @@ class Aside:
         way = Way(outlet, lambda event: self._session.emit("generation_created", event))
         self._ways.append(way)
         return way
+
+    def _end_spoken(self, link: Link | None, *, every: bool) -> None:
+        """Nothing more comes of what was made from frames, and its streams are open yet."""
+        for response in [] if link is None else link.spoken:
+            if response.streams is not None and (every or response.over):
+                for message in response.messages.values():
+                    message.text.close()
+                    message.audio.close()
+                response.streams.messages.close()
+                response.streams.calls.close()
 
     # --- requests
 
@@ -334,6 +345,7 @@ class Aside:
                 link.veil(frame)
             except Exception:
                 self._veiled = False
+                self._end_spoken(link, every=True)
 
     # --- the rest
 

@@ -110,8 +110,8 @@ class Driver:
         self._receive = guard(self.receive)
         speeches.connect(
             self._receive,
-            over=self._rest_soon,
-            begun=self._another_speaks,
+            over=guard(self._rest_soon),
+            begun=guard(self._another_speaks),
             changed=self._tell_playback,
             failed=lambda error: guard.failed(error),
             grace=policy.playback_grace,

@@ -157,7 +157,7 @@ class Foreigners:
         self._open: dict[str, Foreign] = {}
         #: Wanted ones that wait, oldest first, and those announced and not over.
         self._waiting: list[Foreign] = []
-        self._announced: list[Foreign] = []
+        self.announced: list[Foreign] = []
         self._timer: asyncio.TimerHandle | None = None
         #: The messages of those that are spoken: the server's conversation has none of them.
         self.items: OrderedDict[str, None] = OrderedDict()
@@ -186,6 +186,7 @@ class Foreigners:
             return None
         kind, item = frame["type"], frame.get("item")
         if kind == "response.done":
+            response.over = True
             del self._open[response_id]
             self._finish(response)
             return response
@@ -276,7 +277,7 @@ class Foreigners:
             response.bypass_over()
         if response.streams is not None:
             response.streams.close()
-            self._announced.remove(response)
+            self.announced.remove(response)
 
     def _mirrored(self, item_id: str) -> llm.ChatItem | None:
         return self._inner.chat_ctx.get_by_id(item_id)
@@ -297,11 +298,11 @@ class Foreigners:
         if self._waiting and self._quiet():
             self._announce_one(self._waiting.pop(0))
         now = self._loop.time()
-        for response in [*self._announced, *self._waiting]:
+        for response in [*self.announced, *self._waiting]:
             if not response.over and now - response.last_frame > self._patience:
                 self._open.pop(response.response_id or "", None)
                 self._finish(response)
-        if self._waiting or self._announced:
+        if self._waiting or self.announced:
             self._timer = self._loop.call_later(_LOOK, self._guard(self._look))
 
     def _announce_one(self, response: Foreign) -> None:
@@ -313,7 +314,7 @@ class Foreigners:
         if response.over:
             streams.close()
         else:
-            self._announced.append(response)
+            self.announced.append(response)
         self._announce(
             llm.GenerationCreatedEvent(
                 message_stream=streams.messages,

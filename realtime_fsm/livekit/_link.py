@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Optional, Protocol
 
 from livekit.agents import llm
 
 from ._ask import Ask
+from ._foreign import Foreign
 from ._outlet import Item
 
 
@@ -41,6 +42,10 @@ class Link(Protocol):
     @property
     def held(self) -> Mapping[str, llm.RemoteItemAddedEvent]:
         """Announcements that wait to be passed on, by item."""
+
+    @property
+    def spoken(self) -> Sequence[Foreign]:
+        """Responses that the inner session is not shown and the host speaks, until their end."""
 
     def veil(self, frame: dict[str, Any]) -> None:
         """The session stepped aside: keep on hiding what is hidden already."""

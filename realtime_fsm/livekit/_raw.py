@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from livekit.agents import APIConnectionError, APIError, llm, utils
@@ -24,6 +24,7 @@ from ._announcements import Announcements
 from ._ask import Ask
 from ._below import close
 from ._driver import Driver
+from ._foreign import Foreign
 from ._guard import Guard
 from ._history import History
 from ._link import Source
@@ -172,6 +173,10 @@ class RawLink:
     @property
     def held(self) -> Mapping[str, llm.RemoteItemAddedEvent]:
         return self._announcements.held
+
+    @property
+    def spoken(self) -> Sequence[Foreign]:
+        return self._sight.foreigners.announced
 
     def veil(self, frame: dict[str, Any]) -> None:
         self._sight.veil(frame)

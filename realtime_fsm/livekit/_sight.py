@@ -58,7 +58,7 @@ class Sight:
         self._guard = guard
         self._time = driver.time
         self._gate = Gate(lambda response_id: self._owner(response_id) is not None)
-        self._foreigners = Foreigners(
+        self.foreigners = Foreigners(
             inner,
             quiet=self._quiet,
             patience=driver.controller.policy.stall_timeout,
@@ -80,7 +80,7 @@ class Sight:
 
     def outside(self, item_id: str) -> bool:
         """Whether the host has this message of an out-of-band response."""
-        return item_id in self._foreigners.items
+        return item_id in self.foreigners.items
 
     def create_left(self, frame: Mapping[str, Any]) -> None:
         """A ``response.create`` is on its way."""
@@ -91,10 +91,10 @@ class Sight:
     def reset(self) -> None:
         """There is another connection."""
         self._gate.reset()
-        self._foreigners.close()
+        self.foreigners.close()
 
     def aclose(self) -> None:
-        self._foreigners.aclose()
+        self.foreigners.aclose()
 
     def placed(self, event: ev.Event) -> ev.Event:
         """The event with what only the course of things tells: older servers do not say of a
@@ -116,7 +116,7 @@ class Sight:
 
     def _follow_user(self, event: ev.Event) -> None:
         if isinstance(event, ev.SpeechStarted):
-            self._foreigners.interrupted()
+            self.foreigners.interrupted()
             self._user_until = self._time() + _LONGEST_SPEECH
         else:
             self._user_until = self._time() + _ANSWER_DUE
@@ -139,7 +139,7 @@ class Sight:
             hidden = self._gate.hides(response_id, outside=outside, done=done)
         if not hidden or response_id is None:
             return
-        response = self._foreigners.take(response_id, frame)
+        response = self.foreigners.take(response_id, frame)
         frame["type"] = HIDDEN
         if done and not self._gate.shown_to_its_end(response_id):
             now = time.time()
@@ -154,17 +154,17 @@ class Sight:
         """The session stepped aside. What the inner session does not know of it goes on not to see."""
         response_id = _response_id(frame)
         if response_id is not None and self._gate.hidden(response_id):
-            self._foreigners.take(response_id, frame)
+            self.foreigners.take(response_id, frame)
             frame["type"] = HIDDEN
 
     def _build(self, response_id: str, outside: bool) -> None:
         attempt = self._owner(response_id)
         if outside:
-            self._foreigners.begin(response_id, None)
+            self.foreigners.begin(response_id, None)
         elif attempt is not None and attempt.turn is not None and not attempt.abandoned:
             turn_id = attempt.turn.id
             deliver = self._guard(functools.partial(self._driver.generated, turn_id))
-            begun = self._foreigners.begin(response_id, deliver)
+            begun = self.foreigners.begin(response_id, deliver)
             if begun is not None:
                 self._readers[turn_id] = begun
 

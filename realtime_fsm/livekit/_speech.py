@@ -67,7 +67,9 @@ class Speeches:
         }
         self._playout: Playout | None = None
         self._grace: float | None = None
-        self._failed: Callable[[Exception], None] = _note
+        self._failed: Callable[[Exception], None] = self._keep
+        #: What was raised before there was anybody to tell.
+        self._error: Exception | None = None
         self._handles: dict[str, SpeechHandle] = {}
         self._announced: SpeechHandle | None = None
         #: Speeches that are not done.
@@ -128,7 +130,10 @@ class Speeches:
     def give_up(self, error: Exception) -> None:
         """It could not be attached: do without it."""
         self._session = None
-        self._failed(error)
+        if self._receive is None:
+            get_logger().exception("internal error")  # there is no session yet
+        else:
+            self._failed(error)
 
     @property
     def audible(self) -> bool:
@@ -161,13 +166,19 @@ class Speeches:
             changed: Called now, and when `attached` or `audible` changes.
             grace: Seconds that a sink's report may come late; None: the sink is not guarded.
             failed: Told of what is raised in here.
+
+        Raises:
+            Exception: What was raised in here before.
         """
-        self._failed = _note if failed is None else failed
+        if failed is not None:
+            self._failed = failed
         self._receive, self._over, self._closed, self._begun = receive, over, closed, begun
         self._changed, self._grace = changed, grace
         if self._playout is not None:
             self._playout.grace = grace
         self._ended = None
+        if self._error is not None:
+            raise self._error
         changed()
 
     def disconnect(self, receive: Receive) -> None:
@@ -317,6 +328,9 @@ class Speeches:
 
     # --- events
 
+    def _keep(self, error: Exception) -> None:
+        self._error = self._error or error
+
     def _safe(self, handler: Callable[[Any], None]) -> Callable[..., None]:
         return safe_listener(handler, lambda error: self._failed(error))
 
@@ -429,7 +443,3 @@ def _put_behind(items: list[llm.ChatItem], item: llm.ChatMessage) -> None:
     ):
         items[place : place + 2] = after, item
         place += 1
-
-
-def _note(error: Exception) -> None:
-    get_logger().exception("internal error")

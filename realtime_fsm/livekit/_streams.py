@@ -12,7 +12,7 @@ import dataclasses
 import functools
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from livekit.agents import llm, utils
@@ -25,6 +25,7 @@ from .._states import ErrorKind, MessageOutcome, Origin
 from ._ask import Ask
 from ._below import close
 from ._driver import Driver
+from ._foreign import Foreign
 from ._guard import Guard
 from ._history import share_of_words
 from ._link import Source
@@ -206,6 +207,10 @@ class StreamLink:
 
     def outside(self, item_id: str) -> bool:
         return False
+
+    @property
+    def spoken(self) -> Sequence[Foreign]:
+        return ()
 
     def veil(self, frame: dict[str, Any]) -> None:
         pass

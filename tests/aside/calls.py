@@ -239,8 +239,9 @@ def _out_of_band(call: SimulatedCall, text: str, kind: str) -> None:
 async def _strangers(call: SimulatedCall) -> None:
     _out_of_band(call, "Aside", "audio")
     await asyncio.sleep(3.0)
+    heard = call.heard
     await call.say("Hello?", seconds=0.5)
-    await call.until(lambda: call.heard > 0.6)
+    await call.until(lambda: call.heard > heard + 0.6)
     _out_of_band(call, "Note", "text")
     await asyncio.sleep(0.5)
     _out_of_band(call, "Aside", "audio")
