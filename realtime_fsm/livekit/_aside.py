@@ -320,7 +320,7 @@ class Aside:
         if name == SERVER_EVENT:
             self._try(self._see, event)
         elif name == "generation_created":
-            way = self._expected.pop(str(event.response_id), None)
+            way = self._expected_of(event)
             if way is not None and not event.user_initiated:
                 self._try(self._feed, way, event)
             else:
@@ -331,6 +331,12 @@ class Aside:
             elif name == "session_reconnected":
                 self._flush_soon()
             self._session.emit(name, event)
+
+    def _expected_of(self, generation: llm.GenerationCreatedEvent) -> Way | None:
+        link = None if self.driver is None else self.driver.link
+        if self._expected and link is not None and link.beginning is generation:
+            return self._expected.popitem()[1]  # under an id of ours
+        return self._expected.pop(str(generation.response_id), None)
 
     def _see(self, frame: Any) -> None:
         link = None if self.driver is None else self.driver.link

@@ -35,9 +35,11 @@ class Link(Protocol):
 
     Attributes:
         readers: Where the items of each turn's newest response come from.
+        beginning: A generation of which the host is being told, and that nobody reads yet.
     """
 
     readers: dict[str, Source]
+    beginning: object
 
     @property
     def held(self) -> Mapping[str, llm.RemoteItemAddedEvent]:

@@ -83,6 +83,8 @@ class RawLink:
         self._time = asyncio.get_running_loop().time
         #: Where the items of each turn's newest response come from; and what is being read, for whom.
         self.readers: dict[str, Source] = {}
+        #: The wire tells of a response before the inner session does.
+        self.beginning: object = None
         self._reading: dict[Reader, str] = {}
         self._leaving: deque[tuple[str, int]] = deque()
         self._started: dict[str, tuple[str, int]] = {}

@@ -68,6 +68,8 @@ class StreamLink:
         self._loop = asyncio.get_running_loop()
         self.readers: dict[str, Source] = {}
         self.held: Mapping[str, llm.RemoteItemAddedEvent] = {}
+        #: A generation of which the host is being told, and that nobody reads yet.
+        self.beginning: object = None
         #: The host interrupts, and the plugin was told.
         self.interrupted_below = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -121,7 +123,8 @@ class StreamLink:
             if not guard.off:
                 try:
                     handler(event)
-                    return
+                    if event is None or self.beginning is not event:
+                        return
                 except Exception as e:
                     guard.failed(e)
             guard.plain(name, event)
@@ -346,16 +349,20 @@ class StreamLink:
     # --- up: responses
 
     def _follow(self, generation: llm.GenerationCreatedEvent, request: Request | None) -> None:
+        self.beginning = generation
         response = self._begin(request, generation.response_id)
+        if self._guard.off:
+            return  # what the host did when it was told went wrong
         reading = Reading(self, response, generation, self._guard)
+        task = asyncio.create_task(self._read(reading), name="realtime_fsm.read")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
         self._remember(generation, reading)
         find = self._driver.controller.find
         for ended in [t for t, r in self.readers.items() if r.over and find(t) is None]:
             del self.readers[ended]
         self.readers[response.turn_id] = reading
-        task = asyncio.create_task(self._read(reading), name="realtime_fsm.read")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self.beginning = None
 
     def _begin(self, request: Request | None, given_id: str | None = None) -> Response:
         self._count += 1
@@ -405,16 +412,16 @@ class StreamLink:
     async def _read(self, reading: Reading) -> None:
         broken = await reading.run()
         response = reading.response
-        if broken is not None:
-            response.error = self._failure("stream_broke", broken)
-        if not (response.items or response.error or response.unwanted or response.over):
+        if not (response.items or broken or response.error or response.unwanted or response.over):
             # A fatal error is told after the streams ended.
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._errs.wait(), _FRESH)
-        self._guard.run(None, self._ended_by_itself, response)
+        self._guard.run(None, self._ended_by_itself, response, broken)
 
-    def _ended_by_itself(self, response: Response) -> None:
+    def _ended_by_itself(self, response: Response, broken: str | None) -> None:
         """As an error says that was told right before; anything older was about something else."""
+        if broken is not None:
+            response.error = self._failure("stream_broke", broken)
         fresh = self._loop.time() - self._error_at < _FRESH
         error = response.error or (self._error if fresh or not response.items else None)
         status = ev.ResponseStatus.COMPLETED
