@@ -67,10 +67,11 @@ from ._states import (
     MessageOutcome,
     Origin,
     PlaybackState,
+    ResponseState,
     TurnOutcome,
     TurnState,
 )
-from ._turn import Attempt, Message, Turn
+from ._turn import Attempt, Message, Response, Turn
 from ._version import __version__
 from ._wire import parse
 
@@ -123,9 +124,11 @@ __all__ = [
     "ReportFailure",
     "ReportSession",
     "RestoreItem",
+    "Response",
     "ResponseActivity",
     "ResponseCreated",
     "ResponseDone",
+    "ResponseState",
     "ResponseStatus",
     "RetryPolicy",
     "SessionConfigured",

@@ -154,7 +154,7 @@ def chart(name: str, title: str, definition: Definition) -> Chart:
             name=s.name,
             text=text_of(s.name, str(s.value)),
             kind=kind_of(s.name),
-            initial=s is definition.initial,
+            initial=s in definition.initial,
             final=s in definition.final,
         )
         for s in definition.states

@@ -12,14 +12,14 @@ from typing import Any, Optional
 from .. import _commands as cmd
 from .. import _events as ev
 from .._controller import TurnController
-from .._states import TurnState
+from .._states import ResponseState, TurnState
 from .acts import ACTS, host
 from .bound import DROPS, ODDITIES, TIMEOUTS, VAD_TURNS, Bound
 from .lines import Line, words_of_command, words_of_event
 from .oracle import Oracle, Violation
 from .rows import Rules
 from .server import Server
-from .snapshot import PAST_RESPONSE, Names, pack, unpack
+from .snapshot import PAST_RESPONSE, Names, forget, pack, unpack
 
 __all__ = ["Action", "World"]
 
@@ -51,8 +51,8 @@ class World:
         self.policy = bound.in_force
         self.now = 0.0
         self.controller = TurnController(self.policy, keep=4)
-        self.controller._core.machine = rules.machine
-        self.controller._core.seen[PAST_RESPONSE] = True
+        self.controller._session.machines = rules.machines
+        forget(self.controller._session, PAST_RESPONSE)
         self.controller.playback_reported = bound.sink
         self.controller.audible = bound.audible
         self.oracle = Oracle(self.policy)
@@ -125,9 +125,9 @@ class World:
             return f"liveness: {self.controller.turns[0].label} for ever"
         if self.oracle.deaf and self.oracle.unanswered and not self.oracle.dead:
             return "G4: a dead connection is not noticed"
-        holders = self.controller._core.lane.holders
+        holders = self.controller._session.lane.holders
         # A create that never leaves holds the lane; turns behind it end by their own deadline.
-        if any(a.event_id is not None or a.response_id is not None for a in holders):
+        if any(r.state not in (ResponseState.QUEUED, ResponseState.WITHDRAWN) for r in holders):
             return "liveness: the lane stays taken"
         if self.oracle.dead:
             return None
@@ -174,8 +174,8 @@ class World:
         self.queued.clear()
 
     def _is_new(self, c: cmd.TurnMoved) -> bool:
-        """Server VAD's own, or one that is owed to a session that dies at the same moment."""
-        how = ("RESPONSE_CREATED", 1), ("SESSION_FAILED", 0)
+        """Server VAD's own, or one that it owes and cannot start, or in a session that dies."""
+        how = ("RESPONSE_CREATED", 1), ("ANSWER_REFUSED", 0), ("SESSION_FAILED", 0)
         return c.source is TurnState.REQUESTED and (c.event, c.attempt) in how
 
     def _starts(self, turn_id: str) -> None:
@@ -254,7 +254,7 @@ class World:
         world.bound, world.rules, world.log = bound, rules, None
         world.policy = bound.in_force
         world.now = 0.0
-        world.controller = unpack(core, bound.in_force, rules.machine, used)
+        world.controller = unpack(core, bound.in_force, rules.machines, used)
         world.oracle = Oracle(bound.in_force)
         world.oracle.unpack(oracle)
         world.server = Server.unpack(server)

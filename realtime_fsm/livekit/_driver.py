@@ -432,7 +432,7 @@ class Driver:
         self._asks.pop(c.turn_id, None)
         self._passed.discard(c.turn_id)
         self._speeches.forget(c.turn_id)
-        if turn is not None and not turn.exposed:
+        if turn is not None and not turn.has_output:
             self._rest_soon()
         self._model.emit("turn_ended", c)
 

@@ -160,7 +160,7 @@ class Observer:
     def _begin_message(self) -> None:
         """The streams are the host's own, so a message is known to be pulled only when it sounds."""
         waiting = []
-        for message in (m for turn in self.controller.turns for m in turn.messages if m.exposed):
+        for message in (m for turn in self.controller.turns for m in turn.messages if m.delivered):
             if message.state in (PlaybackState.PLAYING, PlaybackState.PAUSED):
                 return
             if message.state is PlaybackState.WAITING:

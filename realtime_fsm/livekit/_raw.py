@@ -252,7 +252,7 @@ class RawLink:
             # Somebody awaits it who did not ask through us: say().
             self._driver.pass_through(turn.id)
             self._driver.forward("generation_created", generation)
-        elif not attempt.abandoned:
+        elif attempt.wanted:
             self._read(turn.id, generation)
 
     def _read(self, turn_id: str, generation: llm.GenerationCreatedEvent) -> None:

@@ -315,7 +315,7 @@ def test_g14_regenerate_gives_no_time_to_audio_of_an_attempt_that_was_given_up()
     bench.got(rf.OutputReceived(response_id="r1", item_id="m2", audio_ms=9000))
     assert bench.delivered == ["m1"]
     bench.got(rf.PlaybackPaused(), rf.PlaybackResumed())
-    assert turn.deadline == 8.0 + 1.0 + 8.0
+    assert bench.ends_by(turn) == 8.0 + 1.0 + 8.0
 
 
 def test_g14_regenerate_ends_when_the_sink_never_reports() -> None:

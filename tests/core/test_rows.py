@@ -119,7 +119,7 @@ def stopping_sent_playing(b: Bench) -> rf.Turn:
     """Cancelled while an earlier attempt plays and another create is out. Nothing leads here: a
     second attempt waits until the first has played. If it is reached, it ends all the same."""
     turn = sent(b)
-    turn.messages.append(rf.Message(item_id="m0", number=1, exposed=True))
+    turn.messages.append(rf.Message(item_id="m0", number=1, delivered=True))
     b.interrupt(turn)
     return turn
 
@@ -218,10 +218,10 @@ sent             | conflict                   | -          => requested - conver
 sent             | lost                       | -          => retry_wait - lost: Recovering
 sent             | lost                       | no retry   => failed failed lost: ReportSession ReportFailure EndStreams TurnEnded
 sent             | lost                       | no time    => failed failed lost: ReportFailure EndStreams TurnEnded
-sent             | 8 s                        | -          => retry_wait - create_timeout: Recovering ProbeCancel
-sent             | 8 s                        | no retry   => failed failed create_timeout: ReportFailure EndStreams TurnEnded ProbeCancel
-sent             | 20 s                       | -          => failed failed create_timeout: Recovering ProbeCancel CreateResponse ReportFailure EndStreams TurnEnded
-sent             | 20 s                       | no retry   => failed failed create_timeout: ReportFailure EndStreams TurnEnded ProbeCancel
+sent             | 8 s                        | -          => retry_wait - create_timeout: ProbeCancel Recovering
+sent             | 8 s                        | no retry   => failed failed create_timeout: ProbeCancel ReportFailure EndStreams TurnEnded
+sent             | 20 s                       | -          => failed failed create_timeout: ProbeCancel Recovering CreateResponse ReportFailure EndStreams TurnEnded
+sent             | 20 s                       | no retry   => failed failed create_timeout: ProbeCancel ReportFailure EndStreams TurnEnded
 sent             | session failed             | -          => failed failed gone: ReportSession ReportFailure EndStreams TurnEnded
 sent             | closed                     | -          => done interrupted -: EndStreams TurnEnded
 sent             | interrupted                | -          => cancelling - -: EndStreams
@@ -238,29 +238,29 @@ created          | failed for good            | -          => failed failed insu
 created          | lost                       | -          => retry_wait - lost: Recovering
 created          | lost                       | no retry   => failed failed lost: ReportSession ReportFailure EndStreams TurnEnded
 created          | lost                       | no time    => failed failed lost: ReportFailure EndStreams TurnEnded
-created          | 20 s                       | -          => retry_wait - stalled: CancelResponse Recovering
-created          | 20 s                       | no retry   => failed failed stalled: ReportFailure CancelResponse EndStreams TurnEnded
+created          | 20 s                       | -          => retry_wait - stalled: Recovering CancelResponse
+created          | 20 s                       | no retry   => failed failed stalled: ReportFailure EndStreams CancelResponse TurnEnded
 created          | session failed             | -          => failed failed gone: ReportSession ReportFailure EndStreams TurnEnded
-created          | closed                     | -          => done interrupted -: CancelResponse EndStreams TurnEnded
-created          | interrupted                | -          => cancelling - -: CancelResponse EndStreams
+created          | closed                     | -          => done interrupted -: EndStreams CancelResponse TurnEnded
+created          | interrupted                | -          => cancelling - -: EndStreams CancelResponse
 created          | item                       | -          => streaming - -:
 created          | call                       | -          => streaming - -: ExposeTurn DeliverItem
 
-item             | completed                  | -          => retry_wait - empty_response: DeleteItem Recovering
-item             | completed                  | no retry   => failed failed empty_response: ReportFailure DeleteItem EndStreams TurnEnded
-item             | incomplete                 | -          => done incomplete max_output_tokens: ReportFailure DeleteItem EndStreams TurnEnded
-item             | cancelled                  | -          => done interrupted -: DeleteItem EndStreams TurnEnded
-item             | failed                     | -          => retry_wait - server_error: DeleteItem Recovering
-item             | failed                     | no retry   => failed failed server_error: ReportFailure DeleteItem EndStreams TurnEnded
-item             | failed for good            | -          => failed failed insufficient_quota: ReportFailure DeleteItem EndStreams TurnEnded
-item             | lost                       | -          => retry_wait - lost: DeleteItem Recovering
-item             | lost                       | no retry   => failed failed lost: ReportSession ReportFailure DeleteItem EndStreams TurnEnded
-item             | lost                       | no time    => failed failed lost: ReportFailure DeleteItem EndStreams TurnEnded
-item             | 8 s                        | -          => retry_wait - stalled: CancelResponse Recovering
-item             | 8 s                        | no retry   => failed failed stalled: ReportFailure CancelResponse EndStreams TurnEnded
-item             | session failed             | -          => failed failed gone: ReportSession ReportFailure DeleteItem EndStreams TurnEnded
-item             | closed                     | -          => done interrupted -: CancelResponse EndStreams TurnEnded
-item             | interrupted                | -          => cancelling - -: CancelResponse EndStreams
+item             | completed                  | -          => retry_wait - empty_response: Recovering DeleteItem
+item             | completed                  | no retry   => failed failed empty_response: ReportFailure EndStreams DeleteItem TurnEnded
+item             | incomplete                 | -          => done incomplete max_output_tokens: ReportFailure EndStreams DeleteItem TurnEnded
+item             | cancelled                  | -          => done interrupted -: EndStreams DeleteItem TurnEnded
+item             | failed                     | -          => retry_wait - server_error: Recovering DeleteItem
+item             | failed                     | no retry   => failed failed server_error: ReportFailure EndStreams DeleteItem TurnEnded
+item             | failed for good            | -          => failed failed insufficient_quota: ReportFailure EndStreams DeleteItem TurnEnded
+item             | lost                       | -          => retry_wait - lost: Recovering DeleteItem
+item             | lost                       | no retry   => failed failed lost: ReportSession ReportFailure EndStreams DeleteItem TurnEnded
+item             | lost                       | no time    => failed failed lost: ReportFailure EndStreams DeleteItem TurnEnded
+item             | 8 s                        | -          => retry_wait - stalled: Recovering CancelResponse
+item             | 8 s                        | no retry   => failed failed stalled: ReportFailure EndStreams CancelResponse TurnEnded
+item             | session failed             | -          => failed failed gone: ReportSession ReportFailure EndStreams DeleteItem TurnEnded
+item             | closed                     | -          => done interrupted -: EndStreams CancelResponse TurnEnded
+item             | interrupted                | -          => cancelling - -: EndStreams CancelResponse
 item             | item                       | -          => streaming - -:
 item             | output                     | -          => streaming - -: ExposeTurn DeliverItem
 item             | call                       | -          => streaming - -: ExposeTurn DeliverItem
@@ -275,11 +275,11 @@ playing          | failed for good            | -          => streaming - insuff
 playing          | lost                       | -          => streaming - lost: ReportFailure EndStreams
 playing          | lost                       | no retry   => streaming - lost: ReportSession ReportFailure EndStreams
 playing          | lost                       | regenerate => streaming - lost: EndAttempt
-playing          | 8 s                        | -          => streaming - stalled: ReportFailure CancelResponse EndStreams
-playing          | 8 s                        | regenerate => streaming - stalled: CancelResponse EndAttempt
+playing          | 8 s                        | -          => streaming - stalled: ReportFailure EndStreams CancelResponse
+playing          | 8 s                        | regenerate => streaming - stalled: EndAttempt CancelResponse
 playing          | session failed             | -          => streaming - gone: ReportSession ReportFailure EndStreams
-playing          | closed                     | -          => done interrupted -: CancelResponse EndStreams TurnEnded
-playing          | interrupted                | -          => cancelling - -: CancelResponse EndStreams
+playing          | closed                     | -          => done interrupted -: EndStreams CancelResponse TurnEnded
+playing          | interrupted                | -          => cancelling - -: EndStreams CancelResponse
 playing          | call                       | -          => streaming - -: DeliverItem
 playing          | completed, reported        | -          => done completed -: EndStreams TurnEnded
 playing          | incomplete, reported       | -          => done incomplete max_output_tokens: ReportFailure EndStreams TurnEnded
@@ -304,11 +304,11 @@ heard            | failed for good            | -          => failed failed insu
 heard            | lost                       | -          => failed failed lost: ReportFailure EndStreams TurnEnded
 heard            | lost                       | no retry   => failed failed lost: ReportSession ReportFailure EndStreams TurnEnded
 heard            | lost                       | regenerate => retry_wait - lost: Recovering
-heard            | 8 s                        | -          => failed failed stalled: ReportFailure CancelResponse EndStreams TurnEnded
-heard            | 8 s                        | regenerate => retry_wait - stalled: CancelResponse Recovering
+heard            | 8 s                        | -          => failed failed stalled: ReportFailure EndStreams CancelResponse TurnEnded
+heard            | 8 s                        | regenerate => retry_wait - stalled: Recovering CancelResponse
 heard            | session failed             | -          => failed failed gone: ReportSession ReportFailure EndStreams TurnEnded
-heard            | closed                     | -          => done interrupted -: CancelResponse EndStreams TurnEnded
-heard            | interrupted                | -          => cancelling - -: CancelResponse EndStreams
+heard            | closed                     | -          => done interrupted -: EndStreams CancelResponse TurnEnded
+heard            | interrupted                | -          => cancelling - -: EndStreams CancelResponse
 heard            | call                       | -          => streaming - -: DeliverItem
 
 played_out       | 20 s                       | -          => failed failed server_error: TurnEnded

@@ -44,7 +44,9 @@ def odd_actions(world: World, live: tuple[Turn, ...]) -> list[Action]:
             out.append(("give_up", n))
         paused = world.playing is not None and world.playing[3]
         if turn.state is TurnState.STREAMING and not paused:
-            out += [("over_cut", n), ("over_done", n)]
+            out.append(("over_cut", n))
+        if turn.state is not TurnState.CANCELLING and not paused:
+            out.append(("over_done", n))
     if world.oracle.connected:
         out += [("rollover",), ("drop", "expired")]
         if world.bound.frames and not world.oracle.deaf:
@@ -130,7 +132,9 @@ def over_cut(world: World, number: int) -> None:
 
 def over_done(world: World, number: int) -> None:
     world.left[ODDITIES] -= 1
-    _speech_over(world, world.controller.turns[number], interrupted=False)
+    turn = world.controller.turns[number]
+    world.oracle.turns[turn.id].left_alone = True
+    _speech_over(world, turn, interrupted=False)
 
 
 def _speech_over(world: World, turn: Turn, *, interrupted: bool = True) -> None:
