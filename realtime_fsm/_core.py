@@ -29,7 +29,7 @@ from ._machine_events import TurnEvent as E
 from ._playback import Playback, Stranded
 from ._policy import RetryPolicy
 from ._rules import remove_unheard
-from ._states import OVER, PENDING, ErrorKind, Origin, ResponseState, TurnState
+from ._states import FINAL, OVER, PENDING, ErrorKind, Origin, ResponseState, TurnState
 from ._step import NOTHING, Report, Step
 from ._timers import TIMEOUTS, timer_of
 from ._turn import Message, Response, Turn
@@ -179,7 +179,7 @@ class Session:
             self._told += [(m, tells, report, turn) for m in _unheard_of(turn)]
         elif tells is not None and attempt is not None:
             self._told.append((attempt, tells, NOTHING, None))
-        if turn.outcome is not None:
+        if turn.state in FINAL:
             self._over.append(turn)
 
     def _apply_response(self, response: Response, event: Enum, step: Step) -> None:

@@ -240,3 +240,4 @@ def expect_terminal(response: Response, step: Step) -> None:
 
 def forget_cancel(response: Response, step: Step) -> None:
     response.cancel_id = None
+    response.asked_at = -math.inf

@@ -152,10 +152,6 @@ def send_create(turn: Turn, step: Step) -> None:
     step.out.append(CreateResponse(turn_id=turn.id, attempt=turn.attempts))
 
 
-def adopt_response(turn: Turn, step: Step) -> None:
-    stop_clock(turn, step)
-
-
 def take_over(turn: Turn, step: Step) -> None:
     """What the server began is this turn's attempt."""
     assert step.response is not None
@@ -255,8 +251,12 @@ def end_interrupted(turn: Turn, step: Step) -> None:
     _end_generation(turn, step, Generation.INTERRUPTED)
 
 
+def end_superseded(turn: Turn, step: Step) -> None:
+    _end_generation(turn, step, Generation.SUPERSEDED)
+
+
 def end_failed(turn: Turn, step: Step) -> None:
-    """``after_exposure="stop"``: what was received plays out, the failure is visible now."""
+    """The failure is visible now, even if what was received plays out."""
     _report(turn, step)
     _end_generation(turn, step, Generation.FAILED)
 
@@ -348,42 +348,11 @@ def wait_for_terminal(turn: Turn, step: Step) -> None:
     turn.since = step.now
 
 
-def finish(turn: Turn, step: Step) -> None:
-    """Playback is over too: it ends as it was decided when generation ended."""
-    turn.recover_by = None
-
-
-def finish_completed(turn: Turn, step: Step) -> None:
-    end_completed(turn, step)
-    finish(turn, step)
-
-
-def finish_incomplete(turn: Turn, step: Step) -> None:
-    end_incomplete(turn, step)
-    finish(turn, step)
-
-
-def finish_interrupted(turn: Turn, step: Step) -> None:
-    end_interrupted(turn, step)
-    finish(turn, step)
-
-
-def finish_superseded(turn: Turn, step: Step) -> None:
-    _end_generation(turn, step, Generation.SUPERSEDED)
-    finish(turn, step)
-
-
-def fail(turn: Turn, step: Step) -> None:
-    if turn.generation is not Generation.FAILED:
-        end_failed(turn, step)
-    finish(turn, step)
-
-
 def fail_late(turn: Turn, step: Step) -> None:
     """Time ran out, or nobody listens any more: the cause is the failure before."""
     if turn.error is not None:
         step.failure = turn.error
-    fail(turn, step)
+    end_failed(turn, step)
 
 
 def _report(turn: Turn, step: Step) -> None:

@@ -31,9 +31,7 @@ def parts(whole: Bound) -> dict[str, Bound]:
         "two replies": replace(whole, messages=1, vad_turns=0),
         "one reply": replace(whole, turns=one, vad_turns=0),
         "server VAD": replace(whole, turns=0, messages=1),
-        "reply and server VAD": replace(
-            whole, turns=one, messages=1, attempts=1, interrupts=0, drops=0, policy=_once(policy)
-        ),
+        "reply and server VAD": replace(whole, turns=one, messages=1, interrupts=0, drops=0),
         "odd": replace(whole, turns=one, messages=1, vad_turns=0, drops=0, oddities=1, frames=True),
         "odd playback": replace(
             whole,

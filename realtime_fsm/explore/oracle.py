@@ -338,7 +338,9 @@ class Oracle:
 
     def may_fail_by_conflict(self, turn_id: str) -> bool:
         record = self.turns.get(turn_id)
-        return record is None or record.conflicts >= _CONFLICTS or record.interrupted
+        if record is None or record.interrupted or record.left_alone:
+            return True
+        return record.conflicts >= _CONFLICTS
 
     # --- as data
 

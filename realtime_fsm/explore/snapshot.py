@@ -307,7 +307,7 @@ def unpack(
         used: How many numbers are taken by ids.
     """
     turns, responses, dead, holders, unsent, by_event, past, playback, flags = data
-    controller = TurnController(policy, keep=4)
+    controller = TurnController(policy, keep=16)
     session = controller._session
     session.machines = machines
     session.now = 0.0
@@ -316,6 +316,7 @@ def unpack(
     for name, _ in dead:
         known[name] = gone = _new_turn(name)
         gone.state = TurnState.DONE
+        session.finished.append(gone)
     for name, state, generation, _, error, failed, recover_by, retry_at, _, *rest in turns:
         known[name] = session.live[name] = turn = _new_turn(name)
         turn.state = TurnState(state)

@@ -50,7 +50,7 @@ class World:
         self.log = log
         self.policy = bound.in_force
         self.now = 0.0
-        self.controller = TurnController(self.policy, keep=4)
+        self.controller = TurnController(self.policy, keep=16)
         self.controller._session.machines = rules.machines
         forget(self.controller._session, PAST_RESPONSE)
         self.controller.playback_reported = bound.sink
@@ -59,6 +59,8 @@ class World:
         self.server = Server()
         #: Creates commanded and not on the wire: turn, attempt.
         self.queued: list[tuple[str, int]] = []
+        #: Creates on the wire that nothing answered: turn, attempt, event id.
+        self.open: list[tuple[str, int, str]] = []
         #: Messages that wait for their turn to play: item, turn.
         self.playlist: list[tuple[str, str]] = []
         #: What plays: item, turn, whether it has begun to sound, whether it is paused.
@@ -87,7 +89,8 @@ class World:
         if turns:
             out.append(("ask",))
         live = self.controller.turns
-        if self.oracle.dead:  # what was received plays out
+        if self.oracle.dead:  # what was received plays out, and what was queued may leave
+            out += [("leave",)] if self.queued else []
             out += host.actions(self, live)
             if self.controller.next_deadline() is not None:
                 out.append(("tick",))
@@ -220,7 +223,8 @@ class World:
             # Nobody but timers acts any more: what surrounds the controller is of no consequence.
             core = pack(self.controller, names, (), losing=self.bound.frames)
             left = (0, 0, 0, 0, 0, -1)
-            return (core, self.oracle.pack(names, ()), *_NOTHING, left, self.closed, len(names))
+            oracle = self.oracle.pack(names, ())
+            return (core, oracle, *_NOTHING, left, self.closed, len(names))
         losing = bool(self.left[DROPS] or self.left[ODDITIES] or self.bound.frames)
         known = self._mentioned()
         core = pack(self.controller, names, known, losing=losing)
@@ -229,6 +233,8 @@ class World:
             self.oracle.pack(names, known),
             self.server.pack(names),
             tuple([(names[t], n) for t, n in self.queued]),
+            # What is below can give them up as long as something odd may happen.
+            tuple([(names[t], n, names[e]) for t, n, e in self.open if self.left[ODDITIES]]),
             tuple([(names[i], names[t]) for i, t in self.playlist]),
             None
             if self.playing is None
@@ -242,15 +248,14 @@ class World:
         """The event ids and response ids that somebody can still mention."""
         known = self.server.mentions()
         if self.left[ODDITIES]:  # a create that is given up below is known by its turn
-            sent = (t.attempt for t in self.controller.turns if t.state is TurnState.REQUESTED)
-            known |= {a.event_id for a in sent if a is not None and a.event_id is not None}
+            known |= {event_id for _, _, event_id in self.open}
         return known
 
     @classmethod
     def unpack(cls, data: tuple[Any, ...], bound: Bound, rules: Rules) -> World:
         """The world with this data, at ``now = 0``."""
         world: World = object.__new__(cls)
-        core, oracle, server, queued, playlist, playing, left, closed, used = data
+        core, oracle, server, queued, sent, playlist, playing, left, closed, used = data
         world.bound, world.rules, world.log = bound, rules, None
         world.policy = bound.in_force
         world.now = 0.0
@@ -258,10 +263,11 @@ class World:
         world.oracle = Oracle(bound.in_force)
         world.oracle.unpack(oracle)
         world.server = Server.unpack(server)
-        world.queued, world.playlist, world.playing = list(queued), list(playlist), playing
+        world.queued, world.open = list(queued), list(sent)
+        world.playlist, world.playing = list(playlist), playing
         world.left, world.count, world.closed = list(left), used, closed
         world.answers = []
         return world
 
 
-_NOTHING: tuple[Any, ...] = (Server().pack(Names()), (), (), None)
+_NOTHING: tuple[Any, ...] = (Server().pack(Names()), (), (), (), None)

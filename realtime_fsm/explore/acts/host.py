@@ -39,16 +39,15 @@ def odd_actions(world: World, live: tuple[Turn, ...]) -> list[Action]:
     out: list[Action] = [("session_failed",), ("close",)]
     if world.queued:
         out.append(("not_sent",))
+    out += [("give_up", n) for n in range(len(world.open))]
     for n, turn in enumerate(live):
-        if turn.state is TurnState.REQUESTED and turn.on_wire:
-            out.append(("give_up", n))
         paused = world.playing is not None and world.playing[3]
         if turn.state is TurnState.STREAMING and not paused:
             out.append(("over_cut", n))
         if turn.state is not TurnState.CANCELLING and not paused:
             out.append(("over_done", n))
     if world.oracle.connected:
-        out += [("rollover",), ("drop", "expired")]
+        out += [("rollover",), ("drop", "expired"), ("drop", "for good")]
         if world.bound.frames and not world.oracle.deaf:
             out.append(("deafen",))
     if world.bound.audible and world.playing is not None and not world.playing[3]:
