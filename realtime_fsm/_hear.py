@@ -76,6 +76,9 @@ def item_truncated(session: Session, event: ev.ItemTruncated, step: Step) -> boo
 
 
 def item_deleted(session: Session, event: ev.ItemDeleted, step: Step) -> bool:
+    message = session.message(event.item_id)
+    if message is not None and not message.removed and event.item_id not in session.messages:
+        message.released = True
     return _remembers(session, event.item_id, 0)
 
 
@@ -84,6 +87,14 @@ def _remembers(session: Session, item_id: str, ms: int) -> bool:
     if message is not None:
         message.remembered_ms = ms
     return message is not None
+
+
+def announcement_lost(session: Session, event: ev.AnnouncementLost, step: Step) -> bool:
+    turn = session.live.get(event.turn_id)
+    if turn is None:
+        return session.ignore("stale turn")
+    session.fire(turn, E.ANNOUNCEMENT_LOST, step)
+    return True
 
 
 def speech_over(session: Session, event: ev.SpeechOver, step: Step) -> bool:

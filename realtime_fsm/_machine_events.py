@@ -40,6 +40,7 @@ class TurnEvent(Enum):
     INTERRUPTED = "interrupt() or a cancelled future"
     SUPERSEDED = "a newer turn was asked"
     SPEECH_OVER = "the host is done with its speech"
+    ANNOUNCEMENT_LOST = "the host does not read the generation it was told of"
     PLAYBACK_OVER = "every message handed out has its outcome"
     PLAYBACK_TIMEOUT = "timer: the sink's report is missing"
     CANCEL_TIMEOUT = "timer: the terminal or the sink's report is missing"
@@ -58,6 +59,7 @@ class ResponseEvent(Enum):
     CONFLICT = "error: conversation_already_has_active_response, for its create"
     REFUSED = "error that answers its create"
     NOTHING_TO_CANCEL = "error: nothing to cancel, for its cancel or its probe"
+    SUCCEEDED = "response.created: server VAD has begun its next one"
     NAMED = "error: a conflict names it; or response.created once more"
     ITEM_STARTED = "response.output_item.added"
     OUTPUT_RECEIVED = "a delta of a message that was not handed out"
@@ -105,14 +107,14 @@ _T, _R, _P, _S = TurnEvent, ResponseEvent, PlaybackEvent, Source
 #: The events that come from outside the three machines.
 TOLD_BY: dict[Source, tuple[Enum, ...]] = {
     _S.HOST: (
-        *(_T.INTERRUPTED, _T.SPEECH_OVER, _T.CLOSED),
+        *(_T.INTERRUPTED, _T.SPEECH_OVER, _T.ANNOUNCEMENT_LOST, _T.CLOSED),
         *(_P.PULLED, _P.NEXT_PULLED, _P.PAUSED, _P.RESUMED, _P.TRUNCATED),
     ),
     _S.SINK: (_P.STARTED, _P.REPORTED),
     _S.SERVER: (
         *(_T.LIMIT_TOLD, _T.ANSWER_REFUSED),
-        *(_R.CREATED, _R.CONFLICT, _R.REFUSED, _R.NOTHING_TO_CANCEL, _R.NAMED),
-        *(_R.ITEM_STARTED, _R.OUTPUT_RECEIVED, _R.STRAY_OUTPUT, _R.CALL_RECEIVED),
+        *(_R.CREATED, _R.CONFLICT, _R.REFUSED, _R.NOTHING_TO_CANCEL),
+        *(_R.NAMED, _R.SUCCEEDED, _R.ITEM_STARTED, _R.OUTPUT_RECEIVED, _R.STRAY_OUTPUT, _R.CALL_RECEIVED),
         *(_R.COMPLETED, _R.INCOMPLETE, _R.CANCELLED, _R.FAILED),
     ),
     _S.DRIVER: (_R.LEFT, _R.NOT_SENT, _R.GIVEN_UP_BELOW),

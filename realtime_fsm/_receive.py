@@ -112,6 +112,10 @@ def _begin_unasked(session: Session, event: ev.ResponseCreated, step: Step) -> N
     """A response nobody here asked for: server VAD's, or one that a conflict told of."""
     session.speech_happened(SpeechEvent.ANSWERED_BY_SERVER, step)
     vad = session.speech.server_answers
+    if vad:
+        for holder in tuple(session.lane.holders):
+            if holder.state is ResponseState.CANCELLING:
+                session.fire(holder, R.SUCCEEDED, step)
     turn = session.new_turn(Origin.SERVER_VAD if vad else Origin.APPLICATION, step)
     step.response = Response(
         turn=turn,
@@ -375,5 +379,6 @@ HANDLERS: dict[type[ev.Event], Callable[[Session, Any, Step], bool]] = {
     ev.MessageShown: hear.message_shown,
     ev.ItemTruncated: hear.item_truncated,
     ev.ItemDeleted: hear.item_deleted,
+    ev.AnnouncementLost: hear.announcement_lost,
     ev.SpeechOver: hear.speech_over,
 }

@@ -14,7 +14,7 @@ from ._events import (
     ResponseCreated,
     ResponseDone,
 )
-from ._states import ErrorKind
+from ._states import ErrorKind, Origin
 from ._step import Step
 from ._turn import Response
 
@@ -68,6 +68,14 @@ def may_still_show(response: Response, step: Step) -> bool:
 def may_be_cancelled(response: Response, step: Step) -> bool:
     """Has it a name, and was it not cancelled yet (G6)?"""
     return response.response_id is not None and response.cancel_id is None
+
+
+def was_dropped(response: Response, step: Step) -> bool:
+    """Is it server VAD's, and nothing came of it? Some servers drop a response that the user talked
+    over, without a terminal, and answer no cancel of it."""
+    turn = response.turn
+    silent = not response.has_output and not response.undelivered
+    return silent and turn is not None and turn.origin is Origin.SERVER_VAD
 
 
 def _last(response: Response) -> float:

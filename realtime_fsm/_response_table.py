@@ -129,6 +129,8 @@ RESPONSE_TABLE: tuple[ResponseRow, ...] = (
                                             None,          None,             None,                   None,                 "output of a cancelled response"),
     _(S.CANCELLING,  DONE,                  S.ENDED,       None,             R.delete_undelivered,   TURN,                 "the barrier opens (G5)"),
     _(S.CANCELLING,  E.NOTHING_TO_CANCEL,   None,          None,             R.expect_terminal,      None,                 "the cancel raced its terminal, due at once or lost (G6)"),
+    _(S.CANCELLING,  E.SUCCEEDED,           S.FORGOTTEN,   R.was_dropped,     None,                   T.RESPONSE_CANCELLED, "talked over and dropped: one slot (livekit/agents#6729)"),
+    _(S.CANCELLING,  E.SUCCEEDED,           None,          None,             None,                   None,                 "it spoke, or was not server VAD's: it has its terminal"),
     _(S.CANCELLING,  E.NAMED,               None,          None,             R.note_life,            None,                 "a conflict says that it lives (G20)"),
     _(S.CANCELLING,  E.ABANDONED,           None,          None,             None,                   None,                 "given up before"),
     _(S.CANCELLING,  E.DEADLINE,            None,          R.nothing_came,   None,                   C.SILENT,             "every server answers a cancel"),

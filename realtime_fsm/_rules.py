@@ -8,6 +8,7 @@ is below the turn is over (`heard`, `response_over`).
 from __future__ import annotations
 
 from ._commands import (
+    AnnounceTurn,
     CreateResponse,
     DeleteItem,
     DeliverItem,
@@ -17,9 +18,9 @@ from ._commands import (
     Recovering,
     ReportFailure,
 )
-from ._events import CallReceived, ItemKind, ItemStarted, OutputReceived
+from ._events import CallReceived, ItemKind, ItemStarted, OutputReceived, ResponseCreated
 from ._policy import FIRST_RETRY_INTERVAL
-from ._states import ErrorKind, Generation, MessageOutcome, ResponseState
+from ._states import ErrorKind, Generation, MessageOutcome, Origin, ResponseState
 from ._step import Step
 from ._turn import Message, Response, Turn
 
@@ -43,6 +44,22 @@ _RETRIES: dict[ErrorKind, int | None] = {
 def is_waiting(turn: Turn, step: Step) -> bool:
     """Is it not asked for yet, for want of the lane?"""
     return turn.attempt is None
+
+
+def is_awaited_below(turn: Turn, step: Step) -> bool:
+    """Did somebody below us ask for it, whose create carries an id of its own?"""
+    assert isinstance(step.event, ResponseCreated)
+    return turn.attempt is None and step.event.client_event_id is not None
+
+
+def nobody_asked(turn: Turn, step: Step) -> bool:
+    """Does no call of the host wait for it?"""
+    return turn.origin is not Origin.CLIENT
+
+
+def was_not_heard_of(turn: Turn, step: Step) -> bool:
+    """Was nothing of it handed out?"""
+    return not turn.has_output
 
 
 def has_failed(turn: Turn, step: Step) -> bool:
@@ -160,6 +177,22 @@ def take_over(turn: Turn, step: Step) -> None:
     stop_clock(turn, step)
 
 
+def take_over_and_announce(turn: Turn, step: Step) -> None:
+    take_over(turn, step)
+    announce(turn, step)
+
+
+def announce(turn: Turn, step: Step) -> None:
+    assert isinstance(step.event, ResponseCreated)
+    _announce(turn, step, step.event.response_id)
+
+
+def _announce(turn: Turn, step: Step, response_id: str) -> None:
+    if not turn.announced and turn.origin is not Origin.CLIENT:
+        step.out.append(AnnounceTurn(turn_id=turn.id, response_id=response_id))
+    turn.announced = True
+
+
 def keep_request(turn: Turn, step: Step) -> None:
     """G20: a conflict says that our picture of the lane was stale, not that the turn is wrong."""
     again = FIRST_RETRY_INTERVAL * (2**turn.conflicts - 1)  # the first time at once
@@ -202,28 +235,32 @@ def begin_item(turn: Turn, step: Step) -> None:
 def deliver_message(turn: Turn, step: Step) -> None:
     assert isinstance(step.event, OutputReceived)
     item_id = step.event.item_id
+    _hand_out(turn, step, item_id)
     for message in turn.messages:
         if message.item_id == item_id:
             message.delivered = True
-    _hand_out(turn, step, item_id)
 
 
 def hand_out_call(turn: Turn, step: Step) -> None:
     """G17: each call exactly once, however often the server repeats it."""
     assert isinstance(step.event, CallReceived)
     if step.event.item_id not in turn.calls:
-        turn.calls.append(step.event.item_id)
         _hand_out(turn, step, step.event.item_id)
+        turn.calls.append(step.event.item_id)
 
 
 def _hand_out(turn: Turn, step: Step, item_id: str) -> None:
     turn.recover_by = None  # the silence is over
-    if not turn.announced:
+    if not turn.has_output:
         assert turn.attempt is not None
         assert turn.attempt.response_id is not None
-        turn.announced = True
+        _announce(turn, step, turn.attempt.response_id)
         step.out.append(ExposeTurn(turn_id=turn.id, response_id=turn.attempt.response_id))
     step.out.append(DeliverItem(turn_id=turn.id, item_id=item_id))
+
+
+def forget_announcement(turn: Turn, step: Step) -> None:
+    turn.announced = False
 
 
 # --- effects: the end of generation

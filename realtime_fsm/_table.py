@@ -82,7 +82,9 @@ NEVER = (E.CREATE_REFUSED, E.CREATE_CONFLICT)
 TABLE: tuple[Row, ...] = (
     # source        event                   dest           guard              effect                 tells  reason
     Row(S.REQUESTED,  E.LANE_FREE,            None,          R.is_waiting,      R.send_create,         None, "one response.create alive (G1)"),
-    Row(S.REQUESTED,  E.RESPONSE_CREATED,     S.CREATED,     R.is_waiting,      R.take_over,           None, "the server began it by itself"),
+    Row(S.REQUESTED,  E.RESPONSE_CREATED,     S.CREATED,     R.is_awaited_below, R.take_over,          None, "asked for below us: say()"),
+    Row(S.REQUESTED,  E.RESPONSE_CREATED,     S.CREATED,     R.is_waiting,      R.take_over_and_announce, None, "the server began it: the host waits from here on (G27)"),
+    Row(S.REQUESTED,  E.RESPONSE_CREATED,     S.CREATED,     R.nobody_asked,    R.announce,            None, "no call of the host waits: it does from here on (G27)"),
     Row(S.REQUESTED,  E.RESPONSE_CREATED,     S.CREATED,     None,              None,                  None, "matched by client event id, never by order (G3)"),
     Row(S.REQUESTED,  E.CREATE_CONFLICT,      None,          R.may_ask_again,   R.keep_request,        None, "our picture was stale; keep the request (G20)"),
     Row(S.REQUESTED,  E.CREATE_CONFLICT,      S.FAILED,      None,              R.end_failed,          None, "the lane never becomes ours"),
@@ -162,6 +164,8 @@ TABLE: tuple[Row, ...] = (
     Row(S.CANCELLING, E.SESSION_FAILED,       S.DONE,        None,              None,                  None, "no terminal will come"),
     Row(S.CANCELLING, E.CLOSED,               S.DONE,        None,              None,                  None, "no stream, future or timer outlives the session (G7)"),
 
+    Row((S.REQUESTED, S.CREATED, S.STREAMING, S.RETRY_WAIT, S.CANCELLING),
+                      E.ANNOUNCEMENT_LOST,    None,          R.was_not_heard_of, R.forget_announcement, None, "the host is told of the next one"),
     Row((S.CREATED, S.STREAMING),
                       E.SESSION_FAILED,       S.FAILED,      None,              R.end_failed,          DROP, "no attempt can succeed (G10)"),
     Row((S.REQUESTED, S.RETRY_WAIT),

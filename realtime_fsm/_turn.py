@@ -43,6 +43,7 @@ class Message:
         shown: The text that the host shows of it; None until it does.
         remembered_ms: Milliseconds the server keeps of it; None: all it generated.
         removed: The server was asked to delete it.
+        released: The host had it deleted after its turn: it need not be remembered.
     """
 
     item_id: str
@@ -60,12 +61,13 @@ class Message:
     shown: str | None = None
     remembered_ms: int | None = None
     removed: bool = False
+    released: bool = False
 
     @property
     def difference(self) -> str | None:
         """Where what was heard, what is shown and what the server remembers differ, in words; or
         None. Once the turn has ended and the server has confirmed, there is nothing (G16)."""
-        if self.outcome is None or not self.delivered:
+        if self.outcome is None or not self.delivered or self.released:
             return None
         if self.outcome is MessageOutcome.SKIPPED:
             if self.shown:

@@ -5,7 +5,7 @@
 * ids are numbered in the order in which they are met, so a name never tells two states apart;
 * times are milliseconds from now. One that has passed is only "passed", unless user speech may
   still move it;
-* what only tells of the past is dropped: finished turns, counters, who asked, what was shown, how
+* what only tells of the past is dropped: finished turns, counters, what was shown, how
   much was heard of a finished message, what a new connection is owed of the conversation;
 * why an attempt failed is dropped, too, except where it decides about the next one: it is kept of
   a turn that is asked for again once it has played, and where the end of a rate limit may be told;
@@ -78,7 +78,7 @@ _TURN = _plain(
     *("id", "state", "generation", "attempt", "messages", "calls"),
     *("error", "first_failure"),  # whether, not what
     *("recover_by", "retry_at", "since"),  # times
-    "origin",  # of no consequence
+    "origin",  # whether somebody waits for it
 )
 _RESPONSE = _plain(
     Response,
@@ -89,7 +89,7 @@ _MESSAGE = _plain(
     Message,
     *("item_id", "state", "outcome", "received_ms", "started"),
     "moved_at",  # in the deadline of its turn
-    *("heard_ms", "shown", "remembered_ms", "transcript"),  # of no consequence
+    *("heard_ms", "shown", "remembered_ms", "transcript", "released"),  # of no consequence
 )
 _SESSION = frozenset(
     (
@@ -165,6 +165,7 @@ def pack(
             (
                 names[turn.id],
                 turn.state._value_,
+                turn.origin is Origin.CLIENT,
                 turn.generation._value_,
                 add(turn.attempt),
                 None if turn.error is None else _pack_cause(turn, turn.error, losing=losing),
@@ -317,9 +318,10 @@ def unpack(
         known[name] = gone = _new_turn(name)
         gone.state = TurnState.DONE
         session.finished.append(gone)
-    for name, state, generation, _, error, failed, recover_by, retry_at, _, *rest in turns:
+    for name, state, asked, generation, _, error, failed, recover_by, retry_at, _, *rest in turns:
         known[name] = session.live[name] = turn = _new_turn(name)
         turn.state = TurnState(state)
+        turn.origin = Origin.CLIENT if asked else Origin.SERVER_VAD
         turn.generation = Generation(generation)
         turn.error = None if error is None else _unpack_cause(*error)
         turn.first_failure = 0.0 if failed else None
@@ -328,7 +330,7 @@ def unpack(
         _set(turn, _TURN, rest[0])
         turn.calls = list(rest[2])
     made = [_new_response(r, known) for r in responses]
-    for name, _, _, number, *_, last_wait, _, messages, _ in turns:
+    for name, _, _, _, number, *_, last_wait, _, messages, _ in turns:
         turn = known[name]
         turn.attempt = None if number is None else made[number]
         for packed, owner in messages:

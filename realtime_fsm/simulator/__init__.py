@@ -20,9 +20,11 @@ from .faults import (
     BreakConnection,
     Double,
     Fault,
+    Freeze,
     HalfOpen,
     HangUp,
     InjectError,
+    Insert,
     Late,
     Lose,
     Malform,
@@ -32,8 +34,8 @@ from .faults import (
     Silence,
 )
 from .faulty import FaultRun, FaultyCore
+from .questions import Action, Answer, Replies
 from .record import Record
-from .responses import Replies
 from .rule import Rule
 from .rules import RULES, rules_table
 from .schedule_json import ScheduleError
@@ -59,6 +61,7 @@ from .script import (
     Rejected,
     Reply,
     Script,
+    ServerCall,
     Stalled,
     Unanswered,
     audio_ms,
@@ -82,6 +85,8 @@ __all__ = [
     "RULES",
     "Accept",
     "AcceptThenClose",
+    "Action",
+    "Answer",
     "At",
     "BreakConnection",
     "Cancelled",
@@ -99,6 +104,7 @@ __all__ = [
     "FaultRun",
     "FaultyCore",
     "Frame",
+    "Freeze",
     "FunctionCall",
     "HalfOpen",
     "HangUp",
@@ -106,6 +112,7 @@ __all__ = [
     "InMemoryServer",
     "Incomplete",
     "InjectError",
+    "Insert",
     "ItemSnapshot",
     "Late",
     "Lose",
@@ -127,6 +134,7 @@ __all__ = [
     "Script",
     "Send",
     "ServerConfig",
+    "ServerCall",
     "ServerCore",
     "Silence",
     "Stalled",

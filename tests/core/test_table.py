@@ -223,7 +223,7 @@ PAYLOADS: dict[TurnEvent, ev.Event] = {
 }
 #: What a guard of a state's rows can see, one way or the other.
 FLAGS: dict[TurnState, tuple[str, ...]] = {
-    S.REQUESTED: ("waiting", "failed", "fatal", "unattended", "conflicts"),
+    S.REQUESTED: ("waiting", "failed", "fatal", "unattended", "conflicts", "unasked", "unnamed"),
     S.CREATED: ("exposed", "failed", "fatal", "unattended"),
     S.STREAMING: (
         *("exposed", "heard", "generated", "ends_failed", "fatal"),
@@ -242,7 +242,8 @@ def circumstances(state: TurnState) -> Iterator[frozenset[str]]:
 
 def make(state: TurnState, flags: frozenset[str]) -> Turn:
     """A turn in a state, with what guards look at set one way or the other."""
-    turn = Turn(id="turn_1", origin=Origin.CLIENT, playback_reported=True, state=state)
+    origin = Origin.SERVER_VAD if "unasked" in flags else Origin.CLIENT
+    turn = Turn(id="turn_1", origin=origin, playback_reported=True, state=state)
     turn.since, turn.attempts = 0.0, 1
     over = "over" in flags
     where = ResponseState.ENDED if over else ResponseState.ACTIVE
@@ -277,13 +278,16 @@ def lane() -> Lane:
 
 def make_step(event: TurnEvent, flags: frozenset[str]) -> Step:
     kind = ErrorKind.FATAL if "fatal" in flags else ErrorKind.TRANSIENT
+    payload = PAYLOADS.get(event)
+    if event is E.RESPONSE_CREATED and "unnamed" in flags:
+        payload = ev.ResponseCreated(response_id="r1")
     return Step(
         now=1.0,
         policy=RetryPolicy(after_exposure="regenerate" if "regenerate" in flags else "stop"),
         out=[],
         new_event_id=lambda what: what,
         lane=lane(),
-        event=PAYLOADS.get(event),
+        event=payload,
         failure=ErrorInfo(kind=kind, code="x"),
         response=Response(None, 1, ResponseState.ACTIVE, 1.0, response_id="r1"),
     )
@@ -395,13 +399,14 @@ RESPONSE_PAYLOADS: dict[ResponseEvent, ev.Event] = {
     done: ev.ResponseDone(response_id="r1", status=ev.ResponseStatus.FAILED)
     for done in (RE.COMPLETED, RE.INCOMPLETE, RE.CANCELLED, RE.FAILED)
 }
-RESPONSE_FLAGS = ("cancelled", "rumour", "asked", "silent", "alone", "old", "named")
+RESPONSE_FLAGS = ("cancelled", "rumour", "asked", "silent", "alone", "old", "named", "vad")
 
 
 def some_response(state: R, flags: frozenset[str]) -> Response:
     named = "named" in flags or state in (R.ACTIVE, R.CANCELLING)
+    vad = Turn(id="turn_1", origin=Origin.SERVER_VAD, playback_reported=True)
     return Response(
-        turn=None,
+        turn=vad if "vad" in flags else None,
         number=1,
         state=state,
         last_activity=-100.0 if "old" in flags else 9.5,
@@ -412,7 +417,7 @@ def some_response(state: R, flags: frozenset[str]) -> Response:
         probe_id="p1" if state is R.PROBED else None,
         asked_at=(0.0 if "old" in flags else 9.0) if "asked" in flags else -100.0,
         deadline=10.0,
-        undelivered=["m1"],
+        undelivered=[] if "vad" in flags else ["m1"],
     )
 
 

@@ -55,7 +55,7 @@ def step(e: Environment, rng: random.Random) -> None:
     elif what == "net" and rng.random() < 0.3:
         rng.choice([e.drop, e.vad])()
     elif what == "sink":
-        items = [m.item_id for t in e.c.turns for m in t.messages if m.exposed]
+        items = [m.item_id for t in e.c.turns for m in t.messages if m.delivered]
         if items:
             e.tell(rf.MessagePulled(item_id=rng.choice(items)))
         position = rng.choice([0.0, 250.0, 1e9, float("nan")])
@@ -102,6 +102,7 @@ def test_every_event_has_a_line_and_every_command_is_of_one_kind() -> None:
 
     assert {event for _, event, _ in EVENTS} == kinds_of(_events.Event, vars(_events))
     to_the_host = {
+        rf.AnnounceTurn,
         rf.ExposeTurn,
         rf.DeliverItem,
         rf.EndAttempt,

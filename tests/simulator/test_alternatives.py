@@ -95,7 +95,8 @@ def _(value: Any, switches: dict[str, Any]) -> None:
     connection = connect(switches)
     connection.send("response.create", event_id="c1")
     connection.send("response.create", event_id="c2")
-    assert connection.error["event_id"] == ("c2" if value == "linked" else None)
+    named = {"linked": "c2", "null": None, "foreign": "event_resp_001"}
+    assert connection.error["event_id"] == named[value]
 
 
 @check("failed-item")
@@ -269,3 +270,19 @@ def _(value: Any, switches: dict[str, Any]) -> None:
     assert stopped == pytest.approx(5.0 if value == "at_commit" else 1.0)
     (user,) = (item for item in connection.core.conversation if item.role == "user")
     assert (user.text, user.audio_ms) == ("I would like, uhm a coffee", 2000)
+
+
+@check("response-ids")
+def _(value: Any, switches: dict[str, Any]) -> None:
+    connection = connect(switches)
+    for _ in range(2):
+        connection.send("response.create")
+        connection.run()
+    ids = {event["response"]["id"] for event in connection.events("response.created")}
+    assert len(ids) == (1 if value else 2)
+    connection.send("response.create")
+    connection.run_until("response.created", 3)
+    alive = connection.events("response.created")[-1]["response"]["id"]
+    connection.send("response.cancel", response_id=alive)
+    connection.run()
+    assert connection.done["status"] == "cancelled"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ... import _commands as cmd
 from ..._controller import TurnController
-from ..._turn import Attempt, Turn
+from ..._turn import Response, Turn
 from .._log import get_logger
 from ._observer import (
     AttemptEnd,
@@ -41,7 +41,7 @@ class _Running:
     """An attempt that has not ended."""
 
     info: AttemptInfo
-    record: Attempt | None
+    record: Response | None
     since: float
     spoke: bool = False
 
