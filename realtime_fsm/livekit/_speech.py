@@ -31,10 +31,17 @@ from .._events import (
     SpeechOver,
 )
 from ._emit import Listeners
-from ._listener import listener
+from ._listener import safe_listener
 from ._log import get_logger
 from ._playout import Playout
-from ._private import drop_placeholder, is_closed, is_closing, leave_thinking, set_handle_error
+from ._private import (
+    agent_history,
+    drop_placeholder,
+    is_closed,
+    is_closing,
+    leave_thinking,
+    set_handle_error,
+)
 
 Receive = Callable[[Event], object]
 _REMEMBERED = 64
@@ -107,10 +114,11 @@ class Speeches:
         self._session = session
         self._playout = Playout(
             session,
-            self._safe(self._on_started),
-            self._safe(self._on_finished),
-            self._safe(self._on_paused),
+            self._on_started,
+            self._on_finished,
+            self._on_paused,
             lambda: self._changed(),
+            lambda error: self._failed(error),
         )
         self._playout.grace = self._grace
         self._changed()
@@ -310,15 +318,7 @@ class Speeches:
     # --- events
 
     def _safe(self, handler: Callable[[Any], None]) -> Callable[..., None]:
-        """A listener that raises nothing into LiveKit (G32)."""
-
-        def heard(event: Any) -> None:
-            try:
-                handler(event)
-            except Exception as e:
-                self._failed(e)
-
-        return listener(heard)
+        return safe_listener(handler, lambda error: self._failed(error))
 
     def _on_started(self, event: PlaybackStartedEvent) -> None:
         if self._silent is not None and self._silent in self._began:
@@ -392,6 +392,8 @@ class Speeches:
                 del items[place]
                 session.history.insert(item)
                 break
+        if item.role == "assistant" and (known := agent_history(session)) is not None:
+            _put_behind(known.items, item)
 
     def _tell_shown(self, item: llm.ChatMessage) -> None:
         self._tell(MessageShown(item_id=item.id, text=item.text_content or ""))
@@ -413,6 +415,20 @@ def stop_interrupted(controller: TurnController, speeches: Speeches, now: float)
     for turn in controller.turns:
         if not turn.interrupted and speeches.interrupted(turn.id):
             controller.interrupt(turn, now)
+
+
+def _put_behind(items: list[llm.ChatItem], item: llm.ChatMessage) -> None:
+    """LiveKit put it where its old date belongs: before those of its response that have their new
+    one, unlike on the server."""
+    place = next((n for n in reversed(range(len(items))) if items[n] is item), len(items))
+    while (
+        place + 1 < len(items)
+        and isinstance(after := items[place + 1], llm.ChatMessage)
+        and after.role == "assistant"
+        and after.created_at < item.created_at
+    ):
+        items[place : place + 2] = after, item
+        place += 1
 
 
 def _note(error: Exception) -> None:

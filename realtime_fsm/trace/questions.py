@@ -229,9 +229,9 @@ class Questions:
         """The user has written something: what they said before, and nobody began to answer, is
         answered with it."""
         for question in self.all:
-            if question.kind == "speech" and question.over is None:
-                if not self._responses(question.since, t):
-                    question.cut_in, question.over = (t, "speaks_over"), t
+            waits = question.kind == "speech" and question.over is None
+            if waits and not self._responses(question.since, t):
+                question.cut_in, question.over = (t, "speaks_over"), t
 
     def _interrupt(self, t: float, how: str, speech: str | None = None) -> None:
         for question in self.all:

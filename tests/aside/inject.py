@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from realtime_fsm.trace import recorder
+
 #: Everything that runs in a call.
 _CORE = (
     "_activity",
@@ -126,6 +128,11 @@ def _put(holder: Any, key: Any, value: Any) -> None:
         setattr(holder, key, value)
 
 
+def _looks_on() -> bool:
+    """Whether what is planted is called by the recorder: what fails there is not in the call."""
+    return sys._getframe(2).f_code.co_filename == recorder.__file__
+
+
 @contextlib.contextmanager
 def counting() -> Iterator[Counter[str]]:
     """How often each is called."""
@@ -134,7 +141,7 @@ def counting() -> Iterator[Counter[str]]:
     def count(label: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         def wrap(function: Callable[..., Any]) -> Callable[..., Any]:
             def counted(*args: Any, **kwargs: Any) -> Any:
-                calls[label] += not _recorded()
+                calls[label] += not _looks_on()
                 return function(*args, **kwargs)
 
             return counted
@@ -145,18 +152,6 @@ def counting() -> Iterator[Counter[str]]:
         for target in targets():
             stack.enter_context(wrapped(target, count(target.label)))
         yield calls
-
-
-def _recorded() -> bool:
-    """Whether it is the recorder of the call that asks, which bears what raises (`realtime_fsm.trace`)."""
-    frame: types.FrameType | None = sys._getframe(2)
-    for _ in range(8):
-        if frame is None:
-            return False
-        if frame.f_globals["__name__"] == "realtime_fsm.trace.recorder":
-            return True
-        frame = frame.f_back
-    return False
 
 
 @dataclass
@@ -175,7 +170,7 @@ def planted(
     def wrap(function: Callable[..., Any]) -> Callable[..., Any]:
         def raising(*args: Any, **kwargs: Any) -> Any:
             nonlocal calls
-            if _recorded():
+            if _looks_on():
                 return function(*args, **kwargs)
             calls += 1
             if calls == nth or (always and calls > nth):

@@ -34,10 +34,11 @@ from ..livekit.fake_tts import FakeTTS
 
 __all__ = ["Played", "play"]
 
-WORDS = (
+TEXT = (
     "the parcel comes around noon and the driver rings before so please keep the door in sight "
     "while we look after the rest of it for you"
-).split()
+)
+WORDS = TEXT.split()
 TOOLS = ("work", "long_work", "announce", "fill", "hush", "hand_over", "hand_over_fresh")
 
 
@@ -133,7 +134,12 @@ async def _call(
         options["turn_detection"] = None
     asyncio.get_running_loop().set_exception_handler(lambda _, context: None)
     async with simulated_call(
-        _script(rng, failing), agent=agent, controlled=controlled, trace=path, check=False, **options
+        _script(rng, failing),
+        agent=agent,
+        controlled=controlled,
+        trace=path,
+        check=False,
+        **options,
     ) as call:
         await _settle(call)
         for _ in range(rng.randint(2, 6)):
