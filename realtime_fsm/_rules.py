@@ -376,7 +376,7 @@ def run_clocks(turn: Turn, step: Step) -> None:
 # --- effects: the end
 
 
-def cancel(turn: Turn, step: Step) -> None:
+def begin_cancelling(turn: Turn, step: Step) -> None:
     _end_generation(turn, step, Generation.INTERRUPTED)
     turn.since = step.now
 

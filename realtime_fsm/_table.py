@@ -101,10 +101,10 @@ TABLE: tuple[Row, ...] = (
     Row(S.REQUESTED,  E.CONNECTION_READY,     None,          None,              R.stop_clock,          None, "it waits for the lane now"),
     Row(S.REQUESTED,  E.RECOVERY_DEADLINE,    S.FAILED,      None,              R.fail_late,           DROP, "the speech queue waits no longer"),
     Row(S.REQUESTED,  E.INTERRUPTED,          S.DONE,        R.is_waiting,      R.end_interrupted,     None, "never asked for"),
-    Row(S.REQUESTED,  E.INTERRUPTED,          S.CANCELLING,  None,              R.cancel,              DROP, "its response may still come (G4)"),
+    Row(S.REQUESTED,  E.INTERRUPTED,          S.CANCELLING,  None,              R.begin_cancelling,    DROP, "its response may still come (G4)"),
     Row(S.REQUESTED,  E.SPEECH_OVER,          S.FAILED,      R.has_failed,      R.fail_late,           DROP, "nobody listens any more to the retry"),
     Row(S.REQUESTED,  E.SPEECH_OVER,          S.DONE,        R.is_waiting,      R.end_interrupted,     None, "nobody listens any more; never asked for"),
-    Row(S.REQUESTED,  E.SPEECH_OVER,          S.CANCELLING,  None,              R.cancel,              DROP, "nobody listens any more; its response may still come"),
+    Row(S.REQUESTED,  E.SPEECH_OVER,          S.CANCELLING,  None,              R.begin_cancelling,    DROP, "nobody listens any more; its response may still come"),
 
     Row(S.CREATED,    E.ITEM_STARTED,         S.STREAMING,   None,              R.begin_item,          None, "first output item"),
     Row(S.CREATED,    E.CALL_RECEIVED,        S.STREAMING,   None,              R.hand_out_call,       None, "its response.output_item.added was lost"),
@@ -112,9 +112,9 @@ TABLE: tuple[Row, ...] = (
     Row(S.CREATED,    BROKE,                  S.FAILED,      None,              R.end_failed,          DROP, "fatal, or the budget is spent (G10)"),
     Row(S.CREATED,    E.RESPONSE_INCOMPLETE,  S.DONE,        None,              R.end_incomplete,      DROP, "the provider's limit; no retry, visible (G8)"),
     Row(S.CREATED,    E.RESPONSE_CANCELLED,   S.DONE,        None,              R.end_interrupted,     DROP, "the server cancelled it (turn_detected)"),
-    Row(S.CREATED,    E.INTERRUPTED,          S.CANCELLING,  None,              R.cancel,              DROP, "cancel by id, once (G6)"),
+    Row(S.CREATED,    E.INTERRUPTED,          S.CANCELLING,  None,              R.begin_cancelling,    DROP, "cancel by id, once (G6)"),
     Row(S.CREATED,    E.SPEECH_OVER,          S.FAILED,      R.has_failed,      R.fail_late,           DROP, "nobody listens any more to the retry"),
-    Row(S.CREATED,    E.SPEECH_OVER,          S.CANCELLING,  None,              R.cancel,              DROP, "nobody listens any more"),
+    Row(S.CREATED,    E.SPEECH_OVER,          S.CANCELLING,  None,              R.begin_cancelling,    DROP, "nobody listens any more"),
 
     Row(S.STREAMING,  E.ITEM_STARTED,         None,          None,              R.begin_item,          None, "message N+1 of the same response (G13)"),
     Row(S.STREAMING,  E.OUTPUT_RECEIVED,      None,          None,              R.deliver_message,     None, "from here it cannot be taken back"),
@@ -141,7 +141,7 @@ TABLE: tuple[Row, ...] = (
     Row(S.STREAMING,  E.PLAYBACK_TIMEOUT,     S.DONE,        None,              None,                  None, "the sink never reported (G14)"),
     Row(S.STREAMING,  E.SESSION_FAILED,       None,          R.generated_and_playing, None,            None, "it is all here and plays out"),
     Row(S.STREAMING,  E.SESSION_FAILED,       None,          R.still_playing,   R.end_failed,          DROP, "what was received plays out"),
-    Row(S.STREAMING,  E.INTERRUPTED,          S.CANCELLING,  None,              R.cancel,              DROP, "cancel by id, once (G6)"),
+    Row(S.STREAMING,  E.INTERRUPTED,          S.CANCELLING,  None,              R.begin_cancelling,    DROP, "cancel by id, once (G6)"),
 
     Row(S.RETRY_WAIT, E.BACKOFF_OVER,         S.REQUESTED,   None,              None,                  None, "the same turn, the same handle"),
     Row(S.RETRY_WAIT, E.LIMIT_TOLD,           None,          None,              R.heed_limit,          None, "a failure without a hint has one now"),

@@ -276,7 +276,8 @@ def _pack_response(
     turn, now = response.turn, session.now
     if turn is not None and turn.id not in session.live and turn not in dead:
         dead.append(turn)
-    times = (response.last_activity, response.sent_at, response.asked_at)
+    sent_at = response.sent_at if response.state is ResponseState.SENT else -math.inf
+    times = (response.last_activity, sent_at, response.asked_at)
     return (
         None if turn is None else names[turn.id],
         response.state._value_,
@@ -284,7 +285,7 @@ def _pack_response(
         names.of(response.response_id),
         response.cancel_id and names[response.cancel_id],
         names.of(response.probe_id),
-        # Of one that is over nothing is timed any more.
+        # Of one that is over nothing is timed any more; when it left matters until it is given up.
         *[longest if response.over else relative(t, now, longest) for t in times],
         None if response.over else relative(response.deadline, now),
         _response_of(response),
