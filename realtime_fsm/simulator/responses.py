@@ -8,6 +8,7 @@ from typing import Any
 from . import rules
 from .config import ServerConfig
 from .conversation import Conversation
+from .directions import directed
 from .errors import Refusal
 from .generation import Generation
 from .rate_limits import RateLimits
@@ -159,7 +160,7 @@ class Responses:
         conversation_id: str | None,
         params: Mapping[str, Any],
     ) -> None:
-        reply = self._replies.next()
+        reply = directed(params) or self._replies.next()
         ack = reply.ack
         if isinstance(ack, Rejected):
             body = {**ack.body(), "param": None, "event_id": event_id if ack.linked else None}
@@ -177,7 +178,7 @@ class Responses:
             create_delay=delay,
             event_id=event_id,
             by_vad=by_vad,
-            metadata=params.get("metadata"),
+            metadata=params.get("metadata") if self._config.metadata_echo else None,
             max_output_tokens=params.get("max_output_tokens") or self._session.max_output_tokens,
             input_items=len(self._conversation),
         )
@@ -286,8 +287,16 @@ class Responses:
     def _cancelled_by_client(self, response: Response, event_id: str | None) -> None:
         if response.over:
             self._nothing_to_cancel(event_id)
-        else:
+        elif self._config.cancelled_done:
             self._finish(response, "cancelled", {"type": "cancelled", "reason": "client_cancelled"})
+        else:
+            self._drop(response)
+
+    @enforces(rules.DONE_ALWAYS)
+    def _drop(self, response: Response) -> None:
+        """End a response without a word."""
+        response.open = None
+        self._forget(response)
 
     def _nothing_to_cancel(self, event_id: str | None) -> None:
         self._wire.send_error("response_cancel_not_active", NOTHING_TO_CANCEL, event_id=event_id)
@@ -300,6 +309,9 @@ class Responses:
         """
         response = self._current()
         if response is None:
+            return
+        if not self._config.interrupted_done:
+            self._drop(response)
             return
         if not response.created and self._config.interrupted_before_created != "done":
             self._announce(response)
