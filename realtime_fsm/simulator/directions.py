@@ -25,6 +25,9 @@ _LONG = Message(f"{_WORDS} {_WORDS} {_WORDS}", seconds=3.0)
 DIRECTIONS: Mapping[str, Reply] = {
     "short": Reply([Message("Yes.", seconds=0.3)]),
     "long": Reply([_LONG], pace=0.1),
+    "ten": Reply(
+        [Message("one two three four five six seven eight nine ten", seconds=1.0)], pace=0.005
+    ),
     "two messages": Reply([Message("One moment.", seconds=0.3), Message("Yes.", seconds=0.3)]),
     "call": Reply([FunctionCall("lookup", {"text": "yes"})]),
     "long call": Reply([FunctionCall("lookup", {"text": _WORDS})], pace=0.5),

@@ -1,0 +1,227 @@
+"""A run: every question, one after another, each on a connection of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+import aiohttp
+
+from .._version import __version__
+from . import questions  # noqa: F401 - registers them
+from .contact import connection, endpoint, first_contact, judge_names, public_url, ready
+from .dialect import Dialect
+from .known import ConformError, Known, Pace, Unjudged
+from .question import QUESTIONS, REASONS, Question
+from .result import Answer, Result
+from .rules import ALL
+from .seen import judge_what_happened
+from .talk import Talk
+
+__all__ = ["Options", "Run", "chosen", "conform"]
+
+_FAILURES = 3  # connections that fail in a row before the run ends
+_MOST_SECONDS = 600.0
+_MOST_RESPONSES = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What to ask, and of whom.
+
+    Attributes:
+        url: ``wss://...`` as it is, or an ``https://`` base to which ``/realtime`` is added.
+        model: goes into the URL's query.
+        key: sent as ``Authorization: Bearer``.
+        headers: sent with each handshake.
+        dialect: None to see for oneself.
+        only: ids of rules; all by default.
+        directed: the server takes stage directions in the metadata, as the simulator does.
+        expiry: how long to wait for the end of a session, seconds; 0 does not ask.
+        pace: how long a run waits for what.
+        seconds: after which a run ends.
+        responses: how many it may ask for.
+    """
+
+    url: str
+    model: str | None = None
+    key: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    dialect: Dialect | None = None
+    only: Sequence[str] = ()
+    directed: bool = False
+    expiry: float = 0.0
+    pace: Pace = field(default_factory=Pace)
+    seconds: float = _MOST_SECONDS
+    responses: int = _MOST_RESPONSES
+
+
+def chosen(options: Options) -> list[Question]:
+    """Return the questions that a run asks. Raises :class:`ConformError` for an unknown rule."""
+    unknown = [name for name in options.only if name not in ALL]
+    if unknown:
+        raise ConformError(f"there is no rule {unknown[0]!r}; docs/rules.md has them")
+    return [one for one in QUESTIONS if _wanted(one, options)]
+
+
+def _wanted(question: Question, options: Options) -> bool:
+    if "directions" in question.needs and not options.directed:
+        return False
+    if "expiry" in question.needs and not options.expiry:
+        return False
+    return not options.only or any(rule.id in options.only for rule in question.rules)
+
+
+async def conform(options: Options, progress: Callable[[str], None] | None = None) -> Result:
+    """Ask a server everything, and return what was found.
+
+    Args:
+        options: What to ask, and of whom.
+        progress: Told of each question before it is asked.
+
+    Raises:
+        ConformError: Nothing can be asked of it.
+    """
+    run = Run(options, progress)
+    await run.go()
+    return run.result
+
+
+class Run:
+    """A run that can be stopped: *result* has what was found until then."""
+
+    def __init__(self, options: Options, progress: Callable[[str], None] | None = None) -> None:
+        self.options = options
+        self.questions = chosen(options)
+        url = endpoint(options.url, options.model)
+        headers = dict(options.headers)
+        if options.key is not None:
+            headers.setdefault("Authorization", f"Bearer {options.key}")
+        secrets = [options.key or "", *headers.values()]
+        self.known = Known(
+            url=url,
+            headers=headers,
+            pace=options.pace,
+            deadline=time.monotonic() + options.seconds,
+            limit=options.responses,
+            directed=options.directed,
+            expiry=options.expiry,
+            dialect=options.dialect or "ga",
+            forced=options.dialect is not None,
+            secrets=tuple(each for each in secrets if len(each) > 5),
+        )
+        self.result = Result(
+            url=public_url(url),
+            model=options.model,
+            date=date.today().isoformat(),  # noqa: DTZ011 - the day where the run is made
+            version=__version__,
+            directed=options.directed,
+        )
+        self._progress = progress or (lambda _: None)
+        self._answers: dict[str, Answer] = {}
+        self._began = time.monotonic()
+
+    async def go(self) -> None:
+        """Ask everything. Raises :class:`ConformError` when nothing can be asked at all."""
+        try:
+            async with aiohttp.ClientSession() as http:
+                self._progress("first contact")
+                async with connection(http, self.known) as talk:
+                    await first_contact(talk)
+                    self._take(talk)
+                await self._ask_all(http)
+        except Unjudged as why:
+            self.result.ended = str(why)
+        except asyncio.CancelledError:
+            self.result.ended = "it was stopped"
+            raise
+        finally:
+            self._close()
+
+    async def _ask_all(self, http: aiohttp.ClientSession) -> None:
+        failures = 0
+        for question in self.questions:
+            if "responses" in question.needs and not self.known.replies:
+                self._skip(question, "response.create is not answered by response.created")
+                continue
+            self.known.left()
+            self._progress(question.name.replace("_", " "))
+            try:
+                async with connection(http, self.known) as talk:
+                    await _ask(question, talk)
+                    self._take(talk)
+                failures = 0
+            except ConformError as error:
+                failures += 1
+                self._skip(question, str(error))
+                if failures == _FAILURES:
+                    self.result.ended = f"the server can no longer be reached: {error}"
+                    return
+
+    def _take(self, talk: Talk) -> None:
+        judge_what_happened(talk)
+        for answer in talk.answers.values():
+            self._answers[answer.rule] = _better(self._answers.get(answer.rule), answer)
+
+    def _skip(self, question: Question, why: str) -> None:
+        for rule in question.rules:
+            self._answers.setdefault(rule.id, Answer(rule.id, "not judged", why))
+
+    def _close(self) -> None:
+        """Give every rule that was asked about its answer, in the order of the rules."""
+        known, result = self.known, self.result
+        if self._answers:
+            named = Answer(*judge_names(known))
+            self._answers[named.rule] = named
+        wanted = self.options.only or ALL
+        for rule in ALL:
+            if rule in wanted and (self._answers or result.ended):
+                answer = self._answers.get(rule) or Answer(rule, "not judged", self._reason(rule))
+                result.answers[rule] = answer
+        result.dialect, result.notes = known.dialect, known.notes
+        result.responses, result.tokens = known.responses, known.tokens
+        result.seconds = round(time.monotonic() - self._began, 1)
+
+    def _reason(self, rule: str) -> str:
+        """Why there is no answer."""
+        if rule in REASONS:
+            return REASONS[rule]
+        asked = [one for one in QUESTIONS if any(each.id == rule for each in one.rules)]
+        if any("expiry" in one.needs for one in asked) and not self.options.expiry:
+            return "it takes as long as a session lives; --expiry waits for it"
+        if any("directions" in one.needs for one in asked) and not self.options.directed:
+            return "a client cannot make it happen; --directed asks a server under test to"
+        return self.result.ended or "the question found no answer"
+
+
+def _better(before: Answer | None, answer: Answer) -> Answer:
+    """Of two answers to one rule, the one that says more."""
+    if before is None:
+        return answer
+    ranks = {"deviates": 2, "kept": 1, "not judged": 0}
+    if ranks[answer.verdict] > ranks[before.verdict]:
+        best = answer
+    elif ranks[answer.verdict] == ranks[before.verdict] and before.value is None:
+        best = answer if answer.value is not None else before
+    else:
+        best = before
+    value = best.value if best.value is not None else answer.value
+    value = value if value is not None else before.value
+    return Answer(best.rule, best.verdict, best.how, value, best.frames)
+
+
+async def _ask(question: Question, talk: Talk) -> None:
+    why = "the question found no answer"
+    try:
+        await ready(talk)
+        await question.ask(talk)
+    except Unjudged as reason:
+        why = str(reason)
+    except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
+        why = f"an event does not have the shape it should: {type(error).__name__} {error}"
+    for rule in question.rules:
+        if rule.id not in talk.answers:
+            talk.unjudged(rule, why)

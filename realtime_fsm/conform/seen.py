@@ -1,0 +1,33 @@
+"""What a connection shows by the way, whatever was asked on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..simulator import rules
+from . import rules as extra
+from .questions.ending import judge_failed_item, judge_unbilled
+from .questions.whole import disorder
+from .talk import Talk, response_id
+
+__all__ = ["judge_what_happened"]
+
+
+def judge_what_happened(talk: Talk) -> None:
+    """Judge what no client can ask for, where it happened by itself."""
+    for event in talk.all("response.done"):
+        response, answer_id = event.get("response"), response_id(event)
+        if answer_id is None or not isinstance(response, Mapping):
+            continue
+        if response.get("status") == "failed" and rules.UNBILLED.id not in talk.answers:
+            judge_unbilled(talk, response)
+            judge_failed_item(talk, answer_id, response)
+        items = [one for one in response.get("output") or () if isinstance(one, Mapping)]
+        kinds = [item.get("type") for item in items]
+        if "reasoning" in kinds and rules.REASONING.id not in talk.answers:
+            talk.found(rules.REASONING, "item", "it is shown as an output item")
+        if kinds.count("message") > 1 and response.get("status") == "completed":
+            if wrong := disorder(talk.frames, answer_id):
+                talk.deviates(extra.SEVERAL_MESSAGES, "; ".join(wrong[:4]))
+            else:
+                talk.kept(extra.SEVERAL_MESSAGES, "it happened, one after another")
