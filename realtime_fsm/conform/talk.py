@@ -54,7 +54,7 @@ _KINDS: dict[str, tuple[str, int]] = {
 }
 LOOKUP: dict[str, Any] = {
     "tools": [_LOOKUP],
-    "tool_choice": {"type": "function", "name": "lookup"},
+    "tool_choice": "required",
 }
 """Parameters of a create that has to be answered by a function call."""
 

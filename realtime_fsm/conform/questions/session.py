@@ -11,7 +11,10 @@ from ..known import Unjudged
 from ..question import asks
 from ..talk import ConnectionOver, Heard, Talk, describe
 
-_OTHER_MODELS = ("gpt-realtime-mini", "gpt-realtime")
+_OTHER_MODELS = {
+    "ga": ("gpt-realtime-mini", "gpt-realtime"),
+    "beta": ("gpt-4o-mini-realtime-preview", "gpt-4o-realtime-preview"),
+}
 
 
 def _session(heard: Heard) -> Mapping[str, Any]:
@@ -115,8 +118,9 @@ async def model(talk: Talk) -> None:
     if not isinstance(current, str):
         talk.unjudged(rule, "session.created names no model")
         return
-    await _must(talk, "an update with the session's own model", model=current)
-    other = next(one for one in _OTHER_MODELS if one != current)
+    if talk.known.dialect == "ga":  # the beta knows only models of its own time
+        await _must(talk, "an update with the session's own model", model=current)
+    other = next(one for one in _OTHER_MODELS[talk.known.dialect] if one != current)
     heard = await talk.update(model=other)
     if heard.closed is not None:
         talk.deviates(rule, heard.closed)
