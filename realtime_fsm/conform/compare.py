@@ -48,4 +48,7 @@ def compare(old: Result, new: Result) -> list[Change]:
 
 
 def _short(answer: Answer) -> str:
-    return answer.verdict if answer.value is None else f"{answer.verdict} ({answer.value})"
+    if answer.value is None:
+        return answer.verdict
+    shown = str(answer.value).lower() if isinstance(answer.value, bool) else answer.value
+    return f"{answer.verdict} ({shown})"

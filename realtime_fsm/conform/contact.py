@@ -12,7 +12,7 @@ import aiohttp
 
 from ..simulator import rules as simulated
 from . import rules
-from .dialect import dialect_of, is_beta_name, is_current_name
+from .dialect import dialect_of, flat_fields, is_beta_name, is_current_name
 from .known import SESSION, ConformError, Known, Unjudged
 from .result import Value, Verdict
 from .talk import ConnectionOver, Talk, describe, error_of
@@ -155,8 +155,9 @@ async def _first_event(talk: Talk, where: str) -> None:
     if isinstance(session, Mapping):
         raw = next(seen.raw for seen in talk.frames if seen.by == "server").get("session")
         known.first_session = session
+        known.raw_session = raw if isinstance(raw, Mapping) else session
         if not known.forced:
-            known.dialect = dialect_of(raw if isinstance(raw, Mapping) else session)
+            known.dialect = dialect_of(known.raw_session)
     if talk.binary:
         known.note("events come in binary frames")
 
@@ -218,6 +219,10 @@ def judge_names(known: Known) -> tuple[str, Verdict, str, Value | None]:
     current = sorted(name for name in known.names if is_current_name(name))
     flat = known.dialect == "beta"
     rule = simulated.BETA_NAMES.id
+    mixed = [] if flat else flat_fields(known.raw_session)
+    if mixed and not beta:
+        how = f"a mixture: the current names, and a session with {', '.join(mixed)} beside audio"
+        return rule, "deviates", how, None
     if not beta and not flat:
         return rule, "kept", "the current names, and the nested session", "ga"
     if flat and not current:

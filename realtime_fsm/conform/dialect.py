@@ -8,7 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-__all__ = ["Dialect", "dialect_of", "from_server", "is_beta_name", "is_current_name", "to_beta"]
+__all__ = [
+    "Dialect",
+    "dialect_of",
+    "flat_fields",
+    "from_server",
+    "is_beta_name",
+    "is_current_name",
+    "to_beta",
+]
 
 Dialect = Literal["ga", "beta"]
 
@@ -42,6 +50,11 @@ def dialect_of(session: Mapping[str, Any]) -> Dialect:
     nested = "audio" in session or "output_modalities" in session or "type" in session
     flat = "modalities" in session or "turn_detection" in session or "voice" in session
     return "beta" if flat and not nested else "ga"
+
+
+def flat_fields(session: Mapping[str, Any]) -> list[str]:
+    """Return the fields of a session object that only the beta has."""
+    return sorted(name for name in _FLAT.values() if name in session)
 
 
 def is_beta_name(type: str) -> bool:

@@ -52,8 +52,10 @@ class Known:
         deadline: on :func:`time.monotonic`, when the run has to be over.
         limit: of responses that may be asked for.
         session: what `session.update` was found to take.
+        first_session, raw_session: what session.created had, in the current names and as it was.
         fences: an update is answered, so it can be used to see what came before it.
         replies: a response was seen to be answered.
+        hears: server VAD was not found to miss the speech that is played.
         params: of a ``response.create``, those that are taken.
         names: the names of events seen, as on the wire.
         secrets: what must not be shown.
@@ -70,8 +72,10 @@ class Known:
     forced: bool = False
     session: dict[str, Any] = field(default_factory=dict)
     first_session: Mapping[str, Any] | None = None
+    raw_session: Mapping[str, Any] = field(default_factory=dict)
     fences: bool = True
     replies: bool = True
+    hears: bool = True
     params: set[str] = field(
         default_factory=lambda: {"instructions", "max_output_tokens", "output_modalities"}
     )

@@ -25,8 +25,8 @@ def lines(result: Result) -> Iterator[str]:
     if result.ended:
         yield from _wrapped(result.ended, "Not all was asked: ")
     groups = (
-        ("deviates from what is documented or was observed", result.deviations),
-        ("is not as was assumed", result.surprises),
+        ("deviating from what is documented or was observed", result.deviations),
+        ("not as was assumed", result.surprises),
         ("not judged", [(r, a) for r, a in result if a.verdict == "not judged"]),
     )
     for title, group in groups:
@@ -38,7 +38,7 @@ def lines(result: Result) -> Iterator[str]:
     kept = [rule.id for rule, answer in result if answer.verdict == "kept"]
     yield ""
     yield f"{len(kept)} of {len(result.answers)} kept"
-    yield from textwrap.wrap(", ".join(kept), _WIDTH, initial_indent="  ", subsequent_indent="  ")
+    yield from _wrapped(", ".join(kept), "  ")
 
 
 def change_lines(changes: list[Change], since: str) -> Iterator[str]:
@@ -59,4 +59,6 @@ def _shown(value: object) -> str:
 
 
 def _wrapped(text: str, first: str, rest: str = "  ") -> list[str]:
-    return textwrap.wrap(text, _WIDTH, initial_indent=first, subsequent_indent=rest)
+    return textwrap.wrap(
+        text, _WIDTH, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False
+    )

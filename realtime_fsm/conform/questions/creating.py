@@ -108,6 +108,7 @@ async def _not_refused(talk: Talk, at: int) -> None:
 @asks(rules.OUT_OF_BAND, short=1, long=1)
 async def out_of_band(talk: Talk) -> None:
     """A response with conversation none, while another one runs."""
+    at = talk.mark()
     running = await talk.begun("long")
     sent = await talk.create("short", conversation="none")
     beside = await talk.created(sent)
@@ -120,6 +121,12 @@ async def out_of_band(talk: Talk) -> None:
     if not busy and await talk.done(running) is not None:
         first = talk.find("response.created", since=sent.at)
         end = next(e for e in talk.all("response.done") if response_id(e) == running)
+        waited = talk.when(first) - talk.frames[sent.at].t
+        usual = talk.when(talk.find("response.created")) - talk.frames[at].t
+        if talk.when(end) < talk.when(first) and waited > 3 * usual + 0.3:
+            talk.deviates(rules.OUT_OF_BAND, "it waits for the running response to end")
+            await talk.finish()
+            return
         if talk.when(end) < talk.when(first):
             why = "the running response ended before the other one was created"
             talk.unjudged(rules.OUT_OF_BAND, why)

@@ -146,16 +146,16 @@ async def unknown_item(talk: Talk) -> None:
     """To delete, truncate and retrieve what nobody made, after an item that is there was deleted."""
     await talk.ask(_CREATE, item=_user("conform_1"))
     control = await talk.ask("conversation.item.delete", item_id="conform_1")
-    if control.error is not None:
-        why = f"an item that is there cannot be deleted: {describe(control.error)}"
-        talk.unjudged(rules.UNKNOWN_ITEM, why)
+    if control.first("conversation.item.deleted") is None:
+        said = describe(control.error) if control.error is not None else "nothing answers"
+        talk.unjudged(rules.UNKNOWN_ITEM, f"an item that is there cannot be deleted: {said}")
         return
     more = {"content_index": 0, "audio_end_ms": 0}
-    said = []
+    refusals: list[str] = []
     for verb in ("delete", "truncate", "retrieve"):
         fields = more if verb == "truncate" else {}
         heard = await talk.ask(f"conversation.item.{verb}", item_id="item_nobody_made", **fields)
         if talk.refused(rules.UNKNOWN_ITEM, heard, f"to {verb} an unknown item"):
-            said.append(describe(heard.error))
-    if len(said) == 3:
-        talk.kept(rules.UNKNOWN_ITEM, said[0])
+            refusals.append(describe(heard.error))
+    if len(refusals) == 3:
+        talk.kept(rules.UNKNOWN_ITEM, refusals[0])

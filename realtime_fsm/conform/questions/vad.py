@@ -15,9 +15,12 @@ _STARTED = "input_audio_buffer.speech_started"
 _STOPPED = "input_audio_buffer.speech_stopped"
 _COMMITTED = "input_audio_buffer.committed"
 _TRIES = 2
+_DEAF = "server VAD did not hear the speech that was played"
 
 
 async def _listening(talk: Talk, **vad: object) -> None:
+    if not talk.known.hears:
+        raise Unjudged(_DEAF)
     heard = await talk.listen(**vad)
     if heard.error is not None:
         raise Unjudged(f"server VAD cannot be switched on: {describe(heard.error)}")
@@ -28,7 +31,8 @@ async def _committed(talk: Talk) -> Mapping[str, object]:
     at = talk.mark()
     if not await talk.speak(lambda: talk.find(_COMMITTED, since=at)):
         if talk.find(_STARTED, since=at) is None:
-            raise Unjudged("server VAD did not hear the speech that was played")
+            talk.known.hears = False
+            raise Unjudged(_DEAF)
         raise Unjudged("server VAD heard the speech, and never committed it")
     found = talk.find(_COMMITTED, since=at)
     assert found is not None
@@ -89,7 +93,7 @@ async def interrupts(talk: Talk) -> None:
     await talk.play(speech())
     await talk.play(silence(200))
     if await talk.until(lambda: talk.find(_STARTED)) is None:
-        raise Unjudged("server VAD did not hear the speech that was played")
+        raise Unjudged(_DEAF)
     at = talk.mark()
     done = (
         await talk.done(answer_id, talk.known.pace.patience / 2)
@@ -128,7 +132,7 @@ async def interrupts_early(talk: Talk) -> None:
         await talk.play(silence(600), at_once=True)
         started = await talk.until(lambda: talk.find(_STARTED, since=at))  # noqa: B023
         if started is None:
-            raise Unjudged("server VAD did not hear the speech that was played")
+            raise Unjudged(_DEAF)
         await talk.until(lambda: talk.find("response.done", since=at), 3.0)  # noqa: B023
         created = talk.find("response.created", since=at)
         done = talk.find("response.done", since=at)
@@ -201,6 +205,8 @@ async def _judge_loss(talk: Talk, rule: Rule, answer_id: str, at: int) -> None:
 async def semantic(talk: Talk) -> None:
     """Speech, with semantic VAD that has much patience."""
     rule = rules.SEMANTIC_LATE
+    if not talk.known.hears:
+        raise Unjudged(_DEAF)
     audio = {
         "input": {
             "turn_detection": {
@@ -243,7 +249,7 @@ async def commit_in_speech(talk: Talk) -> None:
     await _listening(talk, create_response=False, interrupt_response=False)
     await talk.play(speech())
     if await talk.until(lambda: talk.find(_STARTED)) is None:
-        raise Unjudged("server VAD did not hear the speech that was played")
+        raise Unjudged(_DEAF)
     if talk.find(_STOPPED) is not None:
         raise Unjudged("server VAD took the end of the speech for silence at once")
     commit = await talk.send("input_audio_buffer.commit")

@@ -23,7 +23,9 @@ async def whole_response(talk: Talk) -> None:
     if done is None:
         talk.deviates(rules.DONE_ALWAYS, f"no response.done within {talk.known.pace.patience:g} s")
         return
-    missing = [name for name in ("status", "status_details", "output", "usage") if name not in done]
+    # What explains a status may be left out where there is nothing to explain.
+    explained = ("status_details",) if done.get("status") != "completed" else ()
+    missing = [name for name in ("status", "output", "usage", *explained) if name not in done]
     if missing:
         talk.deviates(rules.DONE_ALWAYS, f"response.done has no {', '.join(missing)}")
     elif not isinstance(done["usage"], Mapping):
