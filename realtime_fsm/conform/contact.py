@@ -13,7 +13,7 @@ import aiohttp
 from ..simulator import rules as simulated
 from . import rules
 from .dialect import dialect_of, flat_fields, is_beta_name, is_current_name
-from .known import SESSION, ConformError, Known, Unjudged
+from .known import SESSION, ConformError, Known, Refused, Unjudged
 from .result import Value, Verdict
 from .talk import ConnectionOver, Talk, describe, error_of
 
@@ -200,13 +200,15 @@ async def ready(talk: Talk) -> None:
     else:
         event = await talk.until(lambda: talk.find("session.created", "error", "session.updated"))
         if event is not None and event["type"] == "error":
-            raise Unjudged(f"the server refuses the session: {describe(event)}")
+            raise Refused(f"the server refuses the session: {describe(event)}")
     sent = await talk.send("session.update", fence=True, session=talk.session)
     answer = None
     if known.fences:
         answer = await talk.until(
             lambda: talk.find("session.updated", since=sent.at) or talk.error_for(sent)
         )
+        took = talk.when(answer) - talk.frames[sent.at].t
+        known.rtt = min(known.rtt or took, took)
     else:
         await talk.rest(known.pace.settle)
     if answer is not None and answer["type"] == "error" and error_of(answer):

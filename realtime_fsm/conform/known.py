@@ -9,7 +9,7 @@ from typing import Any
 
 from .dialect import Dialect
 
-__all__ = ["ConformError", "Known", "Pace", "Unjudged"]
+__all__ = ["ConformError", "Known", "Pace", "Refused", "Unjudged"]
 
 SESSION: dict[str, Any] = {
     "type": "realtime",
@@ -21,6 +21,10 @@ SESSION: dict[str, Any] = {
 
 class ConformError(Exception):
     """Nothing can be asked of this server; says why, in one sentence."""
+
+
+class Refused(Exception):  # noqa: N818 - it may take the next one
+    """The server does not take one more session now; says why."""
 
 
 class Unjudged(Exception):  # noqa: N818 - an answer, not an accident
@@ -59,6 +63,7 @@ class Known:
         params: of a ``response.create``, those that are taken.
         names: the names of events seen, as on the wire.
         secrets: what must not be shown.
+        rtt: seconds that a session.update took to be answered, the quickest one.
     """
 
     url: str
@@ -82,6 +87,7 @@ class Known:
     names: set[str] = field(default_factory=set)
     secrets: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
+    rtt: float = 0.0
     responses: int = 0
     tokens: int = 0
 

@@ -14,7 +14,7 @@ from .._version import __version__
 from . import questions  # noqa: F401 - registers them
 from .contact import connection, endpoint, first_contact, judge_names, public_url, ready
 from .dialect import Dialect
-from .known import ConformError, Known, Pace, Unjudged
+from .known import ConformError, Known, Pace, Refused, Unjudged
 from .question import QUESTIONS, REASONS, Question
 from .result import Answer, Result
 from .rules import ALL
@@ -24,6 +24,7 @@ from .talk import Talk
 __all__ = ["Options", "Run", "chosen", "conform"]
 
 _FAILURES = 3  # connections that fail in a row before the run ends
+_ROOM = 0.5  # seconds until a server may have room for a session
 _MOST_SECONDS = 600.0
 _MOST_RESPONSES = 60
 
@@ -150,9 +151,7 @@ class Run:
             self.known.left()
             self._progress(question.name.replace("_", " "))
             try:
-                async with connection(http, self.known) as talk:
-                    await _ask(question, talk)
-                    self._take(talk)
+                await self._ask_one(http, question)
                 failures = 0
             except ConformError as error:
                 failures += 1
@@ -160,6 +159,29 @@ class Run:
                 if failures == _FAILURES:
                     self.result.ended = f"the server can no longer be reached: {error}"
                     return
+
+    async def _ask_one(self, http: aiohttp.ClientSession, question: Question) -> None:
+        """Ask a question, again if the server has no room for the session yet."""
+        deadline = time.monotonic() + self.known.pace.patience
+        while (refusal := await self._try(http, question)) is not None:
+            self.known.note(f"sessions are refused at times, and tried again: {refusal}")
+            if time.monotonic() > deadline:
+                self._skip(question, refusal)
+                return
+            await asyncio.sleep(_ROOM)
+
+    async def _try(self, http: aiohttp.ClientSession, question: Question) -> str | None:
+        """Ask a question; return why the server takes no session, None if it did."""
+        try:
+            async with connection(http, self.known) as talk:
+                await ready(talk)
+                await _ask(question, talk)
+                self._take(talk)
+        except Refused as refused:
+            return str(refused)
+        except Unjudged as why:
+            self._skip(question, str(why))
+        return None
 
     def _take(self, talk: Talk) -> None:
         judge_what_happened(talk)
@@ -216,7 +238,6 @@ def _better(before: Answer | None, answer: Answer) -> Answer:
 async def _ask(question: Question, talk: Talk) -> None:
     why = "the question found no answer"
     try:
-        await ready(talk)
         await question.ask(talk)
     except Unjudged as reason:
         why = str(reason)

@@ -442,6 +442,12 @@ class Talk:
                 max(self.known.pace.quiet, 1.0),
             )
 
+    def at_once(self, sent: Sent) -> bool:
+        """Whether a create was answered as quickly as anything is: then nothing comes in between."""
+        created = self.find("response.created", since=sent.at)
+        took = self.when(created) - self.frames[sent.at].t
+        return took < max(2 * self.known.rtt, 0.01)
+
     # --- the user ---
 
     async def play(self, audio: bytes, *, at_once: bool = False) -> None:
