@@ -428,6 +428,39 @@ def serve(
         raise typer.Exit(2 if isinstance(error, ValueError) else 1) from None
 
 
+@app.command()
+def run(
+    script: Annotated[str, typer.Argument(help="The worker's script, such as agent.py.")],
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(help="What the script is called with, such as dev, console or start."),
+    ] = None,
+    mode: Annotated[
+        str | None, typer.Option(metavar="control|observe|off", help="Default: control.")
+    ] = None,
+    record: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Write a trace of each call there.")
+    ] = None,
+    retry: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FIELD=VALUE", help="A field of RetryPolicy; may be repeated."),
+    ] = None,
+    module: Annotated[
+        bool, typer.Option("-m", help="SCRIPT is a module, as for python -m.")
+    ] = False,
+) -> None:
+    """Your own worker with the controller around its realtime models, without a change of its code.
+
+    realtime-fsm run --mode observe --record traces agent.py -- dev
+    """
+    from .run.command import run as start
+
+    code = start(
+        script, arguments or (), module=module, mode=mode, record=record, retry=retry or ()
+    )
+    raise typer.Exit(code)
+
+
 def main() -> None:
     """Entry point of ``realtime-fsm``."""
     app(prog_name="realtime-fsm")

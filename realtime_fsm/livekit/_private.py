@@ -41,3 +41,21 @@ def is_closed(session: AgentSession[Any]) -> bool:
     There is a ``close`` event but no public way to ask afterwards.
     """
     return bool(getattr(session, "_closing", False)) and not getattr(session, "_started", True)
+
+
+def session_class() -> type:
+    """``AgentSession`` (public), whose constructor ``realtime-fsm run`` is put around."""
+    return AgentSession
+
+
+def activity_class() -> type | None:
+    """What runs an agent within a session (``voice.agent_activity.AgentActivity(agent, session)``).
+
+    ``realtime-fsm run`` attaches the model of an agent when the agent takes over. Nothing public
+    tells of that before the agent's first words.
+    """
+    try:
+        from livekit.agents.voice.agent_activity import AgentActivity
+    except ImportError:
+        return None
+    return AgentActivity

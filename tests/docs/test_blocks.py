@@ -61,7 +61,17 @@ def test_what_runs_elsewhere_is_there() -> None:
 
 
 def test_only_languages_that_are_looked_at() -> None:
-    known = {"python", "sh", "console", "text", "json", "{include}", "{toctree}", "{eval-rst}"}
+    known = {
+        "python",
+        "sh",
+        "console",
+        "text",
+        "json",
+        "toml",
+        "{include}",
+        "{toctree}",
+        "{eval-rst}",
+    }
     assert {block.language for page in PAGES for block in blocks(page)} <= known
 
 

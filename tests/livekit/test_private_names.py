@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from livekit.agents import AgentSession, llm
@@ -32,3 +33,11 @@ async def test_agent_session_can_be_told_to_listen() -> None:
     assert session.agent_state == "thinking"
     _private.leave_thinking(session)
     assert session.agent_state == "listening"
+
+
+async def test_an_agent_takes_over_by_an_activity_of_agent_and_session() -> None:
+    """What `realtime-fsm run` attaches models of agents by: realtime_fsm/run/hook.py."""
+    activity = _private.activity_class()
+    assert activity is not None, "realtime_fsm/livekit/_private.py: find where AgentActivity went"
+    names = list(inspect.signature(activity.__init__).parameters)  # type: ignore[misc]
+    assert names == ["self", "agent", "sess"], "realtime_fsm/run/hook.py unpacks its arguments"

@@ -1,0 +1,89 @@
+"""``realtime-fsm run``: starts the worker's own script with the controller in it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+
+import typer
+
+from .settings import VARIABLE, RunSettings, SettingsError
+
+__all__ = ["run"]
+
+_SITE = Path(__file__).parent / "site"
+
+
+def run(
+    script: str,
+    arguments: Sequence[str],
+    *,
+    module: bool,
+    mode: str | None,
+    record: str | None,
+    retry: Sequence[str],
+) -> int:
+    """Run *script*, or a module, with the controller around its realtime models.
+
+    Returns:
+        The worker's exit code; 2, with one line that says why, when it was not started.
+    """
+    folder = Path.cwd() if module else Path(script).parent
+    try:
+        if not module and not Path(script).is_file():
+            what = "is a folder" if Path(script).is_dir() else "no such file"
+            raise SettingsError(f"{script}: {what}")
+        settings = RunSettings.read(folder.resolve(), mode=mode, record=record, retry=retry)
+        if settings.record is not None:
+            _make_folder(Path(settings.record))
+    except SettingsError as e:
+        typer.echo(f"realtime-fsm: {e}", err=True)
+        return 2
+    typer.echo(f"realtime-fsm: {_in_words(script, settings)}", err=True)
+    command = [sys.executable, *(["-m"] if module else []), script, *arguments]
+    return _wait_for(command, _environment(settings))
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise SettingsError(f"record: {folder}: {e.strerror}") from None
+    if not os.access(folder, os.W_OK):
+        raise SettingsError(f"record: {folder}: cannot be written to")
+
+
+def _in_words(script: str, settings: RunSettings) -> str:
+    words = f"{script}, mode {settings.mode}"
+    if settings.retry:
+        words += ", " + ", ".join(f"{name}={value!r}" for name, value in settings.retry.items())
+    return (
+        words if settings.record is None else f"{words}, a trace of each call to {settings.record}"
+    )
+
+
+def _environment(settings: RunSettings) -> Mapping[str, str]:
+    path = [str(_SITE), *filter(None, [os.environ.get("PYTHONPATH")])]
+    absolute = None if settings.record is None else str(Path(settings.record).resolve())
+    told = RunSettings(mode=settings.mode, record=absolute, retry=settings.retry)
+    # Where the worker takes this process's place, it is told which one may speak for the whole.
+    pid = {f"{VARIABLE}_PID": str(os.getpid())}
+    return {**os.environ, **pid, "PYTHONPATH": os.pathsep.join(path), VARIABLE: told.dumped()}
+
+
+def _wait_for(command: Sequence[str], environment: Mapping[str, str]) -> int:
+    if os.name == "posix":
+        sys.stderr.flush()
+        os.execve(command[0], list(command), dict(environment))  # signals reach the worker itself
+    worker = subprocess.Popen(command, env=environment)
+
+    def leave_it_to_the_worker(number: int, frame: FrameType | None) -> None:
+        """Ctrl-C reaches the worker, too, which ends by itself."""
+
+    signal.signal(signal.SIGINT, leave_it_to_the_worker)
+    return worker.wait()

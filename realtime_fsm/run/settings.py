@@ -1,0 +1,163 @@
+"""What ``realtime-fsm run`` was told, from flags and ``pyproject.toml``, and its way to other processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, cast, get_args
+
+from .._policy import RetryPolicy
+from .._states import ErrorKind
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:  # pragma: no cover
+    import tomli as tomllib
+
+__all__ = ["VARIABLE", "Mode", "RunSettings", "SettingsError"]
+
+#: The environment variable that the processes of a worker find the settings in.
+VARIABLE = "REALTIME_FSM_RUN"
+Mode = Literal["control", "observe", "off"]
+_TABLE = "tool.realtime-fsm"
+_POLICY = {each.name for each in fields(RetryPolicy)}
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be; the message names where it stands, the field and the value."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSettings:
+    """How the models of a worker are controlled.
+
+    Attributes:
+        mode: As `realtime_fsm.livekit.ControlledRealtimeModel` takes it.
+        record: Folder for a trace of each call, or None.
+        retry: Fields of `RetryPolicy` that differ from its defaults.
+    """
+
+    mode: Mode = "control"
+    record: str | None = None
+    retry: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.mode not in get_args(Mode):
+            raise SettingsError(
+                f"mode must be one of {', '.join(get_args(Mode))}, got {self.mode!r}"
+            )
+        if self.record is not None and not isinstance(self.record, str):
+            raise SettingsError(f"record must be a folder, got {self.record!r}")
+        self.policy()
+
+    def policy(self) -> RetryPolicy:
+        """The policy.
+
+        Raises:
+            SettingsError: A field is unknown, or its value impossible.
+        """
+        if not isinstance(self.retry, Mapping):
+            raise SettingsError(
+                f"retry must be a table of RetryPolicy's fields, got {self.retry!r}"
+            )
+        if unknown := sorted(set(self.retry) - _POLICY):
+            raise SettingsError(
+                f"retry.{unknown[0]}: no such field; there are {', '.join(sorted(_POLICY))}"
+            )
+        values = dict(self.retry)
+        if isinstance(kinds := values.get("kinds"), Mapping):
+            values["kinds"] = {code: _kind(code, kind) for code, kind in kinds.items()}
+        try:
+            return RetryPolicy(**values)
+        except ValueError as e:
+            raise SettingsError(f"retry: {e}") from None
+
+    def dumped(self) -> str:
+        """As `loaded` reads it."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def loaded(cls, text: str) -> RunSettings:
+        """The settings that `dumped` wrote."""
+        return cls(**json.loads(text))
+
+    @classmethod
+    def of_process(cls) -> RunSettings | None:
+        """The settings of this process, if it runs below ``realtime-fsm run``."""
+        text = os.environ.get(VARIABLE)
+        return cls.loaded(text) if text else None
+
+    @classmethod
+    def read(
+        cls,
+        folder: Path,
+        *,
+        mode: str | None = None,
+        record: str | None = None,
+        retry: Sequence[str] = (),
+    ) -> RunSettings:
+        """From the nearest ``pyproject.toml`` at or above *folder*; what is given wins.
+
+        Args:
+            folder: Where the worker's script is.
+            retry: ``field=value`` each, the value as TOML or a bare word.
+
+        Raises:
+            SettingsError: Something in it cannot be.
+        """
+        table = _of_pyproject(folder)
+        given = dict(map(_assignment, retry))
+        return cls(
+            mode=cast(Mode, table.get("mode", "control") if mode is None else mode),
+            record=table.get("record") if record is None else record,
+            retry={**table.get("retry", {}), **given},
+        )
+
+
+def _kind(code: str, kind: object) -> ErrorKind:
+    try:
+        return ErrorKind(kind)
+    except ValueError:
+        names = ", ".join(each.value for each in ErrorKind)
+        raise SettingsError(f"retry.kinds.{code} must be one of {names}, got {kind!r}") from None
+
+
+def _assignment(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        raise SettingsError(f"--retry takes field=value, got {text!r}")
+    try:
+        return name.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return name.strip(), value.strip()
+
+
+def _of_pyproject(folder: Path) -> Mapping[str, Any]:
+    for each in (folder, *folder.parents):
+        file = each / "pyproject.toml"
+        if file.is_file():
+            return _table_of(file)
+    return {}
+
+
+def _table_of(file: Path) -> Mapping[str, Any]:
+    try:
+        table: Any = tomllib.loads(file.read_text("utf-8"))
+    except (OSError, ValueError) as e:
+        raise SettingsError(f"{file}: {e}") from None
+    for name in _TABLE.split("."):
+        table = table.get(name, {}) if isinstance(table, dict) else {}
+    if not isinstance(table, dict):
+        raise SettingsError(f"{file}: {_TABLE} must be a table, got {table!r}")
+    if unknown := sorted(set(table) - {"mode", "record", "retry"}):
+        raise SettingsError(f"{file}: {_TABLE}.{unknown[0]}: there are mode, record and retry")
+    try:
+        RunSettings(**table)
+    except SettingsError as e:
+        raise SettingsError(f"{file}: {_TABLE}: {e}") from None
+    record = table.get("record")
+    return table if record is None else {**table, "record": str(file.parent / record)}
