@@ -13,11 +13,20 @@ import aiohttp
 from ..simulator import rules as simulated
 from . import rules
 from .dialect import dialect_of, flat_fields, is_beta_name, is_current_name
+from .frames import Seen
 from .known import SESSION, ConformError, Known, Refused, Unjudged
 from .result import Value, Verdict
 from .talk import ConnectionOver, Talk, describe, error_of
 
-__all__ = ["connection", "endpoint", "first_contact", "judge_names", "public_url", "ready"]
+__all__ = [
+    "connection",
+    "endpoint",
+    "first_contact",
+    "judge_names",
+    "public_url",
+    "ready",
+    "without_user",
+]
 
 _LARGEST = 32 * 1024 * 1024  # bytes of a frame
 _FAMILIES = ("session.", "conversation.", "response.", "input_audio_buffer.", "rate_limits.")
@@ -49,8 +58,14 @@ def endpoint(url: str, model: str | None) -> str:
 
 def public_url(url: str) -> str:
     """Return a URL without user, password, and query, where keys stand."""
+    parts = urlsplit(without_user(url))
+    return urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))
+
+
+def without_user(url: str) -> str:
+    """Return a URL without user and password."""
     parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 @contextlib.asynccontextmanager
@@ -123,12 +138,17 @@ def _last_words(talk: Talk) -> str:
     return f"{describe(error)}; " if error is not None else ""
 
 
+def _heard(talk: Talk) -> list[Seen] | None:
+    """The server's frames, None while there are none."""
+    return [seen for seen in talk.frames if seen.by == "server"] or None
+
+
 async def _first_event(talk: Talk, where: str) -> None:
     known = talk.known
-    first = await talk.until(lambda: talk.frames or None)
+    first = await talk.until(lambda: _heard(talk))
     if first is None:
         await talk.send("session.update", session=SESSION)
-        first = await talk.until(lambda: [s for s in talk.frames if s.by == "server"] or None)
+        first = await talk.until(lambda: _heard(talk))
         if not first:
             twice = 2 * known.pace.patience
             raise ConformError(f"{where} accepts the connection, and says nothing for {twice:g} s")
@@ -196,7 +216,7 @@ async def ready(talk: Talk) -> None:
     talk.session = dict(known.session)
     first = talk.answers.get(rules.FIRST_EVENT.id)
     if first is None and not known.first_session:
-        await talk.until(lambda: talk.frames or None, known.pace.settle)
+        await talk.until(lambda: _heard(talk), known.pace.settle)
     else:
         event = await talk.until(lambda: talk.find("session.created", "error", "session.updated"))
         if event is not None and event["type"] == "error":
@@ -207,8 +227,7 @@ async def ready(talk: Talk) -> None:
         answer = await talk.until(
             lambda: talk.find("session.updated", since=sent.at) or talk.error_for(sent)
         )
-        took = talk.when(answer) - talk.frames[sent.at].t
-        known.rtt = min(known.rtt or took, took)
+        talk.time_answer(sent, answer)
     else:
         await talk.rest(known.pace.settle)
     if answer is not None and answer["type"] == "error" and error_of(answer):

@@ -106,5 +106,11 @@ class Known:
 
     def note(self, text: str) -> None:
         """Keep something worth knowing, once."""
-        if text not in self.notes:
-            self.notes.append(text)
+        if (plain := self.plain(text)) not in self.notes:
+            self.notes.append(plain)
+
+    def plain(self, text: str) -> str:
+        """Return a text on one line, not too long, and without what must not be shown."""
+        for secret in self.secrets:
+            text = text.replace(secret, "***")
+        return " ".join(text.split())[:600]

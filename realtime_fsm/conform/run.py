@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from urllib.parse import urlsplit
 
 import aiohttp
 
 from .._version import __version__
 from . import questions  # noqa: F401 - registers them
-from .contact import connection, endpoint, first_contact, judge_names, public_url, ready
+from .contact import (
+    connection,
+    endpoint,
+    first_contact,
+    judge_names,
+    public_url,
+    ready,
+    without_user,
+)
 from .dialect import Dialect
 from .known import ConformError, Known, Pace, Refused, Unjudged
 from .question import QUESTIONS, REASONS, Question
@@ -23,6 +33,8 @@ from .talk import Talk
 
 __all__ = ["Options", "Run", "chosen", "conform"]
 
+#: What comes of an event that does not have the shape it should.
+MISSHAPEN = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 _FAILURES = 3  # connections that fail in a row before the run ends
 _ROOM = 0.5  # seconds until a server may have room for a session
 _MOST_SECONDS = 600.0
@@ -101,7 +113,10 @@ class Run:
         headers = dict(options.headers)
         if options.key is not None:
             headers.setdefault("Authorization", f"Bearer {options.key}")
-        secrets = [options.key or "", *headers.values()]
+        password = urlsplit(url).password
+        if any(name.lower() == "authorization" for name in headers):
+            url = without_user(url)
+        secrets = [options.key or "", password or "", *headers.values()]
         self.known = Known(
             url=url,
             headers=headers,
@@ -134,8 +149,10 @@ class Run:
                     await first_contact(talk)
                     self._take(talk)
                 await self._ask_all(http)
+        except ConformError as error:
+            raise ConformError(self.known.plain(str(error))) from None
         except Unjudged as why:
-            self.result.ended = str(why)
+            self.result.ended = self.known.plain(str(why))
         except asyncio.CancelledError:
             self.result.ended = "it was stopped"
             raise
@@ -157,7 +174,8 @@ class Run:
                 failures += 1
                 self._skip(question, str(error))
                 if failures == _FAILURES:
-                    self.result.ended = f"the server can no longer be reached: {error}"
+                    why = f"the server can no longer be reached: {error}"
+                    self.result.ended = self.known.plain(why)
                     return
 
     async def _ask_one(self, http: aiohttp.ClientSession, question: Question) -> None:
@@ -184,13 +202,15 @@ class Run:
         return None
 
     def _take(self, talk: Talk) -> None:
-        judge_what_happened(talk)
+        with contextlib.suppress(*MISSHAPEN):
+            judge_what_happened(talk)
         for answer in talk.answers.values():
             self._answers[answer.rule] = _better(self._answers.get(answer.rule), answer)
 
     def _skip(self, question: Question, why: str) -> None:
         for rule in question.rules:
-            self._answers.setdefault(rule.id, Answer(rule.id, "not judged", why))
+            answer = Answer(rule.id, "not judged", self.known.plain(why))
+            self._answers.setdefault(rule.id, answer)
 
     def _close(self) -> None:
         """Give every rule that was asked about its answer, in the order of the rules."""
@@ -241,7 +261,7 @@ async def _ask(question: Question, talk: Talk) -> None:
         await question.ask(talk)
     except Unjudged as reason:
         why = str(reason)
-    except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
+    except MISSHAPEN as error:
         why = f"an event does not have the shape it should: {type(error).__name__} {error}"
     for rule in question.rules:
         if rule.id not in talk.answers:

@@ -22,7 +22,9 @@ def judge_what_happened(talk: Talk) -> None:
         if response.get("status") == "failed" and rules.UNBILLED.id not in talk.answers:
             judge_unbilled(talk, response)
             judge_failed_item(talk, answer_id, response)
-        items = [one for one in response.get("output") or () if isinstance(one, Mapping)]
+        output = response.get("output")
+        listed = output if isinstance(output, list) else []
+        items = [one for one in listed if isinstance(one, Mapping)]
         kinds = [item.get("type") for item in items]
         if "reasoning" in kinds and rules.REASONING.id not in talk.answers:
             talk.found(rules.REASONING, "item", "it is shown as an output item")

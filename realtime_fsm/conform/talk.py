@@ -275,10 +275,17 @@ class Talk:
             lambda: self.find("session.updated", since=at) or self.linked_error(sent)
         )
         self._fence = False
+        self.time_answer(sent, answered)
         if answered is None:
             self.known.fences = False
             self.known.note("session.update is not always answered: absence is judged by time")
         await self.rest(self.known.pace.settle)
+
+    def time_answer(self, sent: Sent, answer: Mapping[str, Any] | None) -> None:
+        """Learn from an answer how quick the server can be."""
+        if answer is not None:
+            took = self.when(answer) - self.frames[sent.at].t
+            self.known.rtt = min(self.known.rtt or took, took)
 
     # --- looking ---
 
@@ -337,9 +344,10 @@ class Talk:
             session["type"] = "realtime"
         sent = await self.send("session.update", session=session)
         try:
-            await self.until(
+            answer = await self.until(
                 lambda: self.find("session.updated", since=sent.at) or self.error_for(sent)
             )
+            self.time_answer(sent, answer)
         except ConnectionOver as over:
             return Heard(sent, closed=str(over))
         events = tuple(seen.event for seen in self.frames[sent.at :] if seen.by == "server")
@@ -446,7 +454,7 @@ class Talk:
         """Whether a create was answered as quickly as anything is: then nothing comes in between."""
         created = self.find("response.created", since=sent.at)
         took = self.when(created) - self.frames[sent.at].t
-        return took < max(2 * self.known.rtt, 0.01)
+        return took < 1.2 * self.known.rtt + 0.01
 
     # --- the user ---
 
@@ -483,7 +491,7 @@ class Talk:
                 elif verdict != "deviates":
                     verdict, how = before.verdict, before.how
         frames = shown(self.frames, self.known.secrets)
-        self.answers[rule.id] = Answer(rule.id, verdict, self._plain(how), value, frames)
+        self.answers[rule.id] = Answer(rule.id, verdict, self.known.plain(how), value, frames)
 
     def kept(self, rule: Rule, how: str) -> None:
         """The server does what the rule says."""
@@ -516,11 +524,6 @@ class Talk:
         else:
             return True
         return False
-
-    def _plain(self, how: str) -> str:
-        for secret in self.known.secrets:
-            how = how.replace(secret, "***")
-        return " ".join(how.split())[:600]
 
 
 def response_id(event: Mapping[str, Any]) -> str | None:

@@ -86,12 +86,12 @@ async def cancel_early(talk: Talk) -> None:
         create = await talk.create("long")
         cancel = await talk.send("response.cancel")
         made = await talk.created(create)
-        if made is not None and talk.at_once(create):
+        error = talk.linked_error(cancel) or (talk.error_for(cancel) if made else None)
+        if error is None and made is not None and talk.at_once(create):
             why = "response.created comes at once: no cancel comes before it"
             talk.unjudged(rules.CANCEL_BEFORE_CREATED, why)
             await talk.finish()
             return
-        error = talk.linked_error(cancel) or (talk.error_for(cancel) if made else None)
         if made is None and error is None:
             # Cancelled before it was announced: its end may come without a beginning.
             if talk.find("response.done", since=create.at) is None:

@@ -128,8 +128,10 @@ async def model(talk: Talk) -> None:
         talk.found(rule, "refuse", describe(heard.error))
     elif _session(heard).get("model") == other:
         talk.deviates(rule, f"the session says that its model is {other} now")
-    else:
+    elif _session(heard).get("model") == current:
         talk.found(rule, "ignore", f"the session stays with {current}")
+    else:
+        talk.unjudged(rule, "session.updated does not say what the model is")
 
 
 @asks(rules.TRACING_FIXED)
