@@ -32,6 +32,7 @@ from .faults import (
     Silence,
 )
 from .faulty import FaultRun, FaultyCore
+from .profiled import configured
 from .record import Record
 from .responses import Replies
 from .rule import Rule
@@ -133,6 +134,7 @@ __all__ = [
     "Unanswered",
     "VirtualConnection",
     "audio_ms",
+    "configured",
     "item_added",
     "rules_table",
     "server_event_problems",
