@@ -515,6 +515,9 @@ class Talk:
         if heard.closed is not None:
             self.deviates(rule, f"{what}: {heard.closed}")
         elif heard.error is None:
+            if heard.first("response.created") is not None:
+                self.deviates(rule, f"{what} is no error: a response was created")
+                return False
             types = sorted({str(event.get("type")) for event in heard.events})
             said = f"answered by {', '.join(types)}" if types else "answered by nothing"
             self.deviates(rule, f"{what} is no error: {said}")

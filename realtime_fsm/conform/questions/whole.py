@@ -30,6 +30,8 @@ async def whole_response(talk: Talk) -> None:
         talk.deviates(rules.DONE_ALWAYS, f"response.done has no {', '.join(missing)}")
     elif not isinstance(done["usage"], Mapping):
         talk.deviates(rules.DONE_ALWAYS, f"the usage in response.done is {done['usage']!r}")
+    else:
+        talk.kept(rules.DONE_ALWAYS, "response.done has status, output and usage")
     await talk.quiet()
     if done.get("status") == "completed":
         wrong = disorder(talk.frames, answer_id)
