@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from realtime_fsm.conform.question import QUESTIONS, REASONS
 from realtime_fsm.conform.rules import ALL, EXTRA, KEPT_TOO
 from realtime_fsm.conform.run import Options, chosen
-from realtime_fsm.simulator import RULES
+from realtime_fsm.simulator import (
+    RULES,
+    At,
+    Double,
+    HangUp,
+    InjectError,
+    Lose,
+    Reorder,
+    Schedule,
+)
 
 from .servers import ask_simulator
 
@@ -93,3 +104,67 @@ async def test_the_end_of_a_session_is_waited_for_on_request() -> None:
         options = Options(url=server.url, only=["session-expiry"], expiry=5.0, pace=FAST)
         result = await conform(options)
     assert result.answers["session-expiry"].verdict == "kept"
+
+
+TRUNCATE, DELETE = "conversation.item.truncate", "conversation.item.delete"
+
+
+def refusing(event: str) -> Schedule:
+    """Every event of that type is answered by an error."""
+    return Schedule(
+        [
+            InjectError(At(event, n, side="client"), "invalid_value", linked=True, instead=True)
+            for n in range(1, 40)
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("event", "rules"),
+    [
+        (TRUNCATE, ("truncate-bound", "truncate-type", "truncate-integer", "truncate-text")),
+        (TRUNCATE, ("after-truncate",)),
+        (DELETE, ("unknown-item",)),
+        ("session.update", ("value-ranges", "voice-locked", "tracing-fixed", "vad-commits")),
+        ("conversation.item.create", ("duplicate-item", "known-call", "assistant-audio")),
+    ],
+)
+async def test_a_refusal_of_everything_is_no_rule_that_is_kept(
+    event: str, rules: tuple[str, ...]
+) -> None:
+    result = await ask_simulator(*rules, faults=refusing(event))
+    assert {name: result.answers[name].verdict for name in rules} == dict.fromkeys(
+        rules, "not judged"
+    )
+
+
+@pytest.mark.parametrize(
+    ("fault", "rule", "says"),
+    [
+        (Lose(At("response.content_part.added")), "event-order", "no response.content_part.added"),
+        (Lose(At("conversation.item.added")), "event-order", "no conversation.item.added"),
+        (Double(At("response.done")), "event-order", "response.done came twice"),
+        (Reorder(At("response.created")), "event-order", "before response.created"),
+        (Reorder(At("response.output_text.done")), "event-order", "came before"),
+        (Lose(At("response.done")), "done-always", "no response.done within"),
+        (Lose(At("conversation.item.done")), "item-confirmed", "never conversation.item.done"),
+        (Lose(At("conversation.item.added")), "item-confirmed", "is kept, and not confirmed"),
+        (Lose(At("input_audio_buffer.speech_stopped")), "vad-commits", "no input_audio_buffer"),
+        (Lose(At("response.output_item.done")), "cut-item", "never got response.output_item.done"),
+        (HangUp(At("response.cancel", side="client")), "cancel-nothing", "closed the connection"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
+async def test_what_goes_wrong_otherwise_is_seen(fault: Any, rule: str, says: str) -> None:
+    result = await ask_simulator(rule, faults=Schedule([fault]))
+    assert result.answers[rule].verdict == "deviates"
+    assert says in result.answers[rule].how
+
+
+async def test_what_comes_at_once_cannot_be_told_apart() -> None:
+    rules = ("slot-taken", "cancel-before-created")
+    result = await ask_simulator(
+        *rules, create_delay=0.0, slot_taken="created", cancel_before_created=True
+    )
+    assert {result.answers[name].verdict for name in rules} == {"not judged"}
+    assert "at once" in result.answers["slot-taken"].how
