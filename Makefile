@@ -1,19 +1,24 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+RUNS := $(VENV)/.runs
 READY := $(VENV)/.ready
 OLDEST := .venv-oldest
 MUTMUT := .venv-mutants
 
-.PHONY: help demo test heard lint types docs package matrix hooks diagrams diagrams-check sample properties row-mutants mutants bench bench-page explore simulate scenarios fuzz soak crowd live test-oldest clean
+.PHONY: help demo test test-quick heard lint types docs package matrix hooks diagrams diagrams-check sample properties row-mutants mutants bench bench-page explore simulate scenarios fuzz soak crowd live test-oldest clean
 
-# Four short calls, plain LiveKit and controlled, side by side.
-demo: $(READY)
+# Four short calls, plain LiveKit and controlled, side by side. Installs what these need.
+demo: $(RUNS)
 	$(BIN)/realtime-fsm demo
 
-# The tests.
+# The tests: about five minutes on two cores.
 test: $(READY)
 	$(BIN)/python -m pytest
+
+# The core, the corpus and the adapter: under a minute.
+test-quick: $(READY)
+	$(BIN)/python -m pytest -q tests/core tests/corpus tests/livekit
 
 # What there is to make.
 help:
@@ -63,7 +68,7 @@ diagrams-check: $(READY)
 	$(BIN)/realtime-fsm diagrams --check
 
 # The sample call of docs/report.md and its page.
-sample: $(READY)
+sample: $(RUNS)
 	$(BIN)/python docs/sample/make.py
 
 # Long: the random histories with many examples.
@@ -81,7 +86,7 @@ mutants: $(MUTMUT)/.ready
 	$(MUTMUT)/bin/python -m tests.mutants.code
 
 # Long: every order of events within the default bound.
-explore: $(READY)
+explore: $(RUNS)
 	$(BIN)/realtime-fsm explore
 
 # Long (five minutes): everything measured side by side, to build/bench.json.
@@ -97,12 +102,12 @@ heard: $(READY)
 	HEARD=all HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest tests/heard
 
 # Long: a thousand random calls for each profile of faults.
-simulate: $(READY)
+simulate: $(RUNS)
 	for profile in none mild rough hostile; do \
 		$(BIN)/realtime-fsm simulate --calls 1000 --faults $$profile || exit 1; done
 
 # All scenarios, plain and controlled, and then each field of each frame wrong (minutes).
-scenarios: $(READY)
+scenarios: $(RUNS)
 	$(BIN)/realtime-fsm scenarios
 	$(BIN)/realtime-fsm scenarios --bad-input
 
@@ -132,11 +137,18 @@ live: $(READY)
 test-oldest: $(OLDEST)/.ready
 	$(OLDEST)/bin/python -m pytest -W default tests/livekit tests/demo tests/scenarios
 
-$(READY): pyproject.toml constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install -q -c constraints.txt -e ".[openai]" --group dev
-	touch $@
+# What a user has: this package, LiveKit and its OpenAI plugin.
+$(RUNS): pyproject.toml constraints.txt
+	@echo "Making $(VENV) with LiveKit and its OpenAI plugin: 80 packages, about a minute"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[openai]"
+	@touch $@
+
+$(READY): $(RUNS)
+	@echo "Adding what tests, types and documentation need: 60 packages more"
+	@$(BIN)/python -m pip install -q --upgrade "pip>=25.1"
+	@$(BIN)/python -m pip install -q -c constraints.txt --group dev
+	@touch $@
 
 $(OLDEST)/.ready: pyproject.toml constraints-oldest.txt
 	test -x $(OLDEST)/bin/python || $(PYTHON) -m venv $(OLDEST)
