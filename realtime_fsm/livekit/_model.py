@@ -11,8 +11,10 @@ from livekit.agents import AgentSession, llm
 
 from .._controller import TurnController
 from .._policy import RetryPolicy
+from ..profiles import Profile
 from ._log import get_logger
 from ._observe import Observation, Observer
+from ._profile import resolve
 from ._session import ControlledRealtimeSession
 from ._speech import Speeches
 from .telemetry import TurnObserver
@@ -46,11 +48,13 @@ class ControlledRealtimeModel(
             controller would have done; or ``"off"`` for the plain inner model.
         observers: Who is told of every turn; see ``docs/observability.md``. With
             ``mode="control"`` only.
+        profile: What is known of the server: a name, a `realtime_fsm.profiles.Profile`, or
+            ``"auto"``, by the host of its URL; of an unknown server nothing is believed.
 
     Raises:
-        TypeError: ``inner`` is no `llm.RealtimeModel`, ``retry`` no `RetryPolicy`, or one of the
-            ``observers`` no `realtime_fsm.livekit.TurnObserver`.
-        ValueError: Unknown ``mode``.
+        TypeError: ``inner`` is no `llm.RealtimeModel`, ``retry`` no `RetryPolicy`, one of the
+            ``observers`` no `realtime_fsm.livekit.TurnObserver`, or ``profile`` no profile.
+        ValueError: Unknown ``mode`` or ``profile``.
     """
 
     def __init__(
@@ -60,6 +64,7 @@ class ControlledRealtimeModel(
         retry: RetryPolicy | None = None,
         mode: Literal["control", "observe", "off"] = "control",
         observers: Iterable[TurnObserver] = (),
+        profile: Profile | str = "auto",
     ) -> None:
         if not isinstance(inner, llm.RealtimeModel):
             raise TypeError(f"inner must be an llm.RealtimeModel, got {inner!r}")
@@ -77,6 +82,7 @@ class ControlledRealtimeModel(
         self._policy = RetryPolicy() if retry is None else retry
         self._mode = mode
         self._observers = observers
+        self._profile = resolve(profile, inner)
         self._speeches = Speeches()
         self._controller: TurnController | None = None
         #: What would have been done, oldest first; the last thousand. With ``mode="observe"``.
@@ -106,6 +112,11 @@ class ControlledRealtimeModel(
     @property
     def metrics_metadata(self) -> Any:
         return self._inner.metrics_metadata
+
+    @property
+    def profile(self) -> Profile:
+        """What is known of the server."""
+        return self._profile
 
     @property
     def controller(self) -> TurnController | None:
