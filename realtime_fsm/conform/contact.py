@@ -13,10 +13,12 @@ import aiohttp
 from ..simulator import rules as simulated
 from . import rules
 from .dialect import dialect_of, flat_fields, is_beta_name, is_current_name
+from .errors import describe, error_of
 from .frames import Seen
 from .known import SESSION, ConformError, Known, Refused, Unjudged
 from .result import Value, Verdict
-from .talk import ConnectionOver, Talk, describe, error_of
+from .talk import Talk
+from .wire import ConnectionOver
 
 __all__ = [
     "connection",

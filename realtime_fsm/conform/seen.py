@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 from ..simulator import rules
 from . import rules as extra
+from .errors import response_id
 from .questions.ending import judge_failed_item, judge_unbilled
 from .questions.whole import disorder
-from .talk import Talk, response_id
+from .talk import Talk
 
 __all__ = ["judge_what_happened"]
 

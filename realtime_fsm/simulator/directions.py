@@ -30,7 +30,7 @@ DIRECTIONS: Mapping[str, Reply] = {
     ),
     "two messages": Reply([Message("One moment.", seconds=0.3), Message("Yes.", seconds=0.3)]),
     "call": Reply([FunctionCall("lookup", {"text": "yes"})]),
-    "long call": Reply([FunctionCall("lookup", {"text": _WORDS})], pace=0.5),
+    "long call": Reply([FunctionCall("lookup", {"text": _WORDS})], pace=1.0),
     "reason": Reply([Reasoning(0.1), Message("Yes.", seconds=0.3)]),
     "fail": Reply(end=Failed("server_error", at=CREATED)),
     "fail in an item": Reply([_LONG], end=Failed("server_error", at=audio_ms(500))),

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...simulator import rules
+from ..errors import describe
 from ..known import Unjudged
 from ..question import asks
 from ..speech import silence, speech
-from ..talk import Talk, describe
+from ..talk import Talk
 
 _COMMIT = "input_audio_buffer.commit"
 _TRANSCRIPT = "conversation.item.input_audio_transcription"

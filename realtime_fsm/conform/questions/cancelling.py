@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ...simulator import rules
+from ..errors import describe
 from ..question import asks
-from ..talk import Talk, describe
+from ..talk import Talk
 
 _TRIES = 3
 

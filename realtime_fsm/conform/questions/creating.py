@@ -7,8 +7,10 @@ from typing import Any
 
 from ...simulator import rules
 from .. import rules as extra
+from ..errors import describe, error_of, response_id
 from ..question import asks
-from ..talk import Sent, Talk, describe, error_of, response_id
+from ..talk import Talk
+from ..wire import Sent
 
 _TRIES = 3  # at a race that may be lost by chance
 _CONFLICT = "conversation_already_has_active_response"

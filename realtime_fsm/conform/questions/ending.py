@@ -7,8 +7,9 @@ from typing import Any
 
 from ...simulator import rules
 from .. import rules as extra
+from ..errors import describe
 from ..question import asks
-from ..talk import LOOKUP, Talk, describe
+from ..talk import LOOKUP, Talk
 from .whole import disorder
 
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...simulator import rules
+from ..errors import describe, error_of
 from ..question import asks
-from ..talk import Heard, Talk, describe, error_of
+from ..talk import Heard, Talk
 
 _CREATE = "conversation.item.create"
 

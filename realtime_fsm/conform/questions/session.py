@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...simulator import rules
+from ..errors import describe
 from ..known import Unjudged
 from ..question import asks
-from ..talk import ConnectionOver, Heard, Talk, describe
+from ..talk import Heard, Talk
+from ..wire import ConnectionOver
 
 _OTHER_MODELS = {
     "ga": ("gpt-realtime-mini", "gpt-realtime"),

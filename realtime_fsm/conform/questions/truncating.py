@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...simulator import rules
+from ..errors import describe
 from ..known import Unjudged
 from ..question import asks
-from ..talk import Heard, Talk, describe
+from ..talk import Heard, Talk
 
 _TRUNCATE = "conversation.item.truncate"
 _ALL = (rules.TRUNCATE_BOUND, rules.TRUNCATE_INTEGER, rules.TRUNCATE_TYPE, rules.TRUNCATE_TEXT)

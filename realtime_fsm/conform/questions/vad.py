@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 from ...simulator import rules
 from ...simulator.rule import Rule
+from ..errors import describe, error_of, response_id
 from ..known import Unjudged
 from ..question import asks
 from ..speech import silence, speech
-from ..talk import Talk, describe, error_of, response_id
+from ..talk import Talk
 
 _STARTED = "input_audio_buffer.speech_started"
 _STOPPED = "input_audio_buffer.speech_stopped"

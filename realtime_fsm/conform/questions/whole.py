@@ -7,10 +7,11 @@ from itertools import pairwise
 from typing import Any
 
 from ...simulator import rules
+from ..errors import describe, error_of, response_id
 from ..frames import Seen
 from ..known import Unjudged
 from ..question import asks
-from ..talk import Talk, describe, error_of, response_id
+from ..talk import Talk
 
 __all__ = ["disorder"]
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from ...simulator import rules
 from .. import rules as extra
+from ..errors import error_of
 from ..question import asks
-from ..talk import ConnectionOver, Heard, Talk, error_of
+from ..talk import Heard, Talk
+from ..wire import ConnectionOver
 
 
 @asks(rules.BAD_EVENT, extra.ERROR_LINK)
