@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager
 import pytest
 from aiohttp import web
 
-from realtime_fsm.conform import ConformError, Options, Pace, Result, Run, conform
+from realtime_fsm.conform import ConformError, Options, Pace, Result, Run, conform, wire
 
 from .servers import FAST, HASTY, events, greet, listening, raw, talking
 
@@ -140,8 +140,11 @@ async def huge(ws: web.WebSocketResponse) -> None:
     ],
 )
 async def test_what_is_no_realtime_server(
-    talk: Callable[[web.WebSocketResponse], Awaitable[None]], says: str
+    talk: Callable[[web.WebSocketResponse], Awaitable[None]],
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(wire, "_MOST_FRAMES", 2000)
     async with talking(talk) as url:
         with pytest.raises(ConformError) as raised:
             await ask(url, pace=FAST if talk in (flooding, huge) else HASTY)

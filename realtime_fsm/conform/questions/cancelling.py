@@ -6,8 +6,10 @@ from ...simulator import rules
 from ..errors import describe
 from ..question import asks
 from ..talk import Talk
+from ..wire import Sent
 
 _TRIES = 3
+_CREATED = "response.created"
 
 
 @asks(rules.CANCEL_TARGET, short=0, long=2)
@@ -80,13 +82,20 @@ async def cancel_too_late(talk: Talk) -> None:
     await talk.finish()
 
 
+def _answered(talk: Talk, create: Sent, cancel: Sent) -> object:
+    """What shows how a create and the cancel behind it fare."""
+    began = talk.find(_CREATED, "response.done", since=create.at)
+    return began or talk.linked_error(create) or talk.linked_error(cancel)
+
+
 @asks(rules.CANCEL_BEFORE_CREATED, long=_TRIES)
 async def cancel_early(talk: Talk) -> None:
     """A bare cancel right behind a create; one error is enough to show that it does not reach."""
     for _ in range(_TRIES):
         create = await talk.create("long")
         cancel = await talk.send("response.cancel")
-        made = await talk.created(create)
+        await talk.until(lambda: _answered(talk, create, cancel))  # noqa: B023
+        made = await talk.created(create) if talk.find(_CREATED, since=create.at) else None
         error = talk.linked_error(cancel) or (talk.error_for(cancel) if made else None)
         if error is None and made is not None and talk.at_once(create):
             why = "response.created comes at once: no cancel comes before it"
@@ -111,6 +120,10 @@ async def cancel_early(talk: Talk) -> None:
                 why = "the response was over before it could be told"
                 talk.unjudged(rules.CANCEL_BEFORE_CREATED, why)
                 return
+        if error is not None and not (made or await talk.created(create)):
+            why = "the cancel is refused, and the create is not answered"
+            talk.unjudged(rules.CANCEL_BEFORE_CREATED, why)
+            return
         if error is not None:
             how = f"the response was created all the same; the cancel: {describe(error)}"
             talk.found(rules.CANCEL_BEFORE_CREATED, False, how)
