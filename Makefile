@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 OLDEST := .venv-oldest
 MUTMUT := .venv-mutants
 
-.PHONY: help demo test test-quick heard lint types docs package matrix hooks diagrams diagrams-check sample properties row-mutants mutants bench bench-page explore simulate scenarios fuzz soak crowd live test-oldest clean
+.PHONY: help demo test test-quick heard inject lint types docs package matrix hooks diagrams diagrams-check sample properties row-mutants mutants bench bench-page explore simulate scenarios fuzz soak crowd live providers test-oldest clean
 
 # Four short calls, plain LiveKit and controlled, side by side. Installs what these need.
 demo: $(RUNS)
@@ -101,6 +101,10 @@ bench-page: $(READY)
 heard: $(READY)
 	HEARD=all HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest tests/heard
 
+# Long (ten minutes): an exception in each function of core and adapter, once and from then on.
+inject: $(READY)
+	INJECT=all $(BIN)/python -m pytest tests/aside/test_inject.py
+
 # Long: a thousand random calls for each profile of faults.
 simulate: $(RUNS)
 	for profile in none mild rough hostile; do \
@@ -132,6 +136,11 @@ crowd: $(READY)
 # Needs OPENAI_API_KEY and costs less than half a dollar: grades the real service, and writes docs/live.md.
 live: $(READY)
 	$(BIN)/python docs/live/make.py
+
+# The plugins of all providers (200 MB), and every call with each of them (two minutes).
+providers: $(READY)
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[providers]"
+	PROVIDERS=all $(BIN)/python -m pytest tests/providers
 
 # The oldest livekit-agents whose facts we rely on. Its own warnings are not ours to fix.
 test-oldest: $(OLDEST)/.ready

@@ -6,6 +6,7 @@ Importing this package pulls in neither LiveKit nor asyncio. The LiveKit adapter
 
 from ._classify import classify, error_info, retry_hint
 from ._commands import (
+    AnnounceTurn,
     CancelResponse,
     Command,
     CreateResponse,
@@ -26,6 +27,7 @@ from ._commands import (
 from ._controller import TurnController
 from ._errors import ErrorInfo, LocalProtocolError, RealtimeFSMError, TableError
 from ._events import (
+    AnnouncementLost,
     CallReceived,
     ConnectionLost,
     ConnectionReady,
@@ -77,6 +79,8 @@ from ._wire import parse
 __all__ = [
     "__version__",
     "Activity",
+    "AnnounceTurn",
+    "AnnouncementLost",
     "Attempt",
     "CallReceived",
     "CancelResponse",

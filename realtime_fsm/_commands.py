@@ -79,8 +79,18 @@ class ReplaceConnection(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AnnounceTurn(Command):
+    """Tell the host of a generation that no call of it waits for: it waits for it from here on, as it
+    does in plain LiveKit. What follows goes into this generation, whichever attempt it is of. If
+    the host does not take it, report `AnnouncementLost`."""
+
+    turn_id: str
+    response_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExposeTurn(Command):
-    """Tell the host of the generation: resolve ``generate_reply``, or announce a VAD turn."""
+    """The first output is there, of this response: resolve ``generate_reply``."""
 
     turn_id: str
     response_id: str

@@ -42,6 +42,8 @@ class TurnController:
 
     def __init__(self, policy: RetryPolicy | None = None, *, keep: int = 32) -> None:
         self._core = Core(RetryPolicy() if policy is None else policy, keep)
+        #: Why the driver went on without this controller, after an internal error (G32), or None.
+        self.stepped_aside: ErrorInfo | None = None
 
     # --- what a driver reads
 

@@ -292,6 +292,14 @@ class MessageShown(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AnnouncementLost(Event):
+    """The host does not read the generation that it was told of, and nothing of it was handed out:
+    it is to be told of the next one."""
+
+    turn_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SpeechOver(Event):
     """The host is done with the speech this turn belongs to: nothing of it plays any more."""
 

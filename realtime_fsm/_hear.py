@@ -76,6 +76,9 @@ def item_truncated(core: Core, event: ev.ItemTruncated, step: Step) -> bool:
 
 
 def item_deleted(core: Core, event: ev.ItemDeleted, step: Step) -> bool:
+    message = core.message(event.item_id)
+    if message is not None and not message.removed and event.item_id not in core.messages:
+        message.released = True
     return _remembers(core, event.item_id, 0)
 
 
@@ -84,6 +87,14 @@ def _remembers(core: Core, item_id: str, ms: int) -> bool:
     if message is not None:
         message.remembered_ms = ms
     return message is not None
+
+
+def announcement_lost(core: Core, event: ev.AnnouncementLost, step: Step) -> bool:
+    turn = core.live.get(event.turn_id)
+    if turn is None or turn.exposed:
+        return core.ignore("stale turn")
+    turn.announced = False
+    return True
 
 
 def speech_over(core: Core, event: ev.SpeechOver, step: Step) -> bool:

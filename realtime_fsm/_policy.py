@@ -37,6 +37,8 @@ class RetryPolicy:
             playback to report.
         speech_timeout: How long the lane stays closed for user speech of which no end is
             reported.
+        playback_grace: How much later than its audio a sink's report may come; then the next
+            message or speech is played without it.
         answer_timeout: How long a connection may stay silent after a cancel was sent on it,
             which every server answers; then it is taken for dead and replaced.
         after_exposure: What happens when a response fails after some of it was handed to
@@ -62,6 +64,7 @@ class RetryPolicy:
     stall_timeout: float = 8.0
     cancel_timeout: float = 5.0
     speech_timeout: float = 60.0
+    playback_grace: float = 2.0
     answer_timeout: float = 3.0
     after_exposure: Literal["stop", "regenerate"] = "stop"
     on_exhausted: Literal["fail_turn", "escalate"] = "fail_turn"
@@ -80,6 +83,7 @@ class RetryPolicy:
             "stall_timeout",
             "cancel_timeout",
             "speech_timeout",
+            "playback_grace",
             "answer_timeout",
         ):
             self._check_seconds(name, getattr(self, name), zero=False)

@@ -120,6 +120,8 @@ def _response_created(core: Core, event: ev.ResponseCreated, step: Step) -> bool
 def _unasked_response(core: Core, event: ev.ResponseCreated, step: Step) -> bool:
     """A response nobody here asked for: server VAD's, or one that a conflict told of."""
     vad = core.lane.server_creates
+    if vad:
+        _forget_dropped(core, step)
     if not core.lane.speaking:
         core.quiet(step.now)
     turn = core.new_turn(Origin.SERVER_VAD if vad else Origin.APPLICATION, step)
@@ -130,6 +132,18 @@ def _unasked_response(core: Core, event: ev.ResponseCreated, step: Step) -> bool
     core.by_response[event.response_id] = turn.attempt
     core.fire(turn, E.RESPONSE_CREATED, step)
     return True
+
+
+def _forget_dropped(core: Core, step: Step) -> None:
+    """Some servers drop a response that the user talked over, without a terminal, and answer no cancel
+    of it (livekit/agents#6729). Server VAD's next one proves it dead: there is one slot."""
+    for attempt in tuple(core.lane.holders):
+        turn = attempt.turn
+        if turn is None or turn.origin is not Origin.SERVER_VAD or attempt.response_id is None:
+            continue
+        silent = not (attempt.exposed or attempt.unheard or turn.messages)
+        if silent and attempt.cancel_id is not None:
+            core.settle(attempt, E.RESPONSE_CANCELLED, step, seen=False)
 
 
 def _item_started(core: Core, event: ev.ItemStarted, step: Step) -> bool:
@@ -390,5 +404,6 @@ HANDLERS: dict[type[ev.Event], Callable[[Core, Any, Step], bool]] = {
     ev.MessageShown: hear.message_shown,
     ev.ItemTruncated: hear.item_truncated,
     ev.ItemDeleted: hear.item_deleted,
+    ev.AnnouncementLost: hear.announcement_lost,
     ev.SpeechOver: hear.speech_over,
 }

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ._commands import (
+    AnnounceTurn,
     CancelResponse,
     Command,
     CreateResponse,
@@ -24,7 +25,7 @@ from ._commands import (
 from ._errors import ErrorInfo
 from ._events import CallReceived, Event, ItemKind, ItemStarted, OutputReceived, ResponseCreated
 from ._policy import FIRST_RETRY_INTERVAL, RetryPolicy
-from ._states import ErrorKind, MessageOutcome, TurnOutcome, TurnState
+from ._states import ErrorKind, MessageOutcome, Origin, TurnOutcome, TurnState
 from ._turn import Attempt, Message, Turn
 
 #: A create that meets another response this often fails instead of asking again.
@@ -66,6 +67,13 @@ class Step:
 
 def is_waiting(turn: Turn, step: Step) -> bool:
     return turn.waiting
+
+
+def nobody_awaits(turn: Turn, step: Step) -> bool:
+    """No call of the host waits for it, nor one below us, whose create carries an id of its own."""
+    assert isinstance(step.event, ResponseCreated)
+    below = step.event.client_event_id is not None and not turn.on_wire
+    return turn.origin is not Origin.CLIENT and not below
 
 
 def not_sent(turn: Turn, step: Step) -> bool:
@@ -173,6 +181,19 @@ def adopt_response(turn: Turn, step: Step) -> None:
     turn.deadline = None
 
 
+def adopt_and_announce(turn: Turn, step: Step) -> None:
+    adopt_response(turn, step)
+    _announce(turn, step)
+
+
+def _announce(turn: Turn, step: Step) -> None:
+    assert turn.attempt is not None
+    assert turn.attempt.response_id is not None
+    if not turn.announced and turn.origin is not Origin.CLIENT:
+        step.out.append(AnnounceTurn(turn_id=turn.id, response_id=turn.attempt.response_id))
+    turn.announced = True
+
+
 def keep_request(turn: Turn, step: Step) -> None:
     """G20: a conflict says that our picture of the lane was stale, not that the turn is wrong."""
     again = FIRST_RETRY_INTERVAL * (2**turn.conflicts - 1)  # the first time at once
@@ -235,6 +256,7 @@ def _hand_out(turn: Turn, step: Step, item_id: str) -> None:
         attempt.unheard.remove(item_id)
     if not turn.exposed:
         turn.exposed = True
+        _announce(turn, step)
         step.out.append(ExposeTurn(turn_id=turn.id, response_id=attempt.response_id))
     step.out.append(DeliverItem(turn_id=turn.id, item_id=item_id))
 

@@ -102,6 +102,7 @@ LATE = (E.OUTPUT_RECEIVED, E.CALL_RECEIVED)
 TABLE: tuple[Row, ...] = (
     # source        event                   dest           guard              effect                 reason
     Row(S.REQUESTED,  E.LANE_FREE,            None,          R.is_waiting,      R.send_create,         "one response.create alive (G1)"),
+    Row(S.REQUESTED,  E.RESPONSE_CREATED,     S.CREATED,     R.nobody_awaits,   R.adopt_and_announce,  "nobody asked: the host waits from here on (G27)"),
     Row(S.REQUESTED,  E.RESPONSE_CREATED,     S.CREATED,     None,              R.adopt_response,      "matched by client event id, never by order (G3)"),
     Row(S.REQUESTED,  E.CREATE_CONFLICT,      None,          R.may_ask_again,   R.keep_request,        "our picture was stale; keep the request (G20)"),
     Row(S.REQUESTED,  E.CREATE_CONFLICT,      S.FAILED,      None,              R.fail,                "the lane never becomes ours"),

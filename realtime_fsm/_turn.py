@@ -34,6 +34,7 @@ class Message:
         shown: The text that the host shows of it; None until it does.
         remembered_ms: Milliseconds the server keeps of it; None: all it generated.
         removed: The server was asked to delete it.
+        released: The host had it deleted after its turn: it need not be remembered.
     """
 
     item_id: str
@@ -50,12 +51,13 @@ class Message:
     shown: str | None = None
     remembered_ms: int | None = None
     removed: bool = False
+    released: bool = False
 
     @property
     def difference(self) -> str | None:
         """Where what was heard, what is shown and what the server remembers differ, in words; or
         None. Once the turn has ended and the server has confirmed, there is nothing (G16)."""
-        if self.outcome is None or not self.exposed:
+        if self.outcome is None or not self.exposed or self.released:
             return None
         if self.outcome is MessageOutcome.SKIPPED:
             if self.shown:
@@ -126,7 +128,8 @@ class Turn:
         message_number: N of "streaming message N"; 0 before the first message.
         messages: Every message of every attempt, in order.
         calls: Item ids of the function calls handed out.
-        exposed: The host was told of the generation.
+        announced: The host was told of the generation.
+        exposed: Something of it was handed downstream.
         generation_over: No more output comes.
         speech_over: The host is done with its speech.
         interrupted: Somebody asked it to stop.
@@ -157,6 +160,7 @@ class Turn:
     message_number: int = 0
     messages: list[Message] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
+    announced: bool = False
     exposed: bool = False
     generation_over: bool = False
     speech_over: bool = False

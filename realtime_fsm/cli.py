@@ -9,12 +9,14 @@ from typing import Annotated
 
 import typer
 
+from ._output import CarefulGroup, in_words, say, unwritable
 from ._version import __version__
 
 __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="realtime-fsm",
+    cls=CarefulGroup,
     help="Response turns of realtime voice models as explicit state machines.",
     no_args_is_help=True,
     add_completion=False,
@@ -67,7 +69,9 @@ def demo(
     try:
         show_tour(report)
     except OSError as error:
-        typer.echo(f"realtime-fsm: {error}", err=True)
+        if unwritable(error):
+            raise
+        say(f"realtime-fsm: {in_words(error)}", err=True)
         raise typer.Exit(1) from None
 
 
@@ -96,14 +100,19 @@ def diagrams(
     from .diagrams import DiagramError, command
 
     def warn(line: str) -> None:
-        typer.echo(line, err=True)
+        say(line, err=True)
 
     try:
         request = command.Request(machine, view, format, output, check=check, diff=diff)
         fresh = command.run(request, write=typer.echo, warn=warn)
-    except (DiagramError, OSError) as error:
+    except DiagramError as error:
         warn(f"realtime-fsm: {error}")
-        raise typer.Exit(2 if isinstance(error, DiagramError) else 1) from None
+        raise typer.Exit(2) from None
+    except OSError as error:
+        if unwritable(error):
+            raise
+        warn(f"realtime-fsm: {in_words(error)}")
+        raise typer.Exit(1) from None
     if not fresh:
         raise typer.Exit(1)
 
@@ -125,6 +134,10 @@ def simulate(
         int | None, typer.Option(help="How many processes; by default one a core.")
     ] = None,
     plain: Annotated[bool, typer.Option("--plain", help="LiveKit without us.")] = False,
+    compare: Annotated[
+        bool,
+        typer.Option("--compare", help="Live each call twice; fail where we are worse than plain."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     traces: Annotated[
         Path | None,
@@ -153,19 +166,24 @@ def simulate(
     if reports and not merge:
         typer.echo(f"{reports[0]} is a report: give --merge to merge reports", err=True)
         raise typer.Exit(2)
+    if compare and (plain or traces is not None):
+        typer.echo("--compare lives each call both ways: without --plain and --trace", err=True)
+        raise typer.Exit(2)
     try:
         if replay is not None:
-            for line in command.replay_lines(replay, faults, plain=plain):
-                typer.echo(line)
+            for line in command.replay_lines(replay, faults, plain=plain, compare=compare):
+                say(line)
             return
         if merge:
             report = command.merge_files(reports or [])
+        elif compare:
+            report = command.compare(calls, seed, faults, shard=shard, jobs=jobs)
         else:
             report = command.simulate(
                 calls, seed, faults, shard=shard, jobs=jobs, plain=plain, traces=traces
             )
     except ValueError as error:
-        typer.echo(str(error), err=True)
+        say(str(error), err=True)
         raise typer.Exit(2) from None
     except KeyboardInterrupt:
         typer.echo("Stopped.", err=True)
@@ -174,8 +192,8 @@ def simulate(
         typer.echo(json.dumps(report, indent=2))
     else:
         for line in command.report_lines(report):
-            typer.echo(line)
-    if strict and command.is_bad(report):
+            say(line)
+    if (strict or report["mode"] == "compare") and command.is_bad(report):
         raise typer.Exit(1)
 
 
@@ -195,7 +213,7 @@ def check(
     try:
         code = command.run(traces, only=only, as_json=as_json)
     except ValueError as error:
-        typer.echo(f"realtime-fsm: {error}", err=True)
+        say(f"realtime-fsm: {error}", err=True)
         raise typer.Exit(2) from None
     if code:
         raise typer.Exit(code)
@@ -212,16 +230,12 @@ def report(
     from .report import command
 
     try:
-        written, side = command.run(trace, output)
-    except (OSError, ValueError) as error:
-        typer.echo(f"realtime-fsm: {error}", err=True)
+        code = command.run(trace, output)
+    except ValueError as error:
+        say(f"realtime-fsm: {error}", err=True)
         raise typer.Exit(2) from None
-    typer.echo(str(written))
-    for issue in side.issues[:5]:
-        typer.echo(f"line {issue.number}: {issue.text}", err=True)
-    if not side.calls:
-        typer.echo(f"realtime-fsm: nothing could be read of {trace}", err=True)
-        raise typer.Exit(2)
+    if code:
+        raise typer.Exit(code)
 
 
 @app.command()
@@ -255,7 +269,7 @@ def explore(
         )
         report = run(bound, jobs=jobs, limit_states=limit_states, progress=True)
     except ValueError as error:
-        typer.echo(str(error), err=True)
+        say(str(error), err=True)
         raise typer.Exit(2) from None
     except KeyboardInterrupt:
         typer.echo("Stopped.", err=True)
@@ -264,7 +278,7 @@ def explore(
         typer.echo(json.dumps(report, indent=2))
     else:
         for line in describe(report):
-            typer.echo(line)
+            say(line)
     if report["violations"] or not report["complete"]:
         raise typer.Exit(1)
 
@@ -284,6 +298,13 @@ def scenarios(
             "--bad-input", help="Instead: each field of each frame of a call wrong. Minutes."
         ),
     ] = False,
+    providers: Annotated[
+        bool,
+        typer.Option(
+            "--providers",
+            help="Instead: the same calls with the plugin of each provider; name some, or all.",
+        ),
+    ] = False,
 ) -> None:
     """Calls in which something goes wrong, with plain LiveKit and controlled, in virtual time."""
     try:
@@ -294,9 +315,14 @@ def scenarios(
     from .scenarios import command
 
     try:
-        as_stated = command.run(wanted or [], as_json=as_json, page=page, bad_input=bad_input)
+        if providers:
+            from .scenarios.providers import command as of_providers
+
+            as_stated = of_providers.run(wanted or [], as_page=page)
+        else:
+            as_stated = command.run(wanted or [], as_json=as_json, page=page, bad_input=bad_input)
     except ValueError as error:
-        typer.echo(str(error), err=True)
+        say(str(error), err=True)
         raise typer.Exit(2) from None
     except KeyboardInterrupt:
         typer.echo("Stopped.", err=True)
@@ -417,15 +443,20 @@ def serve(
     from .serve import serve as run
 
     def warn(line: str) -> None:
-        typer.echo(line, err=True)
+        say(line, err=True)
 
     try:
         replies = None if script is None else read_script(script)
         config = read_config(faults, seed, dialect, profile=profile, hears_above=hears_above)
-        run(replies, config, host=host, port=port, log=log, write=typer.echo, warn=warn)
-    except (OSError, ValueError) as error:
+        run(replies, config, host=host, port=port, log=log, write=say, warn=warn)
+    except ValueError as error:
         warn(f"realtime-fsm: {error}")
-        raise typer.Exit(2 if isinstance(error, ValueError) else 1) from None
+        raise typer.Exit(2) from None
+    except OSError as error:
+        if unwritable(error):
+            raise
+        warn(f"realtime-fsm: {in_words(error)}")
+        raise typer.Exit(1) from None
 
 
 @app.command()

@@ -97,9 +97,8 @@ def _read(path: Path) -> Result:
 
 def _ask(request: Request, warn: Write) -> tuple[Result, int]:
     asking = Run(_options(request, warn), warn)
-    cost = estimate(
-        asking.questions, seconds=asking.options.seconds, responses=asking.options.responses
-    )
+    options = asking.options
+    cost = estimate(asking.questions, seconds=options.time_limit, responses=options.response_limit)
     warn(f"{asking.result.url}: {cost.sentence()}")
     if not (request.yes or _is_local(asking.result.url)) and not _agreed():
         raise ConformError("nothing was asked; --yes goes on without being asked")
@@ -142,7 +141,7 @@ def _options(request: Request, warn: Write) -> Options:
         directed=request.directed,
         expiry=request.expiry,
         pace=Pace(patience=request.patience),
-        seconds=request.minutes * 60 + request.expiry,
+        time_limit=request.minutes * 60 + request.expiry,
     )
 
 

@@ -55,8 +55,8 @@ class Options:
         directed: the server takes stage directions in the metadata, as the simulator does.
         expiry: how long to wait for the end of a session, seconds; 0 does not ask.
         pace: how long a run waits for what.
-        seconds: after which a run ends.
-        responses: how many it may ask for.
+        time_limit: after which a run ends, seconds.
+        response_limit: how many responses it may ask for.
     """
 
     url: str
@@ -68,8 +68,8 @@ class Options:
     directed: bool = False
     expiry: float = 0.0
     pace: Pace = field(default_factory=Pace)
-    seconds: float = _MOST_SECONDS
-    responses: int = _MOST_RESPONSES
+    time_limit: float = _MOST_SECONDS
+    response_limit: int = _MOST_RESPONSES
 
 
 def chosen(options: Options) -> list[Question]:
@@ -121,8 +121,8 @@ class Run:
             url=url,
             headers=headers,
             pace=options.pace,
-            deadline=time.monotonic() + options.seconds,
-            limit=options.responses,
+            deadline=time.monotonic() + options.time_limit,
+            limit=options.response_limit,
             directed=options.directed,
             expiry=options.expiry,
             dialect=options.dialect or "ga",

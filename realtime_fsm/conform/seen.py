@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..simulator import rules
-from . import rules as extra
 from .errors import response_id
-from .questions.ending import judge_failed_item, judge_unbilled
-from .questions.whole import disorder
+from .questions.ending import judge_failed_item, judge_several, judge_unbilled
 from .talk import Talk
 
 __all__ = ["judge_what_happened"]
@@ -30,7 +28,4 @@ def judge_what_happened(talk: Talk) -> None:
         if "reasoning" in kinds and rules.REASONING.id not in talk.answers:
             talk.found(rules.REASONING, "item", "it is shown as an output item")
         if kinds.count("message") > 1 and response.get("status") == "completed":
-            if wrong := disorder(talk.frames, answer_id):
-                talk.deviates(extra.SEVERAL_MESSAGES, "; ".join(wrong[:4]))
-            else:
-                talk.kept(extra.SEVERAL_MESSAGES, "it happened, one after another")
+            judge_several(talk, answer_id)

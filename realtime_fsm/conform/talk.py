@@ -81,7 +81,7 @@ class Talk(Wire):
     """
 
     answers: dict[str, Answer] = field(default_factory=dict)
-    _claimed: set[str] = field(default_factory=set)
+    _claimed: dict[int, str] = field(default_factory=dict)
 
     # --- asking ---
 
@@ -143,21 +143,28 @@ class Talk(Wire):
         return await self.send("response.create", response=made)
 
     async def created(self, sent: Sent) -> str | None:
-        """Return the id of the response that answers *sent*, None if none does."""
+        """Return the id of the response that answers *sent*, None if none does.
 
-        def answer() -> Mapping[str, Any] | None:
-            for event in self.all("response.created", since=sent.at):
-                if (found := response_id(event)) and found not in self._claimed:
-                    return event
-            return self.error_for(sent)
-
-        event = await self.until(answer)
+        Raises :class:`Unjudged` when it cannot be told from an earlier one.
+        """
+        event = await self.until(lambda: self._answer(sent))
         if event is None or event["type"] == "error":
             return None
         found = response_id(event)
         assert found is not None
-        self._claimed.add(found)
+        if found in self._claimed.values():
+            raise Unjudged(f"its responses have one id, {found!r}")
+        self._claimed[self._index(event)] = found
         return found
+
+    def _answer(self, sent: Sent) -> Mapping[str, Any] | None:
+        for event in self.all("response.created", since=sent.at):
+            if response_id(event) and self._index(event) not in self._claimed:
+                return event
+        return self.error_for(sent)
+
+    def _index(self, event: Mapping[str, Any]) -> int:
+        return next(i for i, seen in enumerate(self.frames) if seen.event is event)
 
     async def begun(self, kind: str, *, spoken: bool = False, **params: Any) -> str:
         """Ask for a response, and return its id. Raises :class:`Unjudged` when it is not created."""

@@ -252,6 +252,10 @@ class Wire:
         errors = self.all("error", since=sent.at)
         return next((e for e in errors if error_of(e).get("event_id") == sent.event_id), None)
 
+    def is_ours(self, event_id: object) -> bool:
+        """Whether an id is that of an event that was sent."""
+        return event_id in self._ids
+
     def error_for(self, sent: Sent) -> Mapping[str, Any] | None:
         """Return the error that answers what was sent: one that names it, or else nothing of ours."""
         if (linked := self.linked_error(sent)) is not None:

@@ -5,7 +5,7 @@
 * ids are numbered in the order in which they are met, so a name never tells two states apart;
 * times are milliseconds from now. One that has passed is only "passed", unless user speech may
   still move it;
-* what only tells of the past is dropped: finished turns, counters, who asked, what was shown, how
+* what only tells of the past is dropped: finished turns, counters, what was shown, how
   much was heard of a finished message, what a new connection is owed of the conversation;
 * why an attempt failed is dropped, too, except where it decides about the next one: it is kept of
   a turn that is asked for again once it has played, and where the end of a rate limit may be told;
@@ -66,7 +66,7 @@ _TURN = _plain(
     *("id", "state", "ending", "attempt", "messages", "calls"),
     *("error", "first_failure"),  # whether, not what
     *("recover_by", "retry_at", "deadline"),  # times
-    *("origin", "outcome"),  # of no consequence; of a live turn always None
+    *("origin", "outcome"),  # whether somebody waits for it; of a live turn always None
 )
 _ATTEMPT = _plain(
     Attempt,
@@ -76,7 +76,7 @@ _ATTEMPT = _plain(
 _MESSAGE = _plain(
     Message,
     *("item_id", "state", "outcome", "received_ms", "started"),
-    *("heard_ms", "shown", "remembered_ms", "transcript"),  # of no consequence
+    *("heard_ms", "shown", "remembered_ms", "transcript", "released"),  # of no consequence
 )
 _CORE = frozenset(
     (
@@ -163,6 +163,7 @@ def pack(
             (
                 names[turn.id],
                 turn.state._value_,
+                turn.origin is Origin.CLIENT,
                 None if ending is None else ending._value_,
                 add(turn.attempt),
                 None if turn.error is None else _pack_cause(turn, turn.error, losing=losing),
@@ -307,19 +308,20 @@ def unpack(data: tuple[Any, ...], policy: RetryPolicy, machine: Any, used: int) 
     for name, _ in dead:
         known[name] = gone = _new_turn(name)
         gone.state = TurnState.DONE
-    for name, state, ending, _, error, failed, recover_by, retry_at, deadline, *rest in turns:
+    for name, state, asked, ending, _, error, failed, recover_by, *rest in turns:
         known[name] = core.live[name] = turn = _new_turn(name)
         turn.state = _STATES[state]
+        turn.origin = Origin.CLIENT if asked else Origin.SERVER_VAD
         turn.ending = None if ending is None else _ENDINGS[ending]
         turn.error = None if error is None else _unpack_cause(*error)
         turn.first_failure = 0.0 if failed else None
         turn.recover_by = _time(recover_by)
-        turn.retry_at = retry_at / 1000
-        turn.deadline = _time(deadline)
-        _set(turn, _TURN, rest[0])
-        turn.calls = list(rest[2])
+        turn.retry_at = rest[0] / 1000
+        turn.deadline = _time(rest[1])
+        _set(turn, _TURN, rest[2])
+        turn.calls = list(rest[4])
     made = [_new_attempt(a, known) for a in attempts]
-    for name, _, _, number, *_, messages, _ in turns:
+    for name, _, _, _, number, *_, messages, _ in turns:
         turn = known[name]
         turn.attempt = None if number is None else made[number]
         for packed, owner in messages:

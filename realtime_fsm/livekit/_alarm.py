@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from ._guard import Guard
+
 
 class Alarm:
     """Calls *due* at a time of the running loop, at most one at once."""
 
-    def __init__(self, due: Callable[[], None]) -> None:
+    def __init__(self, due: Callable[[], None], guard: Guard | None = None) -> None:
         self._due = due
+        self._ring = self._fire if guard is None else guard(self._fire)
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -23,7 +26,7 @@ class Alarm:
             self._timer.cancel()
             self._timer = None
         if at is not None:
-            self._timer = self._loop.call_at(at, self._fire)
+            self._timer = self._loop.call_at(at, self._ring)
 
     def _fire(self) -> None:
         self._timer = None

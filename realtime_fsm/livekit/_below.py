@@ -3,66 +3,81 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from livekit.agents import llm, utils
 
+from ._listener import Listeners, cheap
 from ._log import get_logger
 
 
 class Below:
     """Holds the inner session and repeats to a new one what the host told the old one.
 
+    The application's listeners to the inner session's own events are told from here: ours is the only
+    listener down there, so that one that raises harms nothing below.
+
     Args:
-        open: Makes an inner session; called once now, and once for each replacement.
+        session: The inner session.
+        open: Makes another one.
     """
 
-    def __init__(self, open: Callable[[], llm.RealtimeSession[Any]]) -> None:
+    def __init__(
+        self, session: llm.RealtimeSession[Any], open: Callable[[], llm.RealtimeSession[Any]]
+    ) -> None:
         self._open = open
-        self.session = open()
+        self.session = session
+        #: The one whose place is being taken, until that is done.
+        self.retired: llm.RealtimeSession[Any] | None = None
         self._instructions: str | None = None
         self._tools: list[llm.Tool] | None = None
         self._options: dict[str, Any] = {}
-        self._listeners: list[tuple[str, Callable[..., Any]]] = []
+        #: The application's.
+        self.listeners = Listeners()
+        #: Our listeners that only pass on, by event.
+        self._relays: dict[str, Callable[..., None]] = {}
+        #: Events that somebody else of ours hears, and passes on.
+        self.heard: frozenset[str] = frozenset()
         self._closing: set[asyncio.Task[None]] = set()
 
     # --- what the host tells
 
     def on(self, event: str, callback: Callable[..., Any]) -> None:
-        self._listeners.append((event, callback))
-        self.session.on(event, callback)
+        self.listeners.add(event, callback)
+        if event not in self.heard and event not in self._relays:
+            self._relays[event] = relay = self._relay(event)
+            self.session.on(event, relay)
 
     def off(self, event: str, callback: Callable[..., Any]) -> None:
-        if (event, callback) in self._listeners:
-            self._listeners.remove((event, callback))
-        self.session.off(event, callback)
+        self.listeners.remove(event, callback)
 
-    async def update_instructions(self, instructions: str) -> None:
+    def _relay(self, event: str) -> Callable[..., None]:
+        return cheap(lambda *args: self.listeners.tell(event, *args))
+
+    def note_instructions(self, instructions: str) -> None:
         self._instructions = instructions
-        await self.session.update_instructions(instructions)
 
-    async def update_tools(self, tools: list[llm.Tool]) -> None:
+    def note_tools(self, tools: list[llm.Tool]) -> None:
         self._tools = tools
-        await self.session.update_tools(tools)
 
-    def update_options(self, **options: Any) -> None:
+    def note_options(self, options: Mapping[str, Any]) -> None:
         self._options.update({k: v for k, v in options.items() if utils.is_given(v)})
-        self.session.update_options(**options)
 
     # --- replacing it
 
     def retire(self) -> None:
         """Close the inner session without waiting for it: its socket may be dead."""
-        task = asyncio.create_task(_close(self.session), name="realtime_fsm.retire")
+        self.retired = self.session
+        task = asyncio.create_task(close(self.session), name="realtime_fsm.retire")
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
     def open(self) -> llm.RealtimeSession[Any]:
         """Make the session that takes its place."""
         self.session = self._open()
-        for event, callback in self._listeners:
-            self.session.on(event, callback)
+        for event, relay in self._relays.items():
+            self.session.on(event, relay)
         return self.session
 
     async def repeat(self) -> None:
@@ -79,9 +94,10 @@ class Below:
         await asyncio.gather(*self._closing, return_exceptions=True)
 
 
-async def _close(session: llm.RealtimeSession[Any]) -> None:
-    try:
-        await session.aclose()
-    except Exception as e:
-        # The plugin raises here the error it died of.
-        get_logger().debug("replaced session closed with an error", error=type(e).__name__)
+async def close(session: llm.RealtimeSession[Any]) -> None:
+    """Close an inner session. The plugin raises here the error it died of, which would keep an
+    AgentSession from ever emitting ``close``."""
+    closing = asyncio.ensure_future(session.aclose())
+    await asyncio.gather(closing, return_exceptions=True)
+    if not closing.cancelled() and (error := closing.exception()) is not None:
+        get_logger().debug("inner session closed with an error", error=type(error).__name__)

@@ -7,7 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 from livekit.agents import APIError, llm, utils
 
@@ -15,6 +15,7 @@ from .. import _commands as cmd
 from .._controller import TurnController
 from .._errors import ErrorInfo
 from .._events import (
+    AnnouncementLost,
     ConnectionReady,
     CreateNotSent,
     Event,
@@ -25,10 +26,13 @@ from .._events import (
     SessionFailed,
 )
 from .._policy import RetryPolicy
-from .._states import ErrorKind, MessageOutcome, Origin, TurnOutcome
+from .._redact import known_message, named, shown
+from .._states import ErrorKind, MessageOutcome, Origin, TurnOutcome, TurnState
 from .._turn import Turn
 from ._alarm import Alarm
 from ._ask import Ask
+from ._emit import Emitter, Listeners
+from ._guard import Guard
 from ._link import Link
 from ._log import code_of, get_logger
 from ._outlet import Item, Outlet
@@ -38,10 +42,12 @@ from .telemetry._reporter import Reporter
 _SIGNS_OF_LIFE = (OutputReceived, ResponseActivity)
 #: Seconds within which an interrupted speech interrupts the session once more.
 _FOLLOW_UP = 0.5
+#: No response of the current attempt is there yet.
+_UNANSWERED = (TurnState.REQUESTED, TurnState.RETRY_WAIT)
 
 
-class Emitter(Protocol):
-    def emit(self, event: Any, *args: Any) -> None: ...
+class UndeliveredError(Exception):
+    """A turn ended ``completed``, and not all that was received went to the host."""
 
 
 class Driver:
@@ -53,6 +59,7 @@ class Driver:
         session: Where the host listens (``generation_created``, ``error``, …).
         model: Where the application listens (``recovering``, ``turn_moved``, ``turn_ended``).
         label: Names the model in errors.
+        guard: Runs what others call.
     """
 
     def __init__(
@@ -63,7 +70,9 @@ class Driver:
         session: Emitter,
         model: Emitter,
         label: str,
+        guard: Guard,
     ) -> None:
+        self._guard = guard
         self.controller = TurnController(policy)
         self.link: Link | None = None
         #: Tells the observers, if there are any.
@@ -71,11 +80,12 @@ class Driver:
         #: Makes a new connection after so many seconds.
         self.replace: Callable[[float], None] = lambda wait: None
         self._speeches = speeches
-        self._session = session
-        self._model = model
+        self._session = Listeners(session)
+        self._model = Listeners(model)
+        self._source = model
         self._label = label
         self._loop = asyncio.get_running_loop()
-        self._alarm = Alarm(self._due)
+        self._alarm = Alarm(self._due, guard)
         self._outlets: dict[str, Outlet] = {}
         self._asks: dict[str, Ask] = {}
         #: Turns whose generation the host has from the inner session itself.
@@ -83,6 +93,8 @@ class Driver:
         #: When the host last interrupted, and which turns it may have meant.
         self._interrupted_at = -math.inf
         self._interrupted: set[str] = set()
+        #: The host is being told that the user begins to speak.
+        self._user_begins = False
         self._running = False
         self._closed = False
         #: How many failures were reported.
@@ -94,25 +106,33 @@ class Driver:
         self._reported = False
         self._log = get_logger()
         self._debug = logging.getLogger("realtime_fsm")
-        speeches.connect(self.receive, over=self._rest_soon)
+        self._receive = guard(self.receive)
+        speeches.connect(
+            self._receive,
+            over=guard(self._rest_soon),
+            begun=guard(self._another_speaks),
+            failed=lambda error: guard.failed(error),
+            grace=policy.playback_grace,
+        )
 
     # --- what the session calls
 
     def ask(self, ask: Ask, origin: Origin) -> asyncio.Future[llm.GenerationCreatedEvent]:
         """Start a turn. The future fails only with `llm.RealtimeError`; cancelling it cancels
         the turn."""
-        future: asyncio.Future[llm.GenerationCreatedEvent] = self._loop.create_future()
+        ask.future = future = self._loop.create_future()
         if self._closed:
             future.set_exception(llm.RealtimeError("realtime session closed"))
             return future
         self._speeches.look()
         self._tell_playback()
         turn = self.controller.request(self._loop.time(), origin=origin)
+        self._asks[turn.id] = ask
         if origin is Origin.CLIENT:
             self._outlets[turn.id] = self._new_outlet(turn.id, future)
             self._speeches.assign(turn.id, self._speeches.owner())
-            future.add_done_callback(lambda f: self._interrupt(turn) if f.cancelled() else None)
-        self._asks[turn.id] = ask
+            cancelled = self._guard(self._interrupt)
+            future.add_done_callback(lambda f: cancelled(turn) if f.cancelled() else None)
         self.run()
         return future
 
@@ -125,10 +145,16 @@ class Driver:
                 began to answer meanwhile has none yet.
         """
         now = self._loop.time()
+        if self._speeches.closing:
+            self._drop_retries()
         # Each speech that was interrupted interrupts the session again when its task comes to it.
         again = now - self._interrupted_at < _FOLLOW_UP and self._speeches.ending
         for turn in self.controller.turns:
             interrupted = self._speeches.interrupted(turn.id)
+            if interrupted and self._user_begins and self._gives_way(turn):
+                # Nobody knows yet what the user says: a cough only puts the retry off.
+                self._withdraw(turn)
+                continue
             began_since = again and turn.id not in self._interrupted
             if interrupted is None and not before_tool_reply and not began_since:
                 # No speech known: not attached, or not announced to LiveKit yet. As in plain
@@ -140,6 +166,40 @@ class Driver:
         if not again and not before_tool_reply:
             self._interrupted_at = now
             self._interrupted = {turn.id for turn in self.controller.turns}
+
+    def _gives_way(self, turn: Turn) -> bool:
+        """Whether a turn's speech waits for a retry alone, so that another may take its place."""
+        return turn.announced and not turn.exposed and turn.state in _UNANSWERED
+
+    def _another_speaks(self) -> None:
+        """The host has something else to say, which must not wait behind a retry (G29)."""
+        for turn in self.controller.turns:
+            if self._gives_way(turn):
+                self._withdraw(turn)
+
+    def _drop_retries(self) -> None:
+        """The host goes on without what is still tried again. Plain LiveKit told of the failure when
+        it happened (G8)."""
+        for turn in self.controller.turns:
+            if turn.error is not None and not turn.exposed:
+                self._drop(turn, turn.error)
+
+    def _drop(self, turn: Turn, error: ErrorInfo) -> None:
+        self._log.warning("retry dropped", turn=turn.id, code=code_of(error))
+        self._speeches.fail(turn.id, llm.RealtimeError(str(error), code=error.code))
+        report = self._report_of(error, recoverable=True)
+        # A session that LiveKit closes has none of its listeners any more.
+        if not self._speeches.tell_error(report, self._source):
+            self.forward("error", report)
+        self._interrupt(turn)
+
+    def _withdraw(self, turn: Turn) -> None:
+        """The speech that the host made of a turn ends, and the turn goes on without one."""
+        self._speeches.forget(turn.id)
+        self.receive(AnnouncementLost(turn_id=turn.id))
+        outlet = self._outlets.pop(turn.id, None)
+        if outlet is not None:
+            outlet.cut()
 
     def truncating(self, item_id: str, audio_end_ms: int) -> int | None:
         """The host truncates a message. Returns where it may be cut, or None if it must not be:
@@ -162,12 +222,27 @@ class Driver:
 
     async def aclose(self) -> None:
         """End every turn, future, stream, timer and task. Never raises."""
+        self._drop_retries()
         self._closed = True
         self.controller.close(self._loop.time())
         self.run()
-        self._speeches.disconnect(self.receive)
+        self._speeches.disconnect(self._receive)
         if self.link is not None:
             await self.link.aclose()
+
+    def end_records(self) -> None:
+        """The session stepped aside: tell those who follow the turns that they are over."""
+        self._closed = True
+        self._alarm.set(None)
+        self._speeches.disconnect(self._receive)
+        self.controller.close(self._loop.time())
+        for command in self.controller.commands():
+            if self.reporter is not None:
+                self.reporter.saw(command)
+            if isinstance(command, cmd.TurnMoved):
+                self._model.emit("turn_moved", command)
+            elif isinstance(command, cmd.TurnEnded):
+                self._model.emit("turn_ended", command)
 
     # --- what a link calls
 
@@ -201,7 +276,24 @@ class Driver:
         if self.controller.find(turn_id) is None:
             outlet = self._outlets.pop(turn_id, None)
             if outlet is not None:
+                self._check_delivered(turn_id, outlet)
                 outlet.cut()
+
+    def _check_delivered(self, turn_id: str, outlet: Outlet) -> None:
+        """What a completed turn received, the host has got.
+
+        Raises:
+            UndeliveredError: It has not, so something of ours is wrong.
+        """
+        turn = self._find(turn_id)
+        if turn is None or turn.outcome is not TurnOutcome.COMPLETED or self._closed:
+            return
+        items = [message.item_id for message in turn.messages if message.exposed]
+        if any(item_id not in outlet.handed for item_id in (*items, *turn.calls)):
+            raise UndeliveredError("an item")
+        for message in turn.messages:
+            if outlet.cut_short(message.item_id, message.received_ms):
+                raise UndeliveredError("the end of a message")
 
     def pass_through(self, turn_id: str) -> None:
         """The host reads this turn's streams from the inner session (``say``). It is counted in
@@ -239,8 +331,14 @@ class Driver:
         """The user's message is in the server's conversation, perhaps without words yet."""
         self._speeches.arrived(item_id)
 
+    def time(self) -> float:
+        """The controller's clock."""
+        return self._loop.time()
+
     def forward(self, name: str, *args: object) -> None:
+        self._user_begins = name == "input_speech_started"
         self._session.emit(name, *args)
+        self._user_begins = False
 
     # --- commands
 
@@ -255,6 +353,8 @@ class Driver:
             while commands := self.controller.commands():
                 for command in commands:
                     self._do(command)
+                    if self._guard.off:
+                        return  # what the host did meanwhile went wrong
         finally:
             self._running = False
         self._report_the_end()
@@ -265,18 +365,14 @@ class Driver:
         assert handler is not None, command
         if self.reporter is not None:
             self.reporter.saw(command)
-        try:
-            handler(self, command)
-        except Exception:
-            # One failing command must not keep the others from being carried out (G7).
-            self._log.exception("command failed", command=type(command).__name__)
+        handler(self, command)
 
     def _create(self, c: cmd.CreateResponse) -> None:
         turn = self.controller.find(c.turn_id)
         if turn is not None and c.turn_id in self._passed:
             self.controller.interrupt(turn, self._loop.time())
         elif self.link is not None and not self._closed:
-            self.link.create(c.turn_id, c.attempt, self._asks.get(c.turn_id) or Ask())
+            self.link.create(c.turn_id, c.attempt, self._asks.setdefault(c.turn_id, Ask()))
 
     def _cancel(self, c: cmd.CancelResponse) -> None:
         if self.link is not None and not self._closed:
@@ -298,39 +394,55 @@ class Driver:
 
     def _replace(self, c: cmd.ReplaceConnection) -> None:
         self._log.warning(
-            "connection replaced", code=code_of(c.reason), reason=c.reason.message, wait=c.wait
+            "connection replaced",
+            code=code_of(c.reason),
+            reason=known_message(c.reason.message) or named(c.reason.message),
+            wait=c.wait,
         )
         if not self._closed:
             self.replace(c.wait)
 
-    def _expose(self, c: cmd.ExposeTurn) -> None:
-        self._failures = 0
+    def _announce(self, c: cmd.AnnounceTurn) -> None:
         outlet = self._outlet(c.turn_id)
         if outlet is None:
             return
-        generation = outlet.expose(c.response_id)
-        if outlet.future is not None:
-            self._session.emit("generation_created", generation)
-            return
         self._speeches.look()
         with self._speeches.announcing() as announced:
-            self._session.emit("generation_created", generation)
+            self._session.emit("generation_created", outlet.generation(c.response_id))
             handle = announced()
+        if self._outlets.get(c.turn_id) is not outlet:
+            return  # withdrawn by what a listener asked for
         self._speeches.assign(c.turn_id, handle)
         turn = self.controller.find(c.turn_id)
         if handle is None and turn is not None and self._speeches.attached:
             # "skipping new realtime generation, the speech scheduling is not running": LiveKit
             # plays nothing of it, so nobody hears it.
+            if turn.error is not None:
+                self._drop(turn, turn.error)
             self._interrupt(turn)
+
+    def _expose(self, c: cmd.ExposeTurn) -> None:
+        self._failures = 0
+        self._speeches.look()
+        outlet = self._outlet(c.turn_id)
+        if outlet is None:
+            return
+        generation = outlet.generation(c.response_id)
+        if outlet.future is not None:
+            self._session.emit("generation_created", generation)
 
     def _deliver(self, c: cmd.DeliverItem) -> None:
         outlet = self._outlet(c.turn_id)
         if outlet is None:
             return
-        outlet.deliver(c.item_id)
         turn = self._find(c.turn_id)
-        if turn is not None and c.item_id in turn.calls:
+        call = turn is not None and c.item_id in turn.calls
+        if call:
             self._speeches.called(c.turn_id)
+        elif self.link is not None:
+            # LiveKit makes a placeholder of it in the agent's history, with the words that came.
+            self.link.withheld(c.item_id, forward=True)
+        outlet.deliver(c.item_id)
         if outlet.calls_read:
             self._calls_read(c.turn_id)
 
@@ -426,7 +538,8 @@ class Driver:
         if self.link is not None and (useless or (attempt is not None and not attempt.over)):
             self.link.stop_reading(c.turn_id)
         if turn is not None and turn.calls and outlet is not None and not outlet.calls_read:
-            self._speeches.when_done(c.turn_id, lambda: self._forget_unread_calls(turn, outlet))
+            forget = self._guard(self._forget_unread_calls)
+            self._speeches.when_done(c.turn_id, lambda: forget(turn, outlet))
         if self.link is None or self._closed or not self.link.reading(c.turn_id):
             self.all_read(c.turn_id)
         self._asks.pop(c.turn_id, None)
@@ -450,11 +563,12 @@ class Driver:
             return
         turn = self._find(c.turn_id)
         attempt = None if turn is None else turn.attempt
+        response_id = None if attempt is None else attempt.response_id
         self._log.debug(
             c.event.lower(),
             turn=c.turn_id,
             attempt=c.attempt,
-            response=None if attempt is None else attempt.response_id,
+            response=None if response_id is None else shown(response_id),
             source=c.source.value,
             state=c.label,
         )
@@ -466,6 +580,7 @@ class Driver:
         cmd.DeleteItem: _delete,
         cmd.RestoreItem: _restore,
         cmd.ReplaceConnection: _replace,
+        cmd.AnnounceTurn: _announce,
         cmd.ExposeTurn: _expose,
         cmd.DeliverItem: _deliver,
         cmd.EndAttempt: _end_attempt,
@@ -483,10 +598,12 @@ class Driver:
         if turn.live and not self._closed:
             self.controller.interrupt(turn, self._loop.time())
             self.run()
+            if self.link is not None:
+                self.link.withdraw(turn.id)
 
     def _rest_soon(self) -> None:
         if not self._closed:
-            self._loop.call_soon(self._rest)
+            self._loop.call_soon(self._guard(self._rest))
 
     def _rest(self) -> None:
         if not self._closed and not self.controller.turns:
@@ -499,9 +616,6 @@ class Driver:
     def _pulled(self, item_id: str) -> None:
         self._speeches.look()
         self._speeches.begins(item_id)
-        if self.link is not None:
-            # LiveKit makes a placeholder of it in the agent's history: not before it plays.
-            self.link.withheld(item_id, forward=True)
         self.receive(MessagePulled(item_id=item_id))
 
     def _calls_read(self, turn_id: str) -> None:
@@ -525,7 +639,8 @@ class Driver:
     def _new_outlet(
         self, turn_id: str, future: asyncio.Future[llm.GenerationCreatedEvent] | None
     ) -> Outlet:
-        return Outlet(future, self._pulled, lambda: self._calls_read(turn_id))
+        read = self._guard(self._calls_read)
+        return Outlet(future, self._guard(self._pulled), lambda: read(turn_id), self._guard)
 
     def _find(self, turn_id: str) -> Turn | None:
         turn = self.controller.find(turn_id)

@@ -21,6 +21,7 @@ from .._states import MessageOutcome
 from .._turn import Message
 from .._wire import text_delta
 from ._conversation import Conversation, words_of
+from ._guard import Guard
 from ._log import get_logger
 
 #: Seconds a push may stay unconfirmed before the reply that waits for it goes on. The socket is
@@ -38,12 +39,17 @@ class History:
         inner: The inner session; its ``chat_ctx`` holds the mirror's own items.
     """
 
-    def __init__(self, inner: llm.RealtimeSession[Any], controller: TurnController) -> None:
+    def __init__(
+        self, inner: llm.RealtimeSession[Any], controller: TurnController, guard: Guard
+    ) -> None:
+        self._guard = guard
         self._inner = inner
         self._controller = controller
         self._heard: OrderedDict[str, str] = OrderedDict()
         #: The words that were received of messages, as they came.
         self._words: OrderedDict[str, list[str]] = OrderedDict()
+        #: The lists of words in the placeholders that the host made of messages, and in their copies.
+        self._placeholders: OrderedDict[str, list[llm.ChatContent]] = OrderedDict()
         #: The items that we had deleted last.
         self._deleted: OrderedDict[str, None] = OrderedDict()
         self._conversation = Conversation(self._put_on_the_wire)
@@ -57,6 +63,8 @@ class History:
         #: Held by a push, or a replay, until it is confirmed or nobody waits for that any more.
         self._pushing = asyncio.Lock()
         self._push: asyncio.Task[None] | None = None
+        #: The last context that the inner session was given.
+        self.pushed: llm.ChatContext | None = None
         self._closed = False
         self._log = get_logger()
 
@@ -66,6 +74,33 @@ class History:
         """No more than this text of a message was heard."""
         remember(self._heard, item_id, text)
         self.correct_mirror([item_id])
+        self._show(item_id, text)
+
+    def shown(self, item_id: str, text: str) -> None:
+        """The host shows this text of a message from now on."""
+        self._show(item_id, text)
+        self._placeholders.pop(item_id, None)
+
+    def unheard(self, item_id: str) -> None:
+        """Nothing of a message was heard, and nothing will be."""
+        self.shown(item_id, "")
+
+    def shown_in(self, item: llm.ChatMessage) -> None:
+        """The host makes a placeholder of a message, which shares this item's list of words, as the
+        copies do that it hands out. It has the words that came so far, until it is known how
+        much of them was heard."""
+        if item.id not in self._placeholders:
+            remember(self._placeholders, item.id, item.content)
+            self._show_received(item.id)
+
+    def _show_received(self, item_id: str) -> None:
+        if item_id in self._placeholders and item_id not in self._heard:
+            self._show(item_id, self._received(item_id))
+
+    def _show(self, item_id: str, text: str) -> None:
+        content = self._placeholders.get(item_id)
+        if content is not None:
+            content[:] = [text] if text else []
 
     def heard_text(self, item_id: str) -> str | None:
         """What was heard of a message that was cut, perhaps nothing; None of any other."""
@@ -80,7 +115,7 @@ class History:
         ids = _output_ids(done) or [*self._heard][-1:]
         cut = [item_id for item_id in ids if item_id in self._heard]
         if cut:
-            asyncio.get_running_loop().call_soon(self.correct_mirror, cut)
+            asyncio.get_running_loop().call_soon(self._guard(self.correct_mirror), cut)
 
     def unseen(self, done: Mapping[str, Any]) -> list[str]:
         """The messages of a ``response.done`` whose beginning was not seen, so that nobody was
@@ -113,8 +148,10 @@ class History:
         known = self._words.get(item_id)
         if known is not None:
             known.append(words)
+            self._show_received(item_id)
             return
         self._words[item_id] = [words]
+        self._show_received(item_id)
         while len(self._words) > _REMEMBERED and not self._is_live(next(iter(self._words))):
             self._words.popitem(last=False)
 
@@ -255,13 +292,17 @@ class History:
             if not self._closed:
                 await self._confirmation(self._start(self._update(chat_ctx)))
 
-    async def _update(self, chat_ctx: llm.ChatContext) -> None:
+    async def _update(self, asked: llm.ChatContext) -> None:
         # The inner session compares it with its mirror in the same step of the loop, so no delete
         # is confirmed in between.
-        chat_ctx = self.protected(chat_ctx)
+        chat_ctx = self.protected(asked)
         if not self._controller.connected:
             self._conversation.keep(chat_ctx.items)  # a session that takes over is told of it too
-        await self._inner.update_chat_ctx(chat_ctx)
+        self.pushed = asked
+        try:
+            await self._inner.update_chat_ctx(chat_ctx)
+        except Exception as e:
+            raise e if isinstance(e, llm.RealtimeError) else llm.RealtimeError(str(e)) from e
 
     def _start(self, update: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         push = asyncio.create_task(update, name="realtime_fsm.push")
@@ -291,7 +332,9 @@ class History:
         self._fill_placeholders(chat_ctx, mirror)
         ours = {item.id: item for item in mirror.items if self._is_ours(item)}
         items: list[llm.ChatItem] = [
-            ours.pop(item.id, item) for item in chat_ctx.items if not self._is_gone(item.id, mirror)
+            ours.pop(item.id) if item.id in ours else self._as_it_is(item, mirror)
+            for item in chat_ctx.items
+            if not self._is_gone(item.id, mirror)
         ]
         for item in mirror.items:
             if item.id in ours:
@@ -307,7 +350,18 @@ class History:
                 continue
             known = mirror.get_by_id(item.id)
             if known is not None and known.type == "message" and not item.content:
-                item.content = [message.shown] if message.shown else list(known.content)
+                item.content[:] = [message.shown] if message.shown else known.content
+
+    def _as_it_is(self, item: llm.ChatItem, mirror: llm.ChatContext) -> llm.ChatItem:
+        """An item as the mirror has it, if what is pushed only shows how it was at another time: a copy
+        that shares nothing with ours (``from_dict``) has the words that had come when it was made."""
+        known = mirror.get_by_id(item.id)
+        if not isinstance(item, llm.ChatMessage) or not isinstance(known, llm.ChatMessage):
+            return item
+        ours = self._controller.message(item.id) is not None
+        if ours and self._received(item.id).startswith(item.text_content or ""):
+            return known
+        return item
 
     def _is_open(self, message: Message) -> bool:
         """Whether it will be known how much of it is heard. Unattached it stays unknown."""

@@ -2,13 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Optional, Protocol
+
+from livekit.agents import llm
 
 from ._ask import Ask
+from ._outlet import Item
+
+
+class Source(Protocol):
+    """Where the items of a turn's response come from.
+
+    Attributes:
+        response_id: The response's.
+        generation: The inner session's, if it is that.
+        over: Nothing more comes of it.
+        bypass: Takes its items once the session has stepped aside, and ``bypass_over`` that there
+            are no more.
+    """
+
+    response_id: str | None
+    generation: llm.GenerationCreatedEvent | None
+    over: bool
+    bypass: Optional[Callable[[Item], None]]
+    bypass_over: Optional[Callable[[], None]]
 
 
 class Link(Protocol):
-    """Speaks to the inner session: commands down, events up."""
+    """Speaks to the inner session: commands down, events up.
+
+    Attributes:
+        readers: Where the items of each turn's newest response come from.
+    """
+
+    readers: dict[str, Source]
+
+    @property
+    def held(self) -> Mapping[str, llm.RemoteItemAddedEvent]:
+        """Announcements that wait to be passed on, by item."""
+
+    def veil(self, frame: dict[str, Any]) -> None:
+        """The session stepped aside: keep on hiding what is hidden already."""
 
     def create(self, turn_id: str, attempt: int, ask: Ask) -> None:
         """Put a ``response.create`` on the wire; tell `CreateSent` when it left."""
@@ -19,6 +54,9 @@ class Link(Protocol):
     def probe(self, event_id: str) -> None:
         """Cancel whatever runs, to learn what became of an unanswered create."""
 
+    def withdraw(self, turn_id: str) -> None:
+        """Nobody waits any more for what was asked for this turn and not acknowledged."""
+
     def delete(self, item_id: str, event_id: str) -> None:
         """Remove an item nobody heard from the server's conversation."""
 
@@ -26,7 +64,11 @@ class Link(Protocol):
         """Put what was heard of an item on the present conversation."""
 
     def withheld(self, item_id: str, *, forward: bool) -> None:
-        """This item was handed out, or never will be: pass its announcement on, or drop it."""
+        """This item was handed out, or nobody heard it: pass its announcement on, or drop it."""
+
+    def outside(self, item_id: str) -> bool:
+        """Whether this message is of an out-of-band response: the server's conversation has
+        nothing of it that could be cut."""
 
     def reading(self, turn_id: str) -> bool:
         """Whether items of this turn may still come from the inner session."""
@@ -35,4 +77,4 @@ class Link(Protocol):
         """Nothing of this turn's current response is wanted any more."""
 
     async def aclose(self) -> None:
-        """Stop listening and end every task. Never raises."""
+        """Close the inner session, stop listening and end every task. Never raises."""

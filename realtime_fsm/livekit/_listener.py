@@ -1,16 +1,26 @@
-"""Event handlers as LiveKit's emitter calls them cheapest.
+"""Listeners: ours, as LiveKit's emitter calls them cheapest, and others', which may raise.
 
 ``EventEmitter`` inspects each callback's signature for each event, which takes longer than most
 handlers do. A ready signature is found at once, and of one that takes everything nothing is counted.
+It also passes a ``TypeError`` of a callback on to whoever emitted, which is the inner session's
+receive loop or a step of ours.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Optional, TypeVar
+
+from livekit import rtc
+
+from ._log import get_logger
+
+Callback = Callable[..., Any]
+Name = TypeVar("Name")
 
 _ANY_ARGUMENTS = inspect.signature(lambda *event: None)
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 def cheap(handler: Callable[..., None]) -> Callable[..., None]:
@@ -22,3 +32,90 @@ def cheap(handler: Callable[..., None]) -> Callable[..., None]:
 def listener(handler: Callable[[Any], None]) -> Callable[..., None]:
     """A method of one argument as such a function."""
     return cheap(lambda event, *_: handler(event))
+
+
+class Listeners:
+    """Callbacks of others for events: told in order, each with as many arguments as it takes, and
+    whatever one of them raises harms neither the next nor whoever tells. It is logged once."""
+
+    def __init__(self) -> None:
+        #: By event: each callback, and how many arguments it takes (None: all).
+        self._callbacks: dict[str, dict[Callback, int | None]] = {}
+        self._failed: set[Callback] = set()
+
+    def add(self, event: str, callback: Callback) -> None:
+        """Tell this callback of an event from now on.
+
+        Raises:
+            ValueError: It is a coroutine function.
+        """
+        rtc.EventEmitter[str]().on(event, callback)  # refuses what LiveKit's refuses
+        self._callbacks.setdefault(event, {})[callback] = _arguments_of(callback)
+
+    def remove(self, event: str, callback: Callback) -> None:
+        callbacks = self._callbacks.get(event)
+        if callbacks is not None:
+            callbacks.pop(callback, None)
+            if not callbacks:
+                del self._callbacks[event]
+
+    def tell(self, event: str, *args: Any) -> None:
+        callbacks = self._callbacks.get(event)
+        if callbacks is None:
+            return
+        for callback, count in list(callbacks.items()):
+            self._call(event, callback, args[:count])
+
+    def show(self, event: str, frame: Any) -> None:
+        """Tell of a frame as it came, before anybody else looks at it. Who is told may keep it, so it
+        gets one of its own; what it changes in it is changed for the inner session too, as without
+        us."""
+        if event not in self._callbacks:
+            return
+        if not isinstance(frame, dict):
+            self.tell(event, frame)
+            return
+        shown = dict(frame)
+        self.tell(event, shown)
+        if shown != frame:
+            frame.clear()
+            frame.update(shown)
+
+    def _call(self, event: str, callback: Callback, args: tuple[Any, ...]) -> None:
+        try:
+            callback(*args)
+        except Exception:
+            if callback not in self._failed:
+                self._failed.add(callback)
+                get_logger().warning("a listener failed", heard=event, exc_info=True)
+
+
+class GuardedEmitter(rtc.EventEmitter[Name]):
+    """An emitter that no listener can harm."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)  # of whatever it is mixed into
+        self._listeners = Listeners()
+
+    def on(self, event: Any, callback: Optional[Callback] = None) -> Callback:
+        if callback is None:
+            return super().on(event)  # a decorator, which comes back here
+        self._listeners.add(event, callback)
+        return callback
+
+    def off(self, event: Any, callback: Callback) -> None:
+        self._listeners.remove(event, callback)
+
+    def emit(self, event: Any, *args: Any) -> None:
+        self._listeners.tell(event, *args)
+
+
+def _arguments_of(callback: Callback) -> int | None:
+    """How many positional arguments it takes; None: any number, or it does not tell."""
+    try:
+        parameters = inspect.signature(callback).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    if any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in parameters):
+        return None
+    return sum(p.kind in _POSITIONAL for p in parameters)

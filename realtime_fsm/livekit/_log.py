@@ -2,14 +2,14 @@
 
 Key-values become ``extra`` fields of ordinary records of the logger ``realtime_fsm``, so a
 worker's own handlers and formatters see them, and nothing of structlog is configured globally.
-No audio, transcript or key is ever passed to it: of an exception the traceback and the type, since
-its message may quote anything.
+No audio, transcript or key is ever passed to it: what a server chose goes through
+:mod:`realtime_fsm._redact`; of an exception the traceback and the type, since its message may quote
+anything.
 """
 
 from __future__ import annotations
 
 import logging
-import re
 import sys
 from collections.abc import MutableMapping
 from typing import Any, cast
@@ -17,9 +17,7 @@ from typing import Any, cast
 import structlog
 
 from .._errors import ErrorInfo
-
-#: What an error code looks like. A server may put anything there, what was said included.
-_CODE = re.compile(r"[a-z][a-z0-9_.]{0,63}")
+from .._redact import named
 
 
 class LoggedError(Exception):
@@ -40,8 +38,18 @@ def _without_message(
     return event
 
 
+def _with_reason(
+    logger: object, method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """A sentence of ours that says why, in the message too: not every formatter shows fields."""
+    if "why" in event:
+        event["event"] = f"{event['event']}. {event['why']}"
+    return event
+
+
 _PROCESSORS: list[Any] = [
     structlog.stdlib.filter_by_level,
+    _with_reason,
     _without_message,
     structlog.stdlib.render_to_log_kwargs,
 ]
@@ -60,9 +68,4 @@ def get_logger(**bound: object) -> structlog.stdlib.BoundLogger:
 
 def code_of(error: ErrorInfo) -> str:
     """The error in one word, for logs and traces: never the provider's sentence."""
-    return in_one_word(error.code or error.type) or error.kind.value
-
-
-def in_one_word(name: object) -> str | None:
-    """A code or a type as providers write them, or None for anything else."""
-    return name if isinstance(name, str) and _CODE.fullmatch(name) else None
+    return named(error.code or error.type) or error.kind.value

@@ -6,17 +6,20 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any, Literal
 
-from livekit import rtc
 from livekit.agents import AgentSession, llm
 
 from .._controller import TurnController
+from .._errors import LocalProtocolError
 from .._policy import RetryPolicy
 from ..profiles import Profile
+from ._aside import report_step
+from ._listener import GuardedEmitter
 from ._log import get_logger
 from ._observe import Observation, Observer
 from ._profile import resolve
 from ._session import ControlledRealtimeSession
 from ._speech import Speeches
+from .providers import DUPLEX, NAMED, Family, family_of
 from .telemetry import TurnObserver
 
 _MODES = ("control", "observe", "off")
@@ -25,7 +28,7 @@ _REMEMBERED = 1000
 
 class ControlledRealtimeModel(
     llm.RealtimeModel,
-    rtc.EventEmitter[Literal["recovering", "turn_moved", "turn_ended", "observed"]],
+    GuardedEmitter[Literal["recovering", "turn_moved", "turn_ended", "observed", "stepped_aside"]],
 ):
     """A realtime model whose response turns are dependable.
 
@@ -37,37 +40,50 @@ class ControlledRealtimeModel(
 
     Attributes and methods this class does not have are the inner model's. Emits ``recovering``
     (`realtime_fsm.Recovering`), ``turn_moved`` (`realtime_fsm.TurnMoved`), ``turn_ended``
-    (`realtime_fsm.TurnEnded`) and, with ``mode="observe"``, ``observed`` (`Observation`).
+    (`realtime_fsm.TurnEnded`), with ``mode="observe"`` ``observed`` (`Observation`), and
+    ``stepped_aside`` (`realtime_fsm.ErrorInfo`) should an internal error make a session plain
+    LiveKit from there on.
 
     Args:
-        inner: The model to control. With raw events (the OpenAI plugin and its relatives) in
-            full; any other in a reduced mode, see ``docs/reduced-mode.md``; a full-duplex one
-            (``supports_overlapping_speech``) not at all.
+        inner: The model to control: the OpenAI plugin's and its relatives. Any other, and a
+            full-duplex one (``llm.DuplexModel``), passes through as it is, which one log line
+            says; see ``docs/providers.md``.
         retry: How turns recover.
         mode: ``"control"``; ``"observe"`` for the plain inner model and a record of what the
             controller would have done; or ``"off"`` for the plain inner model.
         observers: Who is told of every turn; see ``docs/observability.md``. With
             ``mode="control"`` only.
+        family: How ``inner`` is to be spoken to, where it is not recognised or you know better:
+            a `Family`, or the name of one: ``"openai"`` (by its raw events, in full), ``"google"``,
+            ``"aws"``, ``"ultravox"``, ``"phonic"``, or ``"streams"`` (by what every realtime
+            session shows).
         profile: What is known of the server: a name, a `realtime_fsm.profiles.Profile`, or
             ``"auto"``, by the host of its URL; of an unknown server nothing is believed.
 
     Raises:
-        TypeError: ``inner`` is no `llm.RealtimeModel`, ``retry`` no `RetryPolicy`, one of the
-            ``observers`` no `realtime_fsm.livekit.TurnObserver`, or ``profile`` no profile.
-        ValueError: Unknown ``mode`` or ``profile``.
+        TypeError: ``inner`` is no `llm.RealtimeModel` or `llm.DuplexModel`, ``retry`` no
+            `RetryPolicy`, ``family`` no `Family`, ``profile`` no profile, or one of the
+            ``observers`` no `realtime_fsm.livekit.TurnObserver`.
+        ValueError: Unknown ``mode``, ``profile`` or name of a ``family``.
     """
 
     def __init__(
         self,
-        inner: llm.RealtimeModel,
+        inner: llm.RealtimeModel | llm.DuplexModel,
         *,
         retry: RetryPolicy | None = None,
         mode: Literal["control", "observe", "off"] = "control",
         observers: Iterable[TurnObserver] = (),
+        family: Family | str | None = None,
         profile: Profile | str = "auto",
     ) -> None:
+        duplex_model = getattr(llm, "DuplexModel", None)  # since 1.8
+        self._duplex: Any = None
+        if duplex_model is not None and isinstance(inner, duplex_model):
+            # As an AgentSession does with one it is given.
+            self._duplex, inner = inner, llm.DuplexRealtimeAdapter(inner)
         if not isinstance(inner, llm.RealtimeModel):
-            raise TypeError(f"inner must be an llm.RealtimeModel, got {inner!r}")
+            raise TypeError(f"inner must be an llm.RealtimeModel or llm.DuplexModel, got {inner!r}")
         if retry is not None and not isinstance(retry, RetryPolicy):
             raise TypeError(f"retry must be a RetryPolicy, got {retry!r}")
         if mode not in _MODES:
@@ -76,13 +92,21 @@ class ControlledRealtimeModel(
         for observer in observers:
             if not isinstance(observer, TurnObserver):
                 raise TypeError(f"observers must be TurnObserver, got {observer!r}")
+        if isinstance(family, str):
+            if family not in NAMED:
+                raise ValueError(f"family must be a Family or one of {[*NAMED]}, got {family!r}")
+            family = NAMED[family]
+        elif family is not None and not isinstance(family, Family):
+            raise TypeError(f"family must be a Family or one of {[*NAMED]}, got {family!r}")
         llm.RealtimeModel.__init__(self, capabilities=inner.capabilities)
-        rtc.EventEmitter.__init__(self)
+        GuardedEmitter.__init__(self)
         self._inner = inner
         self._policy = RetryPolicy() if retry is None else retry
         self._mode = mode
         self._observers = observers
+        self._family = family
         self._profile = resolve(profile, inner)
+        self._told = False
         self._speeches = Speeches()
         self._controller: TurnController | None = None
         #: What would have been done, oldest first; the last thousand. With ``mode="observe"``.
@@ -91,6 +115,8 @@ class ControlledRealtimeModel(
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
+        if self._duplex is not None:
+            return getattr(self._duplex, name)
         return getattr(self._inner, name)
 
     @property
@@ -120,45 +146,80 @@ class ControlledRealtimeModel(
 
     @property
     def controller(self) -> TurnController | None:
-        """The controller of the newest session, or None before the first one and with
-        ``mode="off"``."""
+        """The controller of the newest session, or None before the first one, with
+        ``mode="off"``, and where the inner model passes through."""
         return self._controller
 
     def attach(self, session: AgentSession[Any]) -> None:
-        """Take playback and interruptions from this AgentSession, before or after its start.
+        """Take playback and interruptions from this AgentSession, before or after its start. On the
+        one it is attached to already this does nothing.
 
         Raises:
             TypeError: Not an AgentSession.
-            LocalProtocolError: Attached already, or the session is closed.
+            LocalProtocolError: Attached to another session, or the session is closed.
         """
         if self._mode == "off":
             return
-        self._speeches.attach(session)
+        if not isinstance(session, AgentSession):
+            raise TypeError(f"attach: session must be an AgentSession, got {session!r}")
+        try:
+            self._speeches.attach(session)
+        except LocalProtocolError:
+            raise
+        except Exception as e:
+            self._speeches.give_up(e)
 
     def session(self, *, turn_detection_disabled: bool = False) -> llm.RealtimeSession[Any]:
         def open_inner() -> llm.RealtimeSession[Any]:
             return self._inner.session(turn_detection_disabled=turn_detection_disabled)
 
+        inner = open_inner()
         if self._mode == "off":
-            return open_inner()
-        if getattr(self.capabilities, "supports_overlapping_speech", False):  # since 1.8
-            get_logger().info("a full-duplex model passes through", inner=self._inner.label)
-            return open_inner()
+            return inner
+        family = self._family or family_of(self._inner, inner)
+        if family.control == "full" and not callable(getattr(inner, "send_event", None)):
+            why = "It is declared as controlled in full, and its session has no send_event()."
+            family = Family(name=family.name, control="plain", why=why)
+        if family.control == "plain":
+            self._tell_plain(family, inner)
+            return inner
         if self._mode == "observe":
-            return self._watched(open_inner())
-        session = ControlledRealtimeSession(
-            self,
-            open_inner,
-            policy=self._policy,
-            speeches=self._speeches,
-            observer=self,
-            observers=self._observers,
-        )
+            return self._watched(inner, family)
+        try:
+            session = ControlledRealtimeSession(
+                self,
+                inner,
+                open_inner,
+                family=family,
+                policy=self._policy,
+                speeches=self._speeches,
+                observer=self,
+                observers=self._observers,
+            )
+        except Exception as e:
+            report_step(self, e)
+            return inner
         self._controller = session.driver.controller
         return session
 
-    def _watched(self, inner: llm.RealtimeSession[Any]) -> llm.RealtimeSession[Any]:
-        if not callable(getattr(inner, "send_event", None)):
+    def _tell_plain(self, family: Family, inner: llm.RealtimeSession[Any]) -> None:
+        """Say once that nothing is controlled, and why."""
+        if self._told:
+            return
+        self._told = True
+        log, made = get_logger(), type(inner).__qualname__
+        if family is DUPLEX:
+            log.info("a full-duplex model passes through", inner=made)
+        else:
+            log.warning(
+                "not controlled: the inner model passes through",
+                inner=made,
+                family=family.name,
+                why=family.why,
+            )
+
+    def _watched(self, inner: llm.RealtimeSession[Any], family: Family) -> llm.RealtimeSession[Any]:
+        if family.control != "full":
             get_logger().info("nothing to observe: no raw events", inner=type(inner).__qualname__)
             return inner
         observer = Observer(

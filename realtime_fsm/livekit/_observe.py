@@ -23,7 +23,7 @@ from .._states import ErrorKind, PlaybackState
 from .._turn import Turn
 from .._wire import is_out_of_band, parse
 from ._alarm import Alarm
-from ._driver import Emitter
+from ._emit import Emitter, Listeners
 from ._listener import cheap
 from ._log import code_of, get_logger
 from ._speech import Speeches
@@ -73,7 +73,7 @@ class Observer:
     ) -> None:
         self.controller = TurnController(policy)
         self._speeches = speeches
-        self._model = model
+        self._model = Listeners(model)
         self._note = note
         self._loop = asyncio.get_running_loop()
         self._alarm = Alarm(self._due)

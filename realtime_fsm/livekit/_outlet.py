@@ -8,8 +8,13 @@ from typing import Generic, TypeVar, Union
 
 from livekit.agents import llm, utils
 
+from ._guard import Guard
+from ._tap import AudioTap
+
 T = TypeVar("T")
 Item = Union[llm.MessageGeneration, llm.FunctionCall]
+#: Milliseconds: the plugin may have dropped a frame that it could not read.
+_A_FRAME = 120.0
 
 
 class _Watched(Generic[T]):
@@ -33,6 +38,7 @@ class Outlet:
         future: What ``generate_reply`` returned, or None for a turn that nobody awaits.
         on_pull: Called with an item id when the host begins to forward that message.
         on_calls: Called when the host begins to look at the function calls.
+        guard: Runs what the host's reading calls.
     """
 
     def __init__(
@@ -40,13 +46,20 @@ class Outlet:
         future: asyncio.Future[llm.GenerationCreatedEvent] | None,
         on_pull: Callable[[str], None],
         on_calls: Callable[[], None],
+        guard: Guard,
     ) -> None:
         self.future = future
+        self._guard = guard
         self._on_pull = on_pull
         self._on_calls = on_calls
-        self._messages = utils.aio.Chan[llm.MessageGeneration]()
-        self._calls = utils.aio.Chan[llm.FunctionCall]()
-        self._received: dict[str, Item] = {}
+        self.messages = utils.aio.Chan[llm.MessageGeneration]()
+        self.calls = utils.aio.Chan[llm.FunctionCall]()
+        #: What the host has of it.
+        self.event: llm.GenerationCreatedEvent | None = None
+        #: The items it got, by id.
+        self.handed: dict[str, Item] = {}
+        #: Items that came and were not asked for yet.
+        self.kept: dict[str, Item] = {}
         self._wanted: set[str] = set()
         self._handed_out: list[llm.MessageGeneration] = []
         #: What the host got of them, by item id.
@@ -55,17 +68,18 @@ class Outlet:
         #: The host looks at the function calls. One that was interrupted first does not.
         self.calls_read = False
 
-    def expose(self, response_id: str) -> llm.GenerationCreatedEvent:
-        """The generation event; resolves the future if there is one."""
-        event = llm.GenerationCreatedEvent(
-            message_stream=self._messages,
-            function_stream=_Watched(self._calls, self._on_calls_read),
-            user_initiated=self.future is not None,
-            response_id=response_id,
-        )
+    def generation(self, response_id: str) -> llm.GenerationCreatedEvent:
+        """The one generation event, of the response that speaks; resolves the future if there is one."""
+        if self.event is None:
+            self.event = llm.GenerationCreatedEvent(
+                message_stream=self.messages,
+                function_stream=_Watched(self.calls, self._guard(self._on_calls_read)),
+                user_initiated=self.future is not None,
+            )
+        self.event.response_id = response_id
         if self.future is not None and not self.future.done():
-            self.future.set_result(event)
-        return event
+            self.future.set_result(self.event)
+        return self.event
 
     def fail(self, error: llm.RealtimeError) -> bool:
         """Fail the future if it is still open. Returns whether it was."""
@@ -84,17 +98,26 @@ class Outlet:
         elif item_id in self._given and isinstance(item, llm.MessageGeneration):
             self._put_in_place(item)
         else:
-            self._received[item_id] = item
+            self.kept[item_id] = item
         self._close_if_over()
 
     def deliver(self, item_id: str) -> None:
         """Hand an item on as soon as it is here."""
         if self.ending:
             return
-        if item_id in self._received:
-            self._hand_out(self._received.pop(item_id))
+        if item_id in self.kept:
+            self._hand_out(self.kept[item_id])
+            del self.kept[item_id]
         else:
             self._wanted.add(item_id)
+
+    def cut_short(self, item_id: str, received_ms: float) -> bool:
+        """Whether the host has read a message to its end, and had less of it than was received."""
+        message = self.handed.get(item_id)
+        sound = message.audio_stream if isinstance(message, llm.MessageGeneration) else None
+        if not isinstance(sound, AudioTap) or not sound.over:
+            return False
+        return sound.handed_ms + _A_FRAME < received_ms
 
     def end_messages(self) -> None:
         """No more output comes for the messages handed out so far.
@@ -127,11 +150,14 @@ class Outlet:
 
     def _hand_out(self, item: Item) -> None:
         if isinstance(item, llm.FunctionCall):
-            self._calls.send_nowait(item)
+            self.calls.send_nowait(item)
+            self.handed[item.id] = item
         else:
+            given = self._watch(item)
+            self.messages.send_nowait(given)
+            self.handed[item.message_id] = item
             self._handed_out.append(item)
-            given = self._given[item.message_id] = self._watch(item)
-            self._messages.send_nowait(given)
+            self._given[item.message_id] = given
 
     def _put_in_place(self, item: llm.MessageGeneration) -> None:
         """Its ``response.output_item.added`` came twice: the plugin writes on to the newer streams
@@ -143,8 +169,8 @@ class Outlet:
 
     def _close_if_over(self) -> None:
         if self.ending and not self._wanted:
-            self._messages.close()
-            self._calls.close()
+            self.messages.close()
+            self.calls.close()
 
     def _watch(self, message: llm.MessageGeneration) -> llm.MessageGeneration:
         pulled = False
@@ -157,7 +183,7 @@ class Outlet:
 
         return llm.MessageGeneration(
             message_id=message.message_id,
-            text_stream=_Watched(message.text_stream, on_read),
-            audio_stream=_Watched(message.audio_stream, on_read),
+            text_stream=_Watched(message.text_stream, self._guard(on_read)),
+            audio_stream=_Watched(message.audio_stream, self._guard(on_read)),
             modalities=message.modalities,
         )

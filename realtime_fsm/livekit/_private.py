@@ -6,10 +6,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from livekit.agents import AgentSession
+from livekit.agents import AgentSession, llm
 from livekit.agents.voice import SpeechHandle
+from livekit.agents.voice.io import AudioOutput
 
 
 def set_handle_error(handle: SpeechHandle, error: BaseException) -> bool:
@@ -24,6 +28,30 @@ def set_handle_error(handle: SpeechHandle, error: BaseException) -> bool:
     return True
 
 
+def drop_placeholder(session: AgentSession[Any], item_id: str) -> None:
+    """Take a message that nobody heard out of the running agent's history (``Agent._chat_ctx``).
+
+    LiveKit puts it there when the server begins it, and takes it out never. `Agent.chat_ctx` is a copy,
+    ``update_chat_ctx`` goes to the server. An empty message is more than a model of text takes.
+    """
+    with contextlib.suppress(RuntimeError):  # no agent is running
+        history = getattr(session.current_agent, "_chat_ctx", None)
+        if (
+            isinstance(history, llm.ChatContext)
+            and (item := history.get_by_id(item_id)) is not None
+        ):
+            history.items.remove(item)
+
+
+def pending_segments(output: AudioOutput) -> int:
+    """How many segments an output waits for (``AudioOutput._pending_playback_count``).
+
+    An output that is taken out of its chain loses what it plays, and nothing public tells whether it
+    plays something.
+    """
+    return int(getattr(output, "_pending_playback_count", 0))
+
+
 def leave_thinking(session: AgentSession[Any]) -> None:
     """Let an AgentSession that waits for nothing listen again (``_update_agent_state``).
 
@@ -35,12 +63,25 @@ def leave_thinking(session: AgentSession[Any]) -> None:
         update("listening")
 
 
+def is_closing(session: AgentSession[Any]) -> bool:
+    """Whether an AgentSession is being closed (``_closing``): the ``close`` event comes at its end."""
+    return bool(getattr(session, "_closing", False))
+
+
 def is_closed(session: AgentSession[Any]) -> bool:
     """Whether an AgentSession was closed (``_closing``, ``_started``).
 
     There is a ``close`` event but no public way to ask afterwards.
     """
-    return bool(getattr(session, "_closing", False)) and not getattr(session, "_started", True)
+    return is_closing(session) and not getattr(session, "_started", True)
+
+
+def models_of(adapter: llm.RealtimeModelFallbackAdapter) -> list[llm.RealtimeModel]:
+    """The models inside LiveKit's fallback adapter (``_models``), or none if they do not show.
+
+    Whether they may be asked again differs by family, and the adapter tells of none.
+    """
+    return list(getattr(adapter, "_models", ()))
 
 
 def session_class() -> type:
@@ -59,3 +100,34 @@ def activity_class() -> type | None:
     except ImportError:
         return None
     return AgentActivity
+
+
+def own_update(session: llm.RealtimeSession[Any]) -> Callable[..., Awaitable[None]] | None:
+    """How a plugin takes what a start or a handoff changes, if in a way of its own
+    (``RealtimeSession._update_session``).
+
+    ThunderPhone freezes instructions and tools with the first frame, Phonic takes no instructions in
+    mid-call but by it. LiveKit calls it on the session it has, which is ours.
+    """
+    own = getattr(type(session), "_update_session", None)
+    if own is None or own is getattr(llm.RealtimeSession, "_update_session", own):
+        return None
+    return functools.partial(own, session)
+
+
+def may_stay_silent(model: llm.RealtimeModel) -> bool:
+    """Whether a Gemini model decides itself what to answer (``RealtimeModel._opts.proactivity``).
+
+    Asked again, it would answer what it chose not to. Nothing public tells.
+    """
+    return getattr(getattr(model, "_opts", None), "proactivity", None) is True
+
+
+def bind_host(session: llm.RealtimeSession[Any], host: object) -> None:
+    """Give a fallback adapter's session what stands for the AgentSession (``_agent_session``).
+
+    AgentActivity sets it on a session whose class it knows; without it a swap does not generate the
+    reply again, and replays what the server had instead of what was heard.
+    """
+    if hasattr(session, "_agent_session"):
+        session._agent_session = host

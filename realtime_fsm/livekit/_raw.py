@@ -1,37 +1,47 @@
 """The link to a session that shows its raw events: the OpenAI plugin and its relatives.
 
 Correlation comes from the wire: our creates are recognised as they leave, everything else by the
-ids the server sends. The inner session's own idea of a current generation is not asked.
+ids the server sends. The inner session's own idea of a current generation is not asked, and it is
+shown one response at a time (`realtime_fsm.livekit._gate`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import dataclasses
+import functools
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from livekit.agents import APIConnectionError, APIError, llm, utils
 
 from .. import _events as ev
 from .._errors import ErrorInfo
+from .._redact import named
 from .._states import ErrorKind
 from .._wire import output_of, parse
+from ._announcements import Announcements
 from ._ask import Ask
+from ._below import close
 from ._driver import Driver
+from ._guard import Guard
 from ._history import History
-from ._listener import cheap
-from ._log import get_logger, in_one_word
-from ._outlet import Item
+from ._link import Source
+from ._listener import Listeners, cheap
+from ._log import get_logger
+from ._reader import Reader
+from ._sight import Sight
+
+SERVER_EVENT = "openai_server_event_received"
+CLIENT_EVENT = "openai_client_event_queued"
 
 #: Request timeout, too early, too many requests: these pass.
 _WORTH_ANOTHER = frozenset({408, 425, 429})
 _LOST = ErrorInfo(
     kind=ErrorKind.TRANSIENT, code="connection_lost", message="the connection was lost"
 )
-#: Announcements kept of items that were neither handed out nor deleted.
-_WITHHELD = 64
+#: Deletes that are remembered.
+_DELETES = 64
 
 _NOTHING: Mapping[str, str] = {}
 
@@ -48,24 +58,35 @@ class RawLink:
     """See `realtime_fsm.livekit._link.Link`.
 
     Args:
+        listeners: The application's, to the inner session's raw events: told first, by us.
         unwanted: Items that were to be deleted in the session it takes the place of.
     """
 
     def __init__(
-        self, inner: Any, driver: Driver, history: History, unwanted: Mapping[str, str] = _NOTHING
+        self,
+        inner: Any,
+        driver: Driver,
+        history: History,
+        listeners: Listeners,
+        guard: Guard,
+        unwanted: Mapping[str, str] = _NOTHING,
     ) -> None:
         self._inner = inner
         self._driver = driver
+        self._listeners = listeners
+        self._guard = guard
         self.history = history
         history.on_restored = self._restored
         self._log = get_logger()
         self._more_output = driver.controller.more_output
         self._time = asyncio.get_running_loop().time
-        #: What reads the streams of a turn's response.
-        self._tasks: dict[asyncio.Task[None], str] = {}
+        #: Where the items of each turn's newest response come from; and what is being read, for whom.
+        self.readers: dict[str, Source] = {}
+        self._reading: dict[Reader, str] = {}
         self._leaving: deque[tuple[str, int]] = deque()
         self._started: dict[str, tuple[str, int]] = {}
-        self._announcements: OrderedDict[str, llm.RemoteItemAddedEvent] = OrderedDict()
+        self._announcements = Announcements(driver, history)
+        self._sight = Sight(inner, driver, self.readers, guard)
         #: Deletes the server has not confirmed: a new connection's replay has these items again.
         self._deleting: OrderedDict[str, str] = OrderedDict(unwanted)
         #: Something left. Before that nothing can be lost: a first handshake that fails leaves
@@ -73,12 +94,9 @@ class RawLink:
         self._was_up = False
         #: The inner session reports right after a frame what that frame told us already.
         self._claimed = False
-        #: The last ``response.created`` was of a response that is over: what the inner session makes
-        #: of it would never end.
-        self._stale = False
         self._handlers: dict[str, Any] = {
-            "openai_server_event_received": self._on_server_event,
-            "openai_client_event_queued": self._on_client_event,
+            SERVER_EVENT: self._on_server_event,
+            CLIENT_EVENT: self._on_client_event,
             "generation_created": self._on_generation,
             "remote_item_added": self._on_item_added,
             "session_reconnected": self._on_reconnected,
@@ -86,7 +104,7 @@ class RawLink:
         }
         for name in _FORWARDED:
             self._handlers[name] = self._forwarder(name)
-        self._handlers = {name: self._guarded(h) for name, h in self._handlers.items()}
+        self._handlers = {name: self._guarded(name, h) for name, h in self._handlers.items()}
         for name, handler in self._handlers.items():
             inner.on(name, handler)
 
@@ -99,6 +117,7 @@ class RawLink:
                 event_id = f"{event_id}_{attempt}"
             frame = _with_event_id(ask.frame, event_id)
             self._started[event_id] = (turn_id, attempt)
+            ask.left = True
             self._inner.send_event(frame)
             return
         self._leaving.append((turn_id, attempt))
@@ -108,7 +127,10 @@ class RawLink:
             self._leaving.remove((turn_id, attempt))
             self._driver.not_sent(turn_id, attempt, e)
             return
-        future.add_done_callback(lambda f: self._settled(turn_id, attempt, f))
+        ask.request = future
+        future.add_done_callback(
+            lambda f: self._guard.run(None, self._settled, turn_id, attempt, f)
+        )
 
     def cancel(self, response_id: str, event_id: str) -> None:
         self._inner.send_event(
@@ -118,11 +140,14 @@ class RawLink:
     def probe(self, event_id: str) -> None:
         self._inner.send_event({"type": "response.cancel", "event_id": event_id})
 
+    def withdraw(self, turn_id: str) -> None:
+        pass  # when it shows itself, it is cancelled by its id
+
     def delete(self, item_id: str, event_id: str) -> None:
         if self.history.forgotten(item_id):
             return
         self._deleting[item_id] = event_id
-        while len(self._deleting) > _WITHHELD:
+        while len(self._deleting) > _DELETES:
             self._deleting.popitem(last=False)
         self._inner.send_event(
             {"type": "conversation.item.delete", "item_id": item_id, "event_id": event_id}
@@ -137,14 +162,24 @@ class RawLink:
         self._driver.receive(ev.ItemTruncated(item_id=item_id, audio_end_ms=ms))
 
     def withheld(self, item_id: str, *, forward: bool) -> None:
-        announcement = self._announcements.pop(item_id, None)
-        if forward and announcement is not None:
-            self._driver.forward("remote_item_added", announcement)
+        if not forward:
+            self.history.unheard(item_id)
+        self._announcements.settle(item_id, forward=forward)
+
+    def outside(self, item_id: str) -> bool:
+        return self._sight.outside(item_id)
+
+    @property
+    def held(self) -> Mapping[str, llm.RemoteItemAddedEvent]:
+        return self._announcements.held
+
+    def veil(self, frame: dict[str, Any]) -> None:
+        self._sight.veil(frame)
 
     def stop_reading(self, turn_id: str) -> None:
-        for task, owner in list(self._tasks.items()):
+        for reader, owner in self._reading.items():
             if owner == turn_id:
-                task.cancel()
+                reader.stop()
 
     @property
     def unwanted(self) -> Mapping[str, str]:
@@ -152,43 +187,43 @@ class RawLink:
         return self._deleting
 
     def reading(self, turn_id: str) -> bool:
-        return turn_id in self._tasks.values()
+        return turn_id in self._reading.values()
 
     def detach(self) -> None:
         """Hear no more of the inner session, and read nothing more from it."""
         for name, handler in self._handlers.items():
             self._inner.off(name, handler)
-        for task in self._tasks:
-            task.cancel()
+        for reader in self._reading:
+            reader.stop()
+        self._sight.aclose()
 
     async def aclose(self) -> None:
-        closing = asyncio.ensure_future(self._inner.aclose())
-        # The plugin re-raises here the error it died of, which would keep AgentSession from
-        # ever emitting "close".
-        await asyncio.gather(closing, return_exceptions=True)
-        if not closing.cancelled() and (error := closing.exception()) is not None:
-            self._log.debug("inner session closed with an error", error=type(error).__name__)
+        await close(self._inner)
         self.detach()
-        await utils.aio.cancel_and_wait(*list(self._tasks))
+        await utils.aio.cancel_and_wait(*[t for r in self._reading for t in r.tasks])
 
     # --- up
 
-    def _on_server_event(self, frame: object) -> None:
+    def _on_server_event(self, frame: Any) -> None:
         self._claimed = False
         output = output_of(frame)
-        if output is not None and self._more_output(*output, self._time()):
+        if output is not None and frame["response_id"] == self._sight.slot:
             item_id, audio_ms = output
-            if not audio_ms:
-                self.history.said(item_id, cast("dict[str, str]", frame)["delta"])
-            return
+            if self._more_output(item_id, audio_ms, self._time()):
+                if not audio_ms:
+                    self.history.said(item_id, frame["delta"])
+                return
+        self._take(frame)
+
+    def _take(self, frame: object) -> None:
         event = parse(frame)
+        if isinstance(event, ev.CallReceived) and not _is_call(frame):
+            event = ev.ResponseActivity(response_id=event.response_id)  # nobody can run it
+        if event is not None:
+            event = self._sight.placed(event)
         again = isinstance(frame, dict) and self._follow_history(frame)
         self._driver.frame_received()
-        if event is None:
-            return
-        known = self._driver.receive(event)
-        if isinstance(event, ev.ResponseCreated):
-            self._stale = not known and not event.out_of_band
+        known = event is not None and self._driver.receive(event)
         if isinstance(event, ev.Unreadable):
             self._log.debug("frame ignored", reason=event.reason, type=_kind(frame))
         refused = isinstance(event, ev.ErrorReceived)
@@ -198,6 +233,8 @@ class RawLink:
             for item_id in self.history.unseen(cast("dict[str, Any]", frame)):
                 if item_id not in self._deleting:
                     self.delete(item_id, utils.shortuuid("rfsm_delete_"))
+        if isinstance(frame, dict) and str(frame.get("type")).startswith("response."):
+            self._sight.let_through(frame, event, known)
 
     def _follow_history(self, frame: Mapping[str, Any]) -> bool:
         kind = frame.get("type")
@@ -211,11 +248,12 @@ class RawLink:
             self.history.generated(frame)
         return self.history.server_frame(frame)
 
-    def _on_client_event(self, frame: Mapping[str, Any]) -> None:
+    def _on_client_event(self, frame: dict[str, Any]) -> None:
         self._was_up = True
         if frame.get("type") != "response.create":
             self.history.client_frame(frame)
             return
+        self._sight.create_left(frame)
         event_id = frame.get("event_id")
         metadata = (frame.get("response") or {}).get("metadata") or {}
         if event_id in self._started:
@@ -244,8 +282,7 @@ class RawLink:
             response_id = ""  # as the server sent it, the plugin does not check
         attempt = self._driver.controller.owner_of(response_id)
         if attempt is None or attempt.turn is None:
-            if not self._stale:  # out of band, or nothing that we know of
-                self._driver.forward("generation_created", generation)
+            self._driver.forward("generation_created", generation)  # nothing that we know of
             return
         turn = attempt.turn
         if generation.user_initiated and attempt.event_id is None:
@@ -256,57 +293,29 @@ class RawLink:
             self._read(turn.id, generation)
 
     def _read(self, turn_id: str, generation: llm.GenerationCreatedEvent) -> None:
-        streams = (generation.message_stream, generation.function_stream)
-        for stream in streams:
-            task = asyncio.create_task(self._pass_on(turn_id, stream), name="realtime_fsm.read")
-            self._tasks[task] = turn_id
-            task.add_done_callback(self._on_read)
+        deliver = functools.partial(self._driver.generated, turn_id)
+        reader = Reader(generation, deliver, lambda: self._on_read(reader), self._guard)
+        find = self._driver.controller.find
+        for ended in [t for t, r in self.readers.items() if r.over and find(t) is None]:
+            del self.readers[ended]
+        self.readers[turn_id] = reader
+        self._reading[reader] = turn_id
 
-    def _on_read(self, task: asyncio.Task[None]) -> None:
-        turn_id = self._tasks.pop(task)
+    def _on_read(self, reader: Reader) -> None:
+        turn_id = self._reading.pop(reader)
         if not self.reading(turn_id):
             self._driver.all_read(turn_id)
 
-    async def _pass_on(
-        self,
-        turn_id: str,
-        stream: AsyncIterable[llm.MessageGeneration] | AsyncIterable[llm.FunctionCall],
-    ) -> None:
-        item: Item
-        try:
-            async for item in stream:
-                item_id = item.id if isinstance(item, llm.FunctionCall) else item.message_id
-                if isinstance(item_id, str):  # as the server sent it, the plugin does not check
-                    self._driver.generated(turn_id, item_id, item)
-        except Exception:
-            self._log.exception("the inner session's stream broke", turn=turn_id)
-
     def _on_item_added(self, announcement: llm.RemoteItemAddedEvent) -> None:
-        """Hold back the announcement of an item that may never be handed out: LiveKit makes a
-        placeholder of it in the agent's history."""
-        item_id, item = announcement.item.id, announcement.item
+        item_id = announcement.item.id
         if item_id in self._deleting:
             # The connection broke before the delete was confirmed, and the replay has it again.
             self.delete(item_id, self._deleting[item_id])
             return
-        if isinstance(item, llm.ChatMessage):
-            # LiveKit's placeholder would share the list that the plugin writes the text into, and
-            # show words before they are heard.
-            copy = item.model_copy(update={"content": list(item.content)})
-            announcement = dataclasses.replace(announcement, item=copy)
-            if item.role == "user" and not item.content:
-                self._driver.user_spoke(item_id)
-                # LiveKit keeps its place only behind an item that the agent's history ends with,
-                # which may be one that was deleted because nobody heard it. None is the end.
-                announcement = dataclasses.replace(announcement, previous_item_id=None)
-        if self._driver.controller.withholds(item_id):
-            self._announcements[item_id] = announcement
-            while len(self._announcements) > _WITHHELD:
-                self._announcements.popitem(last=False)
-        else:
-            self._driver.forward("remote_item_added", announcement)
+        self._announcements.take(announcement)
 
     def _on_reconnected(self, event: llm.RealtimeSessionReconnectedEvent) -> None:
+        self._sight.reset()
         self.history.replayed(self._deleting)
         self._driver.receive(ev.ConnectionReady())
         self._driver.forward("session_reconnected", event)
@@ -339,14 +348,25 @@ class RawLink:
         self._driver.receive(ev.ConnectionLost(error=error, for_good=for_good))
         return self._driver.reports > reports
 
-    def _guarded(self, handler: Callable[[Any], None]) -> Callable[..., None]:
-        """G25: nothing a server sends may raise through the plugin's receive loop."""
+    def _guarded(self, name: str, handler: Callable[[Any], None]) -> Callable[..., None]:
+        """G25: nothing a server sends may raise through the plugin's receive loop. The application
+        hears raw events first, whatever becomes of them here."""
+        guard, listeners, is_raw = (
+            self._guard,
+            self._listeners,
+            name in (SERVER_EVENT, CLIENT_EVENT),
+        )
 
-        def guarded(event: Any, *_: object) -> None:
-            try:
-                handler(event)
-            except Exception:
-                self._log.exception("event not handled", type=_kind(event))
+        def guarded(event: Any = None, *_: object) -> None:
+            if is_raw:
+                listeners.show(name, event)
+            if not guard.off:
+                try:
+                    handler(event)
+                    return
+                except Exception as e:
+                    guard.failed(e)
+            guard.plain(name, event)
 
         return cheap(guarded)
 
@@ -388,5 +408,11 @@ def _with_event_id(frame: Mapping[str, Any], event_id: str) -> dict[str, Any]:
     return {**frame, "event_id": event_id, "response": response}
 
 
+def _is_call(frame: Any) -> bool:
+    """Whether the plugin can make a function call of a ``response.output_item.done``."""
+    item = frame["item"]
+    return all(isinstance(item.get(key), str) for key in ("call_id", "name", "arguments"))
+
+
 def _kind(frame: object) -> str | None:
-    return in_one_word(frame.get("type")) if isinstance(frame, dict) else type(frame).__name__
+    return named(frame.get("type")) if isinstance(frame, dict) else type(frame).__name__

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import AsyncIterable, Callable, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
 from typing import Any, Literal, Optional
 
 from livekit import rtc
@@ -12,14 +12,21 @@ from livekit.agents import NOT_GIVEN, NotGivenOr, llm, utils
 
 from .._policy import RetryPolicy
 from .._states import Origin
+from ._aside import Aside
 from ._ask import Ask
-from ._below import Below
-from ._driver import Driver, Emitter
+from ._below import Below, close
+from ._driver import Driver
+from ._emit import Emitter
+from ._guard import Guard
 from ._history import History, share_of_words
+from ._host import Host
+from ._listener import GuardedEmitter
 from ._log import get_logger
-from ._raw import RawLink, own_create
-from ._reduced import ReducedLink
+from ._private import bind_host, own_update
+from ._raw import CLIENT_EVENT, SERVER_EVENT, RawLink, own_create
 from ._speech import Speeches
+from ._streams import StreamLink
+from .providers import Family
 from .telemetry._observer import SessionInfo, TurnObserver
 from .telemetry._reporter import Reporter
 
@@ -38,7 +45,7 @@ _KNOWN = frozenset(
 )
 
 
-class ControlledRealtimeSession(llm.RealtimeSession[str]):
+class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
     """Passes everything through to the inner session, but for responses and their events.
 
     Attributes and methods this class does not have are the inner session's.
@@ -47,23 +54,49 @@ class ControlledRealtimeSession(llm.RealtimeSession[str]):
     def __init__(
         self,
         model: llm.RealtimeModel,
+        inner: llm.RealtimeSession[Any],
         open_inner: Callable[[], llm.RealtimeSession[Any]],
         *,
+        family: Family,
         policy: RetryPolicy,
         speeches: Speeches,
         observer: Emitter,
         observers: Sequence[TurnObserver] = (),
     ) -> None:
         super().__init__(model)
-        self._below = Below(open_inner)
-        inner = self._inner
+        self._below = Below(inner, open_inner)
+        self._guard = Guard()
+        self._aside = Aside(self, observer, self._below, self._guard)
         self._speeches = speeches
         self._history: History | None = None
         self._renewal: asyncio.Task[None] | None = None
+        #: The link, where the inner session shows no raw events.
+        self._streams: StreamLink | None = None
         #: A tool's output was pushed, and the loop has not run since.
         self._output_pushed = False
-        self.driver = Driver(
-            policy, speeches, session=self, model=observer, label=inner.realtime_model.label
+        try:
+            self._build(inner, family, policy, observer, observers)
+        except Exception:
+            self._guard.off = True  # what listens to the inner session already does nothing
+            raise
+
+    def _build(
+        self,
+        inner: llm.RealtimeSession[Any],
+        family: Family,
+        policy: RetryPolicy,
+        observer: Emitter,
+        observers: Sequence[TurnObserver],
+    ) -> None:
+        speeches = self._speeches
+        policy = family.policy(policy)
+        self._aside.driver = self.driver = Driver(
+            policy,
+            speeches,
+            session=self,
+            model=observer,
+            label=inner.realtime_model.label,
+            guard=self._guard,
         )
         if observers:
             info = SessionInfo(
@@ -73,17 +106,30 @@ class ControlledRealtimeSession(llm.RealtimeSession[str]):
             )
             loop = asyncio.get_running_loop()
             self.driver.reporter = Reporter(observers, info, self.driver.controller, loop.time)
-        if callable(getattr(inner, "send_event", None)):
-            self._history = History(inner, self.driver.controller)
-            self.driver.link = RawLink(inner, self.driver, self._history)
+        if family.control == "full":
+            self._history = History(inner, self.driver.controller, self._guard)
+            self._below.heard = frozenset({SERVER_EVENT, CLIENT_EVENT})
+            self.driver.link = self._raw_link(self._history)
             self.driver.replace = self._replace
-            speeches.heard_text = self._history.heard_text
+            speeches.heard_text = self._guard(self._history.heard_text)
         else:
-            self.driver.link = ReducedLink(inner, self.driver)
+            self._streams = StreamLink(inner, self.driver, family, policy, self._guard)
+            self.driver.link = self._streams
+            bind_host(inner, Host(speeches, self.driver, inner, self._guard))
+            speeches.heard_text = self._guard(self._streams.heard_text)
             get_logger().info(
-                "reduced mode: the inner session shows no raw events",
-                inner=type(inner).__qualname__,
+                "controlled by its streams", inner=type(inner).__qualname__, family=family.name
             )
+
+    def _raw_link(self, history: History, unwanted: Mapping[str, str] | None = None) -> RawLink:
+        return RawLink(
+            self._inner,
+            self.driver,
+            history,
+            self._below.listeners,
+            self._guard,
+            unwanted or {},
+        )
 
     @property
     def _inner(self) -> llm.RealtimeSession[Any]:
@@ -122,20 +168,33 @@ class ControlledRealtimeSession(llm.RealtimeSession[str]):
         """Ask for a reply. The future resolves with the first output of whichever attempt
         speaks; it fails only with `llm.RealtimeError`; cancelling it cancels the turn."""
         given = {"instructions": instructions, "tool_choice": tool_choice, "tools": tools}
-        arguments = {name: value for name, value in given.items() if utils.is_given(value)}
-        return self.driver.ask(Ask(arguments=arguments), Origin.CLIENT)
+        ask = Ask(arguments={name: value for name, value in given.items() if utils.is_given(value)})
+        future = self._guard.run(None, self.driver.ask, ask, Origin.CLIENT)
+        return self._aside.answer(ask) if future is None else future
 
     def send_event(self, event: Any) -> None:
         """Send a raw client event. A ``response.create`` for the default conversation waits for
         the lane like any other; everything else leaves at once."""
-        frame = own_create(event)
-        if frame is None:
-            self._inner.send_event(event)  # type: ignore[attr-defined]
-        else:
-            self.driver.ask(Ask(frame=frame), Origin.APPLICATION)
+        ask = self._guard.run(None, _asked_for, event)
+        if ask is not None:
+            future = self._guard.run(None, self.driver.ask, ask, Origin.APPLICATION)
+            if future is not None or ask.left:
+                return
+        self._inner.send_event(event)  # type: ignore[attr-defined]
 
     def interrupt(self) -> None:
-        self.driver.interrupt(before_tool_reply=self._output_pushed)
+        before_tool_reply = self._output_pushed
+        if self._streams is not None:
+            # As in plain LiveKit, whatever comes of it here.
+            self._streams.interrupted_below = True
+            self._inner.interrupt()
+        self._guard.run(None, lambda: self.driver.interrupt(before_tool_reply=before_tool_reply))
+        if self._guard.off:
+            self._aside.interrupted()
+        if self._streams is not None:
+            self._streams.interrupted_below = False
+        elif self._guard.off:
+            self._inner.interrupt()
 
     def truncate(
         self,
@@ -145,19 +204,34 @@ class ControlledRealtimeSession(llm.RealtimeSession[str]):
         audio_end_ms: int,
         audio_transcript: NotGivenOr[str] = NOT_GIVEN,
     ) -> None:
-        at = self.driver.truncating(message_id, audio_end_ms)
-        if at is None:
-            return
-        if self._history is not None and "audio" in modalities:
-            if self._speeches.attached and self._history.cut(message_id):
-                return  # the controller sees to it: this connection holds no audio of it
-            self._history.heard(message_id, self._heard_text(message_id, at, audio_transcript))
-        self._inner.truncate(
-            message_id=message_id,
-            modalities=modalities,
-            audio_end_ms=at,
-            audio_transcript=audio_transcript,
+        audio = "audio" in modalities
+        at = self._guard.run(
+            audio_end_ms, self._cut, message_id, audio, audio_end_ms, audio_transcript
         )
+        if at is not None:
+            self._inner.truncate(
+                message_id=message_id,
+                modalities=modalities,
+                audio_end_ms=at,
+                audio_transcript=audio_transcript,
+            )
+
+    def _cut(
+        self, message_id: str, audio: bool, audio_end_ms: int, transcript: NotGivenOr[str]
+    ) -> int | None:
+        """Where the inner session is to cut a message; None: not at all."""
+        if self.driver.link is not None and self.driver.link.outside(message_id):
+            return None
+        at = self.driver.truncating(message_id, audio_end_ms)
+        if at is None or self._history is None:
+            return at
+        if audio:
+            if self._speeches.attached and self._history.cut(message_id):
+                return None  # the controller sees to it: this connection holds no audio of it
+            self._history.heard(message_id, self._heard_text(message_id, at, transcript))
+        elif utils.is_given(transcript):
+            self._history.shown(message_id, transcript)
+        return at
 
     def _heard_text(self, item_id: str, heard_ms: int, transcript: NotGivenOr[str]) -> str:
         """A transcript synchronised with playback says it; without one LiveKit passes all that
@@ -170,10 +244,14 @@ class ControlledRealtimeSession(llm.RealtimeSession[str]):
         return share_of_words(text, heard_ms, received)
 
     def say(self, text: str | AsyncIterable[str]) -> asyncio.Future[llm.GenerationCreatedEvent]:
-        return self._inner.say(text)
+        future = self._inner.say(text)
+        if self._streams is not None:
+            self._guard.run(None, self._streams.saying, future)
+        return future
 
     def _replace(self, wait: float) -> None:
         """The connection below cannot be used any more: another inner session takes over."""
+        self._below.retired, self._aside.deaf = self._inner, True
         if isinstance(self.driver.link, RawLink):
             self.driver.link.detach()
         if self._renewal is not None:
@@ -183,28 +261,47 @@ class ControlledRealtimeSession(llm.RealtimeSession[str]):
 
     async def _renew(self, wait: float) -> None:
         await asyncio.sleep(wait)
+        try:
+            link = self._guard.run(None, self._take_its_place)
+            if link is None or self._history is None:
+                return
+            await self._below.repeat()
+            await self._history.replay(self._inner, link.unwanted)
+            self._below.retired = None
+        except Exception as e:
+            self._guard.failed(e)
+        self.emit("session_reconnected", llm.RealtimeSessionReconnectedEvent())
+
+    def _take_its_place(self) -> RawLink | None:
         before = self.driver.link
         assert isinstance(before, RawLink)
         assert self._history is not None
         try:
-            inner = self._below.open()
+            self._below.open()
         except Exception as e:
             self.driver.unopened(e)
-            return
-        link = RawLink(inner, self.driver, self._history, before.unwanted)
-        self.driver.link = link
-        await self._below.repeat()
-        await self._history.replay(inner, link.unwanted)
-        self.emit("session_reconnected", llm.RealtimeSessionReconnectedEvent())
+            return None
+        self.driver.link = link = self._raw_link(self._history, before.unwanted)
+        self._aside.deaf = False
+        return link
 
     async def aclose(self) -> None:
         """Close the inner session and everything of ours. Never raises."""
         if self._renewal is not None:
             await utils.aio.cancel_and_wait(self._renewal)
-        await self.driver.aclose()
+        await self._close(self.driver.aclose)
         if self._history is not None:
-            await self._history.aclose()
-        await self._below.aclose()
+            await self._close(self._history.aclose)
+        if self._guard.off:
+            await close(self._inner)
+        await self._aside.aclose()
+        await self._close(self._below.aclose)
+
+    async def _close(self, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await work()
+        except Exception as e:
+            self._guard.failed(e)
 
     # --- the rest passes through
 
@@ -221,14 +318,12 @@ class ControlledRealtimeSession(llm.RealtimeSession[str]):
         return self._inner.tools
 
     async def update_instructions(self, instructions: str) -> None:
-        await self._below.update_instructions(instructions)
+        self._guard.run(None, self._below.note_instructions, instructions)
+        await self._inner.update_instructions(instructions)
 
     async def update_chat_ctx(self, chat_ctx: llm.ChatContext) -> None:
         try:
-            if self._history is None:
-                await self._inner.update_chat_ctx(chat_ctx)
-            else:
-                await self._history.push(chat_ctx)
+            await self._push(chat_ctx)
         finally:
             if chat_ctx.items and isinstance(chat_ctx.items[-1], llm.FunctionCallOutput):
                 # LiveKit goes on from here, without giving way, to the interrupt and the create
@@ -236,14 +331,50 @@ class ControlledRealtimeSession(llm.RealtimeSession[str]):
                 self._output_pushed = True
                 asyncio.get_running_loop().call_soon(self._gave_way)
 
+    async def _push(self, chat_ctx: llm.ChatContext) -> None:
+        history = self._history
+        if history is not None and not self._guard.off:
+            try:
+                await history.push(chat_ctx)
+                return
+            except llm.RealtimeError:
+                raise  # the inner session's
+            except Exception as e:
+                self._guard.failed(e)
+                if history.pushed is chat_ctx:
+                    return
+        await self._inner.update_chat_ctx(chat_ctx)
+        if self._streams is not None:
+            self._guard.run(None, self._streams.pushed, chat_ctx)
+
     def _gave_way(self) -> None:
         self._output_pushed = False
 
+    async def _update_session(self, **changes: Any) -> None:
+        """What LiveKit calls at a start and a handoff."""
+        update = self._guard.run(None, own_update, self._inner)
+        if update is None:
+            await super()._update_session(**changes)
+            return
+        instructions, tools = changes.get("instructions"), changes.get("tools")
+        if utils.is_given(instructions) and instructions is not None:
+            self._guard.run(None, self._below.note_instructions, instructions)
+        if utils.is_given(tools) and tools is not None:
+            self._guard.run(None, self._below.note_tools, tools)
+        chat_ctx: NotGivenOr[llm.ChatContext] = NOT_GIVEN
+        if self._history is not None:  # the history is pushed by us
+            chat_ctx = changes.pop("chat_ctx", NOT_GIVEN)
+        await update(**changes)
+        if utils.is_given(chat_ctx):
+            await super()._update_session(chat_ctx=chat_ctx)
+
     async def update_tools(self, tools: list[llm.Tool]) -> None:
-        await self._below.update_tools(tools)
+        self._guard.run(None, self._below.note_tools, tools)
+        await self._inner.update_tools(tools)
 
     def update_options(self, **options: Any) -> None:
-        self._below.update_options(**options)
+        self._guard.run(None, self._below.note_options, options)
+        self._inner.update_options(**options)
 
     def push_audio(self, frame: rtc.AudioFrame) -> None:
         self._inner.push_audio(frame)
@@ -259,3 +390,10 @@ class ControlledRealtimeSession(llm.RealtimeSession[str]):
 
     def start_user_activity(self) -> None:
         self._inner.start_user_activity()
+
+
+def _asked_for(event: Any) -> Ask | None:
+    """What a raw client event asks of the lane: nothing, unless it is a create for the default
+    conversation."""
+    frame = own_create(event)
+    return None if frame is None else Ask(frame=frame)

@@ -12,11 +12,12 @@ from livekit.agents import (
     AgentSession,
     AgentStateChangedEvent,
     ConversationItemAddedEvent,
+    ErrorEvent,
     SpeechCreatedEvent,
     llm,
 )
 from livekit.agents.voice import SpeechHandle
-from livekit.agents.voice.io import AudioOutput, PlaybackFinishedEvent, PlaybackStartedEvent
+from livekit.agents.voice.io import PlaybackFinishedEvent, PlaybackStartedEvent
 
 from .._errors import LocalProtocolError
 from .._events import (
@@ -28,8 +29,11 @@ from .._events import (
     PlaybackStarted,
     SpeechOver,
 )
+from ._emit import Listeners
 from ._listener import listener
-from ._private import is_closed, leave_thinking, set_handle_error
+from ._log import get_logger
+from ._playout import Playout
+from ._private import drop_placeholder, is_closed, is_closing, leave_thinking, set_handle_error
 
 Receive = Callable[[Event], object]
 _REMEMBERED = 64
@@ -38,20 +42,17 @@ _TOLERANCE = 3
 
 
 class Speeches:
-    """Connects one AgentSession. Unattached, every question is answered with "unknown".
-
-    The sink is looked up when something is about to play: a room installs it after
-    ``session.start()``, it may be swapped later, and no event tells.
-    """
+    """Connects one AgentSession. Unattached, every question is answered with "unknown"."""
 
     def __init__(self) -> None:
         self._session: AgentSession[Any] | None = None
         self._receive: Receive | None = None
         self._over: Callable[[], None] = lambda: None
         self._closed: Callable[[], None] = lambda: None
-        self._sink: AudioOutput | None = None
-        self._started = listener(self._on_started)
-        self._finished = listener(self._on_finished)
+        self._begun: Callable[[], None] = lambda: None
+        self._playout: Playout | None = None
+        self._grace: float | None = None
+        self._failed: Callable[[Exception], None] = _note
         self._handles: dict[str, SpeechHandle] = {}
         self._announced: SpeechHandle | None = None
         #: Speeches that are not done.
@@ -74,33 +75,49 @@ class Speeches:
         return self._session is not None
 
     def attach(self, session: AgentSession[Any]) -> None:
-        """Take playback and interruptions from this session until it closes.
+        """Take playback and interruptions from this session until it closes. Once is enough.
 
         Raises:
             TypeError: Not an AgentSession.
-            LocalProtocolError: Attached already, or the session is closed.
+            LocalProtocolError: Attached to another session, or the session is closed.
         """
         if not isinstance(session, AgentSession):
             raise TypeError(f"attach: session must be an AgentSession, got {session!r}")
+        if self._session is session:
+            return
         if self._session is not None:
-            which = "this session" if self._session is session else "another session"
             raise LocalProtocolError(
-                "attach", field="session", value=which, expected="a model not attached yet"
+                "attach",
+                field="session",
+                value="another session",
+                expected="the one it is attached to, until that is closed",
             )
         if is_closed(session):
             raise LocalProtocolError(
                 "attach", field="session", value="closed", expected="a session that is not closed"
             )
         self._session = session
-        session.on("speech_created", listener(self._on_speech_created))
-        session.on("conversation_item_added", listener(self._on_item_added))
-        session.on("agent_state_changed", listener(self._on_agent_state))
-        session.on("close", listener(self._on_close))
+        self._playout = Playout(
+            session,
+            self._safe(self._on_started),
+            self._safe(self._on_finished),
+            self._safe(self._on_paused),
+        )
+        self._playout.grace = self._grace
+        session.on("speech_created", self._safe(self._on_speech_created))
+        session.on("conversation_item_added", self._safe(self._on_item_added))
+        session.on("agent_state_changed", self._safe(self._on_agent_state))
+        session.on("close", self._safe(self._on_close))
+
+    def give_up(self, error: Exception) -> None:
+        """It could not be attached: do without it."""
+        self._session = None
+        self._failed(error)
 
     @property
     def audible(self) -> bool:
         """Whether there is a sink, as of the last look."""
-        return self._sink is not None
+        return self._playout is not None and self._playout.audible
 
     @property
     def max_unrecoverable_errors(self) -> int:
@@ -113,6 +130,9 @@ class Speeches:
         receive: Receive,
         over: Callable[[], None] = lambda: None,
         closed: Callable[[], None] = lambda: None,
+        begun: Callable[[], None] = lambda: None,
+        grace: float | None = None,
+        failed: Callable[[Exception], None] | None = None,
     ) -> None:
         """Where events go from now on: the driver of the live realtime session.
 
@@ -120,8 +140,15 @@ class Speeches:
             receive: Takes the events.
             over: Called when a speech that a turn belonged to is done.
             closed: Called when the AgentSession closed.
+            begun: Called when the AgentSession makes a speech that it was asked for.
+            grace: Seconds that a sink's report may come late; None: the sink is not guarded.
+            failed: Told of what is raised in here.
         """
-        self._receive, self._over, self._closed = receive, over, closed
+        self._failed = _note if failed is None else failed
+        self._receive, self._over, self._closed, self._begun = receive, over, closed, begun
+        self._grace = grace
+        if self._playout is not None:
+            self._playout.grace = grace
         self._ended = None
 
     def disconnect(self, receive: Receive) -> None:
@@ -133,9 +160,15 @@ class Speeches:
         self._handles.clear()
         self._open.clear()
         self._calling.clear()
-        self._watch(None)
+        if self._playout is not None:
+            self._playout.rest()
 
     # --- what a driver asks
+
+    @property
+    def session(self) -> Optional[AgentSession[Any]]:
+        """The AgentSession, while it is attached and open."""
+        return self._session
 
     def owner(self) -> Optional[SpeechHandle]:
         """The speech on whose behalf ``generate_reply`` is being called."""
@@ -143,7 +176,7 @@ class Speeches:
 
     @property
     def announced(self) -> Optional[SpeechHandle]:
-        """The newest speech that LiveKit made."""
+        """The newest speech that LiveKit made of a generation it was told of."""
         return self._announced
 
     @contextlib.contextmanager
@@ -166,7 +199,7 @@ class Speeches:
                 self._receive(SpeechOver(turn_id=turn_id, interrupted=handle.interrupted))
             self._over()
 
-        handle.add_done_callback(over)
+        handle.add_done_callback(self._safe(over))
 
     def forget(self, turn_id: str) -> None:
         self._handles.pop(turn_id, None)
@@ -216,6 +249,18 @@ class Speeches:
             if handle not in taken:
                 set_handle_error(handle, error)
 
+    @property
+    def closing(self) -> bool:
+        """Whether the AgentSession is being closed."""
+        return self._session is not None and is_closing(self._session)
+
+    def tell_error(self, report: llm.RealtimeModelError, source: object) -> bool:
+        """Report an error as AgentSession does. Returns whether there is one to report it."""
+        if self._session is None:
+            return False
+        Listeners(self._session).emit("error", ErrorEvent(error=report, source=source))
+        return True
+
     def begins(self, item_id: str) -> None:
         """The host begins to forward this message; it has no sound yet."""
         self._note_begin(item_id)
@@ -231,52 +276,63 @@ class Speeches:
             self._began.popitem(last=False)
 
     def unshow(self, item_id: str) -> None:
-        """Nobody heard this message: it keeps its place in the host's history, without words."""
+        """Nobody heard this message: what the host shows of it keeps its place, without words; of a
+        placeholder nothing is left."""
         item = self._shown.pop(item_id, None)
         if item is not None:
             item.content = []
             self._tell_shown(item)
+        elif self._session is not None:
+            drop_placeholder(self._session, item_id)
 
     def look(self) -> None:
         """Something is about to play: listen to the sink it will play on."""
-        if self._session is not None:
-            output = self._session.output
-            self._watch(output.audio if output.audio_enabled else None)
+        if self._playout is not None:
+            self._playout.look()
 
     # --- events
 
-    def _watch(self, sink: AudioOutput | None) -> None:
-        if sink is self._sink:
-            return
-        if self._sink is not None:
-            self._sink.off("playback_started", self._started)
-            self._sink.off("playback_finished", self._finished)
-        self._sink = sink
-        if sink is not None:
-            sink.on("playback_started", self._started)
-            sink.on("playback_finished", self._finished)
+    def _safe(self, handler: Callable[[Any], None]) -> Callable[..., None]:
+        """A listener that raises nothing into LiveKit (G32)."""
+
+        def heard(event: Any) -> None:
+            try:
+                handler(event)
+            except Exception as e:
+                self._failed(e)
+
+        return listener(heard)
 
     def _on_started(self, event: PlaybackStartedEvent) -> None:
         if self._silent is not None and self._silent in self._began:
             self._began[self._silent] = event.created_at
         self._silent = None
+        self._tell(PlaybackStarted())
+
+    def _on_paused(self, on: bool) -> None:
+        self._tell(PlaybackPaused() if on else PlaybackResumed())
+
+    def _tell(self, event: Event) -> None:
         if self._receive is not None:
-            self._receive(PlaybackStarted())
+            self._receive(event)
 
     def _on_finished(self, report: PlaybackFinishedEvent) -> None:
         self.synchronised = report.synchronized_transcript is not None
-        if self._receive is not None:
-            self._receive(
-                PlaybackFinished(
-                    position_ms=report.playback_position * 1000,
-                    interrupted=report.interrupted,
-                    synchronized_transcript=report.synchronized_transcript,
-                )
+        self._tell(
+            PlaybackFinished(
+                position_ms=report.playback_position * 1000,
+                interrupted=report.interrupted,
+                synchronized_transcript=report.synchronized_transcript,
             )
+        )
 
     def _on_speech_created(self, event: SpeechCreatedEvent) -> None:
-        self._announced = event.speech_handle
+        if event.user_initiated:
+            self._begun()
+        else:
+            self._announced = event.speech_handle
         self._open.add(event.speech_handle)
+        self.look()
         event.speech_handle.add_done_callback(self._open.discard)
         if self._ended is not None:
             set_handle_error(event.speech_handle, self._ended)
@@ -284,12 +340,10 @@ class Speeches:
     def _on_agent_state(self, event: AgentStateChangedEvent) -> None:
         """A sink does not tell when it is paused. An agent that stops speaking before the sink
         reported is paused; one whose message is finished is done."""
-        if self._receive is None:
-            return
         if event.old_state == "speaking":
-            self._receive(PlaybackPaused())
+            self._tell(PlaybackPaused())
         elif event.new_state == "speaking":
-            self._receive(PlaybackResumed())
+            self._tell(PlaybackResumed())
 
     def _on_item_added(self, event: ConversationItemAddedEvent) -> None:
         """Without a synchronised transcript LiveKit notes all the text it forwarded, also of a
@@ -323,8 +377,7 @@ class Speeches:
                 break
 
     def _tell_shown(self, item: llm.ChatMessage) -> None:
-        if self._receive is not None:
-            self._receive(MessageShown(item_id=item.id, text=item.text_content or ""))
+        self._tell(MessageShown(item_id=item.id, text=item.text_content or ""))
 
     def _on_close(self, _: object) -> None:
         if self._session is not None:
@@ -333,5 +386,11 @@ class Speeches:
             self._session.off("agent_state_changed", self._on_agent_state)
             self._session.off("close", self._on_close)
             self._session = None
-        self._watch(None)
+        if self._playout is not None:
+            self._playout.close()
+            self._playout = None
         self._closed()
+
+
+def _note(error: Exception) -> None:
+    get_logger().exception("internal error")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from sys import intern
 
-from ..trace import Header, Line
+from ..trace import Header, Line, Violation
+from ..trace.facts import FactReader
 from ..trace.show import details
-from ..trace.wire import AUDIO_DELTAS, CONFLICTS, LOST, Wire, body_of
+from ..trace.story import Story
+from ..trace.wire import AUDIO_DELTAS, CONFLICTS, LOST, body_of
 from ._messages import Messages
 from ._story import MOST_EVENTS, MOST_MARKS, Call, Event, Mark, Span, Turn
 from ._turns import Turns
@@ -32,9 +34,9 @@ class CallReader:
 
     def __init__(self, header: Header) -> None:
         self.call = Call(header)
-        self._wire = Wire()
-        self._turns = Turns(self.call, self._wire)
-        self._messages = Messages(self.call, self._wire, self._turns)
+        self._story, self._facts = Story(), FactReader()
+        self._turns = Turns(self.call, self._story.wire)
+        self._messages = Messages(self.call, self._story, self._turns)
         self._pending: list[Event] = []
         self._order = 0
         self._said = ""
@@ -51,9 +53,8 @@ class CallReader:
             ("user", "state"): self._user_state,
             ("session", "error"): self._session_error,
             ("session", "item_added"): self._messages.added,
-            ("session", "recorded"): self._recorded,
             ("playback", "started"): self._messages.plays,
-            ("playback", "finished"): self._messages.played,
+            ("playback", "finished"): self._messages.plays,
             ("server", "conversation.item.input_audio_transcription.completed"): self._user_said,
         }
 
@@ -64,8 +65,10 @@ class CallReader:
         call.last_line = line.number
         call.end = max(call.end, line.t)
         call.has.add(line.by)
+        fact = self._facts.read(line)
+        if fact is not None:
+            self._story.apply(fact)
         if line.by in ("server", "client", "net"):
-            self._wire.apply(line)
             self._connection(line)
         owner = self._turns.line(line)
         handler = self._handlers.get((line.by, line.type))
@@ -79,10 +82,15 @@ class CallReader:
             owner.words, self._said = owner.words or self._said, ""
         self._note(line, owner)
 
-    def finish(self) -> None:
-        """There are no more lines."""
+    def gap(self) -> None:
+        """Something is missing here: what is under way is not known."""
+        self._messages.gap()
+
+    def finish(self, *, complete: bool) -> None:
+        """There are no more lines. What was under way when a call was cut off is not known."""
         call = self.call
-        self._messages.finish()
+        call.complete = complete
+        self._messages.finish(complete=complete)
         self._turns.finish()
         for span in (*call.user, *call.connections):
             if span.end is None:
@@ -90,6 +98,16 @@ class CallReader:
         if self._pending and call.turns:
             for event in self._pending:
                 _keep(call.turns[-1], event)
+
+    def judged(self, violations: Iterable[Violation]) -> None:
+        """The memory was judged, and these are all breaches there are."""
+        wrong = {
+            item
+            for each in violations
+            if each.id == "G16" and each.lines and each.lines[-1].number <= self.call.last_line
+            for item in each.items
+        }
+        self._messages.judged(wrong)
 
     def breach(self, id: str, told: str, lines: Sequence[Line]) -> int | None:
         """Mark a breach at the newest of its lines, and return its turn's number."""
@@ -183,9 +201,6 @@ class CallReader:
         kind = "" if recoverable is None else " (recoverable)" if recoverable else " (for good)"
         self._mark(line, "error", f"the session: {code}{kind}", owner)
         return owner
-
-    def _recorded(self, line: Line) -> None:
-        self.call.complete = True
 
     # --- the user
 

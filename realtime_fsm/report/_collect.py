@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import IO
 
-from ..trace import Header, Line, Report, read
+from ..trace import Header, Line, Report
 from ..trace.check import judge
-from ..trace.reader import Entry
+from ..trace.reader import End, Entry, follow
 from ._call import CallReader
 from ._story import Side
 from ._values import clipped
@@ -23,23 +23,29 @@ def collect(file: IO[bytes], label: str) -> Side:
         label: its name, for people.
     """
     readers: list[CallReader] = []
-    report = judge(_watched(read(file), readers), source=label)
+    report = judge(_watched(follow(file), readers), source=label)
     side = Side(label, [reader.call for reader in readers])
-    for reader in readers:
-        reader.finish()
+    if "G16" in report.judged:
+        for reader in readers:
+            reader.judged(report.violations)
     side.judged, side.not_judged = report.judged, report.not_judged
     side.issues, side.unreadable = report.issues, report.unreadable
+    side.lines = sum(report.lines.values())
     _breaches(side, report, readers)
     return side
 
 
-def _watched(entries: Iterable[Entry], readers: list[CallReader]) -> Iterator[Entry]:
+def _watched(entries: Iterable[Entry | End], readers: list[CallReader]) -> Iterator[Entry | End]:
     """The entries on their way to the judge."""
     for entry in entries:
         if isinstance(entry, Header):
             readers.append(CallReader(entry))
-        elif isinstance(entry, Line) and readers:
+        elif isinstance(entry, Line):
             readers[-1].line(entry)
+        elif isinstance(entry, End):
+            readers[-1].finish(complete=entry.complete)
+        elif entry.gap and readers:
+            readers[-1].gap()
         yield entry
 
 

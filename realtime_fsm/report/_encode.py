@@ -14,8 +14,6 @@ __all__ = ["CHUNK", "call_json", "event_chunks", "script_json", "summary"]
 
 #: Turns whose events stand together; they are parsed when one of them is opened.
 CHUNK = 50
-_TOLERANCE = 150  # ms by which memory may differ from what was heard, as in `check`
-_CHARS = 24  # likewise, of text that a new connection is told
 #: What must not stand in a script element, however it is parsed.
 _ESCAPES = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 
@@ -63,14 +61,14 @@ def summary(call: Call) -> dict[str, Any]:
     """The figures of a call. Seconds; None where there is nothing to measure."""
     turns = call.turns
     waits = sorted(first - turn.asked for turn in turns if (first := turn.first_audio) is not None)
-    last = max((int(span.text) for span in call.connections), default=1)
-    wrong = [m for turn in turns for m in turn.messages if _memory(m, last)[2] is False]
+    wrong = [m for turn in turns for m in turn.messages if m.right is False]
     return {
         "turns": len(turns) + call.more_turns,
         "recovered": sum(turn.recovered for turn in turns),
         "failed": sum(turn.outcome == "failed" for turn in turns),
         "interrupted": sum(turn.outcome == "interrupted" for turn in turns),
         "open": sum(turn.end is None for turn in turns),
+        "complete": call.complete,
         "first_audio": {
             "median": _quantile(waits, 0.5),
             "p95": _quantile(waits, 0.95),
@@ -124,7 +122,7 @@ def _turn(turn: Turn, connection: int) -> dict[str, Any]:
 
 
 def _message(message: Message, connection: int) -> dict[str, Any]:
-    kept, how, right = _memory(message, connection)
+    kept, how = _memory(message, connection)
     return {
         "id": message.id,
         "received": None if message.received is None else _span(message.received),
@@ -134,41 +132,28 @@ def _message(message: Message, connection: int) -> dict[str, Any]:
         "cut": message.cut,
         "keptMs": round(kept),
         "how": how,
-        "right": right,
+        "right": message.right,
         "local": message.local,
         "words": message.words,
     }
 
 
-def _memory(message: Message, connection: int) -> tuple[float, str, bool | None]:
-    """How much the server remembers of a message at the end, in ms; why; whether that was heard."""
-    heard = message.heard_ms
+def _memory(message: Message, connection: int) -> tuple[float, str]:
+    """How much the server remembers of a message at the end, in ms; and why."""
     if message.kept_ms == 0:
-        kept, how = 0.0, "deleted"
-    elif message.connection < connection:
+        return 0.0, "deleted"
+    if message.connection < connection:
         # That conversation is gone: what counts is what the next one was told.
         if message.told is None:
-            kept, how = 0.0, "not told to the new connection"
-        else:
-            return _told(message, message.told)
-    elif message.kept_ms is not None:
-        kept, how = message.kept_ms, "cut"
-    else:
-        kept, how = message.ms, "whole"
-    return kept, how, None if heard is None else abs(kept - heard) <= _TOLERANCE
-
-
-def _told(message: Message, chars: int) -> tuple[float, str, bool | None]:
-    """The same of a message that a new connection was told. Text has no milliseconds: what may be
-    what was heard is taken for it."""
-    share = min(1.0, chars / message.chars) if message.chars else 1.0
-    kept, how = message.ms * share, f"told as text, {chars} of {message.chars} characters"
-    heard = message.heard_ms
-    if heard is None:
-        return kept, how, None
-    slack = message.ms * _CHARS / message.chars if message.chars else 0.0
-    right = heard > 0 and kept <= heard + slack + _TOLERANCE
-    return heard if right else kept, how, right
+            return 0.0, "not told to the new connection"
+        # Text has no milliseconds: what may be what was heard is taken for it.
+        share = min(1.0, message.told / message.chars) if message.chars else 1.0
+        how = f"told as text, {message.told} of {message.chars} characters"
+        heard = message.heard_ms
+        return message.ms * share if heard is None or not message.right else heard, how
+    if message.kept_ms is not None:
+        return message.kept_ms, "cut"
+    return message.ms, "whole"
 
 
 def _event(event: Event) -> list[Any]:

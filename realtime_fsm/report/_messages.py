@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from ..trace import Line
-from ..trace.heard import pair
-from ..trace.wire import AUDIO_DELTAS, Item, Wire, body_of
+from ..trace.sound import Heard
+from ..trace.story import Story
+from ..trace.wire import AUDIO_DELTAS, body_of
 from ._story import Call, Mark, Message, Span, Turn
 from ._turns import Turns
 from ._values import length, number, text, words
 
 __all__ = ["Messages"]
 
-_TOLERANCE = 0.15  # seconds; as the rules of `check` have it
-_WAITING = 64  # messages that may still be heard
-
 
 class Messages:
-    """Knows each message by its item, and finds out which one plays: a sink's report has no id,
-    unless a controller knows it."""
+    """Knows each message by its item; which one is heard is told as the judge has it."""
 
-    def __init__(self, call: Call, wire: Wire, turns: Turns) -> None:
+    def __init__(self, call: Call, story: Story, turns: Turns) -> None:
         self._call = call
-        self._wire = wire
+        self._wire = story.wire
+        self._sound = story.sound
+        self._sound.told.append(self._heard)
         self._turns = turns
         self._known: dict[str, tuple[Message, Turn]] = {}
-        self._unheard: list[Item] = []
-        self._started: Line | None = None
 
     def frame(self, line: Line) -> None:
         """A frame of a response."""
@@ -60,50 +59,23 @@ class Messages:
         message = Message(item_id, response, line.connection)
         turn.messages.append(message)
         self._known[item_id] = (message, turn)
-        self._unheard.append(item)
-        del self._unheard[:-_WAITING]
 
     # --- playback
 
     def plays(self, line: Line) -> Turn | None:
-        self._started = line
         return self._turn_of(text(line.event.get("item_id")))
 
-    def played(self, line: Line) -> Turn | None:
-        """A segment is over."""
-        started, self._started = self._started, None
-        position = number(line.event.get("position")) or 0.0
-        cut = bool(line.event.get("interrupted"))
-        name = text(line.event.get("item_id")) or text((started or line).event.get("item_id"))
-        item_id = name if name in self._known else self._guess(position / 1000, cut, line)
-        found = self._known.get(item_id)
+    def _heard(self, heard: Heard) -> None:
+        """It is known which message a segment was."""
+        found = None if heard.item is None else self._known.get(heard.item.id)
         if found is None:
-            return None
+            return
         message, turn = found
-        message.heard_ms = (message.heard_ms or 0.0) + position
-        message.cut = message.cut or cut
-        if position > 0:
-            begun = started.t if started is not None else line.t - position / 1000
-            message.heard.append(Span(begun, line.t))
-        # What comes before it in its response is over, heard or not.
-        at = next((n for n, each in enumerate(self._unheard) if each.id == item_id), None)
-        if at is not None:
-            response = self._unheard[at].response
-            self._unheard = [
-                each
-                for n, each in enumerate(self._unheard)
-                if n > at or each.response is not response
-            ]
-        self._turns.settle(turn, line.t)
-        return turn
-
-    def _guess(self, seconds: float, cut: bool, line: Line) -> str:
-        queues: dict[str, list[Item]] = {}
-        for item in self._unheard:
-            if item.ms > 0:
-                queues.setdefault(item.response.id, []).append(item)
-        pairs = pair(queues.values(), [_Segment(seconds, cut)], _TOLERANCE)
-        return pairs[0][0].id if pairs else ""
+        message.heard_ms = (message.heard_ms or 0.0) + heard.seconds * 1000
+        message.cut = message.cut or heard.cut
+        if heard.seconds > 0:
+            message.heard.append(Span(heard.begun, heard.fact.t))
+        self._turns.settle(turn, heard.fact.t)
 
     # --- memory
 
@@ -143,19 +115,38 @@ class Messages:
         found[0].local = length(line.event.get("text"))
         return found[1]
 
-    def finish(self) -> None:
-        """There are no more lines: where the sink was heard at all, the rest was not."""
-        if "playback" in self._call.has:
-            for message, _ in self._known.values():
-                if message.heard_ms is None:
-                    message.heard_ms = 0.0
+    def gap(self) -> None:
+        """Something is missing here: of what has not been heard so far no more is known."""
+        for message, _ in self._known.values():
+            message.sure = message.sure and message.heard_ms is not None
+        self._sound.open.clear()
+
+    def finish(self, *, complete: bool) -> None:
+        """There are no more lines: where the sink was heard at all, the rest was not. When a call
+        was cut off, that is known of what came before the last one that was heard."""
+        self._sound.settle()
+        if "playback" not in self._call.has:
+            return
+        unheard = []
+        for message, _ in self._known.values():
+            if message.heard_ms is None:
+                unheard.append(message)
+            else:
+                self._skipped(unheard)
+        if complete:
+            self._skipped(unheard)
+
+    def _skipped(self, messages: list[Message]) -> None:
+        for message in messages:
+            message.heard_ms = 0.0 if message.sure else None
+        messages.clear()
+
+    def judged(self, wrong: Collection[str]) -> None:
+        """What is remembered was judged: of these messages it is not what was heard."""
+        for item_id, (message, _) in self._known.items():
+            known = message.sure and message.heard_ms is not None
+            message.right = item_id not in wrong if known else None
 
     def _turn_of(self, item_id: str) -> Turn | None:
         found = self._known.get(item_id)
         return None if found is None else found[1]
-
-
-class _Segment:
-    def __init__(self, position: float, interrupted: bool) -> None:
-        self.position = position
-        self.interrupted = interrupted

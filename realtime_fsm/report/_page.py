@@ -107,10 +107,14 @@ def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(digest).decode()}'"
 
 
+#: They join letters and pictures, and no more.
+_JOINERS = "\u200c\u200d"
+
+
 def _clean(text: str) -> str:
-    """Without what a page cannot hold: control characters and halves of characters."""
-    whole = text.encode("utf-8", "replace").decode()
-    return "".join(c if c >= " " and not "\x7f" <= c <= "\x9f" else " " for c in whole)
+    """Without what a page cannot hold, or what acts on the text around it: control characters, those
+    that turn the direction of writing, halves of characters."""
+    return "".join(c if c.isprintable() or c in _JOINERS else " " for c in text)
 
 
 def _text(text: str) -> str:
@@ -214,8 +218,10 @@ def _tiles(figures: dict[str, Any]) -> str:
             "bad" if figures["wrong_memory"] else "",
         ),
     ]
-    if figures["open"]:
+    if figures["open"] and figures["complete"]:
         tiles.append((str(figures["open"]), "never ended", "", "bad"))
+    elif figures["open"]:
+        tiles.append((str(figures["open"]), "cut off", "", ""))
     return f'<ul class="tiles" aria-label="Summary">{"".join(_tile(*each) for each in tiles)}</ul>'
 
 
@@ -242,7 +248,7 @@ def _notices(side: Side, number: int, call: Call) -> str:
         told.append("There are no times in it: the order of the lines stands for them.")
     if not call.header.fields and call.header.mode != "raw":
         told.append(f"The beginning is missing; it goes from line {call.first_line} on.")
-    if call.header.fields and not call.complete and call.header.mode != "server":
+    if call.header.fields and not call.complete:
         told.append(f"The recording was cut off: the last line is {call.last_line}.")
     if call.more_turns:
         told.append(f"{call.more_turns} more turns are left out.")

@@ -88,6 +88,8 @@ class Message:
         chars: of text received.
         local: characters of it in the session's history; None: unknown.
         words: the text, where the trace has words.
+        right: it is remembered as it was heard (G16); None: that was not judged.
+        sure: nothing is missing of the trace while it was under way.
     """
 
     id: str
@@ -103,6 +105,8 @@ class Message:
     chars: int = 0
     local: int | None = None
     words: str = ""
+    right: bool | None = None
+    sure: bool = True
 
 
 @dataclass(slots=True, eq=False)
@@ -188,7 +192,7 @@ class Call:
         marks: cancels, truncations, deletions, errors, breaches.
         history: messages of the conversation as the server has them at the end.
         more_turns: turns that are left out.
-        complete: the recorder's last line is there.
+        complete: it is there to its end.
     """
 
     header: Header
@@ -228,6 +232,7 @@ class Side:
         calls: in the order of the file.
         broken: (id, name, text, line, number of the call, number of the turn or None).
         not_judged: id of a guarantee to why not.
+        lines: how many could be read.
     """
 
     label: str
@@ -237,4 +242,5 @@ class Side:
     not_judged: Mapping[str, str] = field(default_factory=dict)
     issues: list[Issue] = field(default_factory=list)
     unreadable: int = 0
+    lines: int = 0
     note: str = ""

@@ -2,35 +2,65 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
+from .._output import UnwritableError, say
+from ..trace.reader import Issue
+from ..trace.show import issue_text
+from ..trace.source import cannot_be_read, name_of, opened
 from ._collect import collect
 from ._page import Group, page
 from ._story import Side
 
 __all__ = ["run"]
 
+_ISSUES = 5  # that are told; the page has more
 
-def run(trace: Path, output: Path | None) -> tuple[Path, Side]:
-    """Write the page of a trace, ``-`` for standard input; return where to, and what is in it.
+
+def run(trace: Path, output: Path | None) -> int:
+    """Write the page of a trace, ``-`` for standard input; tell where to, and what could not be read.
 
     Args:
         trace: a trace, or a log of raw events.
         output: the page; by default beside the trace, with the ending ``.html``.
 
+    Returns:
+        The exit code: 2 when nothing could be read, and nothing was written.
+
     Raises:
-        OSError: One of the two cannot be opened.
-        ValueError: The page would replace the trace.
+        OSError: The page cannot be written.
+        ValueError: It would replace the trace.
     """
-    if str(trace) == "-":
-        output = output or Path("report.html")
-        side = collect(sys.stdin.buffer, "standard input")
-    else:
-        output = output or trace.with_suffix(".html")
-        if output.exists() and output.samefile(trace):
-            raise ValueError(f"output is {output}, which is the trace itself")
-        with trace.open("rb") as file:
-            side = collect(file, trace.name)
-    output.write_text(page(side.label, [Group(side.label, [side])]), "utf-8", newline="\n")
-    return output, side
+    output = output or (Path("report.html") if str(trace) == "-" else trace.with_suffix(".html"))
+    if output.exists() and trace.exists() and output.samefile(trace):
+        raise ValueError(f"output is {output}, which is the trace itself")
+    try:
+        with opened(trace) as file:
+            side = collect(file, "standard input" if str(trace) == "-" else trace.name)
+    except OSError as error:
+        side = Side(trace.name, issues=[Issue(0, cannot_be_read(error))], unreadable=1)
+    if side.lines:
+        _write(output, page(side.label, [Group(side.label, [side])]))
+        say(str(output))
+    for issue in side.issues[:_ISSUES]:
+        say(issue_text(issue), err=True)
+    if side.lines:
+        return 0
+    say(f"realtime-fsm: {name_of(trace)}: nothing could be read", err=True)
+    return 2
+
+
+def _write(output: Path, html: str) -> None:
+    """Write the page, or leave none: half a page looks like a whole one."""
+    try:
+        with output.open("w", encoding="utf-8", newline="\n") as file:
+            opened_it = output.is_file()
+            try:
+                file.write(html)
+                file.flush()
+            except OSError:
+                if opened_it:
+                    output.unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise UnwritableError(error.errno, error.strerror, str(output)) from None

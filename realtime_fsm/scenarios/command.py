@@ -18,7 +18,7 @@ from .suite import run_all, select
 
 __all__ = ["run"]
 
-_WIDTH = 130
+_WIDTH = 145
 _BAD: tuple[Kind, ...] = ("silent", "hang", "escaped")
 
 

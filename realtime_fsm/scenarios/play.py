@@ -11,7 +11,7 @@ from typing import Any
 
 from livekit.agents import Agent, ModelSettings, function_tool
 from livekit.agents.voice import SpeechHandle
-from livekit.agents.voice.io import PlaybackFinishedEvent, TextOutput
+from livekit.agents.voice.io import PlaybackFinishedEvent
 from livekit.agents.voice.run_result import RunResult
 
 from ..livekit import ControlledRealtimeModel
@@ -32,7 +32,7 @@ from .steps import (
 )
 from .turns import Microphone
 
-__all__ = ["Player", "Screen"]
+__all__ = ["Player"]
 
 _STEP = 0.01  # seconds between two looks
 _PATIENCE = 20.0  # seconds until a sound counts as never heard
@@ -74,19 +74,6 @@ class _Agent(Agent):
     ) -> AsyncIterator[Any]:
         # LiveKit asks for the text of each message before its sound, in the order they are spoken.
         return self._player.reads(text)
-
-
-class Screen(TextOutput):
-    """Where a call by text is read. Without one LiveKit would show the text to nobody."""
-
-    def __init__(self) -> None:
-        super().__init__(label="screen", next_in_chain=None)
-
-    async def capture_text(self, text: str) -> None:
-        pass
-
-    def flush(self) -> None:
-        pass
 
 
 class Player:
@@ -133,8 +120,7 @@ class Player:
         if self.scenario.turns == "client":
             call.session.input.audio = self.microphone
         if self.scenario.text:
-            call.session.output.audio = None
-            call.session.output.transcription = Screen()
+            call.read()
 
     def asked(self) -> None:
         """Something is asked now."""

@@ -7,14 +7,18 @@ import contextlib
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from livekit.agents import llm
 from livekit.plugins import openai
 
 from .. import RetryPolicy
+from ..compare import Verdict
+from ..compare import judge as judge_lives
 from ..livekit import ControlledRealtimeModel
 from ..simulator.memory import InMemoryServer
+from ..simulator.observed import ObservedServer
 from ..simulator.script import Message, Reply, Script
 from ..simulator.websocket import RealtimeServer
 from ..simulator.wire import Ids
@@ -25,7 +29,7 @@ from .scenario import Mode, Scenario
 from .sink import SlowOutput
 from .turns import detection, session_options
 
-__all__ = ["LATER", "collect_complaints", "play_scenario", "run_scenario"]
+__all__ = ["LATER", "collect_complaints", "compare_scenario", "play_scenario", "run_scenario"]
 
 LATER = Reply([Message("And now everything is in good order.", seconds=0.5)])
 """What the server says when the scenario's replies are used up."""
@@ -57,11 +61,42 @@ async def play_scenario(
 ) -> Outcome:
     """The same on the running loop."""
     with collect_complaints() as complaints:
-        outcome = await _play(scenario, mode, sockets=sockets, speed=speed)
+        outcome, _ = await _play(scenario, mode, sockets=sockets, speed=speed)
     return replace(outcome, complaints=tuple(complaints))
 
 
-async def _play(scenario: Scenario, mode: Mode, *, sockets: bool, speed: float) -> Outcome:
+def compare_scenario(scenario: Scenario) -> Verdict | None:
+    """Live *scenario* twice in virtual time, each attempt at a question with the same reply, and say
+    whether the controlled call is worse than on plain LiveKit (G27). None where there are two
+    models, for each has attempts of its own, and they cannot be paired; and where the policy is to
+    repeat words.
+
+    Raises ``VirtualTimeError`` when a call cannot go on.
+    """
+    two_models = scenario.models != "one" or scenario.second is not None
+    if two_models or scenario.policy.get("after_exposure") == "regenerate":
+        return None
+    calls: list[SimulatedCall] = []
+
+    async def live(mode: Mode) -> None:
+        like = calls[0].server if calls else None
+        calls.append((await _play(scenario, mode, sockets=False, speed=1.0, like=like))[1])
+
+    with collect_complaints():
+        for mode in ("controlled", "plain"):
+            run_virtual(partial(live, mode), limit=_LIMIT)
+    controlled, plain = (call.life() for call in calls)
+    return judge_lives(plain, controlled)
+
+
+async def _play(
+    scenario: Scenario,
+    mode: Mode,
+    *,
+    sockets: bool,
+    speed: float,
+    like: ObservedServer | None = None,
+) -> tuple[Outcome, SimulatedCall]:
     controlled = mode == "controlled"
     config = replace(scenario.config, pace=scenario.config.pace / speed)
     policy = RetryPolicy(**scenario.policy) if controlled else None
@@ -74,7 +109,7 @@ async def _play(scenario: Scenario, mode: Mode, *, sockets: bool, speed: float) 
                 server: InMemoryServer | RealtimeServer = (
                     RealtimeServer(script, config=config, ids=ids)
                     if sockets
-                    else InMemoryServer(script, config=config, ids=ids)
+                    else InMemoryServer(script, config=config, ids=ids, like=like)
                 )
                 servers.append(await stack.enter_async_context(server))
         player = Player(scenario, speed, servers)
@@ -101,7 +136,7 @@ async def _play(scenario: Scenario, mode: Mode, *, sockets: bool, speed: float) 
         player.meet(call, own)
         await player.play()
         broken = _broken(call, scenario) if controlled else ()
-        return player.outcome(mode, broken)
+        return player.outcome(mode, broken), call
 
 
 def _faster(reply: Reply, speed: float) -> Reply:

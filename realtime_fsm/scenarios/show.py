@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -43,6 +44,14 @@ def _cells(seen: Outcome | None) -> tuple[str, ...]:
     )
 
 
+def compared(each: Judged) -> str:
+    """How the controlled call compares with plain LiveKit, in a word, and if worse in what."""
+    verdict = each.verdict
+    if verdict is None or not verdict.worse:
+        return "" if verdict is None else verdict.word
+    return f"worse: {', '.join(dict.fromkeys(finding.clause for finding in verdict.worse))}"
+
+
 def _short(text: str) -> str:
     text = text.replace("conversation_already_has_active_response", "already active")
     return text if len(text) <= _SHORT else f"{text[:_SHORT].rstrip()}…"
@@ -55,13 +64,15 @@ def print_table(judged: Sequence[Judged], console: Console) -> None:
     table.add_column("", no_wrap=True)
     for name in _HEADINGS:
         table.add_column(name, justify="left" if name == "handles" else "right")
+    table.add_column("compared")
     for each in judged:
         style = "" if not each.surprising else "red"
         if each.plain is not None:
             table.add_row(each.scenario.id, "plain", *_cells(each.plain), style="dim")
         name = "" if each.plain is not None else each.scenario.id
         mark = " (open)" if each.scenario.open else ""
-        table.add_row(name, f"controlled{mark}", *_cells(each.controlled), style=style)
+        cells = (*_cells(each.controlled), compared(each))
+        table.add_row(name, f"controlled{mark}", *cells, style=style)
     console.print(table)
     for each in judged:
         for line in [*_problems(each)]:
@@ -85,7 +96,12 @@ def summary(judged: Sequence[Judged]) -> str:
     hold = sum(each.holds for each in judged)
     still = sum(bool(each.scenario.open) for each in judged)
     both = [each for each in judged if each.plain is not None]
-    lines = [f"controlled: {hold} of {len(judged)} hold, {still} are known to be open."]
+    words = Counter(each.verdict.word for each in judged if each.verdict is not None)
+    counted = ", ".join(f"{words[word]} {word}" for word in ("better", "same", "worse"))
+    lines = [
+        f"controlled: {hold} of {len(judged)} hold, {still} are known to be open.",
+        f"compared with plain, call by call: {counted}.",
+    ]
     for mode, outcomes in (
         ("plain", [each.plain for each in both]),
         ("controlled", [each.controlled for each in both]),
@@ -115,6 +131,8 @@ def as_json(judged: Sequence[Judged]) -> dict[str, Any]:
                 "holds": each.holds,
                 "problems": each.problems,
                 "plain_problems": each.plain_problems,
+                "compared": None if each.verdict is None else each.verdict.word,
+                "worse": [] if each.verdict is None else [str(f) for f in each.verdict.worse],
                 "plain": None if each.plain is None else each.plain.as_json(),
                 "controlled": each.controlled.as_json(),
             }
@@ -148,6 +166,9 @@ What is shown of each call, plain LiveKit first:
   question that LiveKit did not take.
 * **creates**: `response.create` sent; **collisions**: those that met a response still alive;
   **connections**: asked for.
+* **compared**: the same call lived twice, each attempt at a question with the same reply, is better than plain LiveKit, as
+  good, or worse, and in what ([G27](testing.md#never-worse-than-plain-livekit)). Empty: there are two models, or the policy
+  is to repeat words.
 
 A controlled call must do what the scenario states, and pass every check of [`check_all`](testing.md). **open**: it does not, yet;
 the reason is below the table, and a test fails when it begins to.
@@ -196,16 +217,18 @@ def _doc(group: str) -> str:
 
 def _markdown(judged: Sequence[Judged]) -> str:
     lines = [
-        "| | call | | " + " | ".join(_HEADINGS) + " |",
-        "|---|---|---|" + "---|" * len(_HEADINGS),
+        "| | call | | " + " | ".join((*_HEADINGS, "compared")) + " |",
+        "|---|---|---|" + "---|" * (len(_HEADINGS) + 1),
     ]
     for each in judged:
         title = each.scenario.title.replace("|", "\\|")
         if each.plain is not None:
-            lines.append(_line(f"`{each.scenario.id}`", title, "plain", _cells(each.plain)))
+            cells = (*_cells(each.plain), "")
+            lines.append(_line(f"`{each.scenario.id}`", title, "plain", cells))
         first = ("", "") if each.plain is not None else (f"`{each.scenario.id}`", title)
         mark = ", **open**" if each.scenario.open else ""
-        lines.append(_line(*first, f"controlled{mark}", _cells(each.controlled)))
+        cells = (*_cells(each.controlled), compared(each))
+        lines.append(_line(*first, f"controlled{mark}", cells))
     return "\n".join(lines) + "\n"
 
 

@@ -8,12 +8,13 @@ from functools import cache
 
 from livekit.agents import __version__ as livekit_agents_version
 
+from ..compare import Verdict
 from .composition import COMPOSITION
 from .known_open import OPEN
 from .matrix import MATRIX
 from .outcome import Outcome, differences
 from .rows import ROWS
-from .run import run_scenario
+from .run import compare_scenario, run_scenario
 from .scenario import Scenario
 from .variants import VARIANTS
 
@@ -47,6 +48,8 @@ class Judged:
         plain_problems: How plain LiveKit is not what it is said to be; empty with another
             livekit-agents than :data:`MEASURED_WITH`.
         problems: What the controlled call did not do, in words.
+        verdict: How it compares with plain LiveKit, each attempt at a question with the same reply;
+            None where that cannot be told, see :func:`compare_scenario`.
     """
 
     scenario: Scenario
@@ -54,6 +57,7 @@ class Judged:
     controlled: Outcome
     plain_problems: tuple[str, ...]
     problems: tuple[str, ...]
+    verdict: Verdict | None = None
 
     @property
     def holds(self) -> bool:
@@ -68,7 +72,7 @@ class Judged:
 
 @cache
 def judge(scenario_id: str) -> Judged:
-    """Run a scenario in virtual time, plain and controlled, once in a process.
+    """Run a scenario in virtual time, plain and controlled, and compare the two, once in a process.
 
     Raises ``KeyError`` for an unknown id.
     """
@@ -81,7 +85,8 @@ def judge(scenario_id: str) -> Judged:
         plain_problems = differences(scenario.plain, plain)
     problems = differences(scenario.controlled, controlled)
     problems += [*controlled.broken, *controlled.complaints]
-    return Judged(scenario, plain, controlled, tuple(plain_problems), tuple(problems))
+    verdict = compare_scenario(scenario)
+    return Judged(scenario, plain, controlled, tuple(plain_problems), tuple(problems), verdict)
 
 
 def select(wanted: Iterable[str]) -> list[str]:

@@ -5,19 +5,24 @@ See ``docs/simulate.md``.
 
 from __future__ import annotations
 
+from .drawing import draw
 from .evidence import Evidence
 from .judge import Judged, TurnFate, judge
+from .pairs import Difference, PairResult, run_pair
 from .replay import replay, show
 from .report import MergeError, describe, merge, summarize
 from .run import CallResult, run_call, run_scenario
-from .scenario import PROFILES, Scenario, Turn, call_seed, draw
+from .scenario import PROFILES, Act, Scenario, Turn, call_seed
 
 __all__ = [
     "PROFILES",
+    "Act",
     "CallResult",
     "Evidence",
+    "Difference",
     "Judged",
     "MergeError",
+    "PairResult",
     "Scenario",
     "Turn",
     "TurnFate",
@@ -28,6 +33,7 @@ __all__ = [
     "merge",
     "replay",
     "run_call",
+    "run_pair",
     "run_scenario",
     "show",
     "summarize",

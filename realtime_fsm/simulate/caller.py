@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from inspect import Parameter, Signature
 from pathlib import Path
 from typing import Any
 
-from livekit.agents import (
-    Agent,
-    CloseEvent,
-    ErrorEvent,
-    ModelSettings,
-    SpeechCreatedEvent,
-    function_tool,
-    llm,
-)
+from livekit.agents import AgentTask, CloseEvent, ErrorEvent, SpeechCreatedEvent
 from livekit.agents.voice import SpeechHandle
-from livekit.agents.voice.io import PlaybackFinishedEvent, PlaybackStartedEvent, TextOutput
+from livekit.agents.voice.io import PlaybackFinishedEvent, PlaybackStartedEvent
 
 from .. import Recovering, TurnEnded, TurnMoved
 from ..simulator.record import Record
 from ..testing import SimulatedCall, run_virtual, simulated_call
 from ..testing.clock import VirtualTimeError
+from .agents import Desk
+from .drawing import asked_besides
 from .evidence import Asked, Evidence, Reported, Spoken
 from .scenario import Scenario, Turn
 
@@ -37,23 +32,38 @@ _CONNECTED = 30.0  # seconds the caller waits for a connection before speaking
 _COUGH = 0.2  # seconds
 
 
-def play(scenario: Scenario, *, plain: bool = False, trace: Path | None = None) -> Evidence:
-    """Run the call in virtual time, plain LiveKit or controlled, and return what was seen. *trace* is
-    a file to record it in."""
+def play(
+    scenario: Scenario, *, plain: bool = False, trace: Path | None = None, check: bool = True
+) -> Evidence:
+    """Run the call in virtual time, plain LiveKit or controlled, and return what was seen.
+
+    *trace* is a file to record it in; *check*: whether a controlled call must leave no task or turn
+    behind.
+    """
     seen = Evidence()
+
+    async def call() -> None:
+        # Plain LiveKit leaves tasks behind in some failures; that is not what is counted here.
+        caller = _Caller(scenario, seen, plain=plain, trace=trace, check=check and not plain)
+        await caller.call()
+
     try:
-        run_virtual(lambda: _Caller(scenario, seen, plain=plain, trace=trace).call(), limit=7200.0)
+        run_virtual(call, limit=7200.0)
     except VirtualTimeError as error:
         seen.hang, seen.broken = True, _first_line(error)
     except Exception as error:
         seen.broken = f"{type(error).__name__}: {_first_line(error)}"
+    seen.life = replace(seen.life, hung=seen.life.hung or seen.broken)
     return seen
 
 
 def is_connected(record: Sequence[Record]) -> bool:
-    """Whether a connection is up."""
-    last = next((each for each in reversed(record) if each.direction == "net"), None)
-    return last is not None and last.type == "accepted"
+    """Whether a connection is up: an agent with a model of its own has one of its own."""
+    up: set[int] = set()
+    for each in record:
+        if each.direction == "net":
+            (up.add if each.type == "accepted" else up.discard)(each.connection)
+    return bool(up)
 
 
 def _first_line(error: BaseException) -> str:
@@ -72,50 +82,15 @@ class _Listener:
         self._listener(event)
 
 
-class _Screen(TextOutput):
-    """Where a call by text is read. Without one LiveKit would show the text to nobody."""
-
-    def __init__(self) -> None:
-        super().__init__(label="screen", next_in_chain=None)
-
-    async def capture_text(self, text: str) -> None:
-        pass  # the witness reads it on its way
-
-    def flush(self) -> None:
-        pass
-
-
 class _HungUp(Exception):  # noqa: N818 - not an error
     """The call is over before its last turn."""
 
 
-class _Agent(Agent):
-    """Has one tool, and tells which message is being spoken."""
-
-    def __init__(self, caller: _Caller, tool_seconds: float) -> None:
-        super().__init__(instructions="Be brief.")
-        self._caller = caller
-        self._tool_seconds = tool_seconds
-
-    @function_tool
-    async def look_up(self, what: str) -> str:
-        """Look something up."""
-        self._caller.note("tool", "runs")
-        await asyncio.sleep(self._tool_seconds)
-        return f"Found {what}."
-
-    def transcription_node(
-        self, text: AsyncIterable[Any], model_settings: ModelSettings
-    ) -> AsyncIterator[Any]:
-        # LiveKit speaks the messages one after another, and asks for the text of each before its
-        # sound: what plays from now on is this one.
-        return self._caller.hears(text)
-
-
 class _Caller:
     def __init__(
-        self, scenario: Scenario, seen: Evidence, *, plain: bool, trace: Path | None
+        self, scenario: Scenario, seen: Evidence, *, plain: bool, trace: Path | None, check: bool
     ) -> None:
+        self._check = check
         self._scenario = scenario
         self._seen = seen
         self._plain = plain
@@ -124,7 +99,9 @@ class _Caller:
         self._zero = self._loop.time()
         self._handles: list[tuple[float, SpeechHandle]] = []
         self._closed = False
+        self._rests = False
         self._last_sound = 0.0
+        self._acting: list[asyncio.Task[None]] = []
         self._call: SimulatedCall
 
     # --- the witness
@@ -132,6 +109,11 @@ class _Caller:
     @property
     def _now(self) -> float:
         return self._loop.time() - self._zero
+
+    @property
+    def tool_seconds(self) -> float:
+        """How long a tool of the agent takes."""
+        return self._scenario.tool_seconds
 
     def note(self, who: str, text: str) -> None:
         self._seen.notes.append((self._now, who, text))
@@ -151,12 +133,22 @@ class _Caller:
                     if message.started is None:
                         message.started = self._now
                 yield delta
+            message.whole = True
         finally:
             if self._scenario.modality == "text":
                 message.ended = self._now
-        message.whole = True
+                self._shown(message)
         if self._scenario.modality == "text":
             self.note("hears", f'by text "{message.text}"')
+
+    def _shown(self, message: Spoken) -> None:
+        """A call by text: this is all of the message that was shown."""
+        told: dict[str, Any] = {"whole": message.whole, "text": message.text}
+        if message.started is not None:
+            told["begun"] = self._call.now - self._now + message.started
+        if (speech := self._call.session.current_speech) is not None:
+            told["speech"] = speech.id
+        self._call.note("playback", "shown", **told)
 
     def _sounds(self, _: PlaybackStartedEvent) -> None:
         if self._seen.spoken:
@@ -232,21 +224,18 @@ class _Caller:
             options["turn_detection"] = None
         if self._scenario.modality == "text":
             options["modalities"] = ["text"]
-        agent = _Agent(self, self._scenario.tool_seconds)
         async with simulated_call(
             self._scenario.script,
-            agent=agent,
+            agent=Desk(self),
             controlled=not self._plain,
             config=self._scenario.config,
-            # Plain LiveKit leaves tasks behind in some failures; that is not what is counted here.
-            check=not self._plain,
+            check=self._check,
             trace=self._trace,
             **options,
         ) as self._call:
             self._seen.record = self._call.server.record
             if self._scenario.modality == "text":
-                self._call.session.output.audio = None
-                self._call.session.output.transcription = _Screen()
+                self._call.read()
             self._listen()
             try:
                 await self._talk()
@@ -254,7 +243,11 @@ class _Caller:
             except _HungUp:
                 self.note("caller", "the call is over")
             finally:
+                for acting in self._acting:
+                    acting.cancel()
+                await asyncio.gather(*self._acting, return_exceptions=True)
                 self._look_back()
+        self._seen.facts = self._call.facts(rest=None)
 
     async def _talk(self) -> None:
         previous: Asked | None = None
@@ -267,9 +260,11 @@ class _Caller:
             if not cut_in:
                 await asyncio.sleep(turn.pause)
                 asked.over = self._now
+                self._call.note("caller", "let_go", key=asked.key)
             previous = asked
         if previous is not None and previous.over is None:
             previous.interrupted = None  # nobody asks anything else: listens after all
+            self._call.note("caller", "cut_in", key=previous.key, how="listens")
             await self._answer(previous, None)
 
     async def _connected(self) -> bool:
@@ -279,22 +274,27 @@ class _Caller:
         return not self._closed and is_connected(self._seen.record)
 
     async def _ask(self, turn: Turn, number: int, previous: Asked | None) -> Asked:
-        begun = self._now
+        begun, t = self._now, self._call.now
+        told: dict[str, Any] = {}
         cuts_in = previous is not None and previous.over is None
         if previous is not None and previous.over is None:
             previous.over = begun
-        asked = Asked(turn, begun, begun)
+            self._call.note("caller", "let_go", key=previous.key)
+        asked = Asked(turn, begun, begun, key=f"q{number}")
         self._seen.asked.append(asked)
+        if turn.act is not None:
+            after = turn.act.after + (turn.seconds if turn.kind == "speech" else 0.0)
+            self._acting.append(asyncio.create_task(self._act(turn, number, max(0.0, after))))
         session = self._call.session
         try:
             if turn.kind == "text":
                 self.note("caller", f'writes "{turn.words}"')
                 if cuts_in:
                     session.interrupt()
-                session.generate_reply(user_input=turn.words)
+                told["speech"] = session.generate_reply(user_input=turn.words).id
             elif turn.kind == "app":
                 self.note("app", f'asks for "{turn.words}"')
-                session.generate_reply(instructions=turn.words)
+                told["speech"] = session.generate_reply(instructions=turn.words).id
             elif self._scenario.voice == "push_to_talk":
                 self.note("caller", f'says "{turn.words}" for {turn.seconds:g} s')
                 if cuts_in:
@@ -308,8 +308,39 @@ class _Caller:
                 await asyncio.sleep(turn.seconds)
         except RuntimeError as error:  # LiveKit's session is closing, or nobody is connected
             self._seen.reported.append(Reported(self._now, "request", str(error), True))
+            told["refused"] = str(error)
         asked.at = self._last_sound = self._now
+        if asked.item_id is not None:
+            told["item_id"] = asked.item_id
+        self._call.note("caller", "asked", key=asked.key, kind=turn.kind, begun=t, **told)
         return asked
+
+    async def _act(self, turn: Turn, number: int, after: float) -> None:
+        """The application does something besides. What tools do, they do when they are called."""
+        assert turn.act is not None
+        await asyncio.sleep(after)
+        session, kind = self._call.session, turn.act.kind
+        try:
+            for words in asked_besides(turn, number) if kind in ("queue", "prompt") else ():
+                self.note("app", f'asks for "{words}"')
+                session.generate_reply(instructions=words)
+            if kind in ("hand_over", "hand_over_fresh", "own_model"):
+                self.note("app", f"hands over ({kind})")
+                copied = session.current_agent.chat_ctx.copy()
+                other = self._call.another_model() if kind == "own_model" else None
+                context = None if kind == "hand_over_fresh" else copied
+                session.update_agent(Desk(self, chat_ctx=context, model=other))
+            elif kind == "commit":
+                self.note("app", "commits the user's turn")
+                session.commit_user_turn()
+            elif kind == "drain":
+                self.note("app", "drains")
+                await session.drain()
+            elif kind == "shutdown":
+                self.note("app", "shuts down, draining")
+                session.shutdown(drain=True)
+        except RuntimeError as error:  # the session is closing
+            self.note("app", f"could not: {error}")
 
     async def _react(self, asked: Asked) -> None:
         turn = asked.turn
@@ -317,6 +348,7 @@ class _Caller:
             await self._answer(asked, None)
         elif await self._answer(asked, turn.after):
             asked.interrupted, asked.by = self._now, turn.then
+            self._call.note("caller", "cut_in", key=asked.key, how=turn.then)
             if turn.then == "hangs_up":
                 self.note("caller", "hangs up")
                 asked.hung_up = True
@@ -377,9 +409,14 @@ class _Caller:
             call.server.active_response_id is not None
             or call.session.current_speech is not None
             or not call.sink.idle
-            # A tool that runs is no current speech.
-            or any(not handle.done() for _, handle in self._handles)
+            # A tool that runs is no current speech; one that waits for the caller is not busy.
+            or (not self._is_asked and any(not handle.done() for _, handle in self._handles))
         )
+
+    @property
+    def _is_asked(self) -> bool:
+        """Whether an ``AgentTask`` waits for the caller."""
+        return isinstance(self._call.session.current_agent, AgentTask)
 
     def _has_word(self, asked: Asked) -> bool:
         """Whether the caller heard something, or was told that nothing comes."""
@@ -400,20 +437,21 @@ class _Caller:
             self._seen.stuck = sum(not handle.done() for _, handle in self._handles)
         # Cleaning up the history takes a round trip.
         await asyncio.sleep(1.0)
+        self._rests = True
 
     def _look_back(self) -> None:
         seen, server = self._seen, self._call.server
+        self._call.look(rest=self._rests and not self._closed and not self._call.busy)
+        seen.life = self._call.life()
+        hung_up = [a.interrupted for a in seen.asked if a.hung_up and a.interrupted is not None]
+        if hung_up:
+            # Nothing can be corrected in a call that is over.
+            cuts = (*seen.life.cuts, *hung_up)
+            seen.life = replace(seen.life, cuts=cuts, remembers=False, hung="")
         seen.seconds = self._now
-        seen.remembered = server.conversation
-        seen.connected = is_connected(seen.record) and not self._closed
         seen.collisions, seen.vad_collisions = server.collisions, server.vad_collisions
-        seen.history = [
-            (item.id, item.text_content or "")
-            for item in self._call.session.history.items
-            if isinstance(item, llm.ChatMessage) and item.role == "assistant"
-        ]
         if not self._plain:
-            seen.differences = self._call.controller.differences()
+            seen.differences = len(self._call.controller.differences())
         for asked in seen.asked:
             if asked.over is None:
                 asked.over = self._now

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 import time
@@ -10,15 +11,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
+from .._output import UnwritableError
 from ..simulator.faults import Profile
-from .pool import available_cores, run_calls, seeds_of
-from .replay import replay
+from ..trace.source import is_whole
+from .pairs import describe_pairs, merge_pairs, summarize_pairs
+from .pool import available_cores, run_calls, run_pairs, seeds_of
+from .replay import replay, replay_pair
 from .report import describe, merge, summarize
 from .scenario import PROFILES
 
 __all__ = [
     "BadOptionError",
     "check_profile",
+    "compare",
     "is_bad",
     "merge_files",
     "parse_shard",
@@ -62,12 +67,9 @@ def simulate(
     plain: bool,
     traces: Path | None = None,
 ) -> dict[str, Any]:
-    """Run the calls and return the report. Raises :class:`BadOptionError`."""
-    if calls < 1:
-        raise BadOptionError(f"--calls is at least 1, not {calls}")
-    if jobs is not None and jobs < 1:
-        raise BadOptionError(f"--jobs is at least 1, not {jobs}")
-    profile, part = check_profile(faults), parse_shard(shard)
+    """Run the calls and return the report. Raises :class:`BadOptionError`, and OSError if a trace could
+    not be written."""
+    profile, part = _checked(calls, faults, shard, jobs)
     if traces is not None:
         try:
             traces.mkdir(parents=True, exist_ok=True)
@@ -84,6 +86,8 @@ def simulate(
             traces=traces,
             done=done,
         )
+    if traces is not None:
+        _look_at_traces([traces / f"{each}.jsonl" for each in seeds])
     return summarize(
         results,
         seed=seed,
@@ -93,6 +97,41 @@ def simulate(
         shard=part,
         wall_seconds=time.perf_counter() - start,
     )
+
+
+def compare(calls: int, seed: int, faults: str, *, shard: str, jobs: int | None) -> dict[str, Any]:
+    """Live each call twice, and return the report. Raises :class:`BadOptionError`."""
+    profile, part = _checked(calls, faults, shard, jobs)
+    seeds = seeds_of(calls, seed, part)
+    start = time.perf_counter()
+    with _progress(len(seeds)) as done:
+        results = run_pairs(seeds, profile, jobs=jobs or available_cores(), done=done)
+    return summarize_pairs(
+        results,
+        seed=seed,
+        faults=profile,
+        planned=calls,
+        shard=part,
+        wall_seconds=time.perf_counter() - start,
+    )
+
+
+def _checked(
+    calls: int, faults: str, shard: str, jobs: int | None
+) -> tuple[Profile, tuple[int, int]]:
+    if calls < 1:
+        raise BadOptionError(f"--calls is at least 1, not {calls}")
+    if jobs is not None and jobs < 1:
+        raise BadOptionError(f"--jobs is at least 1, not {jobs}")
+    return check_profile(faults), parse_shard(shard)
+
+
+def _look_at_traces(paths: list[Path]) -> None:
+    """A recorder never gets in the way of a call: here somebody wants the traces."""
+    lost = [path for path in paths if not is_whole(path)]
+    if lost:
+        told = f"{len(lost)} of {len(paths)} traces are not whole; is the disk full?"
+        raise UnwritableError(errno.EIO, told, str(lost[0]))
 
 
 def merge_files(files: list[Path]) -> dict[str, Any]:
@@ -108,22 +147,24 @@ def merge_files(files: list[Path]) -> dict[str, Any]:
         if str(file) in reports:
             raise BadOptionError(f"--merge: {file} is given twice")
         reports[str(file)] = report
-    return merge(reports)
+    pairs = [report.get("mode") == "compare" for report in reports.values()]
+    return merge_pairs(reports) if pairs and all(pairs) else merge(reports)
 
 
-def replay_lines(seed: int, faults: str, *, plain: bool) -> Iterator[str]:
-    """Play one call and say what happened. Raises :class:`BadOptionError`."""
-    return replay(seed, check_profile(faults), plain=plain)
+def replay_lines(seed: int, faults: str, *, plain: bool, compare: bool = False) -> Iterator[str]:
+    """Play one call, or live it twice, and say what happened. Raises :class:`BadOptionError`."""
+    profile = check_profile(faults)
+    return replay_pair(seed, profile) if compare else replay(seed, profile, plain=plain)
 
 
 def report_lines(report: dict[str, Any]) -> Iterator[str]:
     """Say what came out."""
-    return describe(report)
+    return describe_pairs(report) if report["mode"] == "compare" else describe(report)
 
 
 def is_bad(report: dict[str, Any]) -> bool:
-    """Whether ``--strict`` fails: see docs/simulate.md."""
-    return any(report[key] for key in _STRICT)
+    """Whether ``--strict`` fails, or a comparison does: see docs/simulate.md."""
+    return bool(report["worse"]) if report["mode"] == "compare" else any(map(report.get, _STRICT))
 
 
 @contextmanager

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..simulator.conversation import ItemSnapshot
+from ..compare import Life
 from ..simulator.record import Record
+from ..trace.facts import Fact
 from .scenario import Turn
 
 __all__ = ["Asked", "Evidence", "Reported", "Spoken"]
@@ -25,6 +26,7 @@ class Asked:
         by: how.
         over: when the caller stopped caring: asked the next thing, or ended the call.
         hung_up: the caller ended the call over it.
+        key: names it in the facts.
     """
 
     turn: Turn
@@ -35,6 +37,7 @@ class Asked:
     by: str = ""
     over: float | None = None
     hung_up: bool = False
+    key: str = ""
 
 
 @dataclass(slots=True, eq=False)
@@ -85,33 +88,30 @@ class Evidence:
         spoken: the messages, in order.
         reported: failures that the application was told of, in order.
         notes: the rest, for people: (time, who, text).
+        facts: all that was seen, as every judge has it.
         record: what went over the wire.
-        remembered: the server's conversation at the end.
-        history: id and text of the assistant's messages in LiveKit's history.
-        differences: where heard, shown and remembered differ, as the controller says, by item id;
-            None in a plain call.
+        differences: of how many messages the controller says that heard, shown and remembered differ.
         collisions: creates of the client that met a taken slot.
         vad_collisions: creates of server VAD that did.
         seconds: how long the call was.
-        connected: whether a connection was up at the end.
         stuck: speeches that never ended.
         broken: what ended the run, if anything did; empty otherwise.
         hang: whether it was that nothing could happen any more.
+        life: what was lived, for the comparison with the same call on plain LiveKit.
     """
 
     asked: list[Asked] = field(default_factory=list)
     spoken: list[Spoken] = field(default_factory=list)
     reported: list[Reported] = field(default_factory=list)
     notes: list[tuple[float, str, str]] = field(default_factory=list)
+    facts: list[Fact] = field(default_factory=list)
     record: list[Record] = field(default_factory=list)
-    remembered: tuple[ItemSnapshot, ...] = ()
-    history: list[tuple[str, str]] = field(default_factory=list)
-    differences: dict[str, str] | None = None
+    differences: int = 0
     collisions: int = 0
     vad_collisions: int = 0
     seconds: float = 0.0
-    connected: bool = False
     stuck: int = 0
     broken: str = ""
     hang: bool = False
+    life: Life = field(default_factory=Life)
     extra: dict[str, Any] = field(default_factory=dict)

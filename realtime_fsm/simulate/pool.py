@@ -10,12 +10,14 @@ import signal
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from ..simulator.faults import Profile
+from .pairs import PairResult, run_pair
 from .run import CallResult, quiet_logs, run_call
 from .scenario import call_seed
 
-__all__ = ["available_cores", "run_calls", "seeds_of"]
+__all__ = ["available_cores", "run_calls", "run_pairs", "seeds_of"]
 
 
 def available_cores() -> int:
@@ -43,17 +45,33 @@ def run_calls(
 
     *done* is called after each. *traces* is a folder for their traces. What is returned does not depend on *jobs*.
     """
-    results: list[CallResult] = []
-    for result in _results(seeds, profile, plain, traces, min(jobs, len(seeds))):
-        results.append(result)
-        done()
-    return results
-
-
-def _results(
-    seeds: list[int], profile: Profile, plain: bool, traces: Path | None, jobs: int
-) -> Iterator[CallResult]:
     run = partial(run_call, profile=profile, plain=plain, traces=traces)
+    return list(_each(run, seeds, jobs, done))
+
+
+def run_pairs(
+    seeds: list[int],
+    profile: Profile = "none",
+    *,
+    jobs: int = 1,
+    done: Callable[[], object] = lambda: None,
+) -> list[PairResult]:
+    """Live each call twice, see :func:`run_calls`."""
+    return list(_each(partial(run_pair, profile=profile), seeds, jobs, done))
+
+
+_T = TypeVar("_T")
+
+
+def _each(
+    run: Callable[[int], _T], seeds: list[int], jobs: int, done: Callable[[], object]
+) -> Iterator[_T]:
+    for result in _results(run, seeds, min(jobs, len(seeds))):
+        yield result
+        done()
+
+
+def _results(run: Callable[[int], _T], seeds: list[int], jobs: int) -> Iterator[_T]:
     if jobs <= 1:
         with quiet_logs():
             yield from map(run, seeds)

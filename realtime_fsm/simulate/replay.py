@@ -8,12 +8,14 @@ from typing import Any
 
 from ..simulator.faults import Profile
 from ..testing import canonical
+from .drawing import draw
 from .evidence import Evidence
 from .judge import Judged
+from .pairs import compare_scenario, live_pair, questions_table
 from .run import CallResult, run_scenario
-from .scenario import Scenario, draw
+from .scenario import Scenario
 
-__all__ = ["replay", "show"]
+__all__ = ["replay", "replay_pair", "show"]
 
 # One of these comes for each tenth of a second, or says again what its neighbours said.
 _LEFT_OUT = frozenset(
@@ -38,17 +40,38 @@ def replay(seed: int, profile: Profile = "none", *, plain: bool = False) -> Iter
     yield from show(scenario, result, seen, judged)
 
 
+def replay_pair(seed: int, profile: Profile = "none") -> Iterator[str]:
+    """Live the call of that seed twice, and say what is worse and better, question by question, and
+    what happened in each."""
+    scenario = draw(seed, profile, acts=True)
+    plain, controlled = live_pair(scenario)
+    result, _ = compare_scenario(scenario, plain, controlled)
+    yield f"Call {seed}, faults {profile}, lived twice"
+    yield from _head(scenario)
+    for name, seen in (("plain LiveKit", plain), ("controlled", controlled)):
+        yield ""
+        yield f"--- {name}"
+        yield from _timeline(seen)
+    yield ""
+    yield "When each question was asked; seconds to the first sound; seconds heard:"
+    yield from questions_table(plain.life, controlled.life)
+    yield ""
+    for title, differences in (
+        ("WORSE", result.worse),
+        ("better", result.better),
+        ("allowed", result.allowed),
+    ):
+        for each in differences:
+            yield f"{title}: {each.text}"
+    yield f"The controlled call is {_VERDICTS[result.verdict]}."
+
+
+_VERDICTS = {"same": "as good as plain LiveKit", "better": "better", "worse": "WORSE"}
+
+
 def show(scenario: Scenario, result: CallResult, seen: Evidence, judged: Judged) -> Iterator[str]:
     """Say what happened in a call that was played, and what became of it."""
-    yield f"{scenario.voice}, answers in {scenario.modality}, tool takes {scenario.tool_seconds} s"
-    for number, turn in enumerate(scenario.turns, 1):
-        when = "" if turn.then == "listens" else f" after {turn.after:g} s of {turn.measure}"
-        yield (
-            f"  turn {number}: {turn.kind} of {turn.seconds:g} s, the caller"
-            f" {turn.then.replace('_', ' ')}{when}, pause {turn.pause:g} s"
-        )
-    for fault in scenario.config.faults.faults if scenario.config.faults else ():
-        yield f"  fault: {fault}"
+    yield from _head(scenario)
     yield ""
     yield from _timeline(seen)
     yield ""
@@ -61,6 +84,19 @@ def show(scenario: Scenario, result: CallResult, seen: Evidence, judged: Judged)
         yield f"BAD: {why}"
     if not result.bad:
         yield "Nothing is wrong with this call."
+
+
+def _head(scenario: Scenario) -> Iterator[str]:
+    yield f"{scenario.voice}, answers in {scenario.modality}, tool takes {scenario.tool_seconds} s"
+    for number, turn in enumerate(scenario.turns, 1):
+        when = "" if turn.then == "listens" else f" after {turn.after:g} s of {turn.measure}"
+        act = "" if turn.act is None else f", {turn.act.kind} at {turn.act.after:g} s"
+        yield (
+            f"  turn {number}: {turn.kind} of {turn.seconds:g} s, the caller"
+            f" {turn.then.replace('_', ' ')}{when}, pause {turn.pause:g} s{act}"
+        )
+    for fault in scenario.config.faults.faults if scenario.config.faults else ():
+        yield f"  fault: {fault}"
 
 
 def _timeline(seen: Evidence) -> Iterator[str]:

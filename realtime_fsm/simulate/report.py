@@ -10,7 +10,7 @@ from typing import Any
 from .judge import FATES
 from .run import CallResult
 
-__all__ = ["MergeError", "describe", "merge", "summarize"]
+__all__ = ["MergeError", "describe", "merge", "shards_of", "summarize"]
 
 _BIN = 10  # milliseconds; first sounds are counted in bins, which can be added up
 _SHOWN = 10  # bad calls that are named in the text
@@ -70,6 +70,7 @@ def summarize(
             "planned": planned,
             "shards": [f"{shard[0]}/{shard[1]}"],
             **counts,
+            "broken": _added(call.broken for call in calls),
             "longest_silence_ms": max((call.silence_ms for call in calls), default=0),
             "first_audio_bins": dict(first),
             "bad_calls": [{"seed": call.seed, "why": list(call.why)} for call in calls if call.bad],
@@ -88,7 +89,9 @@ def merge(reports: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         raise MergeError("nothing to merge")
     (first_name, first), *others = reports.items()
     for name, report in reports.items():
-        missing = [key for key in (*_SAME, *_ADDED, "shards", "bad_calls") if key not in report]
+        missing = [
+            key for key in (*_SAME, *_ADDED, "broken", "shards", "bad_calls") if key not in report
+        ]
         if missing:
             raise MergeError(f"{name}: not a report of simulate --json: it has no {missing[0]!r}")
     for name, other in others:
@@ -97,7 +100,7 @@ def merge(reports: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
                 raise MergeError(
                     f"{name}: {key} is {other[key]!r}, but {first[key]!r} in {first_name}"
                 )
-    shards = _shards(reports)
+    shards = shards_of(reports)
     bins: Counter[str] = Counter()
     for report in reports.values():
         bins.update(report["first_audio_bins"])
@@ -110,6 +113,7 @@ def merge(reports: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
             **{key: first[key] for key in _SAME},
             "shards": shards,
             **{key: sum(report[key] for report in reports.values()) for key in _ADDED},
+            "broken": _added(report["broken"] for report in reports.values()),
             "longest_silence_ms": max(r["longest_silence_ms"] for r in reports.values()),
             "first_audio_bins": dict(bins),
             "bad_calls": bad,
@@ -118,7 +122,14 @@ def merge(reports: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     )
 
 
-def _shards(reports: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def _added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for each in counts:
+        total.update(each)
+    return {name: total[name] for name in sorted(total, key=lambda name: int(name[1:]))}
+
+
+def shards_of(reports: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Return which shards there are; all of them are the whole, ``1/1``."""
     found: dict[tuple[int, int], str] = {}
     for name, report in reports.items():
@@ -181,12 +192,13 @@ def describe(report: Mapping[str, Any]) -> Iterator[str]:
         ("history mismatches", str(report["history_mismatches"]), ""),
         ("  that the controller tells of", _told(report), ""),
         ("messages heard twice", str(report["repeated_words"]), ""),
+        ("guarantees broken", _counted(report["broken"]), ""),
         ("longest silence", f"{report['longest_silence_seconds']:.2f} s", ""),
         ("time to first audio, p50", _ms(report["first_audio_p50_ms"]), ""),
         ("time to first audio, p99", _ms(report["first_audio_p99_ms"]), ""),
     )
     for name, value, beside in rows:
-        yield f"  {name:<30}{value:>9}{beside:>9}"
+        yield f"  {name:<30}{value:>9}{beside:>9}".rstrip()
     yield ""
     simulated, wall = report["simulated_seconds"], report["wall_seconds"]
     speed = f", {simulated / wall:.0f} times real time" if wall else ""
@@ -208,6 +220,10 @@ _NAMES = {
 def _told(report: Mapping[str, Any]) -> str:
     """Plain LiveKit has nothing that compares heard, shown and remembered."""
     return "-" if report["mode"] == "plain" else str(report["differences"])
+
+
+def _counted(broken: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in broken.items()) or "none"
 
 
 def _share(count: int, turns: int) -> str:

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from ..simulator.faults import Profile
 from .caller import play
+from .drawing import draw
 from .evidence import Evidence
-from .judge import Judged, can_compare, judge
-from .scenario import Scenario, draw
+from .judge import Judged, judge
+from .scenario import Scenario
 
 __all__ = ["CallResult", "quiet_logs", "run_call", "run_scenario"]
 
@@ -26,7 +27,8 @@ class CallResult:
         seed: the call's own.
         fates: how many turns came to which fate.
         lost_after_error: lost turns during which a recoverable ``error`` event came.
-        violations: creates that left against evidence.
+        violations: creates that left against evidence (G1).
+        broken: how often each guarantee was broken.
         collisions: creates, of the client and of server VAD, that met a taken slot.
         hang: whether the call, or a speech of it, never came to its end.
         crash: what ended the call before its end; empty otherwise.
@@ -44,6 +46,7 @@ class CallResult:
     fates: dict[str, int] = field(default_factory=dict)
     lost_after_error: int = 0
     violations: int = 0
+    broken: dict[str, int] = field(default_factory=dict)
     collisions: int = 0
     hang: bool = False
     crash: str = ""
@@ -76,19 +79,15 @@ def run_scenario(
     """Play a call and judge it; return the figures, and what they rest on."""
     with quiet_logs():
         seen = play(scenario, plain=plain, trace=trace)
-    judged = judge(scenario, seen)
+    judged = judge(seen)
     return _figures(scenario, seen, judged), seen, judged
 
 
 def _figures(scenario: Scenario, seen: Evidence, judged: Judged) -> CallResult:
-    fates = Counter(fate.fate for fate in judged.fates)
+    fates, verdict = Counter(fate.fate for fate in judged.fates), judged.verdict
     why = [f"turn {n} lost: {f.why}" for n, f in enumerate(judged.fates, 1) if f.fate == "lost"]
-    why += [f"create at {t:.3f} s against {what}" for t, what in judged.violations]
     why += [f"turn {n}: heard twice" for n, f in enumerate(judged.fates, 1) if f.repeated]
-    why += judged.mismatches
-    # Without a connection, or after the caller hung up, nothing can be corrected.
-    differences = seen.differences or {} if can_compare(scenario, seen) else {}
-    why += [f"differs: {item_id}: {words}" for item_id, words in differences.items()]
+    why += [f"{each.id} {each.text}" for each in verdict.violations]
     if seen.stuck:
         why.append(f"hang: {seen.stuck} speeches never ended")
     if seen.broken:
@@ -97,12 +96,13 @@ def _figures(scenario: Scenario, seen: Evidence, judged: Judged) -> CallResult:
         seed=scenario.seed or 0,
         fates=dict(sorted(fates.items())),
         lost_after_error=sum(fate.reported for fate in judged.fates),
-        violations=len(judged.violations),
+        violations=verdict.broken["G1"],
+        broken=dict(sorted(verdict.broken.items())),
         collisions=seen.collisions + seen.vad_collisions,
         hang=seen.hang or bool(seen.stuck),
         crash="" if seen.hang else seen.broken,
-        mismatches=len(judged.mismatches),
-        differences=len(differences),
+        mismatches=verdict.broken["G16"],
+        differences=seen.differences,
         repeated=sum(fate.repeated for fate in judged.fates),
         silence_ms=max((round(f.silence * 1000) for f in judged.fates), default=0),
         first_audio_ms=tuple(

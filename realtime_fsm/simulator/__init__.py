@@ -20,9 +20,11 @@ from .faults import (
     BreakConnection,
     Double,
     Fault,
+    Freeze,
     HalfOpen,
     HangUp,
     InjectError,
+    Insert,
     Late,
     Lose,
     Malform,
@@ -33,8 +35,8 @@ from .faults import (
 )
 from .faulty import FaultRun, FaultyCore
 from .profiled import configured
+from .questions import Action, Answer, Replies
 from .record import Record
-from .responses import Replies
 from .rule import Rule
 from .rules import RULES, rules_table
 from .schedule_json import ScheduleError
@@ -60,6 +62,7 @@ from .script import (
     Rejected,
     Reply,
     Script,
+    ServerCall,
     Stalled,
     Unanswered,
     audio_ms,
@@ -83,6 +86,8 @@ __all__ = [
     "RULES",
     "Accept",
     "AcceptThenClose",
+    "Action",
+    "Answer",
     "At",
     "BreakConnection",
     "Cancelled",
@@ -100,6 +105,7 @@ __all__ = [
     "FaultRun",
     "FaultyCore",
     "Frame",
+    "Freeze",
     "FunctionCall",
     "HalfOpen",
     "HangUp",
@@ -107,6 +113,7 @@ __all__ = [
     "InMemoryServer",
     "Incomplete",
     "InjectError",
+    "Insert",
     "ItemSnapshot",
     "Late",
     "Lose",
@@ -128,6 +135,7 @@ __all__ = [
     "Script",
     "Send",
     "ServerConfig",
+    "ServerCall",
     "ServerCore",
     "Silence",
     "Stalled",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args, get_type_hints
 
+from .deviations import OMISSIONS, Omission
 from .faults import Schedule
 from .script import Accept, Handshake
 
@@ -36,9 +37,16 @@ class ServerConfig:
         faults: what goes wrong on the way; a server's transport applies it.
         hears_above: the mean amplitude (of 32767) above which audio that a client appends (PCM16,
             24 kHz) is speech for server VAD; None: it hears only what it is told.
+        stuck: connections, counted from 1, on which every response fails with a server_error.
+        largest_frame: a client's frame of more characters closes the connection, with code 1009;
+            None takes any.
+        leaves_out: what a server that only resembles the service does not send, see
+            :data:`~realtime_fsm.simulator.deviations.Omission`.
+        one_response_id: such a server gives every response the same id; a cancel by id then cancels
+            whichever is alive.
 
-    Raises ``ValueError`` for a switch that is set to something it does not have, and for a delay
-    below zero.
+    Raises ``ValueError`` for a switch that is set to something it does not have, for an unknown
+    omission, and for a delay below zero.
     """
 
     create_delay: float = 0.005
@@ -55,13 +63,16 @@ class ServerConfig:
     default_handshake: Handshake = field(default_factory=Accept)
     faults: Schedule | None = None
     hears_above: float | None = None
+    stuck: Sequence[int] = ()
+    largest_frame: int | None = None
+    leaves_out: Sequence[Omission] = ()
 
     metadata_echo: bool = True
     cancelled_done: bool = True
     interrupted_done: bool = True
     cancel_before_created: bool = False
     slot_taken: Literal["accepted", "created"] = "accepted"
-    conflict_event_id: Literal["linked", "null"] = "linked"
+    conflict_event_id: Literal["linked", "null", "foreign"] = "linked"
     vad_conflict: Literal["error", "silent"] = "error"
     interrupted_before_created: Literal["done", "created_and_done"] = "done"
     open_item_of_failed: Literal["incomplete", "vanishes"] = "incomplete"
@@ -75,10 +86,15 @@ class ServerConfig:
     model_change: Literal["ignore", "refuse"] = "ignore"
     speech_stopped: Literal["at_commit", "at_silence"] = "at_commit"
     dialect: Literal["ga", "beta"] = "ga"
+    one_response_id: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "handshakes", tuple(self.handshakes))
         object.__setattr__(self, "failed_transcriptions", tuple(self.failed_transcriptions))
+        object.__setattr__(self, "stuck", tuple(self.stuck))
+        object.__setattr__(self, "leaves_out", tuple(self.leaves_out))
+        if unknown := [name for name in self.leaves_out if name not in OMISSIONS]:
+            raise ValueError(f"leaves_out has {unknown[0]!r}; there are {', '.join(OMISSIONS)}")
         for name, hint in get_type_hints(type(self)).items():
             value: Any = getattr(self, name)
             known = get_args(hint)

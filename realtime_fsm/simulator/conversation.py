@@ -71,6 +71,8 @@ class Item:
             return {**self.raw, **head}
         if self.type == "reasoning":
             return head
+        if self.type not in ("message", "function_call", "function_call_output"):
+            return {**head, "name": self.name, "server_label": "server", "arguments": "{}"}
         if self.type == "function_call":
             return {**head, "name": self.name, "call_id": self.call_id, "arguments": self.arguments}
         return {**head, "role": self.role, "content": self._content()}

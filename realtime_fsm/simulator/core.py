@@ -14,15 +14,17 @@ Feed it with :meth:`ServerCore.receive` and :meth:`ServerCore.advance`, send wha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from . import rules
 from .config import ServerConfig
 from .conversation import Conversation, ItemSnapshot, item_from_client
+from .deviations import deviate
 from .dialect import from_beta, to_beta
 from .errors import ErrorInfo, Refusal
-from .responses import Replies, Responses
+from .questions import Replies
+from .responses import Responses
 from .rule import enforces
 from .script import Accept, Closed, Script
 from .session import Session
@@ -35,7 +37,7 @@ __all__ = ["ServerCore"]
 
 class ServerCore:
     """One connection. *script*'s replies and *ids* are shared by the connections of one server;
-    *model* is what the connection's URL asks for.
+    *model* is what the connection's URL asks for, *connection* its number in that server.
 
     Every ``now`` is seconds on the caller's clock and must not go backwards.
     """
@@ -48,19 +50,26 @@ class ServerCore:
         ids: Ids | None = None,
         opening: Accept | None = None,
         model: str | None = None,
+        connection: int = 1,
     ) -> None:
         self._config = config or ServerConfig()
+        self._left_out = frozenset(self._config.leaves_out)
         prepare(self._config.dialect)
         self._opening = opening or Accept()
         self._wire = Wire(ids or Ids())
         self._session = Session(self._wire.ids.next("sess"), self._config, model)
         self._conversation = Conversation(self._wire.ids.next("conv"), self._config)
-        replies = script if isinstance(script, Replies) else Replies(script)
+        self._replies = replies = script if isinstance(script, Replies) else Replies(script)
         self._responses = Responses(
-            self._wire, self._conversation, self._session, self._config, replies
+            self._wire,
+            self._conversation,
+            self._session,
+            self._config,
+            replies,
+            stuck=connection in self._config.stuck,
         )
         self._user = UserAudio(
-            self._wire, self._conversation, self._session, self._config, self._responses
+            self._wire, self._conversation, self._session, self._config, self._responses, replies
         )
         self._handlers: dict[str, Callable[[Mapping[str, Any]], None]] = {
             "session.update": self._update_session,
@@ -95,6 +104,10 @@ class ServerCore:
         """
         self.advance(now)
         if self._wire.closed:
+            return
+        largest = self._config.largest_frame
+        if largest is not None and isinstance(event, str) and len(event) > largest:
+            self._wire.hang_up(Closed(1009, reason="message too big"))
             return
         try:
             parsed = parse_client_event(event, self._config.dialect)
@@ -136,10 +149,16 @@ class ServerCore:
         """Return the frames to send, in order, and forget them. A ``Close`` or ``Drop`` is the last
         one ever.
         """
-        frames = self._wire.take()
+        frames: Iterable[Frame | None] = self._wire.take()
+        if self._left_out or self._config.one_response_id:
+            frames = [self._deviating(frame) for frame in frames if frame is not None]
         if self._config.dialect == "beta":
-            return [frame for frame in map(to_beta, frames) if frame is not None]
-        return frames
+            frames = [to_beta(frame) for frame in frames if frame is not None]
+        return [frame for frame in frames if frame is not None]
+
+    @enforces(rules.RESPONSE_IDS)
+    def _deviating(self, frame: Frame) -> Frame | None:
+        return deviate(frame, self._left_out, self._config.one_response_id)
 
     def disconnected(self) -> None:
         """The peer is gone: nothing is sent any more and no timer is left."""
@@ -167,6 +186,28 @@ class ServerCore:
         """How many creates of server VAD met a taken slot."""
         return self._responses.vad_collisions
 
+    def about(self, event: Mapping[str, Any]) -> tuple[str, int]:
+        """Return the question that an event of either side is about, and the attempt at it: 0 where
+        it is the question itself, ``("", 0)`` where it is about none.
+        """
+        replies, kind = self._replies, event.get("type")
+        response, item = event.get("response"), event.get("item")
+        if kind == "response.create":
+            question = self._responses.question(response if isinstance(response, dict) else {})
+            return question, replies.upcoming(question)
+        if kind == "response.cancel":
+            return replies.of_response(str(event.get("response_id") or self.active_response_id))
+        if "response_id" in event or isinstance(response, dict):
+            inner = response.get("id") if isinstance(response, dict) else None
+            return replies.of_response(str(event.get("response_id") or inner))
+        inner = item.get("id") if isinstance(item, dict) else None
+        return replies.of_item(str(event.get("item_id") or inner))
+
+    def passed_over(self, event: Mapping[str, Any]) -> None:
+        """A client's event never arrived. If it asked for a response, that was an attempt."""
+        if event.get("type") == "response.create":
+            self._replies.pass_over(self.about(event)[0], t=self._wire.now)
+
     @property
     def conversation(self) -> tuple[ItemSnapshot, ...]:
         """What the model remembers, in order."""
@@ -193,6 +234,10 @@ class ServerCore:
         raw = event["item"]
         item = item_from_client(raw, raw.get("id") or self._wire.ids.next("item"))
         before = self._conversation.add(item, event.get("previous_item_id"))
+        if item.role == "user":
+            self._replies.said(item.id, item.text)
+        elif item.type == "function_call_output":
+            self._replies.put_out(item.id, item.call_id)
         if self._config.confirm_items:
             self._wire.send("conversation.item.added", previous_item_id=before, item=item.payload())
             self._wire.send("conversation.item.done", previous_item_id=before, item=item.payload())

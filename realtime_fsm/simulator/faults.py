@@ -1,8 +1,9 @@
 """What goes wrong between a server and its clients, as data.
 
 A :class:`Schedule` is a list of faults. Each fault happens once, at a place: before or after the
-k-th event of a type, in either direction. The same schedule on the same script gives the same
-run::
+k-th event of a type, in either direction, of the whole call or of one attempt at a question. The
+same schedule on the same script gives the same run; faults at questions strike the same question
+in two runs that have not the same number of responses::
 
     Schedule([
         Late(At("response.created"), seconds=3.0),
@@ -17,9 +18,9 @@ All times are seconds.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from .errors import ERROR_CLASSES
 from .script import Accept, Closed, Handshake, Refuse
@@ -30,9 +31,11 @@ __all__ = [
     "BreakConnection",
     "Double",
     "Fault",
+    "Freeze",
     "HalfOpen",
     "HangUp",
     "InjectError",
+    "Insert",
     "Late",
     "Lose",
     "Malform",
@@ -55,9 +58,15 @@ class At:
     Attributes:
         event: its type; ``"*"`` counts all events of that side.
         number: counted over all connections of a server, or on *connection* alone if it is given.
+        number: counted over all connections of a server, or on *connection* alone if it is given.
         side: ``server`` or ``client``.
         when: whether what happens comes ``before`` the event or ``after`` it; only for faults that
             add something or end something, the others do something to the event itself.
+        question: counts only the events that are about this question (see :class:`Answer`) and
+            *attempt*: those of its responses and their items, and the client's that name one; a
+            ``response.create`` is about the attempt that it would be.
+        attempt: from 1; 0 for the events about the question itself, such as the commit of what the
+            user said.
     """
 
     event: str
@@ -66,10 +75,14 @@ class At:
     side: Side = "server"
     when: Literal["before", "after"] = "after"
     connection: int | None = None
+    question: str | None = None
+    attempt: int = 1
 
     def __post_init__(self) -> None:
         if self.number < 1 or (self.connection is not None and self.connection < 1):
             raise ValueError("number and connection count from 1")
+        if self.attempt < 0:
+            raise ValueError("attempt counts from 1, and is 0 for the question itself")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +149,14 @@ class Silence:
 
 @dataclass(frozen=True, slots=True)
 class BreakConnection:
-    """The TCP connection breaks, without a close frame."""
+    """The TCP connection breaks, without a close frame; the next *refused* handshakes are answered
+    with an HTTP *status*.
+    """
 
     at: At
+    _: KW_ONLY
+    refused: int = 0
+    status: int = 503
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +175,25 @@ class HalfOpen:
     """From here on nothing arrives any more, in either direction, and nobody is told."""
 
     at: At
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """The server's process stands still: from here on it reads nothing and sends nothing, nobody is
+    told, and when *room* more bytes have been sent to it, the client's writes wait for ever. In
+    memory; a socket has the room that the system gives it.
+    """
+
+    at: At
+    room: int = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Insert:
+    """The server sends *frame* as it is, whatever it is; an ``event_id`` is filled in."""
+
+    at: At
+    frame: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +237,8 @@ EventFault = (
     | BreakConnection
     | HangUp
     | HalfOpen
+    | Freeze
+    | Insert
     | Malform
 )
 HandshakeFault = RefuseHandshake | AcceptThenClose

@@ -15,12 +15,15 @@ from .conversation import ItemSnapshot
 from .core import ServerCore
 from .errors import ErrorInfo
 from .faults import (
+    At,
     BreakConnection,
     Double,
     EventFault,
+    Freeze,
     HalfOpen,
     HangUp,
     InjectError,
+    Insert,
     Late,
     Lose,
     Malform,
@@ -44,28 +47,54 @@ class FaultRun:
 
     def __init__(self, schedule: Schedule) -> None:
         self._pending = list(schedule.event_faults)
-        self._counts: Counter[tuple[int | None, str, str]] = Counter()
+        self._counts: Counter[tuple[object, ...]] = Counter()
+        self._refused: list[int] = []
         self.happened: list[EventFault] = []
 
-    def at(self, connection: int, side: Side, event: str) -> list[EventFault]:
-        """Count an event and return what happens there."""
+    @property
+    def asks_whose(self) -> bool:
+        """Whether a fault waits for an event about a question."""
+        return any(fault.at.question is not None for fault in self._pending)
+
+    def at(
+        self, connection: int, side: Side, event: str, about: tuple[str, int] = ("", 0)
+    ) -> list[EventFault]:
+        """Count an event *about* a question and an attempt at it, and return what happens there."""
         for scope in (None, connection):
             for name in {event, "*"}:
                 self._counts[scope, side, name] += 1
-        found = [fault for fault in self._pending if self._is_here(fault, connection, side, event)]
+                self._counts[scope, side, name, about] += 1
+        found = [
+            fault
+            for fault in self._pending
+            if self._is_here(fault.at, connection, side, event, about)
+        ]
         for fault in found:
             self._pending.remove(fault)
+            if isinstance(fault, BreakConnection):
+                self._refused += [fault.status] * fault.refused
         self.happened += found
         return found
 
-    def _is_here(self, fault: EventFault, connection: int, side: Side, event: str) -> bool:
-        at = fault.at
+    def _is_here(
+        self, at: At, connection: int, side: Side, event: str, about: tuple[str, int]
+    ) -> bool:
+        counted: tuple[object, ...] = (at.connection, side, at.event)
+        if at.question is not None:
+            counted = (*counted, (at.question, at.attempt))
         return (
             at.side == side
             and at.event in (event, "*")
             and at.connection in (None, connection)
-            and self._counts[at.connection, side, at.event] == at.number
+            and at.question in (None, about[0])
+            and (at.question is None or at.attempt == about[1])
+            and self._counts[counted] == at.number
         )
+
+    def refused(self) -> int | None:
+        """Return the HTTP status with which a broken connection makes the next handshake be
+        refused."""
+        return self._refused.pop(0) if self._refused else None
 
 
 class FaultyCore:
@@ -86,6 +115,7 @@ class FaultyCore:
         self._seq = 0
         self._over = False
         self._dead = False
+        self._room: int | None = None  # bytes that a frozen server's buffers still take
         # Frames on their way, by when they arrive; what left first arrives first.
         self._line: list[tuple[float, int, Frame]] = []
         self._quiet_until = 0.0
@@ -106,6 +136,8 @@ class FaultyCore:
     def receive(self, event: str | Mapping[str, Any], now: float) -> None:
         """See :meth:`ServerCore.receive`."""
         self.advance(now)
+        if self._room is not None:
+            self._room -= len(event) if isinstance(event, str) else 0
         if self._over or self._dead:
             return
         parsed = as_event(event)
@@ -113,7 +145,7 @@ class FaultyCore:
         self._last_event_id = event_id if isinstance(event_id, str) else self._last_event_id
         copies, delay = 1, 0.0
         after: list[EventFault] = []
-        for fault in self._run.at(self._number, "client", str(parsed.get("type"))):
+        for fault in self._at("client", parsed):
             if isinstance(fault, Lose):
                 copies = 0
             elif isinstance(fault, Double):
@@ -129,6 +161,8 @@ class FaultyCore:
                 self._strike(fault, event_id)
             else:
                 after.append(fault)
+        if copies == 0:
+            self._core.passed_over(parsed)
         self._late_until = max(self._late_until, now + delay)
         for _ in range(copies):
             self._seq += 1
@@ -180,6 +214,10 @@ class FaultyCore:
 
     # --- the line ---
 
+    def _at(self, side: Side, event: Mapping[str, Any]) -> list[EventFault]:
+        about = self._core.about(event) if self._run.asks_whose else ("", 0)
+        return self._run.at(self._number, side, str(event.get("type")), about)
+
     def _collect(self) -> None:
         for frame in self._core.take():
             self._send(frame)
@@ -194,7 +232,7 @@ class FaultyCore:
         copies = 1
         after: list[EventFault] = []
         hold: Reorder | None = None
-        for fault in self._run.at(self._number, "server", str(frame.event.get("type"))):
+        for fault in self._at("server", frame.event):
             if isinstance(fault, Lose):
                 copies = 0
             elif isinstance(fault, Double):
@@ -245,9 +283,14 @@ class FaultyCore:
             self._put(self._error(fault.code, named))
         elif isinstance(fault, Silence):
             self._quiet(fault.seconds)
-        elif isinstance(fault, HalfOpen):
+        elif isinstance(fault, Insert):
+            number = self._core.ids.next("event")
+            self._put(Send({"event_id": number, **fault.frame}))
+        elif isinstance(fault, (HalfOpen, Freeze)):
             self._deliver()
             self._dead = True
+            if isinstance(fault, Freeze):
+                self._room = fault.room
         elif isinstance(fault, (BreakConnection, HangUp)):
             # What is still on its way is lost, as it is when a connection breaks.
             self._deliver()
@@ -288,6 +331,11 @@ class FaultyCore:
     def half_open(self) -> bool:
         """Whether nothing arrives any more, in either direction."""
         return self._dead
+
+    @property
+    def blocked(self) -> bool:
+        """Whether the client's writes wait: nobody reads them, and no buffer takes more."""
+        return self._room is not None and self._room <= 0
 
     @property
     def active_response_id(self) -> str | None:

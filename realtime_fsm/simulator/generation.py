@@ -15,40 +15,63 @@ from typing import Any
 from . import rules
 from .config import ServerConfig
 from .conversation import Conversation, Item
+from .questions import Replies
 from .response import OpenItem, Response
 from .rule import enforces
-from .script import BEFORE_CREATED, CREATED, FunctionCall, Message, Point, Reasoning, item_added
+from .script import (
+    BEFORE_CREATED,
+    CREATED,
+    FunctionCall,
+    Message,
+    Point,
+    Reasoning,
+    ServerCall,
+    item_added,
+)
 from .session import Session
 from .wire import Wire
 
-__all__ = ["DELTA_MS", "Generation"]
+__all__ = ["DELTA_MS", "Generation", "mark_of"]
 
 DELTA_MS = 100
 """Milliseconds of audio in one delta."""
 
-_BYTES_PER_MS = 48  # PCM16, 24 kHz, mono
+_SAMPLES_PER_MS = 24  # PCM16, 24 kHz, mono
 
 # Seconds to wait, step by step; the result says whether the reply ends here.
 Steps = Generator[float, None, bool]
 
 
 @lru_cache(maxsize=256)
-def _silence(ms: int) -> str:
-    return base64.b64encode(bytes(ms * _BYTES_PER_MS)).decode()
+def _sound(ms: int, mark: int) -> str:
+    """Audio whose samples all say which item it is of, so that who hears it knows."""
+    return base64.b64encode(mark.to_bytes(2, "little") * (ms * _SAMPLES_PER_MS)).decode()
+
+
+def mark_of(item_id: str) -> int:
+    """Return the value of the samples of an item's sound."""
+    number = item_id.rpartition("_")[2]
+    return int(number) % 2**15 if number.isdecimal() else 0
 
 
 class Generation:
     """Writes the events of the responses of one connection."""
 
-    __slots__ = ("_config", "_conversation", "_pace", "_session", "_wire")
+    __slots__ = ("_config", "_conversation", "_pace", "_replies", "_session", "_wire")
 
     def __init__(
-        self, wire: Wire, conversation: Conversation, session: Session, config: ServerConfig
+        self,
+        wire: Wire,
+        conversation: Conversation,
+        session: Session,
+        config: ServerConfig,
+        replies: Replies,
     ) -> None:
         self._wire = wire
         self._conversation = conversation
         self._session = session
         self._config = config
+        self._replies = replies
         self._pace = config.pace
 
     @enforces(rules.EVENT_ORDER)
@@ -70,6 +93,8 @@ class Generation:
                 steps = self._call(response, planned, stop=point == item_added(number))
             elif isinstance(planned, Reasoning):
                 steps = self._reason(response, planned, stop=point == item_added(number))
+            elif isinstance(planned, ServerCall):
+                steps = self._act(response, planned, stop=point == item_added(number))
             else:
                 steps = self._message(response, planned, point, stop=point == item_added(number))
             stopped = yield from steps
@@ -121,7 +146,9 @@ class Generation:
             self._wire.send(kind, **where, delta=text)
         if ms:
             self._session.has_spoken = True
-            self._wire.send("response.output_audio.delta", **where, delta=_silence(ms))
+            self._wire.send(
+                "response.output_audio.delta", **where, delta=_sound(ms, mark_of(opened.item.id))
+            )
 
     def _call(self, response: Response, planned: FunctionCall, *, stop: bool) -> Steps:
         call_id = planned.call_id or self._wire.ids.next("call")
@@ -129,6 +156,7 @@ class Generation:
             self._wire.ids.next("item"), "function_call", None, "in_progress", call_id=call_id
         )
         item.name = planned.name
+        self._replies.called(call_id, planned.name, response.id)
         opened = self._open(response, item)
         if stop:
             return True
@@ -158,9 +186,33 @@ class Generation:
             self.close(response, "completed")
         return False
 
+    def _act(self, response: Response, planned: ServerCall, *, stop: bool) -> Steps:
+        item = Item(self._wire.ids.next(planned.kind), planned.kind, status="in_progress")
+        item.name = planned.name
+        self._replies.acted(planned.kind, planned.name, response.id, t=self._wire.now)
+        opened = self._open(response, item)
+        where = {"item_id": item.id, "output_index": opened.output_index}
+        if planned.kind.endswith("_call"):  # a request for approval runs nothing
+            self._wire.send(f"response.{planned.kind}.in_progress", **where)
+        if stop:
+            return True
+
+        def completed() -> None:
+            if planned.kind.endswith("_call"):
+                self._wire.send(f"response.{planned.kind}.completed", **where)
+
+        if planned.outlives:
+            self._wire.after(planned.seconds, completed)
+        else:
+            yield planned.seconds
+            completed()
+        self.close(response, "completed")
+        return False
+
     def _open(self, response: Response, item: Item, *, remembered: bool = True) -> OpenItem:
         opened = response.open = OpenItem(item, len(response.items))
         response.items.append(item)
+        self._replies.made(item.id, response.id)
         where = {"response_id": response.id, "output_index": opened.output_index}
         self._wire.send("response.output_item.added", **where, item=item.payload())
         if response.in_conversation and remembered:

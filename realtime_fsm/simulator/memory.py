@@ -44,6 +44,7 @@ class _ClientSocket:
         self._inbox: deque[WSMessage] = deque()
         self._arrival: asyncio.Future[None] | None = None
         self._reader_left: asyncio.Future[None] | None = None
+        self._broken = asyncio.Event()
         self._connection.open()
 
     # --- the server's side of it ---
@@ -58,6 +59,7 @@ class _ClientSocket:
 
     def abort(self) -> None:
         """Break the TCP connection. What came before can still be read."""
+        self._broken.set()
         if not self._gone:
             self._gone = True
             self._connection.closed(WSCloseCode.ABNORMAL_CLOSURE)
@@ -71,8 +73,15 @@ class _ClientSocket:
     # --- the client's side of it ---
 
     async def send_str(self, data: str, compress: int | None = None) -> None:
-        """Send a text frame. Raises ``aiohttp.ClientConnectionResetError`` on a closed socket."""
+        """Send a text frame. Raises ``aiohttp.ClientConnectionResetError`` on a closed socket.
+
+        Waits while nobody reads, also after :meth:`close`: a transport that is closed flushes its
+        buffer first.
+        """
         self._check_open()
+        if self._connection.blocked:
+            await self._broken.wait()
+            self._check_open()
         self._connection.receive(data)
 
     async def send_json(self, data: Any, compress: int | None = None) -> None:
@@ -223,7 +232,9 @@ class InMemoryServer(ObservedServer):
 
     Frames arrive at once, in the same turn of the loop. Handshakes are answered, and connections
     end, as with the socket: the client sees aiohttp's exceptions and message types. Servers that
-    share *ids* never give the same id, as two of one provider.
+    share *ids* never give the same id, as two of one provider. A script's replies that are listed in
+    order go to the same attempts at the same questions as with the server *like*, so that two calls
+    can be compared.
     """
 
     def __init__(
@@ -232,8 +243,9 @@ class InMemoryServer(ObservedServer):
         *,
         config: ServerConfig | None = None,
         ids: Ids | None = None,
+        like: ObservedServer | None = None,
     ) -> None:
-        super().__init__(script, config=config, ids=ids)
+        super().__init__(script, config=config, ids=ids, like=like)
         self._http_session = _HttpSession(self)
         self._sockets: list[_ClientSocket] = []
         self._running = False

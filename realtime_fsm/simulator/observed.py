@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -12,8 +13,8 @@ from .config import ServerConfig
 from .conversation import ItemSnapshot
 from .core import ServerCore
 from .faulty import FaultRun, FaultyCore
+from .questions import Action, Answer, Replies
 from .record import Direction, Record, without_audio
-from .responses import Replies
 from .script import Accept, Refuse, Script
 from .wire import Close, Drop, Frame, Ids, Send
 
@@ -44,6 +45,11 @@ class Connection:
     def half_open(self) -> bool:
         """Whether nothing arrives any more, in either direction."""
         return self._lost or (isinstance(self.core, FaultyCore) and self.core.half_open)
+
+    @property
+    def blocked(self) -> bool:
+        """Whether what the client writes waits, for nobody reads it."""
+        return isinstance(self.core, FaultyCore) and self.core.blocked
 
     def open(self) -> None:
         """The handshake is over."""
@@ -115,11 +121,22 @@ class Connection:
         self.pump()
 
 
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """The user spoke, from *t* on, for *seconds*; *item_id* is what server VAD makes of it."""
+
+    t: float
+    seconds: float
+    words: str
+    item_id: str | None
+
+
 class ObservedServer:
     """What tests do with a server and look at, whatever its transport.
 
     Attributes:
         record: everything that was sent and received, in order.
+        speech: what the user said, as :meth:`user_speaks` was told.
     """
 
     def __init__(
@@ -128,10 +145,12 @@ class ObservedServer:
         *,
         config: ServerConfig | None = None,
         ids: Ids | None = None,
+        like: ObservedServer | None = None,
     ) -> None:
         self.record: list[Record] = []
+        self.speech: list[Speech] = []
         self._config = config or ServerConfig()
-        self._replies = Replies(script or Script())
+        self._replies: Replies = Replies(script or Script(), like._replies if like else None)
         self._ids = ids or Ids()
         faults = self._config.faults
         self._faults = FaultRun(faults) if faults is not None and faults.event_faults else None
@@ -147,12 +166,16 @@ class ObservedServer:
         """Return the number of the connection that is asked for, and how it is taken."""
         self._attempts += 1
         handshake = self._config.handshake(self._attempts)
+        if self._faults is not None and (status := self._faults.refused()) is not None:
+            handshake = Refuse(status)
         if isinstance(handshake, Refuse):
             self._note(self._attempts, "net", {"type": "refused", "status": handshake.status})
         return self._attempts, handshake
 
     def _new_core(self, number: int, opening: Accept) -> ServerCore | FaultyCore:
-        core = ServerCore(self._replies, self._config, ids=self._ids, opening=opening)
+        core = ServerCore(
+            self._replies, self._config, ids=self._ids, opening=opening, connection=number
+        )
         if self._faults is None:
             return core
         return FaultyCore(core, self._faults, connection=number)
@@ -177,9 +200,9 @@ class ObservedServer:
         Returns at once, not when the user stops. Raises ``RuntimeError`` when nobody is connected.
         """
         connection = self._newest()
-        item = connection.core.user_speaks(
-            asyncio.get_running_loop().time(), seconds, transcript, item_id
-        )
+        now = asyncio.get_running_loop().time()
+        item = connection.core.user_speaks(now, seconds, transcript, item_id)
+        self.speech.append(Speech(now - self._started_at, seconds, transcript, item))
         connection.pump()
         return item
 
@@ -242,6 +265,30 @@ class ObservedServer:
         return len(self.sent("response.create"))
 
     @property
+    def answers(self) -> tuple[Answer, ...]:
+        """The responses that were asked for, in order, each with its question; times are those of
+        the record.
+        """
+        zero = self._started_at
+        return tuple(replace(each, t=each.t - zero) for each in self._replies.answers)
+
+    def question_of_output(self, call_id: str) -> str:
+        """Return the question that the output of a tool call is: ``"<question> > <tool>"``."""
+        return self._replies.of_output(call_id)
+
+    def answered_by(self, item_id: str) -> tuple[str, int]:
+        """Return the question that an item of the model answers, and the attempt; of an item of the
+        user, the question that it is, and 0.
+        """
+        return self._replies.of_item(item_id)
+
+    @property
+    def actions(self) -> tuple[Action, ...]:
+        """What the server did itself, in order; times are those of the record."""
+        zero = self._started_at
+        return tuple(replace(each, t=each.t - zero) for each in self._replies.actions)
+
+    @property
     def collisions(self) -> int:
         """How many creates of clients met a taken slot."""
         return sum(core.collisions for core in self._cores)
@@ -255,6 +302,16 @@ class ObservedServer:
     def connections(self) -> int:
         """How many connections were accepted."""
         return len(self._cores)
+
+    @property
+    def connected(self) -> bool:
+        """Whether a connection is up, and carries frames."""
+        return bool(self._live) and not self._live[-1].half_open
+
+    @property
+    def started_at(self) -> float:
+        """When it was started, on the loop's clock: the zero of the record's times."""
+        return self._started_at
 
     @property
     def attempts(self) -> int:

@@ -11,6 +11,7 @@ from .conversation import Conversation
 from .directions import directed
 from .errors import Refusal
 from .generation import Generation
+from .questions import Replies
 from .rate_limits import RateLimits
 from .response import Response, Status
 from .rule import enforces
@@ -25,35 +26,15 @@ from .script import (
     Incomplete,
     Rejected,
     Reply,
-    Script,
     Stalled,
     Unanswered,
 )
 from .session import Session, check_modalities, check_tokens
 from .wire import Wire
 
-__all__ = ["Replies", "Responses"]
+__all__ = ["Responses"]
 
 NOTHING_TO_CANCEL = "Cancellation failed: no active response found"
-
-
-class Replies:
-    """Hands out a script's replies, over all connections of a server."""
-
-    __slots__ = ("_script", "taken")
-
-    def __init__(self, script: Script) -> None:
-        self._script = script
-        self.taken = 0
-
-    def next(self) -> Reply:
-        """Return the reply of the next response."""
-        index, self.taken = self.taken, self.taken + 1
-        return (
-            self._script.replies[index]
-            if index < len(self._script.replies)
-            else self._script.default
-        )
 
 
 class Responses:
@@ -72,13 +53,16 @@ class Responses:
         session: Session,
         config: ServerConfig,
         replies: Replies,
+        *,
+        stuck: bool = False,
     ) -> None:
+        self._stuck = stuck
         self._wire = wire
         self._conversation = conversation
         self._session = session
         self._config = config
         self._replies = replies
-        self._generation = Generation(wire, conversation, session, config)
+        self._generation = Generation(wire, conversation, session, config, replies)
         self._limits = RateLimits(wire)
         self._alive: dict[str, Response] = {}
         self.active: Response | None = None
@@ -94,16 +78,25 @@ class Responses:
         event_id = event.get("event_id")
         conversation = params.get("conversation") or "auto"
         self._check(params, conversation)
+        question = self.question(params)
         if conversation == "auto" and self._refuses(event_id):
+            self._replies.refuse(question, t=self._wire.now, by_vad=False)
             self.collisions += 1
             return
         self._admit(
+            question,
             delay=self._config.create_delay,
             event_id=event_id,
             by_vad=False,
             conversation_id=self._conversation.id if conversation == "auto" else None,
             params=params,
         )
+
+    def question(self, params: Mapping[str, Any]) -> str:
+        """Return what a client's create would ask for now."""
+        newest_first = (item.id for item in reversed(self._conversation.snapshot()))
+        instructions = str(self._session.data.get("instructions") or "")
+        return self._replies.question(params, newest_first, instructions)
 
     @enforces(rules.METADATA, rules.CREATE_RANGES, rules.VOICE_LOCKED, rules.INPUT_REFERENCES)
     def _check(self, params: Mapping[str, Any], conversation: str) -> None:
@@ -125,12 +118,15 @@ class Responses:
                 raise Refusal("invalid_value", message, f"response.input[{number}].id")
 
     @enforces(rules.VAD_CREATES, rules.VAD_LOSES)
-    def create_by_vad(self) -> None:
+    def create_by_vad(self, item_id: str) -> None:
         """Start the response that server VAD owes to a committed user turn."""
+        question = self._replies.asked_by(item_id)
         if self._refuses(None, silently=self._config.vad_conflict == "silent"):
+            self._replies.refuse(question, t=self._wire.now, by_vad=True)
             self.vad_collisions += 1
             return
         self._admit(
+            question,
             delay=self._config.vad_create_delay,
             event_id=None,
             by_vad=True,
@@ -143,16 +139,18 @@ class Responses:
         if self.active is None:
             return False
         if not silently:
+            named = {"linked": event_id, "null": None, "foreign": f"event_{self.active.id}"}
             self._wire.send_error(
                 "conversation_already_has_active_response",
                 f"Conversation already has an active response in progress: {self.active.id}. "
                 "Wait until the response is finished before creating a new one.",
-                event_id=event_id if self._config.conflict_event_id == "linked" else None,
+                event_id=named[self._config.conflict_event_id],
             )
         return True
 
     def _admit(
         self,
+        question: str,
         *,
         delay: float,
         event_id: str | None,
@@ -160,7 +158,11 @@ class Responses:
         conversation_id: str | None,
         params: Mapping[str, Any],
     ) -> None:
-        reply = directed(params) or self._replies.next()
+        reply = self._replies.take(
+            question, t=self._wire.now, by_vad=by_vad, directed=directed(params)
+        )
+        if self._stuck:
+            reply = Reply(end=Failed("server_error"))
         ack = reply.ack
         if isinstance(ack, Rejected):
             body = {**ack.body(), "param": None, "event_id": event_id if ack.linked else None}
@@ -182,6 +184,7 @@ class Responses:
             max_output_tokens=params.get("max_output_tokens") or self._session.max_output_tokens,
             input_items=len(self._conversation),
         )
+        self._replies.begun(response.id)
         self._alive[response.id] = response
         if response.in_conversation and self._config.slot_taken == "accepted":
             self.active = response
@@ -253,6 +256,8 @@ class Responses:
             details if response.reply.status_details is None else response.reply.status_details
         )
         self._forget(response)
+        if status != "failed":
+            self._replies.over(response.id)
         self._wire.send("response.done", response=response.payload())
         if self._config.rate_limits == "after_done" and response.created:
             self._limits.send(response.usage()["total_tokens"])
@@ -270,7 +275,8 @@ class Responses:
         """Handle ``response.cancel``, bare or with a ``response_id``."""
         event_id = event.get("event_id")
         response_id = event.get("response_id")
-        response = self._alive.get(response_id) if response_id else self._current()
+        by_id = response_id and not self._config.one_response_id
+        response = self._alive.get(str(response_id)) if by_id else self._current()
         if response is None or not (response.created or self._config.cancel_before_created):
             self._nothing_to_cancel(event_id)
             return
@@ -297,6 +303,7 @@ class Responses:
         """End a response without a word."""
         response.open = None
         self._forget(response)
+        self._replies.over(response.id)
 
     def _nothing_to_cancel(self, event_id: str | None) -> None:
         self._wire.send_error("response_cancel_not_active", NOTHING_TO_CANCEL, event_id=event_id)

@@ -54,8 +54,13 @@ REFUSED_CREATE = _rule(
 CONFLICT_LINK = _rule(
     "conflict-link", "observed",
     "livekit/agents#6817 (the event_id of the create), tleyden/arty#81 (null)",
-    "The error for a taken slot names the client's create.",
-    "conflict_event_id", "linked", "null",
+    "The error for a taken slot names the client's create. Another server may name an id of its own.",
+    "conflict_event_id", "linked", "null", "foreign",
+)  # fmt: skip
+RESPONSE_IDS = _rule(
+    "response-ids", "documented", "response.created",
+    "Each response has an id of its own. A server that only resembles the service may use one again.",
+    "one_response_id", False, True,
 )  # fmt: skip
 OUT_OF_BAND = _rule(
     "out-of-band", "documented", "response.create",

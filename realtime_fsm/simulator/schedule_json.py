@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -155,7 +156,7 @@ def _fits(value: object, hint: Any) -> bool:
             return isinstance(value, (int, float)) and math.isfinite(value)
         except OverflowError:  # an integer that no float holds
             return False
-    return isinstance(value, hint)
+    return isinstance(value, dict if get_origin(hint) is Mapping else hint)
 
 
 def _words(hint: Any) -> str:
@@ -163,6 +164,8 @@ def _words(hint: Any) -> str:
         return f"one of {', '.join(get_args(hint))}"
     if get_origin(hint) in (Union, UnionType):
         return " or ".join(_words(one) for one in get_args(hint))
+    if get_origin(hint) is Mapping:
+        return "an object"
     names = {str: "text", int: "an integer", float: "a number", bool: "true or false"}
     return names.get(hint, "null")
 

@@ -41,12 +41,14 @@ __all__ = [
     "Handshake",
     "Incomplete",
     "Message",
+    "Output",
     "Point",
     "Reasoning",
     "Refuse",
     "Rejected",
     "Reply",
     "Script",
+    "ServerCall",
     "Stalled",
     "Unanswered",
     "audio_ms",
@@ -142,6 +144,30 @@ class Reasoning:
     _: KW_ONLY
     tokens: int = 50
     after: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ServerCall:
+    """Something that the server does itself, as an item of its own: it runs a tool of an MCP server,
+    searches, asks for approval.
+
+    Attributes:
+        name: of the tool.
+        kind: the type of the item; any, as servers have more than the types know.
+        seconds: how long it takes.
+        outlives: whether it goes on beside what follows in the response, and beyond its end.
+        after: seconds of thinking before the item is added.
+    """
+
+    name: str
+    _: KW_ONLY
+    kind: str = "mcp_call"
+    seconds: float = 1.0
+    outlives: bool = False
+    after: float = 0.0
+
+
+Output = Message | FunctionCall | Reasoning | ServerCall
 
 
 # --- answers to response.create ---
@@ -275,7 +301,7 @@ class Reply:
     """What the server does with one response.
 
     Attributes:
-        items: messages, function calls and reasoning, in order.
+        items: messages, function calls, reasoning and what the server does itself, in order.
         ack: how the create is answered.
         end: how, and where, the response ends.
         pace: seconds between two 100 ms deltas (None: ``ServerConfig.pace``).
@@ -286,7 +312,7 @@ class Reply:
     Raises ``ValueError`` when *end* is at a point that the items never reach.
     """
 
-    items: Sequence[Message | FunctionCall | Reasoning] = ()
+    items: Sequence[Output] = ()
     _: KW_ONLY
     ack: Ack = field(default_factory=Created)
     end: End = field(default_factory=Completed)
@@ -310,18 +336,29 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """The k-th response that the server accepts takes the k-th reply, later ones take *default*.
+    """What the server replies.
 
-    Responses that server VAD and clients start count alike, over all connections. A create that a
-    rule refuses (invalid, slot taken) takes none.
+    Attributes:
+        replies: the k-th response that the server accepts takes the k-th of these, later ones take
+            *default*. Responses that server VAD and clients start count alike, over all
+            connections.
+        answers: by what is asked: the k-th attempt at a question takes the k-th of its replies,
+            later ones the last. So a call in which a turn is tried again, and one in which it is
+            not, have the same reply to the same question. A question without an entry takes from
+            *replies*. What a question is: :class:`Answer`.
+
+    A create that a rule refuses (invalid, slot taken) takes none.
     """
 
     replies: Sequence[Reply] = ()
     _: KW_ONLY
     default: Reply = field(default_factory=lambda: Reply([Message("All right.", seconds=0.5)]))
+    answers: Mapping[str, Sequence[Reply]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "replies", tuple(self.replies))
+        answers = {question: tuple(replies) for question, replies in self.answers.items()}
+        object.__setattr__(self, "answers", answers)
 
 
 # --- connections ---

@@ -1,7 +1,7 @@
 """Scripts as JSON text, with errors that say where they are.
 
-A script is a list of replies, or ``{"replies": [...], "default": {...}}``. A reply has the fields of
-:class:`Reply`. An item, an ``ack`` and an ``end`` are objects whose one key names the class in
+A script is a list of replies, or ``{"replies": [...], "default": {...}, "answers": {"Hello?": [...]}}``
+with the fields of :class:`Script`. A reply has the fields of :class:`Reply`. An item, an ``ack`` and an ``end`` are objects whose one key names the class in
 snake case and has the value of its first field; the other fields stand beside it. A class of which
 all fields keep their defaults may be its name alone::
 
@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, fields
 from types import UnionType
 from typing import Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
@@ -35,10 +35,8 @@ from .script import (
     Ack,
     Created,
     End,
-    FunctionCall,
-    Message,
+    Output,
     Point,
-    Reasoning,
     Reply,
     Script,
     audio_ms,
@@ -54,7 +52,7 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 _POINT = re.compile(r"item (\d{1,9})|(\d{1,9}) ms")
 _POINTS = {"before_created": BEFORE_CREATED, "created": CREATED, "end": END}
 _POINT_WORDS = '"before_created", "created", "item N", "N ms" or "end"'
-_SCRIPT_FIELDS = ("replies", "default")
+_SCRIPT_FIELDS = ("replies", "default", "answers")
 
 
 def _snake(name: str) -> str:
@@ -65,7 +63,7 @@ def _kinds(*classes: type[Any]) -> dict[str, type[Any]]:
     return {_snake(kind.__name__): kind for kind in classes}
 
 
-_ITEMS = _kinds(Message, FunctionCall, Reasoning)
+_ITEMS = _kinds(*get_args(Output))
 _ACKS = _kinds(*get_args(Ack))
 _ENDS = _kinds(*get_args(End))
 
@@ -93,9 +91,20 @@ class ScriptError(ValueError):
 
 def dump(script: Script) -> str:
     """Return *script* as JSON, one reply a line, without what has its default."""
-    lines = ",\n".join(f"    {json.dumps(_reply(reply))}" for reply in script.replies)
-    listed = f"[\n{lines}\n  ]" if lines else "[]"
-    return f'{{\n  "replies": {listed},\n  "default": {json.dumps(_reply(script.default))}\n}}\n'
+    answers = ",\n".join(
+        f"    {json.dumps(question)}: {_listed(replies, 6)}"
+        for question, replies in script.answers.items()
+    )
+    return (
+        f'{{\n  "replies": {_listed(script.replies, 4)},\n'
+        + (f'  "answers": {{\n{answers}\n  }},\n' if answers else "")
+        + f'  "default": {json.dumps(_reply(script.default))}\n}}\n'
+    )
+
+
+def _listed(replies: Sequence[Reply], indent: int) -> str:
+    lines = ",\n".join(f"{' ' * indent}{json.dumps(_reply(reply))}" for reply in replies)
+    return f"[\n{lines}\n{' ' * (indent - 2)}]" if lines else "[]"
 
 
 def _reply(reply: Reply) -> dict[str, Any]:
@@ -159,13 +168,24 @@ class _Reader:
         if not isinstance(data, dict):
             raise self._error((), data, 'a list of replies, or an object with "replies"')
         self._names((), data, _SCRIPT_FIELDS)
-        listed = data.get("replies", [])
-        if not isinstance(listed, list):
-            raise self._error(("replies",), listed, "a list of replies")
-        replies = [self._reply(one, ("replies", i)) for i, one in enumerate(listed)]
-        if "default" not in data:
-            return Script(replies)
-        return Script(replies, default=self._reply(data["default"], ("default",)))
+        made: dict[str, Any] = {"replies": self._replies(data.get("replies", []), ("replies",))}
+        answers = data.get("answers", {})
+        if not isinstance(answers, dict):
+            raise self._error(
+                ("answers",), answers, "an object: a list of replies to each question"
+            )
+        made["answers"] = {
+            question: self._replies(listed, ("answers", question))
+            for question, listed in answers.items()
+        }
+        if "default" in data:
+            made["default"] = self._reply(data["default"], ("default",))
+        return Script(**made)
+
+    def _replies(self, data: object, path: Path) -> list[Reply]:
+        if not isinstance(data, list):
+            raise self._error(path, data, "a list of replies")
+        return [self._reply(one, (*path, i)) for i, one in enumerate(data)]
 
     def _reply(self, data: object, path: Path) -> Reply:
         if not isinstance(data, dict):

@@ -13,6 +13,7 @@ from .config import ServerConfig
 from .conversation import Conversation, Item
 from .errors import Refusal
 from .hearing import Ear
+from .questions import Replies
 from .responses import Responses
 from .rule import enforces
 from .session import Session
@@ -63,12 +64,14 @@ class UserAudio:
         session: Session,
         config: ServerConfig,
         responses: Responses,
+        replies: Replies,
     ) -> None:
         self._wire = wire
         self._conversation = conversation
         self._session = session
         self._config = config
         self._responses = responses
+        self._replies = replies
         self._transcriber = Transcriber(wire, config)
         self._buffer_ms = 0.0
         self._buffer_text: list[str] = []
@@ -209,7 +212,7 @@ class UserAudio:
         self._commit(speech.item_id, round(speech.ms), " ".join(speech.words))
         # Observed: livekit#6642. With create_response off the server still commits and transcribes.
         if self._session.creates_responses:
-            self._responses.create_by_vad()
+            self._responses.create_by_vad(speech.item_id)
 
     def _stopped(self, speech: _Speech) -> None:
         if not speech.announced:
@@ -233,6 +236,7 @@ class UserAudio:
             item_id=item_id,
         )
         before = self._conversation.add(item)
+        self._replies.said(item_id, transcript)
         self._wire.send("conversation.item.added", previous_item_id=before, item=item.payload())
         self._wire.send("conversation.item.done", previous_item_id=before, item=item.payload())
         if self._session.transcribes:

@@ -7,7 +7,7 @@ from typing import Any
 from .config import ServerConfig
 from .core import ServerCore
 from .faulty import FaultyCore
-from .responses import Replies
+from .questions import Replies
 from .script import Accept, Script
 from .wire import Close, Drop, Frame, Ids, Send
 

@@ -15,7 +15,13 @@ from .wire import Close, Frame, Ids, Send
 
 __all__ = ["RealtimeServer"]
 
-_PATHS = ("/v1/realtime", "/realtime", "/openai/realtime", "/openai/v1/realtime")
+_PATHS = (
+    "/v1/realtime",
+    "/realtime",
+    "/openai/realtime",
+    "/openai/v1/realtime",
+    "/voice-live/realtime",
+)
 _CLOSE_TIMEOUT = 1.0  # seconds that a peer has to answer a close frame
 
 

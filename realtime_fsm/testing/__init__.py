@@ -26,10 +26,12 @@ if TYPE_CHECKING:
         check_turns_end,
     )
     from .clock import NothingLeft, TimeIsUp, VirtualLoop, VirtualTimeError, describe_tasks
+    from .pair import Living, WorseThanPlainError, assert_not_worse, live_twice
     from .sink import PacedAudioOutput, Segment
     from .virtual import run_virtual, virtual_time
 
 __all__ = [
+    "Living",
     "NothingLeft",
     "PacedAudioOutput",
     "Segment",
@@ -37,6 +39,8 @@ __all__ = [
     "TimeIsUp",
     "VirtualLoop",
     "VirtualTimeError",
+    "WorseThanPlainError",
+    "assert_not_worse",
     "canonical",
     "check_all",
     "check_benign_cancel",
@@ -50,12 +54,14 @@ __all__ = [
     "check_truncate_bounds",
     "check_turns_end",
     "describe_tasks",
+    "live_twice",
     "run_virtual",
     "simulated_call",
     "virtual_time",
 ]
 
 _MODULES = {
+    "Living": "pair",
     "NothingLeft": "clock",
     "PacedAudioOutput": "sink",
     "Segment": "sink",
@@ -63,6 +69,8 @@ _MODULES = {
     "TimeIsUp": "clock",
     "VirtualLoop": "clock",
     "VirtualTimeError": "clock",
+    "WorseThanPlainError": "pair",
+    "assert_not_worse": "pair",
     "canonical": "_canonical",
     "check_all": "checks",
     "check_benign_cancel": "checks",
@@ -76,6 +84,7 @@ _MODULES = {
     "check_truncate_bounds": "checks",
     "check_turns_end": "checks",
     "describe_tasks": "clock",
+    "live_twice": "pair",
     "run_virtual": "virtual",
     "simulated_call": "call",
     "virtual_time": "virtual",

@@ -17,12 +17,16 @@ from livekit.plugins import openai
 from openai.types.realtime.realtime_audio_input_turn_detection import ServerVad
 
 from .. import Recovering, RetryPolicy, Turn, TurnController, TurnEnded, TurnMoved
+from ..compare import Life
 from ..livekit import ControlledRealtimeModel
 from ..simulator.config import ServerConfig
 from ..simulator.memory import InMemoryServer
 from ..simulator.script import Reply, Script
 from ..simulator.websocket import RealtimeServer
+from ..trace.facts import Fact
 from ..trace.recorder import record
+from ._life import Screen, Witness, WitnessedSession
+from ._watch import Watch
 from .sink import PacedAudioOutput
 
 __all__ = ["SimulatedCall", "simulated_call"]
@@ -48,6 +52,10 @@ class SimulatedCall:
         recoveries: the model's ``recovering`` events.
         ended: the model's ``turn_ended`` events.
         speeches: the handles of all speeches, in the order of their creation.
+        pushed: what the user said without server VAD: from when, until when, on the loop's clock,
+            and the words.
+        screen: where a call by text is read, see :meth:`read`.
+        lived: what was lived in it, once it is over; see :meth:`life`.
     """
 
     session: AgentSession[Any]
@@ -62,10 +70,22 @@ class SimulatedCall:
     ended: list[TurnEnded] = field(default_factory=list)
     speeches: list[SpeechHandle] = field(default_factory=list)
     sinks: list[PacedAudioOutput] = field(init=False)
+    _watch: Watch = field(init=False)
+    pushed: list[tuple[float, float, str]] = field(default_factory=list)
+    witness: Witness = field(init=False)
+    lived: Life | None = None
+    screen: Screen | None = None
     _speaks_until: float = 0.0
+    _tools: dict[str, Agent] = field(default_factory=dict)  # that run, by call: whose they are
+    _another: Callable[
+        [dict[str, Any]], ControlledRealtimeModel | openai.realtime.RealtimeModel
+    ] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.sinks = [self.sink]
+        self._watch = Watch(self.session, self.model or self.plugin)
+        self._watch.hear(self.sink)
+        self.witness = Witness(self)
 
     # --- doing ---
 
@@ -73,8 +93,14 @@ class SimulatedCall:
         """Swap the output, as a room that is joined later does. A message that plays ends on the
         sink it began on.
         """
+        self._watch.hear(sink)
         self.session.output.audio = self.sink = sink
         self.sinks.append(sink)
+
+    def read(self) -> None:
+        """Read what the agent says instead of hearing it; for a model that answers by text."""
+        self.session.output.audio = None
+        self.session.output.transcription = self.screen = Screen()
 
     async def say(self, text: str, seconds: float = 1.0) -> None:
         """Let the user say *text*, and return when they have stopped.
@@ -90,12 +116,22 @@ class SimulatedCall:
             await self.server.user_speaks(text, seconds=seconds)
             await asyncio.sleep(seconds)
             return
+        begun = loop.time()
         await asyncio.sleep(seconds)
+        self.pushed.append((begun, loop.time(), text))
         await self.server.user_speaks(text, seconds=0.0)  # only the words: the audio is pushed
         self.session.current_agent.realtime_llm_session.push_audio(
             rtc.AudioFrame.create(_RATE, 1, round(seconds * _RATE))
         )
         self.session.commit_user_turn()
+
+    def another_model(
+        self, **options: Any
+    ) -> ControlledRealtimeModel | openai.realtime.RealtimeModel:
+        """Return one more model of the same server, controlled or plain as that of the call, for an
+        agent with a model of its own. It is closed with the call.
+        """
+        return self._another(options)
 
     async def until(self, what: Callable[[], object], *, timeout: float = 60.0) -> None:
         """Wait until *what* returns something true; it is asked every 10 ms.
@@ -110,8 +146,8 @@ class SimulatedCall:
             await asyncio.sleep(_STEP)
 
     async def idle(self, *, quiet: float = 1.0, timeout: float = 60.0) -> None:
-        """Wait until nobody speaks, nothing is being generated or recovered, and it has stayed so
-        for *quiet* seconds.
+        """Wait until nobody speaks, no tool runs, nothing is being generated or recovered, and it has
+        stayed so for *quiet* seconds.
 
         Raises ``asyncio.TimeoutError`` after *timeout* seconds.
         """
@@ -128,6 +164,11 @@ class SimulatedCall:
 
     # --- looking ---
 
+    def life(self) -> Life:
+        """What was lived by now, or in the whole call once it is over; see
+        :func:`assert_not_worse`."""
+        return self.witness.life() if self.lived is None else self.lived
+
     @property
     def busy(self) -> bool:
         """Whether somebody speaks, or a turn of the agent is under way."""
@@ -137,7 +178,39 @@ class SimulatedCall:
             or self.session.current_speech is not None
             or not all(sink.idle for sink in self.sinks)
             or bool(self.model is not None and self.model.controller and self.controller.turns)
+            or self._works
         )
+
+    @property
+    def _works(self) -> bool:
+        """Whether a tool of the agent at hand runs: that of another waits for this one."""
+        agent = self.session.current_agent if self._tools else None
+        return any(agent is each for each in self._tools.values())
+
+    def _tool_updated(self, event: Any) -> None:
+        if event.update.type == "tool_call_started":
+            self._tools[event.update.function_call.call_id] = self.session.current_agent
+        elif event.update.type == "tool_call_ended":
+            self._tools.pop(event.update.call_id, None)
+
+    def facts(self, *, rest: bool | None = True) -> list[Fact]:
+        """All that was seen of the call by now, and a look at it, as every judge has it: see
+        :mod:`realtime_fsm.trace.facts`. *rest*: whether all should have come to its end; None: without
+        the look."""
+        return self._watch.facts(self, rest=rest)
+
+    def look(self, *, rest: bool = True) -> None:
+        """Note what is to be seen now. *rest*: whether all should have come to its end."""
+        self._watch.look(self, rest=rest)
+
+    @property
+    def now(self) -> float:
+        """Seconds since the call began, as in its facts."""
+        return self._watch.now
+
+    def note(self, by: str, what: str, **fields: Any) -> None:
+        """Note something that only the test knows, in the terms of :mod:`realtime_fsm.trace.facts`."""
+        self._watch.note(by, what, **fields)
 
     @property
     def controller(self) -> TurnController:
@@ -190,6 +263,7 @@ async def simulated_call(
     check: bool = True,
     trace: str | os.PathLike[str] | None = None,
     transcripts: bool = False,
+    like: SimulatedCall | None = None,
     **model: Any,
 ) -> AsyncIterator[SimulatedCall]:
     """Run a call of *agent* with a real ``AgentSession`` and the real OpenAI plugin.
@@ -220,6 +294,8 @@ async def simulated_call(
         check: Whether to check at the end that each turn ended once and no task is left.
         trace: A file to record the call in, see ``docs/trace.md``.
         transcripts: Whether that has the words, too.
+        like: Another call of the same script: each attempt at a question takes the reply that it
+            took there, also where replies are listed in order.
         **model: More arguments for the plugin's ``RealtimeModel``. ``turn_detection`` is a server
             VAD unless given; None is push-to-talk.
 
@@ -236,6 +312,7 @@ async def simulated_call(
                 InMemoryServer(
                     script if isinstance(script, Script) else Script(script),
                     config=config,
+                    like=None if like is None else like.server,
                 )
             )
         if isinstance(server, InMemoryServer):
@@ -244,30 +321,48 @@ async def simulated_call(
             "turn_detection",
             ServerVad(type="server_vad", create_response=True, interrupt_response=True),
         )
-        plugin = openai.realtime.RealtimeModel(
-            **{"api_key": "simulated", "base_url": server.url, **model}
-        )
-        controller = (
-            ControlledRealtimeModel(plugin, retry=policy, mode=mode) if controlled else None
-        )
+        arguments = {"api_key": "simulated", "base_url": server.url, **model}
+
+        def make(
+            **options: Any,
+        ) -> tuple[openai.realtime.RealtimeModel, ControlledRealtimeModel | None]:
+            made = openai.realtime.RealtimeModel(**{**arguments, **options})
+            return made, ControlledRealtimeModel(
+                made, retry=policy, mode=mode
+            ) if controlled else None
+
+        plugin, controller = make()
         options = {"llm": controller or plugin, "vad": None, **(session or {})}
         call = SimulatedCall(
-            AgentSession(**options), plugin, controller, server, sink or PacedAudioOutput()
+            WitnessedSession(**options), plugin, controller, server, sink or PacedAudioOutput()
         )
         _listen(call)
+
+        def another(options: dict[str, Any]) -> Any:
+            inner, own = make(**options)
+            stack.push_async_callback(inner.aclose)
+            if own is not None:
+                call.witness.watch(own)
+                if attach:
+                    own.attach(call.session)
+            return own or inner
+
+        call._another = another
         if trace is not None:
-            recorder = record(controller or plugin, trace, transcripts=transcripts)
-            recorder.attach(call.session)
-            stack.callback(recorder.close)
+            call._watch.also(record(controller or plugin, trace, transcripts=transcripts))
+        stack.callback(call._watch.close)
         if controller is not None and attach:
             controller.attach(call.session)
         call.session.output.audio = call.sink
         stack.push_async_callback(_close_sinks, call)
         stack.push_async_callback(plugin.aclose)
-        stack.push_async_callback(_close, call.session, controlled)
+        stack.push_async_callback(_close, call, controlled)
         await call.session.start(agent or Agent(instructions="Be brief."))
         await _connected(server)
-        yield call
+        try:
+            yield call
+        finally:
+            call.lived = call.witness.life()
     if check:
         await _check(call, before)
 
@@ -292,6 +387,7 @@ def _listen(call: SimulatedCall) -> None:
     call.session.on("error", _Into(call.errors))
     call.session.on("close", _Into(call.closed))
     call.session.on("speech_created", lambda event: call.speeches.append(event.speech_handle))
+    call.session.on("tool_execution_updated", call._tool_updated)
     if call.model is not None:
         call.model.on("turn_moved", _Into(call.moves))
         call.model.on("recovering", _Into(call.recoveries))
@@ -304,9 +400,10 @@ async def _connected(server: InMemoryServer | RealtimeServer) -> None:
         await server.wait_for("session.updated", direction="server", timeout=1.0)
 
 
-async def _close(session: AgentSession[Any], controlled: bool) -> None:
+async def _close(call: SimulatedCall, controlled: bool) -> None:
+    call.look(rest=not call.busy)
     try:
-        await session.aclose()
+        await call.session.aclose()
     except Exception:
         # LiveKit's own session raises the error that ended it a second time.
         if controlled:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 from livekit import rtc
 from livekit.agents.voice import io
@@ -24,12 +25,15 @@ class Segment:
         finished_at: when it ended.
         position: seconds of its audio that were heard.
         interrupted: whether it was cut by ``clear_buffer()``.
+        marks: what it was made of: the value of a frame's samples, which tells the messages of a
+            simulated server apart, and seconds of audio.
     """
 
     started_at: float | None
     finished_at: float
     position: float
     interrupted: bool
+    marks: tuple[tuple[int, float], ...] = ()
 
 
 @dataclass(slots=True, eq=False)
@@ -38,6 +42,22 @@ class _Playing:
     position: float = 0.0
     flushed: bool = False
     started_at: float | None = None
+    paused: float = 0.0
+    paused_at: float | None = None
+    marks: list[tuple[int, float]] = field(default_factory=list)
+
+    def stand_until(self, now: float) -> None:
+        """A pause ends, or counts so far."""
+        if self.paused_at is not None:
+            self.paused += now - self.paused_at
+            self.paused_at = None
+
+    def take(self, frame: rtc.AudioFrame) -> None:
+        """The frame is played after what there is."""
+        self.captured += frame.duration
+        mark = frame.data[0] if len(frame.data) else 0
+        before = self.marks.pop()[1] if self.marks and self.marks[-1][0] == mark else 0.0
+        self.marks.append((mark, before + frame.duration))
 
 
 class PacedAudioOutput(io.AudioOutput):
@@ -52,6 +72,9 @@ class PacedAudioOutput(io.AudioOutput):
         segments: the segments that are over, in order.
         sounding: the intervals (start, end) of the loop's clock in which audio was heard, up to
             the last call or end of a segment.
+        watchers: called with what happens: ``captured`` (the first frame of a segment came),
+            ``started``, ``paused``, ``resumed`` and ``finished``, and with more of it, in seconds.
+            They are told also where nothing is reported.
 
     Raises ``ValueError`` when *speed* is not positive.
     """
@@ -68,6 +91,7 @@ class PacedAudioOutput(io.AudioOutput):
         )
         self.segments: list[Segment] = []
         self.sounding: list[tuple[float, float]] = []
+        self.watchers: list[Callable[[str, dict[str, object]], None]] = []
         self._speed = speed
         self._report = report
         self._queue: deque[_Playing] = deque()
@@ -85,8 +109,9 @@ class PacedAudioOutput(io.AudioOutput):
         await super().capture_frame(frame)
         now = self._settle()
         if not self._queue or self._queue[-1].flushed:
-            self._queue.append(_Playing())
-        self._queue[-1].captured += frame.duration
+            self._queue.append(_Playing(paused_at=now if self._paused else None))
+            self._tell("captured")
+        self._queue[-1].take(frame)
         self._play(now)
 
     def flush(self) -> None:
@@ -112,17 +137,26 @@ class PacedAudioOutput(io.AudioOutput):
     def pause(self) -> None:
         """Stop playing, keep the audio."""
         super().pause()
+        if not self._paused:
+            self._tell("paused")
         self._paused = True
         if self._queue:
-            self._settle()
+            now = self._settle()
             self._stop()
+            for segment in self._queue:
+                segment.paused_at = now if segment.paused_at is None else segment.paused_at
 
     def resume(self) -> None:
         """Go on where :meth:`pause` stopped. Does nothing when not paused."""
         super().resume()
+        if self._paused:
+            self._tell("resumed")
         self._paused = False
         if self._queue:
-            self._play(self._settle())
+            now = self._settle()
+            for segment in self._queue:
+                segment.stand_until(now)
+            self._play(now)
 
     async def aclose(self) -> None:
         """End what plays, as :meth:`clear_buffer` does, and take nothing more. Leaves no timer."""
@@ -137,6 +171,15 @@ class PacedAudioOutput(io.AudioOutput):
         over = sum(segment.position for segment in self.segments)
         waiting = sum(segment.position for segment in self._queue)
         return over + waiting + self._heard_since_settled(self._now())
+
+    def so_far(self) -> list[Segment]:
+        """Return all segments, those that play or wait too, as if they ended now."""
+        now = asyncio.get_running_loop().time()
+        waiting = [_seen(segment, now, False) for segment in self._queue]
+        if waiting:
+            heard = waiting[0].position + self._heard_since_settled(now)
+            waiting[0] = replace(waiting[0], position=heard)
+        return [*self.segments, *waiting]
 
     @property
     def idle(self) -> bool:
@@ -207,6 +250,7 @@ class PacedAudioOutput(io.AudioOutput):
             self._running_since = now
             if head.started_at is None:
                 head.started_at = now
+                self._tell("started")
                 if self._report:
                     self.on_playback_started(created_at=time.time())
 
@@ -220,6 +264,23 @@ class PacedAudioOutput(io.AudioOutput):
         self._play(self._settle())
 
     def _finish(self, segment: _Playing, now: float, *, interrupted: bool) -> None:
-        self.segments.append(Segment(segment.started_at, now, segment.position, interrupted))
+        self.segments.append(_seen(segment, now, interrupted))
+        segment.stand_until(now)
+        self._tell(
+            "finished",
+            position=segment.position,
+            interrupted=interrupted,
+            pushed=segment.captured,
+            paused=segment.paused,
+        )
         if self._report:
             self.on_playback_finished(playback_position=segment.position, interrupted=interrupted)
+
+    def _tell(self, what: str, **more: object) -> None:
+        for watcher in self.watchers:
+            watcher(what, more)
+
+
+def _seen(segment: _Playing, now: float, interrupted: bool) -> Segment:
+    marks = tuple(segment.marks)
+    return Segment(segment.started_at, now, segment.position, interrupted, marks)

@@ -1,70 +1,24 @@
-"""Which guarantees a call kept, by its trace alone. Shares no code with the controller."""
+"""Which guarantees the calls of a file kept. Shares no code with the controller."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any
 
+from .facts import FactReader
 from .format import BY, Header, Line
-from .heard_rules import HeardIsHistory, MessageOrder, TruncateBounds
-from .lane_rules import (
-    BenignCancel,
-    CancelBarrier,
-    ConflictResync,
-    CreateSettles,
-    Orphan,
-    OwnerOfTurns,
-    SingleFlight,
-)
-from .reader import Entry, Issue, read
-from .rule import Call, Handler, Rule, Settings
-from .session_rules import BudgetByProgress, Epoch, FatalStops, OneReport, TurnNotSession
-from .turn_rules import IdScoped, OneTerminal, StatusAware, ToolOnce, TurnNotLost
+from .quiet import Quiet
+from .reader import End, Entry, Issue, follow
+from .rule import Rule
+from .story import Settings
+from .verdict import RULES, SHOWN, UNSEEN, Judge, Violation
 from .wire import body_of
 
-__all__ = ["RULES", "UNSEEN", "Checker", "Report", "Violation", "check", "judge"]
+__all__ = ["RULES", "UNSEEN", "Report", "Violation", "check", "judge"]
 
-#: Everything a trace can show, in the order of the guarantees.
-RULES: tuple[type[Rule], ...] = (
-    SingleFlight, CreateSettles, IdScoped, Orphan, CancelBarrier, BenignCancel, OneTerminal,
-    StatusAware, FatalStops, BudgetByProgress, OneReport, MessageOrder, TruncateBounds,
-    HeardIsHistory, ToolOnce, TurnNotLost, Epoch, ConflictResync, OwnerOfTurns, TurnNotSession,
-)  # fmt: skip
-#: What no trace shows, and why.
-UNSEEN: dict[str, str] = {
-    "G9": "what was handed downstream is not in a trace",
-    "G14": "which report the controller took for which message is not in a trace",
-    "G21": "which speech an interrupt was meant for is not in a trace",
-    "G22": "what an application shows is not in a trace",
-    "G23": "an exception half way is not in a trace",
-    "G25": "an exception of the adapter is not in a trace",
-}
-_SHOWN = 50  # violations of one guarantee that are kept with their lines
-_ISSUES = 50  # likewise of what cannot be read
-
-
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """A guarantee that was broken.
-
-    Attributes:
-        id: the guarantee's, such as ``G5``.
-        name: the guarantee's.
-        text: what happened.
-        lines: what it rests on, in the order of the file.
-    """
-
-    id: str
-    name: str
-    text: str
-    lines: tuple[Line, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        """The violation as ``--json`` prints it."""
-        lines = [{"line": each.number, **each.fields()} for each in self.lines]
-        return {"id": self.id, "name": self.name, "text": self.text, "lines": lines}
+_ISSUES = 50  # of what cannot be read, that are kept
 
 
 @dataclass(slots=True)
@@ -80,6 +34,10 @@ class Report:
         not_judged: the others: id to why.
         issues: what could not be read, the first 50.
         unreadable: how many issues there were.
+        skipped: lines that were not judged, since some are missing before them: (first, last), the
+            first 50.
+        cut_off: last lines of calls that were not recorded to their end: what was under way then
+            was not judged.
         lines: how many lines were read, by who did what they tell.
         calls: how many headers.
         seconds: of all calls.
@@ -95,6 +53,8 @@ class Report:
     not_judged: dict[str, str] = field(default_factory=dict)
     issues: list[Issue] = field(default_factory=list)
     unreadable: int = 0
+    skipped: list[tuple[int, int]] = field(default_factory=list)
+    cut_off: list[int] = field(default_factory=list)
     lines: Counter[str] = field(default_factory=Counter)
     calls: int = 0
     seconds: float = 0.0
@@ -126,50 +86,6 @@ class Report:
         }
 
 
-class Checker:
-    """Judges one call, line by line.
-
-    Args:
-        found: called with each rule and problem, as soon as it is known.
-        call: what is known of the call.
-        rules: those to judge by.
-    """
-
-    def __init__(
-        self,
-        found: Callable[[Rule, Any], None],
-        *,
-        call: Call | None = None,
-        rules: Iterable[type[Rule]] = RULES,
-    ) -> None:
-        self.call = call or Call()
-        self._found = found
-        self._rules = [rule(self.call) for rule in rules]
-        self._handlers: dict[tuple[str, str], list[Handler]] = {}
-        for rule in self._rules:
-            for key, handler in rule.handlers().items():
-                self._handlers.setdefault(key, []).append(handler)
-
-    def feed(self, line: Line) -> None:
-        """The next line. The rules see it before it takes effect on the call."""
-        self.call.advance(line.t)
-        for handler in self._handlers.get((line.by, line.type), ()):
-            handler(line)
-        self.call.apply(line)
-        if self.call.problems:
-            self._collect()
-
-    def end(self) -> None:
-        """There are no more lines."""
-        for rule in self._rules:
-            rule.end()
-        self._collect()
-
-    def _collect(self) -> None:
-        while self.call.problems:
-            self._found(*self.call.problems.popleft())
-
-
 def check(
     file: IO[bytes],
     *,
@@ -188,17 +104,17 @@ def check(
     Raises:
         ValueError: *only* names a guarantee that no trace can show.
     """
-    return judge(read(file), source=source, only=only, settings=settings)
+    return judge(follow(file), source=source, only=only, settings=settings)
 
 
 def judge(
-    entries: Iterable[Entry],
+    entries: Iterable[Entry | End],
     *,
     source: str = "",
     only: Collection[str] = (),
     settings: Settings | None = None,
 ) -> Report:
-    """Judge what :func:`realtime_fsm.trace.read` yields, for those who look at it themselves, too.
+    """Judge what :func:`~realtime_fsm.trace.reader.follow` yields, for those who look at it, too.
 
     Args:
         entries: of one file; taken once, in order.
@@ -223,96 +139,108 @@ class _Reading:
         self._report = report
         self._rules = rules
         self._settings = settings
-        self._checker: Checker | None = None
+        self._facts = FactReader()
+        self._judge: Judge | None = None
+        #: After what is missing of the call, until it can be judged again.
+        self._quiet: Quiet | None = None
+        self._skipped = 0
         self._judged: set[str] = set()
-        # Of the call at hand: the kinds of lines it has, and what was found.
-        self._has: set[str] = set()
-        self._violations: list[Violation] = []
-        self._broken: Counter[str] = Counter()
 
-    def run(self, entries: Iterable[Entry]) -> Report:
+    def run(self, entries: Iterable[Entry | End]) -> Report:
         report = self._report
         for entry in entries:
             if isinstance(entry, Line):
                 self._line(entry)
             elif isinstance(entry, Header):
                 self._begin(entry)
+            elif isinstance(entry, End):
+                self._end_call(entry)
             else:
-                report.unreadable += 1
-                if len(report.issues) < _ISSUES:
-                    report.issues.append(entry)
-        self._end_call()
+                self._issue(entry)
         for rule in self._rules:
             if rule.id in self._judged:
                 report.judged.append(rule.id)
                 report.not_judged.pop(rule.id, None)
-            elif self._checker is None:
+            elif not report.calls:
                 report.not_judged[rule.id] = "nothing could be read"
         report.not_judged.update(UNSEEN)
         return report
 
+    def _issue(self, issue: Issue) -> None:
+        self._report.unreadable += 1
+        if len(self._report.issues) < _ISSUES:
+            self._report.issues.append(issue)
+        if issue.gap and self._judge is not None:
+            if self._quiet is None:
+                self._skipped = issue.number
+            self._wait(self._judge)
+
+    def _wait(self, judge: Judge) -> None:
+        """Something is missing here: judge nothing until the call is quiet again."""
+        header = self._report.header
+        self._quiet = Quiet(
+            timed=header is not None and header.timed,
+            played=header is not None and header.mode not in ("raw", "server"),
+        )
+        judge.pause()
+
     def _begin(self, header: Header) -> None:
-        self._end_call()
         self._report.header = header
         self._report.calls += 1
-        call = Call(settings=self._settings, header=header, timed=header.timed)
-        self._has = {"time"} if header.timed else set()
-        self._checker = Checker(self._found, call=call, rules=self._rules)
+        self._judge, self._quiet = Judge(self._rules, self._settings), None
+        self._feed(header)
+        if header.partial and header.mode == "raw":
+            self._judge.go_on()
+        elif header.partial:
+            self._skipped = 0
+            self._wait(self._judge)
 
-    def _end_call(self) -> None:
-        if self._checker is None:
-            return
-        self._checker.end()
-        self._report.seconds += self._checker.call.now
-        for rule in self._rules:
-            if missing := _missing(rule.needs, self._has):
-                # What it seemed to find, it found because it saw half.
-                self._report.not_judged[rule.id] = f"no {missing}"
-                self._broken.pop(rule.id, None)
-            else:
-                self._judged.add(rule.id)
-        self._report.broken.update(self._broken)
-        left = Counter(each.id for each in self._report.violations)
-        for each in self._violations:
-            left[each.id] += 1
-            if each.id in self._broken and left[each.id] <= _SHOWN:
-                self._report.violations.append(each)
-        self._has, self._violations, self._broken = set(), [], Counter()
+    def _feed(self, entry: Header | Line) -> None:
+        fact = self._facts.read(entry)
+        if fact is not None and self._judge is not None:
+            self._judge.feed(fact)
 
     def _line(self, line: Line) -> None:
         report = self._report
         report.lines[line.by if line.by in BY else "other"] += 1
-        if line.by == "turn" and self._observed():
-            return  # what a controller thinks that only watches
-        self._has.add(line.by)
         if line.by == "server":
             if line.type == "response.done":
                 _count(report.responses, body_of(line.event.get("response")).get("status"))
             elif line.type == "error":
                 _count(report.errors, body_of(line.event.get("error")).get("code"))
-        if self._checker is not None:
-            self._checker.feed(line)
+        if self._quiet is not None and self._quiet.feed(line) and self._judge is not None:
+            self._skip_to(line.number - 1)
+            self._quiet = None
+            self._judge.go_on()
+        self._feed(line)
 
-    def _observed(self) -> bool:
-        return self._report.header is not None and self._report.header.mode == "observe"
+    def _skip_to(self, number: int) -> None:
+        if len(self._report.skipped) < _ISSUES:
+            self._report.skipped.append((self._skipped + 1, number))
 
-    def _found(self, rule: Rule, problem: Any) -> None:
-        self._broken[rule.id] += 1
-        if self._broken[rule.id] <= _SHOWN:
-            lines = {id(each): each for each in problem.events}.values()
-            told = tuple(sorted(lines, key=lambda each: each.number))
-            self._violations.append(Violation(rule.id, rule.name, problem.text, told))
+    def _end_call(self, end: End) -> None:
+        report, judge = self._report, self._judge
+        if judge is None:
+            return
+        if self._quiet is not None:
+            self._skip_to(end.number)
+        raw = report.header is not None and report.header.mode == "raw"
+        if not (end.complete or raw) and len(report.cut_off) < _ISSUES:
+            report.cut_off.append(end.number)
+        verdict = judge.end(cut=not end.complete)
+        self._judge = self._quiet = None
+        self._judged.update(verdict.judged)
+        report.not_judged.update(verdict.not_judged)
+        report.seconds += verdict.seconds
+        left = Counter(each.id for each in report.violations)
+        for each in verdict.violations:
+            left[each.id] += 1
+            if left[each.id] <= SHOWN:
+                report.violations.append(each)
+        report.broken.update(verdict.broken)
 
 
 def _count(counter: Counter[str], key: object) -> None:
     name = key if isinstance(key, str) else "none"
     if name in counter or len(counter) < 100:
         counter[name] += 1
-
-
-def _missing(needs: Iterable[str], has: set[str]) -> str:
-    """What is missing, in words, or nothing."""
-    for need in needs:
-        if not has & set(need.split("|")):
-            return "times" if need == "time" else f"{need.replace('|', ' or ')} lines"
-    return ""

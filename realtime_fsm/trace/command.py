@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+import typer
 
 from .check import Report, check
 from .reader import Issue
 from .show import show
+from .source import cannot_be_read, name_of, opened
 
 __all__ = ["run"]
 
@@ -24,7 +26,7 @@ def run(paths: Sequence[Path], *, only: str = "", as_json: bool = False) -> int:
     reports = [_check(path, ids) for path in paths]
     if as_json:
         found = [report.as_json() for report in reports]
-        sys.stdout.write(json.dumps({"version": 1, "files": found}, indent=2, default=str) + "\n")
+        typer.echo(json.dumps({"version": 1, "files": found}, indent=2, default=str))
     else:
         show(reports)
     codes = {report.exit_code for report in reports}
@@ -32,11 +34,9 @@ def run(paths: Sequence[Path], *, only: str = "", as_json: bool = False) -> int:
 
 
 def _check(path: Path, only: Sequence[str]) -> Report:
-    if str(path) == "-":
-        return check(sys.stdin.buffer, source="standard input", only=only)
+    name = name_of(path)
     try:
-        with path.open("rb") as file:
-            return check(file, source=str(path), only=only)
+        with opened(path) as file:
+            return check(file, source=name, only=only)
     except OSError as error:
-        text = f"cannot be opened: {error.strerror or error}"
-        return Report(str(path), issues=[Issue(0, text)], unreadable=1)
+        return Report(name, issues=[Issue(0, cannot_be_read(error))], unreadable=1)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 __all__ = ["BY", "NAME", "VERSION", "By", "Header", "Line", "Seen", "dumps"]
 
 NAME = "realtime-fsm"
 VERSION = 1
 
-By = Literal["server", "client", "net", "playback", "user", "turn", "session"]
+By = Literal[
+    "server", "client", "net", "playback", "user", "turn", "session", "caller", "watch"
+]  # fmt: skip
 #: Who did what a line tells. Lines of anybody else are kept, and ignored.
-BY: tuple[str, ...] = ("server", "client", "net", "playback", "user", "turn", "session")
+BY: tuple[str, ...] = get_args(By)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +32,7 @@ class Header:
         versions: of the libraries, by name.
         transcripts: whether the lines have words; their lengths otherwise.
         timed: whether ``t`` is known. Only a raw log may lack it.
+        partial: the beginning of the call is missing.
         retry: the controller's policy, if there is one.
         fields: the line as it was written.
     """
@@ -41,6 +44,7 @@ class Header:
     versions: Mapping[str, str]
     transcripts: bool = False
     timed: bool = True
+    partial: bool = False
     retry: Mapping[str, Any]
     fields: Mapping[str, Any]
 

@@ -2,167 +2,163 @@
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
+from typing import Any, ClassVar
 
+from .facts import (
+    Closed,
+    Context,
+    Fact,
+    ItemAdded,
+    Look,
+    Remembered,
+    Segment,
+    SoundBegan,
+    SpeechDone,
+    TextShown,
+)
 from .format import Line, Seen
-from .heard import pair
-from .rule import Call, Handler, Kept, Rule
-from .wire import Item, body_of
+from .kept import Kept
+from .rule import Handler, Key, Rule
+from .sound import Heard
+from .wire import Item, Response, body_of
 
 __all__ = ["HeardIsHistory", "MessageOrder", "TruncateBounds"]
 
-_RESPONSES = 64  # judged together at most
 _WORD = 0.5  # seconds; of less than a word no text is left
 _CHARS = 24  # that a cut may be off by
 
 
 class TruncateBounds(Rule):
     """G15: ``audio_end_ms`` is an integer, above 0 and within what the item had received, and sent
-    once per item; with playback lines: as much as was heard of a message that was cut."""
+    once per item; where playback is known, it is where the sink stopped."""
 
     id, name = "G15", "truncate bounds"
 
-    def __init__(self, call: Call) -> None:
-        super().__init__(call)
-        self._seen: Kept[str, Seen] = Kept()
-        self._cuts: deque[float] = deque(maxlen=64)
-        self._waiting: list[tuple[int, Seen]] = []
+    def __init__(self, *made: Any) -> None:
+        super().__init__(*made)
+        self._seen: Kept[str, Line] = Kept()
+        self._waiting: Kept[str, Line] = Kept()
         self._playback = False
 
-    def handlers(self) -> dict[tuple[str, str], Handler]:
+    def handlers(self) -> Mapping[Key, Handler]:
         return {
             ("client", "conversation.item.truncate"): self._truncate,
-            ("playback", "started"): self._plays,
-            ("playback", "finished"): self._finished,
+            Segment: self._played,
         }
 
-    def _truncate(self, each: Seen) -> None:
+    def _played(self, each: Segment) -> None:
+        self._playback = True
+
+    def _truncate(self, each: Line) -> None:
         item_id, ms = str(each.event.get("item_id")), each.event.get("audio_end_ms")
         item = self.wire.items.get(item_id)
+        if item is None and self.story.partial:
+            return  # of before
         received = item.ms if item is not None else 0.0
         if type(ms) is not int:
             self.broken(f"audio_end_ms is {ms!r}, not an integer", [each])
         elif not 0 < ms <= received:
             self.broken(f"audio_end_ms is {ms}, of {received:g} ms received", [each])
-        elif self._playback and not self._cut_at(ms):
-            waiting = (ms, each)
-            self._waiting.append(waiting)
-            self.call.later(each.t + 2.0, lambda: self._look(waiting))
+        else:
+            self._waiting[item_id] = each
+            self.story.later(each.t + self.settings.settle, lambda: self._look(item_id))
         if item_id in self._seen:
             self.broken(f"{item_id} was truncated again", [self._seen[item_id], each])
         self._seen[item_id] = each
 
-    def _cut_at(self, ms: float) -> bool:
-        return any(abs(position - ms) < self.settings.audio * 1000 for position in self._cuts)
+    def rest(self, look: Look) -> None:
+        self.end()
 
-    def _look(self, waiting: tuple[int, Seen]) -> None:
-        if waiting in self._waiting:
-            self._waiting.remove(waiting)
-            if not self._cut_at(waiting[0]):
-                self.broken(f"no message was cut at {waiting[0]} ms", [waiting[1]])
+    def end(self) -> None:
+        for item_id in tuple(self._waiting):
+            self._look(item_id)
 
-    def _plays(self, each: Line) -> None:
-        self._playback = True
-
-    def _finished(self, each: Line) -> None:
-        self._playback = True
-        position = each.event.get("position")
-        if each.event.get("interrupted") and isinstance(position, (int, float)):
-            self._cuts.append(position)
-
-
-@dataclass(frozen=True, slots=True)
-class _Segment:
-    line: Line
-    position: float  # seconds
-    interrupted: bool
+    def _look(self, item_id: str) -> None:
+        """Where it was cut is known a moment later."""
+        sound = self.story.sound
+        heard = sound.of.get(item_id, [])
+        if not heard and (sound.open or sound.playing):
+            self.story.later(self.story.now + self.settings.settle, lambda: self._look(item_id))
+            return
+        each = self._waiting.pop(item_id, None)
+        if each is None or not self._playback:
+            return
+        ms = each.event["audio_end_ms"]
+        if not any(abs(h.seconds - ms / 1000) < self.settings.cut for h in heard if h.cut):
+            told = "".join(f", {h.seconds:.3f} s were heard" for h in heard)
+            text = f"{item_id} was cut at {ms} ms{told or ', it was not heard'}"
+            self.broken(text, [*(h.fact for h in heard), each], (item_id,))
 
 
 class _Heard(Rule):
-    """Judges the responses of a stretch of the call together, when nothing of them plays any more:
-    only the whole shows which report was of which message."""
+    """Judges what was generated, when nothing of it sounds any more and corrections have left."""
 
     needs: ClassVar[tuple[str, ...]] = ("server", "playback")
 
-    def __init__(self, call: Call) -> None:
-        super().__init__(call)
-        self._responses: list[str] = []
-        self._segments: list[_Segment] = []
-        self._cut_off = False
-        self._gone: Kept[str, float] = Kept()
+    def __init__(self, *made: Any) -> None:
+        super().__init__(*made)
+        self._responses: Kept[str, None] = Kept()
+        self._looks = False
+        self._hung_up = False
 
-    def handlers(self) -> dict[tuple[str, str], Handler]:
+    def handlers(self) -> Mapping[Key, Handler]:
         return {
-            ("client", "conversation.item.delete"): self._deletes,
             ("server", "response.created"): self._created,
-            ("playback", "finished"): self._finished,
-            ("session", "close"): self._closed,
+            ("server", "response.done"): self._created,
+            Segment: self._moves,
+            TextShown: self._moves,
+            SpeechDone: self._moves,
+            Closed: self._closed,
         }
 
-    def _created(self, each: Seen) -> None:
-        if self._ready() or len(self._responses) >= _RESPONSES:
-            self._judge()
-        response_id = str(body_of(each.event.get("response")).get("id"))
-        if response_id not in self._responses:  # the same frame twice is one response
-            self._responses.append(response_id)
+    def _created(self, each: Line) -> None:
+        self._responses[str(body_of(each.event.get("response")).get("id"))] = None
+        self._moves(each)
 
-    def _deletes(self, each: Seen) -> None:
-        self._gone[str(each.event.get("item_id"))] = each.t
+    def _moves(self, each: Fact | Line) -> None:
+        if not self._looks:
+            self._looks = True
+            self.story.later(each.t + self.settings.settle, self._look)
 
-    def _possible(self, item: Item, segment: _Segment) -> bool:
-        """What was deleted before does not begin to play."""
-        begun = segment.line.t - segment.position
-        return self._gone.get(item.id, begun) >= begun
+    def _look(self) -> None:
+        story, settle = self.story, self.settings.settle
+        since = max(story.acted_at, story.sound.over_at)
+        if story.still and story.now - since < settle:
+            story.later(since + settle, self._look)
+            return
+        self._looks = False
+        if story.still and not self._hung_up:
+            self._judge_all()
 
-    def _finished(self, each: Line) -> None:
-        position = each.event.get("position")
-        if isinstance(position, (int, float)) and position > 0 and not self._cut_off:
-            cut = bool(each.event.get("interrupted"))
-            self._segments.append(_Segment(each, position / 1000, cut))
-
-    def _closed(self, each: Line) -> None:
+    def _closed(self, each: Closed) -> None:
         """What the end of the call cuts off is nobody's fault."""
-        self._cut_off = self._cut_off or not self._ready()
+        self._hung_up = self._hung_up or not self.story.still
 
-    def _queues(self) -> list[list[Item]]:
-        found = (self.wire.responses.get(each) for each in self._responses)
-        return [
-            [i for i in response.items if i.type == "message" and i.ms > 0]
-            for response in found
-            if response is not None
-        ]
-
-    def _ready(self) -> bool:
-        """Whether nothing plays, and nothing more will of what is here."""
-        if self.call.playing is not None or any(
-            not r.over for r in map(self.wire.responses.get, self._responses) if r is not None
-        ):
-            return False
-        last = self._segments[-1].interrupted if self._segments else False
-        messages = sum(map(len, self._queues()))
-        over = self.call.now > self.call.sounds_until + 1.0
-        return last or len(self._segments) >= messages or over
-
-    def _judge(self) -> None:
-        queues = self._queues()
-        pairs = pair(queues, self._segments, self.settings.audio, self._possible)
-        self.judge(queues, pairs, self._segments)
-        self._responses, self._segments = [], []
-
-    def judge(
-        self,
-        queues: list[list[Item]],
-        pairs: list[tuple[Item, _Segment]],
-        segments: list[_Segment],
-    ) -> None:
-        """Look at what was generated and what was heard."""
-        raise NotImplementedError
+    def rest(self, look: Look) -> None:
+        self.story.sound.settle()
+        if not self._hung_up:
+            self._judge_all()
 
     def end(self) -> None:
-        if self._ready() and not self._cut_off:
-            self._judge()
+        self.story.sound.settle()
+        if not self._hung_up and self.story.still:
+            self._judge_all()
+
+    def _judge_all(self) -> None:
+        found = (self.wire.responses.get(each) for each in self._responses)
+        over = [each for each in found if each is not None and each.over]
+        self._responses.clear()
+        for response in over:
+            self.judge(response)
+        self.judged()
+
+    def judge(self, response: Response) -> None:
+        """A response is over, and what was heard of it known."""
+
+    def judged(self) -> None:
+        """All of them were."""
 
 
 class MessageOrder(_Heard):
@@ -171,64 +167,70 @@ class MessageOrder(_Heard):
 
     id, name = "G13", "message order"
 
-    def __init__(self, call: Call) -> None:
-        super().__init__(call)
-        self._removed: Kept[str, None] = Kept()
+    def __init__(self, *made: Any) -> None:
+        super().__init__(*made)
         self._interrupted_at = -1.0
+        self._strange: list[Heard] = []
+        self.story.sound.told.append(self._told)
 
-    def handlers(self) -> dict[tuple[str, str], Handler]:
+    def handlers(self) -> Mapping[Key, Handler]:
         return {
             **super().handlers(),
-            ("playback", "started"): self._started,
-            ("client", "conversation.item.truncate"): self._remove,
+            SoundBegan: self._began,
+            SpeechDone: self._speech_done,
             ("server", "input_audio_buffer.speech_started"): self._interrupt,
-            ("session", "speech_done"): self._speech_done,
         }
 
-    def _started(self, each: Line) -> None:
-        if self.call.playing is not None:
-            self.broken("two messages overlap", [self.call.playing, each])
+    def _told(self, heard: Heard) -> None:
+        if heard.what == "none" and heard.seconds > 0:
+            self._strange.append(heard)
 
-    def _deletes(self, each: Seen) -> None:
-        super()._deletes(each)
-        self._remove(each)
+    def _began(self, each: SoundBegan) -> None:
+        if self.story.sound.playing:
+            self.broken("two messages overlap", [*self.story.sound.playing.values(), each])
 
-    def _remove(self, each: Seen) -> None:
-        self._removed[str(each.event.get("item_id"))] = None
-
-    def _interrupt(self, each: Seen) -> None:
+    def _interrupt(self, each: Line) -> None:
         self._interrupted_at = each.t
 
-    def _speech_done(self, each: Line) -> None:
-        if each.event.get("interrupted"):
+    def _speech_done(self, each: SpeechDone) -> None:
+        if each.interrupted:
             self._interrupted_at = each.t
+        self._moves(each)
 
-    def judge(
-        self,
-        queues: list[list[Item]],
-        pairs: list[tuple[Item, _Segment]],
-        segments: list[_Segment],
-    ) -> None:
-        known = {id(segment) for _, segment in pairs}
-        added = [item.added for queue in queues for item in queue]
-        for segment in segments:
-            if id(segment) not in known:
-                text = f"{segment.position:.3f} s were heard that are no message in its turn"
-                self.broken(text, [*added[-4:], segment.line])
-        heard = {item.id for item, _ in pairs}
-        cut = {item.id for item, segment in pairs if segment.interrupted}
-        for queue in queues:
-            numbers = [n for n, item in enumerate(queue) if item.id in heard]
-            last = max(numbers, default=-1)
-            for number, item in enumerate(queue):
-                if item.id in heard:
-                    continue
-                # One that is cut ends what is heard of its response.
-                ended = last >= 0 and queue[last].id in cut
-                if number < last or (last >= 0 and not ended and not self._explained(item)):
-                    text = f"message {number + 1} of {item.response.id} was left out"
-                    told = [segment.line for _, segment in pairs]
-                    self.broken(text, [*(m.added for m in queue), *told])
+    def judge(self, response: Response) -> None:
+        sound = self.story.sound
+        messages = [item for item in response.messages if item.ms > 0]
+        heard = [number for number, item in enumerate(messages) if item.id in sound.of]
+        last = max(heard, default=-1)
+        cut = last >= 0 and any(each.cut for each in sound.of[messages[last].id])
+        begun = [min(h.begun for h in sound.of[messages[n].id]) for n in heard]
+        facts = [h.fact for n in heard for h in sound.of[messages[n].id]]
+        if begun != sorted(begun):
+            self.broken(f"the messages of {response.id} were heard in another order", facts)
+        for number, item in enumerate(messages):
+            if number in heard:
+                self._look_at_length(item)
+                continue
+            # One that is cut ends what is heard of its response.
+            if number < last or (last >= 0 and not cut and not self._explained(item)):
+                text = f"message {number + 1} of {response.id} was left out"
+                self.broken(text, [*(m.added for m in messages), *facts], (item.id,))
+
+    def _look_at_length(self, item: Item) -> None:
+        """More of it than there was is something else."""
+        heard = self.story.sound.seconds(item.id)
+        if heard > item.ms / 1000 + self.settings.audio:
+            text = (
+                f"{heard:.3f} s were heard of {item.id}, of which {item.ms / 1000:.3f} s had come"
+            )
+            facts = [each.fact for each in self.story.sound.of[item.id]]
+            self.broken(text, [item.added, *facts], (item.id,))
+
+    def judged(self) -> None:
+        for heard in self._strange:
+            text = f"{heard.seconds:.3f} s were heard that are no message in its turn"
+            self.broken(text, [heard.fact])
+        self._strange.clear()
 
     def _explained(self, item: Item) -> bool:
         response = item.response
@@ -236,99 +238,246 @@ class MessageOrder(_Heard):
             response.status != "completed"
             or response.cancels
             or self._interrupted_at >= item.added.t
-            or any(i.id in self._removed for i in response.items)
+            or any(i.deleted or i.cuts for i in response.items)
         )
 
 
 class HeardIsHistory(_Heard):
-    """G16: of each message the server remembers what was heard, and nothing of one that was not
-    heard; so does what a new connection is told."""
+    """G16: of each message the server remembers what was heard, in the order in which it was heard,
+    and nothing of one that was not heard; so do LiveKit, and what a new connection is told. What the
+    application does not want to be known any more need not be."""
 
     id, name = "G16", "heard = history"
-    needs: ClassVar[tuple[str, ...]] = ("server", "client", "playback")
+    needs: ClassVar[tuple[str, ...]] = ("server", "client", "playback|watch")
 
-    def __init__(self, call: Call) -> None:
-        super().__init__(call)
-        self._truncated: Kept[str, Seen] = Kept()
-        self._deleted: Kept[str, Seen] = Kept()
-        self._replayed: Kept[str, Seen] = Kept()
-        #: Items judged: what was heard of them, in seconds.
-        self._known: Kept[str, tuple[Item, float]] = Kept()
+    def __init__(self, *made: Any) -> None:
+        super().__init__(*made)
+        self._replayed: Kept[str, Line] = Kept()
+        self._wanted: set[str] | None = None  # by the application, since the newest deletion
+        self._told: Kept[str, None] = Kept()  # messages of which a breach is known
+        self._known: Kept[str, Item] = Kept()  # those judged
+        self._gone: Kept[str, tuple[Item, Seen]] = Kept()  # heard, deleted, and perhaps wanted
 
-    def handlers(self) -> dict[tuple[str, str], Handler]:
+    def handlers(self) -> Mapping[Key, Handler]:
         return {
             **super().handlers(),
-            ("client", "conversation.item.truncate"): self._truncate,
+            Context: self._context,
+            ItemAdded: self._added,
             ("client", "conversation.item.create"): self._create,
+            ("client", "conversation.item.delete"): self._delete,
         }
 
-    def _truncate(self, each: Seen) -> None:
-        self._truncated[str(each.event.get("item_id"))] = each
+    def _say(self, item: Item | None, item_id: str, text: str, *events: Seen | Fact | None) -> None:
+        if item_id in self._told:
+            return
+        self._told[item_id] = None
+        told = [] if item is None else [item.added, *(h.fact for h in self._of(item_id))]
+        self.broken(text, [*told, *events], (item_id,))
 
-    def _deletes(self, each: Seen) -> None:
-        super()._deletes(each)
-        self._deleted[str(each.event.get("item_id"))] = each
+    def _of(self, item_id: str) -> list[Heard]:
+        return self.story.sound.of.get(item_id, [])
 
-    def _create(self, each: Seen) -> None:
+    def _slack(self, item: Item) -> float:
+        """Where it was cut is known exactly; where it ended may be off by a stretch of silence."""
+        cut = item.cuts and any(each.cut for each in self._of(item.id))
+        return self.settings.cut if cut else self.settings.audio
+
+    # --- by the wire
+
+    def judge(self, response: Response) -> None:
+        if response.outside or not self.story.sound.known:
+            return
+        for item in response.messages:
+            if item.ms > 0:
+                self._known[item.id] = item
+                self._look_at(item)
+
+    def _look_at(self, item: Item) -> None:
+        heard = self.story.sound.seconds(item.id)
+        if item.deleted is not None:
+            self._delete_heard(item, item.deleted)
+        elif item.added.connection > self.wire.lost:
+            cut = item.cut_ms
+            kept = (item.ms if cut is None else cut) / 1000
+            if abs(kept - heard) > self._slack(item) or not self._of(item.id):
+                text = f"the server remembers {kept:.3f} s of {item.id}, {heard:.3f} s were heard"
+                self._say(item, item.id, text, *item.cuts)
+        # Else that conversation is gone: what counts is what the next one was told.
+        replayed = self._replayed.get(item.id)
+        if replayed is not None and replayed.t >= max(
+            (h.fact.t for h in self._of(item.id)), default=0
+        ):
+            self._look_at_replay(item, replayed)
+
+    def _delete(self, each: Line) -> None:
+        self._wanted = None
+        item = self._known.get(str(each.event.get("item_id")))
+        if item is not None:
+            self._delete_heard(item, each)
+
+    def _delete_heard(self, item: Item, each: Seen) -> None:
+        if _counts(item, self.story.sound.seconds(item.id)):
+            self._gone[item.id] = (item, each)
+            self._look_at_gone(self._wanted or set())
+
+    def _context(self, each: Context) -> None:
+        """The application's wish: known a moment after the deletions."""
+        self._wanted = {item.id for item in each.items if item.text}
+        self._look_at_gone(self._wanted)
+
+    def _added(self, each: ItemAdded) -> None:
+        if self._wanted is not None and each.text:
+            self._wanted.add(each.item_id)
+            self._look_at_gone(self._wanted)
+
+    def _look_at_gone(self, wanted: set[str]) -> None:
+        for item_id, (item, deleted) in tuple(self._gone.items()):
+            if item_id in wanted:
+                heard = self.story.sound.seconds(item_id)
+                text = f"{heard:.3f} s of {item_id} were heard, and are not remembered"
+                self._say(item, item_id, text, deleted)
+
+    def _create(self, each: Line) -> None:
         item = body_of(each.event.get("item"))
+        item_id = str(item.get("id"))
         if item.get("role") != "assistant":
             return
-        item_id = str(item.get("id"))
         self._replayed[item_id] = each
+        self._gone.pop(item_id, None)
         if item_id in self._known:
-            self._look_at_replay(*self._known[item_id])
+            self._look_at_replay(self._known[item_id], each)
 
-    def judge(
-        self,
-        queues: list[list[Item]],
-        pairs: list[tuple[Item, _Segment]],
-        segments: list[_Segment],
-    ) -> None:
-        told: dict[str, Line] = {}
-        seconds: dict[str, float] = {}
-        for item, segment in pairs:
-            told[item.id] = segment.line
-            seconds[item.id] = seconds.get(item.id, 0.0) + segment.position
-        for item in [item for queue in queues for item in queue]:
-            heard = seconds.get(item.id, 0.0)
-            events = [item.added, told.get(item.id)]
-            self._look(item, heard, events)
-            replayed = self._replayed.get(item.id)
-            over = max((line.t for line in told.values()), default=0.0)
-            if replayed is not None and replayed.t >= over:
-                self._look_at_replay(item, heard)  # it could be known what would be heard
-            self._known[item.id] = (item, heard)
-
-    def _look(self, item: Item, heard: float, events: list[Seen | None]) -> None:
-        if item.response.outside:
+    def _look_at_replay(self, item: Item, each: Line) -> None:
+        if not item.ms or each.connection <= item.added.connection:
             return
-        deleted, cut = self._deleted.get(item.id), self._truncated.get(item.id)
-        if deleted is not None:
-            if heard > _WORD:
-                text = f"{heard:.3f} s of {item.id} were heard, and are not remembered"
-                self.broken(text, [*events, deleted])
-            return
-        if item.added.connection < self.wire.connection:
-            return  # that conversation is gone: what counts is what the next one is told
-        at = cut.event.get("audio_end_ms") if cut is not None else None
-        kept = (at if isinstance(at, (int, float)) else item.ms) / 1000
-        if abs(kept - heard) > self.settings.audio or heard == 0:
-            text = f"the server remembers {kept:.3f} s of {item.id}, {heard:.3f} s were heard"
-            self.broken(text, [*events, cut])
-
-    def _look_at_replay(self, item: Item, heard: float) -> None:
-        each = self._replayed.get(item.id)
-        if each is None or not item.ms or each.connection <= item.added.connection:
-            return
-        chars = _chars(each)
+        heard, chars = self.story.sound.seconds(item.id), _chars(each)
         share = min(1.0, heard * 1000 / item.ms)
         if chars and (heard == 0 or (share < 0.95 and chars > item.chars * share + _CHARS)):
             text = f"the new connection is told {chars} characters of {item.id}, {heard:.3f} s of"
             text += f" {item.ms / 1000:.3f} s were heard"
-            self.broken(text, [item.added, each])
+            self._say(item, item.id, text, each)
+
+    # --- by looking into both memories
+
+    def rest(self, look: Look) -> None:
+        super().rest(look)
+        if self._hung_up:
+            return
+        history, context, memory = map(_by_id, (look.history, look.context, look.memory))
+        if look.connected is False:
+            memory = None  # nobody can correct it
+        for who, known in (("LiveKit", history), ("the server", memory)):
+            if known is not None and self.story.sound.known:
+                self._compare(who, known, history if who == "LiveKit" else context, look)
+        if memory is not None and history is not None:
+            self._compare_both(history, memory, context, look)
+        for item_id in look.differences or ():
+            text = f"the controller says that {item_id} is not remembered as it was heard"
+            self._say(self.wire.items.get(item_id), item_id, text, look)
+
+    def _compare(
+        self,
+        who: str,
+        known: Mapping[str, Remembered],
+        wanted: Mapping[str, Remembered] | None,
+        look: Look,
+    ) -> None:
+        """Compare what was heard with what somebody remembers."""
+        for kept in known.values():
+            self._look_at_memory(who, kept, look)
+        for item_id in self._heard_ids():
+            if item_id not in known and (wanted is None or known is wanted or item_id in wanted):
+                item, heard = self.wire.items[item_id], self.story.sound.seconds(item_id)
+                amount = f"{heard:.3f} s of {item_id}" if heard else f"words of {item_id}"
+                text = f"{amount} were heard, and are not remembered by {who}"
+                self._say(item, item_id, text, look)
+        # What was heard first is remembered first.
+        sound = self.story.sound
+        found = [each for each in known if each in sound.of and each not in self._told]
+        for before, after in pairwise(found):
+            if sound.of[before][0].begun > sound.of[after][0].begun:
+                text = f"{who} remembers {before} before {after}, which was heard first"
+                self._say(self.wire.items.get(before), before, text, look)
+
+    def _look_at_memory(self, who: str, kept: Remembered, look: Look) -> None:
+        item, heard = self.wire.items.get(kept.id), self.story.sound.seconds(kept.id)
+        if item is None or item.response.outside:
+            return  # the application's own
+        if not self._of(kept.id):
+            text = f"{who} remembers {kept.id}, of which nothing was heard"
+            self._say(item, kept.id, text, look)
+        # After a reconnect the server has the words without the audio.
+        elif heard and kept.audio_ms and abs(kept.audio_ms / 1000 - heard) > self._slack(item):
+            text = f"{who} remembers {kept.audio_ms / 1000:.3f} s of {kept.id}"
+            self._say(item, kept.id, f"{text}, {heard:.3f} s were heard", *item.cuts, look)
+
+    def _heard_ids(self) -> list[str]:
+        sound = self.story.sound
+        return [
+            item_id
+            for item_id, heard in sound.of.items()
+            if (item := self.wire.items.get(item_id)) is not None
+            and not item.response.outside
+            and (not isinstance(heard[0].fact, Segment) or _counts(item, sound.seconds(item_id)))
+        ]
+
+    def _compare_both(
+        self,
+        history: Mapping[str, Remembered],
+        memory: Mapping[str, Remembered],
+        context: Mapping[str, Remembered] | None,
+        look: Look,
+    ) -> None:
+        for item_id, kept in memory.items():
+            item, local = self.wire.items.get(item_id), history.get(item_id)
+            if item is None:
+                continue
+            if local is None and kept.text:
+                text = f"the server remembers {item_id}, LiveKit does not"
+                self._say(item, item_id, text, look)
+            elif local is not None and not _alike(kept, local, whole=not item.ms):
+                said = [
+                    i.text if isinstance(i.text, str) else f"{i.words} words" for i in (kept, local)
+                ]
+                text = f"{item_id}: the server remembers {said[0]!r}, LiveKit {said[1]!r}"
+                self._say(item, item_id, text, look)
+        for item_id in history if context is None else history.keys() & context.keys():
+            if item_id not in memory and item_id in self.wire.items:
+                text = f"LiveKit remembers {item_id}, the server does not"
+                self._say(self.wire.items[item_id], item_id, text, look)
 
 
-def _chars(each: Seen) -> int:
+def _by_id(items: Iterable[Remembered] | None) -> dict[str, Remembered] | None:
+    """What the assistant said, in order."""
+    if items is None:
+        return None
+    return {
+        i.id: i
+        for i in items
+        if i.type == "message" and i.role == "assistant" and (i.text or i.audio_ms)
+    }
+
+
+def _counts(item: Item, heard: float) -> bool:
+    """Whether more was heard than what leaves no word behind."""
+    if heard <= _WORD or not item.ms:
+        return heard > _WORD
+    return item.chars == 0 or item.chars * heard * 1000 / item.ms > _CHARS / 2
+
+
+def _alike(server: Remembered, local: Remembered, *, whole: bool) -> bool:
+    """Whether both say the same, but for the word in which it was cut. *whole*: the server cannot
+    cut it, for it is text."""
+    more = server.words - local.words
+    if abs(more) > 1 and not (whole and more > 0):
+        return False
+    if not isinstance(server.text, str) or not isinstance(local.text, str):
+        return True
+    both = min(server.words, local.words)
+    return server.text.split()[:both] == local.text.split()[:both]
+
+
+def _chars(each: Line) -> int:
     """How much text an item has that the client creates."""
     content = body_of(each.event.get("item")).get("content")
     total = 0

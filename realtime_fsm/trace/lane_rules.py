@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
+from .facts import Closed, ErrorTold, Fact, Look, SpeechDone, TurnOver, Waiting
 from .format import Seen
-from .rule import Call, Handler, Kept, Rule
+from .kept import Kept
+from .rule import Handler, Key, Rule
 from .wire import ACTIVE, CONFLICTS, LOST, NOT_ACTIVE, Create, body_of, text_of
 
 __all__ = [
@@ -24,13 +27,13 @@ class SingleFlight(Rule):
 
     id, name = "G1", "single flight"
 
-    def handlers(self) -> dict[tuple[str, str], Handler]:
+    def handlers(self) -> Mapping[Key, Handler]:
         return {("client", "response.create"): self._created}
 
     def _created(self, each: Seen) -> None:
         if Create(each).outside:
             return
-        for create in self.wire.asked(each.connection) if self.call.timed else ():
+        for create in self.wire.asked(each.connection) if self.story.timed else ():
             if self._known(create.sent, each) and each.t - create.sent.t < self.settings.patience:
                 text = f"a create left while the one of {create.sent.t:.3f} s was unanswered"
                 self.broken(text, [create.sent, each])
@@ -40,14 +43,14 @@ class SingleFlight(Rule):
             if (
                 told is not None
                 and self._known(told, each)
-                and self.recent(asked, self.settings.patience)
+                and self.story.recent(asked, self.settings.patience)
             ):
                 text = f"a create left while {response.id} was alive"
                 self.broken(text, [told, *response.cancels, each])
 
     def _known(self, earlier: Seen, each: Seen) -> bool:
         """What arrives in the same instant may not have been read, and is not held against it."""
-        return not self.call.timed or each.t - earlier.t > self.settings.unread
+        return not self.story.timed or each.t - earlier.t > self.settings.unread
 
 
 class CreateSettles(Rule):
@@ -55,11 +58,11 @@ class CreateSettles(Rule):
 
     id, name = "G2", "create settles"
 
-    def __init__(self, call: Call) -> None:
-        super().__init__(call)
+    def __init__(self, *made: Any) -> None:
+        super().__init__(*made)
         self._names: Kept[str, Seen] = Kept()
 
-    def handlers(self) -> dict[tuple[str, str], Handler]:
+    def handlers(self) -> Mapping[Key, Handler]:
         return {
             ("client", "response.create"): self._create,
             ("server", "response.created"): self._created,
@@ -92,6 +95,12 @@ class CreateSettles(Rule):
                 created = create.response.created
                 self.broken("a create was settled twice", [create.sent, created, each])
 
+    def rest(self, look: Look) -> None:
+        """In a call in which no speech is under way, what has no answer was given up."""
+        for create in self.wire.creates if look.speeches != () else ():
+            if not create.answers and self.story.recent(create.sent.t, self.settings.patience):
+                self.broken("a create never settled", [create.sent])
+
 
 def _settles(answer: Seen, create: Create) -> bool:
     """Whether it names the create. "Nothing to cancel", in answer to a probe, only suggests that
@@ -111,12 +120,12 @@ class Orphan(Rule):
 
     id, name = "G4", "orphan"
 
-    def __init__(self, call: Call) -> None:
-        super().__init__(call)
+    def __init__(self, *made: Any) -> None:
+        super().__init__(*made)
         self._given_up: Kept[int, tuple[Create, Seen]] = Kept()
         self._late: Kept[str, tuple[Create, Seen, Seen]] = Kept()
 
-    def handlers(self) -> dict[tuple[str, str], Handler]:
+    def handlers(self) -> Mapping[Key, Handler]:
         return {
             ("client", "response.create"): self._gave_up,
             ("client", "response.cancel"): self._gave_up,
@@ -162,14 +171,16 @@ class CancelBarrier(Rule):
 
     id, name = "G5", "cancel barrier"
 
-    def handlers(self) -> dict[tuple[str, str], Handler]:
+    def handlers(self) -> Mapping[Key, Handler]:
         return {("client", "response.create"): self._create}
 
     def _create(self, each: Seen) -> None:
         if Create(each).outside:
             return
         for response in self.wire.alive(each.connection):
-            if response.cancels and self.recent(response.cancels[0].t, self.settings.patience):
+            if response.cancels and self.story.recent(
+                response.cancels[0].t, self.settings.patience
+            ):
                 text = f"a create left between the cancel of {response.id} and its end"
                 self.broken(text, [response.cancels[0], each])
 
@@ -180,15 +191,15 @@ class BenignCancel(Rule):
 
     id, name = "G6", "benign cancel"
 
-    def __init__(self, call: Call) -> None:
-        super().__init__(call)
+    def __init__(self, *made: Any) -> None:
+        super().__init__(*made)
         self._refused: Seen | None = None
 
-    def handlers(self) -> dict[tuple[str, str], Handler]:
+    def handlers(self) -> Mapping[Key, Handler]:
         return {
             ("client", "response.cancel"): self._cancel,
             ("server", "error"): self._server_error,
-            ("session", "error"): self._error,
+            ErrorTold: self._error,
         }
 
     def _cancel(self, each: Seen) -> None:
@@ -209,8 +220,8 @@ class BenignCancel(Rule):
         if body_of(each.event.get("error")).get("code") == NOT_ACTIVE:
             self._refused = each
 
-    def _error(self, each: Seen) -> None:
-        if each.event.get("code") == NOT_ACTIVE:
+    def _error(self, each: ErrorTold) -> None:
+        if each.code == NOT_ACTIVE:
             self.broken('"nothing to cancel" became an error event', [self._refused, each])
 
 
@@ -220,38 +231,48 @@ class ConflictResync(Rule):
 
     id, name = "G20", "conflict = resync"
 
-    def __init__(self, call: Call) -> None:
-        super().__init__(call)
+    def __init__(self, *made: Any) -> None:
+        super().__init__(*made)
         self._conflict: Seen | None = None
         #: A create that was refused, and not asked again.
         self._owed: tuple[Create, Seen] | None = None
+        self._recovers: Waiting | None = None
 
-    def handlers(self) -> dict[tuple[str, str], Handler]:
-        dropped = {("net", name): self._drop for name in LOST}
+    def handlers(self) -> Mapping[Key, Handler]:
         return {
-            **dropped,
+            **{("net", name): self._drop for name in LOST},
             ("server", "error"): self._refused,
             ("server", "input_audio_buffer.speech_started"): self._drop,
             ("client", "response.create"): self._drop,
-            ("session", "speech_done"): self._speech_done,
-            ("turn", "ended"): self._ended,
-            ("session", "error"): self._session_ended,
-            ("session", "close"): self._session_ended,
+            SpeechDone: self._speech_done,
+            Waiting: self._waits,
+            TurnOver: self._ended,
+            ErrorTold: self._error_told,
+            Closed: self._closed,
         }
 
     def _drop(self, each: Seen) -> None:
         self._owed = None
 
-    def _speech_done(self, each: Seen) -> None:
-        if each.event.get("interrupted") or each.event.get("exception") is not None:
-            self._given_up(each, at_once=not each.event.get("interrupted"))
+    def _speech_done(self, each: SpeechDone) -> None:
+        if each.interrupted or each.exception is not None:
+            self._given_up(each, at_once=not each.interrupted)
 
-    def _ended(self, each: Seen) -> None:
-        self._given_up(each, at_once=each.event.get("outcome") == "failed")
+    def _ended(self, each: TurnOver) -> None:
+        self._given_up(each, at_once=each.outcome == "failed")
 
-    def _given_up(self, each: Seen, *, at_once: bool) -> None:
-        """A failure is no answer to a conflict, unless the other response was waited for."""
-        if self._owed is not None and not (at_once and each.t - self._owed[1].t < _WAITED):
+    def _waits(self, each: Waiting) -> None:
+        self._recovers = each
+
+    def _given_up(self, each: Fact, *, at_once: bool) -> None:
+        """A failure is no answer to a conflict, unless the other response was waited for, or it is
+        one too many."""
+        waited = self._recovers is not None and self.story.recent(
+            self._recovers.t, self.settings.answer
+        )
+        if self._owed is not None and not (
+            at_once and not waited and each.t - self._owed[1].t < _WAITED
+        ):
             self._owed = None
 
     def _refused(self, each: Seen) -> None:
@@ -265,31 +286,33 @@ class ConflictResync(Rule):
         refused = [c for c in self.wire.creates if c.event_id == name]
         if refused:
             self._owed = owed = (refused[-1], each)
-            self.call.later(each.t + self.settings.answer, lambda: self._look(owed))
+            self.story.later(each.t + self.settings.answer, lambda: self._look(owed))
 
     def _look(self, owed: tuple[Create, Seen]) -> None:
         if self._owed is not owed:
             return
-        if self.wire.alive(owed[1].connection) or self.call.speaking:
-            self.call.later(self.call.now + self.settings.answer, lambda: self._look(owed))
+        if self.wire.alive(owed[1].connection) or self.story.speaking:
+            self.story.later(self.story.now + self.settings.answer, lambda: self._look(owed))
             return
         self._owed = None
         self.broken("a create was refused for another response, and never asked again", [
             owed[0].sent, owed[1],
         ])  # fmt: skip
 
-    def _session_ended(self, each: Seen) -> None:
-        conflict, fatal = self._conflict, each.event.get("recoverable") is False
-        if each.type == "close":
-            fatal = each.event.get("reason") == "error"
-            self._owed = None
-        else:
-            code = each.event.get("code")
-            if code is not None and text_of(code) not in CONFLICTS:
-                self._conflict = None  # it is something else that ends the session
-                return
-        if fatal and conflict is not None and each.t - conflict.t < 1.0:
-            self._conflict = None
+    def _error_told(self, each: ErrorTold) -> None:
+        if each.code is not None and each.code not in CONFLICTS:
+            self._conflict = None  # it is something else that ends the session
+        elif each.recoverable is False:
+            self._session_ended(each)
+
+    def _closed(self, each: Closed) -> None:
+        self._owed = None
+        if each.reason == "error":
+            self._session_ended(each)
+
+    def _session_ended(self, each: Fact) -> None:
+        conflict, self._conflict = self._conflict, None
+        if conflict is not None and each.t - conflict.t < 1.0:
             self.broken("a conflict ended the session", [conflict, each])
 
 
@@ -300,12 +323,12 @@ class OwnerOfTurns(Rule):
     id, name = "G24", "owner of turns"
     needs: ClassVar[tuple[str, ...]] = ("server", "client", "time")
 
-    def __init__(self, call: Call) -> None:
-        super().__init__(call)
+    def __init__(self, *made: Any) -> None:
+        super().__init__(*made)
         self._since: Seen | None = None
         self._stopped: Seen | None = None
 
-    def handlers(self) -> dict[tuple[str, str], Handler]:
+    def handlers(self) -> Mapping[Key, Handler]:
         return {
             ("server", "input_audio_buffer.speech_started"): self._started,
             ("server", "input_audio_buffer.speech_stopped"): self._ended,
@@ -348,7 +371,7 @@ class OwnerOfTurns(Rule):
             self._over(each)
 
     def _create(self, each: Seen) -> None:
-        if self._since is None or not self.call.server_creates or Create(each).outside:
+        if self._since is None or not self.story.server_creates or Create(each).outside:
             return
         if self._stopped is not None and each.t - self._stopped.t >= self.settings.patience:
             self._over(each)

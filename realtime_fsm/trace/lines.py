@@ -7,11 +7,12 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from .redact import audio_ms
+from .redact import audio_ms, redacted
 from .writer import TraceWriter
 
 __all__ = ["Lines"]
 
+_OF_DELTA = ("response_id", "item_id", "content_index")
 _FLUSH = 1.0  # seconds that a line waits for others at most
 
 
@@ -39,7 +40,9 @@ class Lines:
 
     def audio_delta(self, frame: Mapping[str, Any], connection: int) -> None:
         """Count audio of the server. Pieces that follow one another directly are one line."""
-        ms, item = audio_ms(frame["delta"]), frame.get("item_id")
+        ms = audio_ms(frame["delta"])
+        event = redacted({k: frame[k] for k in _OF_DELTA if k in frame})
+        item = event.get("item_id")
         delta = self._delta
         if delta is not None and delta["event"].get("item_id") == item:
             delta["event"]["delta"] = round(delta["event"]["delta"] + ms, 3)
@@ -47,7 +50,6 @@ class Lines:
             delta["until"] = self.now()
             return
         self._flush_delta()
-        event = {k: frame[k] for k in ("response_id", "item_id", "content_index") if k in frame}
         self._delta = {
             "t": self.now(),
             "by": "server",

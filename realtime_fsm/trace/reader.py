@@ -6,30 +6,72 @@ import codecs
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import IO, Any, TypeAlias
 
+from .._redact import plain, shown, without_keys
+from .clock import DAY, Clock, Moment
 from .format import NAME, VERSION, Header, Line
 from .raw import RawEvent, decode, find_event
-from .redact import redacted
+from .redact import redacted, told
+from .source import cannot_be_read
 
-__all__ = ["Entry", "Issue", "read"]
+__all__ = ["End", "Entry", "Issue", "follow", "read"]
 
 _LONGEST = 16 * 1024 * 1024  # bytes of a line; a Realtime event has at most 15 MiB of audio
 _CHUNK = 65_536
 _TOO_LONG = "\0"
 _BETWEEN = re.compile(r"[\s,\[\]]*")
-_ORDER = 0.001  # seconds by which a clock may go back unnoticed
+_MOST_CONNECTIONS = 10**15
+_DAY_MS = DAY * 1000
+#: Numbers that are reckoned with: least, most, and what they are.
+_NUMBERS: dict[str, tuple[float, float, str]] = {
+    "delta": (0, _DAY_MS, "milliseconds of audio"),
+    "audio": (0, _DAY_MS, "milliseconds of audio"),
+    "position": (0, _DAY_MS, "milliseconds"),
+    "audio_end_ms": (-1e12, 1e12, "milliseconds"),
+    "wait": (0, DAY, "seconds"),
+}
+
+
+#: How the lines of other logs begin that may stand in between.
+_FOREIGN = re.compile(
+    r"(?i)[\s\[(<]*(\x1b\[[\d;]*m)?"
+    r"(\d{4}[-/]\d\d[-/]\d\d|\d\d:\d\d:\d\d"
+    r"|(trace|debug|info|notice|warn|warning|error|critical|fatal)\b|traceback )"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """Something that cannot be read. ``number`` is the line's, from 1."""
+    """Something that cannot be read.
+
+    Attributes:
+        number: the line's, from 1; 0 for the file as a whole.
+        text: what is wrong, and what was made of it.
+        gap: something of the call is missing here, so that what was under way is not known.
+    """
 
     number: int
     text: str
+    gap: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The end of a call.
+
+    Attributes:
+        number: of its last line.
+        complete: it was recorded to its end, as far as can be known: what a recorder writes has a
+            last line, what the simulated server writes tells how many it has. A raw log goes on
+            somewhere else.
+    """
+
+    number: int
+    complete: bool
 
 
 Entry: TypeAlias = "Header | Line | Issue"
@@ -40,8 +82,21 @@ def read(file: IO[bytes]) -> Iterator[Entry]:
 
     A trace begins with its header; of a file that does not, the Realtime events are read, one a
     line or as one JSON array, and a header is made up. What cannot be read is an :class:`Issue`,
-    and reading goes on. Never raises for what is in the file.
+    and reading goes on. Times never go back, and no step is longer than a day, see
+    :class:`~realtime_fsm.trace.clock.Clock`. Never raises for what is in the file.
     """
+    return (entry for entry in follow(file) if not isinstance(entry, End))
+
+
+def follow(file: IO[bytes]) -> Iterator[Entry | End]:
+    """What :func:`read` yields, and an :class:`End` after the last line of each call."""
+    source = _Source(file)
+    yield from _follow(source)
+    if source.trouble:
+        yield Issue(0, source.trouble)
+
+
+def _follow(file: _Source) -> Iterator[Entry | End]:
     head, plain = _head(file)
     if not plain:
         yield from _Raw().read(_values(head, file))
@@ -60,7 +115,30 @@ def read(file: IO[bytes]) -> Iterator[Entry]:
 # --- lines
 
 
-def _head(file: IO[bytes]) -> tuple[bytes, bool]:
+class _Source:
+    """A file that ends where it cannot be read."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.trouble = ""
+
+    def read(self, size: int) -> bytes:
+        return self._try(self._file.read, size)
+
+    def readline(self, size: int) -> bytes:
+        return self._try(self._file.readline, size)
+
+    def _try(self, read: Callable[[int], bytes], size: int) -> bytes:
+        if self.trouble:
+            return b""
+        try:
+            return read(size)
+        except OSError as error:
+            self.trouble = cannot_be_read(error)
+            return b""
+
+
+def _head(file: _Source) -> tuple[bytes, bool]:
     """Return the beginning of a file, and whether it goes on line by line: unlike an array, or an
     object laid out over several lines."""
     head, shown = b"", ""
@@ -77,7 +155,7 @@ def _head(file: IO[bytes]) -> tuple[bytes, bool]:
     return head, shown not in ("[{", "[\n", "{\n")
 
 
-def _lines(head: bytes, file: IO[bytes]) -> Iterator[tuple[int, str]]:
+def _lines(head: bytes, file: _Source) -> Iterator[tuple[int, str]]:
     number = 0
     head, _, begun = head.rpartition(b"\n")
     number = head.count(b"\n") + 1 if head or _ else 0
@@ -112,91 +190,211 @@ def _trouble(text: str) -> str:
     return "not JSON" if text.endswith("\n") else "cut off in mid-line"
 
 
+class _Call:
+    """The entries of one call, as they come and with the times of the file, made into a story."""
+
+    def __init__(self, header: Header | None = None, number: int = 0) -> None:
+        self._clock: Clock[Line | Issue] = Clock()
+        self._header = header
+        self.transcripts = header is not None and header.transcripts
+        self._begun = number
+        self._last = number
+        self.recorded = False
+
+    def line(self, line: Line, given: float | None) -> Iterator[Entry]:
+        self.recorded = (line.by, line.type) == ("session", "recorded")
+        yield from self._out(self._clock.feed(Moment(given, line)))
+
+    def issue(self, issue: Issue) -> Iterator[Entry]:
+        yield from self._out(self._clock.feed(Moment(None, issue, timed=False)))
+
+    def end(self, *, cut: bool = False) -> Iterator[Entry | End]:
+        yield from self._out(self._clock.end())
+        yield End(self._last, not cut and self._complete())
+
+    def _complete(self) -> bool:
+        if self._header is None or self._header.partial:
+            return self.recorded
+        lines = self._header.fields.get("lines")
+        if isinstance(lines, int):
+            return self._last - self._begun >= lines
+        # A recorder's header tells when it began; others are written by hand.
+        return self.recorded or not self._header.started
+
+    def _out(self, moments: Iterable[Moment[Line | Issue]]) -> Iterator[Entry]:
+        for moment in moments:
+            what = moment.what
+            if isinstance(what, Issue):
+                yield what
+                continue
+            if moment.trouble or moment.unsure:
+                yield Issue(what.number, moment.trouble, gap=moment.unsure)
+            self._last = what.number
+            yield _at(what, moment)
+
+
+def _at(line: Line, moment: Moment[Line | Issue]) -> Line:
+    """The line at its time."""
+    until = line.until
+    if until is not None:
+        lasted = 0.0 if moment.given is None else until - moment.given
+        until = moment.t + lasted if 0 <= lasted <= DAY else None
+    return Line(line.number, moment.t, line.by, line.type, line.connection, line.event, until)
+
+
 # --- traces
 
 
 class _Trace:
     def __init__(self) -> None:
-        self._header: Header | None = None
+        self._call: _Call | None = None
         self._skipping = False
-        self._last = -math.inf
 
-    def read(self, lines: Iterable[tuple[int, str]]) -> Iterator[Entry]:
+    def read(self, lines: Iterable[tuple[int, str]]) -> Iterator[Entry | End]:
+        cut = False
         for number, text in lines:
             value = _loads(text)
+            cut = value is None and not text.endswith("\n")
             if not isinstance(value, dict):
-                yield Issue(number, _trouble(text) if value is None else "not a JSON object")
+                yield from self._issue(_unreadable(number, text, value))
             elif "trace" in value:
+                yield from self._end()
                 yield self._begin(number, value)
             elif not self._skipping:
                 yield from self._line(number, value)
+        yield from self._end(cut=cut)
 
     def _begin(self, number: int, value: dict[str, Any]) -> Header | Issue:
         version = value.get("version")
         self._skipping = True
         if value["trace"] != NAME:
-            return Issue(number, f"a trace of {value['trace']!r}, not of {NAME!r}: lines skipped")
+            what = _short(value["trace"])
+            return Issue(number, f"a trace of {what}, not of {NAME!r}: lines skipped")
         if isinstance(version, bool) or not isinstance(version, int):
-            return Issue(number, f"version is {version!r}, expected {VERSION}: lines skipped")
+            return Issue(number, f"version is {_short(version)}, expected {VERSION}: lines skipped")
         if version != VERSION:
-            text = f"version {version} is unknown, this is a reader of version {VERSION}"
+            text = f"version {_short(version)} is unknown, this is a reader of version {VERSION}"
             return Issue(number, f"{text}: lines skipped up to the next header")
-        self._skipping, self._last = False, -math.inf
-        self._header = _header(value)
-        return self._header
+        self._skipping = False
+        header = _header(value)
+        self._call = _Call(header, number)
+        return header
 
-    def _line(self, number: int, value: dict[str, Any]) -> Iterator[Entry]:
-        if self._header is None:
-            yield Issue(number, "no header: the beginning of the trace is missing")
-            self._header = _header({})
-            yield self._header
-        t, by, kind = value.get("t"), value.get("by"), value.get("type")
-        for name, given in (("by", by), ("type", kind)):
-            if not isinstance(given, str):
-                yield Issue(number, f"{name} is {_short(given)}, expected a string")
-                return
-        if isinstance(t, bool) or not isinstance(t, (int, float)) or not math.isfinite(t):
-            yield Issue(number, f"t is {_short(t)}, expected seconds")
+    def _end(self, *, cut: bool = False) -> Iterator[Entry | End]:
+        call, self._call = self._call, None
+        if call is not None:
+            yield from call.end(cut=cut)
+
+    def _issue(self, issue: Issue) -> Iterator[Entry]:
+        yield from [issue] if self._call is None else self._call.issue(issue)
+
+    def _line(self, number: int, value: dict[str, Any]) -> Iterator[Entry | End]:
+        if not value.keys() & {"t", "by"}:
+            yield from self._issue(Issue(number, "neither t nor by: not a line of a trace"))
             return
-        if t < self._last - _ORDER:
-            yield Issue(number, f"out of order: {t:.3f} s after {self._last:.3f} s")
-        self._last = max(self._last, t)
-        line = _line(number, float(t), str(by), str(kind), value)
-        yield line if isinstance(line, Line) else Issue(number, line)
+        if self._call is not None and self._call.recorded:
+            yield from self._end()  # what comes after the recorder's last line is of another call
+        if self._call is None:
+            yield Issue(number, "no header: the beginning of the trace is missing")
+            yield replace(_header({}), partial=True)
+            self._call = _Call()
+        line, troubles = _line(number, value, self._call.transcripts)
+        for text in troubles:
+            yield from self._call.issue(Issue(number, text, gap=True))
+        if line is None:
+            return
+        given, text = _time(value.get("t"))
+        if text:
+            yield from self._call.issue(Issue(number, text))
+        yield from self._call.line(line, given)
 
 
-def _line(number: int, t: float, by: str, kind: str, value: dict[str, Any]) -> Line | str:
-    if by not in ("server", "client", "net"):
-        rest = {k: v for k, v in value.items() if k not in ("t", "by", "type")}
-        return Line(number, t, by, kind, 0, rest)
-    connection = value.get("connection", 1)
-    if isinstance(connection, bool) or not isinstance(connection, int):
-        return f"connection is {_short(connection)}, expected a whole number"
-    if by == "net":
-        rest = {k: v for k, v in value.items() if k not in ("t", "by", "type", "connection")}
-        return Line(number, t, by, kind, connection, rest)
-    event = value.get("event", {})
-    if not isinstance(event, dict):
-        return f"event is {_short(event)}, expected an object"
-    until = value.get("until")
-    last = float(until) if isinstance(until, (int, float)) and t <= until < math.inf else None
-    return Line(number, t, by, kind, connection, event, last)
+def _unreadable(number: int, text: str, value: object) -> Issue:
+    """Only of what is plainly another log's line nothing of the call is missing for it."""
+    what = _trouble(text) if value is None else "not a JSON object"
+    return Issue(number, what, gap=_FOREIGN.match(text) is None)
+
+
+def _time(value: object) -> tuple[float | None, str]:
+    """A time, or what is wrong with it."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        try:
+            found = float(value)
+        except OverflowError:
+            found = math.inf
+        if math.isfinite(found):
+            return found, ""
+    return None, f"t is {_short(value)}, expected seconds"
+
+
+def _line(number: int, value: dict[str, Any], transcripts: bool) -> tuple[Line | None, list[str]]:
+    """The line, if it is one, without its time, and what is missing of it."""
+    by, kind = value.get("by"), value.get("type")
+    for name, given in (("by", by), ("type", kind)):
+        if not isinstance(given, str):
+            return None, [f"{name} is {_short(given)}, expected a string: line left out"]
+    rest = {k: v for k, v in value.items() if k not in ("t", "by", "type")}
+    safe: Callable[[str], str] = without_keys if transcripts else shown
+    by, kind, connection, last = safe(str(by)), safe(str(kind)), 0, None
+    if by in ("server", "client", "net"):
+        connection = rest.pop("connection", 1)
+        right = isinstance(connection, int) and not isinstance(connection, bool)
+        if not right or not 0 <= connection <= _MOST_CONNECTIONS:
+            what = f"connection is {_short(connection)}, expected a whole number"
+            return None, [f"{what}: line left out"]
+    path = ""
+    if by in ("server", "client"):
+        path, last = "event.", _time(rest.get("until"))[0]
+        rest = rest.get("event", {})
+        if not isinstance(rest, dict):
+            return None, [f"event is {_short(rest)}, expected an object: line left out"]
+    rest, troubles = _reckonable(rest, path)
+    if path:
+        rest = redacted({**rest, "type": kind}, transcripts=transcripts)
+        del rest["type"]
+    else:
+        rest = told(rest, transcripts=transcripts)
+    return Line(number, 0.0, by, kind, connection, rest, last), troubles
+
+
+def _reckonable(fields: dict[str, Any], path: str) -> tuple[dict[str, Any], list[str]]:
+    """The fields without numbers that nobody can reckon with, and which these were."""
+    troubles = []
+    for name in sorted(_NUMBERS.keys() & fields.keys()):
+        (least, most, what), value = _NUMBERS[name], fields[name]
+        if not isinstance(value, (int, float)) or isinstance(value, bool):
+            continue
+        if not least <= value <= most:
+            expected = f"expected {what}, {least:g} to {most:g}"
+            troubles.append(f"{path}{name} is {_short(value)}, {expected}: left out")
+            fields = {k: v for k, v in fields.items() if k != name}
+    return fields, troubles
 
 
 def _header(value: dict[str, Any]) -> Header:
     versions, retry = value.get("versions"), value.get("retry")
     return Header(
-        started=str(value.get("started", "")),
-        mode=str(value.get("mode", "")),
-        model=str(value.get("model", "")),
-        versions=versions if isinstance(versions, dict) else {},
+        started=_text(value.get("started")),
+        mode=_text(value.get("mode")),
+        model=_text(value.get("model")),
+        versions=told(versions, transcripts=True) if isinstance(versions, dict) else {},
         transcripts=value.get("transcripts") is True,
+        partial=value.get("partial") is True,
         retry=retry if isinstance(retry, dict) else {},
         fields=value,
     )
 
 
+def _text(value: object) -> str:
+    return without_keys(value) if isinstance(value, str) else ""
+
+
 def _short(value: object) -> str:
+    """A value in a few words, without what nobody should see."""
+    if isinstance(value, (dict, list)):
+        return "an object" if isinstance(value, dict) else "a list"
+    if isinstance(value, str) and not plain(value):
+        return f"a text of {len(value)} characters"
     text = repr(value)
     return text if len(text) <= 40 else text[:37] + "..."
 
@@ -204,10 +402,13 @@ def _short(value: object) -> str:
 # --- raw logs
 
 
-def _decoded(text: str) -> RawEvent | str | None:
+def _decoded(text: str) -> RawEvent | Issue | None:
     found = decode(text)
     if found is None:
-        return _trouble(text) if "{" in text or not text.endswith("\n") else None
+        if "{" not in text and text.endswith("\n"):
+            return None
+        lost = not text.endswith("\n") or '"type"' in text or "'type'" in text
+        return Issue(0, _trouble(text), gap=lost)
     value, stamp = found
     return find_event(value, stamp)
 
@@ -216,49 +417,47 @@ class _Raw:
     """Lines that hold no Realtime event are passed over: a log has many others."""
 
     def __init__(self) -> None:
+        self._call = _Call()
         self._connection = 0
-        self._last = -math.inf
         self._zero: float | None = None
         self._timed: bool | None = None
 
-    def read(self, events: Iterable[tuple[int, RawEvent | str | None]]) -> Iterator[Entry]:
+    def read(self, events: Iterable[tuple[int, RawEvent | Issue | None]]) -> Iterator[Entry | End]:
         for number, raw in events:
-            if raw is None:
-                continue
-            if isinstance(raw, str):
-                yield Issue(number, raw)
-                continue
-            if self._timed is None:
-                self._timed, self._zero = raw.t is not None, raw.t
-                yield self._made_up(raw)
-            t = self._time(number, raw)
-            if isinstance(t, Issue):
-                yield t
-                t = self._last
-            if t < self._last - _ORDER:
-                yield Issue(number, f"out of order: {t:.3f} s after {self._last:.3f} s")
-            self._last = max(self._last, t)
-            yield self._event(number, t, raw)
+            if isinstance(raw, Issue):
+                yield from self._call.issue(replace(raw, number=number))
+            elif raw is not None:
+                yield from self._event(number, raw)
+        if self._timed is not None:
+            yield from self._call.end(cut=True)
 
-    def _made_up(self, raw: RawEvent) -> Header:
-        return Header(mode="raw", versions={}, retry={}, fields={}, timed=bool(self._timed))
-
-    def _time(self, number: int, raw: RawEvent) -> float | Issue:
-        if not self._timed:
-            return 0.0  # the order is all that is known
-        if raw.t is None or self._zero is None:
-            return Issue(number, "no time, unlike the lines before")
-        return raw.t - self._zero
-
-    def _event(self, number: int, t: float, raw: RawEvent) -> Line:
+    def _event(self, number: int, raw: RawEvent) -> Iterator[Entry]:
         kind = str(raw.event["type"])
+        if self._timed is None:
+            self._timed, self._zero = raw.t is not None, raw.t
+            yield Header(
+                mode="raw",
+                versions={},
+                retry={},
+                fields={},
+                timed=self._timed,
+                partial=kind != "session.created",
+            )
         if kind == "session.created" or self._connection == 0:
             self._connection += 1
-        event = redacted(raw.event)
-        return Line(number, t, raw.by, kind, self._connection, event)
+        event, troubles = _reckonable(raw.event, "")
+        for text in troubles:
+            yield from self._call.issue(Issue(number, text, gap=True))
+        given: float | None = 0.0  # the order is all that is known
+        if self._timed:
+            given = None if raw.t is None or self._zero is None else raw.t - self._zero
+            if given is None:
+                yield from self._call.issue(Issue(number, "no time, unlike the lines before"))
+        line = Line(number, 0.0, raw.by, shown(kind), self._connection, redacted(event))
+        yield from self._call.line(line, given)
 
 
-def _values(head: bytes, file: IO[bytes]) -> Iterator[tuple[int, RawEvent | str | None]]:
+def _values(head: bytes, file: _Source) -> Iterator[tuple[int, RawEvent | Issue | None]]:
     """The elements of one JSON array, or one object after another, however they are laid out."""
     read = codecs.getincrementaldecoder("utf-8")("replace").decode
     decoder, text, at, number = json.JSONDecoder(), read(head).lstrip("\ufeff"), 0, 1
@@ -272,11 +471,11 @@ def _values(head: bytes, file: IO[bytes]) -> Iterator[tuple[int, RawEvent | str 
                 raise ValueError
             value, end = decoder.raw_decode(text, at)
         except RecursionError:
-            yield number, "nested too deeply"
+            yield number, Issue(0, "nested too deeply: the rest is left out", gap=True)
             return
         except ValueError:
             if len(text) - at > _LONGEST or (at < len(text) and text[at] not in "{["):
-                yield number, "not JSON"
+                yield number, Issue(0, "not JSON: the rest is left out", gap=True)
                 return
             if not more:
                 break
@@ -287,4 +486,4 @@ def _values(head: bytes, file: IO[bytes]) -> Iterator[tuple[int, RawEvent | str 
         yield number, find_event(value)
         number, at = number + text.count("\n", at, end), end
     if text[at:].strip():
-        yield number, "cut off in mid-line"
+        yield number, Issue(0, "cut off in mid-line", gap=True)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import inspect
-import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timezone
 from importlib import metadata
 from typing import Any
@@ -16,9 +15,12 @@ from livekit.agents.voice import SpeechHandle
 from livekit.agents.voice.io import AudioOutput
 
 from .. import TurnController
+from .._redact import named, shown
 from ..livekit import ControlledRealtimeModel
+from ..livekit._guarded_output import GuardedOutput
+from ..livekit._log import get_logger
 from .lines import Lines
-from .redact import name_of, redacted
+from .redact import redacted, told
 from .wire import AUDIO_DELTAS
 from .writer import TraceWriter
 
@@ -27,7 +29,7 @@ __all__ = ["Recorder", "record"]
 _ONE_ARGUMENT = inspect.signature(lambda event: None)
 _LIBRARIES = ("realtime-fsm", "livekit-agents", "livekit-plugins-openai", "openai")
 
-_log = logging.getLogger("realtime_fsm")
+_CONTEXT = 64  # messages
 
 
 def record(
@@ -67,19 +69,31 @@ class Recorder:
         *,
         transcripts: bool = False,
     ) -> None:
+        self._log = get_logger()
         self._transcripts = transcripts
         self._connections = 0
         self._sessions = 0
         self._undo: list[Callable[[], None]] = []
         self._session: AgentSession[Any] | None = None
         self._sink: AudioOutput | None = None
+        self._sounding: dict[str, Any] = {}
+        self._sinks = 0
+        #: What plays at the end of the chain, and was counted last.
+        self._played: AudioOutput | None = None
+        self._left: list[AudioOutput] = []
+        self._deleted = False  # since the context was written last
         self._unwatch: Callable[[], None] | None = None
         self._controlled: ControlledRealtimeModel | None = None
         model = source if isinstance(source, llm.RealtimeModel) else source.realtime_model
         self._controlled = model if isinstance(model, ControlledRealtimeModel) else None
-        self._lines = Lines(TraceWriter(path, self._header(model)))
-        self._write = self._lines.write
+        header = self._header(model)
+        if isinstance(source, llm.RealtimeSession):
+            header["partial"] = True  # what it did before is not in it
+        self._lines = Lines(self._writer(path, header))
         self._guard(lambda: self._follow(source))
+
+    def _writer(self, path: str | os.PathLike[str], header: dict[str, Any]) -> TraceWriter:
+        return TraceWriter(path, header)
 
     def _header(self, model: llm.RealtimeModel) -> dict[str, Any]:
         header: dict[str, Any] = {
@@ -96,6 +110,7 @@ class Recorder:
                 "max_retry": policy.max_retry,
                 "timeout": policy.timeout,
                 "on_exhausted": policy.on_exhausted,
+                "after_exposure": policy.after_exposure,
             }
         return header
 
@@ -117,6 +132,7 @@ class Recorder:
             "speech_created": self._speech_created,
             "conversation_item_added": self._item_added,
             "function_tools_executed": self._tools_executed,
+            "tool_execution_updated": self._tool_updated,
             "error": self._session_error,
             "close": self._session_closed,
         }.items():
@@ -134,6 +150,37 @@ class Recorder:
         if self._unwatch is not None:
             self._guard(self._unwatch)
 
+    def note(self, by: str, what: str, **fields: Any) -> None:
+        """Write a line of somebody who sees more than we do. Never raises."""
+        if not self._lines.closed:
+            self._guard(lambda: self._write(by, what, fields))
+
+    def items(self, items: Iterable[llm.ChatItem]) -> list[dict[str, Any]]:
+        """Items of a memory, as they are written: their words, or how many characters."""
+        return [self.remembered(i.id, i.type, getattr(i, "role", ""), _text(i)) for i in items]
+
+    def remembered(self, id: str, kind: str, role: str, text: str, **more: Any) -> dict[str, Any]:
+        """One of them."""
+        count = len(text.split())
+        said = {"text": self._words(text), "words": count}
+        return {"id": id, "type": kind, "role": role, **said, **more}
+
+    def context(self) -> list[dict[str, Any]]:
+        """The newest messages that the current agent means the model to know."""
+        try:
+            items = self._session.current_agent.chat_ctx.items if self._session is not None else []
+        except RuntimeError:  # it does not run
+            items = []
+        messages = [item for item in items if item.type == "message"]
+        return self.items(messages[-_CONTEXT:])
+
+    def leave(self, sink: AudioOutput) -> None:
+        """What this sink plays is noted by somebody else."""
+        self._left.append(sink)
+
+    def _write(self, by: str, kind: str, fields: Mapping[str, Any]) -> None:
+        self._lines.write(by, kind, told(fields, transcripts=self._transcripts))
+
     # --- listening
 
     def _follow(self, source: llm.RealtimeModel | llm.RealtimeSession[Any]) -> None:
@@ -147,10 +194,11 @@ class Recorder:
             self._listen(self._controlled, "turn_moved", self._turn_moved)
             self._listen(self._controlled, "recovering", self._recovering)
             self._listen(self._controlled, "turn_ended", self._turn_ended)
+            self._listen(self._controlled, "stepped_aside", self._stepped_aside)
 
     def _intercept(self, model: llm.RealtimeModel) -> None:
         """See each session that the model makes, from its first frame: nothing announces them."""
-        make = model.session
+        make, before = model.session, vars(model).get("session")
 
         def session(*args: Any, **kwargs: Any) -> llm.RealtimeSession[Any]:
             made = make(*args, **kwargs)
@@ -160,8 +208,11 @@ class Recorder:
         vars(model)["session"] = session
 
         def undo() -> None:
-            if vars(model).get("session") is session:
-                del vars(model)["session"]
+            if vars(model).get("session") is not session:
+                return
+            del vars(model)["session"]
+            if before is not None:  # another recorder was there
+                vars(model)["session"] = before
 
         self._undo.append(undo)
 
@@ -197,7 +248,7 @@ class Recorder:
         try:
             what()
         except Exception:
-            _log.debug("not recorded", exc_info=True)
+            self._log.debug("not recorded", exc_info=True)
 
     # --- turns
 
@@ -233,10 +284,14 @@ class Recorder:
             "turn", "ended", {**fields, **({} if end.error is None else _reason(end.error))}
         )
 
+    def _stepped_aside(self, error: Any) -> None:
+        self._write("session", "stepped_aside", _reason(error))
+
     # --- the session
 
     def _agent_state(self, event: Any) -> None:
         self._look()
+        self._note_context()
         self._write("session", "agent_state", {"old": event.old_state, "new": event.new_state})
 
     def _user_state(self, event: Any) -> None:
@@ -259,9 +314,16 @@ class Recorder:
         error = handle.exception()
         fields: dict[str, Any] = {"speech": handle.id, "interrupted": handle.interrupted}
         fields["exception"] = None if error is None else type(error).__name__
-        if code := name_of(getattr(error, "code", None)):
+        if code := named(getattr(error, "code", None)):
             fields["code"] = code
         self._write("session", "speech_done", fields)
+        self._note_context()
+
+    def _note_context(self) -> None:
+        """What the application wants to be known, where something was deleted."""
+        if self._deleted:
+            self._deleted = False
+            self._write("session", "context", {"items": self.context()})
 
     def _item_added(self, event: Any) -> None:
         item = event.item
@@ -272,12 +334,29 @@ class Recorder:
         }
         text = getattr(item, "text_content", None)
         if isinstance(text, str):
-            fields["text"] = text if self._transcripts else len(text)
+            fields["text"] = self._words(text)
+        if (interrupted := getattr(item, "interrupted", None)) is not None:
+            fields["interrupted"] = interrupted
         self._write("session", "item_added", fields)
 
+    def _words(self, text: str) -> str | int:
+        return text if self._transcripts else len(text)
+
     def _tools_executed(self, event: Any) -> None:
+        reply = bool(event.has_tool_reply)
         for call in event.function_calls:
-            self._write("session", "tool_executed", {"call_id": call.call_id, "name": call.name})
+            fields = {"call_id": call.call_id, "name": call.name, "reply": reply}
+            self._write("session", "tool_executed", fields)
+
+    def _tool_updated(self, event: Any) -> None:
+        update = event.update
+        if update.type == "tool_call_started":
+            call = update.function_call
+            self._write("session", "tool_began", {"call_id": call.call_id, "name": call.name})
+        elif update.type == "tool_call_ended":
+            self._write(
+                "session", "tool_ended", {"call_id": update.call_id, "status": update.status}
+            )
 
     def _session_error(self, event: Any) -> None:
         report = event.error
@@ -290,7 +369,7 @@ class Recorder:
         for name in ("code", "type"):
             found = getattr(body, name, None) or getattr(error, name, None)
             found = body.get(name) if isinstance(body, dict) else found
-            if found := name_of(found):
+            if found := named(found):
                 fields["code" if name == "code" else "error_type"] = found
         self._write("session", "error", fields)
 
@@ -309,8 +388,11 @@ class Recorder:
         if self._unwatch is not None:
             self._unwatch()
         self._sink, self._unwatch = sink, None
-        if sink is None:
+        if sink is None or (leaf := _leaf(sink)) in self._left:
             return
+        if leaf is not self._played:
+            self._played = leaf
+            self._sinks += 1
         before = len(self._undo)
         self._listen(sink, "playback_started", self._started)
         self._listen(sink, "playback_finished", self._finished)
@@ -324,7 +406,14 @@ class Recorder:
         self._unwatch = unwatch
 
     def _playing(self) -> dict[str, Any]:
-        """The message that the controller takes this for, if there is one."""
+        """The sink, the current speech, and the message that the controller takes this for."""
+        session, fields = self._session, dict[str, Any](sink=self._sinks)
+        if session is not None and (speech := session.current_speech) is not None:
+            fields["speech"] = speech.id
+        return fields | self.message()
+
+    def message(self) -> dict[str, Any]:
+        """The message that plays, as the controller has it, if there is one."""
         controller = self._controller()
         for turn in () if controller is None else controller.turns:
             for message in turn.messages:
@@ -333,14 +422,30 @@ class Recorder:
         return {}
 
     def _started(self, _: object) -> None:
-        self._write("playback", "started", self._playing())
+        self._sounding = self._playing()
+        self._write("playback", "started", self._sounding)
 
     def _finished(self, report: Any) -> None:
         fields = {
             "position": round(report.playback_position * 1000, 3),
             "interrupted": report.interrupted,
         }
-        self._write("playback", "finished", {**fields, **self._playing()})
+        # The controller may have heard of it first.
+        item, self._sounding = self._playing() or self._sounding, {}
+        self._write("playback", "finished", {**fields, **item})
+
+
+def _text(item: llm.ChatItem) -> str:
+    return (item.text_content or "") if isinstance(item, llm.ChatMessage) else ""
+
+
+def _leaf(sink: AudioOutput) -> AudioOutput:
+    """What plays at the end of a chain, behind our guard."""
+    while True:
+        below = sink.sink if isinstance(sink, GuardedOutput) else sink.next_in_chain
+        if below is None:
+            return sink
+        sink = below
 
 
 class _Wire:
@@ -377,6 +482,8 @@ class _Wire:
         if str(kind).startswith("input_audio_buffer."):
             self._lines.flush_audio()
         self._write("client", frame)
+        if kind == "conversation.item.delete":
+            self._recorder._deleted = True
 
     def reconnected(self, _: object) -> None:
         # Without a loss before, LiveKit renewed the connection by itself, and nothing else tells.
@@ -392,12 +499,13 @@ class _Wire:
     def _write(self, by: str, frame: Mapping[str, Any]) -> None:
         number = self._number()
         event = redacted(frame, transcripts=self._recorder._transcripts)
-        kind = str(event.pop("type", None))
+        event.pop("type", None)
+        kind = shown(str(frame.get("type")))
         self._lines.write(by, kind, {"connection": number, "event": event})
 
 
 def _reason(error: Any) -> dict[str, Any]:
-    return {"code": name_of(error.code), "kind": error.kind.value}
+    return {"code": named(error.code), "kind": error.kind.value}
 
 
 def _versions() -> dict[str, str]:

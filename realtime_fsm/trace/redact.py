@@ -1,16 +1,20 @@
 """What of a frame may stand in a trace: ids, types, times and lengths; words only when asked for.
 
 Strings are kept by a list of what is known to be harmless, so that a field nobody thought of is
-redacted.
+redacted; and what stands in one of these is told only if it is plainly an id or a name.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from enum import Enum, auto
+from functools import lru_cache
 from typing import Any
 
-__all__ = ["audio_ms", "name_of", "redacted"]
+from .._redact import known_message, named, plain, shown, without_keys
+
+__all__ = ["audio_ms", "redacted", "told"]
 
 _BASE64_CHARS_PER_MS = 64.0  # PCM16, 24 kHz, mono: 48 bytes, and base64 writes 3 as 4 characters
 _AUDIO = {
@@ -18,28 +22,34 @@ _AUDIO = {
     "response.audio.delta": "delta",  # the beta name
     "input_audio_buffer.append": "audio",
 }
-#: Keys whose strings are names of the protocol's or ids, besides those that end in ``_id``.
-_SAFE_KEYS = frozenset(
+#: Keys whose strings are names of the protocol's. Those of ids are ``id``, and end in ``_id``.
+_NAMES = frozenset(
     {
-        "id", "type", "object", "status", "role", "code", "reason", "name", "param", "model",
+        "type", "object", "status", "role", "code", "reason", "name", "param", "model",
         "voice", "phase", "conversation", "tool_choice", "truncation", "eagerness", "language", "max_output_tokens",
     }
 )  # fmt: skip
 #: Lists of such strings.
-_SAFE_LISTS = frozenset({"modalities", "output_modalities", "include"})
+_LISTS = frozenset({"modalities", "output_modalities", "include", "speeches", "differences"})
 #: Of no use to a reader, large, or words in disguise.
 _LEFT_OUT = frozenset({"logprobs", "bytes", "tools", "client_secret", "image_url", "tracing"})
-#: Beginnings of messages that hold no more than an id. Some errors have nothing else to know them
-#: by: code null (openai/openai-realtime-agents#3).
-_SAFE_MESSAGES = (
-    "conversation already has an active response",
-    "cancellation failed: no active response",
-    "the server had an error while processing your request",
-    "your session hit the maximum duration",
-)
-_TOKEN = re.compile(r"[\w.:\-#/]{1,128}\Z")
-_KEY = re.compile(r"(?i)\b(sk|ek|key|bearer)[-_ ][\w.\-*]{6,}")
+_LONGEST_KEY = 96
+_LABEL = re.compile(r"streaming message \d{1,4}\Z")
 _DEPTH = 12
+_MOST = 1e12  # nothing is counted that far: what is larger is no number, or a number of somebody's
+
+
+class _Field(Enum):
+    """What a field holds, by its name."""
+
+    DROPPED = auto()
+    TOOLS = auto()
+    ID = auto()
+    NAME = auto()
+    NAMES = auto()
+    MESSAGE = auto()
+    DATA = auto()  # never words
+    WORDS = auto()
 
 
 def audio_ms(base64: str) -> float:
@@ -48,58 +58,91 @@ def audio_ms(base64: str) -> float:
     return max(0.0, len(base64) - padding * 4 / 3) / _BASE64_CHARS_PER_MS
 
 
-def name_of(value: object) -> str | None:
-    """A code or another name of the protocol's as it is; None for what may be a sentence or a key."""
-    if not isinstance(value, str) or not _TOKEN.match(value) or _KEY.search(value):
-        return None
-    return value
-
-
 def redacted(event: Mapping[str, Any], *, transcripts: bool = False) -> dict[str, Any]:
-    """Return a copy of *event* fit for a trace.
+    """Return a copy of *event* fit for a trace. Of a copy it is the same again.
 
     Audio becomes its length in milliseconds, and what could be words its length in characters; with
-    *transcripts* words stay. What looks like a key never does.
+    *transcripts* words stay. What looks like a key never does: an id that does not look like one
+    becomes a hash, the same wherever it is, and a name its length.
     """
-    kind = str(event.get("type"))
-    field = _AUDIO.get(kind)
+    field = _AUDIO.get(str(event.get("type")))
+    audio = None if field is None else event.get(field)
+    if not isinstance(audio, str):
+        return _fields(event, transcripts, 0)
+    rest = {key: value for key, value in event.items() if key != field}
+    return {**_fields(rest, transcripts, 0), str(field): round(audio_ms(audio), 3)}
+
+
+def told(fields: Mapping[str, Any], *, transcripts: bool = False) -> dict[str, Any]:
+    """The same for a line that is not of the wire: its strings are ids and names, but for the text of
+    an item."""
+    return {
+        key: _own(key, value, transcripts)
+        for key, value in fields.items()
+        if plain(key) and (transcripts or not (key == "text" and isinstance(value, str)))
+    }
+
+
+def _own(key: str, value: Any, transcripts: bool) -> Any:
+    if not isinstance(value, str):
+        return _value(_Field.NAMES if key in _LISTS else _Field.NAME, value, transcripts, 0)
+    if transcripts:
+        return without_keys(value)
+    return value if key == "label" and _LABEL.match(value) else shown(value)
+
+
+def _fields(fields: Mapping[Any, Any], transcripts: bool, depth: int) -> dict[str, Any]:
     copy: dict[str, Any] = {}
-    for key, value in event.items():
-        if key == field and isinstance(value, str):
-            copy[key] = round(audio_ms(value), 3)
-        elif key not in _LEFT_OUT:
-            copy[str(key)] = _value(str(key), value, transcripts, 0)
-        elif key == "tools" and isinstance(value, list):
-            copy[key] = len(value)
+    for key, value in fields.items():
+        key = key if isinstance(key, str) else str(key)
+        what = _what(key) if len(key) <= _LONGEST_KEY else _Field.DROPPED
+        if what is _Field.TOOLS and isinstance(value, (list, int)):
+            copy[key] = len(value) if isinstance(value, list) else value
+        elif what is not _Field.DROPPED and what is not _Field.TOOLS:
+            copy[key] = _value(what, value, transcripts, depth)
     return copy
 
 
-def _value(key: str, value: Any, transcripts: bool, depth: int) -> Any:
-    if value is None or isinstance(value, (bool, int, float)):
-        return value
+@lru_cache(512)
+def _what(key: str) -> _Field:
+    """What a field of that name holds."""
+    if key == "tools":
+        return _Field.TOOLS
+    if key in _LEFT_OUT or not plain(key):
+        return _Field.DROPPED
+    if key == "id" or key.endswith("_id"):
+        return _Field.ID
+    special = {"message": _Field.MESSAGE, "audio": _Field.DATA, "data": _Field.DATA}
+    if key in _LISTS:
+        return _Field.NAMES
+    return _Field.NAME if key in _NAMES else special.get(key, _Field.WORDS)
+
+
+def _value(what: _Field, value: Any, transcripts: bool, depth: int) -> Any:
     if isinstance(value, str):
-        return _string(key, value, transcripts)
+        return _string(what, value, transcripts)
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, (int, float)):
+        return value if -_MOST < value < _MOST else None
     if depth >= _DEPTH:
         return None
-    if isinstance(value, Mapping):
-        return {
-            str(k): len(v) if k == "tools" else _value(str(k), v, transcripts, depth + 1)
-            for k, v in value.items()
-            if (k not in _LEFT_OUT or (k == "tools" and isinstance(v, list)))
-            and _TOKEN.match(str(k))
-        }
+    if isinstance(value, (dict, Mapping)):
+        return _fields(value, transcripts, depth + 1)
     if isinstance(value, (list, tuple)):
-        inner = "name" if key in _SAFE_LISTS else ""
+        inner = _Field.NAME if what is _Field.NAMES else _Field.WORDS
         return [_value(inner, each, transcripts, depth + 1) for each in value]
     return None
 
 
-def _string(key: str, value: str, transcripts: bool) -> str | int:
-    if transcripts and key not in ("audio", "data"):
-        return _KEY.sub("[key]", value)
-    safe = key in _SAFE_KEYS or key.endswith("_id")
-    if safe and name_of(value) is not None:
-        return value
-    if key == "message" and value.lower().startswith(_SAFE_MESSAGES):
-        return _KEY.sub("[key]", value[:200])
-    return len(value)
+def _string(what: _Field, value: str, transcripts: bool) -> str | int:
+    if transcripts and what is not _Field.DATA:
+        return without_keys(value)
+    if what is _Field.ID:
+        return shown(value)
+    kept = None
+    if what is _Field.NAME:
+        kept = named(value)
+    elif what is _Field.MESSAGE:
+        kept = known_message(value)
+    return len(value) if kept is None else kept

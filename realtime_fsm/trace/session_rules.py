@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
+from .facts import Closed, ErrorTold, Fact, SessionMade, SpeechDone, TurnOver
 from .format import Line, Seen
-from .rule import Call, Handler, Rule
+from .rule import Handler, Key, Rule
 from .wire import CONFLICTS, FATAL, LOST, Create, Response, body_of, text_of
 
 __all__ = ["BudgetByProgress", "Epoch", "FatalStops", "OneReport", "TurnNotSession"]
@@ -38,14 +40,14 @@ class FatalStops(Rule):
     id, name = "G10", "fatal stops"
     needs: ClassVar[tuple[str, ...]] = ("server",)
 
-    def __init__(self, call: Call) -> None:
-        super().__init__(call)
+    def __init__(self, *made: Any) -> None:
+        super().__init__(*made)
         self._fatal: Seen | None = None
-        self._report: Line | None = None
+        self._report: ErrorTold | None = None
         self._told = False
         self._model: object = None
 
-    def handlers(self) -> dict[tuple[str, str], Handler]:
+    def handlers(self) -> Mapping[Key, Handler]:
         return {
             ("server", "error"): self._error,
             ("server", "response.done"): self._error,
@@ -53,8 +55,8 @@ class FatalStops(Rule):
             ("client", "response.create"): self._goes_on,
             ("server", "session.created"): self._goes_on,
             ("net", "accepted"): self._goes_on,
-            ("session", "error"): self._reported,
-            ("session", "realtime_session"): self._replaced,
+            ErrorTold: self._reported,
+            SessionMade: self._replaced,
         }
 
     def _error(self, each: Line) -> None:
@@ -76,17 +78,17 @@ class FatalStops(Rule):
             what = "asked" if each.type == "response.create" else "connected"
             self.broken(f"the client {what} again after a permanent error", [fatal, each])
 
-    def _reported(self, each: Line) -> None:
-        if self._fatal is None or each.event.get("recoverable") is not False:
+    def _reported(self, each: ErrorTold) -> None:
+        if self._fatal is None or each.recoverable is not False:
             return
         if self._report is not None:
             self.broken("a permanent error was reported again", [self._fatal, self._report, each])
         self._report = each
 
-    def _replaced(self, each: Line) -> None:
+    def _replaced(self, each: SessionMade) -> None:
         """Another model may take over; the same one may not try again."""
-        if each.event.get("model") != self._model:
-            self._model = each.event.get("model")
+        if each.model != self._model:
+            self._model = each.model
             self._fatal = self._report = None
             self._told = False
 
@@ -98,14 +100,14 @@ class BudgetByProgress(Rule):
     id, name = "G11", "budget by progress"
     needs: ClassVar[tuple[str, ...]] = ("server", "time")
 
-    def __init__(self, call: Call) -> None:
-        super().__init__(call)
+    def __init__(self, *made: Any) -> None:
+        super().__init__(*made)
         self._starts: deque[Line] = deque(maxlen=4)
         self._count = 0
         self._connection = 0
         self._told = False
 
-    def handlers(self) -> dict[tuple[str, str], Handler]:
+    def handlers(self) -> Mapping[Key, Handler]:
         return {
             ("server", "session.created"): self._connected,
             ("net", "accepted"): self._connected,
@@ -142,22 +144,33 @@ class OneReport(Rule):
     id, name = "G12", "one root, one report"
     needs: ClassVar[tuple[str, ...]] = ("server", "session", "time")
 
-    def __init__(self, call: Call) -> None:
-        super().__init__(call)
+    def __init__(self, *made: Any) -> None:
+        super().__init__(*made)
         self._roots: deque[tuple[object, Seen]] = deque(maxlen=32)
-        self._reports: deque[Line] = deque(maxlen=32)
+        self._reports: deque[ErrorTold] = deque(maxlen=32)
         #: A connection that was lost, and the loss reported: nothing was received since.
         self._down: Line | None = None
         self._down_told = False
+        self._with_it = False  # that connection broke because of the cause before
+        self._new = False  # a session that is not connected yet
 
-    def handlers(self) -> dict[tuple[str, str], Handler]:
+    def handlers(self) -> Mapping[Key, Handler]:
         return {
             ("server", "error"): self._failed,
             ("server", "response.done"): self._failed,
             ("server", "unreadable"): self._unreadable,
             **{("net", name): self._lost for name in LOST},
-            ("session", "error"): self._reported,
+            ("server", "session.created"): self._connected,
+            SessionMade: self._remade,
+            ErrorTold: self._reported,
         }
+
+    def _remade(self, each: SessionMade) -> None:
+        """A session that died is replaced: the connection is to be made anew, as after a loss."""
+        self._new = True
+
+    def _connected(self, each: Line) -> None:
+        self._new = False
 
     def _failed(self, each: Line) -> None:
         error = error_of(each)
@@ -181,39 +194,42 @@ class OneReport(Rule):
         # A connection that breaks right after an error that answers nothing breaks because of it.
         key, last = self._roots[-1] if self._roots else (None, None)
         answers = isinstance(key, tuple) and key[1] is not None
-        if (
-            last is None
-            or answers
-            or last.connection != each.connection
-            or each.t - last.t > _INCIDENT
-        ):
+        self._with_it = (
+            last is not None
+            and not answers
+            and last.connection == each.connection
+            and each.t - last.t <= _INCIDENT
+        )
+        if not self._with_it:
             self._roots.append(("lost", each))
 
-    def _handshake(self, each: Line) -> bool:
+    def _handshake(self, each: ErrorTold) -> bool:
         """Whether it reports that a connection could not be made again."""
+        if self._new and each.error == "APIConnectionError":
+            return True
         down = self._down
         if down is None or down.connection < self.wire.connection:
             return False
         told, self._down_told = self._down_told, True
-        return told and each.event.get("error") == "APIConnectionError"
+        return told and each.error == "APIConnectionError"
 
-    def _reported(self, each: Line) -> None:
+    def _reported(self, each: ErrorTold) -> None:
         # A frame that is no JSON is not in a trace either.
-        if self._handshake(each) or each.event.get("error") == "JSONDecodeError":
-            self._roots.append(("only told", each))
-        for kept in (self._roots, self._reports):
-            while kept and each.t - _time(kept[0]) > _INCIDENT:
-                kept.popleft()
+        lost = self._with_it and each.error == "APIConnectionError" and each.recoverable
+        if self._handshake(each) or lost or each.error == "JSONDecodeError":
+            # LiveKit tells that the connection is gone, too, where it will come again.
+            self._roots.append(("only told", each.line))
+            self._with_it = self._with_it and not lost
+        while self._roots and each.t - self._roots[0][1].t > _INCIDENT:
+            self._roots.popleft()
+        while self._reports and each.t - self._reports[0].t > _INCIDENT:
+            self._reports.popleft()
         self._reports.append(each)
         if self._roots and len(self._reports) > len(self._roots):
-            roots = [root for _, root in self._roots]
-            self.broken("one cause was reported more than once", [*roots, *self._reports])
+            events: list[Seen | Fact] = [root for _, root in self._roots]
+            self.broken("one cause was reported more than once", [*events, *self._reports])
             self._roots.clear()
             self._reports.clear()
-
-
-def _time(entry: Line | tuple[object, Seen]) -> float:
-    return entry.t if isinstance(entry, Line) else entry[1].t
 
 
 class Epoch(Rule):
@@ -223,20 +239,20 @@ class Epoch(Rule):
 
     id, name = "G19", "epoch"
 
-    def __init__(self, call: Call) -> None:
-        super().__init__(call)
+    def __init__(self, *made: Any) -> None:
+        super().__init__(*made)
         self._owed: list[tuple[Seen, Line]] = []
         self._settled = -1.0
 
-    def handlers(self) -> dict[tuple[str, str], Handler]:
+    def handlers(self) -> Mapping[Key, Handler]:
         return {
             ("client", "response.cancel"): self._cancel,
             ("server", "session.created"): self._connected,
             ("client", "response.create"): self._settle,
             ("server", "input_audio_buffer.speech_started"): self._settle,
-            ("session", "close"): self._settle,
-            ("session", "speech_done"): self._speech_done,
-            ("turn", "ended"): self._given_up,
+            Closed: self._given_up,
+            SpeechDone: self._speech_done,
+            TurnOver: self._given_up,
         }
 
     def _cancel(self, each: Line) -> None:
@@ -259,7 +275,7 @@ class Epoch(Rule):
             and not create.outside
             and all(answer.direction == "net" or answer.connection == each.connection
                     for answer in create.answers)
-            and (not self.call.timed or each.t - create.sent.t < 60.0)
+            and (not self.story.timed or each.t - create.sent.t < 60.0)
         ]  # fmt: skip
         lost += [
             response.created
@@ -270,7 +286,7 @@ class Epoch(Rule):
         if lost and not any(c.sent.connection == each.connection for c in self.wire.creates):
             owed = (lost[-1], each)
             self._owed = [owed]
-            self.call.later(each.t + self.settings.answer, lambda: self._look(owed))
+            self.story.later(each.t + self.settings.answer, lambda: self._look(owed))
 
     def _look(self, owed: tuple[Seen, Line]) -> None:
         if owed in self._owed:
@@ -281,11 +297,11 @@ class Epoch(Rule):
         if not (each.type == "response.create" and Create(each).outside):
             self._owed.clear()
 
-    def _speech_done(self, each: Line) -> None:
-        if each.event.get("exception") is not None or each.event.get("interrupted"):
+    def _speech_done(self, each: SpeechDone) -> None:
+        if each.exception is not None or each.interrupted:
             self._given_up(each)
 
-    def _given_up(self, each: Line) -> None:
+    def _given_up(self, each: Fact) -> None:
         """Nobody waits any more for what was asked so far."""
         self._owed.clear()
         self._settled = each.t
@@ -311,19 +327,19 @@ class TurnNotSession(Rule):
     id, name = "G26", "turn failure is not session failure"
     needs: ClassVar[tuple[str, ...]] = ("server", "session", "time")
 
-    def __init__(self, call: Call) -> None:
-        super().__init__(call)
+    def __init__(self, *made: Any) -> None:
+        super().__init__(*made)
         self._failure: Line | None = None
         self._in_a_row = 0
         self._told = False
 
-    def handlers(self) -> dict[tuple[str, str], Handler]:
+    def handlers(self) -> Mapping[Key, Handler]:
         return {
             ("server", "response.done"): self._done,
             ("server", "error"): self._error,
             **{("net", name): self._lost for name in LOST},
-            ("session", "error"): self._ended,
-            ("session", "close"): self._ended,
+            ErrorTold: self._error_told,
+            Closed: self._closed,
         }
 
     def _done(self, each: Line) -> None:
@@ -342,13 +358,18 @@ class TurnNotSession(Rule):
     def _lost(self, each: Line) -> None:
         self._failure = None
 
-    def _ended(self, each: Line) -> None:
-        failure = self._failure
-        escalates = self.call.header is not None and (
-            self.call.header.retry.get("on_exhausted") == "escalate"
-        )
-        final = each.event.get("recoverable") is False or each.event.get("reason") == "error"
-        if failure is None or not final or self._told or escalates:
+    def _error_told(self, each: ErrorTold) -> None:
+        if each.recoverable is False:
+            self._ended(each)
+
+    def _closed(self, each: Closed) -> None:
+        if each.reason == "error":
+            self._ended(each)
+
+    def _ended(self, each: Fact) -> None:
+        failure, header = self._failure, self.story.header
+        escalates = header is not None and header.retry.get("on_exhausted") == "escalate"
+        if failure is None or self._told or escalates:
             return
         if each.t - failure.t <= 2.0 and self._in_a_row <= _IN_A_ROW:
             self._told = True

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import IO
 
 from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
+from .._output import printable
 from .check import Report, Violation
 from .format import Line
+from .reader import Issue
 from .wire import body_of
 
-__all__ = ["describe", "details", "show"]
+__all__ = ["describe", "details", "issue_text", "show"]
 
 _LINES = 8  # of one violation
 
@@ -25,8 +27,14 @@ def show(reports: Iterable[Report], file: IO[str] | None = None) -> None:
         _show(report, console)
 
 
+def issue_text(issue: Issue) -> str:
+    """What is wrong with a file, in one line."""
+    where = f"line {issue.number}: " if issue.number else ""
+    return where + printable(issue.text)
+
+
 def _show(report: Report, console: Console) -> None:
-    name = escape(report.source)
+    name = escape(printable(report.source))
     lines = sum(report.lines.values())
     if report.exit_code == 2:
         console.print(f"[bold red]{name}: nothing could be read[/]")
@@ -34,22 +42,30 @@ def _show(report: Report, console: Console) -> None:
         count = sum(report.broken.values())
         broken = ", ".join(sorted(report.broken, key=_number))
         console.print(f"[bold red]{name}: {_counted(count, 'violation')} of {broken}[/]")
+    elif not report.judged:
+        console.print(f"[bold yellow]{name}: nothing could be judged[/]")
     else:
         console.print(f"[bold green]{name}: no violation found[/]")
-    what = ", ".join(f"{count} {status}" for status, count in sorted(report.responses.items()))
     calls = "" if report.calls <= 1 else f"{report.calls} calls, "
     mode = "" if report.header is None else f", mode {report.header.mode or 'unknown'}"
-    console.print(f"  {calls}{_counted(lines, 'line')}, {report.seconds:.1f} s{escape(mode)}")
-    if what:
-        console.print(f"  responses: {escape(what)}")
+    length = f"{calls}{_counted(lines, 'line')}, {report.seconds:.1f} s"
+    console.print(f"  {length}{_safe(mode)}")
+    if report.responses:
+        console.print(f"  responses: {_amounts(report.responses)}")
     if report.errors:
-        told = ", ".join(f"{count} {code}" for code, count in sorted(report.errors.items()))
-        console.print(f"  errors from the server: {escape(told)}")
+        console.print(f"  errors from the server: {_amounts(report.errors)}")
     for issue in report.issues:
-        console.print(f"  [yellow]line {issue.number}:[/] {escape(issue.text)}")
+        console.print(f"  [yellow]{escape(issue_text(issue))}[/]")
     if report.unreadable > len(report.issues):
         more = _counted(report.unreadable - len(report.issues), "more such line")
         console.print(f"  [yellow]and {more}[/]")
+    for first, last in report.skipped:
+        what = f"line {first} is" if first == last else f"lines {first} to {last} are"
+        console.print(f"  [yellow]{what} not judged:[/] what was under way there is not known")
+    for number in report.cut_off:
+        console.print(
+            f"  [yellow]cut off after line {number}:[/] what was under way then is not judged"
+        )
     for violation in report.violations:
         _show_violation(violation, console)
     hidden = sum(report.broken.values()) - len(report.violations)
@@ -60,8 +76,19 @@ def _show(report: Report, console: Console) -> None:
     for each, reason in report.not_judged.items():
         reasons.setdefault(reason, []).append(each)
     for reason, ids in reasons.items():
-        console.print(f"  not judged: {', '.join(ids)}: {escape(reason)}")
+        console.print(f"  not judged: {', '.join(ids)}: {_safe(reason)}")
     console.print()
+
+
+def _safe(text: str) -> str:
+    """A text from elsewhere: neither markup, nor anything that a terminal acts on."""
+    return escape(printable(text))
+
+
+def _amounts(counts: Mapping[str, int]) -> str:
+    return _safe(
+        ", ".join(f"{count} {printable(name, 80)}" for name, count in sorted(counts.items()))
+    )
 
 
 def _counted(count: int, what: str) -> str:
@@ -73,7 +100,7 @@ def _show_violation(violation: Violation, console: Console) -> None:
     lines = "line" if len(violation.lines) == 1 else "lines"
     console.print()
     console.print(
-        f"  [bold]{violation.id} {escape(violation.name)}[/]: {escape(violation.text)}"
+        f"  [bold]{violation.id} {escape(violation.name)}[/]: {_safe(violation.text)}"
         + (f" [dim]({lines} {at})[/]" if at else "")
     )
     for line in violation.lines[-_LINES:]:
@@ -81,8 +108,9 @@ def _show_violation(violation: Violation, console: Console) -> None:
 
 
 def describe(line: Line) -> str:
-    """One line of a trace, for people."""
-    return f"{line.t:9.3f} s  {line.by:8}  {line.type}  {details(line)}".rstrip()
+    """One line of a trace, for people, safe to print."""
+    by, kind = printable(line.by, 24), printable(line.type, 80)
+    return f"{line.t:9.3f} s  {by:8}  {kind}  {printable(details(line))}".rstrip()
 
 
 def details(line: Line) -> str:
@@ -103,7 +131,11 @@ def details(line: Line) -> str:
         "exception", "position", "new", "recoverable", "reason",
     )  # fmt: skip
     words |= {name: event.get(name) for name in names}
-    return "  ".join(f"{key}={value}" for key, value in words.items() if value is not None)
+    return "  ".join(
+        f"{key}={value[:200] if isinstance(value, str) else value}"
+        for key, value in words.items()
+        if value is not None
+    )
 
 
 def _number(id: str) -> int:

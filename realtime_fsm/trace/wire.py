@@ -32,16 +32,18 @@ FATAL = frozenset(
 #: How a connection ends, in lines of ``net``.
 LOST = ("closed", "dropped", "disconnected", "lost")
 AUDIO_DELTAS = ("response.output_audio.delta", "response.audio.delta")
+_WRITTEN = ("response.output_text.delta", "response.text.delta")
 _TEXT_DELTAS = (
-    "response.output_audio_transcript.delta", "response.audio_transcript.delta",
-    "response.output_text.delta", "response.text.delta",
+    "response.output_audio_transcript.delta", "response.audio_transcript.delta", *_WRITTEN,
 )  # fmt: skip
+_TEXT = 4096  # characters of a message that are kept
 _KEPT = 256  # responses, creates, cancels and error ids of a long call
 
 
 @dataclass(eq=False, slots=True)
 class Item:
-    """An output item. *ms* of audio and *chars* of text were received of it."""
+    """An output item. *ms* of audio and *chars* of text were received of it, the first audio at
+    *sounds*; the client said that it ends at *cut_ms*, or is to be deleted."""
 
     id: str
     type: str
@@ -50,8 +52,19 @@ class Item:
     call_id: str | None = None
     ms: float = 0.0
     chars: int = 0
+    text: str = ""  # where words are told
+    written: bool = False  # text is all there is of it
     done: Seen | None = None
     status: str = ""
+    sounds: float | None = None
+    cuts: list[Seen] = field(default_factory=list)
+    deleted: Seen | None = None
+
+    @property
+    def cut_ms(self) -> float | None:
+        """Where it was truncated, as far as that was not refused."""
+        at = self.cuts[-1].event.get("audio_end_ms") if self.cuts else None
+        return at if isinstance(at, (int, float)) else None
 
 
 @dataclass(eq=False, slots=True)
@@ -72,9 +85,14 @@ class Response:
         return bool(self.done or self.lost or self.denied)
 
     @property
-    def called(self) -> bool:
-        """Whether a function call of it arrived whole."""
-        return any(i.type == "function_call" and i.status == "completed" for i in self.items)
+    def calls(self) -> list[Item]:
+        """Function calls of it that arrived whole."""
+        return [i for i in self.items if i.type == "function_call" and i.status == "completed"]
+
+    @property
+    def messages(self) -> list[Item]:
+        """Its messages, in order."""
+        return [i for i in self.items if i.type == "message"]
 
 
 @dataclass(eq=False, slots=True)
@@ -119,6 +137,7 @@ class Wire:
         self.items: dict[str, Item] = {}
         self.cancels: list[tuple[Seen, list[Response]]] = []
         self.connection = 0
+        self.lost = 0  # the newest connection that is over
         self._bounded = bounded
         self._names: OrderedDict[str, None] = OrderedDict()
 
@@ -172,8 +191,14 @@ class Wire:
             for response in meant:
                 response.cancels.append(each)
             self.cancels.append((each, meant))
+        elif (item := self.items.get(str(each.event.get("item_id")))) is not None:
+            if each.type == "conversation.item.truncate":
+                item.cuts.append(each)
+            elif each.type == "conversation.item.delete":
+                item.deleted = each
 
     def _lost(self, each: Seen, connection: int) -> None:
+        self.lost = max(self.lost, connection)
         for create in self.asked(connection):
             create.answers.append(each)
         for response in self.alive(connection):
@@ -200,11 +225,15 @@ class Wire:
             known = self.items.get(str(event.get("item_id")))
             if known is not None and isinstance(event.get("delta"), (int, float)):
                 known.ms += event["delta"]
+                known.sounds = each.t if known.sounds is None else known.sounds
         elif each.type in _TEXT_DELTAS:
             known = self.items.get(str(event.get("item_id")))
             delta = event.get("delta")
             if known is not None and isinstance(delta, (int, str)):
                 known.chars += delta if isinstance(delta, int) else len(delta)
+                known.written = each.type in _WRITTEN
+                if isinstance(delta, str) and len(known.text) < _TEXT:
+                    known.text += delta
         elif each.type == "error":
             self._refused(each, body_of(event.get("error")))
 
@@ -248,6 +277,8 @@ class Wire:
             for create in self.creates:
                 if create.event_id == event_id:
                     create.answers.append(each)
+            for item in self.items.values():
+                item.cuts = [cut for cut in item.cuts if cut.event.get("event_id") != event_id]
         elif code != NOT_ACTIVE and len(waiting := self.asked(each.connection)) == 1:
             waiting[0].answers.append(each)  # it can be about the only request there is
         if code == NOT_ACTIVE:

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import IO, Any
 
+from .._redact import shown
 from .format import NAME, VERSION, Seen, dumps
 from .redact import redacted
 
@@ -83,7 +84,8 @@ class TraceWriter:
 
     def _fail(self, error: Exception) -> None:
         file, self._file = self._file, None
-        _log.warning("the trace %s cannot be written: %s", self._path, type(error).__name__)
+        why = ": ".join(filter(None, (type(error).__name__, getattr(error, "strerror", None))))
+        _log.warning("the trace %s cannot be written: %s", self._path, why)
         if file is not None:
             with contextlib.suppress(OSError):
                 file.close()
@@ -107,17 +109,19 @@ def write_record(
     Raises:
         OSError: It cannot be written.
     """
+    lines = list(record)
     first = {"trace": NAME, "version": VERSION, "mode": "server", "transcripts": transcripts}
+    first["lines"] = len(lines)
     with open(path, "w", encoding="utf-8") as file:
         file.write(dumps({**first, **(header or {})}) + "\n")
-        for each in record:
+        for each in lines:
             file.write(dumps(line_of(each, transcripts=transcripts)) + "\n")
 
 
 def line_of(each: Seen, *, transcripts: bool) -> dict[str, Any]:
     """The fields of a line for an event of the wire."""
-    fields: dict[str, Any] = {"t": round(each.t, 6), "by": each.direction, "type": each.type}
-    fields["connection"] = each.connection
+    fields: dict[str, Any] = {"t": round(each.t, 6), "by": each.direction}
+    fields["type"], fields["connection"] = shown(str(each.type)), each.connection
     body = redacted({**each.event, "type": each.type}, transcripts=transcripts)
     del body["type"]
     return {**fields, **body} if each.direction == "net" else {**fields, "event": body}

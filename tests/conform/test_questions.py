@@ -19,6 +19,7 @@ from realtime_fsm.simulator import (
     Reorder,
     Schedule,
 )
+from realtime_fsm.simulator.deviations import OMISSIONS
 
 from .servers import ask_simulator
 
@@ -168,3 +169,28 @@ async def test_what_comes_at_once_cannot_be_told_apart() -> None:
     )
     assert {result.answers[name].verdict for name in rules} == {"not judged"}
     assert "at once" in result.answers["slot-taken"].how
+
+
+ROOTS = {
+    "conversation_id": None, "usage": "done-always", "output": "done-always",
+    "status": "done-always", "response_id": "event-order", "session_updated": "update-partial",
+}  # fmt: skip
+
+
+def test_every_omission_of_the_simulator_is_tried() -> None:
+    assert set(ROOTS) == set(OMISSIONS)
+
+
+@pytest.mark.parametrize(("omission", "root"), ROOTS.items())
+async def test_what_a_server_leaves_out_is_found_once(omission: str, root: str | None) -> None:
+    others = ("several-messages", "cancel-target", "interrupt-before-created", "call-output")
+    result = await ask_simulator(
+        "event-order", "metadata", "update-partial", *others, leaves_out=(omission,)
+    )
+    deviating = {answer.rule for _, answer in result if answer.verdict == "deviates"}
+    if root == "done-always":
+        result = await ask_simulator("done-always", leaves_out=(omission,))
+        assert result.answers["done-always"].verdict == "deviates"
+        assert deviating == set()
+    else:
+        assert deviating == ({root} if root else set())

@@ -294,7 +294,7 @@ async def test_the_time_of_a_run_is_bounded() -> None:
     began = time.monotonic()
     async with talking(deaf) as url:
         pace = Pace(patience=0.6, quiet=0.6, settle=0.1)
-        result = await ask(url, pace=pace, seconds=2.0)
+        result = await ask(url, pace=pace, time_limit=2.0)
     assert time.monotonic() - began < 20
     assert result.ended == "the time for the run is over"
     assert result.answers["pong"].how == result.ended
@@ -302,7 +302,7 @@ async def test_the_time_of_a_run_is_bounded() -> None:
 
 async def test_the_number_of_responses_is_bounded() -> None:
     async with talking(two_at_once) as url:
-        result = await ask(url, responses=2)
+        result = await ask(url, response_limit=2)
     assert result.responses == 2
     assert any("limit of 2 responses" in answer.how for _, answer in result)
 

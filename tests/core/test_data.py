@@ -21,6 +21,7 @@ def test_defaults_are_the_designs() -> None:
     policy = rf.RetryPolicy()
     assert (policy.max_retry, policy.retry_interval) == (3, 2.0)
     assert (policy.timeout, policy.recovery_deadline) == (5.0, 8.0)
+    assert policy.playback_grace == 2.0
     assert (policy.after_exposure, policy.on_exhausted) == ("stop", "fail_turn")
 
 
@@ -31,6 +32,7 @@ SECONDS = [
     "stall_timeout",
     "cancel_timeout",
     "speech_timeout",
+    "playback_grace",
     "answer_timeout",
 ]
 WRONG: list[tuple[str, Any]] = [

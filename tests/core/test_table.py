@@ -171,18 +171,23 @@ FLAGS = (
     *("exposed", "heard", "generated", "ends_failed", "over", "fatal", "waiting", "sent"),
     *("regenerate", "replacing"),
 )
+#: Only of consequence while nothing of the turn was told.
+UNASKED = "unasked"
 
 
 def circumstances(state: TurnState) -> Iterator[frozenset[str]]:
     """Every combination of the flags that a guard of this state's rows can see."""
     seen = FLAGS if state is S.STREAMING else () if state in FINAL else FLAGS[:-2]
+    if state is S.REQUESTED:
+        seen = (*seen, UNASKED)
     for bits in itertools.product((False, True), repeat=len(seen)):
         yield frozenset(f for f, on in zip(seen, bits, strict=True) if on)
 
 
 def make(state: TurnState, flags: frozenset[str]) -> Turn:
     """A turn in a state, with what guards look at set one way or the other."""
-    turn = Turn(id="turn_1", origin=Origin.CLIENT, playback_reported=True, state=state)
+    origin = Origin.SERVER_VAD if UNASKED in flags else Origin.CLIENT
+    turn = Turn(id="turn_1", origin=origin, playback_reported=True, state=state)
     turn.waiting = "waiting" in flags
     turn.deadline, turn.attempts = 5.0, 1
     turn.attempt = Attempt(turn=turn, number=1, last_activity=0.0)

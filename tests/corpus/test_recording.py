@@ -102,6 +102,7 @@ def test_every_event_has_a_line_and_every_command_is_of_one_kind() -> None:
 
     assert {event for _, event, _ in EVENTS} == kinds_of(_events.Event, vars(_events))
     to_the_host = {
+        rf.AnnounceTurn,
         rf.ExposeTurn,
         rf.DeliverItem,
         rf.EndAttempt,

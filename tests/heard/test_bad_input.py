@@ -26,7 +26,7 @@ FULL, PARTIAL, SKIPPED = (
 class Odd(PacedAudioOutput):
     """Reports this position, whatever it played; *times* over."""
 
-    def __init__(self, position: float, *, times: int = 1) -> None:
+    def __init__(self, position: Any, *, times: int = 1) -> None:
         super().__init__()
         self._position = position
         self._times = times
@@ -34,6 +34,10 @@ class Odd(PacedAudioOutput):
     def on_playback_finished(self, **report: Any) -> None:
         for _ in range(self._times):
             super().on_playback_finished(**{**report, "playback_position": self._position})
+
+
+#: LiveKit's own arithmetic stops at some of them, before it truncates.
+IMPOSSIBLE: list[Any] = [-0.5, math.nan, math.inf, -math.inf, 99.0, 1e308, None, "soon", True]
 
 
 async def cut(c: Call) -> rf.Turn:
@@ -50,19 +54,15 @@ async def cut(c: Call) -> rf.Turn:
 @pytest.mark.parametrize(
     ("position", "outcome", "heard", "kept"),
     [
-        (-0.5, SKIPPED, 0, None),
         (0.0, SKIPPED, 0, None),
-        (math.nan, SKIPPED, 0, None),
-        (-math.inf, SKIPPED, 0, None),
-        # LiveKit's own arithmetic stops at these two, before it truncates.
-        (math.inf, PARTIAL, 2000, 2000),
-        (99.0, PARTIAL, 2000, 2000),
         (0.7009, PARTIAL, 700, 700),
+        # Of what cannot be the clock tells how much it was: 0.7 s.
+        *((position, PARTIAL, 700, 700) for position in IMPOSSIBLE),
     ],
 )
 @virtual_time
 async def test_g15_positions_that_cannot_be(
-    position: float, outcome: rf.MessageOutcome, heard: int, kept: int | None
+    position: Any, outcome: rf.MessageOutcome, heard: int, kept: int | None
 ) -> None:
     async with call([Reply(said(2)), HELLO], config=FAST, sink=Odd(position)) as c:
         turn = await cut(c)
@@ -88,7 +88,6 @@ async def test_g14_each_report_twice() -> None:
         await c.session.generate_reply(user_input=QUESTION[1])
         await asyncio.sleep(0.5)
         assert [(m.outcome, m.heard_ms) for m in c.turn.messages] == [(FULL, 2000)] * 2
-        assert c.controller.ignored["surplus playback report"] == 2
         assert c.remembered() == TEXTS[:2]
 
 
@@ -99,7 +98,6 @@ async def test_g14_a_report_that_comes_after_the_turn() -> None:
         turn = c.turn
         c.sink.emit("playback_finished", _event({"playback_position": 0.1, "interrupted": True}))
         assert (turn.messages[0].outcome, turn.messages[0].heard_ms) == (FULL, 2000)
-        assert c.controller.ignored["surplus playback report"] == 1
         await c.session.generate_reply(user_input="And?")
         assert c.turn.messages[0].outcome is FULL
         assert c.server.sent("conversation.item.truncate") == []
@@ -108,12 +106,9 @@ async def test_g14_a_report_that_comes_after_the_turn() -> None:
 @virtual_time
 async def test_g14_a_sink_that_never_reports_does_not_hold_the_turn() -> None:
     sink = PacedAudioOutput(report=False)
-    async with call([Reply(said(1)), HELLO], config=FAST, sink=sink, hangs=True) as c:
-        c.session.generate_reply(user_input=QUESTION[1])
-        await c.until(lambda: c.turn.exposed, timeout=60)
-        turn = c.turn
-        await c.until(lambda: not turn.live, timeout=120)
-        assert turn.messages[0].outcome is FULL, "nothing says otherwise"
+    async with call([Reply(said(1)), HELLO], config=FAST, sink=sink) as c:
+        await c.session.generate_reply(user_input=QUESTION[1])
+        assert c.turn.messages[0].outcome is FULL, "nothing says otherwise"
         assert refused(c) == []
 
 

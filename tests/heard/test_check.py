@@ -70,9 +70,13 @@ NOTHING: tuple[str, Any] = ("", None)
         ((TRUNCATE, shift(-50)), None, "1.000 s were heard"),
         ((DELETE, lambda frame: None), None, "0.000 s were heard"),
         (NOTHING, (0, "One moment please while I look that up for you."), "the server remembers"),
-        (NOTHING, (0, ""), "LiveKit does not"),
+        (NOTHING, (0, ""), "are not remembered by LiveKit"),
         (NOTHING, (0, "Quite another thing was said here."), "the server remembers"),
-        (NOTHING, (1, "Your parcel left the depot."), "the server does not"),
+        (
+            NOTHING,
+            (1, "Your parcel left the depot."),
+            "LiveKit remembers .*, of which nothing was heard",
+        ),
     ],
     ids=[
         *("right", "no truncate", "cut too late", "cut too early", "no delete"),

@@ -17,9 +17,9 @@ from .fake_vad import DeafSTT, FakeVAD
 from .test_reconnect import FAST, GREETING, HALF, QUESTION, agents, check, drop, playing, said
 
 
-def listening(vad: FakeVAD) -> dict[str, Any]:
+def listening(vad: FakeVAD, patience: float = 1.0) -> dict[str, Any]:
     """LiveKit pauses when the VAD hears something, and waits a second for words."""
-    interruption = {"false_interruption_timeout": 1.0, "resume_false_interruption": True}
+    interruption = {"false_interruption_timeout": patience, "resume_false_interruption": True}
     turns = {"turn_detection": "vad", "interruption": interruption}
     session = {"aec_warmup_duration": None, "stt": DeafSTT(), "turn_handling": turns}
     return {"vad": vad, "session_options": session}
@@ -61,6 +61,23 @@ async def test_g14_g16_a_false_interruption_costs_nothing(
         assert [m.outcome for m in turn.messages] == [rf.MessageOutcome.FULL] * 2
         assert c.server.sent("conversation.item.truncate") == []
         check(c, [QUESTION, *(("assistant", text) for text in TEXTS[:2])], connections=1)
+
+
+@virtual_time
+async def test_g27_a_pause_is_livekits_to_end_for_as_long_as_it_waits_for_words() -> None:
+    vad = FakeVAD()
+    async with call(
+        [Reply(said(1))], config=FAST, sink=PacedAudioOutput(), **listening(vad, 9.0)
+    ) as c:
+        handle = c.session.generate_reply(user_input=QUESTION[1])
+        await playing(c, 0.7)
+        vad.begins()
+        await c.until(lambda: paused(c))
+        vad.ends()
+        await asyncio.sleep(8.5)
+        assert c.sink.heard_seconds == pytest.approx(0.7, abs=0.05)
+        await handle
+        assert c.sink.heard_seconds == pytest.approx(2.0)
 
 
 @virtual_time

@@ -123,6 +123,7 @@ async def call(
     audio: bool = True,
     config: ServerConfig | None = None,
     wrap: Any = None,
+    family: Any = None,
     hangs: bool = False,
     tts: Any = None,
     vad: Any = None,
@@ -146,7 +147,9 @@ async def call(
         wrapped = inner if wrap is None else wrap(inner)
         model = None
         if controlled:
-            model = ControlledRealtimeModel(wrapped, retry=retry, mode=mode, observers=observers)
+            model = ControlledRealtimeModel(
+                wrapped, retry=retry, mode=mode, observers=observers, family=family
+            )
         session: AgentSession[Any] = AgentSession(
             llm=model or inner,
             vad=vad,

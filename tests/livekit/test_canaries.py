@@ -25,12 +25,16 @@ from livekit.agents import (
     APIError,
     function_tool,
     llm,
+    utils,
 )
 from livekit.agents.voice import SpeechHandle
 from livekit.agents.voice.io import AudioOutput, PlaybackFinishedEvent, PlaybackStartedEvent
 from livekit.plugins import openai
 
 import realtime_fsm as rf
+from realtime_fsm.livekit._usage import usage_of
+from realtime_fsm.livekit.providers import declared_events
+from realtime_fsm.livekit.providers._openai import _ENGINES
 from realtime_fsm.simulator import (
     CREATED,
     At,
@@ -39,6 +43,7 @@ from realtime_fsm.simulator import (
     Failed,
     FunctionCall,
     Malform,
+    Message,
     Refuse,
     Rejected,
     Reply,
@@ -322,6 +327,146 @@ async def test_a_response_of_server_vad_is_not_user_initiated() -> None:
             not seen.of("generation_created")[0].user_initiated,
             "user_initiated is False for a response that the server began",
             "realtime_fsm/livekit/_driver.py: the generation that is announced",
+        )
+
+
+# --- one response at a time
+
+
+def out_of_band(status: str) -> str:
+    frame = {"id": "outside", "status": status, "conversation_id": None, "output": []}
+    kind = "response.created" if status == "in_progress" else "response.done"
+    return json.dumps({"type": kind, "event_id": "by_hand", "response": frame})
+
+
+@virtual_time
+async def test_the_plugin_has_one_slot_and_looks_at_no_id() -> None:
+    async with plain([Reply([Message("A long answer.", seconds=2.0)], pace=0.3)]) as (
+        c,
+        session,
+        _,
+    ):
+        handle = c.session.generate_reply(user_input="Hello?")
+        await c.until(lambda: c.sink.heard_seconds > 0.1)
+        c.server.send_text(out_of_band("completed"))
+        await c.until(handle.done)
+        await asyncio.sleep(8.0)
+        relied_on(
+            c.sink.heard_seconds < 1.0 and not session.has_active_generation,
+            "a response.done of another response ends the one that is spoken",
+            "realtime_fsm/livekit/_gate.py: if it is matched by id now, nothing need be hidden",
+        )
+
+
+@virtual_time
+async def test_a_frame_of_an_unknown_type_is_passed_over() -> None:
+    async with plain([HELLO]) as (c, session, seen):
+
+        def hide(frame: dict[str, Any]) -> None:
+            if (frame.get("response") or {}).get("id") == "outside":
+                frame["type"] = "realtime_fsm.hidden"
+
+        session.on("openai_server_event_received", hide)
+        handle = c.session.generate_reply(user_input="Hello?")
+        for status in ("in_progress", "completed"):
+            c.server.send_text(out_of_band(status))
+        await handle
+        await asyncio.sleep(0.5)
+        relied_on(
+            c.sink.heard_seconds == pytest.approx(0.6, abs=0.01)
+            and len(seen.of("generation_created")) == 1
+            and not seen.of("error"),
+            "a listener may change a frame's type, and what is unknown is passed over",
+            "realtime_fsm/livekit/_sight.py: let_through",
+        )
+
+
+@virtual_time
+async def test_the_plugin_waits_for_an_end_that_it_is_not_shown() -> None:
+    async with plain([HELLO]) as (c, session, _):
+
+        def hide(frame: dict[str, Any]) -> None:
+            if frame["type"] == "response.done":
+                frame["type"] = "realtime_fsm.hidden"
+
+        session.on("openai_server_event_received", hide)
+        c.session.generate_reply(user_input="Hello?")
+        await asyncio.sleep(5.0)
+        relied_on(
+            session.has_active_generation,
+            "a hidden response.done leaves the slot taken",
+            "realtime_fsm/livekit/_gate.py: what was shown is shown to its end",
+        )
+
+
+@virtual_time
+async def test_the_streams_of_a_message_are_channels() -> None:
+    async with plain([HELLO]) as (c, session, _):
+        messages: list[llm.MessageGeneration] = []
+
+        async def read(stream: Any) -> None:
+            messages.extend([message async for message in stream])
+
+        tasks: list[asyncio.Future[None]] = []
+        session.on(
+            "generation_created",
+            lambda event: tasks.append(asyncio.ensure_future(read(event.message_stream))),
+        )
+        session.generate_reply()
+        await c.until(lambda: messages)
+        await asyncio.gather(*tasks)
+        (message,) = messages
+        look = "realtime_fsm/livekit/_tap.py: otherwise a stream is pumped, by a task"
+        for stream in (message.text_stream, message.audio_stream):
+            relied_on(isinstance(stream, utils.aio.Chan), "they are utils.aio.Chan", look)
+        channel: utils.aio.Chan[object] = utils.aio.Chan()
+        for item in (1, 2):
+            channel.send_nowait(item)
+        found = [await channel.recv(), await channel.recv()]
+        relied_on(found == [1, 2], "what is put in comes out in order", look)
+
+
+@virtual_time
+async def test_the_words_are_in_the_mirror_with_the_end_of_the_response() -> None:
+    async with plain([HELLO]) as (c, session, _):
+        words: list[Any] = []
+
+        def note(frame: dict[str, Any]) -> None:
+            if frame["type"] == "response.done":
+                item = session.chat_ctx.items[-1]
+                words.append(list(item.content))
+                asyncio.get_running_loop().call_soon(lambda: words.append(list(item.content)))
+
+        session.on("openai_server_event_received", note)
+        await asked(c)
+        relied_on(
+            words == [[], ["Good morning to you my friend."]],
+            "response.done writes the words into the item that chat_ctx shows",
+            "realtime_fsm/livekit/_foreign.py: _finish, which does so for what is hidden",
+        )
+
+
+@virtual_time
+async def test_the_metrics_of_a_response() -> None:
+    async with plain([HELLO]) as (c, session, seen):
+        done: list[Any] = []
+        session.on(
+            "openai_server_event_received",
+            lambda e: done.append(json.loads(json.dumps(e))) if e["type"] == "response.done" else 0,
+        )
+        await asked(c)
+        theirs = [m for m in seen.of("metrics_collected") if m.request_id][-1]
+        ours = usage_of(
+            done[0],
+            session.realtime_model,
+            created_at=theirs.timestamp,
+            first_at=theirs.timestamp + theirs.ttft,
+        )
+        relied_on(
+            ours.model_dump(exclude={"duration", "tokens_per_second", "ttft"})
+            == theirs.model_dump(exclude={"duration", "tokens_per_second", "ttft"}),
+            f"the metrics of a response are these: {theirs}",
+            "realtime_fsm/livekit/_usage.py",
         )
 
 
@@ -692,5 +837,20 @@ def test_a_fallback_adapters_session_has_no_raw_events() -> None:
     relied_on(
         not hasattr(adapter([model]), "send_event"),
         "RealtimeModelFallbackAdapter has no send_event",
-        "realtime_fsm/livekit/_session.py: it is controlled in the reduced mode",
+        "realtime_fsm/livekit/providers: it is controlled by its streams",
+    )
+
+
+def test_the_engine_declares_its_raw_events() -> None:
+    names = {"openai_server_event_received", "openai_client_event_queued"}
+    relied_on(
+        declared_events(openai.realtime.RealtimeSession) >= names,
+        f"RealtimeSession[Literal[...]] names {sorted(names)}",
+        "realtime_fsm/livekit/providers/_openai.py: how the engine's relatives are recognised",
+    )
+    modules = {cls.__module__ for cls in openai.realtime.RealtimeModel.__mro__}
+    relied_on(
+        any(module.startswith(_ENGINES) for module in modules),
+        f"the engine's model is in one of {_ENGINES}",
+        "realtime_fsm/livekit/providers/_openai.py: the models of a fallback adapter",
     )

@@ -5,10 +5,13 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from livekit.agents import AgentSession, llm
+from livekit import rtc
+from livekit.agents import Agent, AgentSession, llm
 from livekit.agents.voice import SpeechHandle
+from livekit.plugins import openai
 
 from realtime_fsm.livekit import _private
+from realtime_fsm.testing import PacedAudioOutput
 
 
 async def test_speech_handle_error_is_what_exception_returns() -> None:
@@ -24,7 +27,35 @@ async def test_speech_handle_error_is_what_exception_returns() -> None:
 async def test_agent_session_tells_that_it_closed() -> None:
     session: AgentSession[Any] = AgentSession(vad=None)
     assert {"_closing", "_started"} <= set(vars(session))
+    assert not _private.is_closing(session)
     assert not _private.is_closed(session)
+    await session.aclose()
+    session._closing = True
+    assert _private.is_closing(session)
+    assert _private.is_closed(session)
+
+
+async def test_an_agents_history_can_lose_a_placeholder() -> None:
+    agent = Agent(instructions="")
+    session: AgentSession[Any] = AgentSession(vad=None)
+    _private.drop_placeholder(session, "item_1")  # no agent is running: nothing happens
+    await session.start(agent)
+    for item_id in ("item_1", "item_2"):
+        vars(agent)["_chat_ctx"].add_message(role="assistant", content="", id=item_id)
+    _private.drop_placeholder(session, "item_1")
+    _private.drop_placeholder(session, "gone")
+    assert [item.id for item in agent.chat_ctx.items][-1:] == ["item_2"]
+    assert agent.chat_ctx.get_by_id("item_1") is None
+    await session.aclose()
+
+
+async def test_an_output_knows_for_how_many_segments_it_waits() -> None:
+    sink = PacedAudioOutput()
+    assert _private.pending_segments(sink) == 0
+    await sink.capture_frame(rtc.AudioFrame.create(24_000, 1, 2_400))
+    assert _private.pending_segments(sink) == 1
+    await sink.aclose()
+    assert _private.pending_segments(sink) == 0
 
 
 async def test_agent_session_can_be_told_to_listen() -> None:
@@ -35,9 +66,35 @@ async def test_agent_session_can_be_told_to_listen() -> None:
     assert session.agent_state == "listening"
 
 
+def test_a_fallback_adapter_shows_its_models() -> None:
+    model = openai.realtime.RealtimeModel(api_key="sk-test")
+    adapter = llm.RealtimeModelFallbackAdapter([model])
+    assert _private.models_of(adapter) == [model]
+
+
 async def test_an_agent_takes_over_by_an_activity_of_agent_and_session() -> None:
     """What `realtime-fsm run` attaches models of agents by: realtime_fsm/run/hook.py."""
     activity = _private.activity_class()
     assert activity is not None, "realtime_fsm/livekit/_private.py: find where AgentActivity went"
     names = list(inspect.signature(activity.__init__).parameters)  # type: ignore[misc]
     assert names == ["self", "agent", "sess"], "realtime_fsm/run/hook.py unpacks its arguments"
+
+
+def test_a_plugin_may_take_a_handoff_in_a_way_of_its_own() -> None:
+    class Own(openai.realtime.RealtimeSession):
+        async def _update_session(self, **changes: Any) -> None: ...
+
+    assert "_update_session" in vars(llm.RealtimeSession), "what LiveKit calls at a handoff"
+    assert _private.own_update(Own.__new__(Own)) is not None
+    plain = openai.realtime.RealtimeSession
+    assert _private.own_update(plain.__new__(plain)) is None
+
+
+async def test_a_fallback_adapters_session_takes_a_host() -> None:
+    model = openai.realtime.RealtimeModel(api_key="sk-test")
+    session = llm.RealtimeModelFallbackAdapter([model]).session()
+    assert vars(session)["_agent_session"] is None, "what AgentActivity binds it to"
+    host = object()
+    _private.bind_host(session, host)
+    assert vars(session)["_agent_session"] is host
+    await session.aclose()

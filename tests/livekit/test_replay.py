@@ -132,7 +132,7 @@ def test_a_recorded_call_replayed_gives_the_same_states(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with recording(monkeypatch) as made:
-        assert run(CASES[name]).holds
+        assert run(CASES[name]).holds == (CASES[name].status != "open")
     assert sum(replay(recorded) for recorded in made) > 20
     for module in (_machine, _playback):
         monkeypatch.setattr(module, "fire_row", interpreted)

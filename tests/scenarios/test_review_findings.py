@@ -14,8 +14,8 @@ from livekit.agents.voice import SpeechHandle
 
 from realtime_fsm import RetryPolicy
 from realtime_fsm.livekit import ControlledRealtimeModel
-from realtime_fsm.scenarios.play import Screen
 from realtime_fsm.testing import virtual_time
+from realtime_fsm.testing._life import Screen
 
 from .pending_provider import Answers, PendingProvider
 
@@ -34,7 +34,7 @@ class Asked:
 async def ask(*answers: Answers, policy: RetryPolicy = _POLICY) -> Asked:
     """Ask once, and wait until the handle is done, at most 30 s."""
     provider = PendingProvider(answers)
-    model = ControlledRealtimeModel(provider, retry=policy)
+    model = ControlledRealtimeModel(provider, retry=policy, family="streams")
     session: AgentSession[None] = AgentSession(llm=model, vad=None)
     errors: list[object] = []
     session.on("error", errors.append)
@@ -116,7 +116,7 @@ async def test_the_earlier_request_is_settled_before_the_retry(first: Answers) -
 
 
 @virtual_time
-async def test_a_provider_with_pending_state_works_in_the_reduced_mode() -> None:
+async def test_a_provider_with_pending_state_works_by_its_streams() -> None:
     """A new request cancels the old future there: that must not end the new one."""
     asked = await ask("never", "never", "speaks")
     assert asked.handle.exception() is None

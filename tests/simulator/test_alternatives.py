@@ -95,7 +95,8 @@ def _(value: Any, switches: dict[str, Any]) -> None:
     connection = connect(switches)
     connection.send("response.create", event_id="c1")
     connection.send("response.create", event_id="c2")
-    assert connection.error["event_id"] == ("c2" if value == "linked" else None)
+    named = {"linked": "c2", "null": None, "foreign": "event_resp_001"}
+    assert connection.error["event_id"] == named[value]
 
 
 @check("failed-item")
@@ -304,3 +305,19 @@ def _(value: Any, switches: dict[str, Any]) -> None:
         ["cancelled"] if value else []
     )
     assert connection.core.active_response_id is None
+
+
+@check("response-ids")
+def _(value: Any, switches: dict[str, Any]) -> None:
+    connection = connect(switches)
+    for _ in range(2):
+        connection.send("response.create")
+        connection.run()
+    ids = {event["response"]["id"] for event in connection.events("response.created")}
+    assert len(ids) == (1 if value else 2)
+    connection.send("response.create")
+    connection.run_until("response.created", 3)
+    alive = connection.events("response.created")[-1]["response"]["id"]
+    connection.send("response.cancel", response_id=alive)
+    connection.run()
+    assert connection.done["status"] == "cancelled"

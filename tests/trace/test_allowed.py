@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -34,7 +35,12 @@ def report(t: float, what: str = "APIError") -> dict[str, Any]:
 
 
 def breaches(id: str, *lines: dict[str, Any]) -> int:
-    return len([each for each in judge([HEADER, *lines]).violations if each.id == id])
+    return len([each for each in judge([HEADER, *lines, end(lines)]).violations if each.id == id])
+
+
+def end(lines: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Without it the trace was cut off, and what was under way is not judged."""
+    return line(float(lines[-1]["t"]), "session", "recorded")
 
 
 CREATE = line(1.0, "client", "response.create", event_id="c1")
@@ -149,7 +155,7 @@ def test_g8_a_report_is_of_the_newest_failure() -> None:
         FAILED,
         report(2.2),
     ]
-    (found,) = judge([HEADER, *lines]).violations
+    (found,) = judge([HEADER, *lines, end(lines)]).violations
     assert (found.id, [each.number for each in found.lines]) == ("G8", [2])
 
 

@@ -144,6 +144,35 @@ def silent_failure(trace: Trace) -> int:
     return at + 1
 
 
+def failed_response(trace: Trace) -> int:
+    """The end of a response that was asked for again."""
+    return next(
+        n
+        for n, line in enumerate(trace.lines)
+        if line.get("type") == "response.done" and line["event"]["response"]["status"] == "failed"
+    )
+
+
+def plant_item(trace: Trace, **item: Any) -> int:
+    at = failed_response(trace)
+    response = trace.lines[at]["event"]["response"]["id"]
+    found = []
+    for kind in ("done", "added"):
+        event = {"response_id": response, "item": {"id": "planted", **item}}
+        line = {"t": trace.lines[at]["t"], "by": "server", "type": f"response.output_item.{kind}"}
+        trace.lines.insert(at, {**line, "connection": trace.connection(at), "event": event})
+        found.append(at + 1)
+    return found[0]
+
+
+def call_asked_again(trace: Trace) -> int:
+    return plant_item(trace, type="function_call", call_id="k1", status="completed") + 1
+
+
+def action_asked_again(trace: Trace) -> int:
+    return plant_item(trace, type="mcp_call", status="in_progress")
+
+
 def asked_after_fatal(trace: Trace) -> int:
     at = trace.find("client", "response.create", 0)
     error = {"code": "insufficient_quota", "type": "insufficient_quota", "event_id": None}
@@ -152,7 +181,9 @@ def asked_after_fatal(trace: Trace) -> int:
 
 
 def endless_connections(trace: Trace) -> int:
-    at = len(trace.lines) - 3
+    at = trace.find("watch", "look")
+    for line in trace.lines[at + 1 :]:
+        line["t"] += 1.0
     for number in range(3, 15):
         line = trace.plant(at, "server", "session.created", later=0.01 * number, connection=number)
         if number == 12:
@@ -169,10 +200,39 @@ def told_twice(trace: Trace) -> int:
 
 
 def left_out(trace: Trace) -> int:
-    """The second message of the first response is heard first."""
-    one, two = (trace.find("playback", "finished", n) for n in (0, 1))
-    trace.lines[one]["position"], trace.lines[two]["position"] = 2000.0, 1000.0
-    return two + 1
+    """The first message of the first response is not heard."""
+    item = trace.lines[trace.find("session", "item_added", role="assistant")]["item_id"]
+    gone = [n for n, line in enumerate(trace.lines) if line.get("item_id") == item]
+    gone += [trace.find("playback", "started"), trace.find("playback", "finished")]
+    trace.drop(*gone)
+    return 1 + next(
+        n
+        for n, line in enumerate(trace.lines)
+        if line.get("type") == "response.output_item.added" and line["event"]["item"]["id"] == item
+    )
+
+
+def in_another_order(trace: Trace) -> int:
+    """The messages of the first response are heard the other way round."""
+    one, two = (trace.find("session", "item_added", n, role="assistant") for n in (0, 1))
+    for name in ("item_id", "text"):
+        trace.lines[one][name], trace.lines[two][name] = (
+            trace.lines[two][name],
+            trace.lines[one][name],
+        )
+    # What comes later was received before it was heard.
+    second = trace.lines[one]["item_id"]
+    for line in trace.lines:
+        if line.get("type", "").startswith("response.") and second in str(line["event"]):
+            line["t"] = min(line["t"], trace.lines[trace.find("playback", "started")]["t"])
+    trace.lines[1:] = sorted(trace.lines[1:], key=lambda line: float(line["t"]))
+    return trace.find("playback", "finished", 1) + 1
+
+
+def longer_than_it_was(trace: Trace) -> int:
+    at = trace.find("playback", "finished")
+    trace.lines[at]["position"] += 700.0
+    return at + 1
 
 
 def truncate_beyond(trace: Trace) -> int:
@@ -272,10 +332,13 @@ PLANTS: list[tuple[str, Callable[[Trace], int], set[str]]] = [
     ("G7", ended_twice, set()),
     ("G7", never_ended, set()),
     ("G8", silent_failure, set()),
+    ("G9", call_asked_again, {"G17"}),
     ("G10", asked_after_fatal, set()),
     ("G11", endless_connections, set()),
     ("G12", told_twice, set()),
     ("G13", left_out, {"G16"}),
+    ("G13", in_another_order, {"G16"}),
+    ("G13", longer_than_it_was, {"G16"}),
     ("G15", truncate_beyond, {"G16"}),
     ("G15", truncate_elsewhere, {"G16"}),
     ("G16", not_truncated, set()),
@@ -287,6 +350,7 @@ PLANTS: list[tuple[str, Callable[[Trace], int], set[str]]] = [
     ("G20", conflict_forgotten, {"G18"}),
     ("G24", create_in_speech, {"G18"}),
     ("G26", failure_ends_session, set()),
+    ("G28", action_asked_again, set()),
 ]
 
 
@@ -329,8 +393,8 @@ def test_every_rule_has_a_plant() -> None:
 @pytest.mark.parametrize(
     ("without", "ids", "why"),
     [
-        ("playback", {"G13", "G16"}, "no playback lines"),
-        ("turn", {"G3"}, "no turn lines"),
+        ("playback", {"G13"}, "no playback lines"),
+        ("turn", {"G3", "G9", "G28"}, "no turn lines"),
         ("client", {"G1", "G2", "G4", "G5", "G6", "G15", "G16", "G17"}, "no client lines"),
     ],
 )

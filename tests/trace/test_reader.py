@@ -55,6 +55,15 @@ def test_issues(lines: list[object], number: int, words: str) -> None:
     assert [each for each in found if each[0] == number and words in each[1]], found
 
 
+def test_what_is_wrong_is_not_shown_when_it_may_be_a_secret() -> None:
+    for bad in ("sk-proj-Zk3vT9qLw2Xb7Rm4Nc8Yd1Hf6", "I have a rash", "\x1b[2J", "a" * 100):
+        for name in ("t", "by", "type", "connection", "event", "version", "trace"):
+            lines = [HEADER, line(0), {**line(1), name: bad}, {**HEADER, name: bad}]
+            told = [text for _, text in issues(text(*lines))]
+            assert told or name in ("by", "type")
+            assert not [each for each in told if bad in each or len(each) > 120]
+
+
 def test_a_trace_cut_off_in_mid_line_has_a_verdict(clean_path: Path) -> None:
     data = clean_path.read_bytes()
     cut = data[: len(data) * 2 // 3]

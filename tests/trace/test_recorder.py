@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from livekit.agents import Agent, AgentSession
 from livekit.plugins import openai
 
 from realtime_fsm.simulator import InMemoryServer, Message, Reply, Script
-from realtime_fsm.testing import PacedAudioOutput, run_virtual, simulated_call, virtual_time
+from realtime_fsm.testing import (
+    PacedAudioOutput,
+    SimulatedCall,
+    run_virtual,
+    simulated_call,
+    virtual_time,
+)
 from realtime_fsm.trace import check, record, redacted, write_record
 from realtime_fsm.trace.recorder import _Wire
 from realtime_fsm.trace.redact import audio_ms
@@ -175,6 +182,7 @@ def test_connections_are_counted(clean: list[dict[str, Any]]) -> None:
 async def test_it_leaves_no_task_timer_or_listener(tmp_path: Path) -> None:
     before = asyncio.all_tasks()
     async with simulated_call([HELLO]) as call:
+        listeners = count_listeners(call)
         recorder = record(call.model or call.plugin, tmp_path / "late.jsonl")
         recorder.attach(call.session)
         assert asyncio.all_tasks() >= before
@@ -188,8 +196,12 @@ async def test_it_leaves_no_task_timer_or_listener(tmp_path: Path) -> None:
         await call.say("Hello?")
         await call.idle()
         assert (tmp_path / "late.jsonl").stat().st_size == size
-        listeners = [repr(c) for each in call.session._events.values() for c in each]
-        assert not [each for each in listeners if "Recorder" in each]
+        assert count_listeners(call) == listeners
+
+
+def count_listeners(call: SimulatedCall) -> int:
+    """Of the session; a simulated call has a recorder of its own."""
+    return sum(len(each) for each in call.session._events.values())
 
 
 class Full:
@@ -215,6 +227,41 @@ def test_a_full_disk_ends_the_recording_only(
     assert not writer.open
     assert [r.levelno for r in caplog.records if r.name == "realtime_fsm"] == [logging.WARNING]
     assert "OSError" in caplog.text
+
+
+@virtual_time
+async def test_a_disk_that_fills_up_in_mid_call_is_no_matter_of_the_call(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One line in the log; the call, and what goes over its wire, as without a recorder."""
+    wires, heard = [], []
+    for recorded in (False, True):
+        path = tmp_path / "call.jsonl"
+        async with simulated_call([TWO, HELLO], trace=path if recorded else None) as call:
+            await call.say("Hello?")
+            await call.until(lambda: call.heard > 0.5)
+            if recorded:
+                size = path.stat().st_size
+                writer = next(
+                    each for each in gc.get_objects() if type(each) is TraceWriter and each.open
+                )
+                assert writer._file is not None
+                writer._file.close()
+                writer._file = cast(Any, Full())
+            await call.idle()
+            await call.say("Are you there?")
+            await call.idle()
+            heard.append(call.heard)
+            wires.append([each.type for each in call.server.record])
+    assert wires[0] == wires[1]
+    assert heard[0] == heard[1]
+    assert path.stat().st_size == size
+    ours = [r for r in caplog.records if r.name == "realtime_fsm" and r.levelno >= logging.WARNING]
+    assert [r.getMessage().rpartition(": ")[2] for r in ours] == ["No space left on device"]
+    with path.open("rb") as file:
+        report = check(file)
+    assert report.cut_off
+    assert report.broken == {}
 
 
 @virtual_time

@@ -44,7 +44,8 @@ async def _stops(talk: Talk, answer_id: str) -> bool:
     """Whether a response ends as cancelled, or falls silent for good."""
     done = await talk.done(answer_id, talk.known.pace.patience / 2)
     if done is not None:
-        return done.get("status") == "cancelled"
+        # That a status is missing is another rule's matter.
+        return done.get("status") in ("cancelled", None)
     since = talk.mark()
     await talk.quiet()
     return talk.deltas(answer_id, since) == 0

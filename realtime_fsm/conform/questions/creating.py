@@ -71,8 +71,10 @@ def _form(talk: Talk, error: Mapping[str, Any], event_id: str) -> None:
         talk.found(rules.CONFLICT_LINK, "linked", "error.event_id is that of the create")
     elif named is None:
         talk.found(rules.CONFLICT_LINK, "null", "error.event_id is null")
+    elif talk.is_ours(named):
+        talk.deviates(rules.CONFLICT_LINK, f"error.event_id is {named!r}, another event of ours")
     else:
-        talk.deviates(rules.CONFLICT_LINK, f"error.event_id is {named!r}, which was never sent")
+        talk.found(rules.CONFLICT_LINK, "foreign", f"error.event_id is {named!r}, never sent")
     code = error.get("code")
     if code == _CONFLICT:
         talk.kept(extra.CONFLICT_CODE, code)
@@ -109,6 +111,24 @@ async def _not_refused(talk: Talk, at: int) -> None:
         talk.deviates(rules.REFUSED_CREATE, f"it is not refused: {how}")
     for rule in (rules.SLOT_TAKEN, rules.CONFLICT_LINK, extra.CONFLICT_CODE):
         talk.unjudged(rule, "a create while another response runs gets no error")
+
+
+@asks(rules.RESPONSE_IDS, short=2)
+async def two_responses(talk: Talk) -> None:
+    """Two responses, one after the other."""
+    first = await talk.begun("short")
+    if await talk.done(first) is None:
+        talk.unjudged(rules.RESPONSE_IDS, "the first response did not end in time")
+        return
+    sent = await talk.create("short")
+    second = await talk.until(lambda: talk.find("response.created", since=sent.at))
+    if second is None:
+        talk.unjudged(rules.RESPONSE_IDS, "a second response was asked for and not created")
+    elif response_id(second) == first:
+        talk.found(rules.RESPONSE_IDS, True, f"both have the id {first!r}")
+    else:
+        talk.found(rules.RESPONSE_IDS, False, "each has an id of its own")
+    await talk.finish()
 
 
 @asks(rules.OUT_OF_BAND, short=1, long=1)

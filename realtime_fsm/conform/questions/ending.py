@@ -113,6 +113,8 @@ async def call_and_output(talk: Talk) -> None:
     status = (answer or {}).get("status")
     if status in ("completed", "incomplete"):
         talk.kept(extra.CALL_OUTPUT, "called, its output taken, and answered")
+    elif answer is not None and status is None:
+        talk.unjudged(extra.CALL_OUTPUT, "response.done does not say how the answer ended")
     else:
         talk.deviates(extra.CALL_OUTPUT, f"the response after the output ended {status!r}")
 
@@ -189,10 +191,17 @@ async def several_messages(talk: Talk) -> None:
                 if isinstance(item, Mapping) and item.get("type") == "message"]  # fmt: skip
     if len(messages) < 2:
         talk.unjudged(extra.SEVERAL_MESSAGES, "the response had one message only")
-    elif wrong := disorder(talk.frames, answer_id):
+    else:
+        judge_several(talk, answer_id)
+
+
+def judge_several(talk: Talk, answer_id: str) -> None:
+    """Do the messages of a response follow one another? What each has to have is another rule's."""
+    wrong = [each for each in disorder(talk.frames, answer_id) if "began before" in each]
+    if wrong:
         talk.deviates(extra.SEVERAL_MESSAGES, "; ".join(wrong[:4]))
     else:
-        talk.kept(extra.SEVERAL_MESSAGES, "two messages, one after another")
+        talk.kept(extra.SEVERAL_MESSAGES, "one after another")
 
 
 def _item_done(talk: Talk, answer_id: str) -> Mapping[str, Any] | None:

@@ -44,7 +44,14 @@ async def _must(talk: Talk, what: str, **session: Any) -> Heard:
 async def partial(talk: Talk) -> None:
     """Instructions first, then an update that has none."""
     rule, words = rules.UPDATE_PARTIAL, "Speak like a pilot."
-    first = _session(await _must(talk, "an update of the instructions", instructions=words))
+    heard = await talk.update(instructions=words)
+    if heard.error is None and heard.first("session.updated") is None:
+        talk.deviates(rule, heard.closed or "an update is not answered")
+        return
+    if heard.error is not None:
+        talk.unjudged(rule, f"an update of the instructions is refused: {describe(heard.error)}")
+        return
+    first = _session(heard)
     if first.get("instructions") != words:
         talk.deviates(rule, f"session.updated has the instructions {first.get('instructions')!r}")
         return

@@ -148,6 +148,8 @@ async def interrupts_early(talk: Talk) -> None:
         elif done is None:
             talk.deviates(rule, "it was created after the speech had begun, and went on")
             await talk.finish()
+        elif status is None:
+            talk.unjudged(rule, "response.done does not say how it ended")
         elif status != "cancelled":
             talk.deviates(rule, f"it was not interrupted, and ended {status!r}")
         elif created is None:
@@ -184,10 +186,10 @@ async def _judge_loss(talk: Talk, rule: Rule, answer_id: str, at: int) -> None:
     error, other = talk.find("error", since=at), second()
     if error is not None:
         named = error_of(error).get("event_id")
-        if named is None:
-            talk.found(rule, "error", describe(error))
+        if talk.is_ours(named):
+            talk.deviates(rule, f"the error names {named!r}, an event of ours: {describe(error)}")
         else:
-            talk.deviates(rule, f"the error names {named!r}: {describe(error)}")
+            talk.found(rule, "error", describe(error))
         await talk.finish()
         return
     beside = other is not None and talk.ended(answer_id) is None

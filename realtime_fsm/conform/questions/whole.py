@@ -29,6 +29,8 @@ async def whole_response(talk: Talk) -> None:
     missing = [name for name in ("status", "output", "usage", *explained) if name not in done]
     if missing:
         talk.deviates(rules.DONE_ALWAYS, f"response.done has no {', '.join(missing)}")
+    elif not isinstance(done["output"], list):
+        talk.deviates(rules.DONE_ALWAYS, f"the output in response.done is {done['output']!r}")
     elif not isinstance(done["usage"], Mapping):
         talk.deviates(rules.DONE_ALWAYS, f"the usage in response.done is {done['usage']!r}")
     else:

@@ -6,6 +6,7 @@ from livekit.agents import telemetry
 from opentelemetry import trace
 
 from ..._commands import Recovering, TurnEnded, TurnMoved
+from ..._redact import shown
 from ..._states import TurnOutcome
 from .._log import code_of
 from ._observer import AttemptEnd, AttemptInfo, AttemptOutcome, TurnInfo, TurnObserver
@@ -92,7 +93,7 @@ class OpenTelemetryObserver(TurnObserver):
         span.set_attribute("realtime_fsm.attempt.outcome", end.outcome.value)
         span.set_attribute("realtime_fsm.attempt.orphaned", end.orphaned)
         if end.response_id is not None:
-            span.set_attribute("gen_ai.response.id", end.response_id)
+            span.set_attribute("gen_ai.response.id", shown(end.response_id))
         if end.outcome in _BAD:
             span.set_attribute("error.type", end.outcome.value)
             span.set_status(trace.StatusCode.ERROR)

@@ -57,6 +57,15 @@ function clock(t, step = 1) {
   return sign + (hours ? `${hours}:${tail}` : tail);
 }
 
+// Where the marks of an axis stand, a hundred at most: their steps, counted from 0, and how long one is.
+function ticks(from, to, least) {
+  const steps = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400];
+  const aim = Math.max(least, (to - from) / 100);
+  const step = steps.find((each) => each >= aim) || 86400 * Math.ceil(aim / 86400);
+  const start = Math.ceil(from / step), count = Math.floor(to / step) - start + 1;
+  return { step, at: Array.from({ length: Math.min(Math.max(count, 0), 101) || 0 }, (_, n) => start + n) };
+}
+
 function verdict(turn) {
   return turn.recovered ? "recovered" : turn.outcome;
 }

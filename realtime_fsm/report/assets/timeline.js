@@ -133,11 +133,10 @@ class Timeline {
   axis(context, height) {
     const span = this.view.to - this.view.from;
     const target = span / Math.max(2, (this.width - this.gutter) / 90);
-    const steps = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400];
-    const step = steps.find((each) => each >= target) || 86400 * Math.ceil(target / 86400);
+    const { step, at } = ticks(this.view.from, this.view.to, target);
     context.textBaseline = "middle";
     context.font = `11px ${this.paint.font}`;
-    for (let n = Math.ceil(this.view.from / step); n * step <= this.view.to; n += 1) {
+    for (const n of at) {
       const x = this.x(n * step + this.call.begin);
       if (x < this.gutter - 1) continue;
       context.fillStyle = this.paint.rule;

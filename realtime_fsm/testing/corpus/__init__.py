@@ -31,6 +31,7 @@ from ._notation import parse as _parse
 from ._recording import Asked, Closed, Interrupted, Plays, RecordingController, notation
 
 if TYPE_CHECKING:
+    from ...compare import Verdict
     from ._page import notation_page, page
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "RecordingController",
     "Result",
     "cases",
+    "compare",
     "gaps",
     "notation",
     "notation_page",
@@ -96,6 +98,20 @@ def run(
     from ._call import run_call  # needs LiveKit
 
     return run_call(case, controlled=not plain)
+
+
+def compare(case: Case) -> Verdict:
+    """Live *case* twice, on plain LiveKit and controlled, and say whether we are worse (G27). Each
+    attempt at a question takes the same reply in both.
+
+    Raises:
+        ValueError: *case* is of the level ``exact``.
+    """
+    if case.level == "exact":
+        raise ValueError(f"case {case.id} is of the level exact: there is no LiveKit in it")
+    from ._call import compare_call  # needs LiveKit
+
+    return compare_call(case)
 
 
 def _read(text: str) -> tuple[Case | Gap, ...]:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 from livekit.agents import NOT_GIVEN, Agent, AgentSession, StopResponse, function_tool
@@ -13,9 +14,11 @@ from livekit.agents.voice import SpeechHandle
 from openai.types.realtime.realtime_audio_input_turn_detection import ServerVad
 
 from ..._policy import RetryPolicy
+from ...compare import Verdict, judge
 from ..call import SimulatedCall, simulated_call
 from ..checks import check_all
 from ..clock import VirtualTimeError
+from ..pair import Living, live_twice
 from ..sink import PacedAudioOutput
 from ..virtual import run_virtual
 from ._case import Case, Line, Result
@@ -24,7 +27,7 @@ from ._forms import ACTIONS
 from ._grammar import match
 from ._script import FAULTS, Plan, Tool, plan
 
-__all__ = ["run_call"]
+__all__ = ["compare_call", "run_call"]
 
 _STEP = 0.005  # seconds between two looks
 _QUIET = 0.5  # seconds
@@ -45,6 +48,21 @@ def run_call(case: Case, *, controlled: bool) -> Result:
         except Exception as error:
             player.problems.append(f"crash: {type(error).__name__}: {_first_line(error)}")
     return Result(tuple(dict.fromkeys(player.problems)), tuple(player.log))
+
+
+@cache
+def compare_call(case: Case) -> Verdict:
+    """Live *case* twice, on plain LiveKit and controlled, and compare the two."""
+
+    async def live(living: Living) -> None:
+        def make(*arguments: Any, **options: Any) -> Any:
+            return living(*arguments, **{**options, "check": False})
+
+        player = Player(case, plan(case), controlled=living.controlled, make=make)
+        await player.play(judged=False)
+
+    with _quiet():
+        return judge(*live_twice(live))
 
 
 def _first_line(error: BaseException) -> str:
@@ -82,7 +100,10 @@ class _Agent(Agent):
 
 
 class Player:
-    def __init__(self, case: Case, made: Plan, *, controlled: bool) -> None:
+    def __init__(
+        self, case: Case, made: Plan, *, controlled: bool, make: Callable[..., Any] = simulated_call
+    ) -> None:
+        self._make = make
         self.case = case
         self.plan = made
         self.controlled = controlled
@@ -100,7 +121,8 @@ class Player:
 
     # --- the call
 
-    async def play(self) -> None:
+    async def play(self, *, judged: bool = True) -> None:
+        """Do what the case says; look whether what it expects came out, unless it is not *judged*."""
         made = self.plan
         options: dict[str, Any] = {}
         if "push" in made.flags:
@@ -117,7 +139,7 @@ class Player:
         if made.steps is not None:
             session["max_tool_steps"] = made.steps
         asyncio.get_running_loop().set_exception_handler(lambda _, context: None)
-        async with simulated_call(
+        async with self._make(
             made.script,
             agent=_Agent(self, made.tools),
             policy=RetryPolicy(**made.retry),
@@ -134,7 +156,8 @@ class Player:
                 call.session.output.audio = None
             try:
                 await self._body()
-                self._judge()
+                if judged:
+                    self._judge()
             finally:
                 self._write_log()
 

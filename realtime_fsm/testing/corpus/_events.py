@@ -113,6 +113,11 @@ EVENTS: tuple[tuple[str, type[ev.Event], Form], ...] = (
     ("P", ev.MessageShown, Form("shown", "shows <item_id> <text:text>", "in its history")),
     (
         "P",
+        ev.AnnouncementLost,
+        Form("unread", "unread <turn_id>", "the host does not read what it was told of"),
+    ),
+    (
+        "P",
         ev.SpeechOver,
         Form("over", "speech_over <turn_id> [interrupted]", "nothing of its speech plays any more"),
     ),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from livekit import agents
 
-from . import _events, _exact, _forms, _script, cases, gaps, run
+from ...compare import Verdict
+from . import _events, _exact, _forms, _script, cases, compare, gaps, run
 from ._case import Case, Result
 from ._grammar import Form
 from ._notation import ACTORS
@@ -31,24 +33,35 @@ _WHO = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """A case, controlled, and (a call) plain, and how the one compares with the other."""
+
+    controlled: Result
+    plain: Result | None = None
+    verdict: Verdict | None = None
+
+
 @lru_cache(maxsize=1)
-def _measured() -> dict[str, tuple[Result, Result | None]]:
-    """Each case, controlled and (a call) plain."""
+def _measured() -> dict[str, _Measured]:
     return {
-        case.id: (run(case), run(case, plain=True) if case.level == "call" else None)
+        case.id: _Measured(run(case), run(case, plain=True), compare(case))
+        if case.level == "call"
+        else _Measured(run(case))
         for case in cases()
     }
 
 
-def page(measured: Callable[[], dict[str, tuple[Result, Result | None]]] = _measured) -> str:
+def page(measured: Callable[[], dict[str, _Measured]] = _measured) -> str:
     """Return `docs/corpus.md`. Runs every case, with and without us."""
     found = measured()
     known = cases()
     orderings = dict.fromkeys(case.ordering for case in known)
     opened = [case for case in known if case.status == "open"]
     holding, are = len(known) - len(opened), "is" if len(opened) == 1 else "are"
-    as_expected = sum(plain is not None and plain.holds for _, plain in found.values())
-    calls = sum(plain is not None for _, plain in found.values())
+    plain_runs = [each.plain for each in found.values() if each.plain is not None]
+    as_expected, calls = sum(plain.holds for plain in plain_runs), len(plain_runs)
+    verdicts = [each.verdict.word for each in found.values() if each.verdict is not None]
     lines = [
         "# Orderings that broke real systems",
         "",
@@ -68,11 +81,18 @@ def page(measured: Callable[[], dict[str, tuple[Result, Result | None]]] = _meas
             " was heard of an answer, and nobody was told."
         ),
         "",
-        "| case | what happens | reported in | guarantees | level | plain | with us |",
-        "|---|---|---|---|---|---|---|",
+        (
+            "*Compared*: the same call lived twice, each attempt at a question with the same reply, is better"
+            f" than plain LiveKit, as good, or worse ([G27](testing.md#never-worse-than-plain-livekit)):"
+            f" {verdicts.count('better')}, {verdicts.count('same')} and {verdicts.count('worse')} of"
+            f" {len(verdicts)}."
+        ),
+        "",
+        "| case | what happens | reported in | guarantees | level | plain | with us | compared |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for case in known:
-        plain = found[case.id][1]
+        plain = found[case.id].plain
         cells = [
             case.id,
             _cell(case.title),
@@ -81,10 +101,19 @@ def page(measured: Callable[[], dict[str, tuple[Result, Result | None]]] = _meas
             case.level,
             "" if plain is None else _cell(plain_words(case, plain)),
             "holds" if case.status == "holds" else f"**open**: {_cell(case.reason)}",
+            _compared(found[case.id].verdict),
         ]
         lines.append("| " + " | ".join(cells) + " |")
     lines += ["", *_gap_lines(), *_note_lines(known), *_skip_lines(known)]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _compared(verdict: Verdict | None) -> str:
+    if verdict is None:
+        return ""
+    if not verdict.worse:
+        return verdict.word
+    return f"**worse**: {', '.join(dict.fromkeys(each.clause for each in verdict.worse))}"
 
 
 def _gap_lines() -> list[str]:

@@ -1,0 +1,28 @@
+"""Is the controlled call worse than plain LiveKit? The differential judge of G27.
+
+See ``docs/simulate.md``. It knows nothing of how either call came about: see :class:`Life`.
+"""
+
+from __future__ import annotations
+
+from .judge import CLAUSES, Clause, Finding, Verdict, judge
+from .lateness import Subtracted
+from .life import Collision, Deed, Ending, Heard, Life, Message, Question, Span, Wait
+
+__all__ = [
+    "CLAUSES",
+    "Clause",
+    "Collision",
+    "Deed",
+    "Ending",
+    "Finding",
+    "Heard",
+    "Life",
+    "Message",
+    "Question",
+    "Span",
+    "Subtracted",
+    "Verdict",
+    "Wait",
+    "judge",
+]

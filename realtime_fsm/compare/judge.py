@@ -1,0 +1,335 @@
+"""Is the controlled call worse than plain LiveKit? The words of G27, one function a clause.
+
+Nothing is subtracted from a session lost, a question unheard, words or deeds twice, and memory. From
+lateness are subtracted the times that G27 names, each of which is told (:class:`Subtracted`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from .lateness import LATE, Subtracted, called_off, collided, late
+from .life import Life, Message, Question
+
+__all__ = ["CLAUSES", "Clause", "Finding", "Verdict", "judge"]
+
+Clause = Literal[
+    "session lost", "hang", "unheard", "cut short", "words twice", "deed twice", "memory", "order",
+    "late", "collision",
+]  # fmt: skip
+CLAUSES: dict[Clause, str] = {
+    "session lost": "the session ended, and plain LiveKit's goes on",
+    "hang": "the call, or a speech of it, never came to its end, and plain LiveKit's does",
+    "unheard": "nothing was heard of an answer that plain LiveKit speaks",
+    "cut short": "an answer ended early that plain LiveKit speaks to its end",
+    "words twice": "an answer was spoken again that plain LiveKit speaks once",
+    "deed twice": "a tool ran, or the server acted, again, and on plain LiveKit once",
+    "memory": "the server or LiveKit remembers further from what was heard than on plain LiveKit",
+    "order": "the server remembers in another order than was heard, and on plain LiveKit in that one",
+    "late": "the first sound of an answer came more than 0.2 s later than on plain LiveKit",
+    "collision": "plain LiveKit's request met a taken slot, overlapped, or talked over the user:"
+    " only ever better",
+}
+
+WORD = 0.5
+"""Seconds; less than a word says nothing, and no text is left of it."""
+TOLERANCE = 0.15
+"""Seconds of a message that may differ between what was generated and heard: the longest frame."""
+
+_CUT_WORD = WORD + TOLERANCE  # seconds; what is remembered by its words is cut between two of them
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One difference between the two lives.
+
+    Attributes:
+        clause: of G27.
+        question: which it concerns; empty for the call as a whole.
+        text: what it is, in words.
+        subtracted: for lateness: what was taken off, and is not late.
+    """
+
+    clause: Clause
+    question: str
+    text: str
+    subtracted: tuple[Subtracted, ...] = ()
+
+    def __str__(self) -> str:
+        where = f' "{self.question}"' if self.question else ""
+        taken = "".join(f"\n    {each}" for each in self.subtracted)
+        return f"{self.clause}{where}: {self.text}{taken}"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What came out of a comparison.
+
+    Attributes:
+        worse: how the controlled call is worse.
+        better: how it is better.
+        allowed: what is not counted as worse: lateness that what was subtracted explains, and a
+            question unheard since somebody cut in before its answer could be late.
+    """
+
+    worse: tuple[Finding, ...]
+    better: tuple[Finding, ...]
+    allowed: tuple[Finding, ...] = ()
+
+    @property
+    def word(self) -> Literal["worse", "better", "same"]:
+        """It in one word. Worse in one thing and better in another is worse."""
+        return "worse" if self.worse else "better" if self.better else "same"
+
+
+def judge(plain: Life, controlled: Life) -> Verdict:
+    """Compare the same call, lived on plain LiveKit and controlled."""
+    allowed: list[Finding] = []
+    worse = [*_worse(plain, controlled, allowed), *_late(plain, controlled, allowed)]
+    # What is better is what would be worse the other way round. Waits are the controlled call's.
+    turned = [*_worse(controlled, plain, []), *_late(controlled, plain, [])]
+    better = [*turned, *_kept(plain, controlled)]
+    better = [
+        replace(each, text=_turned(each.text))
+        for each in better
+        if (each.clause, each.question) not in _keys(worse)
+    ]
+    return Verdict(tuple(worse), tuple(better), tuple(allowed))
+
+
+def _turned(text: str) -> str:
+    """A difference, told of plain LiveKit."""
+    return f"on plain LiveKit {text.replace('on plain LiveKit', 'controlled')}"
+
+
+def _kept(plain: Life, controlled: Life) -> Iterator[Finding]:
+    for question in _asked_in_both(plain, controlled):
+        key = question.key
+        if controlled.pieces_of(key) and collided(plain, key) and not collided(controlled, key):
+            yield Finding("collision", key, "it collided, overlapped, or talked over the user")
+
+
+def _keys(findings: list[Finding]) -> set[tuple[str, str]]:
+    return {(each.clause, each.question) for each in findings}
+
+
+def _worse(plain: Life, controlled: Life, allowed: list[Finding]) -> Iterator[Finding]:
+    yield from _unheard(plain, controlled, allowed)
+    for rule in (_session_lost, _twice, _deeds, _memory, _order):
+        yield from rule(plain, controlled)
+
+
+# --- the call
+
+
+def _session_lost(plain: Life, controlled: Life) -> Iterator[Finding]:
+    ended = controlled.ended
+    if ended is not None and (plain.ended is None or _earlier(controlled, plain)):
+        yield Finding("session lost", "", f"it ended at {ended.t:.2f} s: {ended.why}")
+    elif controlled.hung and not plain.hung:
+        yield Finding("hang", "", controlled.hung)
+
+
+def _earlier(one: Life, other: Life) -> bool:
+    """Whether less was asked before the end of *one*."""
+    asked = {each.key for each in one.questions}
+    return any(each.key not in asked for each in other.questions)
+
+
+# --- what was heard
+
+
+def _asked_in_both(plain: Life, controlled: Life) -> Iterator[Question]:
+    for question in dict.fromkeys(each.key for each in plain.questions):
+        found = controlled.asked(question)
+        if found is not None:
+            yield found
+
+
+def _attempts(life: Life, key: str) -> dict[int, list[tuple[Message, float]]]:
+    """The messages of each attempt at a question, with the seconds heard."""
+    found: dict[int, list[tuple[Message, float]]] = {}
+    for message in life.messages_of(key):
+        found.setdefault(message.attempt, []).append((message, life.heard_of(message)))
+    return found
+
+
+def _amount(messages: list[tuple[Message, float]]) -> float:
+    return sum(heard for _, heard in messages)
+
+
+def _spoken(messages: list[tuple[Message, float]]) -> bool:
+    """Whether a word of it was heard."""
+    there = sum(message.seconds for message, _ in messages)
+    return _amount(messages) >= max(TOLERANCE, min(WORD, there - TOLERANCE))
+
+
+def _full(messages: list[tuple[Message, float]]) -> bool:
+    """Whether all of it was generated and heard to its end."""
+    return all(
+        message.whole and heard >= message.seconds - TOLERANCE for message, heard in messages
+    )
+
+
+def _unheard(plain: Life, controlled: Life, allowed: list[Finding]) -> Iterator[Finding]:
+    for question in _asked_in_both(plain, controlled):
+        key = question.key
+        ours, theirs = (list(_attempts(life, key).values()) for life in (controlled, plain))
+        if not any(map(_spoken, theirs)):
+            continue
+        got, most = (max(map(_amount, each), default=0.0) for each in (ours, theirs))
+        if got < TOLERANCE:
+            text = f"nothing was heard; on plain LiveKit {most:.2f} s were"
+            if (cut := called_off(plain, controlled, key)) is not None:
+                text += f"; somebody cut in at {cut[0]:.2f} s, before it was late"
+                allowed.append(Finding("unheard", key, text, cut[1]))
+            else:
+                yield Finding("unheard", key, text)
+            continue
+        short = any(map(_full, theirs)) or got < most - WORD
+        if short and not any(map(_full, ours)) and not _cut_off(controlled, key):
+            text = f"{got:.2f} s were heard, not to the end; on plain LiveKit {most:.2f} s"
+            yield Finding("cut short", key, text)
+
+
+_CUTS = 0.5  # seconds between somebody cutting in and the silence
+
+
+def _cut_off(life: Life, key: str) -> bool:
+    """Whether the user spoke into the last of an answer, or the application stopped it."""
+    pieces = life.pieces_of(key)
+    end = max((piece.span.end for piece in pieces), default=0.0)
+    begun = [span.begin for span in life.spoke] + list(life.cuts)
+    return any(end - _CUTS <= t <= end + TOLERANCE for t in begun)
+
+
+def _twice(plain: Life, controlled: Life) -> Iterator[Finding]:
+    for question in _asked_in_both(plain, controlled):
+        ours, theirs = (
+            sum(map(_times, _attempts(life, question.key).values())) for life in (controlled, plain)
+        )
+        if ours > max(theirs, question.times):
+            text = f"an answer was heard {ours} times; on plain LiveKit {theirs}"
+            yield Finding("words twice", question.key, text)
+
+
+def _times(messages: list[tuple[Message, float]]) -> int:
+    """How often an attempt was heard: more of it than there is was repeated."""
+    if not _spoken(messages):
+        return 0
+    return max(1 + (heard > message.seconds + WORD) for message, heard in messages)
+
+
+# --- what was done
+
+
+def _deeds(plain: Life, controlled: Life) -> Iterator[Finding]:
+    ours, theirs = (
+        Counter((each.question, each.what) for each in life.deeds) for life in (controlled, plain)
+    )
+    for (question, what), times in ours.items():
+        asked = controlled.asked(question)
+        if times > max(theirs[question, what], asked.times if asked is not None else 1):
+            text = f"{what} {times} times; on plain LiveKit {theirs[question, what]}"
+            yield Finding("deed twice", question, text)
+
+
+# --- what is remembered
+
+
+def _memory(plain: Life, controlled: Life) -> Iterator[Finding]:
+    if not (plain.remembers and controlled.remembers):
+        return
+    keys = dict.fromkeys(m.question for m in (*plain.messages, *controlled.messages))
+    for key in keys:
+        if _handed_on(plain, key) and _left_behind(controlled, key):
+            yield Finding(
+                "memory", key, "the next agent does not know of it; on plain LiveKit it does"
+            )
+        for whose in ("server", "LiveKit"):
+            ours, text = _distance(controlled, key, whose)
+            theirs, _ = _distance(plain, key, whose)
+            by_words = whose != "server" or any(m.by_words for m in controlled.messages_of(key))
+            if ours > theirs + (_CUT_WORD if by_words else TOLERANCE):
+                text = f"{whose} remembers {text}; on plain LiveKit it is {theirs:.2f} s off"
+                yield Finding("memory", key, text)
+
+
+def _handed_on(life: Life, key: str) -> bool:
+    """Whether an answer that was heard is remembered."""
+    return any(m.server and life.heard_of(m) > WORD for m in life.messages_of(key))
+
+
+def _left_behind(life: Life, key: str) -> bool:
+    """Whether all that was heard of an answer was kept from the agent who came next."""
+    heard = [m for m in life.messages_of(key) if life.heard_of(m) > WORD]
+    return bool(heard) and all(m.server is None for m in heard)
+
+
+def _distance(life: Life, key: str, whose: str) -> tuple[float, str]:
+    """How far a memory of the answers to a question is from what was heard, in seconds, and the
+    worst of it in words."""
+    distance, worst, text = 0.0, 0.0, ""
+    for message in life.messages_of(key):
+        kept = message.server if whose == "server" else message.local
+        if kept is None:
+            continue
+        heard = life.heard_of(message)
+        off = abs(kept - heard)
+        if off <= (TOLERANCE if whose == "server" and not message.by_words else _CUT_WORD):
+            continue
+        distance += off
+        if off > worst:
+            worst, text = off, f"{kept:.2f} s of {message.id}, of which {heard:.2f} s were heard"
+    return distance, text
+
+
+def _order(plain: Life, controlled: Life) -> Iterator[Finding]:
+    if not (plain.remembers and controlled.remembers):
+        return
+    ours, theirs = _inverted(controlled), _inverted(plain)
+    if len(ours) > len(theirs):
+        first, second = ours[0]
+        text = (
+            f'the answer to "{first.question}" was heard before that to "{second.question}", and is'
+            " remembered after it"
+        )
+        yield Finding("order", second.question, text)
+
+
+def _inverted(life: Life) -> list[tuple[Message, Message]]:
+    """Pairs of messages that were heard in one order and are remembered in the other."""
+    begun: dict[str, float] = {}
+    for piece in life.heard:
+        if piece.message is not None:
+            begun.setdefault(piece.message, piece.span.begin)
+    known = [m for m in life.messages if m.id in begun and m.place is not None]
+    known.sort(key=lambda message: begun[message.id])
+    return [
+        (first, second)
+        for n, first in enumerate(known)
+        for second in known[n + 1 :]
+        if (first.place or 0) > (second.place or 0)
+    ]
+
+
+# --- lateness
+
+
+def _late(plain: Life, controlled: Life, allowed: list[Finding]) -> Iterator[Finding]:
+    for question in _asked_in_both(plain, controlled):
+        found = late(plain, controlled, question.key)
+        if found is None:
+            continue
+        seconds, whole, subtracted = found
+        text = f"{whole:.2f} s later than on plain LiveKit"
+        if subtracted:
+            text += f", {max(seconds, 0.0):.2f} s of them without a reason"
+        finding = Finding("late", question.key, text, subtracted)
+        if round(seconds, 3) > LATE:
+            yield finding
+        elif round(whole, 3) > LATE:
+            allowed.append(finding)

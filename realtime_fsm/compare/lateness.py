@@ -1,0 +1,156 @@
+"""How much later an answer came than on plain LiveKit, and what of that has a reason.
+
+The reasons are three, and there is no other: the controlled call played words that plain never
+played; the user spoke; a wait that the trace names ran, up to its bound.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from .life import Heard, Life, Span, total
+
+__all__ = ["LATE", "Subtracted", "called_off", "collided", "late"]
+
+LATE = 0.2
+"""Seconds by which an answer may be later."""
+_TALKS_OVER = 0.5  # seconds into the user's speech by which who was interrupted has stopped
+
+Reason = Literal["words plain never played", "the user spoke", "a named wait"]
+
+
+@dataclass(frozen=True, slots=True)
+class Subtracted:
+    """A time that is not counted as late. *name* is what it was: whose words, or which wait."""
+
+    reason: Reason
+    name: str
+    span: Span
+
+    def __str__(self) -> str:
+        name = f" ({self.name})" if self.name else ""
+        span = self.span
+        return f"- {span.begin:.2f} to {span.end:.2f} s, {span.seconds:.2f} s: {self.reason}{name}"
+
+
+def late(
+    plain: Life, controlled: Life, key: str
+) -> tuple[float, float, tuple[Subtracted, ...]] | None:
+    """Compare the first sound of the answers to one question.
+
+    Returns seconds that the controlled one came later without a reason, seconds that it came later
+    at all, and what was subtracted. None where there is nothing to compare: not answered in both, or
+    plain LiveKit collided, overlapped or talked over the user.
+    """
+    ours, theirs = _awaited(controlled, key), _awaited(plain, key)
+    if ours is None or theirs is None or collided(plain, key):
+        return None
+    subtracted = _reasons(plain, controlled, ours)
+    # What the user said into both waits makes neither of them late.
+    theirs_net = theirs.seconds - total(_spoken_into(plain, theirs))
+    ours_net = ours.seconds - total(each.span for each in subtracted)
+    return ours_net - theirs_net, ours.seconds - theirs.seconds, subtracted
+
+
+def called_off(
+    plain: Life, controlled: Life, key: str
+) -> tuple[float, tuple[Subtracted, ...]] | None:
+    """Whether somebody cut in before the answer could be late: it would have come by now on plain
+    LiveKit no earlier than 0.2 s ago. LiveKit then drops all that is queued.
+
+    Returns when that was, and what was subtracted; None if nobody did, or not before that.
+    """
+    asked, theirs = controlled.asked(key), _awaited(plain, key)
+    if asked is None or theirs is None:
+        return None
+    cuts = [span.begin for span in controlled.spoke] + list(controlled.cuts)
+    cut = min((t for t in cuts if t > asked.at), default=None)
+    if cut is None:
+        return None
+    waited = Span(asked.at, cut)
+    subtracted = _reasons(plain, controlled, waited)
+    ours_net = waited.seconds - total(each.span for each in subtracted)
+    theirs_net = theirs.seconds - total(_spoken_into(plain, theirs))
+    return (cut, subtracted) if round(ours_net - theirs_net, 3) <= LATE else None
+
+
+def _awaited(life: Life, key: str) -> Span | None:
+    """From the end of a question to the first sound of an answer to it."""
+    asked, pieces = life.asked(key), life.pieces_of(key)
+    if asked is None or not pieces:
+        return None
+    return Span(asked.at, min(piece.span.begin for piece in pieces))
+
+
+def _spoken_into(life: Life, awaited: Span) -> list[Span]:
+    parts = (span.within(awaited) for span in life.spoke)
+    return [part for part in parts if part is not None]
+
+
+def _reasons(plain: Life, controlled: Life, awaited: Span) -> tuple[Subtracted, ...]:
+    found: list[Subtracted] = []
+    for name, span in _new_words(plain, controlled):
+        if (part := span.within(awaited)) is not None:
+            found.append(Subtracted("words plain never played", name, part))
+    found += [Subtracted("the user spoke", "", part) for part in _spoken_into(controlled, awaited)]
+    for wait in controlled.waits:
+        bounded = Span(wait.span.begin, min(wait.span.end, wait.span.begin + wait.bound))
+        if (part := bounded.within(awaited)) is not None:
+            found.append(Subtracted("a named wait", wait.name, part))
+    return tuple(sorted(found, key=lambda each: each.span))
+
+
+def _new_words(plain: Life, controlled: Life) -> list[tuple[str, Span]]:
+    """When the controlled call played what plain never played, and what that was.
+
+    A message is the same in both lives if it is the same one of the same attempt at the same
+    question; of one that plain played in part, the rest is new.
+    """
+    played: dict[tuple[str, int, int], float] = {}
+    for message in plain.messages:
+        at = (message.question, message.attempt, message.number)
+        played[at] = max(played.get(at, 0.0), plain.heard_of(message))
+    found: list[tuple[str, Span]] = []
+    so_far: dict[str, float] = {}
+    for piece in controlled.heard:
+        said = controlled.message(piece)
+        if said is None:
+            continue  # the application's own sound: it plays in both
+        before = so_far.get(said.id, 0.0)
+        so_far[said.id] = before + piece.seconds
+        known = played.get((said.question, said.attempt, said.number), 0.0)
+        if (new := _beyond(piece, known - before)) is not None:
+            found.append((said.question, new))
+    return found
+
+
+def _beyond(piece: Heard, known: float) -> Span | None:
+    """When the sound after the first *known* seconds of a piece was heard."""
+    if known <= 0:
+        return piece.span
+    share = known / piece.seconds if piece.seconds else 1.0
+    begin = piece.span.begin + share * piece.span.seconds
+    return Span(begin, piece.span.end) if begin < piece.span.end else None
+
+
+def collided(life: Life, key: str) -> bool:
+    """Whether a create for the question met a taken slot, its answer overlapped another, or it
+    talked over the user."""
+    if any(each.question == key for each in life.collisions):
+        return True
+    mine = life.pieces_of(key)
+    others = [piece for piece in life.heard if piece not in mine]
+    for piece in mine:
+        if any(_overlap(piece.span, other.span) > 0.05 for other in others):
+            return True
+        for speech in life.spoke:
+            began = speech.begin + 0.05 < piece.span.begin < speech.end - 0.05
+            if began or _overlap(piece.span, speech) > _TALKS_OVER:
+                return True
+    return False
+
+
+def _overlap(one: Span, other: Span) -> float:
+    part = one.within(other)
+    return part.seconds if part is not None else 0.0

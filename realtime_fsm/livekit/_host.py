@@ -1,0 +1,62 @@
+"""What LiveKit's fallback adapter inside ours needs of the AgentSession.
+
+When it swaps its model it interrupts what is spoken, replays the agent's history as it was heard, and has the
+reply generated again. LiveKit binds an AgentSession only to a session it knows as the adapter's; ours is
+around it.
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from livekit.agents import llm
+
+from ._driver import Driver
+from ._guard import Guard
+from ._speech import Speeches
+
+
+class Host:
+    """Stands for the AgentSession, attached or not.
+
+    A turn that was not heard yet is neither interrupted nor generated again by the adapter: ours asks
+    again, on the model that the adapter swapped to, and the same handle speaks.
+    """
+
+    def __init__(
+        self, speeches: Speeches, driver: Driver, inner: llm.RealtimeSession[Any], guard: Guard
+    ) -> None:
+        self._speeches = speeches
+        self._driver = driver
+        self._inner = inner
+        self._guard = guard
+
+    @property
+    def agent_state(self) -> str:
+        session = self._speeches.session
+        if session is None or not self._speaking:
+            return "listening"
+        return str(session.agent_state)
+
+    @property
+    def current_agent(self) -> Any:
+        session = self._speeches.session
+        if session is None:
+            return SimpleNamespace(chat_ctx=self._inner.chat_ctx)
+        return session.current_agent
+
+    async def interrupt(self, *, force: bool = False) -> None:
+        session = self._speeches.session
+        if session is not None and self._speaking:
+            await session.interrupt(force=force)
+
+    def generate_reply(self) -> None:
+        session = self._speeches.session
+        if session is not None:
+            session.generate_reply()
+
+    @property
+    def _speaking(self) -> bool:
+        turns = self._driver.controller.turns
+        return self._guard.off or any(t.exposed and not t.playback_over for t in turns)

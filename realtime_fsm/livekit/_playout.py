@@ -1,0 +1,172 @@
+"""What the AgentSession's sink plays: its reports, and a guard in front of it.
+
+The sink is looked up when something is about to play: a room installs it after ``session.start()``, it
+may be swapped later, and no event tells.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+from typing import Any
+
+from livekit.agents import AgentSession, UserStateChangedEvent
+from livekit.agents.voice.io import AudioOutput, PlaybackFinishedEvent, PlaybackStartedEvent
+
+from ._guarded_output import GuardedOutput
+from ._listener import listener
+from ._private import pending_segments
+
+#: Seconds after which a user who speaks may have stopped.
+_LOOK_AGAIN = 0.5
+
+
+class Playout:
+    """Listens to one AgentSession's sink.
+
+    Args:
+        started: Called with each first frame that sounds.
+        finished: Called with the end of each message, once.
+        paused: Called when the sink is paused, and when it plays on.
+    """
+
+    def __init__(
+        self,
+        session: AgentSession[Any],
+        started: Callable[[PlaybackStartedEvent], None],
+        finished: Callable[[PlaybackFinishedEvent], None],
+        paused: Callable[[bool], None],
+    ) -> None:
+        self._session = session
+        self._finished_is = finished
+        self._paused_is = paused
+        #: Seconds that a report may come later than its audio ends; None: only listen.
+        self.grace: float | None = None
+        self._sink: AudioOutput | None = None
+        self._started = listener(started)
+        self._finished = listener(self._on_finished)
+        self._guards: set[GuardedOutput] = set()
+        self._reports = self._reports_seen = 0
+        self._late: set[asyncio.Task[None]] = set()
+        self._silent_since = -math.inf
+        session.on("user_state_changed", listener(self._on_user_state))
+
+    @property
+    def audible(self) -> bool:
+        """Whether there is a sink, as of the last look."""
+        return self._sink is not None
+
+    def look(self) -> None:
+        """Something is about to play: guard the sink it will play on, and listen to it."""
+        output = self._session.output
+        if self.grace is not None and output.audio is not None:
+            self._guard(output.audio, self.grace)
+        self._watch(output.audio if output.audio_enabled else None)
+
+    def rest(self) -> None:
+        """Listen no more until the next look."""
+        self._watch(None)
+
+    def close(self) -> None:
+        """Leave nothing behind: the session is closed."""
+        self._watch(None)
+        for guard in self._guards:
+            guard.close()
+        for task in self._late:
+            task.cancel()
+
+    def _watch(self, sink: AudioOutput | None) -> None:
+        if sink is self._sink:
+            return
+        if self._sink is not None:
+            self._sink.off("playback_started", self._started)
+            self._sink.off("playback_finished", self._finished)
+        self._sink = sink
+        if sink is not None:
+            sink.on("playback_started", self._started)
+            sink.on("playback_finished", self._finished)
+
+    def _guard(self, top: AudioOutput, grace: float) -> None:
+        tail = _tail(top)
+        if not isinstance(tail, GuardedOutput):
+            if pending_segments(tail):
+                return  # swapping it would cut off what plays
+            known = (guard for guard in self._guards if guard.sink is tail)
+            tail = next(known, None) or GuardedOutput(tail, grace)
+            self._session.output.replace_audio_tail(tail)
+        tail.watcher = self
+        tail.alone = self._session.output.audio is tail
+        self._guards.add(tail)
+
+    # --- what a guard tells and asks
+
+    def pause_left(self, since: float) -> float:
+        """LiveKit pauses the sink when the user speaks, and is no more "speaking" itself; it plays on when
+        that meant nothing. A pause by anybody else is over after the grace."""
+        grace = self.grace or 0.0
+        if self._session.user_state == "speaking":
+            return max(grace, _LOOK_AGAIN)
+        patience = grace
+        if self._session.agent_state != "speaking":
+            patience += self._session.options.interruption["false_interruption_timeout"] or 0.0
+        return max(since, self._silent_since) + patience - asyncio.get_running_loop().time()
+
+    def play_on(self) -> None:
+        if self._session.output.audio is not None:
+            self._session.output.audio.resume()
+
+    def paused(self, *, on: bool) -> None:
+        self._paused_is(on)
+
+    def ended(self, guard: GuardedOutput, report: PlaybackFinishedEvent) -> None:
+        """What is above the guard has told us in the same step, unless something in between raised, or we
+        listen to another output by now."""
+        if self._reports > self._reports_seen:
+            self._reports_seen = self._reports
+        elif guard.alone:
+            self._finished_is(report)
+        elif self._sink is not None:
+            insisting = self._insist(guard, self._sink, report)
+            task = asyncio.create_task(insisting, name="realtime_fsm.insist")
+            self._late.add(task)
+            task.add_done_callback(self._late.discard)
+
+    async def _insist(
+        self, guard: GuardedOutput, top: AudioOutput, report: PlaybackFinishedEvent
+    ) -> None:
+        """LiveKit waits for the top of the chain."""
+        waiting = False
+        try:
+            await asyncio.wait_for(top.wait_for_playout(), self.grace)
+        except asyncio.TimeoutError:
+            waiting = True
+        if _tail(top) is not guard:
+            return  # taken out in the middle of a segment, which goes on elsewhere
+        if waiting:
+            # Not the output's own method, which may be what raised.
+            AudioOutput.on_playback_finished(
+                top, playback_position=report.playback_position, interrupted=report.interrupted
+            )
+        if self._reports == self._reports_seen:
+            self._finished_is(report)
+        self._reports_seen = self._reports
+
+    def taken_out(self) -> None:
+        self.look()
+
+    # --- events
+
+    def _on_finished(self, report: PlaybackFinishedEvent) -> None:
+        self._reports += 1
+        self._finished_is(report)
+
+    def _on_user_state(self, event: UserStateChangedEvent) -> None:
+        if event.old_state == "speaking":
+            self._silent_since = asyncio.get_running_loop().time()
+
+
+def _tail(output: AudioOutput) -> AudioOutput:
+    while output.next_in_chain is not None:
+        output = output.next_in_chain
+    return output

@@ -1,0 +1,517 @@
+"""The link to a session that shows no raw events: any ``llm.RealtimeSession``, by its family's traits.
+
+Requests go down as calls, and what the plugin announces is matched to them by what the family says; the
+streams of a response are read to their end by a `realtime_fsm.livekit._reading.Reading`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import functools
+import math
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from livekit.agents import llm, utils
+
+from .. import _events as ev
+from .._classify import error_info
+from .._errors import ErrorInfo
+from .._policy import RetryPolicy
+from .._states import ErrorKind, MessageOutcome, Origin
+from ._ask import Ask
+from ._below import close
+from ._driver import Driver
+from ._guard import Guard
+from ._history import share_of_words
+from ._link import Source
+from ._listener import cheap
+from ._outlet import Item
+from ._reading import Reading, Response
+from ._requests import Request, Requests
+from .providers import Family
+
+_FORWARDED = ("input_audio_transcription_completed", "remote_item_added")
+#: Seconds that the error of a response may precede the end of its streams…
+_FRESH = 0.2
+#: …or follow it, where the inner session closes its socket in between.
+_LATE = 2.0
+#: Nobody speaks faster.
+_WORDS_A_SECOND = 5
+#: Streams and messages that are remembered.
+_REMEMBERED = 64
+
+_WITHDRAWN = ErrorInfo(kind=ErrorKind.CLIENT_BUG, code="withdrawn")
+_NOTHING = ErrorInfo(kind=ErrorKind.CONFLICT, code="response_cancel_not_active")
+
+
+class StreamLink:
+    """See `realtime_fsm.livekit._link.Link`."""
+
+    def __init__(
+        self,
+        inner: llm.RealtimeSession[Any],
+        driver: Driver,
+        family: Family,
+        policy: RetryPolicy,
+        guard: Guard,
+    ) -> None:
+        self._inner: Any = inner
+        self._driver = driver
+        self._family = family
+        self._policy = policy
+        self._guard = guard
+        self._loop = asyncio.get_running_loop()
+        self.readers: dict[str, Source] = {}
+        self.held: Mapping[str, llm.RemoteItemAddedEvent] = {}
+        #: The host interrupts, and the plugin was told.
+        self.interrupted_below = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._requests = Requests(family)
+        #: Those that are not over, by id.
+        self._responses: dict[str, Response] = {}
+        #: What reads a stream of messages, None: the host. The stream is kept, so that its id is
+        #: not used again.
+        self._known: OrderedDict[int, tuple[object, Reading | None]] = OrderedDict()
+        #: The words of messages, as they came.
+        self._words: OrderedDict[str, list[str]] = OrderedDict()
+        self._saying: set[asyncio.Future[llm.GenerationCreatedEvent]] = set()
+        #: Announced while something is being said, which may be what was announced.
+        self._announced: list[llm.GenerationCreatedEvent] = []
+        self._count = 0
+        #: False from a lost connection until the plugin has another.
+        self._up = True
+        self._back_by: asyncio.TimerHandle | None = None
+        #: A tool's output went out; until then the model is to answer it.
+        self._owed_by: asyncio.TimerHandle | None = None
+        #: The user began to speak, or a reply does: told in a moment.
+        self._speech: object = None
+        #: The last recoverable error: why a response that ends empty did.
+        self._error: ErrorInfo | None = None
+        self._error_at = -math.inf
+        #: What was told of it, unless a turn tells.
+        self._report: llm.RealtimeModelError | None = None
+        self._errs = asyncio.Event()
+        #: The last turn whose response ended, and when.
+        self._ended = ("", -math.inf)
+        self._handlers: dict[str, Callable[..., None]] = {
+            "generation_created": self._on_generation,
+            "input_speech_started": self._on_speech_started,
+            "input_speech_stopped": self._on_speech_stopped,
+            "session_reconnected": self._on_reconnected,
+            "metrics_collected": self._on_metrics,
+            "error": self._on_error,
+        }
+        for name in _FORWARDED:
+            self._handlers[name] = functools.partial(driver.forward, name)
+        self._handlers = {name: self._guarded(name, h) for name, h in self._handlers.items()}
+        for name, handler in self._handlers.items():
+            inner.on(name, handler)
+        detects = bool(inner.capabilities.turn_detection)
+        self.receive(ev.SessionConfigured(server_creates=detects, server_interrupts=detects))
+
+    def _guarded(self, name: str, handler: Callable[..., None]) -> Callable[..., None]:
+        guard = self._guard
+
+        def guarded(event: Any = None, *_: object) -> None:
+            if not guard.off:
+                try:
+                    handler(event)
+                    return
+                except Exception as e:
+                    guard.failed(e)
+            guard.plain(name, event)
+
+        return cheap(guarded)
+
+    def receive(self, event: ev.Event) -> None:
+        self._driver.receive(event)
+
+    def _soon(self, work: Callable[..., None], *args: Any) -> None:
+        self._loop.call_soon(self._guard(work), *args)
+
+    # --- down: requests
+
+    def create(self, turn_id: str, attempt: int, ask: Ask) -> None:
+        self._not_owed()
+        request = Request(turn_id, attempt, ask)
+        self._requests.add(request)
+        if self._up:
+            self._make(request)
+
+    def _make(self, request: Request) -> None:
+        self._error = None
+        self._errs.clear()
+        try:
+            future = self._inner.generate_reply(**request.ask.arguments)
+        except Exception as e:
+            self._requests.settle(request)
+            self._driver.not_sent(request.turn_id, request.attempt, e)
+            return
+        request.future = request.ask.request = future
+        sent = ev.CreateSent(
+            turn_id=request.turn_id, attempt=request.attempt, event_id=request.event_id
+        )
+        # It counts as sent once this command is done: the driver is busy carrying it out.
+        self._soon(self.receive, sent)
+        future.add_done_callback(self._guard(functools.partial(self._answered, request)))
+
+    def withdraw(self, turn_id: str) -> None:
+        """As a host that cancels the future."""
+        for request in self._requests.of_turn(turn_id):
+            self._requests.settle(request)
+            request.withdrawn = True
+            if request.future is not None:
+                request.future.cancel()
+            self._settle_soon(request, _WITHDRAWN)
+
+    def probe(self, event_id: str) -> None:
+        for request in self._requests.made():
+            self._requests.settle(request)
+            if self._family.withdraws and request.future is not None:
+                request.future.cancel()
+        self._soon(self.receive, ev.ErrorReceived(error=_NOTHING, event_id=event_id))
+
+    def _settle_soon(self, request: Request, error: ErrorInfo) -> None:
+        self._soon(self.receive, ev.ErrorReceived(error=error, event_id=request.event_id))
+
+    # --- down: responses
+
+    def cancel(self, response_id: str, event_id: str) -> None:
+        response = self._responses.get(response_id)
+        attempt = self._driver.controller.owner_of(response_id)
+        interrupted = attempt is None or attempt.turn is None or attempt.turn.interrupted
+        if response is not None:
+            response.unwanted = interrupted
+            if interrupted and response.error is not None:
+                self._tell_report()  # no turn will
+        if self._family.cancels and not self.interrupted_below:
+            self._inner.interrupt()
+        told = self._family.cancels or self.interrupted_below
+        if not (self._family.interrupt_ends and told):
+            # Nothing ends it, and nothing waits for its end.
+            self._soon(self._over, response_id, ev.ResponseStatus.CANCELLED, None)
+
+    def delete(self, item_id: str, event_id: str) -> None:
+        pass
+
+    def restore(self, item_id: str) -> None:
+        pass
+
+    def withheld(self, item_id: str, *, forward: bool) -> None:
+        pass
+
+    def outside(self, item_id: str) -> bool:
+        return False
+
+    def veil(self, frame: dict[str, Any]) -> None:
+        pass
+
+    def reading(self, turn_id: str) -> bool:
+        return False  # an item is known here only once it was handed out
+
+    def stop_reading(self, turn_id: str) -> None:
+        pass  # the end of the streams is how the end of the response is known
+
+    async def aclose(self) -> None:
+        self._not_owed()
+        if self._back_by is not None:
+            self._back_by.cancel()
+        await close(self._inner)
+        for name, handler in self._handlers.items():
+            self._inner.off(name, handler)
+        await utils.aio.cancel_and_wait(*self._tasks)
+
+    # --- what the host does past us
+
+    def saying(self, future: asyncio.Future[llm.GenerationCreatedEvent]) -> None:
+        """The plugin is to say something. The host reads its streams, and its announcement answers
+        no request."""
+        self._saying.add(future)
+        future.add_done_callback(self._guard(self._said))
+
+    def _said(self, future: asyncio.Future[llm.GenerationCreatedEvent]) -> None:
+        self._saying.discard(future)
+        if not future.cancelled() and future.exception() is None:
+            self._remember(future.result(), None)
+        announced, self._announced = self._announced, []
+        for generation in announced:
+            self._on_generation(generation)
+
+    def pushed(self, chat_ctx: llm.ChatContext) -> None:
+        """The host pushed its history. A tool's output in it is to be answered."""
+        last = chat_ctx.items[-1] if chat_ctx.items else None
+        if not self._family.owes_replies or not isinstance(last, llm.FunctionCallOutput):
+            return
+        if getattr(last, "reply_required", True):
+            self._not_owed()
+            ask = self._guard(self._ask_what_is_owed)
+            self._owed_by = self._loop.call_later(self._policy.timeout, ask)
+
+    def _ask_what_is_owed(self) -> None:
+        self._not_owed()
+        if not self._driver.controller.turns:
+            self._driver.ask(Ask(), Origin.APPLICATION)
+
+    def _not_owed(self) -> None:
+        if self._owed_by is not None:
+            self._owed_by.cancel()
+            self._owed_by = None
+
+    # --- up: what answers a request
+
+    def _answered(
+        self, request: Request, future: asyncio.Future[llm.GenerationCreatedEvent]
+    ) -> None:
+        error = None if future.cancelled() else future.exception()
+        if request not in self._requests.made():
+            if not future.cancelled() and error is None:
+                self._came_anyway(request, future.result())
+            return
+        if not future.cancelled() and error is None:
+            generation = future.result()
+            if id(generation.message_stream) in self._known:
+                self._announced_again(generation)
+            else:
+                self._requests.settle(request)
+                self._follow(generation, request)
+            return
+        if error is not None and self._family.patience and "timed out" in str(error):
+            request.late = True  # until the create times out: it may still be answered
+            return
+        self._requests.settle(request)
+        if error is None:
+            # A plugin that keeps one request cancels it when it takes another, or restarts.
+            info = self._failure("request_cancelled", "the plugin gave the request up")
+        else:
+            info = self._refusal(error)
+        self.receive(ev.ErrorReceived(error=info, event_id=request.event_id))
+
+    def _came_anyway(self, request: Request, generation: llm.GenerationCreatedEvent) -> None:
+        """It was given up, asked again, or answered by what was announced."""
+        if not request.withdrawn:  # the host wants to hear what comes
+            self._on_generation(dataclasses.replace(generation, user_initiated=False))
+        elif id(generation.message_stream) not in self._known:
+            self._remember(generation, None)
+
+    def _refusal(self, error: BaseException) -> ErrorInfo:
+        info = error_info(getattr(error, "code", None), None, str(error))
+        if self._family.repeats or info.kind is ErrorKind.FATAL:
+            return info
+        return self._failure(info.code or "request_failed", str(error))
+
+    def _failure(self, code: str | None, message: str) -> ErrorInfo:
+        """Why something failed, and whether asking again is of any use."""
+        kind = ErrorKind.TRANSIENT if self._family.repeats else ErrorKind.CLIENT_BUG
+        return ErrorInfo(kind=kind, code=code, message=message)
+
+    def _on_generation(self, generation: llm.GenerationCreatedEvent) -> None:
+        if id(generation.message_stream) in self._known:
+            self._announced_again(generation)
+        elif generation.user_initiated:
+            pass  # its future has it
+        elif self._saying:
+            self._announced.append(generation)
+        else:
+            self._not_owed()
+            request = self._requests.expected()
+            if request is not None:
+                self._speech = None  # the plugin's, for the reply that begins
+                self._requests.settle(request)
+            self._follow(generation, request)
+
+    def _announced_again(self, generation: llm.GenerationCreatedEvent) -> None:
+        """A plugin that keeps one generation puts the answer to the next request into it."""
+        _, reading = self._known[id(generation.message_stream)]
+        request = self._requests.expected()
+        if reading is not None and reading.response.over and request is not None:
+            self._requests.settle(request)
+            reading.response = self._begin(request, generation.response_id)
+            self.readers[reading.response.turn_id] = reading
+
+    def _remember(self, generation: llm.GenerationCreatedEvent, reading: Reading | None) -> None:
+        stream = generation.message_stream
+        self._known[id(stream)] = (stream, reading)
+        while len(self._known) > _REMEMBERED:
+            self._known.popitem(last=False)
+
+    # --- up: responses
+
+    def _follow(self, generation: llm.GenerationCreatedEvent, request: Request | None) -> None:
+        response = self._begin(request, generation.response_id)
+        reading = Reading(self, response, generation, self._guard)
+        self._remember(generation, reading)
+        find = self._driver.controller.find
+        for ended in [t for t, r in self.readers.items() if r.over and find(t) is None]:
+            del self.readers[ended]
+        self.readers[response.turn_id] = reading
+        task = asyncio.create_task(self._read(reading), name="realtime_fsm.read")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _begin(self, request: Request | None, given_id: str | None = None) -> Response:
+        self._count += 1
+        response_id = f"{given_id or 'response'}_{self._count}"
+        event_id = None if request is None else request.event_id
+        self.receive(ev.ResponseCreated(response_id=response_id, client_event_id=event_id))
+        attempt = self._driver.controller.owner_of(response_id)
+        turn = None if attempt is None or attempt.abandoned else attempt.turn
+        response = Response(response_id, "" if turn is None else turn.id)
+        self._responses[response_id] = response
+        return response
+
+    def revive(self) -> Response:
+        """There is output of a response that had gone silent. The plugin may have put the answer to
+        what was asked since into the same streams."""
+        request = self._requests.newest()
+        if request is not None:
+            self._requests.settle(request)
+        return self._begin(request)
+
+    def item(self, response: Response, item_id: str, item: Item, kind: ev.ItemKind) -> None:
+        """A response has this item, and output in it."""
+        self._driver.generated(response.turn_id, item_id, item)
+        self.receive(ev.ItemStarted(response_id=response.id, item_id=item_id, kind=kind))
+
+    def words(self, item_id: str, piece: str) -> None:
+        """A message has these words too."""
+        self._words.setdefault(item_id, []).append(piece)
+        while len(self._words) > _REMEMBERED:
+            self._words.popitem(last=False)
+
+    def heard_text(self, item_id: str) -> str | None:
+        """What was heard of a message that was cut, perhaps nothing; None of any other."""
+        message = self._driver.controller.message(item_id)
+        if message is None or message.outcome in (None, MessageOutcome.FULL):
+            return None
+        if message.outcome is MessageOutcome.SKIPPED:
+            return ""
+        if message.heard_ms is None or message.transcript is not None:
+            return message.transcript
+        text = "".join(self._words.get(item_id, ()))
+        # Some send the text ahead of the sound, so that all of it stands for what has come so far.
+        spoken = math.ceil(message.heard_ms / 1000 * _WORDS_A_SECOND)
+        said = share_of_words(text, message.heard_ms, message.received_ms).split()
+        return " ".join(said[:spoken])
+
+    async def _read(self, reading: Reading) -> None:
+        broken = await reading.run()
+        response = reading.response
+        if broken is not None:
+            response.error = self._failure("stream_broke", broken)
+        if not (response.items or response.error or response.unwanted or response.over):
+            # A fatal error is told after the streams ended.
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._errs.wait(), _FRESH)
+        self._guard.run(None, self._ended_by_itself, response)
+
+    def _ended_by_itself(self, response: Response) -> None:
+        """As an error says that was told right before; anything older was about something else."""
+        fresh = self._loop.time() - self._error_at < _FRESH
+        error = response.error or (self._error if fresh or not response.items else None)
+        status = ev.ResponseStatus.COMPLETED
+        if response.unwanted or (response.cut_by_user and not response.items):
+            status, error = ev.ResponseStatus.CANCELLED, None
+        elif error is not None:
+            status = ev.ResponseStatus.FAILED
+        elif not response.items and not self._family.answers_all:
+            status = ev.ResponseStatus.CANCELLED
+        elif not response.items and not self._family.repeats:
+            status = ev.ResponseStatus.FAILED
+            error = self._failure("empty_response", "the response completed without output")
+        self._over(response.id, status, error)
+
+    def _over(self, response_id: str, status: ev.ResponseStatus, error: ErrorInfo | None) -> None:
+        response = self._responses.pop(response_id, None)
+        if response is not None:
+            response.over = True
+            self._ended = (response.turn_id, self._loop.time())
+            done = ev.ResponseDone(response_id=response_id, status=status, error=error)
+            self.receive(done)
+
+    # --- up: what else the plugin tells
+
+    def _on_speech_started(self, event: object) -> None:
+        self._speech = event
+        if self._family.tells_of_user or self._requests.expected() is None:
+            self._tell_speech()
+        else:
+            # Perhaps the reply begins that is still awaited, which must not interrupt itself.
+            self._soon(self._tell_speech)
+
+    def _tell_speech(self) -> None:
+        event, self._speech = self._speech, None
+        if event is None:
+            return
+        self._not_owed()
+        for response in self._responses.values():
+            response.cut_by_user = True
+        if self._family.tells_of_user:
+            self.receive(ev.SpeechStarted())
+        self._driver.forward("input_speech_started", event)
+
+    def _on_speech_stopped(self, event: object) -> None:
+        if self._family.tells_of_user:
+            self.receive(ev.SpeechStopped())
+        self._driver.forward("input_speech_stopped", event)
+
+    def _on_metrics(self, metrics: Any) -> None:
+        self._driver.forward("metrics_collected", metrics)
+        if getattr(metrics, "acquire_time", 0) and not self._up:
+            # The plugin has a connection. What it is about to put on it goes first.
+            self._soon(self._back)
+
+    def _on_reconnected(self, event: object) -> None:
+        if not self._family.resends:  # what was asked went with the connection
+            self.receive(ev.ConnectionReady())
+        self._driver.forward("session_reconnected", event)
+        self._back()
+
+    def _on_error(self, report: llm.RealtimeModelError) -> None:
+        if not report.recoverable:
+            self._driver.session_failed(report)
+            return
+        lost = self._family.tells_loss(report)
+        self._error = self._failure("connection_lost" if lost else None, str(report.error))
+        self._error_at = self._loop.time()
+        self._errs.set()
+        under_way = any(not t.generation_over for t in self._driver.controller.turns)
+        for response in self._responses.values():
+            response.error = self._error
+        if lost and not self._family.resends:
+            self._lost(self._error)
+        if under_way:
+            self._report = report  # the turn tells of it, if it comes to nothing
+            return
+        turn_id, ended_at = self._ended
+        if turn_id and self._error_at - ended_at < _LATE:
+            self._driver.failed_late(turn_id, self._error)
+        self._driver.forward("error", report)
+
+    def _tell_report(self) -> None:
+        report, self._report = self._report, None
+        if report is not None:
+            self._driver.forward("error", report)
+
+    def _lost(self, error: ErrorInfo) -> None:
+        """What was asked is asked again once the plugin is back."""
+        self._up = False
+        if self._back_by is None:
+            # Without word from the plugin, it gets what there is to ask all the same.
+            back = self._guard(self._back)
+            self._back_by = self._loop.call_later(self._policy.recovery_deadline, back)
+        self._not_owed()  # a new connection may not know of the call, and make it again
+        for request in self._requests.made():
+            self._requests.settle(request)
+            self.receive(ev.ErrorReceived(error=error, event_id=request.event_id))
+
+    def _back(self) -> None:
+        self._up = True
+        if self._back_by is not None:
+            self._back_by.cancel()
+            self._back_by = None
+        for request in self._requests.waiting():
+            self._make(request)

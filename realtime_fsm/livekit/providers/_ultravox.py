@@ -1,0 +1,43 @@
+"""Ultravox (livekit-plugins-ultravox)."""
+
+from __future__ import annotations
+
+from ._family import Family, no_error
+
+ULTRAVOX = Family(
+    name="ultravox",
+    control="streams",
+    # "Stopped" comes when the answer begins.
+    tells_of_user=False,
+    # The field that says so gets lost in the plugin: its barge-in asks for a reply.
+    cancels=False,
+    announces=True,
+    # It gives up after 5 s, and speaks all the same what comes later.
+    patience=10.0,
+    owes_replies=True,
+    # An unexpected close is not recoverable, and a failed connect comes before there is a call.
+    tells_loss=no_error,
+    expects={"auto_tool_reply_generation": True},
+    promises={
+        "G1": ("kept", ""),
+        "G2": ("kept", ""),
+        "G3": ("partly", "a request has no id: the plugin keeps one"),
+        "G4": ("partly", "a late answer is adopted within 10 s; what runs is cut by a barge-in"),
+        "G5": ("partly", "a barge-in is not confirmed"),
+        "G6": ("partly", "a barge-in names no response"),
+        "G8": ("kept", ""),
+        "G9": ("kept", ""),
+        "G11": ("cannot", "it never connects again after an unexpected close"),
+        "G15": ("cannot", "it claims to truncate, and does not"),
+        "G16": ("partly", "LiveKit's history is as heard; the server keeps all that it said"),
+        "G18": (
+            "partly",
+            "an empty answer and a tool's are asked for; a lost connection is the end",
+        ),
+        "G19": ("cannot", "it never connects again after an unexpected close"),
+        "G20": ("cannot", "it knows no conflicts"),
+        "G24": ("partly", "it does not show when the user's speech is committed"),
+        "G28": ("partly", "what the provider runs by itself is not shown"),
+        "G31": ("cannot", "a dead connection shows only when it closes"),
+    },
+)

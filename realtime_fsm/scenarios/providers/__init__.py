@@ -1,0 +1,1 @@
+"""Calls with the real plugins of all providers, plain and controlled."""

@@ -1,0 +1,425 @@
+"""Sees a simulated call for the differential judge: what was asked, heard, done and remembered.
+
+The simulated server knows what each of its responses answers, and its sound says which message it is
+of; so nothing has to be guessed from lengths or times.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from livekit.agents import Agent, AgentSession, AgentTask, CloseReason, llm
+from livekit.agents.voice import SpeechHandle
+from livekit.agents.voice.io import TextOutput
+
+from .. import Recovering, TurnEnded, TurnMoved, TurnState
+from ..compare import Collision, Deed, Ending, Heard, Life, Message, Question, Span, Wait
+from ..simulator.generation import mark_of
+from ..trace.wire import body_of
+from .sink import Segment
+
+if TYPE_CHECKING:
+    from ..livekit import ControlledRealtimeModel
+    from .call import SimulatedCall
+
+__all__ = ["Screen", "Witness", "WitnessedSession"]
+
+_WORD = 0.4  # seconds that a word takes, in a call by text
+
+
+class WitnessedSession(AgentSession[Any]):
+    """Notes what the application asks of it."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        #: (when, the user's words or the instructions), of each reply that was asked for.
+        self.asked: list[tuple[float, str]] = []
+        #: when it asked for an answer to what was asked last, and when it ended the user's turn.
+        self.asked_again: list[float] = []
+        self.committed: list[float] = []
+        #: when the application interrupted.
+        self.cuts: list[float] = []
+        #: the items that an agent knows to whom it hands over, by the agent's id.
+        self.next_agents: dict[str, frozenset[str]] = {}
+
+    def generate_reply(self, **arguments: Any) -> SpeechHandle:
+        """See ``AgentSession``."""
+        now = asyncio.get_running_loop().time()
+        said = arguments.get("user_input") or arguments.get("instructions")
+        handle = super().generate_reply(**arguments)
+        if isinstance(said, str):
+            self.asked.append((now, said))
+        elif said is None:
+            self.asked_again.append(now)
+        return handle
+
+    def commit_user_turn(self, **options: Any) -> asyncio.Future[str]:
+        """See ``AgentSession``."""
+        future = super().commit_user_turn(**options)
+        self.committed.append(asyncio.get_running_loop().time())
+        return future
+
+    def update_agent(self, agent: Agent) -> None:
+        """See ``AgentSession``."""
+        super().update_agent(agent)
+        # What is being said has no words yet in a copy; the next agent does not get to know it.
+        known = frozenset(
+            item.id
+            for item in agent.chat_ctx.items
+            if not isinstance(item, llm.ChatMessage) or item.text_content
+        )
+        self.next_agents[agent.id] = known
+
+    def interrupt(self, *, force: bool = False) -> asyncio.Future[None]:
+        """See ``AgentSession``."""
+        self.cuts.append(asyncio.get_running_loop().time())
+        return super().interrupt(force=force)
+
+
+@dataclass(slots=True, eq=False)
+class _Line:
+    """A message as it was shown."""
+
+    begun: float
+    ended: float
+    text: str = ""
+
+
+class Screen(TextOutput):
+    """Where a call by text is read. Without one LiveKit would show the text to nobody."""
+
+    def __init__(self) -> None:
+        super().__init__(label="screen", next_in_chain=None)
+        self.lines: list[_Line] = []
+        self._open = False
+
+    async def capture_text(self, text: str) -> None:
+        """See ``TextOutput``."""
+        now = asyncio.get_running_loop().time()
+        if not self._open:
+            self.lines.append(_Line(now, now))
+            self._open = True
+        self.lines[-1].text += text
+        self.lines[-1].ended = now
+
+    def flush(self) -> None:
+        """See ``TextOutput``."""
+        self._open = False
+
+
+@dataclass(slots=True, eq=False)
+class _Generated:
+    """A message as it went over the wire."""
+
+    id: str
+    question: str
+    attempt: int
+    number: int
+    begun: float
+    seconds: float = 0.0
+    text: str = ""
+    whole: bool = False
+
+
+@dataclass(eq=False)
+class Witness:
+    """Sees one call, from its beginning.
+
+    Attributes:
+        call: that call.
+        deeds: tools that ran: when, which call, which tool, and whether a reply is to tell of it.
+        waits: what the controlled model says it waits for: turn, name, from when, until when, and
+            how long at most.
+        ended: when an error ended the session, and which.
+        handed_over: when another agent took over, and the items that this one knows.
+    """
+
+    call: SimulatedCall
+    deeds: list[tuple[float, str, str, bool]] = field(default_factory=list)
+    waits: list[_Waiting] = field(default_factory=list)
+    ended: tuple[float, str] | None = None
+    handed_over: list[tuple[float, frozenset[str]]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.call.session.on("function_tools_executed", self._tools_ran)
+        self.call.session.on("conversation_item_added", self._item_added)
+        self.call.session.on("error", self._failed)
+        self.call.session.on("close", self._closed)
+        if self.call.model is not None:
+            self.watch(self.call.model)
+
+    def watch(self, model: ControlledRealtimeModel) -> None:
+        """Note what a model says it waits for."""
+        model.on("recovering", self._recovering)
+        model.on("turn_moved", self._moved)
+        model.on("turn_ended", self._over)
+
+    # --- while it goes on
+
+    def _tools_ran(self, event: Any) -> None:
+        now = self._loop.time()
+        for call, output in event.zipped():
+            # Of a tool that only hands over, or ends something, nothing is to be said.
+            owed = output is not None and getattr(output, "reply_required", event.has_tool_reply)
+            self.deeds.append((now, call.call_id, call.name, owed))
+
+    def _item_added(self, event: Any) -> None:
+        known = self._session.next_agents.get(getattr(event.item, "new_agent_id", ""))
+        if known is not None:
+            self.handed_over.append((self._loop.time(), known))
+
+    def _failed(self, event: Any) -> None:
+        # Of a realtime model LiveKit takes no such error, not even one: it begins to close.
+        kind = getattr(event.error, "type", "")
+        if kind == "realtime_model_error" and not event.error.recoverable:
+            self._ended(event.error)
+
+    def _closed(self, event: Any) -> None:
+        if event.reason is CloseReason.ERROR:
+            self._ended(event.error)
+
+    def _ended(self, error: Any) -> None:
+        if self.ended is None:
+            self.ended = (self._loop.time(), str(getattr(error, "error", error)))
+
+    def _recovering(self, plan: Recovering) -> None:
+        reason = plan.reason.code or plan.reason.kind.value
+        name = f"{plan.turn_id} waits {plan.wait:.2f} s at most after {reason}"
+        self.waits.append(_Waiting(plan.turn_id, name, self._loop.time(), plan.wait))
+
+    def _moved(self, move: TurnMoved) -> None:
+        if move.source is TurnState.RETRY_WAIT and move.dest is not TurnState.RETRY_WAIT:
+            self._ends(move.turn_id)
+
+    def _over(self, end: TurnEnded) -> None:
+        self._ends(end.turn_id)
+
+    def _ends(self, turn_id: str) -> None:
+        for wait in self.waits:
+            if wait.turn_id == turn_id and wait.until is None:
+                wait.until = self._loop.time()
+
+    # --- afterwards
+
+    def life(self) -> Life:
+        """What was lived by now."""
+        call, now = self.call, self._now
+        generated = {each.id: each for each in self._generated()}
+        heard = tuple(self._heard(generated))
+        messages = tuple(self._remembered(generated))
+        undone = 0 if self._asks else sum(not handle.done() for handle in call.speeches)
+        server = call.server
+        return Life(
+            questions=tuple(self._questions()),
+            messages=messages,
+            heard=heard,
+            deeds=tuple(self._deeds()),
+            waits=tuple(
+                Wait(w.name, Span(self._t(w.begun), self._t(w.until or now())), w.bound)
+                for w in self.waits
+            ),
+            spoke=tuple(self._spoke()),
+            cuts=tuple(map(self._t, self._session.cuts)),
+            collisions=tuple(
+                Collision(each.question, each.t) for each in server.answers if each.attempt == 0
+            ),
+            ended=Ending(self._t(self.ended[0]), self.ended[1]) if self.ended else None,
+            hung=f"{undone} speeches never ended" if undone else "",
+            remembers=server.connected and not call.closed,
+            seconds=self._t(now()),
+        )
+
+    @property
+    def _session(self) -> WitnessedSession:
+        assert isinstance(self.call.session, WitnessedSession)
+        return self.call.session
+
+    @property
+    def _asks(self) -> bool:
+        """Whether an ``AgentTask`` waits for the user, who said no more: that is no hang."""
+        try:
+            return isinstance(self._session.current_agent, AgentTask)
+        except RuntimeError:  # the session is over
+            return False
+
+    def _now(self) -> float:
+        return self._loop.time()
+
+    def _t(self, loop_time: float) -> float:
+        return loop_time - self.call.server.started_at
+
+    def _questions(self) -> Iterator[Question]:
+        """What was asked, in order. The same words again, in another item, are another question."""
+        server = self.call.server
+        asked = [(s.t + s.seconds, s.words) for s in server.speech if s.words and s.seconds]
+        asked += [(self._t(until), words) for _, until, words in self.call.pushed if words]
+        asked += [(self._t(t), words) for t, words in self._session.asked]
+        known_there = {each.question for each in server.answers}
+        times = self._times(asked)
+        counts: Counter[str] = Counter()
+        found: list[Question] = []
+        for t, words in sorted(asked):
+            counts[words] += 1
+            again = f"{words} #{counts[words]}"
+            key = again if counts[words] > 1 and again in known_there else words
+            found.append(Question(key, t, times[t, words]))
+        by_key = {question.key: question.times for question in found}
+        for done, call, _, owed in self.deeds:
+            key = server.question_of_output(call)
+            if not owed:
+                continue
+            found.append(Question(key, self._t(done), by_key.get(key.partition(" > ")[0], 1)))
+        known: set[str] = set()
+        for question in sorted(found, key=lambda each: each.at):
+            if question.key not in known:
+                known.add(question.key)
+                yield question
+
+    def _times(self, asked: Iterable[tuple[float, str]]) -> Counter[tuple[float, str]]:
+        """How often an answer to each question was asked for: once, and by each request that brings
+        no words of its own, for what was asked, or being asked, last.
+        """
+        begun = {(s.t + s.seconds, s.words): s.t for s in self.call.server.speech}
+        times = Counter(asked)
+        again_at = list(self._session.asked_again)
+        if self.call.plugin.capabilities.turn_detection:
+            # Server VAD answers as well. Without it, this is how the turn ends.
+            again_at += self._session.committed
+        for again in map(self._t, again_at):
+            before = [each for each in times if begun.get(each, each[0]) <= again]
+            if before:
+                times[max(before)] += 1
+        return times
+
+    def _spoke(self) -> Iterator[Span]:
+        spans = [Span(s.t, s.t + s.seconds) for s in self.call.server.speech if s.seconds]
+        spans += [Span(self._t(begin), self._t(end)) for begin, end, _ in self.call.pushed]
+        yield from sorted(spans)
+
+    def _deeds(self) -> Iterator[Deed]:
+        server = self.call.server
+        found = [
+            Deed(
+                server.question_of_output(call).rpartition(" > ")[0], f"tool {name} ran", self._t(t)
+            )
+            for t, call, name, _ in self.deeds
+        ]
+        found += [
+            Deed(each.question, f"the server's {each.kind} {each.name}", each.t)
+            for each in server.actions
+        ]
+        yield from sorted(found, key=lambda deed: deed.t)
+
+    def _generated(self) -> Iterator[_Generated]:
+        """The messages of the conversation that went over the wire, as far as they did."""
+        server = self.call.server
+        found: dict[str, _Generated] = {}
+        numbers: Counter[tuple[str, int]] = Counter()
+        for each in server.record:
+            if each.direction != "server":
+                continue
+            event, kind = each.event, each.type
+            item = body_of(event.get("item"))
+            if kind == "response.output_item.added" and item.get("type") == "message":
+                item_id = str(item.get("id"))
+                of = server.answered_by(item_id)
+                if item_id not in found and not _is_aside(of[0]):
+                    numbers[of] += 1
+                    found[item_id] = _Generated(item_id, *of, numbers[of], each.t)
+            elif (known := found.get(str(event.get("item_id") or item.get("id")))) is None:
+                continue
+            elif kind == "response.output_audio.delta" and isinstance(event.get("delta"), float):
+                known.seconds += event["delta"] / 1000
+            elif kind in ("response.output_audio_transcript.delta", "response.output_text.delta"):
+                known.text += str(event.get("delta"))
+            elif kind == "response.output_item.done":
+                known.whole = item.get("status") == "completed"
+        for known in found.values():
+            if not known.seconds:
+                known.seconds = _WORD * len(known.text.split())
+            yield known
+
+    def _heard(self, generated: dict[str, _Generated]) -> Iterator[Heard]:
+        pieces = [*self._sounded(generated), *self._read(generated)]
+        yield from sorted(pieces, key=lambda piece: piece.span)
+
+    def _sounded(self, generated: dict[str, _Generated]) -> Iterator[Heard]:
+        by_mark = {mark_of(item_id): item_id for item_id in generated}
+        segments: list[Segment] = [s for sink in self.call.sinks for s in sink.so_far()]
+        for segment in segments:
+            if segment.started_at is None or segment.position <= 0:
+                continue
+            begin, so_far = self._t(segment.started_at), 0.0
+            speed = segment.position / max(segment.finished_at - segment.started_at, 1e-9)
+            for mark, seconds in segment.marks:
+                heard = min(seconds, segment.position - so_far)
+                if heard > 0:
+                    span = Span(begin + so_far / speed, begin + (so_far + heard) / speed)
+                    yield Heard(by_mark.get(mark), span, heard)
+                so_far += seconds
+
+    def _read(self, generated: dict[str, _Generated]) -> Iterator[Heard]:
+        unread = list(generated.values())
+        for line in self.call.screen.lines if self.call.screen else ():
+            text = line.text.strip()
+            message = next((m for m in unread if text and m.text.startswith(text)), None)
+            if message is not None:
+                unread.remove(message)
+            seconds = _WORD * len(text.split())
+            span = Span(self._t(line.begun), self._t(line.ended))
+            yield Heard(message.id if message else None, span, seconds)
+
+    def _remembered(self, generated: dict[str, _Generated]) -> Iterator[Message]:
+        memory = {
+            item.id: (place, item) for place, item in enumerate(self.call.server.conversation)
+        }
+        history = {
+            item.id: item.text_content or ""
+            for item in self.call.session.history.items
+            if isinstance(item, llm.ChatMessage)
+        }
+        for each in generated.values():
+            place, item = memory.get(each.id, (None, None))
+            kept: float | None = 0.0
+            if item is not None:
+                kept = item.audio_ms / 1000 or _share(item.text, each.text) * each.seconds
+            elif any(
+                each.begun <= self._t(t) and each.id not in known for t, known in self.handed_over
+            ):
+                kept = None  # the next agent was not to know of it
+            yield Message(
+                id=each.id,
+                question=each.question,
+                attempt=each.attempt,
+                number=each.number,
+                seconds=each.seconds,
+                whole=each.whole,
+                server=kept,
+                by_words=item is not None and not item.audio_ms,
+                local=_share(history.get(each.id, ""), each.text) * each.seconds,
+                place=place,
+            )
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    turn_id: str
+    name: str
+    begun: float
+    bound: float
+    until: float | None = None
+
+
+def _is_aside(question: str) -> bool:
+    """Whether nobody is to hear an answer to it; what is said of its tool's output is heard."""
+    return question.startswith("aside:") and " > " not in question
+
+
+def _share(kept: str, whole: str) -> float:
+    """How much of the words is left."""
+    return len(kept.split()) / len(whole.split()) if whole.split() else 0.0

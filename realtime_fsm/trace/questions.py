@@ -1,0 +1,400 @@
+"""What was asked in a call, and what became of each question.
+
+Who plays the caller says what they ask (:class:`Asked`). In other calls a question is a user's turn
+that server VAD took, and each reply that the application asks for.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, get_args
+
+from .facts import (
+    Asked,
+    Closed,
+    CutIn,
+    ErrorTold,
+    Fact,
+    Frame,
+    LetGo,
+    Segment,
+    SpeechCreated,
+    SpeechDone,
+    TextShown,
+    ToolRan,
+    TurnOver,
+)
+from .format import Line
+from .kept import Kept
+from .sound import Heard
+from .wire import Item, Response
+
+if TYPE_CHECKING:
+    from .story import Story
+
+__all__ = ["FATES", "Answer", "Fate", "Question", "Questions"]
+
+Fate = Literal[
+    "answered", "interrupted", "superseded", "failed", "lost", "hung_up", "not_committed"
+]
+FATES: tuple[str, ...] = get_args(Fate)
+
+_MOMENT = 1e-6
+_WORDS = 3  # in a row that are no accident
+
+
+@dataclass(eq=False, slots=True)
+class Question:
+    """Something that was asked.
+
+    Attributes:
+        key: names it.
+        line: where it is told.
+        begun, at: when the caller began to ask, and had finished.
+        item_id: of the user's item; None where there is none, or it is not known.
+        speech: the handle that asking returned.
+        taken: when the server had it.
+        cut_in: when the caller cut in on the answer, and how.
+        over: when the caller stopped caring.
+        watched, judged: whether a rule looks after it, and has said that it was lost.
+    """
+
+    key: str
+    kind: str
+    line: Line
+    begun: float
+    at: float
+    item_id: str | None = None
+    speech: str | None = None
+    taken: float | None = None
+    cut_in: tuple[float, str] | None = None
+    over: float | None = None
+    watched: bool = False
+    judged: bool = False
+
+    @property
+    def since(self) -> float:
+        """When it was in the conversation."""
+        if self.taken is not None:
+            return self.taken
+        return self.at if self.kind == "speech" else self.begun
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of a question.
+
+    Attributes:
+        fate: ``answered``: a message was heard to its end, and nothing that was promised with it (a
+            tool's reply) is missing. ``interrupted``: the caller cut in on the answer.
+            ``superseded``: the caller asked the next thing before anything was heard. ``failed``:
+            the application was told so. ``lost``: none of these. ``hung_up``: the caller ended the
+            call. ``not_committed``: the connection broke before the server took the speech.
+        why: in words.
+        heard: what was heard of the answer.
+        first: when the first of it was heard.
+        told: when the application was first told that it failed.
+        reported: whether a recoverable ``error`` event came meanwhile.
+    """
+
+    fate: Fate
+    why: str = ""
+    heard: tuple[Heard, ...] = ()
+    first: float | None = None
+    told: float | None = None
+    reported: bool = False
+
+    @property
+    def repeated(self) -> int:
+        """Messages that began with the same words as one heard before. Without words: 0."""
+        names = [name for heard in self.heard if (name := _name(heard))]
+        return len(names) - len(set(names))
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """Something the application was told went wrong; *final*: for good."""
+
+    t: float
+    what: str
+    final: bool
+
+
+@dataclass(eq=False)
+class Questions:
+    """Built up by :meth:`apply`, fact by fact.
+
+    Attributes:
+        all: the newest questions, in order.
+    """
+
+    story: Story
+    all: deque[Question] = field(default_factory=lambda: deque(maxlen=256))
+    asked: bool = False  # somebody says what is asked
+    _told: deque[_Told] = field(default_factory=lambda: deque(maxlen=256))
+    _taken: Kept[str, float] = field(default_factory=Kept)
+    _created: Kept[str, float] = field(default_factory=Kept)  # speeches
+    _spoke: deque[float] = field(default_factory=lambda: deque(maxlen=256))
+    _silent: Kept[str, None] = field(default_factory=Kept)  # calls that nobody is told of
+    _heard: deque[Heard] = field(default_factory=lambda: deque(maxlen=512))
+
+    def __post_init__(self) -> None:
+        self.story.sound.told.append(self._heard.append)
+
+    def apply(self, fact: Fact) -> None:
+        """Take the next fact."""
+        if isinstance(fact, Frame):
+            self._frame(fact)
+        elif isinstance(fact, Asked):
+            self._ask(fact)
+        elif isinstance(fact, CutIn):
+            if (question := self._find(fact.key)) is not None:
+                question.cut_in = (fact.t, fact.how) if fact.how != "listens" else None
+        elif isinstance(fact, LetGo):
+            if (question := self._find(fact.key)) is not None and question.over is None:
+                question.over = fact.t
+        elif isinstance(fact, SpeechCreated):
+            if fact.user_initiated and fact.source == "generate_reply" and not self.asked:
+                self._add(
+                    Question(fact.speech, "app", fact.line, fact.t, fact.t, speech=fact.speech)
+                )
+        elif isinstance(fact, ToolRan):
+            if fact.reply is False:
+                self._silent[fact.call_id] = None
+        else:
+            self._failure(fact)
+            if not self.asked:
+                self._cut(fact)
+
+    def _find(self, key: str) -> Question | None:
+        return next((q for q in reversed(self.all) if q.key == key), None)
+
+    def _add(self, question: Question) -> None:
+        question.taken = self._taken.get(question.item_id or "")
+        self.all.append(question)
+
+    def _ask(self, fact: Asked) -> None:
+        if not self.asked:
+            self.asked = True
+            self.all.clear()  # what was taken for questions
+        begun = fact.t if fact.begun is None else fact.begun
+        question = Question(
+            fact.key, fact.kind, fact.line, begun, fact.t, fact.item_id, fact.speech
+        )
+        self._add(question)
+        if fact.refused is not None:
+            self._told.append(_Told(fact.t, f"request: {fact.refused}", True))
+
+    def _frame(self, frame: Frame) -> None:
+        kind = frame.type
+        if kind == "input_audio_buffer.speech_started":
+            self._spoke.append(frame.t)
+            if not self.asked:
+                self._interrupt(frame.t, "coughs")
+        elif kind == "input_audio_buffer.committed":
+            item_id = str(frame.event.get("item_id"))
+            self._taken.setdefault(item_id, frame.t)
+            if self.asked:
+                for question in self.all:
+                    if question.item_id == item_id:
+                        question.taken = self._taken[item_id]
+            elif self.story.server_creates:
+                self._took(frame, item_id)
+
+    def _took(self, frame: Frame, item_id: str) -> None:
+        """The user has said something: what was asked before is over for them."""
+        begun = self._spoke[-1] if self._spoke else frame.t
+        for question in self.all:
+            if question.over is None:
+                question.cut_in, question.over = (begun, "speaks_over"), begun
+        self._add(Question(item_id, "speech", frame.line, begun, frame.t, item_id))
+
+    def _interrupt(self, t: float, how: str, speech: str | None = None) -> None:
+        for question in self.all:
+            if question.over is None and question.speech in (None, speech or question.speech):
+                question.cut_in = question.cut_in or (t, how)
+
+    def _cut(self, fact: Fact) -> None:
+        """An interrupted speech, or a turn that gave way, was somebody's wish."""
+        if isinstance(fact, SpeechDone) and fact.interrupted:
+            created = self._created.get(fact.speech, fact.t)
+            for question in self.all:
+                if question.speech == fact.speech and question.over is None:
+                    question.cut_in = (fact.t, "stops")
+                elif question.speech is None and question.begun <= created:
+                    question.cut_in = question.cut_in or (fact.t, "stops")
+        elif isinstance(fact, TurnOver) and fact.outcome == "interrupted":
+            self._interrupt(fact.t, "stops")
+
+    def _failure(self, fact: Fact) -> None:
+        if isinstance(fact, ErrorTold):
+            final = fact.recoverable is False
+            self._told.append(_Told(fact.t, f"error: {fact.code or fact.error}", final))
+        elif isinstance(fact, TurnOver):
+            if fact.kind is not None or fact.outcome == "failed":
+                self._told.append(_Told(fact.t, f"turn: {fact.code or fact.outcome}", True))
+        elif isinstance(fact, SpeechDone):
+            if fact.exception is not None and not fact.interrupted:
+                # An exception that comes with an interruption says no more than that.
+                self._told.append(_Told(fact.t, f"handle: {fact.code or fact.exception}", True))
+        elif isinstance(fact, Closed) and fact.reason == "error":
+            self._told.append(_Told(fact.t, "the session ended", True))
+
+    # --- what became of it
+
+    def answer(self, question: Question) -> Answer:
+        """What has become of a question by now."""
+        story = self.story
+        over = story.now if question.over is None else question.over
+        heard = self.heard(question)
+        first = min((each.begun for each in heard), default=None)
+        told = [t for t in self._told if question.begun <= t.t <= over + _MOMENT]
+        final = [t for t in told if t.final]
+        full = [each for each in heard if self._is_full(each)]
+        owed = self._owed(question, over, full)
+        late = question.item_id is not None and question.taken is None and question.kind == "speech"
+        cut = question.cut_in
+        fate: Fate
+        if full and not owed:
+            fate, why = "answered", ""
+        elif cut is not None and cut[1] == "hangs_up":
+            fate, why = "hung_up", ""
+        elif late:
+            fate, why = "not_committed", "the connection broke while the caller spoke"
+        elif cut is not None and self._explains(question, cut, over):
+            fate = "interrupted" if heard or cut[1] != "speaks_over" else "superseded"
+            why = f"the caller {cut[1].replace('_', ' ')}"
+        elif self._hushed(question, over) and not owed:
+            fate, why = "answered", "by a tool that is not to be answered"
+        elif final:
+            fate, why = "failed", final[0].what
+        elif owed:
+            fate, why = "lost", "a tool was called, and nothing was said of it"
+        elif heard:
+            fate, why = "lost", "the answer stopped midway, and nobody was told"
+        else:
+            fate, why = "lost", "nothing was heard, and nobody was told"
+        since = next((t.t for t in final if t.t > question.at), None)
+        return Answer(fate, why, tuple(heard), first, since, bool(told) and fate == "lost")
+
+    def heard(self, question: Question) -> list[Heard]:
+        """What was heard in answer to a question."""
+        return [each for each in self._heard if question in self._asked_for(each)]
+
+    def _asked_for(self, heard: Heard) -> list[Question]:
+        """The question whose speech it is, or the newest one that was asked before its response. Of
+        what a tool has the application say both."""
+        speech = heard.speech
+        created = None if heard.item is None else heard.item.response.created
+        since = heard.begun if created is None else created.t
+        before = [
+            q
+            for q in self.all
+            if q.since <= since + _MOMENT and (q.speech is None or speech is None)
+        ]
+        own = [q for q in self.all if speech is not None and q.speech == speech]
+        if not own or (not self.asked and before and self._calls(before[-1], own[0].begun)):
+            own += before[-1:]
+        return own
+
+    def _calls(self, question: Question, until: float) -> bool:
+        return any(response.calls for response in self._responses(question.since, until))
+
+    def _is_full(self, heard: Heard) -> bool:
+        """Whether a message was generated to its end, and heard to its end."""
+        if heard.what in ("own", "several"):
+            return not heard.cut
+        item = heard.item
+        if item is None or heard.cut or not _whole(item):
+            return False
+        short = item.ms / 1000 - self.story.settings.audio
+        return not isinstance(heard.fact, Segment) or heard.seconds >= short
+
+    def _owed(self, question: Question, over: float, full: list[Heard]) -> bool:
+        """Whether a tool was called for it, and no message of a later response was heard."""
+        calls = [
+            response.created.t
+            for response in self._responses(question.since, over)
+            if response.created is not None
+            and any(c.call_id not in self._silent for c in response.calls)
+        ]
+        said = [
+            each.begun if each.item is None or each.item.response.created is None
+            else each.item.response.created.t
+            for each in full
+        ]  # fmt: skip
+        return bool(calls) and not any(created > max(calls) for created in said)
+
+    def _hushed(self, question: Question, over: float) -> bool:
+        """Whether a tool was called for it that is not to be answered."""
+        calls = [c.call_id for r in self._responses(question.since, over) for c in r.calls]
+        return any(call_id in self._silent for call_id in calls)
+
+    def _responses(self, begin: float, end: float) -> list[Response]:
+        return [
+            response
+            for response in self.story.wire.responses.values()
+            if response.created is not None
+            and begin <= response.created.t <= end
+            and not response.outside
+        ]
+
+    def _explains(self, question: Question, cut: tuple[float, str], over: float) -> bool:
+        """Whether cutting in explains that the answer is missing.
+
+        A cough explains it only where it met an answer, or an earlier one behind which it waited,
+        for LiveKit interrupts all that are queued: one that waits to be asked for again, because it
+        failed or went with its connection, has to be given after it. Where the network is slow the
+        answer may not have come yet; then the server tells, who heard the cough after it had begun
+        to answer.
+        """
+        t, how = cut
+        if how != "coughs":
+            return True
+        begin = question.since
+        mine = self._responses(begin, over)
+        met = any(
+            _goes_on(r, t, mine) and ((r.created is not None and r.created.t <= t)
+                                      or self._on_its_way(r, t, over))
+            for r in mine
+        )  # fmt: skip
+        behind = any(
+            _runs(r, t) and r.status != "failed" for r in self._responses(-1.0, begin - _MOMENT)
+        )
+        return met or behind or any(each.begun <= t <= each.fact.t for each in self._heard)
+
+    def _on_its_way(self, response: Response, cut: float, over: float) -> bool:
+        """The server heard the cough after it had begun to answer."""
+        created = response.created
+        after = [t for t in self._spoke if created is not None and t >= created.t]
+        return bool(after) and cut <= after[0] < over and response.status != "failed"
+
+
+def _whole(item: Item) -> bool:
+    # The end of an item may have been lost on the way; that of its response says it as well.
+    return item.response.status == "completed" or item.status == "completed"
+
+
+def _runs(response: Response, t: float) -> bool:
+    end = response.done or response.lost or response.denied
+    return end is None or end.t >= t
+
+
+def _goes_on(response: Response, t: float, others: list[Response]) -> bool:
+    """It runs, or its tool does, whose reply has not failed before."""
+    replied = any(
+        o.status == "failed" and o.created is not None and response.created is not None
+        and o.created.t > response.created.t and o.done is not None and o.done.t < t
+        for o in others
+    )  # fmt: skip
+    return _runs(response, t) or (bool(response.calls) and not replied)
+
+
+def _name(heard: Heard) -> str:
+    """The first words of a message."""
+    text = heard.fact.text if isinstance(heard.fact, TextShown) else ""
+    if heard.item is not None and heard.item.text:
+        text = heard.item.text
+    words = text.split() if isinstance(text, str) else []
+    return " ".join(words[:_WORDS])

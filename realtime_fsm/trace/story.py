@@ -1,0 +1,232 @@
+"""A call so far: what all rules look at. Built up fact by fact."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+from .facts import (
+    AgentState,
+    Begun,
+    Closed,
+    Fact,
+    Frame,
+    Link,
+    SpeechCreated,
+    SpeechDone,
+    ToolBegan,
+    ToolEnded,
+    TurnOver,
+    UserState,
+)
+from .format import Header, Line
+from .kept import Kept
+from .questions import Questions
+from .sound import Sound
+from .wire import AUDIO_DELTAS, Wire, body_of
+
+__all__ = ["Settings", "Story"]
+
+_SPEECHES = 256  # that are not done; more is no call
+_LOOKS = 2  # that one timer may take in one line: what it waits for is changed by lines alone
+#: Who is no sign of life: watching, and the user's silence.
+_IDLE = ("input_audio_buffer.append", "look", "recorded", "let_go", "context")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Tolerances, in seconds.
+
+    Attributes:
+        patience: an unanswered create, or cancel, is believed in for so long.
+        unread: what arrived so shortly before may not have been acted on.
+        audio: the longest stretch of sound that a sink may play or not.
+        cut: between where the sink stopped and where the message was cut; one frame.
+        settle: corrections have left, and are answered, so long after the last sound.
+        quiet: nothing happens for so long: the call stands still.
+        answer: within so long a turn is answered, or asked again, or said to have failed.
+        reconnects: connections in a row without any progress.
+    """
+
+    patience: float = 4.9
+    unread: float = 0.005
+    audio: float = 0.15
+    cut: float = 0.03
+    settle: float = 1.0
+    quiet: float = 30.0
+    answer: float = 15.0
+    reconnects: int = 10
+
+
+@dataclass(eq=False)
+class Story:
+    """What happened by now. A fact takes effect here after the rules have seen it.
+
+    Attributes:
+        timed: whether times mean something.
+        partial: its beginning was not seen: ids that nobody introduced may be of before.
+        now: seconds, of the fact at hand.
+        speeches: speech handles that are not done, by id.
+        agent: its state, as the session last told.
+        speaking: the user is, as far as was told.
+        spoke: when the user last began to.
+        sounds_until: when all audio received so far could have been heard.
+        closed: the session's close.
+        server_creates: server VAD starts responses by itself.
+        active_at: when anything happened last, besides the user's audio.
+        acted_at: when anything of a response or of the conversation did.
+        tools: calls that were handed out and have no output, by call id.
+        running: calls whose function runs, likewise.
+        outcomes: of turns that ended.
+    """
+
+    settings: Settings = field(default_factory=Settings)
+    wire: Wire = field(default_factory=Wire)
+    header: Header | None = None
+    timed: bool = True
+    partial: bool = False
+    now: float = 0.0
+    speeches: dict[str, SpeechCreated] = field(default_factory=dict)
+    agent: AgentState | None = None
+    speaking: bool = False
+    spoke: float = -1.0
+    sounds_until: float = 0.0
+    closed: Closed | None = None
+    server_creates: bool = False
+    active_at: float = 0.0
+    acted_at: float = 0.0
+    tools: Kept[str, Line] = field(default_factory=Kept)
+    running: Kept[str, Line] = field(default_factory=Kept)
+    outcomes: Kept[str, TurnOver] = field(default_factory=Kept)
+    sound: Sound = field(init=False)
+    questions: Questions = field(init=False)
+    _timers: list[tuple[float, int, int, Callable[[], None]]] = field(default_factory=list)
+    _numbers: Any = field(default_factory=count)
+    _looks: int = 0  # that the timer at hand has taken in this line
+
+    def __post_init__(self) -> None:
+        self.sound = Sound(self.wire)
+        self.questions = Questions(self)
+
+    # --- time
+
+    def later(self, t: float, what: Callable[[], None]) -> None:
+        """Look again at *t*, if the call goes on until then. A look that puts itself off names the
+        moment that it waits for: one that does it again and again waits for the next line."""
+        if self.timed:
+            heapq.heappush(self._timers, (t, next(self._numbers), self._looks, what))
+
+    def advance(self, t: float) -> None:
+        """It is *t* now: do what was left for later. The work is bounded, however far *t* is."""
+        waiting = []
+        while self._timers and self._timers[0][0] <= t:
+            timer = heapq.heappop(self._timers)
+            when, _, looks, what = timer
+            if looks >= _LOOKS:
+                waiting.append(timer)
+                continue
+            self.now, self._looks = max(self.now, when), looks + 1
+            what()
+        self._looks = 0
+        for when, number, _, what in waiting:
+            heapq.heappush(self._timers, (when, number, 0, what))
+        self.now = max(self.now, t)
+
+    def recent(self, t: float, limit: float) -> bool:
+        """Whether less than *limit* seconds have passed since *t*. Without times: it is."""
+        return not self.timed or self.now - t < limit
+
+    @property
+    def works(self) -> bool:
+        """Whether a tool is under way."""
+        return bool(self.tools or self.running)
+
+    @property
+    def still(self) -> bool:
+        """Whether nothing is under way: no response, no speech, no sound."""
+        return not (
+            self.sound.playing
+            or self.speeches
+            or self.wire.alive(self.wire.connection)
+            or self.sound.open
+        )
+
+    # --- facts
+
+    def apply(self, fact: Fact) -> None:
+        """Let the fact take effect."""
+        if fact.line.type not in _IDLE:
+            self.active_at = max(self.active_at, fact.t)
+        if isinstance(fact, Frame):
+            self._frame(fact)
+        elif isinstance(fact, Link):
+            self.wire.apply(fact.line)
+        elif isinstance(fact, Begun):
+            self.header, self.timed = fact.header, fact.header.timed
+        else:
+            self._host(fact)
+        self.sound.apply(fact)
+        self.questions.apply(fact)
+
+    def _frame(self, frame: Frame) -> None:
+        line = frame.line
+        self.wire.apply(line)
+        if line.type.startswith(("response.", "conversation.item.")):
+            self.acted_at = line.t
+        if line.type in AUDIO_DELTAS:
+            delta = line.event.get("delta")
+            if isinstance(delta, (int, float)):
+                self.sounds_until = max(self.sounds_until, line.t) + delta / 1000
+        elif line.type in ("session.created", "session.updated"):
+            self._configured(line.event.get("session"))
+        elif line.type == "input_audio_buffer.speech_started":
+            self.speaking, self.spoke = True, line.t
+        elif line.type == "input_audio_buffer.speech_stopped":
+            self.speaking = False
+        elif line.type in ("response.output_item.done", "conversation.item.create"):
+            self._tool(line)
+
+    def _host(self, fact: Fact) -> None:
+        if isinstance(fact, SpeechCreated):
+            if len(self.speeches) < _SPEECHES:
+                self.speeches[fact.speech] = fact
+        elif isinstance(fact, SpeechDone):
+            self.speeches.pop(fact.speech, None)
+            if not self.speeches:
+                self.tools.clear()
+        elif isinstance(fact, AgentState):
+            self.agent = fact
+        elif isinstance(fact, UserState):
+            self.speaking = fact.new == "speaking"
+            self.spoke = fact.t if self.speaking else self.spoke
+        elif isinstance(fact, ToolBegan):
+            self.running[fact.call_id] = fact.line
+        elif isinstance(fact, ToolEnded):
+            self.running.pop(fact.call_id, None)
+        elif isinstance(fact, Closed):
+            self.closed = fact
+        elif isinstance(fact, TurnOver):
+            self.outcomes[fact.turn] = fact
+
+    def _tool(self, line: Line) -> None:
+        item = body_of(line.event.get("item"))
+        call_id = str(item.get("call_id"))
+        if line.type == "conversation.item.create":
+            self.tools.pop(call_id, None)
+        elif item.get("type") == "function_call" and item.get("status") == "completed":
+            self.tools[call_id] = line
+
+    def _configured(self, session: object) -> None:
+        # GA: session.audio.input.turn_detection; beta: session.turn_detection.
+        beta = body_of(session)
+        inner = body_of(body_of(beta.get("audio")).get("input"))
+        for where in (inner, beta):
+            if "turn_detection" in where:
+                found = where["turn_detection"]
+                self.server_creates = (
+                    isinstance(found, dict) and found.get("create_response") is not False
+                )
+                return

@@ -1,0 +1,112 @@
+"""Function calls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .facts import Closed, Fact, Look, SpeechDone, ToolBegan, ToolRan
+from .format import Line, Seen
+from .kept import Kept
+from .rule import Handler, Key, Rule
+from .wire import LOST, Create, Response, body_of
+
+__all__ = ["ToolOnce"]
+
+
+class ToolOnce(Rule):
+    """G17: each function call that arrived whole got one output, unless the user or the client cut
+    in, the connection was lost, or nobody is to answer it; and the create that follows waits for
+    the calling response's end."""
+
+    id, name = "G17", "tool once"
+
+    def __init__(self, *made: Any) -> None:
+        super().__init__(*made)
+        #: Outputs by call id, and by their own id: replayed after a reconnect it has the same.
+        self._outputs: Kept[str, dict[str, Seen]] = Kept()
+        self._waiting: dict[str, Seen] = {}
+        self._calls: Kept[str, tuple[Response | None, Line]] = Kept()
+        self._ran: Kept[str, Fact] = Kept()
+        self._began: Kept[str, Fact] = Kept()
+
+    def handlers(self) -> Mapping[Key, Handler]:
+        return {
+            **{("net", name): self._cut_in for name in LOST},
+            ("server", "input_audio_buffer.speech_started"): self._cut_in,
+            ("server", "session.created"): self._cut_in,
+            Closed: self._cut_in,
+            SpeechDone: self._speech_done,
+            ("server", "response.output_item.done"): self._item_done,
+            ("client", "conversation.item.create"): self._output,
+            ("client", "response.create"): self._create,
+            ToolBegan: self._begins,
+            ToolRan: self._executed,
+        }
+
+    def _cut_in(self, each: Line | Fact) -> None:
+        self._calls.clear()
+
+    def _speech_done(self, each: SpeechDone) -> None:
+        if each.interrupted:
+            self._calls.clear()
+
+    def _item_done(self, each: Line) -> None:
+        item = body_of(each.event.get("item"))
+        call_id = str(item.get("call_id"))
+        if item.get("type") != "function_call" or item.get("status") != "completed":
+            return
+        response = self.wire.responses.get(str(each.event.get("response_id")))
+        known = self.wire.items.get(str(item.get("id")))
+        if known is not None:
+            response = known.response
+        if call_id not in self._outputs:
+            self._calls[call_id] = (response, each)
+
+    def _output(self, each: Line) -> None:
+        item = body_of(each.event.get("item"))
+        if item.get("type") != "function_call_output":
+            return
+        call_id = str(item.get("call_id"))
+        given = self._outputs.setdefault(call_id, {})
+        given.setdefault(str(item.get("id") or each.event.get("event_id")), each)
+        if len(given) == 2:
+            self.broken(f"function call {call_id} got 2 outputs", list(given.values()))
+        self._calls.pop(call_id, None)
+        self._waiting[call_id] = each
+
+    def _create(self, each: Line) -> None:
+        if Create(each).outside:
+            return
+        for known in [i for i in self.wire.items.values() if i.call_id in self._waiting]:
+            cancels = known.response.cancels
+            given_up = cancels and not self.story.recent(cancels[0].t, self.settings.patience)
+            over = known.response.over or given_up  # a cancel without an answer: as in G5
+            if not over and known.added.connection == each.connection:
+                text = f"the create after a tool left before the end of {known.response.id}"
+                self.broken(text, [known.added, self._waiting[str(known.call_id)], each])
+        self._waiting.clear()
+
+    def _begins(self, each: ToolBegan) -> None:
+        self._once(each, each.call_id, self._began)
+
+    def _executed(self, each: ToolRan) -> None:
+        self._once(each, each.call_id, self._ran)
+        if each.reply is False:
+            self._calls.pop(each.call_id, None)
+
+    def _once(self, each: Fact, call_id: str, known: Kept[str, Fact]) -> None:
+        if call_id in known:
+            text = f"function call {call_id} was executed twice"
+            self.broken(text, [known[call_id], each])
+        known[call_id] = each
+
+    def rest(self, look: Look) -> None:
+        self.end()
+
+    def end(self) -> None:
+        for call_id, (response, each) in self._calls.items():
+            cut = response is not None and (response.cancels or response.status == "cancelled")
+            if not cut and call_id not in self.story.running:
+                self.broken(f"function call {call_id} got 0 outputs", [each])
+        self._calls.clear()

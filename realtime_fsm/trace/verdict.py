@@ -1,0 +1,264 @@
+"""The one judge of a call: every guarantee that facts can show, over the facts of one call."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .facts import Begun, Fact, Frame, Link, Look, Moved, Recorded, TurnOver, Waiting
+from .failure_rules import StatusAware
+from .format import Line, Seen
+from .heard_rules import HeardIsHistory, MessageOrder, TruncateBounds
+from .lane_rules import (
+    BenignCancel,
+    CancelBarrier,
+    ConflictResync,
+    CreateSettles,
+    Orphan,
+    OwnerOfTurns,
+    SingleFlight,
+)
+from .retry_rules import ActionsCount, RetrySafe
+from .rule import Handler, Key, Problem, Rule
+from .session_rules import BudgetByProgress, Epoch, FatalStops, OneReport, TurnNotSession
+from .story import Settings, Story
+from .tool_rules import ToolOnce
+from .turn_rules import IdScoped, OneTerminal, TurnNotLost
+from .vocabulary import is_foreign
+
+__all__ = ["RULES", "SHOWN", "UNSEEN", "Checker", "Judge", "Verdict", "Violation", "judge_facts"]
+
+#: Everything that facts can show, in the order of the guarantees.
+RULES: tuple[type[Rule], ...] = (
+    SingleFlight, CreateSettles, IdScoped, Orphan, CancelBarrier, BenignCancel, OneTerminal,
+    StatusAware, RetrySafe, FatalStops, BudgetByProgress, OneReport, MessageOrder, TruncateBounds,
+    HeardIsHistory, ToolOnce, TurnNotLost, Epoch, ConflictResync, OwnerOfTurns, TurnNotSession,
+    ActionsCount,
+)  # fmt: skip
+#: What no facts show, and why.
+UNSEEN: dict[str, str] = {
+    "G14": "which report the controller took for which message is not in a trace",
+    "G21": "which speech an interrupt was meant for is not in a trace",
+    "G22": "what an application shows is not in a trace",
+    "G23": "an exception half way is not in a trace",
+    "G25": "an exception of the adapter is not in a trace",
+}
+SHOWN = 50  # violations of one guarantee that are kept with their lines
+#: Recordings that end with a line that says so.
+_RECORDED = ("control", "observe", "off", "plain")
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A guarantee that was broken.
+
+    Attributes:
+        id: the guarantee's, such as ``G5``.
+        name: the guarantee's.
+        text: what happened.
+        lines: what it rests on, in the order of the file.
+        items: ids of the messages that it is about, if it is about any.
+    """
+
+    id: str
+    name: str
+    text: str
+    lines: tuple[Line, ...]
+    items: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """The violation as ``--json`` prints it."""
+        lines = [{"line": each.number, **each.fields()} for each in self.lines]
+        return {"id": self.id, "name": self.name, "text": self.text, "lines": lines}
+
+
+@dataclass(slots=True)
+class Verdict:
+    """On one call.
+
+    Attributes:
+        violations: what was broken, the first 50 of each guarantee, in the order found.
+        broken: how often each guarantee was broken.
+        judged: ids of the guarantees that were judged.
+        not_judged: the others: id to why.
+        seconds: how long the call was.
+    """
+
+    violations: list[Violation] = field(default_factory=list)
+    broken: Counter[str] = field(default_factory=Counter)
+    judged: list[str] = field(default_factory=list)
+    not_judged: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+class Checker:
+    """Judges one call, fact by fact.
+
+    Args:
+        found: called with each rule and problem, as soon as it is known.
+        story: what is known of the call.
+        rules: those to judge by.
+    """
+
+    def __init__(
+        self,
+        found: Callable[[Rule, Problem], None],
+        *,
+        story: Story,
+        rules: Iterable[type[Rule]] = RULES,
+    ) -> None:
+        self.story = story
+        self._rules = [rule(self.story, found) for rule in rules]
+        self._handlers: dict[Key, list[Handler]] = {}
+        for rule in self._rules:
+            for key, handler in rule.handlers().items():
+                self._handlers.setdefault(key, []).append(handler)
+
+    def feed(self, fact: Fact) -> None:
+        """The next fact. The rules see it before it takes effect on the story."""
+        story = self.story
+        story.advance(fact.t)
+        if isinstance(fact, (Frame, Link)):
+            for handler in self._handlers.get((fact.line.by, fact.line.type), ()):
+                handler(fact.line)
+        else:
+            for handler in self._handlers.get(type(fact), ()):
+                handler(fact)
+        story.apply(fact)
+        if isinstance(fact, Look) and fact.rest:
+            for rule in self._rules:
+                rule.rest(fact)
+
+    def end(self) -> None:
+        """There are no more facts, and nothing is missing."""
+        for rule in self._rules:
+            rule.end()
+
+
+class Judge:
+    """Judges one call as far as its facts show it.
+
+    Args:
+        rules: those to judge by.
+        settings: tolerances.
+    """
+
+    def __init__(
+        self, rules: Sequence[type[Rule]] = RULES, settings: Settings | None = None
+    ) -> None:
+        self._rules = rules
+        self._settings = settings
+        self._checker: Checker | None = self._begin(partial=False)
+        self._live = False  # some of the call was judged
+        self._first: float | None = None
+        self._last = 0.0
+        self._verdict = Verdict()
+        self._has: set[str] = set()
+        self._mode = ""
+        self._recorded = False
+        self._foreign = ""
+
+    def _begin(self, *, partial: bool) -> Checker:
+        self._story = Story(settings=self._settings or Settings(), partial=partial)
+        return Checker(self._found, story=self._story, rules=self._rules)
+
+    @property
+    def story(self) -> Story:
+        """What happened so far."""
+        return self._story
+
+    def pause(self) -> None:
+        """Something is missing here: judge nothing until :meth:`go_on`."""
+        self._checker = None
+
+    def go_on(self) -> None:
+        """Nothing of what is missing is under way any more."""
+        header = self._story.header
+        self._checker = self._begin(partial=True)
+        if header is not None:
+            self._story.apply(Begun(Line(0, 0.0, "", "begun", 0, {}), header))
+
+    def feed(self, fact: Fact) -> None:
+        """The next fact."""
+        if isinstance(fact, Begun):
+            self._mode = fact.header.mode
+            self._has |= {"time"} if fact.header.timed else set()
+            # Of a server's record nothing is missing: what is not in it did not happen.
+            self._has |= {"server", "client"} if self._mode == "server" else set()
+            self._story.apply(fact)
+            return
+        if isinstance(fact, Recorded):
+            self._recorded = True
+        elif isinstance(fact, (Moved, TurnOver, Waiting)) and self._mode == "observe":
+            return  # what a controller thinks that only watches
+        elif isinstance(fact, Frame) and not self._foreign and self._mode == "raw":
+            self._foreign = fact.type if is_foreign(fact.type, fact.event) else ""
+        self._has.add(fact.line.by)
+        self._first = fact.t if self._first is None else self._first
+        self._last = fact.t
+        if self._checker is not None:
+            self._live = True
+            self._checker.feed(fact)
+
+    def end(self, *, cut: bool | None = None) -> Verdict:
+        """There is no more. *cut*: whether the rest is missing; by default it is where a recorder
+        did not say that it stopped. Then what was under way is not judged."""
+        if cut is None:
+            cut = self._mode == "raw" or (self._mode in _RECORDED and not self._recorded)
+        if not cut and self._checker is not None:
+            self._checker.end()
+        verdict = self._verdict
+        verdict.seconds = self._last - (self._first or 0.0)
+        for rule in self._rules:
+            if why := self._why_not(rule):
+                # What it seemed to find, it found because it saw half.
+                verdict.not_judged[rule.id] = why
+                verdict.broken.pop(rule.id, None)
+            else:
+                verdict.judged.append(rule.id)
+        verdict.violations = [each for each in verdict.violations if each.id in verdict.broken]
+        verdict.not_judged.update(UNSEEN)
+        return verdict
+
+    def _why_not(self, rule: type[Rule]) -> str:
+        if self._foreign:
+            return f"events of another protocol: {self._foreign}"
+        missing = _missing(rule.needs, self._has)
+        return missing or ("" if self._live else "the call is not whole and was never quiet")
+
+    def _found(self, rule: Rule, problem: Problem) -> None:
+        verdict = self._verdict
+        verdict.broken[rule.id] += 1
+        if verdict.broken[rule.id] <= SHOWN:
+            lines: dict[int, Any] = {id(each): each for each in problem.events}
+            told = tuple(sorted(lines.values(), key=_number))
+            violation = Violation(rule.id, rule.name, problem.text, told, problem.items)
+            verdict.violations.append(violation)
+
+
+def judge_facts(
+    facts: Iterable[Fact],
+    *,
+    rules: Sequence[type[Rule]] = RULES,
+    settings: Settings | None = None,
+    cut: bool | None = None,
+) -> Verdict:
+    """Judge the facts of one call, as :meth:`Judge.feed` and :meth:`Judge.end` do."""
+    judge = Judge(rules, settings)
+    for fact in facts:
+        judge.feed(fact)
+    return judge.end(cut=cut)
+
+
+def _number(line: Seen) -> int:
+    return line.number if isinstance(line, Line) else 0
+
+
+def _missing(needs: Iterable[str], has: set[str]) -> str:
+    """What is missing, in words, or nothing."""
+    for need in needs:
+        if not has & set(need.split("|")):
+            return "no times" if need == "time" else f"no {need.replace('|', ' or ')} lines"
+    return ""

@@ -1,0 +1,249 @@
+"""Two calls that touch everything: one in which all is well, and one in which much fails."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from livekit.agents import Agent, RunContext, function_tool, llm
+
+from realtime_fsm import RetryPolicy
+from realtime_fsm.compare import Life
+from realtime_fsm.simulator import (
+    CREATED,
+    Dropped,
+    Failed,
+    FunctionCall,
+    Message,
+    Rejected,
+    Reply,
+    Script,
+    audio_ms,
+)
+from realtime_fsm.testing import SimulatedCall, run_virtual, simulated_call
+
+
+def says(text: str, seconds: float, **options: Any) -> Reply:
+    return Reply([Message(text, seconds=seconds)], **options)
+
+
+LAST = [says("That is all.", 0.5)]
+HEALTHY = {
+    "Hello?": [Reply([Message("First of two.", seconds=0.4), Message("And two.", seconds=0.3)])],
+    "The weather?": [Reply([FunctionCall("look_up", {"city": "Oslo"})])],
+    "The weather? > look_up": [says("It is sunny.", 0.5)],
+    "A story": [says("One two three four five six seven eight.", 4.0, pace=0.2)],
+    "Write": [says("I did.", 0.5)],
+    "Good?": [says("Very good.", 0.6)],
+    "Last?": LAST,
+}
+#: Each fails once; plain LiveKit does not ask again.
+FAILING = {
+    "Hello?": [Reply(end=Failed("server_error")), says("Here I am.", 0.5)],
+    "And?": [Reply(ack=Rejected("server_error")), says("And so on.", 0.5)],
+    "Then?": [says("It breaks off half way.", 2.0, end=Failed("x", at=audio_ms(600)))],
+    "Line?": [says("Here the line drops.", 2.0, end=Dropped(at=audio_ms(600)))],
+    "Gone?": [Reply(end=Dropped(at=CREATED)), says("There again.", 0.5)],
+    "Empty?": [Reply(), says("Not empty.", 0.5)],
+    "Last?": LAST,
+}
+
+
+class Tooled(Agent):
+    def __init__(self) -> None:
+        super().__init__(instructions="Be brief.")
+        self.ran = 0
+
+    @function_tool
+    async def look_up(self, context: RunContext[Any], city: str) -> str:
+        """Look something up."""
+        self.ran += 1
+        return f"Sunny in {city}."
+
+
+@dataclass
+class Seen:
+    """What became of a call.
+
+    Attributes:
+        heard: Seconds heard of the answers to each question.
+        life: What the judge of G27 looks at.
+        stuck: What is still under way.
+        closed: Why the session closed before its end.
+        ran: How often the tool ran.
+        creates: How many responses were asked for.
+        reports: How often we said that we step aside.
+        noted: `TurnController.stepped_aside`'s code.
+        early: It happened before there was a session that could step aside.
+        raw: How many raw frames the application's listener saw.
+        visible: How many failures could be seen, by error events and exceptions of speeches.
+        broken: What was raised through LiveKit, the loop, or the end of the call.
+    """
+
+    heard: dict[str, float] = field(default_factory=dict)
+    life: Life | None = field(default=None, repr=False)
+    stuck: int = 0
+    closed: list[str] = field(default_factory=list)
+    ran: int = 0
+    creates: int = 0
+    reports: int = 0
+    noted: str | None = None
+    early: bool = False
+    raw: int = 0
+    visible: int = 0
+    broken: list[str] = field(default_factory=list)
+
+
+class _Log(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+
+
+async def _asked(call: SimulatedCall, text: str) -> None:
+    handle = call.session.generate_reply(user_input=text)
+    with contextlib.suppress(llm.RealtimeError):
+        await asyncio.wait_for(asyncio.shield(handle.wait_for_playout()), 40.0)
+
+
+async def _healthy(call: SimulatedCall) -> None:
+    await call.say("Hello?", seconds=0.5)
+    await asyncio.sleep(3.0)
+    await _asked(call, "The weather?")
+    await asyncio.sleep(2.0)
+    heard = call.heard
+    long = call.session.generate_reply(user_input="A story")
+    await call.until(lambda: call.heard > heard + 0.5, timeout=20.0)
+    await call.session.interrupt()
+    await long.wait_for_playout()
+    await asyncio.sleep(1.0)
+    realtime = call.session.current_agent.realtime_llm_session
+    realtime.send_event(
+        {"type": "response.create", "event_id": "own", "response": {"instructions": "Write"}}
+    )
+    await asyncio.sleep(3.0)
+    call.session.update_agent(Tooled())
+    await asyncio.sleep(1.0)
+    await call.say("Good?", seconds=0.5)
+    await asyncio.sleep(3.0)
+
+
+async def _failing(call: SimulatedCall) -> None:
+    await call.say("Hello?", seconds=0.5)
+    await asyncio.sleep(6.0)
+    for text in ("And?", "Then?", "Line?"):
+        await _asked(call, text)
+        await asyncio.sleep(4.0)
+    await call.say("Gone?", seconds=0.5)
+    await asyncio.sleep(8.0)
+    await call.say("Empty?", seconds=0.5)
+    await asyncio.sleep(8.0)
+
+
+CALLS: dict[str, tuple[dict[str, list[Reply]], Callable[[SimulatedCall], Any]]] = {
+    "healthy": (HEALTHY, _healthy),
+    "failing": (FAILING, _failing),
+}
+
+
+def play(name: str, *, controlled: bool = True, attach: bool = True, family: Any = None) -> Seen:
+    """One call, in virtual time, that ends with a question which has to be answered."""
+    seen = Seen()
+    answers, course = CALLS[name]
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        before = asyncio.all_tasks()
+        loop.set_exception_handler(lambda _, context: _complained(seen, context))
+        agent = Tooled()
+        async with simulated_call(
+            Script(answers=answers),
+            controlled=controlled,
+            attach=attach,
+            agent=agent,
+            check=False,
+            policy=RetryPolicy(retry_interval=0.3),
+        ) as call:
+            frames: list[Any] = []
+            session = call.session.current_agent.realtime_llm_session
+            session.on("openai_server_event_received", lambda frame: frames.append(frame["type"]))
+            try:
+                await course(call)
+                await call.say("Last?", seconds=0.5)
+                await asyncio.sleep(6.0)
+            except Exception as e:
+                seen.broken.append(repr(e))
+            seen.life = call.life()
+            seen.heard = _heard(seen.life)
+            seen.stuck = sum(not handle.done() for handle in call.speeches)
+            seen.closed = [event.reason.value for event in call.closed]
+            seen.ran = agent.ran
+            seen.creates = call.server.creates
+            seen.raw = len(frames)
+            done = [handle for handle in call.speeches if handle.done()]
+            seen.visible = sum(h.exception() is not None for h in done) + len(call.errors)
+            try:
+                await asyncio.wait_for(call.session.aclose(), 10.0)
+            except Exception as e:
+                if controlled:
+                    seen.broken.append(f"aclose: {e!r}")
+            if call.model is not None and call.model.controller is None:
+                seen.early = True
+            elif call.model is not None and call.model.controller is not None:
+                aside = call.model.controller.stepped_aside
+                seen.noted = None if aside is None else aside.code
+        await asyncio.sleep(0)
+        left = [t.get_name() for t in asyncio.all_tasks() - before if not t.done()]
+        seen.broken += [f"left: {name}" for name in left if name.startswith("realtime_fsm")]
+
+    log = _Log()
+    loggers = [
+        logging.getLogger(n) for n in ("realtime_fsm", "livekit", "asyncio", "livekit.agents")
+    ]
+    levels = [(one, one.level, one.propagate) for one in loggers]
+    for one in loggers:
+        one.addHandler(log)
+        one.propagate = False
+    try:
+        run_virtual(run)
+    finally:
+        for one, level, propagate in levels:
+            one.removeHandler(log)
+            one.setLevel(level)
+            one.propagate = propagate
+    for record in log.records:
+        if record.name == "realtime_fsm" and record.getMessage().startswith("stepped aside"):
+            seen.reports += 1
+        elif record.name == "realtime_fsm" and record.getMessage() == "internal error":
+            seen.early = True
+            seen.reports += 1
+        elif record.name == "realtime_fsm" and record.levelno >= logging.ERROR:
+            seen.broken.append(f"logged: {record.getMessage()}")
+        elif (
+            record.exc_info
+            and record.exc_info[1] is not None
+            and "planted" in str(record.exc_info[1])
+        ):
+            seen.broken.append(f"raised into {record.name}: {record.getMessage()[:80]}")
+    return seen
+
+
+def _complained(seen: Seen, context: dict[str, Any]) -> None:
+    message = str(context.get("message"))
+    if "never retrieved" not in message:  # the plugin's, of a response that failed
+        seen.broken.append(f"{message} {context.get('exception')!r}")
+
+
+def _heard(life: Life) -> dict[str, float]:
+    heard: dict[str, float] = {}
+    for message in life.messages:
+        before = heard.get(message.question, 0.0)
+        heard[message.question] = round(before + life.heard_of(message), 2)
+    return heard

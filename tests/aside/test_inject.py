@@ -1,0 +1,100 @@
+"""G32, proven: an exception in any function of core and adapter makes the session plain LiveKit, whose
+call is the yardstick. By default a sample; `make inject` plants them all."""
+
+from __future__ import annotations
+
+import functools
+import os
+import random
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from realtime_fsm.compare import judge
+
+from .calls import CALLS, Seen, play
+from .inject import TRUSTED, Target, counting, planted, targets
+
+ALL = os.environ.get("INJECT") == "all"
+_SAMPLE = 36
+
+Case = tuple[Target, int, bool, type[Exception]]
+
+
+@functools.cache
+def plain(name: str) -> Seen:
+    return play(name, controlled=False)
+
+
+@functools.cache
+def called(name: str) -> Counter[str]:
+    with counting() as calls:
+        play(name)
+    return calls
+
+
+def cases(name: str) -> Iterator[Case]:
+    """First, middle and last call raise once; from the first and from the middle one on, all."""
+    counts = called(name)
+    for target in targets():
+        total = counts[target.label]
+        times = {(1, False), (total // 2 + 1, False), (total, False)}
+        times |= {(1, True), (total // 2 + 1, True)}
+        for nth, always in sorted(times) if total else ():
+            for error in (RuntimeError, TypeError):
+                yield target, nth, always, error
+
+
+def problems(name: str, case: Case) -> list[str]:
+    """What is wrong with a call in which this was planted."""
+    target, nth, always, error = case
+    with planted(target, nth, error, always=always) as plan:
+        seen = play(name)
+    yardstick = plain(name)
+    assert yardstick.life is not None
+    found = list(seen.broken)
+    if seen.life is None:
+        return [*found, "there is no call"]
+    found += [str(worse) for worse in judge(yardstick.life, seen.life).worse]
+    if seen.stuck:
+        found.append(f"{seen.stuck} speeches never ended")
+    if seen.closed:
+        found.append(f"the session closed: {seen.closed}")
+    if seen.ran > yardstick.ran:
+        found.append("the tool ran twice")
+    if seen.raw < yardstick.raw * 0.9:
+        found.append(f"the application heard {seen.raw} of {yardstick.raw} raw frames")
+    if plan.raised and seen.reports != 1:
+        found.append(f"{seen.reports} reports")
+    if plan.raised and not seen.early and seen.noted != "internal_error":
+        found.append(f"the controller says {seen.noted}")
+    return [f"{target.label}, call {nth}, {'always' if always else 'once'}: {x}" for x in found]
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_g32_an_internal_error_makes_the_session_plain(name: str) -> None:
+    every = list(cases(name))
+    chosen = every if ALL else random.Random(name).sample(every, _SAMPLE)
+    found = [x for case in chosen for x in problems(name, case)]
+    assert found == [], f"{len(found)} of {len(chosen)} cases"
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_without_an_error_it_steps_nowhere(name: str) -> None:
+    seen, yardstick = play(name), plain(name)
+    assert (seen.reports, seen.noted, seen.broken) == (0, None, [])
+    assert seen.life is not None
+    assert yardstick.life is not None
+    assert judge(yardstick.life, seen.life).worse == ()
+
+
+def test_nearly_everything_is_called_and_little_is_trusted() -> None:
+    """Else the proof would be one of little."""
+    labels = {target.label for target in targets()}
+    count = sum((called(name) for name in CALLS), Counter[str]())
+    assert len([label for label in labels if count[label]]) > 300
+    assert not TRUSTED & labels
+    assert len(TRUSTED) < 10
+    for name in ("_controller.TurnController.receive", "livekit._driver.Driver.run"):
+        assert count[name] > 100

@@ -1,0 +1,501 @@
+"""Calls in which the controlled model is, or was, worse than plain LiveKit, by kind.
+
+Each is lived twice by :func:`live_twice`. What a call does is said once, for both lives. The yardstick
+is plain LiveKit in the same run; of kind A plain LiveKit breaks as well, so there it is plain LiveKit
+undisturbed (:attr:`Living.controlled`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from livekit import rtc
+from livekit.agents import Agent, AgentTask, RunContext, function_tool
+
+from realtime_fsm import RetryPolicy
+from realtime_fsm.simulator import (
+    END,
+    At,
+    Failed,
+    Freeze,
+    FunctionCall,
+    Insert,
+    Message,
+    Reply,
+    Schedule,
+    Script,
+    ServerCall,
+    ServerConfig,
+    Stalled,
+    Unanswered,
+    audio_ms,
+)
+from realtime_fsm.testing import Living, SimulatedCall
+
+__all__ = ["CASES", "KINDS"]
+
+Case = Callable[[Living], Awaitable[None]]
+
+CASES: dict[str, Case] = {}
+KINDS: dict[str, str] = {}
+"""The kind of each case."""
+
+FAILED = Reply(end=Failed("server_error"))
+PUSH = {"turn_detection": None}
+
+
+def case(kind: str, name: str | None = None) -> Callable[[Case], Case]:
+    def register(live: Case) -> Case:
+        known = name or live.__name__
+        CASES[known], KINDS[known] = live, kind
+        return live
+
+    return register
+
+
+def says(text: str, seconds: float = 1.0, *, after: float = 0.0, **more: Any) -> Reply:
+    return Reply([Message(text, seconds=seconds, after=after)], **more)
+
+
+def script(**answers: Sequence[Reply]) -> Script:
+    """Replies by question; an underscore is a space."""
+    return Script(answers={key.replace("_", " "): listed for key, listed in answers.items()})
+
+
+def block(seconds: float) -> None:
+    """Blocking code of the application: the clock jumps within one callback, and what the server
+    sent meanwhile waits in the socket."""
+    loop: Any = asyncio.get_running_loop()
+    loop.advance(seconds)
+
+
+# --- A: a frame of another response cuts what is being spoken
+
+LONG = says("We open at eight and close at six, from Monday to Friday.", 3.0, pace=0.1)
+
+
+def aside(call: SimulatedCall, **response: Any) -> None:
+    """The application asks for a response outside the conversation."""
+    params = {
+        "conversation": "none",
+        "output_modalities": ["text"],
+        "metadata": {"topic": "hours"},
+        **response,
+    }
+    session = call.session.current_agent.realtime_llm_session
+    session.send_event({"type": "response.create", "event_id": "aside_1", "response": params})
+
+
+for _how, _reply in (("fails", FAILED), ("text", says("They ask for opening hours.", 0.3))):
+
+    @case("A", f"a_response_aside_{_how}_while_the_agent_speaks")
+    async def _(living: Living, reply: Reply = _reply) -> None:
+        answers = Script(answers={"When?": [LONG], "aside: hours": [reply]})
+        async with living(answers, check=False) as call:
+            await call.say("When?")
+            await call.until(lambda: call.heard > 0.5)
+            if living.controlled:
+                aside(call)
+            await asyncio.sleep(10.0)
+
+
+@case("A")
+async def a_response_aside_before_the_first_item(living: Living) -> None:
+    answers = script(hi=[says("The real answer.", after=0.5)], again=[says("Once more.")])
+    async with living(answers, check=False, **PUSH) as call:
+        call.session.generate_reply(user_input="hi")
+        await asyncio.sleep(0.1)
+        if living.controlled:
+            aside(call)
+        await asyncio.sleep(20.0)
+        call.session.generate_reply(user_input="again")
+        await asyncio.sleep(30.0)
+
+
+def stray(type: str, id: str, status: str, conversation: str | None) -> dict[str, Any]:
+    response = {
+        "id": id,
+        "object": "realtime.response",
+        "status": status,
+        "status_details": None,
+        "output": [],
+        "usage": None,
+        "metadata": None,
+        "conversation_id": conversation,
+    }
+    return {"type": type, "response": response}
+
+
+for _name, _frame in (
+    ("a_late_done", stray("response.done", "resp_old", "cancelled", "conv_1")),
+    ("a_done_aside", stray("response.done", "resp_aside", "failed", None)),
+    ("a_created_aside", stray("response.created", "resp_aside", "in_progress", None)),
+):
+
+    @case("A", f"{_name}_while_the_agent_speaks")
+    async def _(living: Living, frame: dict[str, Any] = _frame) -> None:
+        at = At("response.output_audio.delta", 6, question="When?")
+        faults = Schedule([Insert(at, frame)] if living.controlled else [])
+        answers = Script(answers={"When?": [LONG]})
+        async with living(answers, check=False, config=ServerConfig(faults=faults)) as call:
+            await call.say("When?")
+            await asyncio.sleep(10.0)
+
+
+# --- C: what the server does itself does not count
+
+
+@case("C")
+async def a_server_call_of_25_seconds(living: Living) -> None:
+    book = Reply([ServerCall("book", seconds=25.0), Message("Booked.", seconds=1.0)])
+    async with living(Script(answers={"Book it.": [book]}), check=False) as call:
+        await call.say("Book it.")
+        await asyncio.sleep(60.0)
+
+
+@case("C")
+async def a_response_of_a_server_call_alone(living: Living) -> None:
+    book = Reply([ServerCall("book", seconds=3.0, outlives=True)], done_delay=0.3)
+    answers = Script(answers={"Book it.": [book], "It is done.": [says("Booked.")]})
+    async with living(answers, check=False) as call:
+        await call.say("Book it.")
+        await asyncio.sleep(4.0)
+        call.session.generate_reply(instructions="It is done.")
+        await asyncio.sleep(10.0)
+
+
+@case("C")
+async def a_server_call_whose_response_fails(living: Living) -> None:
+    book = Reply([ServerCall("book", seconds=1.0)], end=Failed("server_error", at=END))
+    async with living(Script(answers={"Book it.": [book]}), check=False) as call:
+        await call.say("Book it.")
+        await asyncio.sleep(30.0)
+
+
+@case("C")
+async def a_request_for_approval(living: Living) -> None:
+    ask = Reply([ServerCall("book", kind="mcp_approval_request")])
+    async with living(Script(answers={"Book it.": [ask]}), check=False) as call:
+        await call.say("Book it.")
+        await asyncio.sleep(15.0)
+
+
+@case("C")
+async def a_kind_of_item_that_nobody_knows(living: Living) -> None:
+    search = Reply([ServerCall("web", kind="web_search_call", seconds=0.5)])
+    async with living(Script(answers={"Look it up.": [search]}), check=False) as call:
+        await call.say("Look it up.")
+        await asyncio.sleep(15.0)
+
+
+# --- D: a peer that takes no more writes
+
+
+@case("D")
+async def a_server_that_stands_still(living: Living) -> None:
+    frozen = Freeze(At("response.done", question="one"), room=4000)
+    config = ServerConfig(faults=Schedule([frozen]))
+    answers = script(one=[says("One.")])
+    async with living(answers, check=False, config=config, **PUSH) as call:
+        call.session.generate_reply(user_input="one")
+        await call.idle()
+        session = call.session.current_agent.realtime_llm_session
+
+        async def speak() -> None:
+            while True:
+                session.push_audio(rtc.AudioFrame.create(24_000, 1, 2400))
+                await asyncio.sleep(0.1)
+
+        microphone = asyncio.create_task(speak())
+        try:
+            await asyncio.sleep(1.0)
+            for words in ("two", "three", "four", "five", "six"):
+                call.session.generate_reply(instructions=words)
+                await asyncio.sleep(40.0)
+        finally:
+            microphone.cancel()
+
+
+# --- E: a question answered twice, or not at all
+
+
+@case("E")
+async def server_vad_creates_its_response_after_six_seconds(living: Living) -> None:
+    answers = Script(answers={"Hello?": [says("First answer."), says("Second answer.")]})
+    async with living(answers, check=False, config=ServerConfig(vad_create_delay=6.0)) as call:
+        await call.say("Hello?")
+        await asyncio.sleep(25.0)
+
+
+@case("E")
+async def the_loop_stands_still_while_server_vad_creates(living: Living) -> None:
+    answers = Script(answers={"Hello?": [says("First answer.", 2.0), says("Second answer.", 2.0)]})
+    async with living(answers, check=False, config=ServerConfig(vad_create_delay=0.3)) as call:
+        await call.server.user_speaks("Hello?", seconds=0.5)
+        await asyncio.sleep(0.52)
+        block(5.3)
+        await asyncio.sleep(8.0)
+
+
+for _seconds in (8.5, 60.0):
+
+    @case("E", f"the_loop_stands_still_for_{_seconds:.0f}_s_while_the_answer_streams")
+    async def _(living: Living, seconds: float = _seconds) -> None:
+        answers = script(hi=[says("An answer that takes long enough.", 4.0, pace=0.1)])
+        async with living(answers, check=False, **PUSH) as call:
+            call.session.generate_reply(user_input="hi")
+            await asyncio.sleep(0.8)
+            block(seconds)
+            await asyncio.sleep(10.0)
+
+
+# --- E2: a slow server is silenced
+
+for _seconds in (6.0, 9.0):
+
+    @case("E2", f"created_comes_{_seconds:.0f}_s_after_the_create")
+    async def _(living: Living, seconds: float = _seconds) -> None:
+        answers = script(one=[says("Hello there.")], two=[says("And goodbye.")])
+        config = ServerConfig(create_delay=seconds)
+        async with living(answers, check=False, config=config) as call:
+            for words in ("one", "two"):
+                call.session.generate_reply(instructions=words)
+                await asyncio.sleep(40.0)
+
+
+# --- F: ready, but waiting behind what only waits
+
+ANSWER = says("This is the answer to your question.", 4.0)
+PROMPT = says("Are you still there?")
+NEXT: Mapping[str, tuple[Reply, list[Reply]]] = {
+    "is_refused": (ANSWER, [PROMPT]),
+    "fails": (ANSWER, [FAILED] * 4 + [PROMPT]),
+    "is_unanswered": (ANSWER, [Reply(ack=Unanswered()), PROMPT]),
+    "waits_for_a_stall": (
+        says("This is the answer to your question.", 4.0, end=Stalled(at=audio_ms(2000))),
+        [PROMPT],
+    ),
+}
+for _name, (_answer, _prompts) in NEXT.items():
+
+    @case("F", f"a_prompt_asked_for_while_the_user_speaks_{_name}")
+    async def _(living: Living, answer: Reply = _answer, prompts: list[Reply] = _prompts) -> None:
+        answers = {"Where is it?": [answer], "Ask whether they are there.": prompts}
+        async with living(Script(answers=answers), check=False) as call:
+            asking = asyncio.create_task(call.say("Where is it?", seconds=2.0))
+            await asyncio.sleep(0.05)
+            call.session.generate_reply(instructions="Ask whether they are there.")
+            await asking
+            await asyncio.sleep(30.0)
+
+
+for _name, _offset in (("before", -0.1), ("at", 0.0), ("after", 0.05)):
+
+    @case("F", f"a_greeting_{_name}_the_end_of_the_users_hello")
+    async def _(living: Living, offset: float = _offset) -> None:
+        answers = Script(answers={"Hello?": [says("Good morning.")], "Greet.": [says("Welcome.")]})
+        async with living(answers, check=False, config=ServerConfig(vad_create_delay=0.2)) as call:
+            asking = asyncio.create_task(call.say("Hello?"))
+            await asyncio.sleep(1.0 + offset)
+            call.session.generate_reply(instructions="Greet.")
+            await asking
+            await asyncio.sleep(14.0)
+
+
+@case("F")
+async def a_reply_asked_for_while_the_answer_thinks(living: Living) -> None:
+    answers = {"Where is it?": [says("Here.", 1.5, after=0.5)], "Tell.": [says("News.", 1.5)]}
+    async with living(Script(answers=answers), check=False) as call:
+        await call.say("Where is it?")
+        await asyncio.sleep(0.1)
+        call.session.generate_reply(instructions="Tell.")
+        await asyncio.sleep(10.0)
+
+
+# --- G: servers that deviate
+
+for _omission, _switch in (
+    ("metadata", {"metadata_echo": False}),
+    ("response_id", {"leaves_out": ("response_id",)}),
+):
+
+    @case("G", f"a_server_without_{_omission}")
+    async def _(living: Living, switch: Any = _switch) -> None:
+        answers = script(one=[says(f"Answer {n}.") for n in range(6)], two=[says("Two.")])
+        config = ServerConfig(**switch)
+        async with living(answers, check=False, config=config, **PUSH) as call:
+            for words in ("one", "two"):
+                call.session.generate_reply(user_input=words)
+                await asyncio.sleep(40.0)
+
+
+@case("G")
+async def a_server_that_uses_a_response_id_again(living: Living) -> None:
+    answers = script(one=[says("One.")], two=[says("Two.")], three=[says("Three.")])
+    config = ServerConfig(one_response_id=True)
+    async with living(answers, check=False, config=config, **PUSH) as call:
+        for words in ("one", "two", "three"):
+            call.session.generate_reply(user_input=words)
+            await asyncio.sleep(40.0)
+
+
+@case("G")
+async def a_conflict_that_names_an_id_of_another_form(living: Living) -> None:
+    answers = Script(answers={"Hello?": [says("Good morning.")], "Greet.": [says("Welcome.")]})
+    config = ServerConfig(vad_create_delay=0.2, conflict_event_id="foreign", slot_taken="created")
+    async with living(answers, check=False, config=config) as call:
+        asking = asyncio.create_task(call.say("Hello?"))
+        await asyncio.sleep(1.0)
+        call.session.generate_reply(instructions="Greet.")
+        await asking
+        await asyncio.sleep(14.0)
+
+
+# --- H: a session that ends where plain goes on
+
+
+@case("H")
+async def no_retries_and_a_connection_that_drops_once(living: Living) -> None:
+    answers = script(one=[says("One.")], two=[says("Two.")])
+    async with living(answers, check=False, policy=RetryPolicy(max_retry=0), **PUSH) as call:
+        await call.session.generate_reply(user_input="one")
+        await asyncio.sleep(120.0)
+        call.server.drop()
+        await asyncio.sleep(5.0)
+        call.session.generate_reply(user_input="two")
+        await asyncio.sleep(5.0)
+
+
+@case("H")
+async def five_turns_that_fail(living: Living) -> None:
+    turns = ("one", "two", "three", "four", "five", "six")
+    failing = {words: [FAILED] for words in turns[:-1]}
+    async with living(Script(answers={**failing, "six": [says("At last.")]}), check=False) as call:
+        for words in turns:
+            call.session.generate_reply(instructions=words)
+            await asyncio.sleep(30.0)
+
+
+@case("H")
+async def a_permission_error(living: Living) -> None:
+    denied = Reply(end=Failed("permission_error"))
+    async with living(script(one=[denied], two=[says("Hello there.")]), check=False) as call:
+        for words in ("one", "two"):
+            call.session.generate_reply(instructions=words)
+            await asyncio.sleep(15.0)
+
+
+class Reader(Agent):
+    def __init__(self) -> None:
+        super().__init__(instructions="Be brief.")
+
+    @function_tool
+    async def read_page(self) -> str:
+        """Read it."""
+        return "x" * 30_000
+
+
+@case("H")
+async def an_item_that_closes_the_connection(living: Living) -> None:
+    answers = {
+        "Hi.": [says("Hello.")],
+        "Read it.": [Reply([FunctionCall("read_page")])],
+        "And now?": [says("Now it is noon.")],
+    }
+    config = ServerConfig(largest_frame=20_000)
+    async with living(Script(answers=answers), agent=Reader(), check=False, config=config) as call:
+        await call.say("Hi.")
+        await call.idle()
+        await call.say("Read it.")
+        await asyncio.sleep(30.0)
+        await call.say("And now?")
+        await asyncio.sleep(15.0)
+
+
+# --- Q: the host does not know of an answer under way
+
+THINKING = Script(answers={"Where is it?": [says("It arrives tomorrow.", 1.5, after=0.6)]})
+
+
+@case("Q")
+async def another_agent_while_the_answer_thinks(living: Living) -> None:
+    async with living(THINKING, check=False) as call:
+        await call.say("Where is it?")
+        await asyncio.sleep(0.1)
+        copied = call.session.current_agent.chat_ctx.copy()
+        call.session.update_agent(Agent(instructions="Be kind.", chat_ctx=copied))
+        await asyncio.sleep(6.0)
+
+
+@case("Q")
+async def drain_while_the_answer_thinks(living: Living) -> None:
+    async with living(THINKING, check=False) as call:
+        await call.say("Where is it?")
+        await asyncio.sleep(0.1)
+        await call.session.drain()
+
+
+@case("Q")
+async def shutdown_while_the_answer_thinks(living: Living) -> None:
+    async with living(THINKING, check=False) as call:
+        await call.say("Where is it?")
+        await asyncio.sleep(0.1)
+        call.session.shutdown(drain=True)
+        await asyncio.sleep(6.0)
+
+
+class _Name(AgentTask[str]):
+    def __init__(self) -> None:
+        super().__init__(instructions="Ask.")
+
+    async def on_enter(self) -> None:
+        self.session.generate_reply(instructions="Ask for the name.")
+
+    @function_tool
+    async def name(self) -> None:
+        """Note it."""
+        self.complete("Bob")
+
+
+class Desk(Agent):
+    def __init__(self) -> None:
+        super().__init__(instructions="Be brief.")
+
+    @function_tool
+    async def transfer(self, context: RunContext[Any]) -> Any:
+        """Hand over."""
+        await asyncio.sleep(1.5)
+        return Agent(instructions="Be kind.", chat_ctx=self.chat_ctx.copy()), "Transferred."
+
+    @function_tool
+    async def ask(self, context: RunContext[Any]) -> str:
+        """Ask for the name."""
+        await asyncio.sleep(1.5)
+        return await _Name()
+
+    @function_tool
+    async def end_call(self, context: RunContext[Any]) -> str:
+        """Say goodbye."""
+        await asyncio.sleep(1.5)
+        context.session.shutdown(drain=True)
+        return "Goodbye."
+
+
+for _tool in ("transfer", "ask", "end_call"):
+
+    @case("Q", f"the_tool_{_tool}_ends_while_the_next_answer_thinks")
+    async def _(living: Living, tool: str = _tool) -> None:
+        answers = {
+            "Help me.": [Reply([FunctionCall(tool)])],
+            f"Help me. > {tool}": [says("Well then.")],
+            "And my order?": [says("Your order is on its way.", 1.5, after=0.5)],
+            "Ask for the name.": [says("What is your name?")],
+            "Bob.": [Reply([FunctionCall("name")])],
+        }
+        async with living(Script(answers=answers), agent=Desk(), check=False) as call:
+            await call.say("Help me.")
+            await asyncio.sleep(1.0)
+            await call.say("And my order?", 0.3)
+            await asyncio.sleep(8.0)

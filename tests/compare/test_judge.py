@@ -1,0 +1,420 @@
+"""G27: the differential judge, on constructed pairs of lives. Each clause is found where it is broken,
+and not where it is not; each subtraction is needed, and none is larger than it may be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from realtime_fsm.compare import (
+    CLAUSES,
+    Collision,
+    Deed,
+    Ending,
+    Heard,
+    Life,
+    Message,
+    Question,
+    Span,
+    Wait,
+    judge,
+)
+
+Q1, Q2 = "Where is it?", "What does it cost?"
+
+
+def message(key: str = Q1, attempt: int = 1, seconds: float = 3.0, **more: Any) -> Message:
+    number = more.pop("number", 1)
+    name = more.pop("id", f"{key[:5]}{attempt}{number}")
+    more = {"server": seconds, "local": seconds, "place": 0, **more}
+    return Message(id=name, question=key, attempt=attempt, number=number, seconds=seconds, **more)
+
+
+def heard(of: Message, begin: float, seconds: float | None = None) -> Heard:
+    seconds = of.seconds if seconds is None else seconds
+    return Heard(of.id, Span(begin, begin + seconds), seconds)
+
+
+def life(messages: Sequence[Message] = (), pieces: Sequence[Heard] = (), **more: Any) -> Life:
+    questions = more.pop("questions", (Question(Q1, 1.0), Question(Q2, 10.0)))
+    return Life(questions=questions, messages=tuple(messages), heard=tuple(pieces), **more)
+
+
+ONE, TWO = message(), message(Q2, place=1)
+GOOD = life([ONE, TWO], [heard(ONE, 1.2), heard(TWO, 10.2)], seconds=20.0)
+
+
+def worse(plain: Life, controlled: Life) -> list[tuple[str, str]]:
+    return [(each.clause, each.question) for each in judge(plain, controlled).worse]
+
+
+def better(plain: Life, controlled: Life) -> list[tuple[str, str]]:
+    return [(each.clause, each.question) for each in judge(plain, controlled).better]
+
+
+def test_the_same_is_the_same() -> None:
+    verdict = judge(GOOD, GOOD)
+    assert (verdict.word, verdict.worse, verdict.better, verdict.allowed) == ("same", (), (), ())
+
+
+# --- the call
+
+
+def test_a_session_lost_that_plain_keeps() -> None:
+    lost = replace(GOOD, ended=Ending(12.0, "connection_lost"))
+    assert worse(GOOD, lost) == [("session lost", "")]
+    assert better(lost, GOOD) == [("session lost", "")]
+    assert worse(lost, lost) == []
+
+
+def test_a_session_that_both_lose_is_worse_where_less_was_asked_before() -> None:
+    lost = replace(GOOD, ended=Ending(12.0, "quota"))
+    earlier = life([ONE], [heard(ONE, 1.2)], questions=(Question(Q1, 1.0),), ended=lost.ended)
+    assert worse(lost, earlier) == [("session lost", "")]
+    assert worse(earlier, lost) == []
+
+
+def test_a_call_that_never_ends() -> None:
+    hangs = replace(GOOD, hung="1 speeches never ended")
+    assert worse(GOOD, hangs) == [("hang", "")]
+    assert worse(hangs, hangs) == []
+    assert better(hangs, GOOD) == [("hang", "")]
+
+
+# --- unheard and cut short
+
+
+def test_a_question_unheard_that_plain_answers() -> None:
+    silent = life([ONE], [heard(ONE, 1.2)])
+    assert worse(GOOD, silent) == [("unheard", Q2)]
+    assert better(silent, GOOD) == [("unheard", Q2)]
+    assert worse(silent, silent) == []
+
+
+def test_a_question_that_was_not_asked_in_both_is_not_compared() -> None:
+    shorter = life([ONE], [heard(ONE, 1.2)], questions=(Question(Q1, 1.0),))
+    assert worse(GOOD, shorter) == []
+
+
+@pytest.mark.parametrize("cut", [{"cuts": (10.3,)}, {"spoke": (Span(10.3, 11.0),)}], ids=str)
+def test_somebody_cuts_in_before_the_answer_could_be_late(cut: Any) -> None:
+    verdict = judge(GOOD, life([ONE], [heard(ONE, 1.2)], **cut))
+    assert verdict.word == "same"
+    (allowed,) = verdict.allowed
+    assert "somebody cut in at 10.30 s, before it was late" in allowed.text
+
+
+@pytest.mark.parametrize(
+    "cut", [{"cuts": (10.5,)}, {"cuts": (9.9,)}, {"spoke": (Span(10.41, 11.0),)}], ids=str
+)
+def test_who_cuts_in_when_it_is_late_or_before_it_was_asked_explains_nothing(cut: Any) -> None:
+    assert worse(GOOD, life([ONE], [heard(ONE, 1.2)], **cut)) == [("unheard", Q2)]
+
+
+def test_who_cuts_in_while_a_named_wait_runs_calls_it_off() -> None:
+    waits = (Wait("w", Span(10.1, 12.1), 2.0),)
+    called_off = life([ONE], [heard(ONE, 1.2)], cuts=(12.2,), waits=waits)
+    assert worse(GOOD, called_off) == []
+    assert worse(GOOD, replace(called_off, waits=())) == [("unheard", Q2)]
+
+
+def test_a_tenth_of_a_second_is_unheard() -> None:
+    sliver = life([ONE, TWO], [heard(ONE, 1.2), heard(TWO, 10.2, 0.1)], remembers=False)
+    assert worse(GOOD, replace(sliver, spoke=(Span(10.6, 11.0),))) == [("unheard", Q2)]
+
+
+def test_less_than_a_word_on_plain_livekit_is_no_answer() -> None:
+    sliver = life([ONE, TWO], [heard(ONE, 1.2), heard(TWO, 10.2, 0.2)])
+    assert worse(sliver, life([ONE], [heard(ONE, 1.2)])) == []
+
+
+def test_a_message_that_is_shorter_than_a_word_is_an_answer() -> None:
+    short = message(Q2, seconds=0.4)
+    said = life([short], [heard(short, 10.2)])
+    assert worse(said, life()) == [("unheard", Q2)]
+
+
+def test_an_answer_cut_short_that_plain_speaks_to_its_end() -> None:
+    cut = replace(
+        GOOD,
+        heard=(heard(ONE, 1.2, 0.6), heard(TWO, 10.2)),
+        messages=(message(server=0.6, local=0.6), TWO),
+    )
+    assert worse(GOOD, cut) == [("cut short", Q1)]
+    assert worse(cut, cut) == []
+
+
+def test_whoever_is_cut_off_by_the_user_or_the_application_is_not_cut_short() -> None:
+    kept = message(server=0.6, local=0.6)
+    cut = life([kept, TWO], [heard(kept, 1.2, 0.6), heard(TWO, 10.2)])
+    assert worse(GOOD, replace(cut, spoke=(Span(1.7, 2.2),))) == []
+    assert worse(GOOD, replace(cut, cuts=(1.8,))) == []
+    assert worse(GOOD, replace(cut, spoke=(Span(3.0, 4.0),))) == [("cut short", Q1)], "after it"
+    assert worse(GOOD, replace(cut, spoke=(Span(0.0, 1.0),))) == [("cut short", Q1)], "before it"
+
+
+def test_an_answer_that_failed_midway_in_both_is_the_same() -> None:
+    half = message(seconds=1.0, whole=False, server=1.0, local=1.0)
+    failed = life([half, TWO], [heard(half, 1.2), heard(TWO, 10.2)])
+    assert worse(failed, failed) == []
+    less = life([half, TWO], [heard(half, 1.2, 0.4), heard(TWO, 10.2)], remembers=False)
+    assert worse(failed, less) == [("cut short", Q1)]
+    assert worse(less, failed) == []
+
+
+def test_another_attempt_may_be_shorter_if_it_is_whole() -> None:
+    second = message(attempt=2, seconds=1.0)
+    again = life([second, TWO], [heard(second, 1.2), heard(TWO, 10.2)])
+    assert worse(GOOD, again) == []
+
+
+# --- twice
+
+
+def test_words_twice_that_plain_has_once() -> None:
+    again = message(attempt=2, place=2)
+    twice = life(
+        [ONE, TWO, again], [heard(ONE, 1.2), heard(again, 5.0), heard(TWO, 10.2)], remembers=False
+    )
+    assert worse(GOOD, twice) == [("words twice", Q1)]
+    assert worse(twice, twice) == [], "the application asked again"
+    assert better(twice, GOOD) == [("words twice", Q1)]
+
+
+def test_the_same_message_played_again_is_words_twice() -> None:
+    twice = replace(
+        GOOD, heard=(heard(ONE, 1.2), heard(ONE, 5.0), heard(TWO, 10.2)), remembers=False
+    )
+    assert worse(GOOD, twice) == [("words twice", Q1)]
+
+
+def test_less_than_a_word_before_a_second_attempt_is_not_twice() -> None:
+    sliver = message(attempt=1, seconds=3.0, whole=False)
+    second = message(attempt=2)
+    retried = life(
+        [sliver, second, TWO],
+        [heard(sliver, 1.1, 0.2), heard(second, 1.4), heard(TWO, 10.2)],
+        remembers=False,
+    )
+    assert worse(GOOD, retried) == []
+
+
+@pytest.mark.parametrize("what", ["tool look_up ran", "the server's mcp_call book"])
+def test_a_deed_twice_that_plain_does_once(what: str) -> None:
+    once, twice = (Deed(Q1, what, 2.0),), (Deed(Q1, what, 2.0), Deed(Q1, what, 4.0))
+    assert worse(replace(GOOD, deeds=once), replace(GOOD, deeds=twice)) == [("deed twice", Q1)]
+    assert worse(GOOD, replace(GOOD, deeds=twice)) == [("deed twice", Q1)]
+    assert worse(GOOD, replace(GOOD, deeds=once)) == []
+    assert worse(replace(GOOD, deeds=twice), replace(GOOD, deeds=twice)) == []
+    other = (*once, Deed(Q2, what, 11.0))
+    assert worse(replace(GOOD, deeds=once), replace(GOOD, deeds=other)) == [], "another question"
+
+
+def test_who_asks_twice_may_be_answered_twice() -> None:
+    asked = (Question(Q1, 1.0, times=2), Question(Q2, 10.0))
+    again = message(attempt=2, place=2)
+    twice = life(
+        [ONE, TWO, again],
+        [heard(ONE, 1.2), heard(again, 5.0), heard(TWO, 10.2)],
+        questions=asked,
+        deeds=(Deed(Q1, "tool look_up ran", 2.0), Deed(Q1, "tool look_up ran", 4.0)),
+        remembers=False,
+    )
+    assert worse(GOOD, twice) == []
+
+
+# --- memory
+
+
+@pytest.mark.parametrize(("whose", "far"), [("server", 0.3), ("local", 0.8)])
+def test_memory_further_from_what_was_heard(whose: str, far: float) -> None:
+    off = replace(ONE, **{whose: 3.0 - far})
+    assert worse(GOOD, replace(GOOD, messages=(off, TWO))) == [("memory", Q1)]
+    assert better(replace(GOOD, messages=(off, TWO)), GOOD) == [("memory", Q1)]
+    within = replace(ONE, **{whose: 3.0 - 0.1})
+    assert worse(GOOD, replace(GOOD, messages=(within, TWO))) == []
+
+
+def test_of_a_memory_that_has_only_words_left_a_word_may_be_missing() -> None:
+    off = replace(ONE, server=2.7, by_words=True)
+    assert worse(GOOD, replace(GOOD, messages=(off, TWO))) == []
+    further = replace(off, server=1.6)
+    assert worse(GOOD, replace(GOOD, messages=(further, TWO))) == [("memory", Q1)]
+
+
+def test_remembered_and_never_heard_is_far_from_heard() -> None:
+    phantom = replace(TWO, id="phantom", attempt=2)
+    assert set(worse(GOOD, replace(GOOD, messages=(ONE, TWO, phantom)))) == {("memory", Q2)}
+
+
+def test_nearer_elsewhere_does_not_make_up_for_it() -> None:
+    theirs = replace(GOOD, messages=(replace(ONE, server=0.0), TWO))
+    ours = replace(GOOD, messages=(ONE, replace(TWO, server=2.0)))
+    verdict = judge(theirs, ours)
+    assert [(each.clause, each.question) for each in verdict.worse] == [("memory", Q2)]
+    assert verdict.word == "worse"
+
+
+def test_no_memory_is_compared_where_nobody_had_the_time_to_agree_on_it() -> None:
+    off = replace(GOOD, messages=(replace(ONE, server=0.0), TWO))
+    assert worse(GOOD, replace(off, remembers=False)) == []
+    assert worse(replace(GOOD, remembers=False), off) == []
+
+
+def test_what_the_next_agent_was_not_to_know_is_not_missing() -> None:
+    fresh = replace(GOOD, messages=(replace(ONE, server=None, place=None), TWO))
+    assert worse(fresh, fresh) == []
+    assert worse(life([TWO], [heard(TWO, 10.2)]), fresh) == []
+    assert worse(GOOD, fresh) == [("memory", Q1)], "on plain it was handed on"
+
+
+def test_remembered_in_another_order_than_heard() -> None:
+    turned = replace(GOOD, messages=(replace(ONE, place=1), replace(TWO, place=0)))
+    assert worse(GOOD, turned) == [("order", Q2)]
+    assert worse(turned, turned) == []
+
+
+# --- lateness
+
+
+def later(seconds: float, **more: Any) -> Life:
+    return life([ONE, TWO], [heard(ONE, 1.2), heard(TWO, 10.2 + seconds)], seconds=20.0, **more)
+
+
+def test_an_answer_that_comes_later_than_on_plain() -> None:
+    assert worse(GOOD, later(0.3)) == [("late", Q2)]
+    assert worse(GOOD, later(0.2)) == []
+    assert better(later(0.3), GOOD) == [("late", Q2)]
+
+
+def test_lateness_counts_from_the_question() -> None:
+    shifted = life(
+        [ONE, TWO], [heard(ONE, 4.2), heard(TWO, 13.2)],
+        questions=(Question(Q1, 4.0), Question(Q2, 13.0)),
+    )  # fmt: skip
+    assert worse(GOOD, shifted) == []
+
+
+def test_a_named_wait_is_subtracted_and_told() -> None:
+    wait = Wait("turn_2 waits", Span(10.1, 12.1), 2.0)
+    assert worse(GOOD, later(2.1)) == [("late", Q2)]
+    verdict = judge(GOOD, later(2.1, waits=(wait,)))
+    assert verdict.word == "same"
+    (allowed,) = verdict.allowed
+    (taken,) = allowed.subtracted
+    assert (taken.reason, taken.name, taken.span) == ("a named wait", "turn_2 waits", wait.span)
+    assert "10.10 to 12.10 s, 2.00 s: a named wait (turn_2 waits)" in str(allowed)
+
+
+def test_no_wait_is_subtracted_beyond_its_bound() -> None:
+    endless = Wait("turn_2 waits", Span(10.1, 12.1), 1.0)
+    assert worse(GOOD, later(2.1, waits=(endless,))) == [("late", Q2)]
+    assert worse(GOOD, later(1.1, waits=(endless,))) == []
+
+
+def test_a_wait_before_the_question_or_after_the_answer_explains_nothing() -> None:
+    for span in (Span(8.0, 10.0), Span(10.9, 12.9)):
+        assert worse(GOOD, later(0.5, waits=(Wait("w", span, 9.0),))) == [("late", Q2)]
+
+
+def test_the_waits_of_plain_do_not_count() -> None:
+    waits = (Wait("w", Span(10.0, 12.0), 9.0),)
+    assert worse(replace(GOOD, waits=waits), later(0.5)) == [("late", Q2)]
+
+
+def test_words_that_plain_never_played_are_subtracted() -> None:
+    retried = message(attempt=2, place=0)
+    plain = life([TWO], [heard(TWO, 10.2)])
+    ours = life([retried, TWO], [heard(retried, 9.0), heard(TWO, 12.1)])
+    verdict = judge(plain, ours)
+    assert not verdict.worse
+    (allowed,) = verdict.allowed
+    assert [(each.reason, each.name) for each in allowed.subtracted] == [
+        ("words plain never played", Q1)
+    ]
+    assert allowed.subtracted[0].span == Span(10.0, 12.0), "only since the question"
+
+
+def test_words_that_plain_played_as_well_are_not_subtracted() -> None:
+    ours = life([ONE, TWO], [heard(ONE, 9.0), heard(TWO, 12.1)])
+    assert ("late", Q2) in worse(GOOD, ours)
+
+
+def test_of_words_that_plain_played_in_part_the_rest_is_subtracted() -> None:
+    plain = life([ONE, TWO], [heard(ONE, 1.2, 2.0), heard(TWO, 10.2)], remembers=False)
+    ours = life([ONE, TWO], [heard(ONE, 9.0), heard(TWO, 12.1)])
+    finding = next(each for each in judge(plain, ours).worse if each.question == Q2)
+    assert [each.span for each in finding.subtracted] == [Span(11.0, 12.0)]
+
+
+def test_the_applications_own_sound_is_not_subtracted() -> None:
+    ours = later(2.1)
+    own = Heard(None, Span(10.1, 12.1), 2.0)
+    assert worse(GOOD, replace(ours, heard=(*ours.heard, own))) == [("late", Q2)]
+
+
+def test_time_in_which_the_user_spoke_is_subtracted_from_both() -> None:
+    spoke = (Span(10.2, 11.2),)
+    assert worse(GOOD, later(1.1, spoke=spoke)) == []
+    plain = replace(later(1.1), spoke=spoke)
+    assert worse(plain, later(1.6, spoke=spoke)) == [("late", Q2)]
+
+
+def test_what_lies_in_two_reasons_counts_once() -> None:
+    wait = Wait("w", Span(10.1, 11.1), 9.0)
+    other = Wait("v", Span(10.1, 11.1), 9.0)
+    assert worse(GOOD, later(2.1, waits=(wait, other))) == [("late", Q2)]
+
+
+@pytest.mark.parametrize(
+    "plain",
+    [
+        replace(GOOD, collisions=(Collision(Q2, 10.1),)),
+        replace(GOOD, spoke=(Span(9.5, 10.5),)),
+        replace(GOOD, spoke=(Span(11.0, 12.0),)),
+        replace(GOOD, messages=(*GOOD.messages, message("x", id="x")), heard=(*GOOD.heard, Heard("x", Span(11.0, 12.0), 1.0))),
+    ],
+    ids=["collided", "began while the user spoke", "talked over the user", "overlapped"],
+)  # fmt: skip
+def test_a_turn_in_which_plain_collided_is_better_and_not_compared_for_lateness(
+    plain: Life,
+) -> None:
+    assert ("late", Q2) not in worse(plain, later(3.0))
+    assert ("collision", Q2) in better(plain, later(3.0))
+
+
+def test_a_collision_of_another_question_excuses_nothing() -> None:
+    assert worse(replace(GOOD, collisions=(Collision(Q1, 1.1),)), later(0.5)) == [("late", Q2)]
+
+
+def test_not_answered_in_both_is_not_late() -> None:
+    assert worse(life([ONE], [heard(ONE, 1.2)]), later(9.0)) == []
+
+
+# --- the verdict
+
+
+def test_worse_in_one_thing_and_better_in_another_is_worse() -> None:
+    plain = life([TWO], [heard(TWO, 10.2)])
+    verdict = judge(plain, later(0.5))
+    assert verdict.word == "worse"
+    assert [each.clause for each in verdict.better] == ["unheard"]
+    assert judge(plain, GOOD).word == "better"
+
+
+def test_it_is_told_in_words() -> None:
+    (finding,) = judge(GOOD, life([ONE], [heard(ONE, 1.2)])).worse
+    assert str(finding) == (
+        'unheard "What does it cost?": nothing was heard; on plain LiveKit 3.00 s were'
+    )
+    (finding,) = judge(life([ONE], [heard(ONE, 1.2)]), GOOD).better
+    assert str(finding) == (
+        'unheard "What does it cost?": on plain LiveKit nothing was heard; controlled 3.00 s were'
+    )
+
+
+def test_every_clause_is_described() -> None:
+    assert all(text and text[0].islower() and not text.endswith(".") for text in CLAUSES.values())

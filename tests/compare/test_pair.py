@@ -1,0 +1,284 @@
+"""G27: one call lived twice, and `assert_not_worse`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from livekit.agents import Agent, function_tool
+
+from realtime_fsm.compare import Heard, Life, Message, Question, Span, judge
+from realtime_fsm.simulator import (
+    At,
+    BreakConnection,
+    Failed,
+    FunctionCall,
+    Reply,
+    Schedule,
+    Script,
+    ServerConfig,
+    audio_ms,
+)
+from realtime_fsm.simulator import Message as Says
+from realtime_fsm.testing import (
+    Living,
+    SimulatedCall,
+    WorseThanPlainError,
+    assert_not_worse,
+    live_twice,
+    run_virtual,
+    simulated_call,
+)
+
+FAILED = Reply(end=Failed("server_error"))
+
+
+def says(text: str, seconds: float = 1.0, **more: Any) -> Reply:
+    return Reply([Says(text, seconds=seconds)], **more)
+
+
+class Clerk(Agent):
+    def __init__(self) -> None:
+        super().__init__(instructions="Be brief.")
+
+    @function_tool
+    async def look_up(self) -> str:
+        """Look it up."""
+        return "42"
+
+
+async def two_questions(living: Living) -> None:
+    async with living([FAILED, says("It is here.", 2.0), says("It is free.")]) as call:
+        await call.say("Where is it?")
+        await call.idle()
+        await call.say("What does it cost?")
+
+
+def test_replies_in_order_go_to_the_same_attempts_in_both_lives() -> None:
+    plain, controlled = live_twice(two_questions)
+    heard = (
+        {m.question: m.attempt for m in plain.messages},
+        {m.question: m.attempt for m in controlled.messages},
+    )
+    assert heard == (
+        {"What does it cost?": 1},
+        {"Where is it?": 2, "What does it cost?": 1},
+    )
+    ours, theirs = (
+        next(life.heard_of(m) for m in life.messages if m.question == "What does it cost?")
+        for life in (controlled, plain)
+    )
+    assert ours == theirs == pytest.approx(1.0)
+
+
+def test_a_retry_is_better_than_silence() -> None:
+    verdict = assert_not_worse(two_questions)
+    assert [(each.clause, each.question) for each in verdict.better] == [
+        ("unheard", "Where is it?")
+    ]
+
+
+def test_the_same_call_twice_gives_the_same_lives() -> None:
+    assert live_twice(two_questions) == live_twice(two_questions)
+
+
+async def worse_at_something(living: Living) -> None:
+    """What plain LiveKit answers is cut off in the controlled call."""
+    end = {"end": Failed("server_error", at=audio_ms(500))} if living.controlled else {}
+    answer = says("It is here, right in front of you.", 2.0, **end)
+    async with living(Script(answers={"Where is it?": [answer]})) as call:
+        await call.say("Where is it?")
+
+
+def test_what_is_worse_is_told() -> None:
+    with pytest.raises(WorseThanPlainError, match=r'cut short "Where is it\?": 0.50 s') as caught:
+        assert_not_worse(worse_at_something)
+    assert isinstance(caught.value, AssertionError)
+    assert [each.clause for each in caught.value.verdict.worse] == ["cut short"]
+
+
+def test_two_calls_that_were_lived_elsewhere() -> None:
+    calls: list[SimulatedCall] = []
+
+    async def live(controlled: bool) -> None:
+        script = Script(answers={"Where is it?": [says("It is here.")]})
+        async with simulated_call(script, controlled=controlled) as call:
+            calls.append(call)
+            await call.say("Where is it?")
+            await call.idle()
+
+    for controlled in (False, True):
+        run_virtual(lambda which=controlled: live(which))
+    plain, controlled_call = calls
+    assert assert_not_worse(plain, controlled_call).word == "same"
+    silent = Life(questions=plain.life().questions)
+    with pytest.raises(WorseThanPlainError, match="nothing was heard"):
+        assert_not_worse(plain.life(), silent)
+
+
+def test_it_takes_two() -> None:
+    with pytest.raises(TypeError, match="give the controlled one too"):
+        assert_not_worse(Life())
+    with pytest.raises(TypeError, match="one function that lives it twice"):
+        assert_not_worse(two_questions, Life())
+
+
+async def none_at_all(living: Living) -> None:
+    await asyncio.sleep(1.0)
+
+
+def test_a_function_has_to_live_one_call() -> None:
+    with pytest.raises(ValueError, match="one call is to be lived, not 0"):
+        live_twice(none_at_all)
+
+
+async def mistaken(living: Living) -> None:
+    async with living([says("Hello.")]) as call:
+        call.no_such_thing  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_a_mistake_of_the_test_is_raised() -> None:
+    with pytest.raises(AttributeError, match="no_such_thing"):
+        live_twice(mistaken)
+
+
+async def impatient(living: Living) -> None:
+    async with living(Script([], default=says("Hello."))) as call:
+        await call.until(lambda: False, timeout=2.0)
+
+
+def test_a_time_out_is_part_of_the_life() -> None:
+    plain, controlled = live_twice(impatient)
+    assert plain.hung == controlled.hung == "TimeoutError: not within 2 s"
+    assert judge(plain, controlled).word == "same"
+
+
+# --- what a witness sees
+
+
+def lived(live: Any) -> tuple[Life, Life]:
+    return live_twice(live)
+
+
+def test_a_tools_reply_is_a_question_from_when_the_output_is_there() -> None:
+    async def live(living: Living) -> None:
+        script = [Reply([FunctionCall("look_up")]), says("It is 42.")]
+        async with living(script, agent=Clerk()) as call:
+            await call.say("Look it up.")
+
+    for life in live_twice(live):
+        assert [question.key for question in life.questions] == [
+            "Look it up.",
+            "Look it up. > look_up",
+        ]
+        assert [(deed.question, deed.what) for deed in life.deeds] == [
+            ("Look it up.", "tool look_up ran")
+        ]
+        (message,) = life.messages
+        assert message.question == "Look it up. > look_up"
+        assert life.questions[1].at <= life.heard[0].span.begin
+
+
+def test_without_server_vad_the_users_words_are_a_question_too() -> None:
+    async def live(living: Living) -> None:
+        script = Script(answers={"Where is it?": [says("It is here.")]})
+        async with living(script, turn_detection=None) as call:
+            await call.say("Where is it?", 0.7)
+
+    for life in live_twice(live):
+        assert [question.key for question in life.questions] == ["Where is it?"]
+        assert life.spoke == (Span(0.0, pytest.approx(0.7)),)
+        assert [m.question for m in life.messages] == ["Where is it?"]
+
+
+def test_the_same_words_again_are_another_question() -> None:
+    async def live(living: Living) -> None:
+        script = Script(answers={"Hello?": [says("One.")], "Hello? #2": [says("Two.", 2.0)]})
+        async with living(script) as call:
+            for _ in range(2):
+                await call.say("Hello?")
+                await call.idle()
+
+    for life in live_twice(live):
+        assert [question.key for question in life.questions] == ["Hello?", "Hello? #2"]
+        assert [m.seconds for m in life.messages] == pytest.approx([1.0, 2.0])
+
+
+def test_what_was_heard_is_told_by_its_sound_whatever_its_length() -> None:
+    """Two messages of one length, in one response, the second of which is cut off."""
+
+    async def live(living: Living) -> None:
+        script = [Reply([Says("One of it.", seconds=1.0), Says("Two of it.", seconds=1.0)])]
+        async with living(script) as call:
+            await call.say("Hello?")
+            await call.until(lambda: call.heard >= 1.4)
+            call.session.interrupt()
+
+    for life in live_twice(live):
+        first, second = life.messages
+        assert life.heard_of(first) == pytest.approx(1.0)
+        assert life.heard_of(second) == pytest.approx(0.4, abs=0.02)
+        assert (first.number, second.number) == (1, 2)
+        assert len(life.cuts) == 1
+
+
+@pytest.mark.parametrize("modality", ["text"])
+def test_a_call_by_text(modality: str) -> None:
+    async def live(living: Living) -> None:
+        async with living(
+            [says("It is here, right in front of you.")], modalities=[modality]
+        ) as call:
+            call.read()
+            await call.say("Where is it?")
+
+    for life in live_twice(live):
+        (message,) = life.messages
+        assert life.heard_of(message) == pytest.approx(message.seconds)
+        assert message.server == message.local == pytest.approx(message.seconds)
+
+
+def test_after_a_reconnect_memory_is_known_by_its_words() -> None:
+    async def live(living: Living) -> None:
+        broken = BreakConnection(At("response.created", question="And now?"))
+        script = Script(
+            answers={
+                "Where is it?": [says("It is here, right in front.")],
+                "And now?": [says("Gone.")],
+            }
+        )
+        async with living(script, config=ServerConfig(faults=Schedule([broken]))) as call:
+            await call.say("Where is it?")
+            await call.idle()
+            await call.say("And now?")
+
+    _, controlled = live_twice(live)
+    assert {m.question: m.server for m in controlled.messages} == {
+        "Where is it?": pytest.approx(1.0),
+        "And now?": pytest.approx(1.0),
+    }
+
+
+def test_an_agent_with_a_model_of_its_own() -> None:
+    async def live(living: Living) -> None:
+        script = Script(answers={"Hello?": [says("One.")], "And you?": [says("Two.")]})
+        async with living(script) as call:
+            await call.say("Hello?")
+            await call.idle()
+            other = call.another_model()
+            call.session.update_agent(Agent(instructions="Be kind.", llm=other))
+            await asyncio.sleep(1.0)
+            await call.say("And you?")
+
+    plain, controlled = live_twice(live)
+    for life in (plain, controlled):
+        assert [m.question for m in life.messages] == ["Hello?", "And you?"]
+    assert judge(plain, controlled).word == "same"
+
+
+def test_totals() -> None:
+    message = Message(id="a", question="q", attempt=1, seconds=2.0)
+    piece = Heard("a", Span(0.0, 1.0), 1.0)
+    life = Life(questions=(Question("q", 0.0),), messages=(message,), heard=(piece, piece))
+    assert life.heard_of(message) == 2.0
+    assert life.asked("other") is None

@@ -1,0 +1,66 @@
+"""A response that the server drops without a terminal (livekit/agents#6729): G1, G18."""
+
+from __future__ import annotations
+
+import realtime_fsm as rf
+
+from .harness import Bench
+
+
+def talked_over(b: Bench) -> rf.Turn:
+    """Server VAD's r1 is talked over, and cancelled by its id; nothing answers that."""
+    b.got(rf.SessionConfigured(server_creates=True, server_interrupts=True))
+    b.got(rf.SpeechStarted(), rf.SpeechStopped(), rf.InputCommitted())
+    b.got(rf.ResponseCreated(response_id="r1"))
+    (first,) = b.c.turns
+    b.wait(0.3).got(rf.SpeechStarted())
+    b.interrupt(first)
+    assert b.cancels == ["r1"]
+    b.wait(0.5).got(rf.SpeechStopped(), rf.InputCommitted())
+    return first
+
+
+def test_g1_the_next_one_of_server_vad_proves_it_dead() -> None:
+    b = Bench()
+    first = talked_over(b)
+    b.got(rf.ResponseCreated(response_id="r2"))
+    assert first.outcome is rf.TurnOutcome.INTERRUPTED
+    b.message("r2", "m2")
+    b.done("r2")
+    asked = b.wait(0.2).ask()
+    assert b.creates == [(asked.id, 1)], "the lane is free at once"
+
+
+def test_g1_until_then_it_holds_the_lane() -> None:
+    b = Bench()
+    talked_over(b)
+    b.ask()
+    assert b.creates == []
+
+
+def test_g3_one_that_spoke_is_not_taken_for_dead() -> None:
+    b = Bench()
+    b.got(rf.SessionConfigured(server_creates=True, server_interrupts=True))
+    b.got(rf.ResponseCreated(response_id="r1"))
+    (first,) = b.c.turns
+    b.message("r1", "m1")
+    b.interrupt(first)
+    b.got(rf.ResponseCreated(response_id="r2"))
+    b.message("r2", "m2")
+    b.done("r2")
+    b.ask()
+    assert b.creates == []
+    b.done("r1", rf.ResponseStatus.CANCELLED)
+    assert len(b.creates) == 1
+
+
+def test_g4_what_still_comes_of_it_harms_nothing() -> None:
+    b = Bench()
+    talked_over(b)
+    b.got(rf.ResponseCreated(response_id="r2"))
+    b.message("r1", "m1")
+    b.done("r1", rf.ResponseStatus.CANCELLED)
+    b.message("r2", "m2")
+    b.done("r2")
+    assert b.delivered == ["m2"]
+    assert b.cancels == ["r1"]

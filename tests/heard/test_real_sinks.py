@@ -1,0 +1,202 @@
+"""G14, G30 on LiveKit's own outputs, in real time: no sink mutes the call.
+
+Each test is several calls at once, since all they do is wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+from livekit.agents.voice import io
+from livekit.agents.voice.avatar import QueueAudioOutput
+
+import realtime_fsm as rf
+from realtime_fsm.simulator import Message, Reply
+from realtime_fsm.testing import SimulatedCall, simulated_call
+
+from .real_sinks import Avatar, avatars, loses, room, synchronised
+
+SECONDS = 0.3
+#: Short, so that the tests are.
+POLICY = rf.RetryPolicy(playback_grace=0.3)
+#: Seconds within which anything here is over, on a machine that is busy with something else.
+LONG = 20.0
+
+
+def replies(count: int) -> list[Reply]:
+    return [Reply([Message(f"Answer {n}.", seconds=SECONDS)]) for n in range(count)]
+
+
+@contextlib.asynccontextmanager
+async def talking(sink: io.AudioOutput, *, words: bool, count: int = 3) -> AsyncIterator[Any]:
+    """A call whose output is this sink, below a synchroniser of words or bare."""
+    chain = synchronised(sink) if words else None
+    async with simulated_call(replies(count), policy=POLICY, check=False) as call:
+        call.session.output.audio = sink if chain is None else chain.audio_output
+        if chain is not None:
+            call.session.output.transcription = chain.text_output
+        try:
+            yield call
+        finally:
+            call.session.output.audio = None
+            if chain is not None:
+                await chain.aclose()
+
+
+def heard_on(sink: io.AudioOutput) -> list[float]:
+    """Adds up what the sink says it has played, stretch by stretch."""
+    played: list[float] = []
+    sink.on("playback_progressed", lambda event: played.append(event.duration))
+    return played
+
+
+async def at_once(story: Callable[..., Awaitable[None]], *choices: Any, **options: Any) -> None:
+    """Tell the story with each combination of these choices, and name those that fail."""
+    cases = list(itertools.product(*choices))
+    ends = await asyncio.gather(
+        *(story(*case, **options) for case in cases), return_exceptions=True
+    )
+    failed = {case: end for case, end in zip(cases, ends, strict=True) if end is not None}
+    for error in failed.values():
+        raise AssertionError(f"{list(failed)}") from error
+
+
+async def ask(call: SimulatedCall) -> None:
+    handle = call.session.generate_reply(user_input="Question?")
+    await asyncio.wait_for(handle.wait_for_playout(), LONG)
+    assert handle.exception() is None
+
+
+def said(call: SimulatedCall) -> list[str]:
+    return [text for role, text in call.remembered if role == "assistant"]
+
+
+async def room_plays(what: str, words: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    sink = await room(monkeypatch)
+    played = heard_on(sink)
+    if what in ("lost", "late"):
+        loses(sink, delay=0.7 if what == "late" else None)
+    async with talking(sink, words=words) as call:
+        if what.startswith("paused"):
+            handle = call.session.generate_reply(user_input="Question?")
+            await call.until(lambda: sink.captured_playout_segments)
+            (sink if what == "paused" else call.session.output.audio).pause()
+            await asyncio.wait_for(handle.wait_for_playout(), LONG)
+        else:
+            await ask(call)
+        await ask(call)
+        await ask(call)
+        await asyncio.sleep(0.5)
+        assert said(call) == ["Answer 0.", "Answer 1.", "Answer 2."]
+        assert call.controller.differences() == {}
+    await sink.aclose()
+    # A pause drops what was under way to the room, 200 ms at most.
+    assert sum(played) > 3 * SECONDS - 0.25
+
+
+async def test_g30_a_rooms_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    whats = ("good", "lost", "late", "paused", "paused by the host")
+    await at_once(room_plays, whats, (False, True), monkeypatch=monkeypatch)
+
+
+async def room_is_cut(lost: bool, words: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    sink = await room(monkeypatch)
+    played = heard_on(sink)
+    if lost:
+        loses(sink)
+    async with talking(sink, words=words) as call:
+        handle = call.session.generate_reply(user_input="Question?")
+        started = asyncio.Event()
+        sink.on("playback_started", lambda _: started.set())
+        await asyncio.wait_for(started.wait(), LONG)
+        await asyncio.sleep(0.15)
+        call.session.interrupt()
+        await asyncio.wait_for(handle.wait_for_playout(), LONG)
+        cut = sum(played)
+        await ask(call)
+        await ask(call)
+        assert said(call)[-2:] == ["Answer 1.", "Answer 2."]
+        turn = call.controller.finished[0]
+        assert turn.messages[0].heard_ms == pytest.approx(1000 * cut, abs=120)
+        assert call.controller.differences() == {}
+    await sink.aclose()
+
+
+async def test_g30_a_rooms_output_that_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    await at_once(room_is_cut, (False, True), (False, True), monkeypatch=monkeypatch)
+
+
+async def avatar_plays(what: str, words: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    avatar = Avatar(lost=lambda n: what == "all lost" or (what == "lost" and n == 0))
+    async with talking(avatars(avatar, monkeypatch), words=words) as call:
+        for _ in range(3):
+            await ask(call)
+        await asyncio.sleep(0.5)
+        assert avatar.played == pytest.approx([SECONDS] * 3)
+        assert said(call) == ["Answer 0.", "Answer 1.", "Answer 2."]
+    await avatar.aclose()
+
+
+async def test_g30_an_avatar(monkeypatch: pytest.MonkeyPatch) -> None:
+    whats = ("good", "lost", "all lost")
+    await at_once(avatar_plays, whats, (False, True), monkeypatch=monkeypatch)
+
+
+async def avatar_is_cut(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """LiveKit waits 2 s for its confirmation, without which another segment is not sent."""
+    avatar = Avatar(lost=lambda n: what == "lost" and n == 0, refuses=what == "refused")
+    async with talking(avatars(avatar, monkeypatch), words=True) as call:
+        handle = call.session.generate_reply(user_input="Question?")
+        await call.until(lambda: avatar.segments and avatar.segments[0].heard > 0.1)
+        call.session.interrupt()
+        await asyncio.wait_for(handle.wait_for_playout(), LONG)
+        await ask(call)
+        await ask(call)
+        assert said(call)[-2:] == ["Answer 1.", "Answer 2."]
+    await avatar.aclose()
+
+
+async def test_g30_an_avatar_that_does_not_confirm_a_clear(monkeypatch: pytest.MonkeyPatch) -> None:
+    await at_once(avatar_is_cut, ("lost", "refused"), monkeypatch=monkeypatch)
+
+
+async def queue_fills(words: bool) -> None:
+    sink = QueueAudioOutput(sample_rate=24_000)
+    async with talking(sink, words=words) as call:
+        await ask(call)
+        await ask(call)
+        assert said(call) == ["Answer 0.", "Answer 1."]
+
+
+async def test_g30_a_queue_that_nobody_reads() -> None:
+    await at_once(queue_fills, (False, True))
+
+
+async def avatar_takes_over(silent: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the plugins of avatars do it: `replace_audio_tail`."""
+    sink = await room(monkeypatch)
+    avatar = Avatar(lost=lambda n: silent)
+    async with talking(sink, words=True) as call:
+        handle = call.session.generate_reply(user_input="Question?")
+        await call.until(lambda: sink.captured_playout_segments)
+        await asyncio.sleep(0.1)
+        call.session.output.replace_audio_tail(avatars(avatar, monkeypatch))
+        await asyncio.wait_for(handle.wait_for_playout(), LONG)
+        await ask(call)
+        await ask(call)
+        await asyncio.sleep(0.5)
+        assert avatar.played[-2:] == pytest.approx([SECONDS] * 2)
+        assert said(call)[-2:] == ["Answer 1.", "Answer 2."]
+    await avatar.aclose()
+    await sink.aclose()
+
+
+async def test_g30_a_rooms_output_is_replaced_by_an_avatars_while_it_plays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await at_once(avatar_takes_over, (False, True), monkeypatch=monkeypatch)

@@ -1,0 +1,246 @@
+"""What if it is otherwise than assumed: a plugin that moved, traits declared wrongly, a model that means
+to be silent, an error of ours, a rude application."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+
+from realtime_fsm.livekit import ControlledRealtimeModel, Family
+from realtime_fsm.livekit._driver import Driver
+from realtime_fsm.livekit._private import may_stay_silent
+from realtime_fsm.livekit._session import ControlledRealtimeSession
+from realtime_fsm.livekit._streams import StreamLink
+from realtime_fsm.livekit.providers import CONTROLLED, family_of
+from realtime_fsm.scenarios.providers.call import Call, Row, play
+from realtime_fsm.scenarios.providers.rows import EMPTY, LONG, ROWS, A, B
+from realtime_fsm.scenarios.providers.seen import Seen
+from realtime_fsm.scenarios.providers.verdict import compare
+from realtime_fsm.testing import run_virtual
+from realtime_fsm.testing.providers import Answer, Fake
+
+from .installed import need
+
+STREAMS = ("azure", "google", "aws", "ultravox", "phonic")
+HEALTHY = ("asked", "spoken", "spoken, asked", "noise, asked", "two at once", "tool", "spoken, tool", "slow", "withdrawn")  # fmt: skip
+BY_NAME = {row.name: row for row in ROWS}
+
+
+def played(
+    provider: str, answers: Any, row: Row, *, controlled: bool = True, **options: Any
+) -> Seen:
+    fake: type[Fake] = need(provider)
+    tools = options.pop("tools", False)
+    return run_virtual(
+        lambda: play(fake, answers, row, controlled=controlled, tools=tools, options=options),
+        limit=600,
+    )
+
+
+# --- what each family shows
+
+
+@pytest.mark.parametrize("family", STREAMS)
+def test_the_plugin_is_as_it_was_declared(family: str) -> None:
+    """The traits that a session shows. Fails on a release that moved one, and names it."""
+    fake = need(family)
+    (declared,) = (f for f in CONTROLLED if f.name == family)
+
+    async def look() -> tuple[Family, list[str]]:
+        async with fake({}) as server:
+            model: Any = server.model()
+            session = model.session()
+            try:
+                return family_of(model, session), declared.moved(session.capabilities)
+            finally:
+                await asyncio.sleep(1)
+                await session.aclose()
+
+    found, moved = run_virtual(look)
+    assert moved == [], f"{family}: look at its traits again"
+    assert (found.name, found.control) == (family, "streams")
+
+
+@pytest.mark.parametrize("family", STREAMS)
+def test_a_plugin_that_moved_passes_through(
+    family: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """G27, with one warning that names what changed."""
+    fake: Any = need(family)
+    model_of = fake.model
+
+    def moved(self: Any, **options: Any) -> Any:
+        model = model_of(self, **options)
+        model._capabilities.auto_tool_reply_generation ^= True
+        return model
+
+    monkeypatch.setattr(fake, "model", moved)
+    with caplog.at_level(logging.WARNING, "realtime_fsm"):
+
+        async def look() -> Any:
+            async with fake({}) as server:
+                controlled = ControlledRealtimeModel(server.model())
+                session = controlled.session()
+                await asyncio.sleep(1)
+                await session.aclose()
+                return controlled, session
+
+        controlled, session = run_virtual(look)
+    assert not isinstance(session, ControlledRealtimeSession)
+    assert controlled.controller is None
+
+
+def test_a_proactive_gemini_may_stay_silent() -> None:
+    """It is not asked again for what it chose not to answer."""
+    fake: Any = need("google")
+
+    class Proactive(fake):  # type: ignore[misc]
+        def model(self, **options: Any) -> Any:
+            made = super().model(proactivity=True)
+            assert may_stay_silent(made), "RealtimeModel._opts.proactivity has moved"
+            return made
+
+    async def spoken(call: Call) -> None:
+        await call.user_says("Hello there")
+        await asyncio.sleep(5)
+
+    answers = {"Hello there": [EMPTY, A]}
+    seen = run_virtual(lambda: play(Proactive, answers, spoken, controlled=True))
+    assert seen.heard == ()
+    assert seen.errors == ()
+    usual = played("google", answers, spoken)
+    assert [h.attempt for h in usual.heard] == [2]
+
+
+# --- the rows can fail
+
+
+@pytest.mark.parametrize(
+    ("family", "name", "wrong"),
+    [
+        ("google", "spoken, asked", {"tells_of_user": True}),
+        ("google", "interrupted, asked", {"interrupt_ends": True}),
+        ("google", "slow", {"patience": 0.0}),
+        ("ultravox", "asked", {"announces": False}),
+        ("phonic", "noise, asked", {"tells_of_user": True}),
+        ("phonic", "slow", {"repeats": True, "patience": 0.0}),
+    ],
+)
+def test_a_trait_declared_wrongly_is_noticed(family: str, name: str, wrong: dict[str, Any]) -> None:
+    """Of each trait there is a row that tells it."""
+    from dataclasses import replace
+
+    need(family)
+    (declared,) = (f for f in CONTROLLED if f.name == family)
+    row = BY_NAME[name]
+    right = played(family, row.answers, row.row)
+    with_it = played(family, row.answers, row.row, family=replace(declared, **wrong))
+    assert compare(right, with_it).worse
+
+
+# --- the healthy path
+
+
+@pytest.mark.parametrize("family", STREAMS)
+@pytest.mark.parametrize("name", HEALTHY)
+def test_the_wire_of_a_healthy_call_is_that_of_plain_livekit(family: str, name: str) -> None:
+    row = BY_NAME[name]
+    if not row.for_(need(family)):
+        pytest.skip(f"{family} has no such call")
+    plain, ours = (
+        played(family, row.answers, row.row, controlled=controlled, tools=row.tools)
+        for controlled in (False, True)
+    )
+    sent = [what for _, what in ours.wire if what != "response.cancel"]
+    assert sent == [what for _, what in plain.wire if what != "response.cancel"]
+
+
+# --- an error of ours
+
+
+@pytest.mark.parametrize("family", STREAMS)
+@pytest.mark.parametrize(
+    "where", ["receive", "ask", "generated", "answered", "generation", "error"]
+)
+def test_g32_an_error_of_ours_leaves_plain_livekit(
+    family: str, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Raised once, in the middle of the second reply: all three questions are answered."""
+    owner, name = {
+        "receive": (Driver, "receive"),
+        "ask": (Driver, "ask"),
+        "generated": (Driver, "generated"),
+        "answered": (StreamLink, "_answered"),
+        "generation": (StreamLink, "_on_generation"),
+        "error": (StreamLink, "_over"),
+    }[where]
+    armed = [False]
+    real = getattr(owner, name)
+
+    def raising(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if armed[0]:
+            armed[0] = False
+            raise RuntimeError("of ours")
+        return real(self, *args, **kwargs)
+
+    monkeypatch.setattr(owner, name, raising)
+
+    async def three(call: Call) -> None:
+        await call.done(call.ask("Hi"))
+        armed[0] = True
+        await call.done(call.ask("Next"))
+        armed[0] = False
+        await asyncio.sleep(1)
+        await call.done(call.ask("More"))
+
+    answers = {"Hi": [A], "Next": [B], "More": [Answer("And one more.", 0.6)]}
+    seen = played(family, answers, three)
+    assert [q.times for q in seen.questions] == [1, 1, 1], seen
+    assert seen.closed is None
+    assert not seen.hangs
+
+
+# --- a rude application
+
+
+@pytest.mark.parametrize("family", STREAMS)
+def test_interrupts_at_any_time_harm_nothing(family: str) -> None:
+    """Before, within and after a reply, several at once: the last question is answered."""
+
+    async def rude(call: Call) -> None:
+        for wait in (0.0, 0.02, 0.05, 0.06, 0.3, 1.2):
+            call.ask("Hi")
+            await asyncio.sleep(wait)
+            await call.interrupt()
+            await call.interrupt()
+        await asyncio.sleep(3)
+        call.questions.clear()
+        await call.done(call.ask("Next"))
+        await asyncio.sleep(1)
+
+    seen = played(family, {"Hi": [LONG], "Next": [B]}, rude)
+    assert [(q.text, q.times) for q in seen.questions] == [("Next", 1)]
+    assert {s.ended for s in seen.speeches} <= {"interrupted", "ok"}
+    assert seen.closed is None
+    assert not seen.hangs
+
+
+@pytest.mark.parametrize("family", STREAMS)
+def test_a_request_that_is_cancelled_leaves_nothing_behind(family: str) -> None:
+    """The application speaks to the session below AgentSession itself."""
+
+    async def below(call: Call) -> None:
+        session: Any = call.session.current_agent.realtime_llm_session
+        futures = [session.generate_reply(instructions="Hi") for _ in range(3)]
+        for future in futures:
+            future.cancel()
+        await asyncio.sleep(0.5)
+        await call.done(call.ask("Next"))
+
+    seen = played(family, {"Hi": [A], "Next": [B]}, below)
+    assert not seen.hangs
+    assert seen.closed is None
+    assert not [f for f in seen.faults if "realtime_fsm" in f]

@@ -1,0 +1,391 @@
+"""Replies and faults by what is asked, and the how-many-th attempt at it that is."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import aiohttp
+import pytest
+
+from realtime_fsm.simulator import (
+    At,
+    BreakConnection,
+    Failed,
+    Freeze,
+    FunctionCall,
+    InMemoryServer,
+    Insert,
+    Late,
+    Lose,
+    Message,
+    Rejected,
+    Reply,
+    Schedule,
+    Script,
+    ServerCall,
+    ServerConfig,
+    Unanswered,
+    VirtualConnection,
+)
+from realtime_fsm.simulator.script_json import ScriptError, dump, load
+from realtime_fsm.testing import run_virtual
+
+
+def said(text: str, **more: Any) -> Reply:
+    return Reply([Message(text, seconds=0.3)], **more)
+
+
+FAILED = Reply(end=Failed("server_error"))
+SCRIPT = Script(
+    [said("first of the others"), said("second of the others")],
+    answers={
+        "Where is it?": [FAILED, said("It is here.")],
+        "What does it cost?": [said("It is free.")],
+        "Look it up.": [Reply([FunctionCall("look_up")])],
+        "Look it up. > look_up": [FAILED, said("I found it.")],
+        "Greet the user.": [said("Hello."), said("Hello again.")],
+    },
+)
+
+
+def connect(script: Script = SCRIPT, **config: Any) -> VirtualConnection:
+    return VirtualConnection(script, ServerConfig(**config))
+
+
+def write(connection: VirtualConnection, words: str, item_id: str) -> None:
+    content = [{"type": "input_text", "text": words}]
+    item = {"id": item_id, "type": "message", "role": "user", "content": content}
+    connection.send("conversation.item.create", item=item)
+
+
+def create(connection: VirtualConnection, **response: Any) -> None:
+    connection.send("response.create", response=response)
+    connection.run()
+
+
+def asked(connection: VirtualConnection) -> list[tuple[str, int]]:
+    core: Any = connection.core
+    core = getattr(core, "_core", core)
+    return [(each.question, each.attempt) for each in core._replies.answers]
+
+
+def words(connection: VirtualConnection) -> list[str]:
+    return [i.text for i in connection.core.conversation if i.role == "assistant" and i.text]
+
+
+def test_a_retry_takes_the_next_reply_of_its_question_and_shifts_no_other() -> None:
+    """G27: replies are keyed by question and attempt."""
+    retried, given_up = connect(), connect()
+    for connection in (retried, given_up):
+        write(connection, "Where is it?", "item_a")
+        create(connection)
+    create(retried)
+    for connection in (retried, given_up):
+        write(connection, "What does it cost?", "item_b")
+        create(connection)
+    assert words(retried) == ["It is here.", "It is free."]
+    assert words(given_up) == ["It is free."]
+    assert asked(retried) == [
+        ("Where is it?", 1),
+        ("Where is it?", 2),
+        ("What does it cost?", 1),
+    ]
+
+
+def test_after_the_last_reply_of_a_question_comes_the_last_again_and_others_take_their_own() -> (
+    None
+):
+    connection = connect()
+    write(connection, "What does it cost?", "item_a")
+    for _ in range(2):
+        create(connection)
+    write(connection, "Something else", "item_b")
+    create(connection)
+    assert words(connection) == ["It is free.", "It is free.", "first of the others"]
+
+
+def test_what_the_user_says_is_a_question_whoever_asks_for_the_answer() -> None:
+    connection = connect()
+    detection = {"type": "server_vad"}
+    connection.send(
+        "session.update",
+        session={"type": "realtime", "audio": {"input": {"turn_detection": detection}}},
+    )
+    connection.speak("Where is it?", seconds=0.5)
+    connection.run()
+    assert words(connection) == []
+    create(connection)
+    assert words(connection) == ["It is here."], "the client's create is the second attempt"
+
+
+def test_instructions_of_its_own_are_the_question_without_those_of_the_session() -> None:
+    connection = connect()
+    connection.send("session.update", session={"type": "realtime", "instructions": "Be brief."})
+    write(connection, "Where is it?", "item_a")
+    create(connection, instructions="Be brief.\nGreet the user.")
+    create(connection, instructions="Greet the user.")
+    create(connection)
+    assert asked(connection)[-1] == ("Where is it?", 1), "nobody had answered it"
+    assert words(connection) == ["Hello.", "Hello again."]
+
+
+def test_a_tools_reply_is_a_question_whatever_attempt_called_it() -> None:
+    connection = connect()
+    write(connection, "Look it up.", "item_a")
+    create(connection)
+    (call,) = (i for i in connection.core.conversation if i.type == "function_call")
+    output = {"type": "function_call_output", "call_id": call.call_id, "output": "42"}
+    connection.send("conversation.item.create", item=output)
+    create(connection)
+    create(connection)
+    assert words(connection) == ["I found it."]
+    assert asked(connection)[1:] == [("Look it up. > look_up", 1), ("Look it up. > look_up", 2)]
+
+
+def test_a_tools_output_is_told_of_although_the_user_was_answered_meanwhile() -> None:
+    connection = connect()
+    write(connection, "Look it up.", "item_a")
+    create(connection)
+    (call,) = (i for i in connection.core.conversation if i.type == "function_call")
+    output = {"type": "function_call_output", "call_id": call.call_id, "output": "42"}
+    connection.send("conversation.item.create", item=output)
+    write(connection, "What does it cost?", "item_b")
+    create(connection)
+    create(connection)
+    assert [question for question, _ in asked(connection)] == [
+        "Look it up.",
+        "What does it cost?",
+        "Look it up. > look_up",
+    ]
+
+
+def test_an_unanswered_question_of_the_user_is_over_when_a_newer_one_was_answered() -> None:
+    connection = connect()
+    write(connection, "Where is it?", "item_a")
+    create(connection)
+    write(connection, "What does it cost?", "item_b")
+    create(connection)
+    create(connection)
+    assert [question for question, _ in asked(connection)][-1] == "What does it cost?"
+
+
+def test_a_question_that_nobody_tried_to_answer_yet_stays_open() -> None:
+    """A client's create that waits for server VAD's answer to what was said later."""
+    connection = connect()
+    detection = {"type": "server_vad"}
+    connection.send(
+        "session.update",
+        session={"type": "realtime", "audio": {"input": {"turn_detection": detection}}},
+    )
+    write(connection, "What does it cost?", "item_a")
+    connection.speak("Hello?", seconds=0.5)
+    connection.run()
+    create(connection)
+    assert [question for question, _ in asked(connection)] == ["Hello?", "What does it cost?"]
+
+
+def test_the_same_words_again_are_another_question_and_a_replayed_item_is_none() -> None:
+    connection = connect()
+    write(connection, "What does it cost?", "item_a")
+    create(connection)
+    connection.send("conversation.item.delete", item_id="item_a")
+    write(connection, "What does it cost?", "item_a")  # as after a reconnect
+    create(connection)
+    write(connection, "What does it cost?", "item_b")
+    create(connection)
+    assert asked(connection) == [
+        ("What does it cost?", 1),
+        ("What does it cost?", 2),
+        ("What does it cost? #2", 1),
+    ]
+
+
+def test_aside_takes_no_reply_of_a_question() -> None:
+    connection = connect()
+    write(connection, "Where is it?", "item_a")
+    create(connection, conversation="none", metadata={"topic": "classify"})
+    create(connection)
+    assert asked(connection) == [("aside: classify", 1), ("Where is it?", 1)]
+
+
+def test_refusals_and_silence_are_attempts_and_a_taken_slot_is_none() -> None:
+    replies = [Reply(ack=Rejected("server_error")), Reply(ack=Unanswered()), said("At last.")]
+    connection = connect(Script(answers={"Hello?": replies}))
+    write(connection, "Hello?", "item_a")
+    for _ in range(3):
+        create(connection)
+    assert words(connection) == ["At last."]
+    connection.send("response.create")
+    connection.send("response.create")
+    assert asked(connection)[-2:] == [("Hello?", 4), ("Hello?", 0)]
+
+
+def test_lists_in_order_are_taken_in_order_as_ever() -> None:
+    connection = connect(Script([said("one"), FAILED, said("three")]))
+    for number in range(3):
+        write(connection, "Hello?", f"item_{number}")
+        create(connection)
+    assert words(connection) == ["one", "three"]
+
+
+def test_json() -> None:
+    script = Script(answers={"Hello?": [FAILED, said("Hello.")], "Who?": []}, default=FAILED)
+    assert load(dump(script)) == script
+    assert load(dump(SCRIPT)) == SCRIPT
+    assert load('{"answers": {}}') == Script()
+    with pytest.raises(ScriptError, match=r"line 3: answers.Hello\?\[1\].ack is 7"):
+        load('{"answers": {"Hello?": [\n{},\n{"ack": 7}\n]}}')
+    with pytest.raises(ScriptError, match="answers is"):
+        load('{"answers": []}')
+
+
+# --- faults
+
+
+def test_a_fault_at_a_question_strikes_it_whatever_came_before() -> None:
+    at = At("response.created", question="What does it cost?")
+    for creates in (1, 2):
+        connection = connect(faults=Schedule([Late(at, seconds=5.0)]))
+        write(connection, "Where is it?", "item_a")
+        for _ in range(creates):
+            create(connection)
+        write(connection, "What does it cost?", "item_b")
+        begun = connection.now
+        connection.send("response.create")
+        connection.run_until("response.created", creates + 1)
+        assert connection.now - begun == pytest.approx(5.005)
+
+
+def test_a_fault_at_the_second_attempt_or_at_the_question_itself() -> None:
+    at = At("response.done", question="Where is it?", attempt=2)
+    connection = connect(faults=Schedule([Lose(at)]))
+    write(connection, "Where is it?", "item_a")
+    create(connection)
+    create(connection)
+    assert len(connection.events("response.done")) == 1
+    itself = At("conversation.item.added", question="Where is it?", attempt=0)
+    connection = connect(faults=Schedule([Lose(itself)]))
+    write(connection, "What does it cost?", "item_b")
+    write(connection, "Where is it?", "item_a")
+    assert [e["item"]["id"] for e in connection.events("conversation.item.added")] == ["item_b"]
+
+
+def test_a_create_that_is_lost_was_an_attempt() -> None:
+    at = At("response.create", side="client", question="Where is it?")
+    connection = connect(faults=Schedule([Lose(at)]))
+    write(connection, "Where is it?", "item_a")
+    create(connection)
+    create(connection)
+    assert asked(connection) == [("Where is it?", 1), ("Where is it?", 2)]
+    assert words(connection) == ["It is here."]
+
+
+def test_inserted_events_come_as_they_are() -> None:
+    done = {"type": "response.done", "response": {"id": "resp_old", "status": "cancelled"}}
+    at = At("response.output_item.added", question="What does it cost?")
+    faults = Schedule([Insert(at, done)])
+    connection = connect(faults=faults)
+    write(connection, "What does it cost?", "item_a")
+    create(connection)
+    ended = [event["response"]["id"] for event in connection.events("response.done")]
+    assert ended == ["resp_old", "resp_001"]
+    assert Schedule.from_json(faults.to_json()) == faults
+
+
+def test_handshakes_are_refused_after_a_break() -> None:
+    broken = BreakConnection(At("response.created"), refused=2, status=502)
+
+    async def scenario() -> None:
+        config = ServerConfig(faults=Schedule([broken]))
+        async with InMemoryServer(Script(), config=config) as server:
+            ws = await server.http_session.ws_connect("http://x")
+            await ws.send_str(json.dumps({"type": "response.create"}))
+            await asyncio.sleep(1.0)
+            for _ in range(2):
+                with pytest.raises(aiohttp.WSServerHandshakeError, match="502"):
+                    await server.http_session.ws_connect("http://x")
+            await (await server.http_session.ws_connect("http://x")).close()
+
+    run_virtual(scenario)
+
+
+def test_a_frozen_server_takes_what_its_buffers_hold_and_then_no_more() -> None:
+    frozen = Freeze(At("response.created"), room=50)
+    frame = json.dumps({"type": "response.create"})
+
+    async def scenario() -> None:
+        config = ServerConfig(faults=Schedule([frozen]))
+        async with InMemoryServer(Script(), config=config) as server:
+            ws = await server.http_session.ws_connect("http://x")
+            await ws.send_str(frame)
+            await asyncio.sleep(1.0)
+            await ws.send_str(frame)
+            await ws.send_str(frame)
+            assert len(server.received("response.created")) == 1
+            writing = asyncio.create_task(ws.send_str(frame))
+            await asyncio.sleep(600.0)
+            assert not writing.done()
+            await ws.close()
+            await asyncio.sleep(600.0)
+            assert not writing.done(), "a transport that is closed flushes its buffer first"
+        with pytest.raises(aiohttp.ClientConnectionResetError):
+            await writing
+
+    run_virtual(scenario)
+
+
+# --- servers of another kind
+
+
+def test_what_the_server_does_itself_is_on_record() -> None:
+    call = ServerCall("book", seconds=2.0)
+    connection = connect(Script(answers={"Book it.": [Reply([call]), said("Done.")]}))
+    write(connection, "Book it.", "item_a")
+    create(connection)
+    kinds = [t for t in connection.types() if t.startswith("response.mcp")]
+    assert kinds == ["response.mcp_call.in_progress", "response.mcp_call.completed"]
+    assert connection.now == pytest.approx(2.0, abs=0.1)
+    assert connection.done["output"][0]["type"] == "mcp_call"
+    core: Any = connection.core
+    (action,) = core._replies.actions
+    assert (action.question, action.kind, action.name) == ("Book it.", "mcp_call", "book")
+
+
+def test_it_may_outlive_its_response_and_a_request_for_approval_runs_nothing() -> None:
+    connection = connect(Script([Reply([ServerCall("book", seconds=2.0, outlives=True)])]))
+    create(connection)
+    types = connection.types()
+    assert types.index("response.done") < types.index("response.mcp_call.completed")
+    request = ServerCall("book", kind="mcp_approval_request")
+    connection = connect(Script([Reply([request])]))
+    create(connection)
+    assert not [t for t in connection.types() if t.startswith("response.mcp")]
+
+
+def test_omissions() -> None:
+    every = ("conversation_id", "usage", "output", "status", "response_id")
+    connection = connect(leaves_out=(*every, "session_updated"), one_response_id=True)
+    connection.send("session.update", session={"type": "realtime", "instructions": "x"})
+    create(connection, metadata={"a": "b"})
+    (created,) = connection.events("response.created")
+    assert created["response"].keys().isdisjoint({"conversation_id", "usage"})
+    assert (created["response"]["id"], created["response"]["status"]) == ("resp_0", "in_progress")
+    assert "status" not in connection.done
+    assert connection.done["output"] is None
+    assert "response_id" not in connection.events("response.output_audio.delta")[0]
+    assert connection.events("response.content_part.added")[0]["response_id"] == "resp_0"
+    assert not connection.events("session.updated")
+    with pytest.raises(ValueError, match="leaves_out has 'nothing'"):
+        ServerConfig(leaves_out=("nothing",))  # type: ignore[arg-type]
+
+
+def test_a_connection_may_be_stuck_and_a_frame_too_large() -> None:
+    connection = connect(stuck=(1,))
+    create(connection)
+    assert connection.done["status"] == "failed"
+    connection = connect(largest_frame=100)
+    connection.send_text(json.dumps({"type": "response.create", "event_id": "x" * 100}))
+    assert connection.ending is not None
+    assert getattr(connection.ending, "code", None) == 1009
