@@ -67,7 +67,7 @@ class Result:
         dialect: ``ga`` or ``beta``, as the server spoke it.
         date: of the run, ``YYYY-MM-DD``.
         version: of realtime-fsm.
-        seconds, responses, tokens: what it took; tokens as the server counted them, 0 if it did not.
+        responses, tokens, seconds: what it took; tokens as the server counted them, 0 if it did not.
         answers: by rule id, in the order of the rules.
         notes: what else is worth knowing of the server.
         ended: why the run ended early, or None.
