@@ -358,6 +358,10 @@ def conform(
     expiry: Annotated[
         float, typer.Option(min=0, metavar="SECONDS", help="Wait so long for a session to expire.")
     ] = 0.0,
+    mcp: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="An MCP server that it can reach, to call a tool of."),
+    ] = None,
     patience: Annotated[
         float, typer.Option(min=0.1, max=600, metavar="SECONDS", help="For one answer.")
     ] = 10.0,
@@ -381,7 +385,7 @@ def conform(
     from .conform.known import ConformError
 
     def warn(line: str) -> None:
-        typer.echo(line, err=True)
+        say(line, err=True)
 
     named = {"junit": junit, "page": page, "profile": profile, "badge": badge}
     try:
@@ -394,6 +398,7 @@ def conform(
             only=[name.strip() for name in only.split(",") if name.strip()],
             directed=directed,
             expiry=expiry,
+            mcp=mcp,
             patience=patience,
             minutes=minutes,
             yes=yes,
@@ -401,8 +406,13 @@ def conform(
             since=since,
             files={name: path for name, path in named.items() if path is not None},  # type: ignore[misc]
         )
-        code = command.run(request, write=typer.echo, warn=warn)
-    except (ConformError, OSError, ValueError) as error:
+        code = command.run(request, write=say, warn=warn)
+    except OSError as error:
+        if unwritable(error):
+            raise
+        warn(f"realtime-fsm: {in_words(error)}")
+        raise typer.Exit(2) from None
+    except (ConformError, ValueError) as error:
         warn(f"realtime-fsm: {error}")
         raise typer.Exit(2) from None
     if code:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import os
+import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from .._output import UnwritableError, in_words
 from ..profiles import dump
 from .compare import compare
 from .cost import estimate
@@ -41,6 +44,7 @@ class Request:
     only: Sequence[str] = ()
     directed: bool = False
     expiry: float = 0.0
+    mcp: str | None = None
     patience: float = 10.0
     minutes: float = 10.0
     yes: bool = False
@@ -53,13 +57,14 @@ def run(request: Request, *, write: Write, warn: Write) -> int:
     """Ask a server, or read what an earlier run found, and write what is wanted of it.
 
     Returns the exit status: 0 nothing deviates from what is documented or was observed, 1 something
-    does, 2 not all was asked, 130 stopped.
+    does, 2 not all was asked, 130 or 143 stopped.
 
     Raises:
         ConformError: Nothing can be asked.
         OSError: A file cannot be read or written.
         ResultError: A file is no result.
     """
+    _check(request.files.values())
     old = _read(request.since) if request.since is not None else None
     saved = Path(request.target)
     code = 0
@@ -82,10 +87,32 @@ def run(request: Request, *, write: Write, warn: Write) -> int:
         "profile": lambda: dump(profile_of(result, request.files["profile"].stem)),
         "badge": lambda: badge(result),
     }
-    for kind, path in request.files.items():
-        path.write_text(made[kind](), "utf-8", newline="\n")
-        warn(str(path))
+    failed = [_save(path, made[kind](), warn) for kind, path in request.files.items()]
+    if any(failed):
+        raise UnwritableError("; ".join(filter(None, failed)))
     return code or (2 if result.ended else 1 if result.deviations else 0)
+
+
+def _save(path: Path, text: str, warn: Write) -> str | None:
+    """Write a file; return why not, if it cannot be written: the others may."""
+    try:
+        path.write_text(text, "utf-8", newline="\n")
+    except OSError as error:
+        return in_words(error, str(path))
+    warn(str(path))
+    return None
+
+
+def _check(paths: Iterable[Path]) -> None:
+    """Refuse, before anything is asked, what cannot be written afterwards."""
+    for path in paths:
+        folder = path.parent
+        if path.is_dir():
+            raise ConformError(f"{path} is a folder")
+        if not folder.is_dir():
+            raise ConformError(f"{path}: there is no folder {folder}")
+        if not os.access(path if path.exists() else folder, os.W_OK):
+            raise ConformError(f"{path} cannot be written")
 
 
 def _read(path: Path) -> Result:
@@ -103,11 +130,20 @@ def _ask(request: Request, warn: Write) -> tuple[Result, int]:
     if not (request.yes or _is_local(asking.result.url)) and not _agreed():
         raise ConformError("nothing was asked; --yes goes on without being asked")
     try:
-        asyncio.run(asking.go())
-    except KeyboardInterrupt:
+        asyncio.run(_until_told(asking))
+    except (KeyboardInterrupt, asyncio.CancelledError) as stop:
         asking.result.ended = asking.result.ended or "it was stopped"
-        return asking.result, 130
+        return asking.result, 130 if isinstance(stop, KeyboardInterrupt) else 143
     return asking.result, 0
+
+
+async def _until_told(asking: Run) -> None:
+    """Ask, and stop at SIGTERM as at Ctrl-C: what was found is kept."""
+    task = asyncio.current_task()
+    assert task is not None
+    with contextlib.suppress(NotImplementedError, RuntimeError):  # Windows, another thread
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    await asking.go()
 
 
 def _options(request: Request, warn: Write) -> Options:
@@ -140,6 +176,7 @@ def _options(request: Request, warn: Write) -> Options:
         only=request.only,
         directed=request.directed,
         expiry=request.expiry,
+        mcp=request.mcp,
         pace=Pace(patience=request.patience),
         time_limit=request.minutes * 60 + request.expiry,
     )

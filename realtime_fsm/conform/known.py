@@ -73,6 +73,7 @@ class Known:
     limit: int
     directed: bool = False
     expiry: float = 0.0
+    mcp: str | None = None
     dialect: Dialect = "ga"
     forced: bool = False
     session: dict[str, Any] = field(default_factory=dict)

@@ -11,9 +11,9 @@ from ..simulator.rule import Rule
 if TYPE_CHECKING:
     from .talk import Talk
 
-__all__ = ["QUESTIONS", "REASONS", "Need", "Question", "asks"]
+__all__ = ["QUESTIONS", "Need", "Question", "asks"]
 
-Need = Literal["responses", "directions", "expiry"]
+Need = Literal["responses", "directions", "expiry", "server tool"]
 Ask = Callable[["Talk"], Awaitable[None]]
 
 
@@ -26,7 +26,7 @@ class Question:
         rules: what it answers.
         ask: asks it, on a connection of its own.
         needs: what has to be there for it; ``responses`` is a server that answers
-            ``response.create`` at all.
+            ``response.create`` at all, ``server tool`` is directions or an MCP server.
         short, long: how many responses of each kind it asks for at most; *spoken* of them with
             audio.
         speech: seconds of speech that it plays at most.
@@ -44,11 +44,6 @@ class Question:
 
 QUESTIONS: list[Question] = []
 """Every question, in the order in which they are asked."""
-
-REASONS: dict[str, str] = {
-    "server-tool": "it takes an MCP server that the provider can reach; nothing here starts one",
-}
-"""Rule id to why there is no question for it."""
 
 
 def asks(

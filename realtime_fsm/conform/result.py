@@ -117,7 +117,8 @@ class Result:
         for name in _PLAIN:
             whole[name] = getattr(self, name)
         whole["answers"] = {name: _answer(a) for name, a in self.answers.items()}
-        return json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
+        # In characters that are safe to print.
+        return json.dumps(whole, indent=1).replace("\x7f", "\\u007f") + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Result:

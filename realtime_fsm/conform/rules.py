@@ -41,9 +41,15 @@ PONG = _rule(
     "pong", "documented", "RFC 6455",
     "A WebSocket ping is answered by a pong.",
 )  # fmt: skip
+TRUNCATE_MESSAGE = _rule(
+    "truncate-message", "observed", "pipecat-ai/pipecat#1963, pipecat-ai/pipecat#3677",
+    "The error for a cut beyond the audio says how much of it there is: "
+    "Audio content of 1000ms is already shorter than 2000ms.",
+)  # fmt: skip
 SERVER_TOOL = _rule(
-    "server-tool", "documented", "response.mcp_call.completed",
-    "After a tool that the server runs itself, the response goes on or another one follows.",
+    "server-tool", "observed", "jamesrochabrun/SwiftOpenAI#192, microsoft-foundry/voicelive-samples#324",
+    "A response ends with the call of a tool that the server runs itself; what comes of the call is "
+    "spoken when the client asks for another response.",
 )  # fmt: skip
 
 ALL: dict[str, Rule] = {**RULES, **EXTRA}

@@ -25,7 +25,7 @@ from .contact import (
 )
 from .dialect import Dialect
 from .known import ConformError, Known, Pace, Refused, Unjudged
-from .question import QUESTIONS, REASONS, Question
+from .question import QUESTIONS, Question
 from .result import Answer, Result
 from .rules import ALL
 from .seen import judge_what_happened
@@ -54,6 +54,7 @@ class Options:
         only: ids of rules; all by default.
         directed: the server takes stage directions in the metadata, as the simulator does.
         expiry: how long to wait for the end of a session, seconds; 0 does not ask.
+        mcp: the URL of an MCP server that the server can reach, for its tools to be called.
         pace: how long a run waits for what.
         time_limit: after which a run ends, seconds.
         response_limit: how many responses it may ask for.
@@ -67,6 +68,7 @@ class Options:
     only: Sequence[str] = ()
     directed: bool = False
     expiry: float = 0.0
+    mcp: str | None = None
     pace: Pace = field(default_factory=Pace)
     time_limit: float = _MOST_SECONDS
     response_limit: int = _MOST_RESPONSES
@@ -84,6 +86,8 @@ def _wanted(question: Question, options: Options) -> bool:
     if "directions" in question.needs and not options.directed:
         return False
     if "expiry" in question.needs and not options.expiry:
+        return False
+    if "server tool" in question.needs and not (options.directed or options.mcp):
         return False
     return not options.only or any(rule.id in options.only for rule in question.rules)
 
@@ -125,6 +129,7 @@ class Run:
             limit=options.response_limit,
             directed=options.directed,
             expiry=options.expiry,
+            mcp=options.mcp,
             dialect=options.dialect or "ga",
             forced=options.dialect is not None,
             secrets=tuple(each for each in secrets if len(each) > 5),
@@ -229,12 +234,13 @@ class Run:
 
     def _reason(self, rule: str) -> str:
         """Why there is no answer."""
-        if rule in REASONS:
-            return REASONS[rule]
         asked = [one for one in QUESTIONS if any(each.id == rule for each in one.rules)]
-        if any("expiry" in one.needs for one in asked) and not self.options.expiry:
+        needs = {need for one in asked if not _wanted(one, self.options) for need in one.needs}
+        if "expiry" in needs:
             return "it takes as long as a session lives; --expiry waits for it"
-        if any("directions" in one.needs for one in asked) and not self.options.directed:
+        if "server tool" in needs:
+            return "it takes an MCP server that the server can reach; --mcp names one"
+        if "directions" in needs:
             return "a client cannot make it happen; --directed asks a server under test to"
         return self.result.ended or "the question found no answer"
 

@@ -42,6 +42,7 @@ _KINDS: dict[str, tuple[str, int]] = {
     ),
     "two messages": ("Say one moment. Then, in a message of its own, say yes.", 100),
     "reason": ("Think about it, then say the word yes, and nothing else.", 200),
+    "server tool": ("Call one of your tools, with anything.", 200),
     "fail": ("Say the word yes, and nothing else.", 60),
     "fail in an item": ("Say the word yes, and nothing else.", 60),
 }

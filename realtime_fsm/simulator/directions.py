@@ -10,7 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .script import CREATED, Failed, FunctionCall, Message, Reasoning, Reply, audio_ms
+from .script import (
+    CREATED,
+    Failed,
+    FunctionCall,
+    Message,
+    Reasoning,
+    Reply,
+    ServerCall,
+    audio_ms,
+)
 
 __all__ = ["DIRECTIONS", "KEY", "directed"]
 
@@ -32,6 +41,7 @@ DIRECTIONS: Mapping[str, Reply] = {
     "call": Reply([FunctionCall("lookup", {"text": "yes"})]),
     "long call": Reply([FunctionCall("lookup", {"text": _WORDS})], pace=1.0),
     "reason": Reply([Reasoning(0.1), Message("Yes.", seconds=0.3)]),
+    "server tool": Reply([ServerCall("lookup", seconds=0.2, outlives=True)]),
     "fail": Reply(end=Failed("server_error", at=CREATED)),
     "fail in an item": Reply([_LONG], end=Failed("server_error", at=audio_ms(500))),
 }

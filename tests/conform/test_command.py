@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from realtime_fsm.cli import app
-from realtime_fsm.conform import ConformError, Result, command
+from realtime_fsm.conform import Answer, ConformError, Result, command
 from realtime_fsm.conform.contact import endpoint, public_url
 from realtime_fsm.conform.cost import estimate
 from realtime_fsm.conform.question import QUESTIONS
@@ -99,6 +103,68 @@ def test_called_wrongly_it_says_one_sentence(
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize("where", ["no/such/folder/x.html", "."])
+def test_what_cannot_be_written_is_refused_before_anything_is_asked(
+    where: str, tmp_path: Path
+) -> None:
+    code, out, err = conform("ws://127.0.0.1:1/x", "--page", str(tmp_path / where))
+    assert (code, out) == (2, "")
+    assert "cannot be reached" not in err
+    assert str(tmp_path) in err
+
+
+def test_a_file_that_fails_keeps_no_other_from_being_written(
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = Path.write_text
+
+    def full(path: Path, *args: Any, **kwargs: Any) -> int:
+        if path.name == "j.xml":
+            raise OSError(28, "No space left on device", str(path))
+        return write(path, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "write_text", full)
+    files = ["--junit", str(tmp_path / "j.xml"), "--badge", str(tmp_path / "b.svg")]
+    code, out, err = conform(server, "--only", "pong", *files)
+    assert code == 2
+    assert "1 of 1 kept" in out
+    assert "No space left" in err
+    assert (tmp_path / "b.svg").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signals")
+@pytest.mark.parametrize(("name", "status"), [("SIGTERM", 143), ("SIGINT", 130)])
+def test_a_run_that_is_told_to_stop_keeps_what_it_found(
+    server: str, name: str, status: int, tmp_path: Path
+) -> None:
+    page = tmp_path / "p.html"
+    command = [sys.executable, "-m", "realtime_fsm", "conform", server, "--page", str(page)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if b"two creates" in line:
+                break
+        process.send_signal(getattr(signal, name))
+        out, _ = process.communicate(timeout=30)
+    assert process.returncode == status
+    assert b"Not all was asked: it was stopped" in out
+    assert b"first-event" in out
+    assert page.exists()
+
+
+def test_what_a_server_says_is_safe_to_print(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Result(url="ws://h", model=None, date="2026-01-01", version="1")
+    made.answers["pong"] = Answer("pong", "deviates", "it says \x1b]0;owned\x07 \x7f \u202e")
+    monkeypatch.setattr(command, "_ask", lambda *_: (made, 0))
+    code, out, _ = conform("ws://127.0.0.1/x")
+    assert code == 1
+    assert "\\x1b]0;owned\\x07" in out
+    code, out, _ = conform("ws://127.0.0.1/x", "--json")
+    assert out.isascii()
+    assert all(line.isprintable() for line in out.splitlines())
+    assert Result.from_json(out).answers == made.answers
+
+
 def test_a_key_goes_nowhere_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-mine")
     warned: list[str] = []
@@ -169,9 +235,6 @@ def test_the_cost_is_bounded_and_said() -> None:
 
 
 def test_asking_needs_neither_the_plugin_nor_livekit() -> None:
-    import subprocess
-    import sys
-
     program = (
         "import sys, realtime_fsm.conform.command;"
         "print([m for m in ('livekit', 'openai', 'pydantic') if m in sys.modules])"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from realtime_fsm.conform.question import QUESTIONS, REASONS
+from realtime_fsm.conform.question import QUESTIONS
 from realtime_fsm.conform.rules import ALL, EXTRA, KEPT_TOO
 from realtime_fsm.conform.run import Options, chosen
 from realtime_fsm.simulator import (
@@ -16,10 +16,15 @@ from realtime_fsm.simulator import (
     HangUp,
     InjectError,
     Lose,
+    Message,
     Reorder,
+    Reply,
     Schedule,
+    ServerCall,
+    directions,
 )
 from realtime_fsm.simulator.deviations import OMISSIONS
+from realtime_fsm.simulator.directions import DIRECTIONS
 
 from .servers import ask_simulator
 
@@ -29,13 +34,12 @@ BY_THE_WAY = {"beta-names": "cancel-nothing"}
 #: What the first contact and the end of a run judge.
 ALWAYS = {"first-event", "beta-names"}
 #: What the simulator cannot be asked here.
-UNASKED = {"session-expiry", "server-tool"}
+UNASKED = {"session-expiry"}
 
 
-def test_every_rule_has_a_question_or_a_reason() -> None:
+def test_every_rule_has_a_question() -> None:
     asked = {rule.id for question in QUESTIONS for rule in question.rules}
-    assert set(ALL) - asked - ALWAYS == set(REASONS)
-    assert not set(REASONS) & asked
+    assert set(ALL) - asked == ALWAYS
     assert len(RULES) + len(EXTRA) == len(ALL)
     assert set(KEPT_TOO) <= {rule.id for rule in RULES.values() if rule.field}
 
@@ -52,7 +56,7 @@ def test_only_what_is_wanted_is_asked() -> None:
     assert [q.name for q in chosen(Options(url="ws://x", only=["pong"]))] == ["pong"]
     plain = {q.name for q in chosen(Options(url="ws://x"))}
     assert {q.name for q in QUESTIONS} - plain == {
-        "failing", "reasoning", "several_messages", "expiry"
+        "failing", "reasoning", "several_messages", "expiry", "server_tool"
     }  # fmt: skip
 
 
@@ -61,7 +65,8 @@ async def test_a_server_that_keeps_every_rule_is_graded_so() -> None:
     wrong = [a for _, a in result if a.verdict != "kept" and a.rule not in UNASKED]
     assert wrong == []
     assert list(result.answers) == list(ALL)
-    assert result.values == {r.id: r.alternatives[0] for r in RULES.values() if r.field}
+    defaults = {r.id: r.alternatives[0] for r in RULES.values() if r.field}
+    assert result.values == {**defaults, "server-tool": "asked for"}
     assert (result.ended, result.dialect) == (None, "ga")
     assert result.responses > 20
     assert result.tokens > 0
@@ -105,6 +110,36 @@ async def test_the_end_of_a_session_is_waited_for_on_request() -> None:
         options = Options(url=server.url, only=["session-expiry"], expiry=5.0, pace=FAST)
         result = await conform(options)
     assert result.answers["session-expiry"].verdict == "kept"
+
+
+async def test_what_is_not_asked_says_how_it_could_be() -> None:
+    asked = ("session-expiry", "server-tool", "failed-item")
+    result = await ask_simulator(*asked, directed=False)
+    for name, option in zip(asked, ("--expiry", "--mcp", "--directed"), strict=True):
+        assert option in result.answers[name].how
+
+
+async def test_a_response_that_goes_on_after_a_tool_of_the_server(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    goes_on = Reply([ServerCall("lookup", seconds=0.1), Message("It is noon.", seconds=0.3)])
+    monkeypatch.setattr(directions, "DIRECTIONS", {**DIRECTIONS, "server tool": goes_on})
+    found = (await ask_simulator("server-tool")).answers["server-tool"]
+    assert (found.verdict, found.value) == ("deviates", "goes on")
+
+
+async def test_a_tool_that_is_not_called_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(directions, "DIRECTIONS", {})
+    found = (await ask_simulator("server-tool")).answers["server-tool"]
+    assert (found.verdict, found.how) == ("not judged", "no tool of the server's was called")
+
+
+async def test_a_refusal_that_says_something_else_of_the_audio() -> None:
+    wrong = InjectError(At(TRUNCATE, side="client"), "invalid_value", linked=True, instead=True)
+    result = await ask_simulator("truncate-message", "truncate-bound", faults=Schedule([wrong]))
+    assert result.answers["truncate-bound"].verdict == "kept"
+    assert result.answers["truncate-message"].verdict == "deviates"
+    assert "received were 1000 ms" in result.answers["truncate-message"].how
 
 
 TRUNCATE, DELETE = "conversation.item.truncate", "conversation.item.delete"

@@ -208,6 +208,33 @@ async def test_a_second_response_beside_the_first_is_seen() -> None:
     assert "no response.done within" in result.answers["done-always"].how
 
 
+async def eager(ws: web.WebSocketResponse) -> None:
+    """Runs a tool of an MCP server, and answers with another response by itself."""
+    await greet(ws)
+    done = {"status": "completed", "output": [{"type": "mcp_call"}], "usage": {}}
+    async for event in events(ws):
+        if event.get("type") == "session.update":
+            await ws.send_json({"type": "session.updated", "session": {"type": "realtime"}})
+        elif event.get("type") == "response.create":
+            asked.append(event["response"])
+            await ws.send_json({"type": "response.created", "response": {"id": "r1"}})
+            await ws.send_json({"type": "response.done", "response": {"id": "r1", **done}})
+            await ws.send_json({"type": "response.mcp_call.completed", "item_id": "mcp_1"})
+            await ws.send_json({"type": "response.created", "response": {"id": "r2"}})
+
+
+asked: list[dict[str, object]] = []
+
+
+async def test_a_response_that_follows_a_tool_of_the_server_by_itself() -> None:
+    async with talking(eager) as url:
+        result = await ask(url, "server-tool", mcp="https://mcp.example.com/")
+    found = result.answers["server-tool"]
+    assert (found.verdict, found.value) == ("deviates", "follows")
+    (tool,) = asked[0]["tools"]  # type: ignore[misc]
+    assert tool["server_url"] == "https://mcp.example.com/"  # type: ignore[has-type]
+
+
 async def shapeless(ws: web.WebSocketResponse) -> None:
     """Frames of the right types, and of no right shape."""
     await greet(ws)

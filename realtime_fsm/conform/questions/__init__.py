@@ -14,6 +14,7 @@ for _name in (
     "session",
     "audio",
     "vad",
+    "tools",
     "wire",
 ):
     import_module(f".{_name}", __name__)

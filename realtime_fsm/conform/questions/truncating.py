@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from ...simulator import rules
-from ..errors import describe
+from .. import rules as extra
+from ..errors import describe, error_of
 from ..known import Unjudged
 from ..question import asks
 from ..talk import Heard, Talk
 
 _TRUNCATE = "conversation.item.truncate"
-_ALL = (rules.TRUNCATE_BOUND, rules.TRUNCATE_INTEGER, rules.TRUNCATE_TYPE, rules.TRUNCATE_TEXT)
+_ALL = (
+    rules.TRUNCATE_BOUND, extra.TRUNCATE_MESSAGE, rules.TRUNCATE_INTEGER, rules.TRUNCATE_TYPE,
+    rules.TRUNCATE_TEXT,
+)  # fmt: skip
+_SHORTER = re.compile(r"Audio content of (\d+) ?ms is already shorter than (\d+) ?ms")
+_BEYOND = 3_600_000  # ms
+_ROUNDING = 100  # ms; audio comes in frames, and some servers count those they have not sent
 
 
 async def _cut(talk: Talk, item_id: str, end: object) -> Heard:
@@ -50,7 +58,7 @@ async def truncated(talk: Talk) -> None:
         raise Unjudged("the response did not end in time")
     item_id = _spoken_item(talk, answer_id)
     whole = await _words(talk, item_id)
-    beyond = await _cut(talk, item_id, 3_600_000)
+    beyond = await _cut(talk, item_id, _BEYOND)
     crooked = [await _cut(talk, item_id, value) for value in (100.5, None)]
     text_id = "conform_text"
     await talk.ask("conversation.item.create", item=_text(text_id))
@@ -63,11 +71,14 @@ async def truncated(talk: Talk) -> None:
         raise Unjudged(f"truncation does not work at all: {said}")
     if beyond.error is not None:
         talk.found(rules.TRUNCATE_BOUND, "refuse", describe(beyond.error))
+        _judge_message(talk, str(error_of(beyond.error).get("message")), _ms(talk, item_id))
     elif (cut := beyond.first("conversation.item.truncated")) is not None:
-        how = f"to cut at 3600000 ms is confirmed with {cut.get('audio_end_ms')} ms"
+        how = f"to cut at {_BEYOND} ms is confirmed with {cut.get('audio_end_ms')} ms"
         talk.found(rules.TRUNCATE_BOUND, "clamp", how)
     else:
         talk.deviates(rules.TRUNCATE_BOUND, beyond.closed or "it is not answered at all")
+    if beyond.error is None:
+        talk.unjudged(extra.TRUNCATE_MESSAGE, "a cut beyond the audio is no error")
     oks = [talk.refused(rules.TRUNCATE_INTEGER, heard, f"audio_end_ms {what}")
            for heard, what in zip(crooked, ("100.5", "null"), strict=True)]  # fmt: skip
     if all(oks):
@@ -75,6 +86,18 @@ async def truncated(talk: Talk) -> None:
     if talk.refused(rules.TRUNCATE_TYPE, typed, "to truncate a user's text"):
         talk.kept(rules.TRUNCATE_TYPE, describe(typed.error))
     _judge_text(talk, whole, await _words(talk, item_id))
+
+
+def _judge_message(talk: Talk, message: str, received: float) -> None:
+    """Whether the refusal says how much audio there is."""
+    said = _SHORTER.search(message)
+    if said is None:
+        talk.deviates(extra.TRUNCATE_MESSAGE, f"it says: {message}")
+    elif abs(int(said[1]) - received) > _ROUNDING or int(said[2]) != _BEYOND:
+        how = f"{message}; received were {received:.0f} ms"
+        talk.deviates(extra.TRUNCATE_MESSAGE, how)
+    else:
+        talk.kept(extra.TRUNCATE_MESSAGE, message)
 
 
 def _judge_text(talk: Talk, whole: str | None, left: str | None) -> None:
