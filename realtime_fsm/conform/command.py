@@ -125,7 +125,11 @@ def _read(path: Path) -> Result:
 def _ask(request: Request, warn: Write) -> tuple[Result, int]:
     asking = Run(_options(request, warn), warn)
     options = asking.options
-    cost = estimate(asking.questions, seconds=options.time_limit, responses=options.response_limit)
+    cost = estimate(
+        asking.questions,
+        seconds=options.time_limit + options.expiry,
+        responses=options.response_limit,
+    )
     warn(f"{asking.result.url}: {cost.sentence()}")
     if not (request.yes or _is_local(asking.result.url)) and not _agreed():
         raise ConformError("nothing was asked; --yes goes on without being asked")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import time
+import asyncio
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -53,8 +54,8 @@ class Known:
     """What a run has learned so far, shared by its connections.
 
     Attributes:
-        deadline: on :func:`time.monotonic`, when the run has to be over.
         limit: of responses that may be asked for.
+        deadline: when the run has to be over, in the time of the loop.
         session: what `session.update` was found to take.
         first_session, raw_session: what session.created had, in the current names and as it was.
         fences: an update is answered, so it can be used to see what came before it.
@@ -69,8 +70,8 @@ class Known:
     url: str
     headers: Mapping[str, str]
     pace: Pace
-    deadline: float
     limit: int
+    deadline: float = math.inf
     directed: bool = False
     expiry: float = 0.0
     mcp: str | None = None
@@ -100,7 +101,7 @@ class Known:
 
     def left(self) -> float:
         """Seconds until the run has to be over. Raises :class:`Unjudged` when there are none."""
-        left = self.deadline - time.monotonic()
+        left = self.deadline - asyncio.get_running_loop().time()
         if left <= 0:
             raise Unjudged("the time for the run is over")
         return left

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -56,7 +55,7 @@ class Options:
         expiry: how long to wait for the end of a session, seconds; 0 does not ask.
         mcp: the URL of an MCP server that the server can reach, for its tools to be called.
         pace: how long a run waits for what.
-        time_limit: after which a run ends, seconds.
+        time_limit: after which a run ends, seconds; *expiry* comes on top.
         response_limit: how many responses it may ask for.
     """
 
@@ -92,18 +91,24 @@ def _wanted(question: Question, options: Options) -> bool:
     return not options.only or any(rule.id in options.only for rule in question.rules)
 
 
-async def conform(options: Options, progress: Callable[[str], None] | None = None) -> Result:
+async def conform(
+    options: Options,
+    progress: Callable[[str], None] | None = None,
+    *,
+    http: aiohttp.ClientSession | None = None,
+) -> Result:
     """Ask a server everything, and return what was found.
 
     Args:
         options: What to ask, and of whom.
         progress: Told of each question before it is asked.
+        http: To connect with, one of its own by default.
 
     Raises:
         ConformError: Nothing can be asked of it.
     """
     run = Run(options, progress)
-    await run.go()
+    await run.go(http)
     return run.result
 
 
@@ -125,7 +130,6 @@ class Run:
             url=url,
             headers=headers,
             pace=options.pace,
-            deadline=time.monotonic() + options.time_limit,
             limit=options.response_limit,
             directed=options.directed,
             expiry=options.expiry,
@@ -143,12 +147,16 @@ class Run:
         )
         self._progress = progress or (lambda _: None)
         self._answers: dict[str, Answer] = {}
-        self._began = time.monotonic()
+        self._began = 0.0
 
-    async def go(self) -> None:
+    async def go(self, http: aiohttp.ClientSession | None = None) -> None:
         """Ask everything. Raises :class:`ConformError` when nothing can be asked at all."""
+        self._began = _now()
+        self.known.deadline = self._began + self.options.time_limit + self.options.expiry
         try:
-            async with aiohttp.ClientSession() as http:
+            async with contextlib.AsyncExitStack() as stack:
+                if http is None:
+                    http = await stack.enter_async_context(aiohttp.ClientSession())
                 self._progress("first contact")
                 async with connection(http, self.known) as talk:
                     await first_contact(talk)
@@ -185,10 +193,10 @@ class Run:
 
     async def _ask_one(self, http: aiohttp.ClientSession, question: Question) -> None:
         """Ask a question, again if the server has no room for the session yet."""
-        deadline = time.monotonic() + self.known.pace.patience
+        deadline = _now() + self.known.pace.patience
         while (refusal := await self._try(http, question)) is not None:
             self.known.note(f"sessions are refused at times, and tried again: {refusal}")
-            if time.monotonic() > deadline:
+            if _now() > deadline:
                 self._skip(question, refusal)
                 return
             await asyncio.sleep(_ROOM)
@@ -230,7 +238,7 @@ class Run:
                 result.answers[rule] = answer
         result.dialect, result.notes = known.dialect, known.notes
         result.responses, result.tokens = known.responses, known.tokens
-        result.seconds = round(time.monotonic() - self._began, 1)
+        result.seconds = round(_now() - self._began, 1)
 
     def _reason(self, rule: str) -> str:
         """Why there is no answer."""
@@ -243,6 +251,10 @@ class Run:
         if "directions" in needs:
             return "a client cannot make it happen; --directed asks a server under test to"
         return self.result.ended or "the question found no answer"
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _better(before: Answer | None, answer: Answer) -> Answer:

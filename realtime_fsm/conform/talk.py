@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -232,12 +231,12 @@ class Talk(Wire):
     async def play(self, audio: bytes, *, at_once: bool = False) -> None:
         """Append audio, as fast as it sounds or at once."""
         size = _CHUNK_MS * BYTES_PER_MS
-        began = time.monotonic()
+        began = self.now()
         for number, at in enumerate(range(0, len(audio), size), start=1):
             chunk = base64.b64encode(audio[at : at + size]).decode()
             await self.send("input_audio_buffer.append", audio=chunk, event_id=None)
             due = began + number * _CHUNK_MS / 1000 / self.known.pace.speech_rate
-            if not at_once and (wait := due - time.monotonic()) > 0:
+            if not at_once and (wait := due - self.now()) > 0:
                 await self.rest(wait)
 
     async def speak(self, until: Callable[[], object], *, silent_ms: int = 3000) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -22,6 +21,7 @@ from .speech import BYTES_PER_MS
 __all__ = ["ConnectionOver", "Sent", "Wire"]
 
 _MOST_FRAMES = 20_000  # of one connection
+_EARLY = 1e-6  # seconds by which a timer of the loop may be early
 _MOST_BYTES = 100 * 1024 * 1024
 
 T = TypeVar("T")
@@ -58,7 +58,7 @@ class Wire:
     pongs: int = 0
     binary: int = 0
     session: dict[str, Any] = field(default_factory=dict)
-    _began: float = field(default_factory=time.monotonic)
+    _began: float = 0.0
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _reader: asyncio.Task[None] | None = None
     _ids: set[str] = field(default_factory=set)
@@ -66,6 +66,7 @@ class Wire:
     _fence: bool = False
 
     async def __aenter__(self: W) -> W:
+        self._began = self.now()
         self._reader = asyncio.create_task(self._read())
         return self
 
@@ -132,8 +133,12 @@ class Wire:
         event = {"type": "closed", "text": self.over}
         self.frames.append(Seen(self._now(), "net", event, event))
 
+    def now(self) -> float:
+        """The time of the loop, in seconds."""
+        return asyncio.get_running_loop().time()
+
     def _now(self) -> float:
-        return time.monotonic() - self._began
+        return self.now() - self._began
 
     # --- frames out ---
 
@@ -181,14 +186,14 @@ class Wire:
         Raises :class:`ConnectionOver` when the connection ends first.
         """
         left = self.known.pace.patience if patience is None else patience
-        deadline = time.monotonic() + min(left, self.known.left())
+        deadline = self.now() + min(left, self.known.left())
         while True:
             if (value := found()) is not None:
                 return value
             if self.over is not None:
                 raise ConnectionOver(self.over)
-            left = deadline - time.monotonic()
-            if left <= 0:
+            left = deadline - self.now()
+            if left < _EARLY:
                 self.known.left()
                 return None
             self._changed.clear()

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
 
 from realtime_fsm.conform import Options, Pace, Result, conform
-from realtime_fsm.simulator import RealtimeServer, Script, ServerConfig
+from realtime_fsm.simulator import InMemoryServer, RealtimeServer, Script, ServerConfig
+from realtime_fsm.testing import run_virtual
 
 FAST = Pace(patience=3.0, quiet=0.25, settle=0.05, speech_rate=8.0)
 HASTY = Pace(patience=0.3, quiet=0.05, settle=0.02, speech_rate=50.0)
@@ -19,14 +21,30 @@ HASTY = Pace(patience=0.3, quiet=0.05, settle=0.02, speech_rate=50.0)
 Talker = Callable[[web.WebSocketResponse], Awaitable[None]]
 
 
-async def ask_simulator(
-    *only: str, directed: bool = True, pace: Pace = FAST, **switches: Any
+def ask_simulator(
+    *only: str, directed: bool = True, expiry: float = 0.0, seed: int = 0, **switches: Any
 ) -> Result:
-    """Grade the simulator with these switches, by these rules alone if some are given."""
+    """Grade the simulator with these switches, by these rules alone if some are given, in virtual
+    time. The *seed* moves its delays.
+    """
+    rng = random.Random(seed)
+    delays = {"create_delay": rng.uniform(0.03, 0.4), "vad_create_delay": rng.uniform(0.005, 0.1),
+              "cancel_delay": rng.uniform(0.005, 0.1), "pace": rng.uniform(0.005, 0.1)}  # fmt: skip
+    fields = {**(delays if seed else {"create_delay": 0.05}), "hears_above": 400, **switches}
+
+    async def ask() -> Result:
+        async with InMemoryServer(Script(), config=ServerConfig(**fields)) as server:
+            options = Options(url=server.url, directed=directed, only=only, expiry=expiry)
+            return await conform(options, http=server.http_session)
+
+    return run_virtual(ask)
+
+
+async def ask_over_sockets(pace: Pace = FAST, **switches: Any) -> Result:
+    """Grade the simulator by all rules, over a real WebSocket."""
     fields = {"create_delay": 0.05, "hears_above": 400, **switches}
     async with RealtimeServer(Script(), config=ServerConfig(**fields)) as server:
-        options = Options(url=server.url, directed=directed, only=only, pace=pace)
-        return await conform(options)
+        return await conform(Options(url=server.url, directed=True, pace=pace))
 
 
 @contextlib.asynccontextmanager

@@ -23,14 +23,11 @@ from realtime_fsm.simulator import (
     ServerCall,
     directions,
 )
-from realtime_fsm.simulator.deviations import OMISSIONS
 from realtime_fsm.simulator.directions import DIRECTIONS
 
-from .servers import ask_simulator
+from .proof import OMITTED, SWITCHES, Wrong, faults_found
+from .servers import ask_over_sockets, ask_simulator
 
-SWITCHES = [(r.id, r.field, v) for r in RULES.values() if r.field for v in r.alternatives[1:]]
-#: Judged from whatever was said, so that any question will do.
-BY_THE_WAY = {"beta-names": "cancel-nothing"}
 #: What the first contact and the end of a run judge.
 ALWAYS = {"first-event", "beta-names"}
 #: What the simulator cannot be asked here.
@@ -61,7 +58,7 @@ def test_only_what_is_wanted_is_asked() -> None:
 
 
 async def test_a_server_that_keeps_every_rule_is_graded_so() -> None:
-    result = await ask_simulator()
+    result = await ask_over_sockets()
     wrong = [a for _, a in result if a.verdict != "kept" and a.rule not in UNASKED]
     assert wrong == []
     assert list(result.answers) == list(ALL)
@@ -73,8 +70,8 @@ async def test_a_server_that_keeps_every_rule_is_graded_so() -> None:
     assert all(a.frames for r, a in result if r.id not in UNASKED | {"beta-names"})
 
 
-async def test_a_server_of_the_beta_is_spoken_to_in_its_own_words() -> None:
-    result = await ask_simulator(dialect="beta")
+def test_a_server_of_the_beta_is_spoken_to_in_its_own_words() -> None:
+    result = ask_simulator(dialect="beta")
     deviating = {answer.rule: answer.value for _, answer in result if answer.verdict == "deviates"}
     assert deviating == {"beta-names": "beta"}
     unjudged = {answer.rule for _, answer in result if answer.verdict == "not judged"}
@@ -82,61 +79,55 @@ async def test_a_server_of_the_beta_is_spoken_to_in_its_own_words() -> None:
     assert result.dialect == "beta"
 
 
-@pytest.mark.parametrize(("rule", "field", "value"), SWITCHES)
-async def test_each_switch_that_is_wrong_is_found(rule: str, field: str, value: object) -> None:
-    result = await ask_simulator(BY_THE_WAY.get(rule, rule), rule, **{field: value})
-    found = result.answers[rule]
-    assert found.value == value, found.how
-    assert found.verdict == ("kept" if value in KEPT_TOO.get(rule, ()) else "deviates")
-    others = [a for _, a in result if a.verdict == "deviates" and a.rule != rule]
-    assert others == []
+@pytest.mark.parametrize("wrong", [None, *SWITCHES, *OMITTED], ids=str)
+def test_what_is_wrong_is_found_and_nothing_else(wrong: Wrong | None) -> None:
+    assert list(faults_found(wrong, seed=7)) == []
 
 
-async def test_without_directions_nothing_is_claimed_of_what_cannot_be_asked() -> None:
+def test_every_switch_and_omission_of_the_simulator_is_tried() -> None:
+    assert {wrong.field for wrong in SWITCHES} == {rule.field for rule in RULES.values()} - {None}
+    assert len(SWITCHES) == sum(len(r.alternatives[1:]) for r in RULES.values())
+
+
+def test_without_directions_nothing_is_claimed_of_what_cannot_be_asked() -> None:
     rules = ("failed-item", "unbilled", "reasoning", "several-messages")
-    result = await ask_simulator(*rules, directed=False)
+    result = ask_simulator(*rules, directed=False)
     assert {answer.verdict for _, answer in result} == {"not judged"}
     assert "--directed" in result.answers["failed-item"].how
 
 
-async def test_the_end_of_a_session_is_waited_for_on_request() -> None:
-    from realtime_fsm.conform import Options, conform
-    from realtime_fsm.simulator import RealtimeServer, ServerConfig
-
-    from .servers import FAST
-
-    config = ServerConfig(max_session_duration=0.3)
-    async with RealtimeServer(config=config) as server:
-        options = Options(url=server.url, only=["session-expiry"], expiry=5.0, pace=FAST)
-        result = await conform(options)
+def test_the_end_of_a_session_is_waited_for_on_request() -> None:
+    result = ask_simulator("session-expiry", expiry=3700.0, max_session_duration=3600.0)
     assert result.answers["session-expiry"].verdict == "kept"
+    result = ask_simulator("session-expiry", expiry=60.0, max_session_duration=3600.0)
+    assert result.answers["session-expiry"].verdict == "not judged"
 
 
-async def test_what_is_not_asked_says_how_it_could_be() -> None:
+def test_what_is_not_asked_says_how_it_could_be() -> None:
     asked = ("session-expiry", "server-tool", "failed-item")
-    result = await ask_simulator(*asked, directed=False)
+    result = ask_simulator(*asked, directed=False)
     for name, option in zip(asked, ("--expiry", "--mcp", "--directed"), strict=True):
         assert option in result.answers[name].how
 
 
-async def test_a_response_that_goes_on_after_a_tool_of_the_server(
+def test_a_response_that_goes_on_after_a_tool_of_the_server(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     goes_on = Reply([ServerCall("lookup", seconds=0.1), Message("It is noon.", seconds=0.3)])
     monkeypatch.setattr(directions, "DIRECTIONS", {**DIRECTIONS, "server tool": goes_on})
-    found = (await ask_simulator("server-tool")).answers["server-tool"]
+    found = (ask_simulator("server-tool")).answers["server-tool"]
     assert (found.verdict, found.value) == ("deviates", "goes on")
 
 
-async def test_a_tool_that_is_not_called_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tool_that_is_not_called_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(directions, "DIRECTIONS", {})
-    found = (await ask_simulator("server-tool")).answers["server-tool"]
+    found = (ask_simulator("server-tool")).answers["server-tool"]
     assert (found.verdict, found.how) == ("not judged", "no tool of the server's was called")
 
 
-async def test_a_refusal_that_says_something_else_of_the_audio() -> None:
+def test_a_refusal_that_says_something_else_of_the_audio() -> None:
     wrong = InjectError(At(TRUNCATE, side="client"), "invalid_value", linked=True, instead=True)
-    result = await ask_simulator("truncate-message", "truncate-bound", faults=Schedule([wrong]))
+    result = ask_simulator("truncate-message", "truncate-bound", faults=Schedule([wrong]))
     assert result.answers["truncate-bound"].verdict == "kept"
     assert result.answers["truncate-message"].verdict == "deviates"
     assert "received were 1000 ms" in result.answers["truncate-message"].how
@@ -165,10 +156,10 @@ def refusing(event: str) -> Schedule:
         ("conversation.item.create", ("duplicate-item", "known-call", "assistant-audio")),
     ],
 )
-async def test_a_refusal_of_everything_is_no_rule_that_is_kept(
+def test_a_refusal_of_everything_is_no_rule_that_is_kept(
     event: str, rules: tuple[str, ...]
 ) -> None:
-    result = await ask_simulator(*rules, faults=refusing(event))
+    result = ask_simulator(*rules, faults=refusing(event))
     assert {name: result.answers[name].verdict for name in rules} == dict.fromkeys(
         rules, "not judged"
     )
@@ -191,41 +182,16 @@ async def test_a_refusal_of_everything_is_no_rule_that_is_kept(
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
-async def test_what_goes_wrong_otherwise_is_seen(fault: Any, rule: str, says: str) -> None:
-    result = await ask_simulator(rule, faults=Schedule([fault]))
+def test_what_goes_wrong_otherwise_is_seen(fault: Any, rule: str, says: str) -> None:
+    result = ask_simulator(rule, faults=Schedule([fault]))
     assert result.answers[rule].verdict == "deviates"
     assert says in result.answers[rule].how
 
 
-async def test_what_comes_at_once_cannot_be_told_apart() -> None:
+def test_what_comes_at_once_cannot_be_told_apart() -> None:
     rules = ("slot-taken", "cancel-before-created")
-    result = await ask_simulator(
+    result = ask_simulator(
         *rules, create_delay=0.0, slot_taken="created", cancel_before_created=True
     )
     assert {result.answers[name].verdict for name in rules} == {"not judged"}
     assert "at once" in result.answers["slot-taken"].how
-
-
-ROOTS = {
-    "conversation_id": None, "usage": "done-always", "output": "done-always",
-    "status": "done-always", "response_id": "event-order", "session_updated": "update-partial",
-}  # fmt: skip
-
-
-def test_every_omission_of_the_simulator_is_tried() -> None:
-    assert set(ROOTS) == set(OMISSIONS)
-
-
-@pytest.mark.parametrize(("omission", "root"), ROOTS.items())
-async def test_what_a_server_leaves_out_is_found_once(omission: str, root: str | None) -> None:
-    others = ("several-messages", "cancel-target", "interrupt-before-created", "call-output")
-    result = await ask_simulator(
-        "event-order", "metadata", "update-partial", *others, leaves_out=(omission,)
-    )
-    deviating = {answer.rule for _, answer in result if answer.verdict == "deviates"}
-    if root == "done-always":
-        result = await ask_simulator("done-always", leaves_out=(omission,))
-        assert result.answers["done-always"].verdict == "deviates"
-        assert deviating == set()
-    else:
-        assert deviating == ({root} if root else set())

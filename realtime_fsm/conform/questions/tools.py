@@ -36,6 +36,8 @@ async def server_tool(talk: Talk) -> None:
         status = (answer or {}).get("status")
         if status in ("completed", "incomplete"):
             talk.judge(rule, "kept", "nothing follows until it is asked for", "asked for")
+        elif answer is not None and status is None:
+            talk.unjudged(rule, "response.done does not say how the answer ended")
         else:
             talk.deviates(rule, f"nothing follows, and when it is asked for it ends {status!r}")
     await talk.finish()
