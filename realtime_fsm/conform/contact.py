@@ -157,6 +157,7 @@ async def _first_event(talk: Talk, where: str) -> None:
         talk.deviates(
             rules.FIRST_EVENT, f"nothing comes before session.update; then {first[0].type}"
         )
+        known.greets = False
         known.note("session.created does not come by itself")
     event = next((seen.event for seen in talk.frames if seen.by == "server"), {})
     kind = event.get("type")
@@ -216,8 +217,7 @@ async def ready(talk: Talk) -> None:
     """Bring a new connection to where questions begin."""
     known = talk.known
     talk.session = dict(known.session)
-    first = talk.answers.get(rules.FIRST_EVENT.id)
-    if first is None and not known.first_session:
+    if not known.greets or not known.first_session:
         await talk.until(lambda: _heard(talk), known.pace.settle)
     else:
         event = await talk.until(lambda: talk.find("session.created", "error", "session.updated"))

@@ -58,6 +58,7 @@ class Known:
         deadline: when the run has to be over, in the time of the loop.
         session: what `session.update` was found to take.
         first_session, raw_session: what session.created had, in the current names and as it was.
+        greets: session.created comes by itself.
         fences: an update is answered, so it can be used to see what came before it.
         replies: a response was seen to be answered.
         hears: server VAD was not found to miss the speech that is played.
@@ -80,6 +81,7 @@ class Known:
     session: dict[str, Any] = field(default_factory=dict)
     first_session: Mapping[str, Any] | None = None
     raw_session: Mapping[str, Any] = field(default_factory=dict)
+    greets: bool = True
     fences: bool = True
     replies: bool = True
     hears: bool = True

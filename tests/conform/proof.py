@@ -1,4 +1,5 @@
-"""Every switch of the simulator set wrong, one at a time, and none: what a whole run finds.
+"""Every switch of the simulator set wrong, one at a time, and none, and every bend: what a whole run
+finds.
 
 ``python -m tests.conform.proof 10`` does it for ten servers, each with delays of its own.
 """
@@ -14,6 +15,8 @@ from realtime_fsm.conform.rules import KEPT_TOO
 from realtime_fsm.simulator import RULES
 from realtime_fsm.simulator.deviations import OMISSIONS
 
+from .bends import BENDS
+from .bent import ask_bent
 from .servers import ask_simulator
 
 
@@ -78,7 +81,14 @@ def main(seeds: int) -> int:
             for fault in faults_found(wrong, seed):
                 found += 1
                 sys.stdout.write(f"{wrong or 'nothing wrong'}, seed {seed}: {fault}\n")
-    kinds = 1 + len(SWITCHES) + len(OMITTED)
+    for name, (bend, wanted) in BENDS.items():
+        for seed in range(1, seeds + 1):
+            runs += 1
+            seen = {rule.id for rule, a in ask_bent(bend, seed) if a.verdict == "deviates"}
+            if seen != wanted:
+                found += 1
+                sys.stdout.write(f"{name}, seed {seed}: {sorted(seen)}, not {sorted(wanted)}\n")
+    kinds = 1 + len(SWITCHES) + len(OMITTED) + len(BENDS)
     sys.stdout.write(f"{runs} runs of {kinds} servers, {found} wrong grades\n")
     return 1 if found else 0
 

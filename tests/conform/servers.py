@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -21,19 +21,24 @@ HASTY = Pace(patience=0.3, quiet=0.05, settle=0.02, speech_rate=50.0)
 Talker = Callable[[web.WebSocketResponse], Awaitable[None]]
 
 
+def configured(seed: int, switches: Mapping[str, Any]) -> ServerConfig:
+    """A server that can be graded; the *seed*, if it is not 0, moves its delays."""
+    rng = random.Random(seed)
+    delays = {"create_delay": rng.uniform(0.03, 0.4), "vad_create_delay": rng.uniform(0.005, 0.1),
+              "cancel_delay": rng.uniform(0.005, 0.1), "pace": rng.uniform(0.005, 0.1)}  # fmt: skip
+    usual = delays if seed else {"create_delay": 0.05}
+    return ServerConfig(**{**usual, "hears_above": 400, **switches})
+
+
 def ask_simulator(
     *only: str, directed: bool = True, expiry: float = 0.0, seed: int = 0, **switches: Any
 ) -> Result:
     """Grade the simulator with these switches, by these rules alone if some are given, in virtual
-    time. The *seed* moves its delays.
+    time.
     """
-    rng = random.Random(seed)
-    delays = {"create_delay": rng.uniform(0.03, 0.4), "vad_create_delay": rng.uniform(0.005, 0.1),
-              "cancel_delay": rng.uniform(0.005, 0.1), "pace": rng.uniform(0.005, 0.1)}  # fmt: skip
-    fields = {**(delays if seed else {"create_delay": 0.05}), "hears_above": 400, **switches}
 
     async def ask() -> Result:
-        async with InMemoryServer(Script(), config=ServerConfig(**fields)) as server:
+        async with InMemoryServer(Script(), config=configured(seed, switches)) as server:
             options = Options(url=server.url, directed=directed, only=only, expiry=expiry)
             return await conform(options, http=server.http_session)
 
@@ -42,8 +47,7 @@ def ask_simulator(
 
 async def ask_over_sockets(pace: Pace = FAST, **switches: Any) -> Result:
     """Grade the simulator by all rules, over a real WebSocket."""
-    fields = {"create_delay": 0.05, "hears_above": 400, **switches}
-    async with RealtimeServer(Script(), config=ServerConfig(**fields)) as server:
+    async with RealtimeServer(Script(), config=configured(0, switches)) as server:
         return await conform(Options(url=server.url, directed=True, pace=pace))
 
 

@@ -27,7 +27,7 @@ async def two_creates(talk: Talk) -> None:
         first = await talk.create("long")
         second = await talk.create("short")
         await talk.until(lambda: _settled(talk, second, at))  # noqa: B023
-        error = talk.error_for(second)
+        error = _refusal(talk, second, at)
         if error is None:
             await _not_refused(talk, at)
             return
@@ -61,7 +61,13 @@ async def two_creates(talk: Talk) -> None:
 def _settled(talk: Talk, second: Sent, at: int) -> object:
     """What shows how the second create fares."""
     both = len(talk.all("response.created", since=at)) > 1
-    return talk.error_for(second) or talk.find("response.done", since=at) or both or None
+    return _refusal(talk, second, at) or talk.find("response.done", since=at) or both or None
+
+
+def _refusal(talk: Talk, second: Sent, at: int) -> Mapping[str, Any] | None:
+    """The error that answers the second create. Some name the first one, which is answered."""
+    answered = talk.find("response.created", since=at) is not None
+    return talk.error_for(second) or (talk.find("error", since=at) if answered else None)
 
 
 def _form(talk: Talk, error: Mapping[str, Any], event_id: str) -> None:
@@ -176,7 +182,7 @@ async def out_of_band(talk: Talk) -> None:
         talk.kept(rules.OUT_OF_BAND, "it ran beside the other one, and its item is not remembered")
 
 
-@asks(rules.INPUT_REFERENCES, short=2)
+@asks(rules.INPUT_REFERENCES, short=3)
 async def input_references(talk: Talk) -> None:
     """A response whose input names an item of the conversation, then one that nobody made."""
     item = _user("conform_ref")
@@ -186,7 +192,12 @@ async def input_references(talk: Talk) -> None:
     if made is None:
         error = talk.error_for(sent)
         how = describe(error) if error is not None else "nothing came"
-        talk.deviates(rules.INPUT_REFERENCES, f"a reference to an item is not taken: {how}")
+        if await talk.created(await talk.create("short", conversation="none")) is None:
+            why = f"no response outside the conversation, with or without input: {how}"
+            talk.unjudged(rules.INPUT_REFERENCES, why)
+        else:
+            talk.deviates(rules.INPUT_REFERENCES, f"a reference to an item is not taken: {how}")
+        await talk.finish()
         return
     await talk.done(made)
     heard = await talk.heard(

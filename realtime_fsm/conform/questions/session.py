@@ -91,7 +91,7 @@ async def ranges(talk: Talk) -> None:
     after = _session(await _must(talk, "a good update", max_output_tokens=300))
     if taken:
         talk.deviates(rule, f"taken: {', '.join(taken)}")
-    elif after.get("instructions") not in ("Be brief.", None):
+    elif after.get("instructions") == "Be long.":
         talk.deviates(rule, "the rest of a refused update is applied all the same")
     else:
         talk.kept(rule, f"refused: {', '.join(bad)}")

@@ -59,12 +59,13 @@ async def truncated(talk: Talk) -> None:
     item_id = _spoken_item(talk, answer_id)
     whole = await _words(talk, item_id)
     beyond = await _cut(talk, item_id, _BEYOND)
-    crooked = [await _cut(talk, item_id, value) for value in (100.5, None)]
     text_id = "conform_text"
     await talk.ask("conversation.item.create", item=_text(text_id))
     typed = await _cut(talk, text_id, 0)
     half = int(_ms(talk, item_id) // 2)
     control = await _cut(talk, item_id, half)
+    left = await _words(talk, item_id)
+    crooked = [await _cut(talk, item_id, value) for value in (100.5, None)]
     confirmed = control.first("conversation.item.truncated")
     if confirmed is None:
         said = describe(control.error) if control.error is not None else "no answer"
@@ -85,7 +86,7 @@ async def truncated(talk: Talk) -> None:
         talk.kept(rules.TRUNCATE_INTEGER, describe(crooked[0].error))
     if talk.refused(rules.TRUNCATE_TYPE, typed, "to truncate a user's text"):
         talk.kept(rules.TRUNCATE_TYPE, describe(typed.error))
-    _judge_text(talk, whole, await _words(talk, item_id))
+    _judge_text(talk, whole, left)
 
 
 def _judge_message(talk: Talk, message: str, received: float) -> None:

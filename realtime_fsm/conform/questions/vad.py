@@ -159,7 +159,7 @@ async def interrupts_early(talk: Talk) -> None:
         return
 
 
-@asks(rules.VAD_LOSES, speech=2.5, long=_TRIES)
+@asks(rules.VAD_LOSES, speech=5.0, long=_TRIES, short=1)
 async def loses(talk: Talk) -> None:
     """Speech while a response runs that it may not interrupt, with create_response."""
     rule = rules.VAD_LOSES
@@ -199,9 +199,19 @@ async def _judge_loss(talk: Talk, rule: Rule, answer_id: str, at: int) -> None:
         talk.deviates(rule, "its response was created beside the one that runs")
     elif second() is not None:
         talk.deviates(rule, "its response was created once the running one had ended")
-    else:
+    elif await _creates(talk):
         talk.found(rule, "silent", "nothing says that it failed to create one")
+    else:
+        talk.unjudged(rule, "server VAD creates no response, also when none runs")
     await talk.finish()
+
+
+async def _creates(talk: Talk) -> bool:
+    """Whether server VAD answers speech now that nothing runs."""
+    at = talk.mark()
+    talk.known.spend()
+    await _committed(talk)
+    return await talk.until(lambda: talk.find("response.created", since=at)) is not None
 
 
 @asks(rules.SEMANTIC_LATE, speech=9.3)
