@@ -195,6 +195,7 @@ class ControlledRealtimeModel(
                 speeches=self._speeches,
                 observer=self,
                 observers=self._observers,
+                traits=self._profile.traits(),
             )
         except Exception as e:
             report_step(self, e)
