@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from livekit.agents import Agent, llm
 
-from realtime_fsm.simulator import Message, Reply, ServerConfig
+from realtime_fsm.simulator import CREATED, Dropped, Message, Reply, ServerConfig
 from realtime_fsm.testing import SimulatedCall, simulated_call, virtual_time
 
 from ..livekit.test_adapter import CALL, Tooled
@@ -89,3 +89,20 @@ async def test_a_tool_between_messages_keeps_the_servers_order() -> None:
         await agent.update_chat_ctx(agent.chat_ctx.copy())
         assert len(c.server.sent("conversation.item.create")) == sent
         assert c.server.sent("conversation.item.delete") == []
+
+
+@pytest.mark.parametrize("voice", VOICES)
+@virtual_time
+async def test_g29_three_messages_after_a_reconnect_keep_their_order(voice: str) -> None:
+    """LiveKit then has no place for them before they are heard, dates them all from the first one
+    and sorts by that: the next agent would know them in another order."""
+    script = [YES, Reply(said(1), end=Dropped(at=CREATED)), Reply(said(3)), YES]
+    async with simulated_call(script, config=ServerConfig(pace=0.001), **VOICES[voice]) as c:
+        for question in ("Is it here?", "Where is it?"):
+            await c.say(question, 1.0)
+            await c.idle()
+        agent = c.session.current_agent
+        assert words(agent.chat_ctx.items)[-3:] == TEXTS[:3]
+        c.session.update_agent(Agent(instructions="Be kind.", chat_ctx=agent.chat_ctx))
+        await asyncio.sleep(3.0)
+        assert [i.text for i in c.server.conversation if i.role == "assistant"][-3:] == TEXTS[:3]
