@@ -33,6 +33,14 @@ class CancelResponse(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CheckConnection(Command):
+    """Send, with this event id, something that every server answers and that changes nothing: not a
+    cancel, which could hit what is awaited."""
+
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeCancel(Command):
     """Send a bare ``response.cancel`` with this event id.
 
@@ -143,10 +151,11 @@ class ReportSession(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovering(Command):
-    """A retry is planned: the application may say "one moment".
+    """A retry is planned, or an attempt is doubted: the application may say "one moment".
 
     Attributes:
         attempt: Number of the attempt that failed, from 1; 0 where server VAD could not start its own.
+        reason: Its code is ``slow`` while the attempt is only doubted, and may be answered yet.
         wait: Seconds until the next attempt at the earliest.
     """
 

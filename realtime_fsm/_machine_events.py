@@ -17,9 +17,11 @@ class TurnEvent(Enum):
 
     LANE_FREE = "the lane is this turn's"
     RESPONSE_CREATED = "response.created"
+    RESPONSE_ADOPTED = "response.created, of an attempt that was given up"
     ANSWER_REFUSED = "error: server VAD could not start the response that it owed"
     CREATE_CONFLICT = "error: conversation_already_has_active_response"
     CREATE_REFUSED = "error that answers the response.create"
+    CREATE_DOUBTED = "timer: the response.create is unanswered for long"
     CREATE_TIMEOUT = "timer: the response.create stays unanswered"
     CREATE_STUCK = "timer: the response.create does not leave"
     ITEM_STARTED = "response.output_item.added, message or function call"

@@ -13,6 +13,8 @@ from ._states import ErrorKind
 #: LiveKit waits this long before the first retry whatever ``retry_interval`` says
 #: (``APIConnectOptions._interval_for_retry``).
 FIRST_RETRY_INTERVAL = 0.1
+#: Seconds; the default of ``doubt_after``, which gives way to a shorter ``timeout``.
+DOUBT_AFTER = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +27,13 @@ class RetryPolicy:
             one or one held for 60 s.
         retry_interval: Wait before the second and later retries; the first waits 0.1 s.
             As in LiveKit.
-        timeout: How long a ``response.create`` may stay unanswered. The OpenAI plugin gives
-            up at 10 s by itself, so a larger value has no effect there.
+        timeout: How long a ``response.create`` may stay unanswered; then it is asked again. By
+            default as long as the OpenAI plugin itself waits, so a larger value has no effect
+            there. What comes later is heard all the same, unless a newer one was acknowledged.
+        doubt_after: After how long an unanswered ``response.create`` is doubted: the application
+            hears ``recovering``, and the server is sent something harmless that it must answer. If
+            nothing at all comes within ``answer_timeout`` the connection is replaced. A shorter
+            `timeout` shortens the default.
         recovery_deadline: Longest time from a turn's first failure until a new attempt must
             have been acknowledged; then the turn fails.
         first_output_timeout: Longest silence of the server between ``response.created`` and
@@ -58,7 +65,8 @@ class RetryPolicy:
 
     max_retry: int = 3
     retry_interval: float = 2.0
-    timeout: float = 5.0
+    timeout: float = 10.0
+    doubt_after: float = DOUBT_AFTER
     recovery_deadline: float = 8.0
     first_output_timeout: float = 20.0
     stall_timeout: float = 8.0
@@ -78,6 +86,7 @@ class RetryPolicy:
         self._check_seconds("retry_interval", self.retry_interval, zero=True)
         for name in (
             "timeout",
+            "doubt_after",
             "recovery_deadline",
             "first_output_timeout",
             "stall_timeout",
@@ -87,6 +96,10 @@ class RetryPolicy:
             "answer_timeout",
         ):
             self._check_seconds(name, getattr(self, name), zero=False)
+        if self.doubt_after > self.timeout and self.doubt_after != DOUBT_AFTER:
+            raise ValueError(
+                f"doubt_after must not be above timeout ({self.timeout!r}), got {self.doubt_after!r}"
+            )
         if self.after_exposure not in ("stop", "regenerate"):
             raise ValueError(
                 f"after_exposure must be 'stop' or 'regenerate', got {self.after_exposure!r}"
@@ -154,6 +167,11 @@ class RetryPolicy:
         """Seconds until something that was asked is looked at again: at *timeout*, or sooner to
         see whether the connection said anything at all."""
         return min(timeout, self.answer_timeout)
+
+    @property
+    def first_doubt(self) -> float:
+        """Seconds until an unanswered ``response.create`` is doubted."""
+        return min(self.doubt_after, self.timeout)
 
     @property
     def longest_hint(self) -> float:

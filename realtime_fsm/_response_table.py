@@ -71,7 +71,9 @@ DONE = (E.COMPLETED, E.INCOMPLETE, E.CANCELLED, E.FAILED)
 NEVER = (E.NOT_SENT, E.QUEUE_LOST)
 #: It left, nobody waits for it, and it is not answered.
 ASKED_AFTER = (S.UNANSWERED, S.PROBED)
-ON_WIRE = (S.SENT, S.UNANSWERED, S.PROBED)
+ON_WIRE = (S.SENT, S.DOUBTED, S.UNANSWERED, S.PROBED)
+#: It left, and its turn waits for the answer.
+AWAITED = (S.SENT, S.DOUBTED)
 GONE = (S.ENDED, S.FORGOTTEN)
 
 _ = ResponseRow
@@ -92,16 +94,20 @@ RESPONSE_TABLE: tuple[ResponseRow, ...] = (
     _((S.QUEUED, S.WITHDRAWN),
                      NEVER,                 S.ENDED,       None,             None,                   TURN,                 "it never reached the server"),
 
-    _(S.SENT,        E.CREATED,             S.ACTIVE,      None,             R.acknowledge,          TURN,                 "matched by its client event id (G3)"),
-    _(S.SENT,        E.ABANDONED,           S.UNANSWERED,  None,             R.wait_a_moment,        None,                 "the lane stays closed (G4)"),
-    _(S.SENT,        E.GIVEN_UP_BELOW,      S.UNANSWERED,  None,             R.leave_cancel_below,   T.CREATE_TIMEOUT,     "its response is cancelled below, should it come"),
-    _(S.SENT,        E.DEADLINE,            S.PROBED,      R.may_probe,      R.time_out_and_probe,   T.CREATE_TIMEOUT,     "an ordered wire: the answer proves what became of it"),
-    _(S.SENT,        E.DEADLINE,            S.UNANSWERED,  None,             R.time_out,             T.CREATE_TIMEOUT,     "a bare cancel could hit another response (G6)"),
+    _(AWAITED,       E.CREATED,             S.ACTIVE,      None,             R.acknowledge,          TURN,                 "matched by its client event id (G3)"),
+    _(AWAITED,       E.ABANDONED,           S.UNANSWERED,  None,             R.wait_a_moment,        None,                 "the lane stays closed (G4)"),
+    _(AWAITED,       E.GIVEN_UP_BELOW,      S.UNANSWERED,  None,             R.leave_cancel_below,   T.CREATE_TIMEOUT,     "its response is cancelled below, should it come"),
+    _(S.SENT,        E.DEADLINE,            S.DOUBTED,     R.has_time_left,  R.doubt,                T.CREATE_DOUBTED,     "asked by nothing that could cancel what is awaited (G4)"),
+    _(S.DOUBTED,     E.DEADLINE,            None,          R.nothing_came,   None,                   C.SILENT,             "every server answers what it was asked"),
+    _(S.DOUBTED,     E.DEADLINE,            None,          R.has_time_left,  R.wait_for_time_out,    None,                 "the server lives: it is slow"),
+    _(AWAITED,       E.DEADLINE,            S.PROBED,      R.may_probe,      R.time_out_and_probe,   T.CREATE_TIMEOUT,     "an ordered wire: the answer proves what became of it"),
+    _(AWAITED,       E.DEADLINE,            S.UNANSWERED,  None,             R.time_out,             T.CREATE_TIMEOUT,     "a bare cancel could hit another response (G6)"),
     _(ON_WIRE,       (E.REFUSED, E.CONFLICT), S.ENDED,     None,             None,                   TURN,                 "it settles exactly once (G2)"),
     _(ON_WIRE,       DONE,                  S.ENDED,       None,             R.note_id,              TURN,                 "some servers send no response.created"),
     _(ON_WIRE,       E.CONNECTION_LOST,     S.ENDED,       None,             None,                   TURN,                 "nothing crosses a reconnect (G19)"),
 
     _(ASKED_AFTER,   E.CREATED,             S.CANCELLING,  R.cancel_is_out,  R.acknowledge_late,     TURN,                 "late, and cancelled once already (G6)"),
+    _(ASKED_AFTER,   E.CREATED,             S.ACTIVE,      R.is_missed,      R.adopt,                T.RESPONSE_ADOPTED,   "late, and its turn has nothing better (G4)"),
     _(ASKED_AFTER,   E.CREATED,             S.CANCELLING,  None,             R.cancel_late,          TURN,                 "late: cancel by id, swallow the rest (G4)"),
     _(ASKED_AFTER,   E.GIVEN_UP_BELOW,      None,          None,             R.note_cancel_below,    None,                 "its response is cancelled below, should it come"),
     _(S.UNANSWERED,  E.DEADLINE,            S.PROBED,      R.may_probe,      R.probe,                None,                 "an ordered wire: the answer proves what became of it"),
@@ -115,6 +121,7 @@ RESPONSE_TABLE: tuple[ResponseRow, ...] = (
     _(S.ACTIVE,      E.OUTPUT_RECEIVED,     None,          None,             R.note_delivery,        TURN,                 "it is handed out"),
     _(S.ACTIVE,      E.CALL_RECEIVED,       None,          None,             R.note_delivery,        TURN,                 "it is handed out"),
     _(S.ACTIVE,      E.STRAY_OUTPUT,        None,          None,             R.note_item,            None,                 "nobody below can hand it out, but the server keeps it"),
+    _(S.ACTIVE,      E.CANCELLED,           S.ENDED,       R.was_probed,     R.blame_probe,          T.RESPONSE_FAILED,    "our own probe hit it: it is asked for again"),
     _(S.ACTIVE,      DONE,                  S.ENDED,       None,             None,                   TURN,                 "its own terminal"),
     _(S.ACTIVE,      E.ABANDONED,           S.CANCELLING,  R.cancel_is_out,  R.wait_for_terminal,    None,                 "cancelled when a conflict named it: once is enough (G6)"),
     _(S.ACTIVE,      E.ABANDONED,           S.CANCELLING,  None,             R.cancel,               None,                 "cancel by id, once (G5, G6)"),
@@ -150,10 +157,11 @@ RESPONSE_TABLE: tuple[ResponseRow, ...] = (
     _(S.RUMOURED,    E.CONNECTION_LOST,     S.ENDED,       None,             None,                   None,                 "nothing crosses a reconnect (G19)"),
     _(S.RUMOURED,    E.CONNECTION_READY,    None,          None,             R.wait_for_answer,      None,                 "the connection was taken for stuck, and is not"),
 
-    _((S.QUEUED, S.SENT, S.ACTIVE, S.WITHDRAWN, S.UNANSWERED, S.PROBED, S.CANCELLING, S.RUMOURED),
+    _((S.QUEUED, S.SENT, S.DOUBTED, S.ACTIVE, S.WITHDRAWN, S.UNANSWERED, S.PROBED, S.CANCELLING, S.RUMOURED),
                      E.SESSION_FAILED,      S.ENDED,       None,             None,                   None,                 "what still comes of it is nobody's (G16)"),
 
     _(GONE,          E.CREATED,             S.CANCELLING,  R.cancel_is_out,  R.acknowledge_late,     None,                 "it lives, and is cancelled below (G6)"),
+    _(GONE,          E.CREATED,             S.ACTIVE,      R.is_missed,      R.adopt,                T.RESPONSE_ADOPTED,   "the probe is no proof, and its turn has nothing better (G4)"),
     _(GONE,          E.CREATED,             S.CANCELLING,  None,             R.cancel_late,          None,                 "the probe is no proof (livekit/agents#6223)"),
     _(S.ENDED,       E.ABANDONED,           None,          None,             R.delete_undelivered,   None,                 "what nobody was given is not remembered (G16)"),
     _(S.FORGOTTEN,   E.ABANDONED,           None,          None,             None,                   None,                 "given up before"),

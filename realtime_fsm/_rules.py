@@ -169,12 +169,33 @@ def send_create(turn: Turn, step: Step) -> None:
     step.out.append(CreateResponse(turn_id=turn.id, attempt=turn.attempts))
 
 
+def note_created(turn: Turn, step: Step) -> None:
+    turn.acknowledged = turn.attempts
+
+
 def take_over(turn: Turn, step: Step) -> None:
     """What the server began is this turn's attempt."""
     assert step.response is not None
     turn.attempts += 1
+    note_created(turn, step)
     turn.attempt = step.response
     stop_clock(turn, step)
+
+
+def adopt(turn: Turn, step: Step) -> None:
+    """An attempt that was given up shows itself: it is this turn's again."""
+    assert step.response is not None
+    assert step.response.response_id is not None
+    turn.attempt = step.response
+    turn.acknowledged = step.response.number
+    _announce(turn, step, step.response.response_id)
+
+
+def tell_doubt(turn: Turn, step: Step) -> None:
+    wait = step.policy.timeout - step.policy.first_doubt
+    step.out.append(
+        Recovering(turn_id=turn.id, attempt=turn.attempts, reason=step.failure, wait=wait)
+    )
 
 
 def take_over_and_announce(turn: Turn, step: Step) -> None:
@@ -184,6 +205,7 @@ def take_over_and_announce(turn: Turn, step: Step) -> None:
 
 def announce(turn: Turn, step: Step) -> None:
     assert isinstance(step.event, ResponseCreated)
+    note_created(turn, step)
     _announce(turn, step, step.event.response_id)
 
 

@@ -32,6 +32,7 @@ E = TurnEvent
 
 TIMERS = frozenset(
     {
+        E.CREATE_DOUBTED,
         E.CREATE_TIMEOUT,
         E.CREATE_STUCK,
         E.STALLED,
@@ -85,7 +86,8 @@ TABLE: tuple[Row, ...] = (
     Row(S.REQUESTED,  E.RESPONSE_CREATED,     S.CREATED,     R.is_awaited_below, R.take_over,          None, "asked for below us: say()"),
     Row(S.REQUESTED,  E.RESPONSE_CREATED,     S.CREATED,     R.is_waiting,      R.take_over_and_announce, None, "the server began it: the host waits from here on (G27)"),
     Row(S.REQUESTED,  E.RESPONSE_CREATED,     S.CREATED,     R.nobody_asked,    R.announce,            None, "no call of the host waits: it does from here on (G27)"),
-    Row(S.REQUESTED,  E.RESPONSE_CREATED,     S.CREATED,     None,              None,                  None, "matched by client event id, never by order (G3)"),
+    Row(S.REQUESTED,  E.RESPONSE_CREATED,     S.CREATED,     None,              R.note_created,        None, "matched by client event id, never by order (G3)"),
+    Row(S.REQUESTED,  E.CREATE_DOUBTED,       None,          None,              R.tell_doubt,          None, "the application may say so (G4)"),
     Row(S.REQUESTED,  E.CREATE_CONFLICT,      None,          R.may_ask_again,   R.keep_request,        None, "our picture was stale; keep the request (G20)"),
     Row(S.REQUESTED,  E.CREATE_CONFLICT,      S.FAILED,      None,              R.end_failed,          None, "the lane never becomes ours"),
     Row(S.REQUESTED,  E.CREATE_STUCK,         S.FAILED,      None,              R.end_failed,          None, "it may still leave: a second one would collide with it"),
@@ -105,6 +107,9 @@ TABLE: tuple[Row, ...] = (
     Row(S.REQUESTED,  E.SPEECH_OVER,          S.FAILED,      R.has_failed,      R.fail_late,           DROP, "nobody listens any more to the retry"),
     Row(S.REQUESTED,  E.SPEECH_OVER,          S.DONE,        R.is_waiting,      R.end_interrupted,     None, "nobody listens any more; never asked for"),
     Row(S.REQUESTED,  E.SPEECH_OVER,          S.CANCELLING,  None,              R.begin_cancelling,    DROP, "nobody listens any more; its response may still come"),
+
+    Row((S.REQUESTED, S.RETRY_WAIT),
+                      E.RESPONSE_ADOPTED,     S.CREATED,     None,              R.adopt,               DROP, "what comes late is heard; what was asked since is given up (G4)"),
 
     Row(S.CREATED,    E.ITEM_STARTED,         S.STREAMING,   None,              R.begin_item,          None, "first output item"),
     Row(S.CREATED,    E.CALL_RECEIVED,        S.STREAMING,   None,              R.hand_out_call,       None, "its response.output_item.added was lost"),

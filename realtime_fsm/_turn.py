@@ -150,6 +150,7 @@ class Turn:
         conflicts: How often its create met another active response.
         attempt: The response of the current attempt, or None while it waits for the lane.
         attempts: How many attempts were started.
+        acknowledged: Number of the newest one that the server acknowledged; 0 before the first.
         message_number: N of "streaming message N"; 0 before the first message.
         messages: Every message of every attempt, in order.
         calls: Item ids of the function calls handed out.
@@ -172,6 +173,7 @@ class Turn:
     conflicts: int = 0
     attempt: Response | None = None
     attempts: int = 0
+    acknowledged: int = 0
     message_number: int = 0
     messages: list[Message] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
@@ -261,6 +263,12 @@ class Turn:
         if self.attempt is not response or not self.live:
             return False
         return self.generation is Generation.RUNNING or self.state is TurnState.CANCELLING
+
+    def misses(self, response: Response) -> bool:
+        """Whether it would rather have this response than go on without: it wants one, and none that
+        it has asked for since was acknowledged (G4)."""
+        wants = self.state is TurnState.REQUESTED or self.state is TurnState.RETRY_WAIT
+        return wants and self.attempt is not response and response.number > self.acknowledged
 
     def plays(self, message: Message) -> bool:
         """Whether it is told what becomes of this message: of its present attempt's."""

@@ -276,7 +276,8 @@ def _pack_response(
     turn, now = response.turn, session.now
     if turn is not None and turn.id not in session.live and turn not in dead:
         dead.append(turn)
-    sent_at = response.sent_at if response.state is ResponseState.SENT else -math.inf
+    awaited = response.state in (ResponseState.SENT, ResponseState.DOUBTED)
+    sent_at = response.sent_at if awaited else -math.inf
     times = (response.last_activity, sent_at, response.asked_at)
     return (
         None if turn is None else names[turn.id],

@@ -390,6 +390,10 @@ class Driver:
         if self.link is not None and not self._closed:
             self.link.cancel(c.response_id, c.event_id)
 
+    def _check(self, c: cmd.CheckConnection) -> None:
+        if self.link is not None and not self._closed:
+            self.link.check(c.event_id)
+
     def _probe(self, c: cmd.ProbeCancel) -> None:
         if self.link is not None and not self._closed:
             self.link.probe(c.event_id)
@@ -588,6 +592,7 @@ class Driver:
     _HANDLERS: ClassVar[dict[type[cmd.Command], Callable[[Any, Any], None]]] = {
         cmd.CreateResponse: _create,
         cmd.CancelResponse: _cancel,
+        cmd.CheckConnection: _check,
         cmd.ProbeCancel: _probe,
         cmd.DeleteItem: _delete,
         cmd.RestoreItem: _restore,

@@ -51,6 +51,9 @@ class Link(Protocol):
     def cancel(self, response_id: str, event_id: str) -> None:
         """Cancel this response."""
 
+    def check(self, event_id: str) -> None:
+        """Send something harmless that every server answers."""
+
     def probe(self, event_id: str) -> None:
         """Cancel whatever runs, to learn what became of an unanswered create."""
 

@@ -246,6 +246,8 @@ class Observer:
             turn = None if attempt is None else attempt.turn
             if turn is None or not turn.interrupted:  # that one the host cancels, too
                 self._observe("cancel", None, "nobody waits for this response")
+        elif isinstance(command, cmd.CheckConnection):
+            self._observe("check", None, "a create is unanswered for long")
         elif isinstance(command, cmd.ProbeCancel):
             self._observe("probe", None, "a create stays unanswered")
         elif isinstance(command, cmd.DeleteItem):

@@ -41,6 +41,8 @@ _WORTH_ANOTHER = frozenset({408, 425, 429})
 _LOST = ErrorInfo(
     kind=ErrorKind.TRANSIENT, code="connection_lost", message="the connection was lost"
 )
+#: No item has this id.
+_NO_ITEM = "rfsm_none"
 #: Deletes that are remembered.
 _DELETES = 64
 
@@ -140,6 +142,12 @@ class RawLink:
     def cancel(self, response_id: str, event_id: str) -> None:
         self._inner.send_event(
             {"type": "response.cancel", "response_id": response_id, "event_id": event_id}
+        )
+
+    def check(self, event_id: str) -> None:
+        # Read-only, and of an item that nobody has: the answer is one short error.
+        self._inner.send_event(
+            {"type": "conversation.item.retrieve", "item_id": _NO_ITEM, "event_id": event_id}
         )
 
     def probe(self, event_id: str) -> None:

@@ -168,6 +168,9 @@ class StreamLink:
                 request.future.cancel()
             self._settle_soon(request, _WITHDRAWN)
 
+    def check(self, event_id: str) -> None:
+        pass  # nothing can be asked
+
     def probe(self, event_id: str) -> None:
         for request in self._requests.made():
             self._requests.settle(request)

@@ -265,6 +265,32 @@ for _seconds in (6.0, 9.0):
                 await asyncio.sleep(40.0)
 
 
+for _name, _policy in (
+    ("is_asked_again_at_2_s", {"timeout": 2.0}),
+    ("may_not_be_asked_again", {"timeout": 4.0, "max_retry": 0}),
+):
+
+    @case("E2", f"created_comes_late_and_{_name}")
+    async def _(living: Living, policy: dict[str, Any] = _policy) -> None:
+        answers = script(one=[says("Hello there.")], two=[says("And goodbye.")])
+        config = ServerConfig(create_delay=3.0)
+        given = RetryPolicy(**policy)
+        async with living(answers, check=False, config=config, policy=given) as call:
+            for words in ("one", "two"):
+                call.session.generate_reply(instructions=words)
+                await asyncio.sleep(40.0)
+
+
+@case("E2")
+async def created_comes_late_to_the_second_of_two_requests(living: Living) -> None:
+    answers = script(one=[says("Hello there.")], two=[says("And goodbye.")])
+    config = ServerConfig(create_delay=7.0)
+    async with living(answers, check=False, config=config) as call:
+        call.session.generate_reply(instructions="one")
+        call.session.generate_reply(instructions="two")
+        await asyncio.sleep(60.0)
+
+
 # --- F: ready, but waiting behind what only waits
 
 ANSWER = says("This is the answer to your question.", 4.0)

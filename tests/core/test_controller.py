@@ -185,7 +185,7 @@ def test_g3_the_late_done_of_a_response_given_up_does_not_answer_a_pending_creat
 
 
 def test_g4_an_unanswered_create_is_probed_and_asked_again() -> None:
-    b = Bench()
+    b = Bench(rf.RetryPolicy(timeout=5.0))
     turn = b.ask()
     b.sent(turn)
     b.wait(5.0)
@@ -198,17 +198,124 @@ def test_g4_an_unanswered_create_is_probed_and_asked_again() -> None:
 
 
 def test_g4_a_late_created_is_cancelled_by_id_and_swallowed() -> None:
-    b = Bench()
+    b = Bench(rf.RetryPolicy(timeout=5.0))
     turn = b.ask()
     event_id = b.sent(turn)
-    b.wait(5.2)
+    b.wait(5.0)
+    b.refused(b.those(rf.ProbeCancel)[0].event_id, NOT_ACTIVE)
+    b.wait(0.1)
+    b.created(turn, "newer")
     b.got(rf.ResponseCreated(response_id="late", client_event_id=event_id))
     assert b.cancels == ["late"]
     b.message("late", "m1")
     b.done("late", ResponseStatus.CANCELLED)
     assert b.delivered == []
     assert b.deleted == ["m1"], "nobody heard it (G16)"
-    assert b.creates[-1] == (turn.id, 2), "only after the orphan's own terminal"
+    assert turn.state is TurnState.CREATED, "the newer one was acknowledged"
+
+
+def test_g4_a_late_created_is_adopted() -> None:
+    """E2: what plain LiveKit would speak is spoken."""
+    b = Bench(rf.RetryPolicy(timeout=5.0))
+    turn = b.ask()
+    first = b.sent(turn)
+    b.wait(5.0)
+    assert turn.state is TurnState.RETRY_WAIT
+    b.got(rf.ResponseCreated(response_id="late", client_event_id=first))
+    assert turn.state is TurnState.CREATED
+    b.message("late", "m1")
+    b.done("late")
+    assert b.delivered == ["m1"]
+    assert (turn.outcome, b.cancels) == (TurnOutcome.COMPLETED, [])
+    assert b.creates == [(turn.id, 1)]
+
+
+def test_g4_a_late_created_takes_the_place_of_an_attempt_that_is_not_acknowledged() -> None:
+    """livekit/agents#6223: the probe said that there is none."""
+    b = Bench(rf.RetryPolicy(timeout=5.0))
+    turn = b.ask()
+    first = b.sent(turn)
+    b.wait(5.0)
+    b.refused(b.those(rf.ProbeCancel)[0].event_id, NOT_ACTIVE)
+    b.wait(0.1)
+    second = b.sent(turn)
+    b.got(rf.ResponseCreated(response_id="resp_late", client_event_id=first))
+    assert turn.state is TurnState.CREATED
+    b.refused(second, ACTIVE, "active: resp_late")
+    b.message("resp_late", "m1")
+    b.done("resp_late")
+    assert (b.delivered, b.cancels) == (["m1"], [])
+    assert turn.outcome is TurnOutcome.COMPLETED
+    after = b.ask()
+    assert b.creates[-1] == (after.id, 1), "the lane is free"
+
+
+def test_g4_a_late_created_of_both_attempts_is_heard_once() -> None:
+    b = Bench(rf.RetryPolicy(timeout=5.0))
+    turn = b.ask()
+    first = b.sent(turn)
+    b.wait(5.0)
+    b.refused(b.those(rf.ProbeCancel)[0].event_id, NOT_ACTIVE)
+    b.wait(0.1)
+    second = b.sent(turn)
+    b.got(rf.ResponseCreated(response_id="late", client_event_id=first))
+    b.got(rf.ResponseCreated(response_id="later", client_event_id=second))
+    assert b.cancels == ["later"]
+
+
+def test_g4_a_probe_that_hits_the_late_response_is_not_an_interrupt() -> None:
+    b = Bench(rf.RetryPolicy(timeout=5.0))
+    turn = b.ask()
+    first = b.sent(turn)
+    b.wait(5.0)
+    b.got(rf.ResponseCreated(response_id="late", client_event_id=first))
+    b.done("late", ResponseStatus.CANCELLED, rf.error_info("client_cancelled", None, ""))
+    assert turn.state is TurnState.RETRY_WAIT
+    b.wait(2.0)
+    assert turn.error is not None
+    assert b.creates[-1] == (turn.id, 2)
+
+
+def test_g4_doubt_asks_the_server_by_nothing_that_could_cancel() -> None:
+    b = Bench()
+    turn = b.ask()
+    event_id = b.sent(turn)
+    b.c.frame_received(0.5)
+    b.wait(5.0)
+    (check,) = b.those(rf.CheckConnection)
+    (recovering,) = b.those(rf.Recovering)
+    assert (recovering.reason.code, recovering.wait) == ("slow", 5.0)
+    assert b.those(rf.ProbeCancel) == []
+    b.c.frame_received(b.now)
+    assert b.refused(check.event_id, "item_retrieve_invalid_item_id"), "ours: nobody is told"
+    b.wait(4.0)
+    assert turn.state is TurnState.REQUESTED
+    b.got(rf.ResponseCreated(response_id="r1", client_event_id=event_id))
+    assert turn.state is TurnState.CREATED
+    assert turn.retries == 0
+
+
+def test_g4_an_answer_to_the_check_without_an_id_settles_nothing() -> None:
+    b = Bench()
+    turn = b.ask()
+    event_id = b.sent(turn)
+    b.wait(5.0)
+    assert not b.refused(None, "what_is_this")
+    assert turn.state is TurnState.REQUESTED
+    assert b.refused(event_id, "server_error"), "one that names the create does"
+
+
+def test_g4_a_dead_connection_is_replaced_and_the_turn_asked_again_at_once() -> None:
+    b = Bench()
+    turn = b.ask()
+    b.sent(turn)
+    b.c.frame_received(0.5)
+    b.wait(8.0)
+    assert len(b.those(rf.ReplaceConnection)) == 1
+    assert turn.state is TurnState.RETRY_WAIT
+    b.got(rf.ConnectionReady())
+    b.wait(0.1)
+    assert b.creates[-1] == (turn.id, 2)
 
 
 def test_g4_interrupted_before_created() -> None:
@@ -988,7 +1095,7 @@ def test_g20_a_response_that_a_conflict_named_and_never_shows_is_cancelled_by_id
 
 def test_g18_the_answer_that_server_vad_owes_is_issued_by_us() -> None:
     """It lost the race against another response, or was never created."""
-    b = Bench()
+    b = Bench(rf.RetryPolicy(timeout=5.0))
     b.got(rf.SessionConfigured(server_creates=True, server_interrupts=True))
     b.got(rf.SpeechStarted(), rf.SpeechStopped(), rf.InputCommitted())
     b.wait(4.9)
@@ -1017,7 +1124,7 @@ def test_g18_any_response_created_after_the_commit_is_the_answer() -> None:
 
 
 def test_g24_a_cough_opens_the_lane_again() -> None:
-    b = Bench()
+    b = Bench(rf.RetryPolicy(timeout=5.0))
     b.got(rf.SessionConfigured(server_creates=True, server_interrupts=True))
     b.got(rf.SpeechStarted(), rf.SpeechStopped())
     turn = b.ask()
@@ -1034,7 +1141,7 @@ def test_g24_where_the_client_owns_turns_speech_closes_nothing() -> None:
 
 
 def test_user_speech_suspends_a_retry_and_a_cough_does_not_lose_it() -> None:
-    b = Bench()
+    b = Bench(rf.RetryPolicy(timeout=5.0))
     b.got(rf.SessionConfigured(server_creates=True, server_interrupts=True))
     b.got(rf.ResponseCreated(response_id="vad"))
     (turn,) = b.c.turns

@@ -241,7 +241,7 @@ def test_who_started_a_response_that_nobody_here_asked_for() -> None:
 
 
 def test_g18_the_answer_that_server_vad_owes_is_its_turn() -> None:
-    b = Bench()
+    b = Bench(rf.RetryPolicy(timeout=5.0))
     b.got(rf.SessionConfigured(server_creates=True, server_interrupts=True))
     b.got(rf.SpeechStarted(), rf.SpeechStopped(), rf.InputCommitted())
     b.wait(5)

@@ -61,6 +61,14 @@ def probed(b: Bench) -> rf.Response:
     return response
 
 
+def doubted(b: Bench) -> rf.Response:
+    response = sent(b)
+    b.c.frame_received(0.5)
+    b.wait(5.0)
+    b.c.frame_received(b.now)
+    return response
+
+
 def probed_stopping(b: Bench) -> rf.Response:
     """Interrupted before it was acknowledged, and asked after."""
     response = sent(b)
@@ -218,7 +226,7 @@ def forgotten_rumour(b: Bench) -> rf.Response:
 PLACES: dict[str, Callable[[Bench], rf.Response]] = {
     f.__name__: f
     for f in (
-        *(queued, withdrawn, sent, sent_again, unanswered, probed, probed_stopping),
+        *(queued, withdrawn, sent, doubted, sent_again, unanswered, probed, probed_stopping),
         *(active, cancelling),
         *(rumoured, nameless, named_by_its_own_conflict),
         *(stuck_active, stuck_cancelling, stuck_rumoured, playing_given_up, playing_forgotten),
@@ -226,9 +234,12 @@ PLACES: dict[str, Callable[[Bench], rf.Response]] = {
     )
 }
 
-#: Others than the default.
+#: Doubt and time-out at once.
+FIVE = rf.RetryPolicy(timeout=5.0)
+#: Others.
 POLICIES = {
-    "named_by_its_own_conflict": rf.RetryPolicy(timeout=20.0),
+    "named_by_its_own_conflict": rf.RetryPolicy(timeout=20.0, doubt_after=20.0),
+    "doubted": rf.RetryPolicy(),
     "probed_stopping": rf.RetryPolicy(timeout=2.0),
     "sent_again": rf.RetryPolicy(recovery_deadline=3.0),
 }
@@ -384,7 +395,8 @@ unanswered | no speech, 5 s                                => probed 3 done - 0:
 unanswered | interrupted                                   => unanswered 5 cancelling 4 0:
 
 probed |                                                   => probed 3 retry_wait 8 0:
-probed | created                                           => cancelling 3 retry_wait 8 0: CancelResponse
+probed | created                                           => active - created 20 0:
+probed | created, cancelled                                => ended - retry_wait 8 0:
 probed | given up below                                    => probed 3 retry_wait 8 0:
 probed | given up below, created                           => cancelling 5 retry_wait 8 0:
 probed | refused                                           => ended - retry_wait 8 0:
@@ -397,9 +409,24 @@ probed | nothing to cancel                                 => ended - retry_wait
 probed | 3 s                                               => probed 2 retry_wait 5 0:
 probed | silent, 3 s                                       => ended - retry_wait 5 0: ReplaceConnection
 probed | 5 s                                               => forgotten - requested 3 0: CreateResponse
-probed | 5 s, created                                      => cancelling 3 requested 3 0: CreateResponse CancelResponse
+probed | 5 s, created                                      => active - created 20 0: CreateResponse
 probed | lost                                              => ended - retry_wait 8 0:
 probed | session failed                                    => ended - failed - 0: ReportSession
+
+doubted |                                                  => doubted 3 requested - 0:
+doubted | created                                          => active - created 20 0:
+doubted | 3 s                                              => doubted 2 requested - 0:
+doubted | silent, 3 s                                      => ended - retry_wait 8 0: ReplaceConnection
+doubted | 5 s                                              => probed 3 retry_wait 8 0: ProbeCancel
+doubted | speech, 5 s                                      => unanswered 5 retry_wait 8 0:
+doubted | interrupted                                      => unanswered 0 cancelling 5 0:
+doubted | speech over                                      => unanswered 0 cancelling 5 0:
+doubted | given up below                                   => unanswered 0 retry_wait 8 0:
+doubted | refused                                          => ended - retry_wait 8 0:
+doubted | conflict                                         => ended - requested - 0:
+doubted | completed                                        => ended - retry_wait 8 0:
+doubted | lost                                             => ended - retry_wait 8 0:
+doubted | session failed                                   => ended - failed - 0: ReportSession
 
 sent_again | 3 s                                           => probed 2.5 failed - 0: ProbeCancel
 sent_again | speech over                                   => unanswered 1 failed - 0:
@@ -571,7 +598,7 @@ def test_rule(rule: str) -> None:
 def happened(words: str) -> str:
     """What comes of a place and events."""
     place, events = (w.strip() for w in words.split("|"))
-    b = Bench(POLICIES.get(place), playback=True)
+    b = Bench(POLICIES.get(place, FIVE), playback=True)
     response = PLACES[place](b)
     turn = _turn(b, response)
     b.all.clear()

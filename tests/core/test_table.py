@@ -399,22 +399,24 @@ RESPONSE_PAYLOADS: dict[ResponseEvent, ev.Event] = {
     done: ev.ResponseDone(response_id="r1", status=ev.ResponseStatus.FAILED)
     for done in (RE.COMPLETED, RE.INCOMPLETE, RE.CANCELLED, RE.FAILED)
 }
-RESPONSE_FLAGS = ("cancelled", "rumour", "asked", "silent", "alone", "old", "named", "vad")
+RESPONSE_FLAGS = ("cancelled", "rumour", "asked", "silent", "alone", "old", "named", "vad", "young", "wants")
 
 
 def some_response(state: R, flags: frozenset[str]) -> Response:
     named = "named" in flags or state in (R.ACTIVE, R.CANCELLING)
     vad = Turn(id="turn_1", origin=Origin.SERVER_VAD, playback_reported=True)
+    if "wants" not in flags:
+        vad.state = S.CREATED
     return Response(
         turn=vad if "vad" in flags else None,
         number=1,
         state=state,
         last_activity=-100.0 if "old" in flags else 9.5,
         event_id="e1",
-        sent_at=0.0,
+        sent_at=9.0 if "young" in flags else 0.0,
         response_id="r1" if named else None,
         cancel_id="c1" if "cancelled" in flags else None,
-        probe_id="p1" if state is R.PROBED else None,
+        probe_id="p1" if state is R.PROBED or "asked" in flags else None,
         asked_at=(0.0 if "old" in flags else 9.0) if "asked" in flags else -100.0,
         deadline=10.0,
         undelivered=[] if "vad" in flags else ["m1"],

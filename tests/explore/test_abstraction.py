@@ -48,7 +48,7 @@ BOUNDS = {
     "slow": SLOW,
 }
 #: Walks for each bound and each policy; with 2000 it takes some minutes.
-SEEDS = int(os.environ.get("WALKS", "50"))
+SEEDS = int(os.environ.get("WALKS", "60"))
 #: What uses up the bound or ends the walk is rare, or no walk gets anywhere. Others: 1.
 WEIGHTS = {
     **dict.fromkeys(("leave", "item", "output"), 3.0),

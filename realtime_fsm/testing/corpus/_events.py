@@ -146,6 +146,7 @@ EVENTS: tuple[tuple[str, type[ev.Event], Form], ...] = (
 WIRE = (
     cmd.CreateResponse,
     cmd.CancelResponse,
+    cmd.CheckConnection,
     cmd.ProbeCancel,
     cmd.DeleteItem,
     cmd.RestoreItem,
@@ -160,6 +161,7 @@ CLIENT = (
         "and it leaves at once, unless it is queued below the driver",
     ),
     Form("cancel", "response.cancel <response>"),
+    Form("check", "check", "something harmless that every server answers"),
     Form("probe", "response.cancel", "bare: the probe"),
     Form("delete", "item.delete <item>"),
     Form("restore", "item.restore <item>", "what was heard of it is put on the new conversation"),

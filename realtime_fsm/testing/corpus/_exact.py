@@ -186,6 +186,10 @@ class _Bench:
         wanted = " ".join(
             ["response.cancel" if key == "probe" else key, *map(str, values.values())]
         )
+        soonest = self._c.next_deadline()
+        if not self._due and soonest is not None and soonest <= self._now:
+            self._c.advance(self._now)  # what is due at once
+            self._drain()
         if not self._due:
             self._fail(f"nothing was sent, expected {wanted}")
         command = self._due.pop(0)
@@ -203,6 +207,9 @@ class _Bench:
             if command.response_id == values["response"]:
                 self._refs[f"cancel:{command.response_id}"] = command.event_id
                 return
+        elif isinstance(command, cmd.CheckConnection) and key == "check":
+            self._refs["check"] = command.event_id
+            return
         elif isinstance(command, cmd.ProbeCancel) and key == "probe":
             self._refs["probe"] = command.event_id
             return

@@ -263,6 +263,9 @@ class _Writer:
         elif isinstance(command, cmd.CancelResponse):
             self.refs[command.event_id] = f"cancel:{command.response_id}"
             return f"C response.cancel {command.response_id}"
+        elif isinstance(command, cmd.CheckConnection):
+            self.refs[command.event_id] = "check"
+            return "C check"
         elif isinstance(command, cmd.ProbeCancel):
             self.refs[command.event_id] = "probe"
             return "C response.cancel"
