@@ -8,6 +8,7 @@ from ._classify import classify, error_info, retry_hint
 from ._commands import (
     AnnounceTurn,
     CancelResponse,
+    CheckConnection,
     Command,
     CreateResponse,
     DeleteItem,
@@ -15,7 +16,6 @@ from ._commands import (
     EndAttempt,
     EndStreams,
     ExposeTurn,
-    CheckConnection,
     ProbeCancel,
     Recovering,
     ReplaceConnection,

@@ -193,9 +193,8 @@ class Session:
         tells, turn = step.taken.tells, response.turn
         if isinstance(tells, ConnectionEvent):
             self._doubts.append(tells)
-        elif tells is not None and turn is not None:
-            if tells is E.RESPONSE_ADOPTED or turn.hears(response):
-                self._told.append((turn, tells, NOTHING, None))
+        elif tells is not None and turn is not None and turn.hears(response, tells):
+            self._told.append((turn, tells, NOTHING, None))
 
     def _apply_playback(
         self, message: Message, event: Enum, report: Report, turn: Turn, step: Step

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from enum import Enum
 
 from ._errors import ErrorInfo
+from ._machine_events import TurnEvent
 from ._states import (
     OVER,
     WANTED,
@@ -257,9 +259,11 @@ class Turn:
         """Older name of `has_output`; goes with the next minor version."""
         return self.has_output
 
-    def hears(self, response: Response) -> bool:
+    def hears(self, response: Response, event: Enum) -> bool:
         """Whether it is told what becomes of this response: while more output of it may come, and
-        after an interrupt until it is over."""
+        after an interrupt until it is over. Of one that it gave up, that it is adopted."""
+        if event is TurnEvent.RESPONSE_ADOPTED:
+            return self.misses(response)
         if self.attempt is not response or not self.live:
             return False
         return self.generation is Generation.RUNNING or self.state is TurnState.CANCELLING

@@ -39,8 +39,8 @@ class Record:
     """What the controller has said of one turn."""
 
     __slots__ = (
-        "asked",
         "acknowledged",
+        "asked",
         "conflicts",
         "current",
         "ended_streams",

@@ -399,7 +399,18 @@ RESPONSE_PAYLOADS: dict[ResponseEvent, ev.Event] = {
     done: ev.ResponseDone(response_id="r1", status=ev.ResponseStatus.FAILED)
     for done in (RE.COMPLETED, RE.INCOMPLETE, RE.CANCELLED, RE.FAILED)
 }
-RESPONSE_FLAGS = ("cancelled", "rumour", "asked", "silent", "alone", "old", "named", "vad", "young", "wants")
+RESPONSE_FLAGS = (
+    "cancelled",
+    "rumour",
+    "asked",
+    "silent",
+    "alone",
+    "old",
+    "named",
+    "vad",
+    "young",
+    "wants",
+)
 
 
 def some_response(state: R, flags: frozenset[str]) -> Response:
