@@ -314,9 +314,12 @@ class Driver:
 
     def frame_received(self) -> None:
         """Something came from the server: there is a connection, and it is not silent."""
+        connected = self.controller.connected
         self.controller.frame_received(self._loop.time())
         if not self.controller.connected and self.controller.dead is None:
             self.receive(ConnectionReady())
+        elif not connected:
+            self._alarm.set(self.controller.next_deadline())
 
     def session_failed(self, report: llm.RealtimeModelError) -> None:
         """The inner session is of no more use: pass its report on, once (G12)."""
