@@ -28,6 +28,9 @@ FATAL = frozenset(
     }
 )
 
+#: Those that end plain LiveKit's session as well; any other fails its turn alone (G10).
+ENDS_SESSION = FATAL - {"authentication_error", "permission_error"}
+
 BY_CODE: dict[str, ErrorKind] = {
     ACTIVE_RESPONSE: ErrorKind.CONFLICT,
     "response_cancel_not_active": ErrorKind.CONFLICT,
@@ -99,6 +102,11 @@ def error_info(code: str | None, type: str | None, message: str) -> ErrorInfo:
         message=message,
         retry_after=retry_hint(message),
     )
+
+
+def ends_session(error: ErrorInfo) -> bool:
+    """Whether no attempt can succeed in this session any more, and plain LiveKit ends it too."""
+    return error.code in ENDS_SESSION or error.type in ENDS_SESSION
 
 
 def is_rate_limit(error: ErrorInfo) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, OrderedDict, deque
+from dataclasses import replace
 from enum import Enum
 from typing import TypeVar
 
@@ -354,9 +355,13 @@ class Session:
         are not many without progress (G11)."""
         step.failure = error
         was_up = self.connection.up
+        if self.connection.end_announced:
+            step.failure = error = replace(error, kind=ErrorKind.SESSION_END)
+        elif error.kind is ErrorKind.SESSION_END and not for_good:
+            self.connection.announce_end()
         counts = self.connection.lost(step.now, for_good=for_good)
         losses = self.connection.losses
-        if counts and losses > self.policy.max_retry:
+        if counts and losses > self.policy.max_reconnect:
             # Before the turns hear of the loss, so that they fail of the end: one report (G12).
             fatal = f"gave up after {losses} connections in a row were lost"
             self.session_failed(
@@ -365,7 +370,7 @@ class Session:
         if was_up:
             self._tell_waiting(step)
         self.connection_over(step)
-        if counts and not self.connection.dead and (for_good or losses > 1):
+        if not self.connection.dead and (for_good or (counts and losses > 1)):
             # What is below would try again at once, for ever (livekit/agents PR#6352).
             wait = self.policy.retry_interval if losses > 1 else 0.0
             self.unsent.clear()

@@ -22,9 +22,11 @@ class RetryPolicy:
     """How a turn recovers. All times in seconds.
 
     Attributes:
-        max_retry: Further attempts after the first, 0 or more. As in LiveKit. Also how often
-            in a row a connection may be lost, and another made, before a response completed on
-            one or one held for 60 s.
+        max_retry: Further attempts after the first, 0 or more. As in LiveKit, but of responses
+            alone: 0 ends no call at a drop that plain LiveKit survives.
+        max_reconnect: How often in a row a connection may be lost, and another made, before a
+            response completed on one or one held for 60 s. What the server announced
+            (``session_expired``) does not count.
         retry_interval: Wait before the second and later retries; the first waits 0.1 s.
             As in LiveKit.
         timeout: How long a ``response.create`` may stay unanswered; then it is asked again. By
@@ -53,7 +55,9 @@ class RetryPolicy:
             ``"regenerate"``: what was received plays out, the conversation is cut to what was
             heard, and the response is asked for again; not once a tool was called, whose
             reply will speak.
-        on_exhausted: ``"fail_turn"``: a turn that failed for good leaves the session alive.
+        on_exhausted: ``"fail_turn"``: turns that failed for good leave the session alive, however
+            many. ``"pipeline"``: as in LiveKit's pipeline it ends at the failure after
+            ``max_unrecoverable_errors`` in a row, counted anew when the agent speaks.
             ``"escalate"``: its error is reported as non-recoverable, which ends an
             AgentSession and makes a fallback adapter around us swap.
         kinds: What errors mean that the library does not know, or knows differently: an
@@ -64,6 +68,7 @@ class RetryPolicy:
     """
 
     max_retry: int = 3
+    max_reconnect: int = 3
     retry_interval: float = 2.0
     timeout: float = 10.0
     doubt_after: float = DOUBT_AFTER
@@ -75,14 +80,12 @@ class RetryPolicy:
     playback_grace: float = 2.0
     answer_timeout: float = 3.0
     after_exposure: Literal["stop", "regenerate"] = "stop"
-    on_exhausted: Literal["fail_turn", "escalate"] = "fail_turn"
+    on_exhausted: Literal["fail_turn", "pipeline", "escalate"] = "fail_turn"
     kinds: Mapping[str, ErrorKind] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        if isinstance(self.max_retry, bool) or not isinstance(self.max_retry, int):
-            raise ValueError(f"max_retry must be an int, got {self.max_retry!r}")
-        if self.max_retry < 0:
-            raise ValueError(f"max_retry must be 0 or more, got {self.max_retry!r}")
+        for name in ("max_retry", "max_reconnect"):
+            self._check_number(name, getattr(self, name))
         self._check_seconds("retry_interval", self.retry_interval, zero=True)
         for name in (
             "timeout",
@@ -104,9 +107,10 @@ class RetryPolicy:
             raise ValueError(
                 f"after_exposure must be 'stop' or 'regenerate', got {self.after_exposure!r}"
             )
-        if self.on_exhausted not in ("fail_turn", "escalate"):
+        if self.on_exhausted not in ("fail_turn", "pipeline", "escalate"):
             raise ValueError(
-                f"on_exhausted must be 'fail_turn' or 'escalate', got {self.on_exhausted!r}"
+                "on_exhausted must be 'fail_turn', 'pipeline' or 'escalate', "
+                f"got {self.on_exhausted!r}"
             )
         self._check_kinds(self.kinds)
 
@@ -117,6 +121,13 @@ class RetryPolicy:
         for name, kind in kinds.items():
             if not isinstance(name, str) or not isinstance(kind, ErrorKind):
                 raise ValueError(f"kinds must map a code to an ErrorKind, got {name!r}: {kind!r}")
+
+    @staticmethod
+    def _check_number(name: str, value: Any) -> None:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise ValueError(f"{name} must be an int, got {value!r}")
+        if value < 0:
+            raise ValueError(f"{name} must be 0 or more, got {value!r}")
 
     @staticmethod
     def _check_seconds(name: str, value: Any, *, zero: bool) -> None:
@@ -172,6 +183,11 @@ class RetryPolicy:
     def first_doubt(self) -> float:
         """Seconds until an unanswered ``response.create`` is doubted."""
         return min(self.doubt_after, self.timeout)
+
+    @property
+    def longest_queued(self) -> float:
+        """Seconds a ``response.create`` may take to leave: a first handshake may be slow."""
+        return max(self.timeout, self.recovery_deadline)
 
     @property
     def longest_hint(self) -> float:

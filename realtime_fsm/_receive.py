@@ -11,7 +11,7 @@ from typing import Any
 
 from . import _events as ev
 from . import _hear as hear
-from ._classify import active_response_id
+from ._classify import active_response_id, ends_session
 from ._connection import ROLLOVER
 from ._core import OWN_IDS, Session, remember
 from ._errors import ErrorInfo
@@ -270,7 +270,9 @@ def _error_received(session: Session, event: ev.ErrorReceived, step: Step) -> bo
         session.fire(response, R.CONFLICT, step)
     else:
         session.fire(response, R.REFUSED, step)
-    if error.kind is ErrorKind.FATAL:
+    if error.kind is ErrorKind.SESSION_END:
+        session.connection.announce_end()
+    if ends_session(error):
         session.session_failed(error, step)
         return True
     return known or session.ignore("error for somebody else")

@@ -132,7 +132,7 @@ def note_sent_late(response: Response, step: Step) -> None:
 
 
 def wait_to_leave(response: Response, step: Step) -> None:
-    response.deadline = step.now + step.policy.recovery_deadline
+    response.deadline = step.now + step.policy.longest_queued
 
 
 def wait_for_answer(response: Response, step: Step) -> None:

@@ -7,6 +7,7 @@ is below the turn is over (`heard`, `response_over`).
 
 from __future__ import annotations
 
+from ._classify import ends_session
 from ._commands import (
     AnnounceTurn,
     CreateResponse,
@@ -104,9 +105,10 @@ def _within_budget(turn: Turn, step: Step) -> bool:
     """G9: bounded in number and in total time; G10: not in a session that is dead."""
     if step.lane.connection.dead:
         return False
-    worth = _RETRIES.get(step.failure.kind, 0)
+    kind = step.failure.kind
+    worth = _RETRIES.get(kind, 0)
     limit = step.policy.max_retry if worth is None else min(worth, step.policy.max_retry)
-    if turn.retries >= limit:
+    if turn.retries >= limit and kind is not ErrorKind.SESSION_END:  # a planned end costs nothing
         return False
     by = turn.recover_by
     wait = retry_delay(turn, step)
@@ -164,7 +166,7 @@ def send_create(turn: Turn, step: Step) -> None:
         number=turn.attempts,
         state=ResponseState.QUEUED,
         last_activity=step.now,
-        deadline=step.now + step.policy.recovery_deadline,
+        deadline=step.now + step.policy.longest_queued,
     )
     step.out.append(CreateResponse(turn_id=turn.id, attempt=turn.attempts))
 
@@ -420,7 +422,7 @@ def _report(turn: Turn, step: Step) -> None:
         ReportFailure(
             turn_id=turn.id,
             error=step.failure,
-            fatal=step.failure.kind is ErrorKind.FATAL,
+            fatal=step.lane.connection.dead or ends_session(step.failure),
             # The tool's reply, a turn of its own on the same handle, will speak (G8).
             on_handle=not turn.calls,
         )

@@ -12,6 +12,7 @@
 * a message that was never handed out is dropped with its attempt;
 * of what is remembered by id, what the environment can still mention is kept. That includes the
   create of a live turn: what is below gives it up by turn and attempt;
+* that the server announced the end of a connection is told with its loss here, so it is never kept;
 * how many connections were lost is kept as long as one more can be: by a loss, or because a
   connection is silent, which only time shows.
 

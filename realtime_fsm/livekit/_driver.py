@@ -508,10 +508,11 @@ class Driver:
             self._end_session(self._report_of(c.error, recoverable=False), c.error)
 
     def _tolerates_failure(self) -> bool:
-        """G26: as the pipeline, which ends a session at the failure after so many in a row."""
+        """G26: failed turns end no session, unless the policy says so."""
         self._failures += 1
-        if self.controller.policy.on_exhausted == "escalate":
-            return False
+        how = self.controller.policy.on_exhausted
+        if how != "pipeline":
+            return how == "fail_turn"
         return self._failures <= self._speeches.max_unrecoverable_errors
 
     def _report_session(self, c: cmd.ReportSession) -> None:

@@ -32,9 +32,6 @@ OPEN = {
     "a_server_without_response_id": "kind G: unheard",
     "a_server_that_uses_a_response_id_again": "kind G: unheard",
     "a_conflict_that_names_an_id_of_another_form": "kind G: order, late",
-    "no_retries_and_a_connection_that_drops_once": "kind H: session lost",
-    "five_turns_that_fail": "kind H: session lost",
-    "a_permission_error": "kind H: session lost",
     "an_item_that_closes_the_connection": "kind H: session lost",
 }
 

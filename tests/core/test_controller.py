@@ -383,7 +383,7 @@ def test_g4_a_create_that_never_leaves_holds_the_lane_and_nothing_hangs() -> Non
     """Two creates queued below us would leave together and collide."""
     b = Bench()
     first = b.ask()
-    b.wait(8.0)
+    b.wait(10.0)
     assert first.state is TurnState.FAILED
     second = b.ask()
     assert b.creates == [(first.id, 1)]

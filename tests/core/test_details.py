@@ -22,7 +22,7 @@ ACTIVE = "conversation_already_has_active_response"
         ("timeout", 0, "timeout must be finite and more than 0 seconds, got 0"),
         ("answer_timeout", 0.0, "answer_timeout must be finite and more than 0 seconds, got 0.0"),
         ("max_retry", -1, "max_retry must be 0 or more, got -1"),
-        ("on_exhausted", "x", "on_exhausted must be 'fail_turn' or 'escalate', got 'x'"),
+        ("on_exhausted", "x", "on_exhausted must be 'fail_turn', 'pipeline' or 'escalate', got 'x'"),
         ("after_exposure", "x", "after_exposure must be 'stop' or 'regenerate', got 'x'"),
     ],
 )

@@ -324,7 +324,7 @@ class Watch:
             # What was queued in what is replaced never leaves.
             self.alive = {key: t for key, t in self.alive.items() if "/" not in key}
             self.check(not self.dead, "G10", "a new connection after a fatal error")
-            few = self.losses <= self.policy.max_retry
+            few = self.losses <= self.policy.max_reconnect
             self.check(few, "G11", "another connection without progress")
             self.check(not (self.losses > 1 and not command.wait), "G11", "no wait before another")
         elif isinstance(command, rf.ReportSession):
@@ -334,7 +334,7 @@ class Watch:
             self.check(not conflict, "G20", "a conflict ends the session")
             if command.error.code == _SILENT:
                 self._lose()  # nobody told, and this was one too many
-            spent = self.losses > self.policy.max_retry
+            spent = self.losses > self.policy.max_reconnect
             self.check(self.dead or spent, "G26", "the session ends and nothing was fatal")
             self.dead = True
 
