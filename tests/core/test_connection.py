@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 import realtime_fsm as rf
-
 from realtime_fsm import TurnState
 
 from .harness import Bench
@@ -39,7 +38,7 @@ def test_g9_a_connection_ends_the_clock_of_a_turn_that_only_waited_for_it() -> N
 
 
 def test_g11_a_create_that_leaves_shows_a_connection_and_its_minute_begins() -> None:
-    b = Bench(rf.RetryPolicy(max_retry=1))
+    b = Bench(rf.RetryPolicy(max_reconnect=1))
     turn = b.ask()
     lost(b)
     b.wait(1.0)
@@ -109,7 +108,9 @@ def test_g24_what_waited_for_a_connection_taken_for_stuck_is_asked_once_the_fram
     assert (asked.id, 1) not in b.creates, "server VAD may answer"
 
 
-def test_g18_an_answer_that_is_owed_on_a_connection_taken_for_stuck_is_asked_for_on_the_next() -> None:
+def test_g18_an_answer_that_is_owed_on_a_connection_taken_for_stuck_is_asked_for_on_the_next() -> (
+    None
+):
     b = Bench()
     b.interrupt(b.ask())
     b.wait(5.0)

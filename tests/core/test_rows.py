@@ -20,7 +20,9 @@ POLICIES = {
     "no retry": rf.RetryPolicy(timeout=5.0, max_retry=0, max_reconnect=0),
     "no time": rf.RetryPolicy(timeout=5.0, recovery_deadline=0.05),
     "regenerate": rf.RetryPolicy(timeout=5.0, after_exposure="regenerate"),
-    "no retry, regenerate": rf.RetryPolicy(timeout=5.0, max_retry=0, max_reconnect=0, after_exposure="regenerate"),
+    "no retry, regenerate": rf.RetryPolicy(
+        timeout=5.0, max_retry=0, max_reconnect=0, after_exposure="regenerate"
+    ),
 }
 
 # --- where a turn stands

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from livekit.agents import Agent, ErrorEvent, RunContext, function_tool, llm
@@ -79,7 +80,9 @@ async def test_g22_agent_state_does_not_stick_when_no_reply_comes() -> None:
     agent = Agent(instructions="Be brief.", tools=[look_up])
     thinking = Reply([Message("It arrives at noon.", after=3.0)])
     script = [Reply([FunctionCall("look_up")]), thinking, BAD, BAD, BAD]
-    async with call(script, retry=QUICK, agent=agent, turn_detection=VAD) as c:
+    async with call(
+        script, retry=replace(QUICK, on_exhausted="pipeline"), agent=agent, turn_detection=VAD
+    ) as c:
         await c.server.user_speaks("Where is it?", seconds=0.3)
         await done.wait()
         await c.until(lambda: c.server.creates == 1)
