@@ -28,6 +28,7 @@ from ._commands import (
 from ._controller import TurnController
 from ._errors import ErrorInfo, LocalProtocolError, RealtimeFSMError, TableError
 from ._events import (
+    ActionEnded,
     AnnouncementLost,
     CallReceived,
     ConnectionLost,
@@ -39,6 +40,7 @@ from ._events import (
     Event,
     InputCleared,
     InputCommitted,
+    ItemActivity,
     ItemDeleted,
     ItemKind,
     ItemStarted,
@@ -121,6 +123,8 @@ __all__ = [
     "PlaybackResumed",
     "PlaybackState",
     "PlaybackStarted",
+    "ActionEnded",
+    "ItemActivity",
     "CheckConnection",
     "ProbeCancel",
     "RateLimitsUpdated",

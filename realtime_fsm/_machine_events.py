@@ -27,6 +27,7 @@ class TurnEvent(Enum):
     ITEM_STARTED = "response.output_item.added, message or function call"
     OUTPUT_RECEIVED = "first delta of a message"
     CALL_RECEIVED = "response.output_item.done, function call"
+    ACTION_STARTED = "response.output_item.added, something the server does by itself"
     RESPONSE_COMPLETED = "response.done, completed"
     RESPONSE_INCOMPLETE = "response.done, incomplete"
     RESPONSE_CANCELLED = "response.done, cancelled"
@@ -67,6 +68,8 @@ class ResponseEvent(Enum):
     OUTPUT_RECEIVED = "a delta of a message that was not handed out"
     STRAY_OUTPUT = "a delta of an item that was never added"
     CALL_RECEIVED = "response.output_item.done, function call"
+    ACTION_STARTED = "response.output_item.added, something the server does by itself"
+    ACTION_ENDED = "response.output_item.done of it"
     COMPLETED = "response.done, completed"
     INCOMPLETE = "response.done, incomplete"
     CANCELLED = "response.done, cancelled"
@@ -123,6 +126,8 @@ TOLD_BY: dict[Source, tuple[Enum, ...]] = {
             _R.OUTPUT_RECEIVED,
             _R.STRAY_OUTPUT,
             _R.CALL_RECEIVED,
+            _R.ACTION_STARTED,
+            _R.ACTION_ENDED,
         ),
         *(_R.COMPLETED, _R.INCOMPLETE, _R.CANCELLED, _R.FAILED),
     ),

@@ -42,6 +42,8 @@ class RetryPolicy:
             the first output item. Long, since models think.
         stall_timeout: Longest silence of the server within a response that has begun to
             speak; also how much longer than its audio a playback report may take.
+        action_timeout: Longest silence of the server while something runs that it does by itself
+            (an MCP call, a search): how long one may take that tells no progress.
         cancel_timeout: How long a cancelled turn waits for the server's terminal and for
             playback to report.
         speech_timeout: How long the lane stays closed for user speech of which no end is
@@ -75,6 +77,7 @@ class RetryPolicy:
     recovery_deadline: float = 8.0
     first_output_timeout: float = 20.0
     stall_timeout: float = 8.0
+    action_timeout: float = 120.0
     cancel_timeout: float = 5.0
     speech_timeout: float = 60.0
     playback_grace: float = 2.0
@@ -93,6 +96,7 @@ class RetryPolicy:
             "recovery_deadline",
             "first_output_timeout",
             "stall_timeout",
+            "action_timeout",
             "cancel_timeout",
             "speech_timeout",
             "playback_grace",

@@ -189,6 +189,11 @@ def _item_started(session: Session, event: ev.ItemStarted, step: Step) -> bool:
     response.last_activity = step.now
     if event.kind is ev.ItemKind.OTHER:
         return True
+    if event.kind is ev.ItemKind.ACTION:
+        if event.item_id in response.acting:
+            return session.ignore("repeated item")
+        session.fire(response, R.ACTION_STARTED, step)
+        return True
     if event.item_id in response.undelivered or event.item_id in session.messages:
         return session.ignore("repeated item")
     session.fire(response, R.ITEM_STARTED, step)
@@ -225,6 +230,32 @@ def _call_received(session: Session, event: ev.CallReceived, step: Step) -> bool
     if event.item_id in session.messages:
         return session.ignore("a message became a call")
     session.fire(response, R.CALL_RECEIVED, step)
+    return True
+
+
+def _action_ended(session: Session, event: ev.ActionEnded, step: Step) -> bool:
+    response = session.by_id.get(event.response_id)
+    if response is None:
+        return session.ignore("stale response")
+    response.last_activity = step.now
+    turn = response.turn
+    if event.item_id not in response.acting:
+        if turn is not None and event.item_id in turn.actions:
+            return session.ignore("repeated item")
+        session.fire(response, R.ACTION_STARTED, step)  # its response.output_item.added was lost
+    session.fire(response, R.ACTION_ENDED, step)
+    return True
+
+
+def _item_activity(session: Session, event: ev.ItemActivity, step: Step) -> bool:
+    for response in session.lane.holders:
+        if event.item_id in response.acting or event.item_id in response.undelivered:
+            response.last_activity = step.now
+            return True
+    known = session.messages.get(event.item_id)
+    if known is None or known[1].over:
+        return session.ignore("stale item")
+    known[1].last_activity = step.now
     return True
 
 
@@ -361,6 +392,8 @@ HANDLERS: dict[type[ev.Event], Callable[[Session, Any, Step], bool]] = {
     ev.ItemStarted: _item_started,
     ev.OutputReceived: _output_received,
     ev.CallReceived: _call_received,
+    ev.ActionEnded: _action_ended,
+    ev.ItemActivity: _item_activity,
     ev.ResponseActivity: _response_activity,
     ev.ResponseDone: _response_done,
     ev.ErrorReceived: _error_received,

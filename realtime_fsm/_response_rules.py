@@ -7,6 +7,7 @@ import math
 from ._commands import CancelResponse, CheckConnection, DeleteItem, ProbeCancel
 from ._errors import ErrorInfo
 from ._events import (
+    ActionEnded,
     CallReceived,
     CreateSent,
     ItemStarted,
@@ -254,6 +255,19 @@ def note_delivery(response: Response, step: Step) -> None:
     response.has_output = True
     if step.event.item_id in response.undelivered:
         response.undelivered.remove(step.event.item_id)
+
+
+def note_action(response: Response, step: Step) -> None:
+    """As good as handed out: to ask again would make the server do it twice (G9, G28)."""
+    assert isinstance(step.event, (ItemStarted, ActionEnded))
+    response.has_output = True
+    response.acting.append(step.event.item_id)
+
+
+def note_action_end(response: Response, step: Step) -> None:
+    assert isinstance(step.event, ActionEnded)
+    if step.event.item_id in response.acting:
+        response.acting.remove(step.event.item_id)
 
 
 def delete_undelivered(response: Response, step: Step) -> None:

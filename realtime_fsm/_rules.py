@@ -19,7 +19,14 @@ from ._commands import (
     Recovering,
     ReportFailure,
 )
-from ._events import CallReceived, ItemKind, ItemStarted, OutputReceived, ResponseCreated
+from ._events import (
+    ActionEnded,
+    CallReceived,
+    ItemKind,
+    ItemStarted,
+    OutputReceived,
+    ResponseCreated,
+)
 from ._policy import FIRST_RETRY_INTERVAL
 from ._states import ErrorKind, Generation, MessageOutcome, Origin, ResponseState
 from ._step import Step
@@ -82,7 +89,11 @@ def may_retry(turn: Turn, step: Step) -> bool:
 def may_regenerate(turn: Turn, step: Step) -> bool:
     """Was some of it handed out, and is the policy to go on from there? A tool that was handed out
     speaks for itself (G17)."""
-    wanted = step.policy.after_exposure == "regenerate" and turn.has_output and not turn.calls
+    wanted = (
+        step.policy.after_exposure == "regenerate"
+        and turn.has_output
+        and not (turn.calls or turn.actions)
+    )
     return wanted and not turn.speech_over and _within_budget(turn, step)
 
 
@@ -273,14 +284,25 @@ def hand_out_call(turn: Turn, step: Step) -> None:
         turn.calls.append(step.event.item_id)
 
 
+def note_action(turn: Turn, step: Step) -> None:
+    """Nothing of it can be given to the host, and it counts as if it was (G28)."""
+    assert isinstance(step.event, (ItemStarted, ActionEnded))
+    _expose(turn, step)
+    turn.actions.append(step.event.item_id)
+
+
 def _hand_out(turn: Turn, step: Step, item_id: str) -> None:
+    _expose(turn, step)
+    step.out.append(DeliverItem(turn_id=turn.id, item_id=item_id))
+
+
+def _expose(turn: Turn, step: Step) -> None:
     turn.recover_by = None  # the silence is over
     if not turn.has_output:
         assert turn.attempt is not None
         assert turn.attempt.response_id is not None
         _announce(turn, step, turn.attempt.response_id)
         step.out.append(ExposeTurn(turn_id=turn.id, response_id=turn.attempt.response_id))
-    step.out.append(DeliverItem(turn_id=turn.id, item_id=item_id))
 
 
 def forget_announcement(turn: Turn, step: Step) -> None:

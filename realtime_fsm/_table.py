@@ -113,6 +113,7 @@ TABLE: tuple[Row, ...] = (
 
     Row(S.CREATED,    E.ITEM_STARTED,         S.STREAMING,   None,              R.begin_item,          None, "first output item"),
     Row(S.CREATED,    E.CALL_RECEIVED,        S.STREAMING,   None,              R.hand_out_call,       None, "its response.output_item.added was lost"),
+    Row(S.CREATED,    E.ACTION_STARTED,       S.STREAMING,   None,              R.note_action,         None, "the server acts: never asked for twice (G28)"),
     Row(S.CREATED,    BROKE,                  S.RETRY_WAIT,  R.may_retry,       R.schedule_retry,      DROP, "nothing was handed out (G9)"),
     Row(S.CREATED,    BROKE,                  S.FAILED,      None,              R.end_failed,          DROP, "fatal, or the budget is spent (G10)"),
     Row(S.CREATED,    E.RESPONSE_INCOMPLETE,  S.DONE,        None,              R.end_incomplete,      DROP, "the provider's limit; no retry, visible (G8)"),
@@ -124,6 +125,7 @@ TABLE: tuple[Row, ...] = (
     Row(S.STREAMING,  E.ITEM_STARTED,         None,          None,              R.begin_item,          None, "message N+1 of the same response (G13)"),
     Row(S.STREAMING,  E.OUTPUT_RECEIVED,      None,          None,              R.deliver_message,     None, "from here it cannot be taken back"),
     Row(S.STREAMING,  E.CALL_RECEIVED,        None,          None,              R.hand_out_call,       None, "each call once (G17)"),
+    Row(S.STREAMING,  E.ACTION_STARTED,       None,          None,              R.note_action,         None, "the server acts: never asked for twice (G28)"),
     Row(S.STREAMING,  E.RESPONSE_COMPLETED,   S.DONE,        R.spoke_and_heard, R.end_completed,       None, "generation and playback are over"),
     Row(S.STREAMING,  E.RESPONSE_COMPLETED,   None,          R.spoke,           R.end_completed,       None, "playback goes on"),
     Row(S.STREAMING,  BROKE,                  S.RETRY_WAIT,  R.may_retry,       R.schedule_retry,      DROP, "items, but nothing in them was handed out (G9)"),

@@ -108,6 +108,7 @@ class Response:
         deltas_shown: Its deltas are reported, so that silence means something.
         has_output: Something of it was handed downstream (G9).
         undelivered: Items the server keeps of it that nobody was given.
+        acting: Items of what the server does by itself at the moment.
     """
 
     turn: Turn | None
@@ -124,6 +125,7 @@ class Response:
     deltas_shown: bool = True
     has_output: bool = False
     undelivered: list[str] = field(default_factory=list)
+    acting: list[str] = field(default_factory=list)
 
     @property
     def over(self) -> bool:
@@ -156,6 +158,7 @@ class Turn:
         message_number: N of "streaming message N"; 0 before the first message.
         messages: Every message of every attempt, in order.
         calls: Item ids of the function calls handed out.
+        actions: Item ids of what the server did by itself, which counts as handed out.
         announced: The host was told of the generation.
         speech_over: The host is done with its speech.
         error: Why it failed or was cut short; also set while a retry is pending.
@@ -179,6 +182,7 @@ class Turn:
     message_number: int = 0
     messages: list[Message] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
+    actions: list[str] = field(default_factory=list)
     announced: bool = False
     speech_over: bool = False
     error: ErrorInfo | None = None
@@ -214,6 +218,11 @@ class Turn:
     @property
     def has_output(self) -> bool:
         """Whether something of it, of whichever attempt, was handed downstream."""
+        return bool(self.actions) or self.gave_output
+
+    @property
+    def gave_output(self) -> bool:
+        """The same, but for what the server did by itself."""
         return bool(self.calls) or any(m.delivered for m in self.messages)
 
     @property

@@ -77,6 +77,7 @@ def _plain(of: type, *named: str) -> tuple[str, ...]:
 _TURN = _plain(
     Turn,
     *("id", "state", "generation", "attempt", "messages", "calls"),
+    "actions",  # no server does anything by itself here
     *("error", "first_failure"),  # whether, not what
     *("recover_by", "retry_at", "since"),  # times
     "origin",  # whether somebody waits for it
@@ -84,6 +85,7 @@ _TURN = _plain(
 _RESPONSE = _plain(
     Response,
     *("turn", "state", "event_id", "response_id", "cancel_id", "probe_id", "undelivered"),
+    "acting",
     *("last_activity", "sent_at", "asked_at", "deadline"),  # times
 )
 _MESSAGE = _plain(

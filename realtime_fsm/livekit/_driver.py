@@ -19,6 +19,7 @@ from .._events import (
     ConnectionReady,
     CreateNotSent,
     Event,
+    ItemActivity,
     MessagePulled,
     MessageTruncated,
     OutputReceived,
@@ -41,7 +42,7 @@ from ._outlet import Item, Outlet
 from ._speech import Speeches, stop_interrupted
 from .telemetry._reporter import Reporter
 
-_SIGNS_OF_LIFE = (OutputReceived, ResponseActivity)
+_SIGNS_OF_LIFE = (ItemActivity, OutputReceived, ResponseActivity)
 #: Seconds within which an interrupted speech interrupts the session once more.
 _FOLLOW_UP = 0.5
 #: No response of the current attempt is there yet.
@@ -573,7 +574,7 @@ class Driver:
         self._passed.discard(c.turn_id)
         self._unplayed.discard(c.turn_id)
         self._speeches.forget(c.turn_id)
-        if turn is not None and not turn.has_output:
+        if turn is not None and not turn.gave_output:
             self._rest_soon()
         self._model.emit("turn_ended", c)
 

@@ -190,6 +190,36 @@ async def a_kind_of_item_that_nobody_knows(living: Living) -> None:
         await asyncio.sleep(15.0)
 
 
+@case("C")
+async def a_server_call_of_100_seconds_that_tells_nothing(living: Living) -> None:
+    book = Reply([ServerCall("book", seconds=100.0), Message("Booked.", seconds=1.0)])
+    async with living(Script(answers={"Book it.": [book]}), check=False) as call:
+        await call.say("Book it.")
+        await asyncio.sleep(130.0)
+
+
+@case("C")
+async def words_before_a_server_call_that_fails(living: Living) -> None:
+    book = Reply(
+        [Message("One moment.", seconds=1.0), ServerCall("book", seconds=12.0)],
+        end=Failed("server_error", at=END),
+    )
+    async with living(Script(answers={"Book it.": [book]}), check=False) as call:
+        await call.say("Book it.")
+        await asyncio.sleep(40.0)
+
+
+@case("C")
+async def a_file_search_asked_for_by_the_application(living: Living) -> None:
+    look = Reply([ServerCall("files", kind="file_search_call", seconds=9.0)])
+    answers = Script(answers={"Look.": [look], "And?": [says("Found.")]})
+    async with living(answers, check=False) as call:
+        call.session.generate_reply(instructions="Look.")
+        await asyncio.sleep(12.0)
+        call.session.generate_reply(instructions="And?")
+        await asyncio.sleep(10.0)
+
+
 # --- D: a peer that takes no more writes
 
 

@@ -14,11 +14,6 @@ from realtime_fsm.testing import WorseThanPlainError, assert_not_worse
 from .kinds import CASES, KINDS
 
 OPEN = {
-    "a_server_call_of_25_seconds": "kind C: unheard, deed twice",
-    "a_response_of_a_server_call_alone": "kind C: deed twice",
-    "a_server_call_whose_response_fails": "kind C: deed twice",
-    "a_request_for_approval": "kind C: deed twice",
-    "a_kind_of_item_that_nobody_knows": "kind C: deed twice",
     "the_loop_stands_still_for_8_s_while_the_answer_streams": "kind E: cut short, memory",
     "the_loop_stands_still_for_60_s_while_the_answer_streams": "kind E: cut short, memory",
     "a_prompt_asked_for_while_the_user_speaks_is_refused": "kind F: order, late",

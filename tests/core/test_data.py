@@ -33,6 +33,7 @@ SECONDS = [
     "recovery_deadline",
     "first_output_timeout",
     "stall_timeout",
+    "action_timeout",
     "cancel_timeout",
     "speech_timeout",
     "playback_grace",

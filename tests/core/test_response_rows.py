@@ -284,6 +284,8 @@ def _turn(b: Bench, r: rf.Response) -> rf.Turn:
 
 
 EVENTS: dict[str, Callable[[Bench, rf.Response], object]] = {
+    "action": lambda b, r: b.item(_name(r), "a1", rf.ItemKind.ACTION),
+    "acted": lambda b, r: b.got(rf.ActionEnded(response_id=_name(r), item_id="a1")),
     "left": lambda b, r: b.sent(_turn(b, r)),
     "not sent": lambda b, r: b.got(
         rf.CreateNotSent(turn_id=_turn(b, r).id, attempt=1, error=rf.error_info("no", None, ""))
@@ -460,6 +462,14 @@ active | stray                                             => active - streaming
 active | stray, failed                                     => ended - retry_wait 8 1: DeleteItem DeleteItem
 active | call                                              => active - streaming 8 1: DeliverItem
 active | call, failed                                      => ended - failed - 1: DeliverItem DeleteItem
+active | action                                            => active - streaming 120 1:
+active | action, acted                                     => active - streaming 8 1:
+active | action, acted, completed                          => ended - done - 1: DeleteItem
+active | action, failed                                    => ended - failed - 1: DeleteItem
+active | action, 120 s                                     => cancelling 3 failed - 1: CancelResponse
+active | action, lost                                      => ended - failed - 1: DeleteItem
+active | action, interrupted                               => cancelling 3 cancelling 5 1: CancelResponse
+active | acted                                             => active - streaming 8 1:
 active | completed                                         => ended - retry_wait 8 1: DeleteItem
 active | incomplete                                        => ended - done - 1: DeleteItem
 active | cancelled                                         => ended - done - 1: DeleteItem
@@ -471,6 +481,7 @@ active | session failed                                    => ended - failed - 1
 
 cancelling |                                               => cancelling 3 cancelling 5 1:
 cancelling | item                                          => cancelling 3 cancelling 5 2:
+cancelling | action, acted, cancelled                      => ended - done - 1: DeleteItem
 cancelling | item, cancelled                               => ended - done - 2: DeleteItem DeleteItem
 cancelling | stray, cancelled                              => ended - done - 1: DeleteItem DeleteItem
 cancelling | stray, stray, cancelled                       => ended - done - 1: DeleteItem DeleteItem

@@ -395,6 +395,8 @@ RESPONSE_PAYLOADS: dict[ResponseEvent, ev.Event] = {
     RE.OUTPUT_RECEIVED: ev.OutputReceived(response_id="r1", item_id="m1"),
     RE.STRAY_OUTPUT: ev.OutputReceived(response_id="r1", item_id="m8"),
     RE.CALL_RECEIVED: ev.CallReceived(response_id="r1", item_id="f1"),
+    RE.ACTION_STARTED: ev.ItemStarted(response_id="r1", item_id="a1", kind=ev.ItemKind.ACTION),
+    RE.ACTION_ENDED: ev.ActionEnded(response_id="r1", item_id="a1"),
 } | {
     done: ev.ResponseDone(response_id="r1", status=ev.ResponseStatus.FAILED)
     for done in (RE.COMPLETED, RE.INCOMPLETE, RE.CANCELLED, RE.FAILED)

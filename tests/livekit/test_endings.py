@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 from livekit.agents import Agent, ErrorEvent, RunContext, function_tool, llm
@@ -34,7 +33,7 @@ BAD = Reply(end=Failed("server_error"))
 @virtual_time
 async def test_g26_the_session_ends_at_the_failure_after_the_tolerated_ones() -> None:
     """As with a pipeline: three failed turns in a row are borne, the fourth ends it."""
-    policy = rf.RetryPolicy(max_retry=0)
+    policy = rf.RetryPolicy(max_retry=0, on_exhausted="pipeline")
     async with call([BAD] * 4, retry=policy) as c:
         for n in range(4):
             assert not c.closed
@@ -80,9 +79,7 @@ async def test_g22_agent_state_does_not_stick_when_no_reply_comes() -> None:
     agent = Agent(instructions="Be brief.", tools=[look_up])
     thinking = Reply([Message("It arrives at noon.", after=3.0)])
     script = [Reply([FunctionCall("look_up")]), thinking, BAD, BAD, BAD]
-    async with call(
-        script, retry=replace(QUICK, on_exhausted="pipeline"), agent=agent, turn_detection=VAD
-    ) as c:
+    async with call(script, retry=QUICK, agent=agent, turn_detection=VAD) as c:
         await c.server.user_speaks("Where is it?", seconds=0.3)
         await done.wait()
         await c.until(lambda: c.server.creates == 1)

@@ -66,6 +66,16 @@ EVENTS: tuple[tuple[str, type[ev.Event], Form], ...] = (
         ev.CallReceived,
         Form("call", "output_item.done <response_id> <item_id>", "of a function call"),
     ),
+    (
+        "S",
+        ev.ActionEnded,
+        Form("acted", "action_done <response_id> <item_id>", "of what the server did by itself"),
+    ),
+    (
+        "S",
+        ev.ItemActivity,
+        Form("item", "item_activity <item_id>", "of an item, no response named"),
+    ),
     ("S", ev.ResponseActivity, Form("activity", "activity <response_id>", "any other event of it")),
     (
         "S",
