@@ -285,6 +285,7 @@ def _turn(b: Bench, r: rf.Response) -> rf.Turn:
 
 EVENTS: dict[str, Callable[[Bench, rf.Response], object]] = {
     "action": lambda b, r: b.item(_name(r), "a1", rf.ItemKind.ACTION),
+    "120 s": lambda b, r: b.wait(120.0),
     "acted": lambda b, r: b.got(rf.ActionEnded(response_id=_name(r), item_id="a1")),
     "left": lambda b, r: b.sent(_turn(b, r)),
     "not sent": lambda b, r: b.got(
@@ -464,7 +465,7 @@ active | call                                              => active - streaming
 active | call, failed                                      => ended - failed - 1: DeliverItem DeleteItem
 active | action                                            => active - streaming 120 1:
 active | action, acted                                     => active - streaming 8 1:
-active | action, acted, completed                          => ended - done - 1: DeleteItem
+active | action, acted, completed                          => ended - done - 1:
 active | action, failed                                    => ended - failed - 1: DeleteItem
 active | action, 120 s                                     => cancelling 3 failed - 1: CancelResponse
 active | action, lost                                      => ended - failed - 1: DeleteItem

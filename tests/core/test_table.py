@@ -220,6 +220,7 @@ PAYLOADS: dict[TurnEvent, ev.Event] = {
     E.ITEM_STARTED: ev.ItemStarted(response_id="r1", item_id="m9", kind=ev.ItemKind.MESSAGE),
     E.OUTPUT_RECEIVED: ev.OutputReceived(response_id="r1", item_id="m1", audio_ms=100),
     E.CALL_RECEIVED: ev.CallReceived(response_id="r1", item_id="f1"),
+    E.ACTION_STARTED: ev.ItemStarted(response_id="r1", item_id="a1", kind=ev.ItemKind.ACTION),
 }
 #: What a guard of a state's rows can see, one way or the other.
 FLAGS: dict[TurnState, tuple[str, ...]] = {
