@@ -7,6 +7,8 @@ is below the turn is over (`heard`, `response_over`).
 
 from __future__ import annotations
 
+import math
+
 from ._classify import ends_session
 from ._commands import (
     AnnounceTurn,
@@ -118,8 +120,11 @@ def _within_budget(turn: Turn, step: Step) -> bool:
         return False
     kind = step.failure.kind
     worth = _RETRIES.get(kind, 0)
-    limit = step.policy.max_retry if worth is None else min(worth, step.policy.max_retry)
-    if turn.retries >= limit and kind is not ErrorKind.SESSION_END:  # a planned end costs nothing
+    if worth is None and kind is ErrorKind.SESSION_END:
+        limit: float = math.inf  # a planned end costs nothing
+    else:
+        limit = step.policy.max_retry if worth is None else min(worth, step.policy.max_retry)
+    if turn.retries >= limit:
         return False
     by = turn.recover_by
     wait = retry_delay(turn, step)

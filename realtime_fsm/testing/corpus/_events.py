@@ -74,7 +74,7 @@ EVENTS: tuple[tuple[str, type[ev.Event], Form], ...] = (
     (
         "S",
         ev.ItemActivity,
-        Form("item", "item_activity <item_id>", "of an item, no response named"),
+        Form("item_activity", "item_activity <item_id>", "of an item, no response named"),
     ),
     ("S", ev.ResponseActivity, Form("activity", "activity <response_id>", "any other event of it")),
     (
