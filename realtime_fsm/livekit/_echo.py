@@ -12,7 +12,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import _events as ev
+from .._states import ErrorKind
 
+_INPUT = (ev.SpeechStarted, ev.SpeechStopped, ev.InputCommitted)
 _ID = "client_event_id"
 _MOST = 256  # responses whose end may be to come
 
@@ -28,7 +30,8 @@ class Echo:
         self._waiting: list[str] = []
         #: Response ids, with the create of each that was found.
         self._whose: OrderedDict[str, str] = OrderedDict()
-        self._vad_creates = False
+        #: Until the server says otherwise it answers the user by itself.
+        self._vad_creates = True
         #: The next response may be one that nobody here asked for.
         self._theirs = False
 
@@ -39,8 +42,9 @@ class Echo:
 
     def left(self, frame: Mapping[str, Any]) -> None:
         """A ``response.create`` left."""
-        response = frame.get("response") or {}
-        event_id = (response.get("metadata") or {}).get(_ID)
+        response = frame.get("response")
+        metadata = response.get("metadata") if isinstance(response, Mapping) else None
+        event_id = metadata.get(_ID) if isinstance(metadata, Mapping) else None
         if event_id and event_id == frame.get("event_id"):
             self._waiting.append(str(event_id))
         else:
@@ -64,7 +68,8 @@ class Echo:
         if kind == "response.created":
             self._created(response_id, outside=response.get("conversation_id", "") is None)
         if (event_id := self._whose.get(response_id)) is not None:
-            response["metadata"] = {**(metadata or {}), _ID: event_id}
+            known = metadata if isinstance(metadata, dict) else {}
+            response["metadata"] = {**known, _ID: event_id}
 
     def _created(self, response_id: str, *, outside: bool) -> None:
         if outside:
@@ -80,10 +85,10 @@ class Echo:
         """What a frame said, once it is read."""
         if isinstance(event, ev.SessionConfigured):
             self._vad_creates = event.server_creates
-        elif isinstance(event, ev.SpeechStarted):
+        elif isinstance(event, _INPUT):
             self._theirs = self._theirs or self._vad_creates
         elif isinstance(event, ev.ErrorReceived):
             if event.event_id in self._waiting:
                 self._waiting.remove(event.event_id)
-            elif event.event_id is None:
+            elif event.event_id is None or event.error.kind is ErrorKind.CONFLICT:
                 self._waiting.clear()  # it may be the answer to any of them
