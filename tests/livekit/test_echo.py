@@ -43,8 +43,8 @@ def tell(echo: Echo, *frames: Any) -> list[str | None]:
     return whose
 
 
-def fresh(*, certain: bool = False) -> Echo:
-    return Echo(certain=certain)
+def fresh(*, certain: bool = False, unanswered: bool = False) -> Echo:
+    return Echo(certain=certain, unanswered=lambda: unanswered)
 
 
 def test_g3_the_only_create_is_answered_by_the_only_response() -> None:
@@ -93,14 +93,25 @@ BESIDE = {"type": "response.create", "response": {"conversation": "none"}}
     ],
 )
 def test_g3_what_cannot_be_told_is_left_open_and_so_is_what_follows(between: list[Any]) -> None:
-    assert tell(fresh(), create("a"), *between, of("created", "r1"), of("created", "r2")) == [
+    echo = fresh(unanswered=SPEECH in between)
+    assert tell(echo, create("a"), *between, of("created", "r1"), of("created", "r2")) == [
         None, None,
     ]  # fmt: skip
 
 
 def test_g24_server_vad_may_answer_what_was_said_while_another_response_began() -> None:
     spoken = [CONFIGURED, SPEECH, create("a"), of("created", "r1"), STOPPED, COMMITTED]
-    assert tell(fresh(), *spoken, create("b"), of("created", "r2")) == [None, None]
+    assert tell(fresh(unanswered=True), *spoken, create("b"), of("created", "r2")) == [None, None]
+
+
+def test_g24_where_server_vad_cannot_answer_any_more_the_create_is_answered() -> None:
+    spoken = [CONFIGURED, SPEECH, STOPPED, COMMITTED]
+    assert tell(fresh(unanswered=False), *spoken, create("a"), of("created", "r1")) == ["a"]
+
+
+def test_g3_what_has_metadata_of_somebody_else_is_somebody_elses() -> None:
+    theirs = of("created", "r1", metadata={"topic": "moderation"})
+    assert tell(fresh(), create("a"), theirs, of("created", "r2")) == [None, None]
 
 
 def test_g3_an_error_of_something_else_settles_no_create() -> None:
