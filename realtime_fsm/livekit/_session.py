@@ -136,7 +136,10 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             self._below.listeners,
             self._guard,
             unwanted or {},
-            echo=Echo(certain=self._traits.metadata_echo),
+            echo=Echo(
+                certain=self._traits.metadata_echo,
+                unanswered=lambda: self.driver.controller.unanswered,
+            ),
         )
 
     @property

@@ -43,8 +43,8 @@ def tell(echo: Echo, *frames: Any) -> list[str | None]:
     return whose
 
 
-def fresh(*, certain: bool = False) -> Echo:
-    return Echo(certain=certain)
+def fresh(*, certain: bool = False, unanswered: bool = False) -> Echo:
+    return Echo(certain=certain, unanswered=lambda: unanswered)
 
 
 def test_g3_the_only_create_is_answered_by_the_only_response() -> None:
@@ -62,6 +62,17 @@ def test_g3_where_metadata_come_back_a_response_without_is_somebody_elses() -> N
 
 
 ERROR = {"type": "error", "error": {"type": "x", "message": "No.", "event_id": None}}
+CONFLICT = {
+    "type": "error",
+    "error": {
+        "type": "invalid_request_error",
+        "code": "conversation_already_has_active_response",
+        "message": "Conversation already has an active response.",
+        "event_id": "another",
+    },
+}
+STOPPED = {"type": "input_audio_buffer.speech_stopped", "item_id": "i"}
+COMMITTED = {"type": "input_audio_buffer.committed", "item_id": "i"}
 SPEECH = {"type": "input_audio_buffer.speech_started", "item_id": "i"}
 CONFIGURED = {"type": "session.updated", "session": VAD}
 IDLE = {"type": "input_audio_buffer.timeout_triggered", "item_id": "i"}
@@ -73,15 +84,39 @@ BESIDE = {"type": "response.create", "response": {"conversation": "none"}}
     [
         pytest.param([create("b")], id="two creates"),
         pytest.param([ERROR], id="an error that names nothing"),
+        pytest.param([CONFLICT], id="a conflict that names what nobody sent"),
         pytest.param([CONFIGURED, SPEECH], id="server VAD may answer"),
+        pytest.param([SPEECH], id="nothing is known of server VAD"),
+        pytest.param([COMMITTED], id="the user's words are a turn"),
         pytest.param([IDLE], id="the server asks whether anybody is there"),
         pytest.param([BESIDE], id="a create that has no name"),
     ],
 )
 def test_g3_what_cannot_be_told_is_left_open_and_so_is_what_follows(between: list[Any]) -> None:
-    assert tell(fresh(), create("a"), *between, of("created", "r1"), of("created", "r2")) == [
+    echo = fresh(unanswered=SPEECH in between)
+    assert tell(echo, create("a"), *between, of("created", "r1"), of("created", "r2")) == [
         None, None,
     ]  # fmt: skip
+
+
+def test_g24_server_vad_may_answer_what_was_said_while_another_response_began() -> None:
+    spoken = [CONFIGURED, SPEECH, create("a"), of("created", "r1"), STOPPED, COMMITTED]
+    assert tell(fresh(unanswered=True), *spoken, create("b"), of("created", "r2")) == [None, None]
+
+
+def test_g24_where_server_vad_cannot_answer_any_more_the_create_is_answered() -> None:
+    spoken = [CONFIGURED, SPEECH, STOPPED, COMMITTED]
+    assert tell(fresh(unanswered=False), *spoken, create("a"), of("created", "r1")) == ["a"]
+
+
+def test_g3_what_has_metadata_of_somebody_else_is_somebody_elses() -> None:
+    theirs = of("created", "r1", metadata={"topic": "moderation"})
+    assert tell(fresh(), create("a"), theirs, of("created", "r2")) == [None, None]
+
+
+def test_g3_an_error_of_something_else_settles_no_create() -> None:
+    cancel = {"type": "error", "error": {"type": "x", "message": "No.", "event_id": "a cancel"}}
+    assert tell(fresh(), create("a"), cancel, of("created", "r1")) == ["a"]
 
 
 def test_g3_what_was_refused_is_not_answered() -> None:
@@ -108,6 +143,15 @@ def test_a_response_beside_the_conversation_is_none_of_them() -> None:
     assert tell(fresh(), create("a"), beside, of("created", "r2", conversation_id="c")) == [
         None, "a",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "response", [None, 7, {}, {"metadata": 7}, {"metadata": {"client_event_id": 7}}]
+)
+def test_g25_no_create_of_an_application_is_too_odd(response: Any) -> None:
+    echo = fresh()
+    echo.left({"type": "response.create", "event_id": "x", "response": response})
+    assert tell(echo, create("a"), of("created", "r1", metadata=7)) == [None]
 
 
 @pytest.mark.parametrize("frame", [7, None, {"type": "response.created"}, of("created", 5)])  # type: ignore[arg-type]
