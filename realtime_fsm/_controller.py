@@ -113,7 +113,7 @@ class TurnController:
     @property
     def unanswered(self) -> bool:
         """Whether the user speaks, or spoke and may yet be answered by server VAD (G24)."""
-        return self._core.held_by_speech
+        return self._session.speech.held_up
 
     def frame_received(self, now: float) -> None:
         """Something came from the server, whatever it was. A driver that calls this for every
