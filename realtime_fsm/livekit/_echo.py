@@ -8,7 +8,7 @@ it can answer: then all goes on as with any other server. Where it cannot be tol
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableSequence
 from typing import Any
 
 from .. import _events as ev
@@ -28,15 +28,29 @@ class Echo:
         unanswered: Whether the user speaks, or spoke and may yet be answered by server VAD.
     """
 
-    __slots__ = ("_certain", "_doubt", "_nameless", "_spoken", "_unanswered", "_vad", "_waiting", "_whose")  # fmt: skip
+    __slots__ = (
+        "_certain",
+        "_doubt",
+        "_given_up",
+        "_nameless",
+        "_others",
+        "_spoken",
+        "_unanswered",
+        "_vad",
+        "_waiting",
+        "_whose",
+    )
 
     def __init__(self, *, certain: bool, unanswered: Callable[[], bool]) -> None:
         self._certain = certain
         self._unanswered = unanswered
-        #: Creates that left and were not answered; those that have nothing to be known by, and
-        #: what the server asks itself for, apart.
+        #: Creates that left and were not answered. Apart: those of which the server said that
+        #: nothing runs, and those that have nothing to be known by, the server's own included.
         self._waiting: list[str] = []
+        self._given_up: list[str] = []
         self._nameless: deque[str] = deque(maxlen=_MOST)
+        #: Ids of whatever else was sent.
+        self._others: OrderedDict[str, None] = OrderedDict()
         #: One that waits left when the server might have answered the user.
         self._doubt = False
         #: Response ids, with the create of each that was found.
@@ -48,13 +62,20 @@ class Echo:
 
     def reset(self) -> None:
         """Another connection: nothing of the old one is answered on it."""
-        self._waiting.clear()
+        self._forget()
         self._nameless.clear()
         self._doubt = self._spoken = False
 
     def left(self, frame: Mapping[str, Any]) -> None:
-        """A ``response.create`` left."""
-        response, sent_id = frame.get("response"), str(frame.get("event_id"))
+        """A frame left."""
+        if self._certain:
+            return
+        sent_id = str(frame.get("event_id", ""))
+        if frame.get("type") != "response.create":
+            if sent_id:
+                remember(self._others, sent_id, None)
+            return
+        response = frame.get("response")
         metadata = response.get("metadata") if isinstance(response, Mapping) else None
         named = isinstance(metadata, Mapping) and metadata.get(_ID) == sent_id
         if not named:
@@ -77,6 +98,7 @@ class Echo:
             return
         if isinstance(metadata, dict) and metadata:
             self._certain = True  # it sends back what a create had
+            self.reset()
             return
         if kind == "response.created":
             self._created(response_id, outside=response.get("conversation_id", "") is None)
@@ -84,16 +106,22 @@ class Echo:
             response["metadata"] = {_ID: self._whose[response_id]}
 
     def _created(self, response_id: str, *, outside: bool) -> None:
+        self._whose.pop(response_id, None)  # some servers use an id again
         nameless = bool(self._nameless)
         if nameless:
             self._nameless.popleft()
         if outside:
             return  # of those that are asked for beside the conversation, none is awaited here
         doubt = self._doubt or nameless or self._vad_may_answer()
-        if len(self._waiting) == 1 and not doubt:
-            remember(self._whose, response_id, self._waiting[0])
-        self._waiting.clear()  # what could not be told now cannot be told by the next one either
+        candidates = self._waiting or self._given_up
+        if len(candidates) == 1 and not doubt:
+            remember(self._whose, response_id, candidates[0])
+        self._forget()  # what could not be told now cannot be told by the next one either
         self._spoken = False
+
+    def _forget(self) -> None:
+        self._waiting.clear()
+        self._given_up.clear()
 
     def _vad_may_answer(self) -> bool:
         return self._spoken if self._vad is None else self._vad and self._unanswered()
@@ -108,9 +136,13 @@ class Echo:
             self._refused(event)
 
     def _refused(self, event: ev.ErrorReceived) -> None:
-        if event.event_id in self._waiting:
-            self._waiting.remove(event.event_id)
-        elif event.event_id in self._nameless:
-            self._nameless.remove(event.event_id)
-        elif event.event_id is None or event.error.kind is ErrorKind.CONFLICT:
-            self._waiting.clear()  # it may be the answer to any of them
+        creates: tuple[MutableSequence[str], ...] = (self._waiting, self._given_up, self._nameless)
+        for known in creates:
+            if event.event_id is not None and event.event_id in known:
+                known.remove(event.event_id)
+                return
+        if event.event_id not in self._others:
+            self._forget()  # it names nothing that is known: it may answer any of them
+        elif event.error.kind is ErrorKind.CONFLICT:
+            self._given_up += self._waiting  # there is nothing to cancel
+            self._waiting.clear()

@@ -32,7 +32,7 @@ def tell(echo: Echo, *frames: Any) -> list[str | None]:
     """Let frames come; whose each response is, as the controller reads it."""
     whose = []
     for frame in frames:
-        if frame["type"] == "response.create":
+        if frame["type"] in ("response.create", "response.cancel"):
             echo.left(frame)
             continue
         echo.came(frame)
@@ -84,7 +84,7 @@ BESIDE = {"type": "response.create", "response": {"conversation": "none"}}
     [
         pytest.param([create("b")], id="two creates"),
         pytest.param([ERROR], id="an error that names nothing"),
-        pytest.param([CONFLICT], id="a conflict that names what nobody sent"),
+        pytest.param([CONFLICT], id="an error that names what nobody sent"),
         pytest.param([CONFIGURED, SPEECH], id="server VAD may answer"),
         pytest.param([SPEECH], id="nothing is known of server VAD"),
         pytest.param([COMMITTED], id="the user's words are a turn"),
@@ -116,13 +116,49 @@ def test_g3_what_has_metadata_of_somebody_else_is_somebody_elses() -> None:
 
 def test_g3_an_error_of_something_else_settles_no_create() -> None:
     cancel = {"type": "error", "error": {"type": "x", "message": "No.", "event_id": "a cancel"}}
-    assert tell(fresh(), create("a"), cancel, of("created", "r1")) == ["a"]
+    cancelling = {"type": "response.cancel", "event_id": "a cancel"}
+    assert tell(fresh(), create("a"), cancelling, cancel, of("created", "r1")) == ["a"]
 
 
 def test_g3_what_was_refused_is_not_answered() -> None:
     refused = {"type": "error", "error": {"type": "x", "message": "No.", "event_id": "a"}}
     assert tell(fresh(), create("a"), refused, of("created", "r1")) == [None]
     assert tell(fresh(), create("a"), refused, create("b"), of("created", "r1")) == ["b"]
+
+
+NOTHING_RUNS = {
+    "type": "error",
+    "error": {
+        "type": "invalid_request_error",
+        "code": "response_cancel_not_active",
+        "message": "Cancellation failed: no active response found",
+        "event_id": "a probe",
+    },
+}
+PROBE = {"type": "response.cancel", "event_id": "a probe"}
+
+
+def test_g3_an_id_that_is_used_again_is_another_response() -> None:
+    again = [create("a"), of("created", "r"), of("done", "r"), of("created", "r"), of("done", "r")]
+    assert tell(fresh(), *again) == ["a", "a", None, None]
+
+
+def test_nothing_is_kept_where_metadata_come_back() -> None:
+    known = {"metadata": {"client_event_id": "a"}}
+    echo = fresh()
+    tell(echo, create("a"), of("created", "r1", **known), *(create(str(n)) for n in range(9)))
+    assert not echo._waiting
+
+
+def test_g4_a_create_after_a_probe_is_answered_before_what_the_probe_gave_up() -> None:
+    given_up = [create("a"), PROBE, NOTHING_RUNS, create("b")]
+    assert tell(fresh(), *given_up, of("created", "r1")) == ["b"]
+    refused = {"type": "error", "error": {"type": "x", "message": "No.", "event_id": "b"}}
+    assert tell(fresh(), *given_up, refused, of("created", "r1")) == ["a"]
+
+
+def test_g5_an_error_for_an_old_cancel_settles_no_create_that_follows() -> None:
+    assert tell(fresh(), PROBE, create("a"), NOTHING_RUNS, of("created", "r1")) == ["a"]
 
 
 def test_g19_nothing_is_awaited_over_a_reconnect() -> None:
