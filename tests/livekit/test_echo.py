@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from realtime_fsm import _events as ev
 from realtime_fsm._wire import parse
 from realtime_fsm.livekit._echo import Echo
+from realtime_fsm.scenarios.run import compare_scenario
+from realtime_fsm.scenarios.suite import SCENARIOS
 from realtime_fsm.simulator import Message, Reply, ServerConfig
 from realtime_fsm.testing import run_virtual, simulated_call
 
@@ -210,3 +213,12 @@ def test_g3_an_asked_reply_is_spoken_once_and_its_handle_knows() -> None:
             assert len(living.server.sent("response.create")) == 2
 
     run_virtual(call)
+
+
+@pytest.mark.parametrize("name", ["a", "h", "p", "s", "t", "server_vad/g", "i/no early cancel"])
+def test_g27_a_scenario_without_metadata_is_not_worse(name: str) -> None:
+    scenario = SCENARIOS[name]
+    config = replace(scenario.config, metadata_echo=False)
+    verdict = compare_scenario(replace(scenario, config=config))
+    assert verdict is not None
+    assert not verdict.worse, "\n".join(map(str, verdict.worse))
