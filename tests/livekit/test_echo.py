@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from realtime_fsm import _events as ev
+from realtime_fsm._traits import ServerTraits
 from realtime_fsm._wire import parse
 from realtime_fsm.livekit._echo import Echo
 from realtime_fsm.scenarios.run import compare_scenario
@@ -46,8 +47,8 @@ def tell(echo: Echo, *frames: Any) -> list[str | None]:
     return whose
 
 
-def fresh(*, certain: bool = False, unanswered: bool = False) -> Echo:
-    return Echo(certain=certain, unanswered=lambda: unanswered)
+def fresh(*, unanswered: bool = False, **traits: bool) -> Echo:
+    return Echo(ServerTraits(**traits), lambda: unanswered)
 
 
 def test_g3_the_only_create_is_answered_by_the_only_response() -> None:
@@ -57,7 +58,7 @@ def test_g3_the_only_create_is_answered_by_the_only_response() -> None:
 
 
 def test_g3_where_metadata_come_back_a_response_without_is_somebody_elses() -> None:
-    assert tell(fresh(certain=True), create("a"), of("created", "r1")) == [None]
+    assert tell(fresh(metadata_echo=True), create("a"), of("created", "r1")) == [None]
     known = {"metadata": {"client_event_id": "a"}}
     assert tell(fresh(), create("a"), of("created", "r1", **known), create("b"), of("created", "r2")) == [
         "a", None,
@@ -65,7 +66,7 @@ def test_g3_where_metadata_come_back_a_response_without_is_somebody_elses() -> N
 
 
 ERROR = {"type": "error", "error": {"type": "x", "message": "No.", "event_id": None}}
-CONFLICT = {
+CONFLICT: dict[str, Any] = {
     "type": "error",
     "error": {
         "type": "invalid_request_error",
@@ -139,6 +140,17 @@ NOTHING_RUNS = {
     },
 }
 PROBE = {"type": "response.cancel", "event_id": "a probe"}
+
+
+def test_g20_a_conflict_that_names_nothing_is_about_nothing_of_ours_where_conflicts_name_theirs() -> (
+    None
+):
+    nameless = {**CONFLICT, "error": {**CONFLICT["error"], "event_id": None}}
+    for conflict in (CONFLICT, nameless):
+        asked = [create("a"), conflict, of("created", "r1")]
+        assert tell(fresh(), *asked) == [None]
+        assert tell(fresh(conflict_ids=True), *asked) == ["a"]
+    assert tell(fresh(conflict_ids=True), create("a"), ERROR, of("created", "r1")) == [None]
 
 
 def test_g3_an_id_that_is_used_again_is_another_response() -> None:
