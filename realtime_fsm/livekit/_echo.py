@@ -14,6 +14,7 @@ from typing import Any
 from .. import _events as ev
 from .._core import remember
 from .._states import ErrorKind
+from .._traits import ServerTraits
 
 _ID = "client_event_id"
 _MOST = 256  # creates that may be unanswered
@@ -24,12 +25,13 @@ class Echo:
     """One connection's.
 
     Args:
-        certain: The server is known to send metadata back.
+        traits: What is known of the server.
         unanswered: Whether the user speaks, or spoke and may yet be answered by server VAD.
     """
 
     __slots__ = (
         "_certain",
+        "_conflict_ids",
         "_doubt",
         "_given_up",
         "_nameless",
@@ -41,8 +43,9 @@ class Echo:
         "_whose",
     )
 
-    def __init__(self, *, certain: bool, unanswered: Callable[[], bool]) -> None:
-        self._certain = certain
+    def __init__(self, traits: ServerTraits, unanswered: Callable[[], bool]) -> None:
+        self._certain = traits.metadata_echo
+        self._conflict_ids = traits.conflict_ids
         self._unanswered = unanswered
         #: Creates that left and were not answered. Apart: those of which the server said that
         #: nothing runs, and those that have nothing to be known by, the server's own included.
@@ -141,8 +144,10 @@ class Echo:
             if event.event_id is not None and event.event_id in known:
                 known.remove(event.event_id)
                 return
+        conflict = event.error.kind is ErrorKind.CONFLICT
         if event.event_id not in self._others:
-            self._forget()  # it names nothing that is known: it may answer any of them
-        elif event.error.kind is ErrorKind.CONFLICT:
+            if not (conflict and self._conflict_ids):
+                self._forget()  # it names nothing that is known: it may answer any of them
+        elif conflict:
             self._given_up += self._waiting  # there is nothing to cancel
             self._waiting.clear()

@@ -136,10 +136,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             self._below.listeners,
             self._guard,
             unwanted or {},
-            echo=Echo(
-                certain=self._traits.metadata_echo,
-                unanswered=lambda: self.driver.controller.unanswered,
-            ),
+            echo=Echo(self._traits, lambda: self.driver.controller.unanswered),
         )
 
     @property

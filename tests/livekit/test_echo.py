@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from realtime_fsm import _events as ev
+from realtime_fsm._traits import ServerTraits
 from realtime_fsm._wire import parse
 from realtime_fsm.livekit._echo import Echo
+from realtime_fsm.scenarios.run import compare_scenario
+from realtime_fsm.scenarios.suite import SCENARIOS
 from realtime_fsm.simulator import Message, Reply, ServerConfig
 from realtime_fsm.testing import run_virtual, simulated_call
 
@@ -43,8 +47,8 @@ def tell(echo: Echo, *frames: Any) -> list[str | None]:
     return whose
 
 
-def fresh(*, certain: bool = False, unanswered: bool = False) -> Echo:
-    return Echo(certain=certain, unanswered=lambda: unanswered)
+def fresh(*, unanswered: bool = False, **traits: bool) -> Echo:
+    return Echo(ServerTraits(**traits), lambda: unanswered)
 
 
 def test_g3_the_only_create_is_answered_by_the_only_response() -> None:
@@ -54,7 +58,7 @@ def test_g3_the_only_create_is_answered_by_the_only_response() -> None:
 
 
 def test_g3_where_metadata_come_back_a_response_without_is_somebody_elses() -> None:
-    assert tell(fresh(certain=True), create("a"), of("created", "r1")) == [None]
+    assert tell(fresh(metadata_echo=True), create("a"), of("created", "r1")) == [None]
     known = {"metadata": {"client_event_id": "a"}}
     assert tell(fresh(), create("a"), of("created", "r1", **known), create("b"), of("created", "r2")) == [
         "a", None,
@@ -62,7 +66,7 @@ def test_g3_where_metadata_come_back_a_response_without_is_somebody_elses() -> N
 
 
 ERROR = {"type": "error", "error": {"type": "x", "message": "No.", "event_id": None}}
-CONFLICT = {
+CONFLICT: dict[str, Any] = {
     "type": "error",
     "error": {
         "type": "invalid_request_error",
@@ -138,9 +142,21 @@ NOTHING_RUNS = {
 PROBE = {"type": "response.cancel", "event_id": "a probe"}
 
 
+def test_g20_a_conflict_that_names_nothing_is_about_nothing_of_ours_where_conflicts_name_theirs() -> (
+    None
+):
+    nameless = {**CONFLICT, "error": {**CONFLICT["error"], "event_id": None}}
+    for conflict in (CONFLICT, nameless):
+        asked = [create("a"), conflict, of("created", "r1")]
+        assert tell(fresh(), *asked) == [None]
+        assert tell(fresh(conflict_ids=True), *asked) == ["a"]
+    assert tell(fresh(conflict_ids=True), create("a"), ERROR, of("created", "r1")) == [None]
+
+
 def test_g3_an_id_that_is_used_again_is_another_response() -> None:
-    again = [create("a"), of("created", "r"), of("done", "r"), of("created", "r"), of("done", "r")]
-    assert tell(fresh(), *again) == ["a", "a", None, None]
+    one = [of("created", "r"), of("done", "r", status="completed")]
+    again = [of("created", "r"), of("done", "r", status="completed")]
+    assert tell(fresh(), create("a"), *one, *again) == ["a", "a", None, None]
 
 
 def test_nothing_is_kept_where_metadata_come_back() -> None:
@@ -209,3 +225,12 @@ def test_g3_an_asked_reply_is_spoken_once_and_its_handle_knows() -> None:
             assert len(living.server.sent("response.create")) == 2
 
     run_virtual(call)
+
+
+@pytest.mark.parametrize("name", ["a", "h", "p", "s", "t", "server_vad/g", "i/no early cancel"])
+def test_g27_a_scenario_without_metadata_is_not_worse(name: str) -> None:
+    scenario = SCENARIOS[name]
+    config = replace(scenario.config, metadata_echo=False)
+    verdict = compare_scenario(replace(scenario, config=config))
+    assert verdict is not None
+    assert not verdict.worse, "\n".join(map(str, verdict.worse))
