@@ -97,7 +97,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
     ) -> None:
         speeches = self._speeches
         policy = family.policy(policy)
-        self._aside.driver = self.driver = Driver(
+        self.driver = Driver(
             policy,
             speeches,
             session=self,
@@ -105,6 +105,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             label=inner.realtime_model.label,
             guard=self._guard,
         )
+        self._aside.drives(self.driver)
         if observers:
             info = SessionInfo(
                 id=utils.shortuuid("rfsm_session_"),
