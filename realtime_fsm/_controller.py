@@ -110,6 +110,11 @@ class TurnController:
         """What the session is doing, from its turns alone, so that it cannot stick (G22)."""
         return activity_of(self.turns)
 
+    @property
+    def unanswered(self) -> bool:
+        """Whether the user speaks, or spoke and may yet be answered by server VAD (G24)."""
+        return self._session.speech.held_up
+
     def frame_received(self, now: float) -> None:
         """Something came from the server, whatever it was. A driver that calls this for every
         frame learns, by `ReplaceConnection`, of a connection that is silent when asked; one that

@@ -109,9 +109,12 @@ def _end_rumours(session: Session, response_id: str, step: Step) -> None:
 
 
 def _begin_unasked(session: Session, event: ev.ResponseCreated, step: Step) -> None:
-    """A response nobody here asked for: server VAD's, or one that a conflict told of."""
-    session.speech_happened(SpeechEvent.ANSWERED_BY_SERVER, step)
-    vad = session.speech.server_answers
+    """A response nobody here asked for: server VAD's, or one that a conflict told of. What names the
+    create of somebody below us is no answer of server VAD."""
+    unnamed = event.client_event_id is None
+    if unnamed:
+        session.speech_happened(SpeechEvent.ANSWERED_BY_SERVER, step)
+    vad = session.speech.server_answers and unnamed
     if vad:
         for holder in tuple(session.lane.holders):
             if holder.state is ResponseState.CANCELLING:

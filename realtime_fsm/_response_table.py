@@ -86,7 +86,7 @@ RESPONSE_TABLE: tuple[ResponseRow, ...] = (
     _(S.QUEUED,      E.ABANDONED,           S.WITHDRAWN,   None,             R.wait_for_answer,      None,                 "it may still leave (G4)"),
     _(S.QUEUED,      E.DEADLINE,            S.WITHDRAWN,   None,             R.time_out_queued,      T.CREATE_STUCK,       "nothing leaves"),
     _(S.QUEUED,      E.CONNECTION_LOST,     None,          None,             R.wait_to_leave,        None,                 "it leaves with the next connection (G19)"),
-    _(S.QUEUED,      E.CONNECTION_READY,    None,          None,             R.wait_to_leave,        None,                 "and has its time to do so"),
+    _(S.QUEUED,      E.CONNECTION_READY,    None,          None,             None,                   None,                 "its time to do so began with the loss"),
 
     _(S.WITHDRAWN,   E.LEFT,                S.UNANSWERED,  None,             R.note_sent,            None,                 "given up, and now on the wire"),
     _(S.WITHDRAWN,   E.DEADLINE,            None,          None,             R.stop_waiting,         C.STUCK,              "it holds the lane until it leaves"),

@@ -173,6 +173,8 @@ TABLE: tuple[Row, ...] = (
 
     Row((S.REQUESTED, S.CREATED, S.STREAMING, S.RETRY_WAIT, S.CANCELLING),
                       E.ANNOUNCEMENT_LOST,    None,          R.was_not_heard_of, R.forget_announcement, None, "the host is told of the next one"),
+    Row((S.REQUESTED, S.CREATED, S.STREAMING, S.RETRY_WAIT, S.CANCELLING),
+                      E.ANNOUNCEMENT_LOST,    None,          None,              None,                  None, "the host has what was handed out"),
     Row((S.CREATED, S.STREAMING),
                       E.SESSION_FAILED,       S.FAILED,      None,              R.end_failed,          DROP, "no attempt can succeed (G10)"),
     Row((S.REQUESTED, S.RETRY_WAIT),

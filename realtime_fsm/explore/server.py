@@ -68,7 +68,9 @@ class Server:
             if odd:
                 out += [("done", "failed_fatal"), ("done", "unsaid")]
                 out += [("limited", "before"), ("limited", "after")]
-        elif active is not None:
+        elif active is None:
+            out += [("beside",)] if odd else []
+        else:
             out.append(("announce",))
             # Seen in the wild: a terminal without created (twilio-samples/…-node#37).
             out += [("done", how) for how in ("completed", "failed", "incomplete", "cancelled")]

@@ -90,7 +90,7 @@ class World:
             out.append(("ask",))
         live = self.controller.turns
         if self.oracle.dead:  # what was received plays out, and what was queued may leave
-            out += [("leave",)] if self.queued else []
+            out += [("leave",), ("not_sent",)] if self.queued else []
             out += host.actions(self, live)
             if self.controller.next_deadline() is not None:
                 out.append(("tick",))

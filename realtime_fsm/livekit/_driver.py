@@ -292,10 +292,11 @@ class Driver:
         if outlet is not None and outlet.ending:
             outlet.cut()
         if self.controller.find(turn_id) is None:
-            outlet = self._outlets.pop(turn_id, None)
+            outlet = self._outlets.get(turn_id)
             if outlet is not None:
                 self._check_delivered(turn_id, outlet)
                 outlet.cut()
+                del self._outlets[turn_id]
 
     def _check_delivered(self, turn_id: str, outlet: Outlet) -> None:
         """What a completed turn received, the host has got.

@@ -265,10 +265,10 @@ class RawLink:
 
     def _on_client_event(self, frame: dict[str, Any]) -> None:
         self._was_up = True
+        self._echo.left(frame)
         if frame.get("type") != "response.create":
             self.history.client_frame(frame)
             return
-        self._echo.left(frame)
         self._sight.create_left(frame)
         event_id = frame.get("event_id")
         metadata = (frame.get("response") or {}).get("metadata") or {}

@@ -310,8 +310,8 @@ EVENTS: dict[str, Callable[[Bench, rf.Response], object]] = {
     "failed": _done(Status.FAILED),
     "interrupted": lambda b, r: b.interrupt(_turn(b, r)),
     "asked": lambda b, r: b.ask(),
-    "frame": lambda b, r: b.c.frame_received(b.now),
-    "silent": lambda b, r: b.c.frame_received(-1.0),
+    "frame": lambda b, r: b.frame(),
+    "silent": lambda b, r: b.frame(-1.0),
     "speech over": lambda b, r: b.got(rf.SpeechOver(turn_id=_turn(b, r).id, interrupted=False)),
     "speech": lambda b, r: b.got(rf.SpeechStarted()),
     "no speech": lambda b, r: b.got(rf.InputCleared()),
@@ -342,6 +342,7 @@ queued | lost for good                                     => ended - retry_wait
 queued | session failed                                    => ended - failed - 0: ReportSession
 
 withdrawn | left                                           => unanswered 5 cancelling 5 0:
+withdrawn | 1 s, left                                      => unanswered 5 cancelling 4 0:
 withdrawn | not sent                                       => ended - done - 0:
 withdrawn | 5 s                                            => withdrawn - done - 0:
 withdrawn | 5 s, ready                                     => withdrawn 5 done - 0:

@@ -224,7 +224,11 @@ PAYLOADS: dict[TurnEvent, ev.Event] = {
 }
 #: What a guard of a state's rows can see, one way or the other.
 FLAGS: dict[TurnState, tuple[str, ...]] = {
-    S.REQUESTED: ("waiting", "failed", "fatal", "unattended", "conflicts", "unasked", "unnamed"),
+    S.REQUESTED: (
+        *("waiting", "failed", "fatal", "unattended"),
+        *("conflicts", "unasked", "unnamed", "exposed"),
+    ),
+    S.RETRY_WAIT: ("exposed",),
     S.CREATED: ("exposed", "failed", "fatal", "unattended"),
     S.STREAMING: (
         *("exposed", "heard", "generated", "ends_failed", "fatal"),
@@ -255,7 +259,7 @@ def make(state: TurnState, flags: frozenset[str]) -> Turn:
     turn.attempt.has_output = "exposed" in flags
     if "waiting" in flags and state is S.REQUESTED:
         turn.attempt = None
-    turn.announced = "exposed" in flags
+    turn.announced = state not in (S.REQUESTED, S.CREATED) or bool(flags & {"exposed", "failed"})
     turn.speech_over = "unattended" in flags
     turn.first_failure = 0.0 if "failed" in flags else None
     turn.conflicts = rules.MAX_CONFLICTS if "conflicts" in flags else 0

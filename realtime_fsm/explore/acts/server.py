@@ -101,6 +101,13 @@ def announce(world: World) -> None:
     _announce(world)
 
 
+def beside(world: World) -> None:
+    """A response that somebody below the driver asked for, by a create of its own."""
+    world.left[ODDITIES] -= 1
+    world.server.active = Response(world.fresh("resp_"), world.fresh("theirs_"), None)
+    _announce(world)
+
+
 def _announce(world: World) -> None:
     response = world.server.active
     assert response is not None
@@ -109,7 +116,8 @@ def _announce(world: World) -> None:
     before = set(world.oracle.turns)
     _answered(world, response.event_id)
     world.oracle.created(response.id, response.event_id)
-    if owner is None and world.server.speech != SPEECH.index("speaking"):
+    vad = owner is None and response.event_id is None
+    if vad and world.server.speech != SPEECH.index("speaking"):
         world.oracle.speech(None)
     late = None
     if owner is not None and owner != world.server.cancelled_below:
