@@ -197,7 +197,7 @@ def pack(
     return (
         tuple(turns),
         packed,
-        tuple([(names[t.id], index.get(id(t.attempt))) for t in dead]),
+        tuple([(names[t.id], index.get(id(t.attempt)), t.origin is Origin.CLIENT) for t in dead]),
         holders,
         unsent,
         by_event,
@@ -319,8 +319,9 @@ def unpack(
     session.now = 0.0
     session._turn_count = session._id_count = used
     known: dict[str, Turn] = {}
-    for name, _ in dead:
+    for name, _, asked in dead:
         known[name] = gone = _new_turn(name)
+        gone.origin = Origin.CLIENT if asked else Origin.SERVER_VAD
         gone.state = TurnState.DONE
         session.finished.append(gone)
     for name, state, asked, generation, _, error, failed, recover_by, retry_at, _, *rest in turns:
@@ -347,7 +348,7 @@ def unpack(
             at = _last_wait(turn, policy)
             assert at is not None
             turn.since = last_wait / 1000 - at
-    for name, number in dead:
+    for name, number, _ in dead:
         known[name].attempt = None if number is None else made[number]
     for number in holders:
         session.begin(made[number])
