@@ -7,6 +7,7 @@ the items of lost connections are kept here, in order, with the frame that makes
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -18,6 +19,8 @@ Frame = Mapping[str, Any]
 #: Refused because of what precedes it, not because of what it is.
 _MISPLACED = "item_create_invalid_previous_item_id"
 _DUPLICATE = "item_create_duplicate_item_id"
+#: Connections that end at one item until it is left out.
+_ENOUGH = 2
 
 
 class Conversation:
@@ -29,6 +32,8 @@ class Conversation:
 
     def __init__(self, send: Callable[[dict[str, Any]], None]) -> None:
         self.send = send
+        #: Called with an item at which the server hung up again and again.
+        self.on_left_out: Callable[[str], None] = lambda item_id: None
         #: What lost connections held, in order.
         self.lost: dict[str, llm.ChatItem] = {}
         #: The frames that make items of this connection, in the order they were sent.
@@ -36,8 +41,14 @@ class Conversation:
         #: Those of the connection before, until a replay left.
         self._told_before: dict[str, Frame] = {}
         self._there: set[str] = set()
+        #: The server has answered what precedes the items.
+        self._answered = False
         #: Made again because their first frame got lost.
         self._again: set[str] = set()
+        #: How often the connection ended at an item; at some it always does.
+        self._ended_at: Counter[str] = Counter()
+        #: Those that are not told to any server again.
+        self.left_out: set[str] = set()
         self._count = 0
 
     # --- the wire
@@ -57,6 +68,10 @@ class Conversation:
             text = item.text_content if isinstance(item, llm.ChatMessage) else None
             body = {"id": item.id, "content": [{"text": text}]}
             self._told[item.id] = {"item": body}
+
+    def answered(self) -> None:
+        """The server took what is sent before the items."""
+        self._answered = True
 
     def added(self, item_id: str) -> None:
         self._there.add(item_id)
@@ -100,14 +115,31 @@ class Conversation:
 
     def connection_lost(self, items: Iterable[llm.ChatItem]) -> None:
         """The connection is gone; *items* are what it held."""
+        self._blame()
         self.keep(items)
         self._told_before.update(self._told)
         self._told.clear()
         self._there.clear()
         self._again.clear()
 
+    def _blame(self) -> None:
+        """A connection is ordered: what the server did not confirm first is what it ended at. If it
+        answered nothing at all that says nothing."""
+        waiting = next((i for i in self._told if i not in self._there), None)
+        answered, self._answered = self._answered or bool(self._there), False
+        if waiting is None or not answered:
+            return
+        self._ended_at[waiting] += 1
+        if self._ended_at[waiting] < _ENOUGH or waiting in self.left_out:
+            return
+        self.left_out.add(waiting)
+        del self._told[waiting]
+        self.lost.pop(waiting, None)
+        self._told_before.pop(waiting, None)
+        self.on_left_out(waiting)
+
     def keep(self, items: Iterable[llm.ChatItem]) -> None:
-        self.lost.update({item.id: item for item in items})
+        self.lost.update({item.id: item for item in items if item.id not in self.left_out})
 
     def replayed(self, unwanted: Iterable[str]) -> None:
         """A replay left. Add what an earlier one had, of which nothing was heard since."""

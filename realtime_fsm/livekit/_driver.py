@@ -339,6 +339,13 @@ class Driver:
         self._end_session(report.model_copy(update={"recoverable": False}), info)
         self.receive(SessionFailed(error=info))
 
+    def left_out(self, item_id: str) -> None:
+        """The server hung up on this item twice: the conversation goes on without it."""
+        self._log.warning("item left out: the server hung up on it twice", item=shown(item_id))
+        message = f"the server hung up on an item twice; it was left out: {shown(item_id)}"
+        info = ErrorInfo(kind=ErrorKind.CLIENT_BUG, code="item_left_out", message=message)
+        self.forward("error", self._report_of(info, recoverable=True))
+
     def failed_late(self, turn_id: str, error: ErrorInfo) -> None:
         """A response that seemed complete had failed. What was received plays on."""
         self._speeches.fail(turn_id, llm.RealtimeError(str(error), code=error.code))

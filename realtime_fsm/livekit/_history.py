@@ -166,6 +166,8 @@ class History:
             if isinstance(item, Mapping) and isinstance(item.get("id"), str):
                 self._conversation.added(item["id"])
                 self._confirmed(item["id"], words_of(item))
+        elif kind == "session.updated":
+            self._conversation.answered()
         elif kind == "conversation.item.deleted":
             self._conversation.deleted(str(frame.get("item_id")))
         elif kind == "error" and isinstance(frame.get("error"), Mapping):
@@ -184,6 +186,10 @@ class History:
         self._inner.send_event(frame)  # type: ignore[attr-defined]
 
     # --- connections
+
+    def on_left_out(self, told: Callable[[str], None]) -> None:
+        """Call *told* with each item at which the server hung up twice: it is left out from then on."""
+        self._conversation.on_left_out = told
 
     def lost(self) -> None:
         """The connection is gone. The mirror is what the next one replays."""
@@ -334,7 +340,7 @@ class History:
         items: list[llm.ChatItem] = [
             ours.pop(item.id) if item.id in ours else self._as_it_is(item, mirror)
             for item in chat_ctx.items
-            if not self._is_gone(item.id, mirror)
+            if not self._is_gone(item.id, mirror) and item.id not in self._conversation.left_out
         ]
         for item in mirror.items:
             if item.id in ours:

@@ -84,6 +84,7 @@ class RawLink:
         self._echo = echo
         self.history = history
         history.on_restored = self._restored
+        history.on_left_out(driver.left_out)
         self._log = get_logger()
         self._more_output = driver.controller.more_output
         self._time = asyncio.get_running_loop().time

@@ -23,6 +23,7 @@ from realtime_fsm.simulator import (
     FunctionCall,
     Insert,
     Message,
+    Rejected,
     Reply,
     Schedule,
     Script,
@@ -468,6 +469,58 @@ async def an_item_that_closes_the_connection(living: Living) -> None:
         await asyncio.sleep(30.0)
         await call.say("And now?")
         await asyncio.sleep(15.0)
+
+
+@case("H")
+async def a_long_note_of_the_application_closes_the_connection(living: Living) -> None:
+    answers = {"Hi.": [says("Hello.")], "And now?": [says("Now it is noon.")]}
+    config = ServerConfig(largest_frame=20_000)
+    async with living(Script(answers=answers), agent=Reader(), check=False, config=config) as call:
+        await call.say("Hi.")
+        await call.idle()
+        history = call.session.current_agent.chat_ctx.copy()
+        history.add_message(role="user", content="x" * 30_000)
+        update = asyncio.create_task(call.session.current_agent.update_chat_ctx(history))
+        await asyncio.wait({update}, timeout=30.0)
+        await asyncio.sleep(30.0)
+        await call.say("And now?")
+        await asyncio.sleep(15.0)
+
+
+@case("H")
+async def the_first_item_of_all_closes_the_connection(living: Living) -> None:
+    answers = {"And now?": [says("Now it is noon.")]}
+    config = ServerConfig(largest_frame=20_000)
+    async with living(Script(answers=answers), check=False, config=config) as call:
+        agent = call.session.current_agent
+        history = agent.chat_ctx.copy()
+        history.add_message(role="user", content="x" * 30_000)
+        update = asyncio.create_task(agent.update_chat_ctx(history))
+        await asyncio.wait({update}, timeout=30.0)
+        await asyncio.sleep(30.0)
+        await call.say("And now?")
+        await asyncio.sleep(15.0)
+
+
+@case("H")
+async def no_retries_and_a_connection_that_drops_five_times(living: Living) -> None:
+    answers = script(**{f"ask_{n}": [says(f"Answer {n}.")] for n in range(5)})
+    async with living(answers, check=False, policy=RetryPolicy(max_retry=0), **PUSH) as call:
+        for n in range(5):
+            await call.session.generate_reply(user_input=f"ask {n}")
+            await call.idle()
+            call.server.drop()
+            await asyncio.sleep(5.0)
+
+
+@case("H")
+async def a_create_refused_for_want_of_permission(living: Living) -> None:
+    denied = Reply(ack=Rejected("authentication_error"))
+    answers = script(one=[denied], two=[says("Hello there.")])
+    async with living(answers, check=False) as call:
+        for words in ("one", "two"):
+            call.session.generate_reply(instructions=words)
+            await asyncio.sleep(15.0)
 
 
 # --- Q: the host does not know of an answer under way

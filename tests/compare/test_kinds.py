@@ -26,7 +26,6 @@ OPEN = {
     "a_server_without_response_id": "kind G: unheard",
     "a_server_that_uses_a_response_id_again": "kind G: unheard",
     "a_conflict_that_names_an_id_of_another_form": "kind G: order, late",
-    "an_item_that_closes_the_connection": "kind H: session lost",
 }
 
 
