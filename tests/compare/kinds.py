@@ -314,6 +314,76 @@ async def a_reply_asked_for_while_the_answer_thinks(living: Living) -> None:
         await asyncio.sleep(10.0)
 
 
+@case("F")
+async def two_replies_asked_for_while_the_user_speaks(living: Living) -> None:
+    answers = {"Where is it?": [ANSWER], "First.": [says("First.")], "Then.": [says("Then.")]}
+    async with living(Script(answers=answers), check=False) as call:
+        asking = asyncio.create_task(call.say("Where is it?", seconds=2.0))
+        await asyncio.sleep(0.5)
+        for words in ("First.", "Then."):
+            call.session.generate_reply(instructions=words)
+        await asking
+        await asyncio.sleep(20.0)
+
+
+@case("F")
+async def the_users_turn_is_committed_with_server_vad_on(living: Living) -> None:
+    answers = {"Where is it?": [ANSWER, says("Once more.")]}
+    async with living(Script(answers=answers), check=False) as call:
+        asking = asyncio.create_task(call.say("Where is it?"))
+        await asyncio.sleep(0.9)
+        call.session.commit_user_turn()
+        await asking
+        await asyncio.sleep(20.0)
+
+
+class Waiter(Agent):
+    """Says "one moment" from a tool; another tool waits for what its reply says."""
+
+    def __init__(self) -> None:
+        super().__init__(instructions="Be brief.")
+
+    @function_tool
+    async def search(self, context: RunContext[Any]) -> str:
+        """Search."""
+        context.session.generate_reply(instructions="One moment.")
+        await asyncio.sleep(2.5)
+        return "found"
+
+    @function_tool
+    async def end(self, context: RunContext[Any]) -> None:
+        """End."""
+        await context.wait_for_playout()
+        context.session.shutdown(drain=False)
+
+
+@case("F")
+async def the_user_speaks_into_what_a_tool_has_said(living: Living) -> None:
+    answers = {
+        "Search.": [Reply([FunctionCall("search")])],
+        "One moment.": [says("One moment please.", 1.5)],
+        "Hurry.": [says("I am on it.", 1.5)],
+        "Search. > search": [says("Found it.")],
+    }
+    async with living(Script(answers=answers), agent=Waiter(), check=False) as call:
+        await call.say("Search.")
+        await asyncio.sleep(1.5)
+        await call.say("Hurry.", 0.5)
+        await asyncio.sleep(12.0)
+
+
+@case("F")
+async def a_tool_waits_for_the_words_of_a_reply_that_let_another_go_first(living: Living) -> None:
+    bye = Reply([Message("Goodbye, and thank you.", seconds=2.0), FunctionCall("end")])
+    answers = {"Where is it?": [says("Here.", 1.5)], "Say goodbye.": [bye]}
+    async with living(Script(answers=answers), agent=Waiter(), check=False) as call:
+        asking = asyncio.create_task(call.say("Where is it?"))
+        await asyncio.sleep(0.5)
+        call.session.generate_reply(instructions="Say goodbye.")
+        await asking
+        await asyncio.sleep(12.0)
+
+
 # --- G: servers that deviate
 
 for _omission, _switch in (
