@@ -114,7 +114,14 @@ TOLD_BY: dict[Source, tuple[Enum, ...]] = {
     _S.SERVER: (
         *(_T.LIMIT_TOLD, _T.ANSWER_REFUSED),
         *(_R.CREATED, _R.CONFLICT, _R.REFUSED, _R.NOTHING_TO_CANCEL),
-        *(_R.NAMED, _R.SUCCEEDED, _R.ITEM_STARTED, _R.OUTPUT_RECEIVED, _R.STRAY_OUTPUT, _R.CALL_RECEIVED),
+        *(
+            _R.NAMED,
+            _R.SUCCEEDED,
+            _R.ITEM_STARTED,
+            _R.OUTPUT_RECEIVED,
+            _R.STRAY_OUTPUT,
+            _R.CALL_RECEIVED,
+        ),
         *(_R.COMPLETED, _R.INCOMPLETE, _R.CANCELLED, _R.FAILED),
     ),
     _S.DRIVER: (_R.LEFT, _R.NOT_SENT, _R.GIVEN_UP_BELOW),
