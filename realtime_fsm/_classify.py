@@ -115,6 +115,12 @@ def retry_hint(message: str) -> float | None:
     return seconds if math.isfinite(seconds) else None
 
 
+def is_slot_taken(error: ErrorInfo) -> bool:
+    """Whether it says that another response is alive, and not that there is none."""
+    told = error.message.lower().startswith("conversation already has an active response")
+    return error.code == ACTIVE_RESPONSE or told
+
+
 def active_response_id(message: str) -> str | None:
     """The id that the conflict's message names as the one in progress, or None."""
     found = _ACTIVE_ID.search(message)

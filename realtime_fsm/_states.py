@@ -85,6 +85,8 @@ class ResponseState(Enum):
 
 #: Their turn waits for what comes of them.
 WANTED = frozenset({ResponseState.QUEUED, ResponseState.SENT, ResponseState.ACTIVE})
+#: The server named them, and their terminal was not seen.
+RUNNING = frozenset({ResponseState.ACTIVE, ResponseState.CANCELLING})
 #: On the wire, and not answered.
 PENDING = frozenset({ResponseState.SENT, ResponseState.UNANSWERED, ResponseState.PROBED})
 #: The lane is free of them.

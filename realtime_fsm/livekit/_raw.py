@@ -23,6 +23,7 @@ from .._wire import output_of, parse
 from ._announcements import Announcements
 from ._ask import Ask
 from ._below import close
+from ._doubt import Doubt
 from ._driver import Driver
 from ._echo import Echo
 from ._guard import Guard
@@ -31,6 +32,7 @@ from ._link import Source
 from ._listener import Listeners, cheap
 from ._log import get_logger
 from ._reader import Reader
+from ._repair import Repair
 from ._sight import Sight
 
 SERVER_EVENT = "openai_server_event_received"
@@ -62,6 +64,7 @@ class RawLink:
         listeners: The application's, to the inner session's raw events: told first, by us.
         unwanted: Items that were to be deleted in the session it takes the place of.
         echo: Puts back the metadata that a server leaves out.
+        repair: Puts back what else it leaves out.
     """
 
     def __init__(
@@ -74,12 +77,17 @@ class RawLink:
         unwanted: Mapping[str, str] = _NOTHING,
         *,
         echo: Echo,
+        repair: Repair,
     ) -> None:
         self._inner = inner
         self._driver = driver
         self._listeners = listeners
         self._guard = guard
         self._echo = echo
+        self._repair = repair
+        self._doubt = Doubt(
+            driver.controller.policy, driver.receive, self._forwarder("error"), guard
+        )
         self.history = history
         history.on_restored = self._restored
         self._log = get_logger()
@@ -139,7 +147,11 @@ class RawLink:
 
     def cancel(self, response_id: str, event_id: str) -> None:
         self._inner.send_event(
-            {"type": "response.cancel", "response_id": response_id, "event_id": event_id}
+            {
+                "type": "response.cancel",
+                "response_id": self._repair.original(response_id),
+                "event_id": event_id,
+            }
         )
 
     def probe(self, event_id: str) -> None:
@@ -198,6 +210,7 @@ class RawLink:
         """Hear no more of the inner session, and read nothing more from it."""
         for name, handler in self._handlers.items():
             self._inner.off(name, handler)
+        self._doubt.reset()
         for reader in self._reading:
             reader.stop()
         self._sight.aclose()
@@ -221,16 +234,19 @@ class RawLink:
         self._take(frame)
 
     def _take(self, frame: object) -> None:
+        self._repair.came(frame)
         self._echo.came(frame)
         event = parse(frame)
         self._echo.heard(event)
+        self._repair.heard(event)
         if isinstance(event, ev.CallReceived) and not _is_call(frame):
             event = ev.ResponseActivity(response_id=event.response_id)  # nobody can run it
         if event is not None:
             event = self._sight.placed(event)
         again = isinstance(frame, dict) and self._follow_history(frame)
         self._driver.frame_received()
-        known = event is not None and self._driver.receive(event)
+        doubted = self._doubt.holds(event)
+        known = event is not None and not doubted and self._driver.receive(event)
         if isinstance(event, ev.Unreadable):
             self._log.debug("frame ignored", reason=event.reason, type=_kind(frame))
         refused = isinstance(event, ev.ErrorReceived)
@@ -257,6 +273,7 @@ class RawLink:
 
     def _on_client_event(self, frame: dict[str, Any]) -> None:
         self._was_up = True
+        self._repair.left(frame)
         if frame.get("type") != "response.create":
             self.history.client_frame(frame)
             return
@@ -270,6 +287,7 @@ class RawLink:
             turn_id, attempt = self._leaving.popleft()
         else:
             return
+        self._doubt.left(str(event_id))
         self._driver.receive(
             ev.CreateSent(turn_id=turn_id, attempt=attempt, event_id=str(event_id))
         )
@@ -324,6 +342,8 @@ class RawLink:
 
     def _on_reconnected(self, event: llm.RealtimeSessionReconnectedEvent) -> None:
         self._echo.reset()
+        self._repair.reset()
+        self._doubt.reset()
         self._sight.reset()
         self.history.replayed(self._deleting)
         self._driver.receive(ev.ConnectionReady())
@@ -346,6 +366,8 @@ class RawLink:
             claimed = claimed or isinstance(report.error, llm.RealtimeError)
         elif isinstance(report.error, APIConnectionError):
             claimed = self._lost(_LOST, False)
+        elif not claimed and self._doubt.reported(report):
+            return
         if not claimed and self._driver.final_report is None:
             self._driver.forward("error", report)
 

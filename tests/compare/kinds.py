@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from livekit import rtc
 from livekit.agents import Agent, AgentTask, RunContext, function_tool
 
 from realtime_fsm import RetryPolicy
+from realtime_fsm.profiles import shipped
 from realtime_fsm.simulator import (
     END,
     At,
+    Created,
     Failed,
     Freeze,
     FunctionCall,
@@ -32,6 +34,8 @@ from realtime_fsm.simulator import (
     Unanswered,
     audio_ms,
 )
+from realtime_fsm.simulator.deviations import Omission
+from realtime_fsm.simulator.profiled import configured
 from realtime_fsm.testing import Living, SimulatedCall
 
 __all__ = ["CASES", "KINDS"]
@@ -421,6 +425,52 @@ async def a_conflict_that_names_an_id_of_another_form(living: Living) -> None:
         call.session.generate_reply(instructions="Greet.")
         await asking
         await asyncio.sleep(14.0)
+
+
+@case("G")
+async def an_id_used_again_for_server_vads_answers_too(living: Living) -> None:
+    answers = {
+        "Hello?": [says("Good morning.", 2.0)],
+        "Stop.": [says("All right.")],
+        "Go on.": [says("Then.")],
+    }
+    config = ServerConfig(one_response_id=True, leaves_out=("response_id", "status", "usage"))
+    async with living(Script(answers=answers), check=False, config=config) as call:
+        await call.say("Hello?")
+        await asyncio.sleep(1.0)
+        await call.say("Stop.", 0.5)
+        await asyncio.sleep(6.0)
+        call.session.generate_reply(instructions="Go on.")
+        await asyncio.sleep(6.0)
+
+
+@case("G")
+async def a_server_that_has_all_of_it(living: Living) -> None:
+    everything: tuple[Omission, ...] = get_args(Omission)
+    answers = script(one=[FAILED, says("One.")], two=[says("Two.")])
+    config = configured(shipped()["compat"], leaves_out=everything)
+    async with living(answers, check=False, config=config, **PUSH) as call:
+        for words in ("one", "two"):
+            call.session.generate_reply(user_input=words)
+            await asyncio.sleep(40.0)
+
+
+@case("G")
+async def an_error_about_something_else_while_a_create_waits(living: Living) -> None:
+    transcribing = {
+        "type": "server_error",
+        "code": None,
+        "message": "The server had an error while transcribing your audio",
+        "param": None,
+        "event_id": None,
+    }
+    frame = {"type": "error", "error": transcribing}
+    faults = Schedule([Insert(At("response.create", side="client", question="one"), frame)])
+    answers = script(one=[says("The one answer.", ack=Created(after=0.5)), says("Another.")])
+    config = ServerConfig(faults=faults)
+    async with living(answers, check=False, config=config, **PUSH) as call:
+        call.session.generate_reply(user_input="one")
+        await asyncio.sleep(20.0)
 
 
 # --- H: a session that ends where plain goes on

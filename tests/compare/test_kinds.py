@@ -26,8 +26,6 @@ OPEN = {
     "the_loop_stands_still_for_60_s_while_the_answer_streams": "kind E: cut short, memory",
     "created_comes_6_s_after_the_create": "kind E2: unheard",
     "created_comes_9_s_after_the_create": "kind E2: unheard",
-    "a_server_without_response_id": "kind G: unheard",
-    "a_server_that_uses_a_response_id_again": "kind G: unheard",
     "no_retries_and_a_connection_that_drops_once": "kind H: session lost",
     "five_turns_that_fail": "kind H: session lost",
     "a_permission_error": "kind H: session lost",

@@ -107,7 +107,9 @@ def test_g24_what_waited_for_a_connection_taken_for_stuck_is_asked_once_the_fram
     assert (asked.id, 1) not in b.creates, "server VAD may answer"
 
 
-def test_g18_an_answer_that_is_owed_on_a_connection_taken_for_stuck_is_asked_for_on_the_next() -> None:
+def test_g18_an_answer_that_is_owed_on_a_connection_taken_for_stuck_is_asked_for_on_the_next() -> (
+    None
+):
     b = Bench()
     b.interrupt(b.ask())
     b.wait(5.0)
