@@ -16,6 +16,7 @@ from typing import Any, cast
 from livekit.agents import APIConnectionError, APIError, llm, utils
 
 from .. import _events as ev
+from .._connection import SILENT
 from .._errors import ErrorInfo
 from .._redact import named
 from .._states import ErrorKind
@@ -31,6 +32,7 @@ from ._history import History
 from ._link import Source
 from ._listener import Listeners, cheap
 from ._log import get_logger
+from ._pulse import Pulse
 from ._reader import Reader
 from ._repair import Repair
 from ._sight import Sight
@@ -88,6 +90,7 @@ class RawLink:
         self._doubt = Doubt(
             driver.controller.policy, driver.receive, self._forwarder("error"), guard
         )
+        self._pulse = Pulse(driver.controller.policy, inner.send_event, self._dead, guard)
         self.history = history
         history.on_restored = self._restored
         self._log = get_logger()
@@ -124,6 +127,7 @@ class RawLink:
     # --- down
 
     def create(self, turn_id: str, attempt: int, ask: Ask) -> None:
+        self._pulse.created()
         if ask.frame is not None:
             event_id = str(ask.frame["event_id"])
             if attempt > 1:
@@ -211,6 +215,7 @@ class RawLink:
         for name, handler in self._handlers.items():
             self._inner.off(name, handler)
         self._doubt.reset()
+        self._pulse.stop()
         for reader in self._reading:
             reader.stop()
         self._sight.aclose()
@@ -224,6 +229,7 @@ class RawLink:
 
     def _on_server_event(self, frame: Any) -> None:
         self._claimed = False
+        self._pulse.came(frame)
         output = output_of(frame)
         if output is not None and frame["response_id"] == self._sight.slot:
             item_id, audio_ms = output
@@ -344,6 +350,7 @@ class RawLink:
         self._echo.reset()
         self._repair.reset()
         self._doubt.reset()
+        self._pulse.stop()
         self._sight.reset()
         self.history.replayed(self._deleting)
         self._driver.receive(ev.ConnectionReady())
@@ -373,11 +380,15 @@ class RawLink:
 
     def _lost(self, error: ErrorInfo, for_good: bool) -> bool:
         """Returns whether a turn that failed of it has reported it (G12)."""
+        self._pulse.stop()
         reports = self._driver.reports
         if self._was_up:
             self.history.lost()
         self._driver.receive(ev.ConnectionLost(error=error, for_good=for_good))
         return self._driver.reports > reports
+
+    def _dead(self) -> None:
+        self._lost(SILENT, True)
 
     def _guarded(self, name: str, handler: Callable[[Any], None]) -> Callable[..., None]:
         """G25: nothing a server sends may raise through the plugin's receive loop. The application

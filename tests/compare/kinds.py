@@ -222,6 +222,44 @@ async def a_server_that_stands_still(living: Living) -> None:
             microphone.cancel()
 
 
+for _name, _seconds in (("at_once", 0.5), ("later", 30.0)):
+
+    @case("D", f"a_line_that_is_dead_and_asked_{_name}")
+    async def _(living: Living, seconds: float = _seconds) -> None:
+        answers = script(one=[says("One.")], two=[says("Two.")], three=[says("Three.")])
+        async with living(answers, check=False, **PUSH) as call:
+            await call.session.generate_reply(user_input="one")
+            call.server.half_open()
+            await asyncio.sleep(seconds)
+            for words in ("two", "three"):
+                call.session.generate_reply(user_input=words)
+                await asyncio.sleep(40.0)
+
+
+@case("D")
+async def a_line_that_dies_while_the_answer_streams(living: Living) -> None:
+    answers = script(hi=[says("An answer that takes long enough.", 4.0, pace=0.1)])
+    async with living(answers, check=False) as call:
+        call.session.generate_reply(instructions="hi")
+        await call.until(lambda: call.heard > 1.0)
+        call.server.half_open()
+        await asyncio.sleep(40.0)
+        await call.server.user_speaks("Hello?", seconds=0.5)
+        await asyncio.sleep(20.0)
+
+
+@case("D")
+async def a_server_that_is_silent_as_long_as_nothing_is_asked(living: Living) -> None:
+    answers = script(one=[says("One.")], two=[says("Two.")])
+    config = ServerConfig(leaves_out=("session_updated",))
+    async with living(answers, check=False, config=config, **PUSH) as call:
+        for words in ("one", "two"):
+            call.session.generate_reply(user_input=words)
+            await asyncio.sleep(90.0)
+            block(20.0)
+            await asyncio.sleep(0.1)
+
+
 # --- E: a question answered twice, or not at all
 
 

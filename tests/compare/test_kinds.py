@@ -19,7 +19,6 @@ OPEN = {
     "a_server_call_whose_response_fails": "kind C: deed twice",
     "a_request_for_approval": "kind C: deed twice",
     "a_kind_of_item_that_nobody_knows": "kind C: deed twice",
-    "a_server_that_stands_still": "kind D: session lost",
     "server_vad_creates_its_response_after_six_seconds": "kind E: words twice",
     "the_loop_stands_still_while_server_vad_creates": "kind E: words twice",
     "the_loop_stands_still_for_8_s_while_the_answer_streams": "kind E: cut short, memory",
