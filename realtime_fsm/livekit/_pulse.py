@@ -55,7 +55,11 @@ class Pulse:
         """Something came from the server."""
         self._seen = self._loop.time()
         self._asked = self._created = None
-        if self._timer is None and isinstance(frame, dict) and frame.get("type") == "session.updated":
+        if (
+            self._timer is None
+            and isinstance(frame, dict)
+            and frame.get("type") == "session.updated"
+        ):
             self._answers(frame.get("session"))
 
     def _answers(self, session: object) -> None:
