@@ -57,10 +57,12 @@ BY_TYPE: dict[str, ErrorKind] = {
     "rate_limit_error": ErrorKind.TRANSIENT,
 }
 
+_YOUR_REQUEST = "the server had an error while processing your request"
+
 BY_MESSAGE: tuple[tuple[str, ErrorKind], ...] = (
     ("conversation already has an active response", ErrorKind.CONFLICT),
     ("cancellation failed", ErrorKind.CONFLICT),
-    ("the server had an error while processing your request", ErrorKind.TRANSIENT),
+    (_YOUR_REQUEST, ErrorKind.TRANSIENT),
     ("session hit the maximum duration", ErrorKind.SESSION_END),
 )
 
@@ -104,6 +106,11 @@ def error_info(code: str | None, type: str | None, message: str) -> ErrorInfo:
 def is_rate_limit(error: ErrorInfo) -> bool:
     """Whether ``rate_limits.updated`` tells the end of it."""
     return error.code in RATE_LIMITS or error.type in RATE_LIMITS
+
+
+def is_of_a_request(error: ErrorInfo) -> bool:
+    """Whether it says itself that it answers a request, and is not about something else."""
+    return is_rate_limit(error) or error.message.lower().startswith(_YOUR_REQUEST)
 
 
 def retry_hint(message: str) -> float | None:

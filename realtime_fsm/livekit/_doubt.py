@@ -12,6 +12,8 @@ from collections.abc import Callable
 from livekit.agents import llm
 
 from .. import _events as ev
+from .._classify import is_of_a_request
+from .._errors import ErrorInfo
 from .._policy import RetryPolicy
 from .._states import ErrorKind
 from ._guard import Guard
@@ -63,9 +65,7 @@ class Doubt:
             self._answered(event.client_event_id)
         elif isinstance(event, ev.ErrorReceived):
             self._answered(event.event_id)
-            kind = self._policy.judged(event.error).kind
-            only = len(self._waiting) == 1 and not self._vad_due
-            if event.event_id is None and kind in _PERHAPS and only and self._error is None:
+            if event.event_id is None and self._error is None and self._open(event.error):
                 self._error = event
                 self._timer = self._loop.call_later(_A_MOMENT, self._end)
                 return True
@@ -83,6 +83,11 @@ class Doubt:
         self._waiting.clear()
         self._vad_due = False
         self._dismiss()
+
+    def _open(self, error: ErrorInfo) -> bool:
+        """Whether it may answer the one create that waits, and may not."""
+        perhaps = self._policy.judged(error).kind in _PERHAPS and not is_of_a_request(error)
+        return perhaps and len(self._waiting) == 1 and not self._vad_due
 
     def _answered(self, event_id: str | None) -> None:
         if event_id in self._waiting:
