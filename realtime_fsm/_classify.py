@@ -60,10 +60,12 @@ BY_TYPE: dict[str, ErrorKind] = {
     "rate_limit_error": ErrorKind.TRANSIENT,
 }
 
+_YOUR_REQUEST = "the server had an error while processing your request"
+
 BY_MESSAGE: tuple[tuple[str, ErrorKind], ...] = (
     ("conversation already has an active response", ErrorKind.CONFLICT),
     ("cancellation failed", ErrorKind.CONFLICT),
-    ("the server had an error while processing your request", ErrorKind.TRANSIENT),
+    (_YOUR_REQUEST, ErrorKind.TRANSIENT),
     ("session hit the maximum duration", ErrorKind.SESSION_END),
 )
 
@@ -114,6 +116,11 @@ def is_rate_limit(error: ErrorInfo) -> bool:
     return error.code in RATE_LIMITS or error.type in RATE_LIMITS
 
 
+def is_of_a_request(error: ErrorInfo) -> bool:
+    """Whether it says itself that it answers a request, and is not about something else."""
+    return is_rate_limit(error) or error.message.lower().startswith(_YOUR_REQUEST)
+
+
 def retry_hint(message: str) -> float | None:
     """Seconds named by "try again in 2s" / "in 350ms", or None."""
     found = _HINT.search(message)
@@ -121,6 +128,12 @@ def retry_hint(message: str) -> float | None:
         return None
     seconds = float(found.group(1)) * _UNIT[found.group(2).lower()]
     return seconds if math.isfinite(seconds) else None
+
+
+def is_slot_taken(error: ErrorInfo) -> bool:
+    """Whether it says that another response is alive, and not that there is none."""
+    told = error.message.lower().startswith("conversation already has an active response")
+    return error.code == ACTIVE_RESPONSE or told
 
 
 def active_response_id(message: str) -> str | None:

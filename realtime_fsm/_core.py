@@ -30,7 +30,7 @@ from ._machine_events import TurnEvent as E
 from ._playback import Playback, Stranded
 from ._policy import RetryPolicy
 from ._rules import remove_unheard
-from ._states import FINAL, OVER, PENDING, ErrorKind, Origin, ResponseState, TurnState
+from ._states import FINAL, OVER, PENDING, RUNNING, ErrorKind, Origin, ResponseState, TurnState
 from ._step import NOTHING, Report, Step
 from ._timers import TIMEOUTS, timer_of
 from ._turn import Message, Response, Turn
@@ -457,7 +457,12 @@ class Session:
     def conflict_told(self, name: str | None, step: Step) -> None:
         """A conflict told that somebody holds the lane: that is believed for a while (G20)."""
         known = self.response(name)
-        if known is None:
+        running = [r for r in self.lane.holders if r.state in RUNNING]
+        if name is None and running:
+            # On an ordered wire no other can have the slot.
+            for holder in running:
+                self.fire(holder, R.NAMED, step)
+        elif known is None:
             rumour = Response(
                 turn=None,
                 number=0,

@@ -52,6 +52,10 @@ class RetryPolicy:
             message or speech is played without it.
         answer_timeout: How long a connection may stay silent after a cancel was sent on it,
             which every server answers; then it is taken for dead and replaced.
+        alive_interval: How long a connection may be silent; then the server is asked for a sign of
+            life by a ``session.update`` that changes nothing, and the connection is replaced if
+            nothing comes within ``answer_timeout``. Only servers are asked that are known to answer.
+            None: never, so that the wire of a healthy call is that of plain LiveKit.
         after_exposure: What happens when a response fails after some of it was handed to
             the user. ``"stop"``: what was received plays out and the turn fails.
             ``"regenerate"``: what was received plays out, the conversation is cut to what was
@@ -82,6 +86,7 @@ class RetryPolicy:
     speech_timeout: float = 60.0
     playback_grace: float = 2.0
     answer_timeout: float = 3.0
+    alive_interval: float | None = 10.0
     after_exposure: Literal["stop", "regenerate"] = "stop"
     on_exhausted: Literal["fail_turn", "pipeline", "escalate"] = "fail_turn"
     kinds: Mapping[str, ErrorKind] = field(default_factory=dict, hash=False)
@@ -107,6 +112,8 @@ class RetryPolicy:
             raise ValueError(
                 f"doubt_after must not be above timeout ({self.timeout!r}), got {self.doubt_after!r}"
             )
+        if self.alive_interval is not None:
+            self._check_seconds("alive_interval", self.alive_interval, zero=False)
         if self.after_exposure not in ("stop", "regenerate"):
             raise ValueError(
                 f"after_exposure must be 'stop' or 'regenerate', got {self.after_exposure!r}"

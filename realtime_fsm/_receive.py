@@ -11,7 +11,7 @@ from typing import Any
 
 from . import _events as ev
 from . import _hear as hear
-from ._classify import active_response_id, ends_session
+from ._classify import active_response_id, ends_session, is_slot_taken
 from ._connection import ROLLOVER
 from ._core import OWN_IDS, Session, remember
 from ._errors import ErrorInfo
@@ -281,6 +281,8 @@ def _error_received(session: Session, event: ev.ErrorReceived, step: Step) -> bo
         doubted = response is not None and response.state is ResponseState.DOUBTED
         if doubted and error.kind is ErrorKind.UNKNOWN:
             return session.ignore("answer to a check")
+    if response is None and _names_another_create(event):
+        response = session.only_pending()
     if response is None and event.event_id is None and _refuses_answer(session, error):
         session.speech_happened(SpeechEvent.DROPPED, step)
         turn = session.new_turn(Origin.SERVER_VAD, step)
@@ -310,6 +312,12 @@ def _error_received(session: Session, event: ev.ErrorReceived, step: Step) -> bo
         session.session_failed(error, step)
         return True
     return known or session.ignore("error for somebody else")
+
+
+def _names_another_create(event: ev.ErrorReceived) -> bool:
+    """Whether a taken slot is told by an id of another form than that of the create it answers."""
+    named = event.event_id is not None and not event.event_id.startswith(OWN_IDS)
+    return named and is_slot_taken(event.error)
 
 
 def _refuses_answer(session: Session, error: ErrorInfo) -> bool:

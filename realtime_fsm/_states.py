@@ -89,6 +89,8 @@ class ResponseState(Enum):
 WANTED = frozenset(
     {ResponseState.QUEUED, ResponseState.SENT, ResponseState.DOUBTED, ResponseState.ACTIVE}
 )
+#: The server named them, and their terminal was not seen.
+RUNNING = frozenset({ResponseState.ACTIVE, ResponseState.CANCELLING})
 #: On the wire, and not answered.
 PENDING = frozenset(
     {

@@ -38,6 +38,7 @@ from ._emit import Emitter, Listeners
 from ._guard import Guard
 from ._link import Link
 from ._log import code_of, get_logger
+from ._order import Order
 from ._outlet import Item, Outlet
 from ._speech import Speeches, stop_interrupted
 from .telemetry._reporter import Reporter
@@ -89,6 +90,7 @@ class Driver:
         self._label = label
         self._loop = asyncio.get_running_loop()
         self._alarm = Alarm(self._due, guard)
+        self._order = Order(speeches, guard)
         self._outlets: dict[str, Outlet] = {}
         self._asks: dict[str, Ask] = {}
         #: Turns whose generation the host has from the inner session itself.
@@ -139,6 +141,7 @@ class Driver:
             cancelled = self._guard(self._interrupt)
             future.add_done_callback(lambda f: cancelled(turn) if f.cancelled() else None)
         self.run()
+        self._order.asked(future)
         return future
 
     def interrupt(self, *, before_tool_reply: bool = False) -> None:
@@ -229,6 +232,7 @@ class Driver:
         """End every turn, future, stream, timer and task. Never raises."""
         self._drop_retries()
         self._closed = True
+        self._order.close()
         self.controller.close(self._loop.time())
         self.run()
         self._speeches.disconnect(self._receive)
@@ -238,6 +242,7 @@ class Driver:
     def end_records(self) -> None:
         """The session stepped aside: tell those who follow the turns that they are over."""
         self._closed = True
+        self._order.close()
         self._alarm.set(None)
         self._speeches.disconnect(self._receive)
         self.controller.close(self._loop.time())
@@ -463,6 +468,9 @@ class Driver:
         generation = outlet.generation(c.response_id)
         if outlet.future is not None:
             self._session.emit("generation_created", generation)
+        self._order.ready(c.turn_id)
+        if self._order.waits:
+            self._another_speaks()
         if c.turn_id in self._unplayed:
             self.receive(SpeechOver(turn_id=c.turn_id, interrupted=False))
 

@@ -16,6 +16,7 @@ from typing import Any, cast
 from livekit.agents import APIConnectionError, APIError, llm, utils
 
 from .. import _events as ev
+from .._connection import SILENT
 from .._errors import ErrorInfo
 from .._redact import named
 from .._states import ErrorKind
@@ -23,6 +24,7 @@ from .._wire import output_of, parse
 from ._announcements import Announcements
 from ._ask import Ask
 from ._below import close
+from ._doubt import Doubt
 from ._driver import Driver
 from ._echo import Echo
 from ._guard import Guard
@@ -30,7 +32,9 @@ from ._history import History
 from ._link import Source
 from ._listener import Listeners, cheap
 from ._log import get_logger
+from ._pulse import Pulse
 from ._reader import Reader
+from ._repair import Repair
 from ._sight import Sight
 
 SERVER_EVENT = "openai_server_event_received"
@@ -64,6 +68,7 @@ class RawLink:
         listeners: The application's, to the inner session's raw events: told first, by us.
         unwanted: Items that were to be deleted in the session it takes the place of.
         echo: Puts back the metadata that a server leaves out.
+        repair: Puts back what else it leaves out.
     """
 
     def __init__(
@@ -76,12 +81,18 @@ class RawLink:
         unwanted: Mapping[str, str] = _NOTHING,
         *,
         echo: Echo,
+        repair: Repair,
     ) -> None:
         self._inner = inner
         self._driver = driver
         self._listeners = listeners
         self._guard = guard
         self._echo = echo
+        self._repair = repair
+        self._doubt = Doubt(
+            driver.controller.policy, driver.receive, self._forwarder("error"), guard
+        )
+        self._pulse = Pulse(driver.controller.policy, inner.send_event, self._dead, guard)
         self.history = history
         history.on_restored = self._restored
         history.on_left_out(driver.left_out)
@@ -119,6 +130,7 @@ class RawLink:
     # --- down
 
     def create(self, turn_id: str, attempt: int, ask: Ask) -> None:
+        self._pulse.created()
         if ask.frame is not None:
             event_id = str(ask.frame["event_id"])
             if attempt > 1:
@@ -142,7 +154,11 @@ class RawLink:
 
     def cancel(self, response_id: str, event_id: str) -> None:
         self._inner.send_event(
-            {"type": "response.cancel", "response_id": response_id, "event_id": event_id}
+            {
+                "type": "response.cancel",
+                "response_id": self._repair.original(response_id),
+                "event_id": event_id,
+            }
         )
 
     def check(self, event_id: str) -> None:
@@ -207,6 +223,8 @@ class RawLink:
         """Hear no more of the inner session, and read nothing more from it."""
         for name, handler in self._handlers.items():
             self._inner.off(name, handler)
+        self._doubt.reset()
+        self._pulse.stop()
         for reader in self._reading:
             reader.stop()
         self._sight.aclose()
@@ -220,6 +238,7 @@ class RawLink:
 
     def _on_server_event(self, frame: Any) -> None:
         self._claimed = False
+        self._pulse.came(frame)
         output = output_of(frame)
         if output is not None and frame["response_id"] == self._sight.slot:
             item_id, audio_ms = output
@@ -230,16 +249,19 @@ class RawLink:
         self._take(frame)
 
     def _take(self, frame: object) -> None:
+        self._repair.came(frame)
         self._echo.came(frame)
         event = parse(frame)
         self._echo.heard(event)
+        self._repair.heard(event)
         if isinstance(event, ev.CallReceived) and not _is_call(frame):
             event = ev.ResponseActivity(response_id=event.response_id)  # nobody can run it
         if event is not None:
             event = self._sight.placed(event)
         again = isinstance(frame, dict) and self._follow_history(frame)
         self._driver.frame_received()
-        known = event is not None and self._driver.receive(event)
+        doubted = self._doubt.holds(event)
+        known = event is not None and not doubted and self._driver.receive(event)
         if isinstance(event, ev.Unreadable):
             self._log.debug("frame ignored", reason=event.reason, type=_kind(frame))
         refused = isinstance(event, ev.ErrorReceived)
@@ -267,6 +289,7 @@ class RawLink:
     def _on_client_event(self, frame: dict[str, Any]) -> None:
         self._was_up = True
         self._echo.left(frame)
+        self._repair.left(frame)
         if frame.get("type") != "response.create":
             self.history.client_frame(frame)
             return
@@ -279,6 +302,7 @@ class RawLink:
             turn_id, attempt = self._leaving.popleft()
         else:
             return
+        self._doubt.left(str(event_id))
         self._driver.receive(
             ev.CreateSent(turn_id=turn_id, attempt=attempt, event_id=str(event_id))
         )
@@ -333,6 +357,9 @@ class RawLink:
 
     def _on_reconnected(self, event: llm.RealtimeSessionReconnectedEvent) -> None:
         self._echo.reset()
+        self._repair.reset()
+        self._doubt.reset()
+        self._pulse.stop()
         self._sight.reset()
         self.history.replayed(self._deleting)
         self._driver.receive(ev.ConnectionReady())
@@ -355,16 +382,22 @@ class RawLink:
             claimed = claimed or isinstance(report.error, llm.RealtimeError)
         elif isinstance(report.error, APIConnectionError):
             claimed = self._lost(_LOST, False)
+        elif not claimed and self._doubt.reported(report):
+            return
         if not claimed and self._driver.final_report is None:
             self._driver.forward("error", report)
 
     def _lost(self, error: ErrorInfo, for_good: bool) -> bool:
         """Returns whether a turn that failed of it has reported it (G12)."""
+        self._pulse.stop()
         reports = self._driver.reports
         if self._was_up:
             self.history.lost()
         self._driver.receive(ev.ConnectionLost(error=error, for_good=for_good))
         return self._driver.reports > reports
+
+    def _dead(self) -> None:
+        self._lost(SILENT, True)
 
     def _guarded(self, name: str, handler: Callable[[Any], None]) -> Callable[..., None]:
         """G25: nothing a server sends may raise through the plugin's receive loop. The application

@@ -26,6 +26,7 @@ from ._listener import GuardedEmitter
 from ._log import get_logger
 from ._private import bind_host, own_update
 from ._raw import CLIENT_EVENT, SERVER_EVENT, RawLink, own_create
+from ._repair import Repair
 from ._speech import Speeches
 from ._streams import StreamLink
 from .providers import Family
@@ -138,6 +139,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             self._guard,
             unwanted or {},
             echo=Echo(self._traits, lambda: self.driver.controller.unanswered),
+            repair=Repair(unique=self._traits.unique_ids),
         )
 
     @property

@@ -224,6 +224,10 @@ class Speeches:
     def forget(self, turn_id: str) -> None:
         self._handles.pop(turn_id, None)
 
+    def speech(self, turn_id: str) -> Optional[SpeechHandle]:
+        """What the turn is spoken under, if that is known."""
+        return self._handles.get(turn_id)
+
     def interrupted(self, turn_id: str) -> bool | None:
         """Whether the turn's speech was interrupted; None if its speech is not known."""
         handle = self._handles.get(turn_id)

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from livekit import rtc
 from livekit.agents import Agent, AgentTask, RunContext, function_tool
 
 from realtime_fsm import RetryPolicy
+from realtime_fsm.profiles import shipped
 from realtime_fsm.simulator import (
     END,
     At,
+    Created,
     Failed,
     Freeze,
     FunctionCall,
@@ -33,6 +35,8 @@ from realtime_fsm.simulator import (
     Unanswered,
     audio_ms,
 )
+from realtime_fsm.simulator.deviations import Omission
+from realtime_fsm.simulator.profiled import configured
 from realtime_fsm.testing import Living, SimulatedCall
 
 __all__ = ["CASES", "KINDS"]
@@ -249,6 +253,44 @@ async def a_server_that_stands_still(living: Living) -> None:
             microphone.cancel()
 
 
+for _name, _seconds in (("at_once", 0.5), ("later", 30.0)):
+
+    @case("D", f"a_line_that_is_dead_and_asked_{_name}")
+    async def _(living: Living, seconds: float = _seconds) -> None:
+        answers = script(one=[says("One.")], two=[says("Two.")], three=[says("Three.")])
+        async with living(answers, check=False, **PUSH) as call:
+            await call.session.generate_reply(user_input="one")
+            call.server.half_open()
+            await asyncio.sleep(seconds)
+            for words in ("two", "three"):
+                call.session.generate_reply(user_input=words)
+                await asyncio.sleep(40.0)
+
+
+@case("D")
+async def a_line_that_dies_while_the_answer_streams(living: Living) -> None:
+    answers = script(hi=[says("An answer that takes long enough.", 4.0, pace=0.1)])
+    async with living(answers, check=False) as call:
+        call.session.generate_reply(instructions="hi")
+        await call.until(lambda: call.heard > 1.0)
+        call.server.half_open()
+        await asyncio.sleep(40.0)
+        await call.server.user_speaks("Hello?", seconds=0.5)
+        await asyncio.sleep(20.0)
+
+
+@case("D")
+async def a_server_that_is_silent_as_long_as_nothing_is_asked(living: Living) -> None:
+    answers = script(one=[says("One.")], two=[says("Two.")])
+    config = ServerConfig(leaves_out=("session_updated",))
+    async with living(answers, check=False, config=config, **PUSH) as call:
+        for words in ("one", "two"):
+            call.session.generate_reply(user_input=words)
+            await asyncio.sleep(90.0)
+            block(20.0)
+            await asyncio.sleep(0.1)
+
+
 # --- E: a question answered twice, or not at all
 
 
@@ -371,6 +413,76 @@ async def a_reply_asked_for_while_the_answer_thinks(living: Living) -> None:
         await asyncio.sleep(10.0)
 
 
+@case("F")
+async def two_replies_asked_for_while_the_user_speaks(living: Living) -> None:
+    answers = {"Where is it?": [ANSWER], "First.": [says("First.")], "Then.": [says("Then.")]}
+    async with living(Script(answers=answers), check=False) as call:
+        asking = asyncio.create_task(call.say("Where is it?", seconds=2.0))
+        await asyncio.sleep(0.5)
+        for words in ("First.", "Then."):
+            call.session.generate_reply(instructions=words)
+        await asking
+        await asyncio.sleep(20.0)
+
+
+@case("F")
+async def the_users_turn_is_committed_with_server_vad_on(living: Living) -> None:
+    answers = {"Where is it?": [ANSWER, says("Once more.")]}
+    async with living(Script(answers=answers), check=False) as call:
+        asking = asyncio.create_task(call.say("Where is it?"))
+        await asyncio.sleep(0.9)
+        call.session.commit_user_turn()
+        await asking
+        await asyncio.sleep(20.0)
+
+
+class Waiter(Agent):
+    """Says "one moment" from a tool; another tool waits for what its reply says."""
+
+    def __init__(self) -> None:
+        super().__init__(instructions="Be brief.")
+
+    @function_tool
+    async def search(self, context: RunContext[Any]) -> str:
+        """Search."""
+        context.session.generate_reply(instructions="One moment.")
+        await asyncio.sleep(2.5)
+        return "found"
+
+    @function_tool
+    async def end(self, context: RunContext[Any]) -> None:
+        """End."""
+        await context.wait_for_playout()
+        context.session.shutdown(drain=False)
+
+
+@case("F")
+async def the_user_speaks_into_what_a_tool_has_said(living: Living) -> None:
+    answers = {
+        "Search.": [Reply([FunctionCall("search")])],
+        "One moment.": [says("One moment please.", 1.5)],
+        "Hurry.": [says("I am on it.", 1.5)],
+        "Search. > search": [says("Found it.")],
+    }
+    async with living(Script(answers=answers), agent=Waiter(), check=False) as call:
+        await call.say("Search.")
+        await asyncio.sleep(1.5)
+        await call.say("Hurry.", 0.5)
+        await asyncio.sleep(12.0)
+
+
+@case("F")
+async def a_tool_waits_for_the_words_of_a_reply_that_let_another_go_first(living: Living) -> None:
+    bye = Reply([Message("Goodbye, and thank you.", seconds=2.0), FunctionCall("end")])
+    answers = {"Where is it?": [says("Here.", 1.5)], "Say goodbye.": [bye]}
+    async with living(Script(answers=answers), agent=Waiter(), check=False) as call:
+        asking = asyncio.create_task(call.say("Where is it?"))
+        await asyncio.sleep(0.5)
+        call.session.generate_reply(instructions="Say goodbye.")
+        await asking
+        await asyncio.sleep(12.0)
+
+
 # --- G: servers that deviate
 
 for _omission, _switch in (
@@ -408,6 +520,52 @@ async def a_conflict_that_names_an_id_of_another_form(living: Living) -> None:
         call.session.generate_reply(instructions="Greet.")
         await asking
         await asyncio.sleep(14.0)
+
+
+@case("G")
+async def an_id_used_again_for_server_vads_answers_too(living: Living) -> None:
+    answers = {
+        "Hello?": [says("Good morning.", 2.0)],
+        "Stop.": [says("All right.")],
+        "Go on.": [says("Then.")],
+    }
+    config = ServerConfig(one_response_id=True, leaves_out=("response_id", "status", "usage"))
+    async with living(Script(answers=answers), check=False, config=config) as call:
+        await call.say("Hello?")
+        await asyncio.sleep(1.0)
+        await call.say("Stop.", 0.5)
+        await asyncio.sleep(6.0)
+        call.session.generate_reply(instructions="Go on.")
+        await asyncio.sleep(6.0)
+
+
+@case("G")
+async def a_server_that_has_all_of_it(living: Living) -> None:
+    everything: tuple[Omission, ...] = get_args(Omission)
+    answers = script(one=[FAILED, says("One.")], two=[says("Two.")])
+    config = configured(shipped()["compat"], leaves_out=everything)
+    async with living(answers, check=False, config=config, **PUSH) as call:
+        for words in ("one", "two"):
+            call.session.generate_reply(user_input=words)
+            await asyncio.sleep(40.0)
+
+
+@case("G")
+async def an_error_about_something_else_while_a_create_waits(living: Living) -> None:
+    transcribing = {
+        "type": "server_error",
+        "code": None,
+        "message": "The server had an error while transcribing your audio",
+        "param": None,
+        "event_id": None,
+    }
+    frame = {"type": "error", "error": transcribing}
+    faults = Schedule([Insert(At("response.create", side="client", question="one"), frame)])
+    answers = script(one=[says("The one answer.", ack=Created(after=0.5)), says("Another.")])
+    config = ServerConfig(faults=faults)
+    async with living(answers, check=False, config=config, **PUSH) as call:
+        call.session.generate_reply(user_input="one")
+        await asyncio.sleep(20.0)
 
 
 # --- H: a session that ends where plain goes on

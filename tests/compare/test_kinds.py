@@ -16,16 +16,6 @@ from .kinds import CASES, KINDS
 OPEN = {
     "the_loop_stands_still_for_8_s_while_the_answer_streams": "kind E: cut short, memory",
     "the_loop_stands_still_for_60_s_while_the_answer_streams": "kind E: cut short, memory",
-    "a_prompt_asked_for_while_the_user_speaks_is_refused": "kind F: order, late",
-    "a_prompt_asked_for_while_the_user_speaks_fails": "kind F: late",
-    "a_prompt_asked_for_while_the_user_speaks_is_unanswered": "kind F: order",
-    "a_prompt_asked_for_while_the_user_speaks_waits_for_a_stall": "kind F: order, late",
-    "a_greeting_before_the_end_of_the_users_hello": "kind F: order",
-    "a_greeting_at_the_end_of_the_users_hello": "kind F: order, late",
-    "a_greeting_after_the_end_of_the_users_hello": "kind F: order, late",
-    "a_server_without_response_id": "kind G: unheard",
-    "a_server_that_uses_a_response_id_again": "kind G: unheard",
-    "a_conflict_that_names_an_id_of_another_form": "kind G: order, late",
 }
 
 

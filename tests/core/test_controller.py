@@ -929,6 +929,29 @@ def test_g20_a_null_event_id_error_answers_the_only_pending_create() -> None:
     assert turn.state is TurnState.RETRY_WAIT
 
 
+@pytest.mark.parametrize("told", ["", "active response in progress: chat-7f"])
+def test_g20_a_conflict_without_a_usable_name_means_the_response_that_lives(told: str) -> None:
+    """No blocker without a name is waited for behind it."""
+    b = Bench()
+    asked = b.ask()
+    event_id = b.sent(asked)
+    b.got(rf.ResponseCreated(response_id="other_1"))
+    b.refused(event_id, ACTIVE, told)
+    b.done("other_1", ResponseStatus.COMPLETED)
+    assert b.creates[-1] == (asked.id, 2)
+
+
+@pytest.mark.parametrize("other", ["event_7f", "resp_other"])
+def test_g20_a_conflict_that_names_an_unknown_event_answers_the_only_create(other: str) -> None:
+    b = Bench()
+    asked = b.ask()
+    b.sent(asked)
+    b.refused(other, ACTIVE, "active response in progress: resp_7")
+    b.got(rf.ResponseCreated(response_id="resp_7"))
+    b.done("resp_7", ResponseStatus.COMPLETED)
+    assert b.creates[-1] == (asked.id, 2)
+
+
 def test_g20_somebody_elses_bad_frame_does_not_settle_a_create() -> None:
     b = Bench()
     turn = b.ask()
