@@ -21,6 +21,7 @@ from ._commands import (
     ReportFailure,
     ReportSession,
     RestoreItem,
+    TruncateItem,
     TurnEnded,
     TurnMoved,
 )
@@ -128,6 +129,7 @@ __all__ = [
     "ReportFailure",
     "ReportSession",
     "RestoreItem",
+    "TruncateItem",
     "Response",
     "ResponseActivity",
     "ResponseCreated",

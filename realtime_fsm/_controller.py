@@ -128,6 +128,14 @@ class TurnController:
         known = self._session.messages.get(item_id)
         return known is not None and not known[1].over
 
+    def handed_out(self, item_id: str) -> bool:
+        """Whether this message was handed downstream, and nothing more of it is."""
+        known = self._session.messages.get(item_id)
+        if known is not None:
+            return known[1].handed_out(item_id)
+        message = self._session.message(item_id)
+        return message is not None and message.delivered
+
     def differences(self) -> dict[str, str]:
         """Where heard, shown and remembered differ, in words, by item id; of the live turns and
         of those in `finished`. A correction that the server has not confirmed counts."""
@@ -230,7 +238,7 @@ class TurnController:
         if known is None or not session.connection.up:
             return False
         _, response, message = known
-        if response.over or not message.delivered:
+        if not response.wanted or not message.delivered:
             return False
         response.last_activity = session.connection.last_frame = now
         message.received_ms += audio_ms

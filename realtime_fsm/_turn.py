@@ -31,7 +31,8 @@ class Message:
         item_id: The provider's id.
         number: N of "streaming message N", from 1, within its response.
         attempt: Number of the attempt it belongs to.
-        received_ms: Audio received so far, milliseconds.
+        received_ms: Audio received so far for the host, milliseconds.
+        late_ms: Audio that came of it when nothing more was handed out, milliseconds; None: nothing came.
         delivered: A first delta of it arrived and it was handed downstream.
         pulled: The host began to forward it.
         started: The sink reported its first frame.
@@ -42,6 +43,7 @@ class Message:
         transcript: The words that were heard, where the sink knows them.
         shown: The text that the host shows of it; None until it does.
         remembered_ms: Milliseconds the server keeps of it; None: all it generated.
+        cut: The server was asked to cut it.
         removed: The server was asked to delete it.
         released: The host had it deleted after its turn: it need not be remembered.
     """
@@ -50,6 +52,7 @@ class Message:
     number: int
     attempt: int = 1
     received_ms: float = 0.0
+    late_ms: float | None = None
     delivered: bool = False
     pulled: bool = False
     started: bool = False
@@ -60,6 +63,7 @@ class Message:
     transcript: str | None = None
     shown: str | None = None
     remembered_ms: int | None = None
+    cut: bool = False
     removed: bool = False
     released: bool = False
 
@@ -73,9 +77,10 @@ class Message:
             if self.shown:
                 return "nothing heard, but shown"
             return None if self.remembered_ms == 0 else "nothing heard, but remembered"
-        kept = self.received_ms if self.remembered_ms is None else self.remembered_ms
-        heard = self.received_ms if self.heard_ms is None else self.heard_ms
-        if self.received_ms and abs(kept - heard) > 1:
+        made = self.received_ms + (self.late_ms or 0.0)
+        kept = made if self.remembered_ms is None else self.remembered_ms
+        heard = self.received_ms if self.heard_ms is None else min(self.heard_ms, made)
+        if made and abs(kept - heard) > 1:
             return f"{heard:.0f} ms heard, {kept:.0f} ms remembered"
         # A moment of it may be too short for a word.
         whole = self.outcome is MessageOutcome.FULL
@@ -132,6 +137,18 @@ class Response:
     def wanted(self) -> bool:
         """Whether its turn waits for what comes of it."""
         return self.state in WANTED
+
+    def message(self, item_id: str) -> Message | None:
+        """The message of it with this id, also once its turn has ended."""
+        for message in self.turn.messages if self.turn is not None else ():
+            if message.item_id == item_id and message.attempt == self.number:
+                return message
+        return None
+
+    def handed_out(self, item_id: str) -> bool:
+        """Whether this message of it was handed downstream, and nothing more of it is."""
+        message = None if self.wanted else self.message(item_id)
+        return message is not None and message.delivered
 
 
 @dataclass(slots=True, eq=False)

@@ -400,6 +400,10 @@ class Driver:
             self.link.withheld(c.item_id, forward=False)
             self.link.delete(c.item_id, c.event_id)
 
+    def _truncate(self, c: cmd.TruncateItem) -> None:
+        if self.link is not None and not self._closed:
+            self.link.truncate(c.item_id, c.audio_end_ms, c.event_id)
+
     def _restore(self, c: cmd.RestoreItem) -> None:
         if self.link is not None and not self._closed:
             self.link.restore(c.item_id)
@@ -590,6 +594,7 @@ class Driver:
         cmd.CancelResponse: _cancel,
         cmd.ProbeCancel: _probe,
         cmd.DeleteItem: _delete,
+        cmd.TruncateItem: _truncate,
         cmd.RestoreItem: _restore,
         cmd.ReplaceConnection: _replace,
         cmd.AnnounceTurn: _announce,

@@ -160,7 +160,8 @@ class History:
         that is asked for again."""
         kind = frame.get("type")
         if delta := text_delta(frame):
-            self.said(*delta)
+            if not self._controller.handed_out(delta[0]):
+                self.said(*delta)
         elif kind in ("conversation.item.added", "conversation.item.created"):
             item = frame.get("item")
             if isinstance(item, Mapping) and isinstance(item.get("id"), str):
@@ -199,6 +200,20 @@ class History:
                 item.content = [words] if (words := self._received(item.id)) else []
         self.correct_mirror(self._heard)
         self._conversation.connection_lost(self._inner.chat_ctx.items)
+        self._keep_unlisted()
+
+    def _keep_unlisted(self) -> None:
+        """What was heard, and is not in the mirror since the ``conversation.item.added`` of it never
+        came, is put on the next connection by us."""
+        for turn in (*self._controller.finished, *self._controller.turns):
+            for message in turn.messages:
+                known = message.item_id in self._conversation.lost or message.released
+                if known or message.outcome in _UNHEARD or message.item_id in self._deleted:
+                    continue
+                if words := self._text_of(message):
+                    item = llm.ChatMessage(id=message.item_id, role="assistant", content=[words])
+                    self._conversation.keep([item])
+                    self._owed[message.item_id] = message
 
     def replayed(self, unwanted: Collection[str]) -> None:
         """A new connection was told what the mirror has, but for the *unwanted* items."""
@@ -226,6 +241,13 @@ class History:
         known = self._controller.message(item_id) is not None
         return known and self.moved(item_id) and not self._conversation.holds(item_id)
 
+    def cut_back(self, message: Message) -> None:
+        """The server is about to cut a message to what was handed out of it. The mirror gets all that
+        was generated with its ``response.done``, which may be the frame that is being read."""
+        self._text_of(message)
+        again = self._guard(self.correct_mirror)
+        asyncio.get_running_loop().call_soon(again, [message.item_id])
+
     def restore(self, message: Message) -> None:
         """Put what was heard of a message on the present conversation."""
         if self._down:
@@ -243,6 +265,8 @@ class History:
     def _text_of(self, message: Message) -> str:
         words = self._received(message.item_id)
         if message.outcome is MessageOutcome.FULL:
+            if message.late_ms is not None:
+                self.heard(message.item_id, words)  # the mirror has more
             return words
         if message.transcript is not None:
             text = message.transcript

@@ -158,6 +158,21 @@ class RawLink:
             {"type": "conversation.item.delete", "item_id": item_id, "event_id": event_id}
         )
 
+    def truncate(self, item_id: str, audio_end_ms: int, event_id: str) -> None:
+        message = self._driver.controller.message(item_id)
+        if message is None or self.history.moved(item_id):
+            return  # this connection holds no audio of it
+        self.history.cut_back(message)
+        self._inner.send_event(
+            {
+                "type": "conversation.item.truncate",
+                "item_id": item_id,
+                "content_index": 0,
+                "audio_end_ms": audio_end_ms,
+                "event_id": event_id,
+            }
+        )
+
     def restore(self, item_id: str) -> None:
         message = self._driver.controller.message(item_id)
         if message is not None:

@@ -198,6 +198,9 @@ class StreamLink:
     def delete(self, item_id: str, event_id: str) -> None:
         pass
 
+    def truncate(self, item_id: str, audio_end_ms: int, event_id: str) -> None:
+        pass
+
     def restore(self, item_id: str) -> None:
         pass
 

@@ -148,6 +148,7 @@ WIRE = (
     cmd.CancelResponse,
     cmd.ProbeCancel,
     cmd.DeleteItem,
+    cmd.TruncateItem,
     cmd.RestoreItem,
     cmd.ReplaceConnection,
 )
@@ -162,6 +163,7 @@ CLIENT = (
     Form("cancel", "response.cancel <response>"),
     Form("probe", "response.cancel", "bare: the probe"),
     Form("delete", "item.delete <item>"),
+    Form("truncate", "item.truncate <item> <ms>", "what was not heard of it is cut off"),
     Form("restore", "item.restore <item>", "what was heard of it is put on the new conversation"),
     Form("reconnect", "reconnects [after <wait:s>]", "the connection is given up, another is made"),
 )
