@@ -54,6 +54,11 @@ class Connection:
         return self.state is C.UP
 
     @property
+    def proven(self) -> bool:
+        """Whether nothing speaks for it being stuck."""
+        return self.state is not C.UNPROVEN
+
+    @property
     def dead(self) -> bool:
         """Whether there will be no other."""
         return self.state is C.DEAD

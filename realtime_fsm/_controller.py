@@ -112,8 +112,13 @@ class TurnController:
 
     def frame_received(self, now: float) -> None:
         """Something came from the server, whatever it was. A driver that calls this for every
-        frame learns, by `ReplaceConnection`, of a connection that is silent when asked."""
-        self._session.connection.last_frame = now
+        frame learns, by `ReplaceConnection`, of a connection that is silent when asked; one that
+        was taken for stuck is `connected` again. What waited for it is due from then on: the frame
+        may say that it has to wait."""
+        session = self._session
+        session.connection.last_frame = now
+        if not session.connection.proven and not session.closed:
+            session.connection_proven(session.step(max(session.now, now)))
 
     def find(self, turn_id: str) -> Turn | None:
         """The live turn with this id."""

@@ -323,6 +323,8 @@ class Session:
                 soonest = timer.at
             if self.now < turn.retry_at < soonest:
                 soonest = turn.retry_at
+            elif turn.waiting and turn.retry_at <= self.now and self.lane.free():
+                soonest = self.now
         return soonest
 
     def advance(self, step: Step) -> None:
@@ -386,17 +388,21 @@ class Session:
             self.new_turn(Origin.SERVER_VAD, step)
 
     def connection_ready(self, step: Step) -> None:
-        """Another connection can be used."""
+        """Another connection can be used. What ran on the one before is over, whether its loss was
+        told or not."""
+        self.connection_over(step)
         self.connection.ready(step.now)
         self._tell_ready(step)
-        for response in tuple(self.lane.holders):
-            self.fire(response, R.CONNECTION_READY, step)
 
     def connection_carried(self, step: Step) -> None:
         """Something left, so there is a connection."""
         if not self.connection.up:
-            self.connection.carried(step.now)
-            self._tell_ready(step)
+            self.connection_proven(step)
+
+    def connection_proven(self, step: Step) -> None:
+        """It is not stuck."""
+        self.connection.carried(step.now)
+        self._tell_ready(step)
 
     def connection_stuck(self, step: Step) -> None:
         """Nothing leaves, it seems: as good as none."""
@@ -413,6 +419,8 @@ class Session:
         for turn in tuple(self.live.values()):
             if turn.state is TurnState.REQUESTED:
                 self.fire(turn, E.CONNECTION_READY, step)
+        for response in tuple(self.lane.holders):
+            self.fire(response, R.CONNECTION_READY, step)
 
     def session_failed(self, error: ErrorInfo, step: Step) -> None:
         """The session below is dead: no attempt can succeed, and nothing more is awaited (G10)."""

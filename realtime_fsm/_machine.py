@@ -17,10 +17,11 @@ from typing import Any, NamedTuple, Optional
 from transitions import EventData, Machine, MachineError, State, Transition
 
 from ._errors import TableError
-from ._machine_events import PlaybackEvent, ResponseEvent, TurnEvent
+from ._machine_events import ConnectionEvent, PlaybackEvent, ResponseEvent, TurnEvent
 from ._playback_table import PLAYBACK_TABLE
 from ._response_table import BIRTHS, RESPONSE_TABLE, UNTIMED
 from ._response_table import TIMERS as RESPONSE_TIMERS
+from ._response_table import TURN as SAME_TO_TURN
 from ._states import FINAL, PlaybackState, ResponseState, TurnState
 from ._step import Step
 from ._table import INITIAL, TABLE, TIMERS
@@ -79,6 +80,24 @@ def arrows(table: tuple[Any, ...] = TABLE) -> tuple[Arrow, ...]:
             tells = row.tells[event] if isinstance(row.tells, Mapping) else row.tells
             out.append(Arrow(source, event, row.dest, row.guard, row.effect, tells, row.reason))
     return tuple(out)
+
+
+#: What an event of each of these is told to.
+_LISTENERS: dict[type[Enum], str] = {
+    TurnEvent: "turn",
+    ResponseEvent: "response",
+    PlaybackEvent: "playback",
+    ConnectionEvent: "connection",
+}
+
+
+def told(row: Arrow) -> str:
+    """Who is told by a row, and what, unless that is the event of the same meaning: in words."""
+    if row.tells is None:
+        return ""
+    to = _LISTENERS[type(row.tells)]
+    same = SAME_TO_TURN.get(row.event) is row.tells
+    return to if same else f"{to}: {row.tells.name.lower()}"
 
 
 def check(definition: Definition) -> None:

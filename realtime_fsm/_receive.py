@@ -352,9 +352,7 @@ def _connection_lost(session: Session, event: ev.ConnectionLost, step: Step) -> 
 
 
 def _connection_ready(session: Session, event: ev.ConnectionReady, step: Step) -> bool:
-    if session.connection.up or session.connection.dead:
-        step.failure = ROLLOVER
-        session.connection_over(step)
+    step.failure = ROLLOVER
     session.connection_ready(step)
     return True
 

@@ -167,6 +167,8 @@ def acknowledge(response: Response, step: Step) -> None:
 
 def acknowledge_late(response: Response, step: Step) -> None:
     acknowledge(response, step)
+    if response.cancel_id == BELOW:
+        response.asked_at = step.now
     wait_for_terminal(response, step)
 
 
@@ -182,8 +184,8 @@ def note_id(response: Response, step: Step) -> None:
 
 
 def believe(response: Response, step: Step) -> None:
-    """A conflict tells of it: that is believed for a while."""
-    response.last_activity = step.now
+    """A conflict tells of it: that is believed for a while. What was asked before had its time."""
+    response.last_activity, response.asked_at = step.now, -math.inf
     response.deadline = step.now + step.policy.stall_timeout
 
 

@@ -162,7 +162,8 @@ RESPONSE_TABLE: tuple[ResponseRow, ...] = (
     _(GONE,          E.GIVEN_UP_BELOW,      None,          None,             R.note_cancel_below,    None,                 "its response is cancelled below, should it come"),
     _(S.ENDED,       E.LEFT,                None,          None,             R.note_sent_late,       None,                 "the session failed while it was queued"),
     _(S.ENDED,       E.NOT_SENT,            None,          None,             None,                   None,                 "the same, and it never leaves"),
-    _(GONE,          DONE,                  S.ENDED,       None,             R.end_late,             None,                 "proof, late"),
+    _(S.ENDED,       DONE,                  None,          None,             R.note_id,              None,                 "it was taken for over before"),
+    _(S.FORGOTTEN,   DONE,                  S.ENDED,       None,             R.end_late,             None,                 "proof, late"),
     _(S.FORGOTTEN,   E.NAMED,               S.CANCELLING,  R.cancel_is_out,  R.believe,              None,                 "it lives: its one cancel is waited for anew (G1, G6)"),
     _(S.FORGOTTEN,   E.NAMED,               S.RUMOURED,    None,             R.believe,              None,                 "a conflict tells of it again (G20)"),
 )

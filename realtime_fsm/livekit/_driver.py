@@ -92,6 +92,8 @@ class Driver:
         self._asks: dict[str, Ask] = {}
         #: Turns whose generation the host has from the inner session itself.
         self._passed: set[str] = set()
+        #: Turns of no speech: nothing plays them.
+        self._unplayed: set[str] = set()
         #: When the host last interrupted, and which turns it may have meant.
         self._interrupted_at = -math.inf
         self._interrupted: set[str] = set()
@@ -261,10 +263,13 @@ class Driver:
 
     def _is_another_speech(self, event: SpeechOver) -> bool:
         """A speech that ends by itself has got its answer. One still awaited is no speech's: the
-        application asked for it, below LiveKit, while something was spoken."""
+        application asked for it, below LiveKit, while something was spoken. No sink plays that."""
         ask = self._asks.get(event.turn_id)
         awaited = ask is not None and ask.future is not None and not ask.future.done()
-        return awaited and not event.interrupted
+        if awaited and not event.interrupted:
+            self._unplayed.add(event.turn_id)
+            return True
+        return False
 
     def not_sent(self, turn_id: str, attempt: int, error: Exception) -> None:
         """The inner session refused the request itself."""
@@ -314,9 +319,12 @@ class Driver:
 
     def frame_received(self) -> None:
         """Something came from the server: there is a connection, and it is not silent."""
+        connected = self.controller.connected
         self.controller.frame_received(self._loop.time())
         if not self.controller.connected and self.controller.dead is None:
             self.receive(ConnectionReady())
+        elif not connected:
+            self._alarm.set(self.controller.next_deadline())
 
     def session_failed(self, report: llm.RealtimeModelError) -> None:
         """The inner session is of no more use: pass its report on, once (G12)."""
@@ -446,6 +454,8 @@ class Driver:
         generation = outlet.generation(c.response_id)
         if outlet.future is not None:
             self._session.emit("generation_created", generation)
+        if c.turn_id in self._unplayed:
+            self.receive(SpeechOver(turn_id=c.turn_id, interrupted=False))
 
     def _deliver(self, c: cmd.DeliverItem) -> None:
         outlet = self._outlet(c.turn_id)
@@ -560,6 +570,7 @@ class Driver:
             self.all_read(c.turn_id)
         self._asks.pop(c.turn_id, None)
         self._passed.discard(c.turn_id)
+        self._unplayed.discard(c.turn_id)
         self._speeches.forget(c.turn_id)
         if turn is not None and not turn.has_output:
             self._rest_soon()

@@ -17,6 +17,7 @@ from realtime_fsm.trace import recorder
 _CORE = (
     "_activity",
     "_classify",
+    "_connection",
     "_controller",
     "_core",
     "_hear",
@@ -24,7 +25,8 @@ _CORE = (
     "_machine",
     "_playback",
 )
-_CORE += ("_receive", "_rules", "_timers", "_turn", "_wire")
+_CORE += ("_receive", "_response_rules", "_rules", "_step", "_timers", "_turn", "_user_speech")
+_CORE += ("_wire",)
 _ADAPTER = ("_alarm", "_announcements", "_below", "_conversation", "_driver", "_foreign", "_gate")
 _ADAPTER += ("_history", "_outlet", "_private", "_raw", "_sight", "_speech", "_usage")
 _ADAPTER += ("telemetry._reporter",)

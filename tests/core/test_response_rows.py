@@ -531,11 +531,14 @@ failed_queued | left                                       => ended - failed - 0
 failed_queued | left, created                              => cancelling 3 failed - 0: CancelResponse
 failed_queued | not sent                                   => ended - failed - 0:
 
-stuck_active | ready                                       => active - created 20 0:
+stuck_active | frame                                       => active - created 20 0:
+stuck_active | ready                                       => ended - retry_wait 8 0:
 
-stuck_cancelling | ready                                   => cancelling 5 cancelling 4 0:
+stuck_cancelling | frame                                   => cancelling 5 cancelling 4 0:
+stuck_cancelling | ready                                   => ended - done - 0:
 
-stuck_rumoured | ready                                     => rumoured 5 done - 0:
+stuck_rumoured | frame                                     => rumoured 5 done - 0:
+stuck_rumoured | ready                                     => ended - done - 0:
 
 playing_given_up | interrupted                             => cancelling 3 cancelling 5 2:
 
