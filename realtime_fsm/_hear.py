@@ -79,7 +79,7 @@ def item_truncated(session: Session, event: ev.ItemTruncated, step: Step) -> boo
 
 def item_deleted(session: Session, event: ev.ItemDeleted, step: Step) -> bool:
     message = session.message(event.item_id)
-    if message is not None and not message.removed and event.item_id not in session.messages:
+    if message is not None and not message.removed:
         message.released = True
     return _remembers(session, event.item_id, 0)
 

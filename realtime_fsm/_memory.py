@@ -49,7 +49,9 @@ def cut_back(response: Response, step: Step) -> None:
 
 
 def _outgrew(message: Message, turn: Turn, response: Response) -> bool:
-    if not message.delivered or message.cut or message.remembered_ms is not None:
+    if not message.delivered or message.cut or message.released:
+        return False
+    if message.remembered_ms is not None:
         return False
     if message.outcome is MessageOutcome.PARTIAL:
         # Of an interrupted speech the host cuts what was playing.

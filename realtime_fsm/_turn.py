@@ -45,7 +45,7 @@ class Message:
         remembered_ms: Milliseconds the server keeps of it; None: all it generated.
         cut: The server was asked to cut it.
         removed: The server was asked to delete it.
-        released: The host had it deleted after its turn: it need not be remembered.
+        released: The host had it deleted: nothing more is made of what the server keeps of it.
     """
 
     item_id: str

@@ -61,6 +61,10 @@ class Conversation:
     def added(self, item_id: str) -> None:
         self._there.add(item_id)
 
+    def replaces(self, item_id: str) -> bool:
+        """Whether we make this item again."""
+        return str(self._told.get(item_id, {}).get("event_id")).startswith(OWN_IDS)
+
     def deleted(self, item_id: str) -> None:
         """The server keeps nothing of this item any more."""
         self._there.discard(item_id)

@@ -215,6 +215,8 @@ class Driver:
 
     def _cut_at(self, item_id: str, audio_end_ms: int) -> int | None:
         message = self.controller.message(item_id)
+        if message is not None and message.released:
+            return None  # the application deleted it
         if message is None or not message.received_ms:
             return audio_end_ms
         self.receive(MessageTruncated(item_id=item_id, audio_end_ms=audio_end_ms))
@@ -346,6 +348,10 @@ class Driver:
         info = ErrorInfo(kind=ErrorKind.FATAL, code="not_opened", message=type(error).__name__)
         self._log.error("no session could be opened", error=type(error).__name__)
         self.receive(SessionFailed(error=info))
+
+    def is_entered(self, item_id: str) -> bool:
+        """Whether the agent's history has an item that LiveKit was told of; unattached nobody knows."""
+        return self._speeches.is_entered(item_id)
 
     def user_spoke(self, item_id: str) -> None:
         """The user's message is in the server's conversation, perhaps without words yet."""

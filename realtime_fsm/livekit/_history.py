@@ -52,6 +52,8 @@ class History:
         self._placeholders: OrderedDict[str, list[llm.ChatContent]] = OrderedDict()
         #: The items that we had deleted last.
         self._deleted: OrderedDict[str, None] = OrderedDict()
+        #: Items of the server's that the agent's history has never had.
+        self._unentered: OrderedDict[str, None] = OrderedDict()
         self._conversation = Conversation(self._put_on_the_wire)
         #: No conversation can be told anything: messages to restore once one can.
         self._down = False
@@ -80,6 +82,21 @@ class History:
         """The host shows this text of a message from now on."""
         self._show(item_id, text)
         self._placeholders.pop(item_id, None)
+
+    def announced(self, item_id: str, *, entered: bool) -> None:
+        """LiveKit is told of an item, or will be, and has it in the agent's history, or has not."""
+        if entered:
+            self.entered(item_id)
+        else:
+            remember(self._unentered, item_id, None)
+
+    def entered(self, item_id: str) -> None:
+        """The agent's history has this item: who leaves it out of a push wants it deleted."""
+        self._unentered.pop(item_id, None)
+
+    def replaces(self, item_id: str) -> bool:
+        """Whether an item that the server deletes is one that we make again."""
+        return self._conversation.replaces(item_id)
 
     def unheard(self, item_id: str) -> None:
         """Nothing of a message was heard, and nothing will be."""
@@ -351,17 +368,21 @@ class History:
 
     def protected(self, chat_ctx: llm.ChatContext) -> llm.ChatContext:
         """The context with the mirror's own version of every message that is still open, or that
-        nobody heard and the controller deletes: neither is to be touched by the push."""
+        nobody heard and the controller deletes: neither is to be touched by the push. Nor is what
+        LiveKit has not entered in the agent's history: nobody can have left that out on purpose."""
         mirror = self._inner.chat_ctx
         self._fill_placeholders(chat_ctx, mirror)
         ours = {item.id: item for item in mirror.items if self._is_ours(item)}
+        asked = {item.id: item for item in reversed(chat_ctx.items)}  # of two the first
         items: list[llm.ChatItem] = [
             ours.pop(item.id) if item.id in ours else self._as_it_is(item, mirror)
-            for item in chat_ctx.items
+            for item in reversed(asked.values())
             if not self._is_gone(item.id, mirror)
         ]
+        for item_id in asked:
+            self.entered(item_id)
         for item in mirror.items:
-            if item.id in ours:
+            if item.id in ours or item.id in self._unentered:
                 items.insert(_place(items, mirror, item.id), item)
         return llm.ChatContext(items)
 

@@ -243,6 +243,8 @@ class RawLink:
             event = ev.ResponseActivity(response_id=event.response_id)  # nobody can run it
         if event is not None:
             event = self._sight.placed(event)
+        if isinstance(event, ev.ItemDeleted) and self.history.replaces(event.item_id):
+            event = None
         again = isinstance(frame, dict) and self._follow_history(frame)
         self._driver.frame_received()
         known = event is not None and self._driver.receive(event)

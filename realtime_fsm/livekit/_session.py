@@ -119,6 +119,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             self.driver.link = self._raw_link(self._history)
             self.driver.replace = self._replace
             speeches.heard_text = self._guard(self._history.heard_text)
+            speeches.entered = self._guard(self._history.entered)
         else:
             self._streams = StreamLink(inner, self.driver, family, policy, self._guard)
             self.driver.link = self._streams

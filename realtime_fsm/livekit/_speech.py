@@ -82,6 +82,8 @@ class Speeches:
         self._ended: llm.RealtimeError | None = None
         #: The last playback report came with the text that was heard.
         self.synchronised = False
+        #: Told of each item that LiveKit enters in the agent's history.
+        self.entered: Callable[[str], None] = lambda item_id: None
         #: What was heard of a message that was cut; None for any other.
         self.heard_text: Callable[[str], str | None] = lambda item_id: None
 
@@ -300,6 +302,11 @@ class Speeches:
         while len(self._began) > _REMEMBERED:
             self._began.popitem(last=False)
 
+    def is_entered(self, item_id: str) -> bool:
+        """Whether the running agent's history has this item. Unattached that is taken for granted."""
+        history = None if self._session is None else agent_history(self._session)
+        return history is None or history.get_by_id(item_id) is not None
+
     def unshow(self, item_id: str) -> None:
         """Nobody heard this message: what the host shows of it keeps its place, without words; of a
         placeholder nothing is left."""
@@ -366,6 +373,7 @@ class Speeches:
         """Without a synchronised transcript LiveKit notes all the text it forwarded, also of a
         message that was cut off with its first sound."""
         if isinstance(event.item, llm.ChatMessage):
+            self.entered(event.item.id)
             self._put_in_order(event.item)
             text = self.heard_text(event.item.id)
             if text is not None:
