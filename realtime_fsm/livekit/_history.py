@@ -84,8 +84,9 @@ class History:
         self._placeholders.pop(item_id, None)
 
     def announced(self, item_id: str, *, entered: bool) -> None:
-        """LiveKit is told of an item, or will be, and has it in the agent's history, or has not."""
-        if entered:
+        """LiveKit is told of an item, or will be, and has it in the agent's history, or has not. What it
+        pushed itself it knows."""
+        if entered or self._conversation.told(item_id):
             self.entered(item_id)
         else:
             remember(self._unentered, item_id, None)
@@ -182,7 +183,7 @@ class History:
         elif kind in ("conversation.item.added", "conversation.item.created"):
             item = frame.get("item")
             if isinstance(item, Mapping) and isinstance(item.get("id"), str):
-                self._conversation.added(item["id"])
+                self._conversation.added(item["id"], frame.get("previous_item_id"))
                 self._confirmed(item["id"], words_of(item))
         elif kind == "conversation.item.deleted":
             self._conversation.deleted(str(frame.get("item_id")))
