@@ -118,7 +118,19 @@ class Driver:
             changed=guard(self._tell_playback),
             failed=lambda error: guard.failed(error),
             grace=policy.playback_grace,
+            host=session,
+            lost=guard(self._do_without),
         )
+
+    @property
+    def speeches(self) -> Speeches:
+        """The attached AgentSession."""
+        return self._speeches
+
+    def _do_without(self) -> None:
+        """The attached AgentSession is another's."""
+        self._speeches = Speeches()
+        self._tell_playback()
 
     # --- what the session calls
 
@@ -129,6 +141,7 @@ class Driver:
         if self._closed:
             future.set_exception(llm.RealtimeError("realtime session closed"))
             return future
+        self._speeches.settle()
         self._speeches.look()
         turn = self.controller.request(self._loop.time(), origin=origin)
         self._asks[turn.id] = ask
@@ -436,6 +449,7 @@ class Driver:
         outlet = self._outlet(c.turn_id)
         if outlet is None:
             return
+        self._speeches.settle()
         self._speeches.look()
         with self._speeches.announcing() as announced:
             self._session.emit("generation_created", outlet.generation(c.response_id))
@@ -648,6 +662,7 @@ class Driver:
         self.controller.audible = self._speeches.audible
 
     def _pulled(self, item_id: str) -> None:
+        self._speeches.settle()
         self._speeches.look()
         self._speeches.begins(item_id)
         self.receive(MessagePulled(item_id=item_id))

@@ -96,6 +96,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
         observers: Sequence[TurnObserver],
     ) -> None:
         speeches = self._speeches
+        speeches.composes_tool_replies = inner.capabilities.auto_tool_reply_generation
         policy = family.policy(policy)
         self._aside.driver = self.driver = Driver(
             policy,
@@ -235,7 +236,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
         if at is None or self._history is None:
             return at
         if audio:
-            if self._speeches.attached and self._history.cut(message_id):
+            if self.driver.speeches.attached and self._history.cut(message_id):
                 return None  # the controller sees to it: this connection holds no audio of it
             self._history.heard(message_id, self._heard_text(message_id, at, transcript))
         elif utils.is_given(transcript):
@@ -246,7 +247,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
         """A transcript synchronised with playback says it; without one LiveKit passes all that
         was forwarded."""
         message = self.driver.controller.message(item_id)
-        if self._speeches.synchronised and utils.is_given(transcript):
+        if self.driver.speeches.synchronised and utils.is_given(transcript):
             return transcript
         received = message.received_ms if message is not None else 0.0
         text = transcript if utils.is_given(transcript) else ""

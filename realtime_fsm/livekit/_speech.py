@@ -65,6 +65,9 @@ class Speeches:
             "agent_state_changed": self._safe(self._on_agent_state),
             "close": self._safe(self._on_close),
         }
+        #: What `connect` was given last, and before that by one that is open still.
+        self._connection: dict[str, Any] = {}
+        self._before: dict[str, Any] = {}
         self._playout: Playout | None = None
         self._grace: float | None = None
         self._failed: Callable[[Exception], None] = _note
@@ -74,6 +77,10 @@ class Speeches:
         self._open: set[SpeechHandle] = set()
         #: Speeches that called a tool; they go on with its reply.
         self._calling: set[SpeechHandle] = set()
+        #: The model composes the reply to a tool's output by itself.
+        self.composes_tool_replies = False
+        #: Such a reply is due: its speech has not begun.
+        self._reply_due = False
         self._shown: OrderedDict[str, llm.ChatMessage] = OrderedDict()
         #: When messages began, by id, seconds since the epoch as `ChatItem.created_at`.
         self._began: OrderedDict[str, float] = OrderedDict()
@@ -152,6 +159,8 @@ class Speeches:
         changed: Callable[[], None] = lambda: None,
         grace: float | None = None,
         failed: Callable[[Exception], None] | None = None,
+        host: object = None,
+        lost: Callable[[], None] = lambda: None,
     ) -> None:
         """Where events go from now on: the driver of the live realtime session.
 
@@ -163,7 +172,22 @@ class Speeches:
             changed: Called now, and when `attached` or `audible` changes.
             grace: Seconds that a sink's report may come late; None: the sink is not guarded.
             failed: Told of what is raised in here.
+            host: The realtime session that LiveKit has.
+            lost: Called when that is found to be another AgentSession's.
         """
+        if self._receive is not None:
+            self._before = {**self._connection, **self._asked()}
+        self._connection = {
+            "receive": receive,
+            "over": over,
+            "closed": closed,
+            "begun": begun,
+            "changed": changed,
+            "grace": grace,
+            "failed": failed,
+            "host": host,
+            "lost": lost,
+        }
         self._failed = _note if failed is None else failed
         self._receive, self._over, self._closed, self._begun = receive, over, closed, begun
         self._changed, self._grace = changed, grace
@@ -174,6 +198,8 @@ class Speeches:
 
     def disconnect(self, receive: Receive) -> None:
         """No more events for this driver; a newer one's stay."""
+        if self._before.get("receive") == receive:
+            self._before = {}
         if self._receive != receive:
             return
         self._receive = None
@@ -184,6 +210,36 @@ class Speeches:
         self._calling.clear()
         if self._playout is not None:
             self._playout.rest()
+        if self._before:
+            self._go_back()
+
+    def settle(self) -> None:
+        """Two realtime sessions are open. An agent that takes over has another, for a moment; but one
+        model may also serve two AgentSessions, of which one is attached."""
+        if not self._before or self._session is None:
+            return
+        with contextlib.suppress(RuntimeError):  # no agent, or none with a realtime session
+            if self._session.current_agent.realtime_llm_session is not self._before["host"]:
+                return
+            lost = self._connection["lost"]
+            self._go_back()
+            get_logger().warning(
+                "two AgentSessions use one model: only the attached one is followed; "
+                "give the other a model of its own"
+            )
+            lost()
+
+    def _go_back(self) -> None:
+        """To the realtime session before."""
+        before, self._before, self._receive = self._before, {}, None
+        for name in self._asked():
+            setattr(self, name, before.pop(name))
+        self.connect(**before)
+
+    def _asked(self) -> dict[str, Any]:
+        """What else is the realtime session's."""
+        names = ("heard_text", "entered", "composes_tool_replies")
+        return {name: getattr(self, name) for name in names}
 
     # --- what a driver asks
 
@@ -214,7 +270,9 @@ class Speeches:
         self._handles[turn_id] = handle
 
         def over(handle: SpeechHandle) -> None:
-            self._calling.discard(handle)
+            if handle in self._calling:
+                self._calling.discard(handle)
+                self._reply_due = self.composes_tool_replies and not handle.interrupted
             # Each realtime session counts its turns anew, and a speech may outlive the session.
             if self._handles.get(turn_id) is handle and self._receive is not None:
                 del self._handles[turn_id]
@@ -258,6 +316,8 @@ class Speeches:
         session = self._session
         if session is None or not all(handle.done() for handle in self._calling):
             return
+        if self._reply_due:
+            return  # LiveKit goes on thinking, as in plain
         if session.current_speech is None or session.current_speech.done():
             leave_thinking(session)
 
@@ -355,6 +415,7 @@ class Speeches:
             self._begun()
         else:
             self._announced = event.speech_handle
+        self._reply_due = False
         self._open.add(event.speech_handle)
         self.look()
         event.speech_handle.add_done_callback(self._open.discard)
