@@ -26,6 +26,7 @@ from ._commands import (
     TurnMoved,
 )
 from ._controller import TurnController
+from ._difference import Difference, DifferenceKind
 from ._errors import ErrorInfo, LocalProtocolError, RealtimeFSMError, TableError
 from ._events import (
     AnnouncementLost,
@@ -95,6 +96,8 @@ __all__ = [
     "CreateSent",
     "DeleteItem",
     "DeliverItem",
+    "Difference",
+    "DifferenceKind",
     "EndAttempt",
     "EndStreams",
     "ErrorInfo",

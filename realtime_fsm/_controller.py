@@ -19,6 +19,7 @@ from collections import Counter, deque
 from ._activity import activity_of
 from ._commands import Command
 from ._core import Session
+from ._difference import Difference
 from ._errors import ErrorInfo, LocalProtocolError
 from ._events import Event
 from ._machine_events import TurnEvent
@@ -141,12 +142,12 @@ class TurnController:
         message = self._session.message(item_id)
         return message is not None and message.delivered
 
-    def differences(self) -> dict[str, str]:
-        """Where heard, shown and remembered differ, in words, by item id; of the live turns and
+    def differences(self) -> dict[str, Difference]:
+        """Where heard, shown and remembered differ, by item id; of the live turns and
         of those in `finished`. A correction that the server has not confirmed counts."""
         turns = (*self._session.finished, *self._session.live.values())
         found = ((m.item_id, m.difference) for turn in turns for m in turn.messages)
-        return {item_id: words for item_id, words in found if words is not None}
+        return {item_id: each for item_id, each in found if each is not None}
 
     def owner_of(self, response_id: str) -> Response | None:
         """The record of a response that is alive."""

@@ -32,4 +32,4 @@ class Difference:
     def __str__(self) -> str:
         if self.kind is DifferenceKind.POSITION:
             return f"{self.heard_ms:.0f} ms heard, {self.remembered_ms:.0f} ms remembered"
-        return self.kind.value
+        return str(self.kind.value)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from ._difference import Difference, DifferenceKind
 from ._errors import ErrorInfo
 from ._states import (
     OVER,
@@ -68,23 +69,25 @@ class Message:
     released: bool = False
 
     @property
-    def difference(self) -> str | None:
-        """Where what was heard, what is shown and what the server remembers differ, in words; or
-        None. Once the turn has ended and the server has confirmed, there is nothing (G16)."""
+    def difference(self) -> Difference | None:
+        """Where what was heard, what is shown and what the server remembers differ. Once the turn has
+        ended and the server has confirmed, nowhere (G16)."""
         if self.outcome is None or not self.delivered or self.released:
             return None
-        if self.outcome is MessageOutcome.SKIPPED:
-            if self.shown:
-                return "nothing heard, but shown"
-            return None if self.remembered_ms == 0 else "nothing heard, but remembered"
         made = self.received_ms + (self.late_ms or 0.0)
         kept = made if self.remembered_ms is None else self.remembered_ms
-        heard = self.received_ms if self.heard_ms is None else min(self.heard_ms, made)
-        if made and abs(kept - heard) > 1:
-            return f"{heard:.0f} ms heard, {kept:.0f} ms remembered"
-        # A moment of it may be too short for a word.
-        whole = self.outcome is MessageOutcome.FULL
-        return "heard, but not shown" if whole and self.shown == "" else None
+        heard = self.received_ms if self.heard_ms is None else min(self.heard_ms, made or math.inf)
+        kind = None
+        if self.outcome is MessageOutcome.SKIPPED:
+            if self.shown:
+                kind = DifferenceKind.UNHEARD_SHOWN
+            elif self.remembered_ms != 0:
+                kind = DifferenceKind.UNHEARD_REMEMBERED
+        elif made and abs(kept - heard) > 1:
+            kind = DifferenceKind.POSITION
+        elif self.outcome is MessageOutcome.FULL and self.shown == "":
+            kind = DifferenceKind.NOT_SHOWN  # a moment may be too short for a word
+        return None if kind is None else Difference(kind, heard, kept)
 
     @property
     def exposed(self) -> bool:

@@ -20,6 +20,7 @@ from .._core import OWN_IDS, remember
 from .._states import MessageOutcome
 from .._turn import Message
 from .._wire import text_delta
+from .._words import heard_words
 from ._conversation import Conversation, words_of
 from ._guard import Guard
 from ._log import get_logger
@@ -289,7 +290,7 @@ class History:
         if message.transcript is not None:
             text = message.transcript
         elif message.received_ms:
-            text = share_of_words(words, message.heard_ms or 0, message.received_ms)
+            text = heard_words(words, message.heard_ms or 0, message.received_ms)
         else:
             text = words  # spoken by a TTS: LiveKit takes all that was forwarded for heard
         self.heard(message.item_id, text)
@@ -438,16 +439,6 @@ def _output_ids(done: Mapping[str, Any]) -> list[str]:
     output = response.get("output") if isinstance(response, Mapping) else None
     items = output if isinstance(output, list) else []
     return [str(item.get("id")) for item in items if isinstance(item, Mapping)]
-
-
-def share_of_words(text: str, heard_ms: float, received_ms: float) -> str:
-    """The first words of *text*, as many as the heard share of the audio covers.
-
-    The transcript has no times, so the words are taken as evenly spoken.
-    """
-    words = text.split()
-    kept = len(words) if received_ms <= 0 else int(len(words) * heard_ms // received_ms)
-    return " ".join(words[:kept])
 
 
 def _place(items: list[llm.ChatItem], mirror: llm.ChatContext, item_id: str) -> int:

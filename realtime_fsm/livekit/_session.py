@@ -13,6 +13,7 @@ from livekit.agents import NOT_GIVEN, NotGivenOr, llm, utils
 from .._policy import RetryPolicy
 from .._states import Origin
 from .._traits import ServerTraits
+from .._words import heard_words
 from ._aside import Aside
 from ._ask import Ask
 from ._below import Below, close
@@ -20,7 +21,7 @@ from ._driver import Driver
 from ._echo import Echo
 from ._emit import Emitter
 from ._guard import Guard
-from ._history import History, share_of_words
+from ._history import History
 from ._host import Host
 from ._listener import GuardedEmitter
 from ._log import get_logger
@@ -251,7 +252,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             return transcript
         received = message.received_ms if message is not None else 0.0
         text = transcript if utils.is_given(transcript) else ""
-        return share_of_words(text, heard_ms, received)
+        return heard_words(text, heard_ms, received)
 
     def say(self, text: str | AsyncIterable[str]) -> asyncio.Future[llm.GenerationCreatedEvent]:
         future = self._inner.say(text)

@@ -9,7 +9,7 @@ import pytest
 from livekit.agents import llm
 
 import realtime_fsm as rf
-from realtime_fsm.livekit._history import share_of_words
+from realtime_fsm._words import heard_words
 from realtime_fsm.simulator import (
     CREATED,
     Dropped,
@@ -362,11 +362,11 @@ async def test_an_application_may_still_remove_what_was_heard(attach: bool) -> N
 
 
 def test_words_are_shared_out_evenly() -> None:
-    assert share_of_words("a b c d", 500, 1000) == "a b"
-    assert share_of_words("a b c d", 999, 1000) == "a b c"
-    assert share_of_words("a b c d", 0, 1000) == ""
-    assert share_of_words("", 500, 1000) == ""
-    assert share_of_words("a b", 500, 0) == "a b"
+    assert heard_words("a b c d", 500, 1000) == "a b"
+    assert heard_words("a b c d", 999, 1000) == "a b c"
+    assert heard_words("a b c d", 0, 1000) == ""
+    assert heard_words("", 500, 1000) == ""
+    assert heard_words("a b", 500, 0) == "a b"
 
 
 @virtual_time
