@@ -237,7 +237,8 @@ class Driver:
             return None
         if message.outcome is MessageOutcome.FULL and not self.controller.generates(item_id):
             return None
-        return min(audio_end_ms, int(message.received_ms))
+        heard = message.heard_ms if self._speeches.attached else None
+        return min(audio_end_ms if heard is None else heard, int(message.received_ms))
 
     async def aclose(self) -> None:
         """End every turn, future, stream, timer and task. Never raises."""

@@ -29,6 +29,9 @@ from ._log import get_logger
 #: ordered: what was sent is there before the reply (livekit/agents PR#6445).
 CONFIRM = 1.0
 _REMEMBERED = 64
+#: How far a synchronised transcript may be off the position: words are not evenly spoken.
+_SLACK_WORDS = 2
+_SLACK = 0.1
 #: Nothing of a message was heard (yet).
 _UNHEARD = (None, MessageOutcome.SKIPPED)
 
@@ -288,13 +291,24 @@ class History:
                 self.heard(message.item_id, words)  # the mirror has more
             return words
         if message.transcript is not None:
-            text = message.transcript
+            text = self.believed(message, message.transcript)
         elif message.received_ms:
             text = heard_words(words, message.heard_ms or 0, message.received_ms)
         else:
             text = words  # spoken by a TTS: LiveKit takes all that was forwarded for heard
         self.heard(message.item_id, text)
         return text
+
+    def believed(self, message: Message, transcript: str) -> str:
+        """The words that a synchroniser says were heard. It counts by a clock and a pace of its own: it runs
+        on while a far end clears what it has, and knows nothing of what a pause dropped. What is clearly
+        not what the position allows is not believed."""
+        words = self._received(message.item_id)
+        even = heard_words(words, message.heard_ms or 0, message.received_ms).split()
+        slack = max(_SLACK_WORDS, len(words.split()) * _SLACK)
+        if not message.received_ms or abs(len(transcript.split()) - len(even)) <= slack:
+            return transcript
+        return " ".join(even)
 
     def _confirmed(self, item_id: str, words: list[str]) -> None:
         message, wanted = self._restoring.get(item_id, (None, []))

@@ -249,7 +249,9 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
         was forwarded."""
         message = self.driver.controller.message(item_id)
         if self.driver.speeches.synchronised and utils.is_given(transcript):
-            return transcript
+            if message is None or self._history is None:
+                return transcript
+            return self._history.believed(message, transcript)
         received = message.received_ms if message is not None else 0.0
         text = transcript if utils.is_given(transcript) else ""
         return heard_words(text, heard_ms, received)

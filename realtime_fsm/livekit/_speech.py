@@ -17,7 +17,7 @@ from livekit.agents import (
     llm,
 )
 from livekit.agents.voice import SpeechHandle
-from livekit.agents.voice.io import PlaybackFinishedEvent, PlaybackStartedEvent
+from livekit.agents.voice.io import AudioOutput, PlaybackFinishedEvent, PlaybackStartedEvent
 
 from .._controller import TurnController
 from .._errors import LocalProtocolError
@@ -45,6 +45,7 @@ from ._private import (
 
 Receive = Callable[[Event], object]
 _REMEMBERED = 64
+_PROGRESSED: Any = "playback_progressed"
 #: ``SessionConnectOptions.max_unrecoverable_errors``, where no session can be asked.
 _TOLERANCE = 3
 
@@ -69,6 +70,10 @@ class Speeches:
         self._connection: dict[str, Any] = {}
         self._before: dict[str, Any] = {}
         self._playout: Playout | None = None
+        #: Who tells how far it has played, and how far that is, seconds into the segment.
+        self._progressing: AudioOutput | None = None
+        self._reached: float | None = None
+        self._progressed = self._safe(self._on_progressed)
         self._grace: float | None = None
         self._failed: Callable[[Exception], None] = _note
         self._handles: dict[str, SpeechHandle] = {}
@@ -379,8 +384,18 @@ class Speeches:
 
     def look(self) -> None:
         """Something is about to play: listen to the sink it will play on."""
-        if self._playout is not None:
+        if self._playout is not None and self._session is not None:
             self._playout.look()
+            self._follow(self._session.output.audio)
+
+    def _follow(self, sink: AudioOutput | None) -> None:
+        if sink is self._progressing:
+            return
+        if self._progressing is not None:
+            self._progressing.off(_PROGRESSED, self._progressed)
+        self._progressing, self._reached = sink, None
+        if sink is not None:
+            sink.on(_PROGRESSED, self._progressed)
 
     # --- events
 
@@ -400,11 +415,21 @@ class Speeches:
         if self._receive is not None:
             self._receive(event)
 
+    def _on_progressed(self, event: Any) -> None:
+        """Since livekit-agents 1.8: a stretch was played, and is never revised."""
+        self._reached = event.offset + event.duration
+
     def _on_finished(self, report: PlaybackFinishedEvent) -> None:
+        # A pause drops what was queued, and the position is without it: it is not how far into the
+        # message the sink came.
+        reached, self._reached = self._reached, None
+        position = report.playback_position
+        if reached is not None and reached > position:
+            position = reached
         self.synchronised = report.synchronized_transcript is not None
         self._tell(
             PlaybackFinished(
-                position_ms=report.playback_position * 1000,
+                position_ms=position * 1000,
                 interrupted=report.interrupted,
                 synchronized_transcript=report.synchronized_transcript,
             )
@@ -472,6 +497,7 @@ class Speeches:
             for name, handler in self._listeners.items():
                 self._session.off(name, handler)  # type: ignore[arg-type]
             self._session = None
+        self._follow(None)
         if self._playout is not None:
             self._playout.close()
             self._playout = None
