@@ -22,10 +22,12 @@ from ._commands import (
     ReportFailure,
     ReportSession,
     RestoreItem,
+    TruncateItem,
     TurnEnded,
     TurnMoved,
 )
 from ._controller import TurnController
+from ._difference import Difference, DifferenceKind
 from ._errors import ErrorInfo, LocalProtocolError, RealtimeFSMError, TableError
 from ._events import (
     ActionEnded,
@@ -97,6 +99,8 @@ __all__ = [
     "CreateSent",
     "DeleteItem",
     "DeliverItem",
+    "Difference",
+    "DifferenceKind",
     "EndAttempt",
     "EndStreams",
     "ErrorInfo",
@@ -134,6 +138,7 @@ __all__ = [
     "ReportFailure",
     "ReportSession",
     "RestoreItem",
+    "TruncateItem",
     "Response",
     "ResponseActivity",
     "ResponseCreated",

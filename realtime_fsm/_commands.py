@@ -60,10 +60,21 @@ class DeleteItem(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TruncateItem(Command):
+    """Send ``conversation.item.truncate``: the server made more of this message than was handed out, or
+    was heard, and the host does not cut it (G15, G16). Report `ItemTruncated` once the server has
+    done so."""
+
+    item_id: str
+    audio_end_ms: int
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreItem(Command):
-    """Put what was heard of a message on the present conversation (G16): the connection that held
-    it was lost before that was known. `Message` has how much it was; report `ItemTruncated` once
-    the server has it."""
+    """Let the present conversation have what was heard of a message, and nothing else of it (G16): the
+    connection that held it was lost before that was known, or the server's item cannot be cut.
+    `Message` has how much it was; report `ItemTruncated` once the server has it."""
 
     item_id: str
 

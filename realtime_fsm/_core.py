@@ -27,9 +27,9 @@ from ._machine_events import ConnectionEvent
 from ._machine_events import PlaybackEvent as P
 from ._machine_events import ResponseEvent as R
 from ._machine_events import TurnEvent as E
+from ._memory import cut_back, remove_unheard
 from ._playback import Playback, Stranded
 from ._policy import RetryPolicy
-from ._rules import remove_unheard
 from ._states import FINAL, OVER, PENDING, RUNNING, ErrorKind, Origin, ResponseState, TurnState
 from ._step import NOTHING, Report, Step
 from ._timers import TIMEOUTS, timer_of
@@ -264,6 +264,8 @@ class Session:
         for message in _unheard_of(turn):
             self._apply_playback(message, P.SPEECH_OVER, report, turn, step)
         remove_unheard(turn, step)
+        if turn.attempt is not None:
+            cut_back(turn.attempt, step)
         for message in turn.messages:
             self.messages.pop(message.item_id, None)
         self.playback.forget(turn)

@@ -67,6 +67,7 @@ class ResponseEvent(Enum):
     ITEM_STARTED = "response.output_item.added"
     OUTPUT_RECEIVED = "a delta of a message that was not handed out"
     STRAY_OUTPUT = "a delta of an item that was never added"
+    LATE_OUTPUT = "a delta of a message that was handed out, of which nothing more is"
     CALL_RECEIVED = "response.output_item.done, function call"
     ACTION_STARTED = "response.output_item.added, something the server does by itself"
     ACTION_ENDED = "response.output_item.done of it"
@@ -119,16 +120,9 @@ TOLD_BY: dict[Source, tuple[Enum, ...]] = {
     _S.SERVER: (
         *(_T.LIMIT_TOLD, _T.ANSWER_REFUSED),
         *(_R.CREATED, _R.CONFLICT, _R.REFUSED, _R.NOTHING_TO_CANCEL),
-        *(
-            _R.NAMED,
-            _R.SUCCEEDED,
-            _R.ITEM_STARTED,
-            _R.OUTPUT_RECEIVED,
-            _R.STRAY_OUTPUT,
-            _R.CALL_RECEIVED,
-            _R.ACTION_STARTED,
-            _R.ACTION_ENDED,
-        ),
+        *(_R.NAMED, _R.SUCCEEDED, _R.ITEM_STARTED, _R.OUTPUT_RECEIVED),
+        *(_R.STRAY_OUTPUT, _R.LATE_OUTPUT, _R.CALL_RECEIVED),
+        *(_R.ACTION_STARTED, _R.ACTION_ENDED),
         *(_R.COMPLETED, _R.INCOMPLETE, _R.CANCELLED, _R.FAILED),
     ),
     _S.DRIVER: (_R.LEFT, _R.NOT_SENT, _R.GIVEN_UP_BELOW),

@@ -197,7 +197,8 @@ def _item_started(session: Session, event: ev.ItemStarted, step: Step) -> bool:
             return session.ignore("repeated item")
         session.fire(response, R.ACTION_STARTED, step)
         return True
-    if event.item_id in response.undelivered or event.item_id in session.messages:
+    known = event.item_id in session.messages or response.message(event.item_id) is not None
+    if known or event.item_id in response.undelivered:
         return session.ignore("repeated item")
     session.fire(response, R.ITEM_STARTED, step)
     turn = response.turn
@@ -207,10 +208,13 @@ def _item_started(session: Session, event: ev.ItemStarted, step: Step) -> bool:
 
 
 def _output_received(session: Session, event: ev.OutputReceived, step: Step) -> bool:
+    known = session.messages.get(event.item_id)
+    owner = session.response(event.response_id) if known is None else known[1]
+    if owner is not None and owner.handed_out(event.item_id):
+        return _late_output(session, event, owner, step)
     response = session.by_id.get(event.response_id)
     if response is None:
         return session.ignore("stale response")
-    known = session.messages.get(event.item_id)
     if known is None:
         response.last_activity = step.now
         if not response.wanted and event.item_id in response.undelivered:
@@ -222,6 +226,17 @@ def _output_received(session: Session, event: ev.OutputReceived, step: Step) -> 
     message.received_ms += event.audio_ms
     if not message.delivered and not response.over:
         session.fire(response, R.OUTPUT_RECEIVED, step)
+    return True
+
+
+def _late_output(
+    session: Session, event: ev.OutputReceived, response: Response, step: Step
+) -> bool:
+    """G16: what was handed out of the message stays, however much more the server makes of it."""
+    if response.state is ResponseState.ENDED:
+        return session.ignore("stale response")
+    response.last_activity = step.now
+    session.fire(response, R.LATE_OUTPUT, step)
     return True
 
 

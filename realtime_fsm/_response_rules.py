@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ._commands import CancelResponse, CheckConnection, DeleteItem, ProbeCancel
+from ._commands import CancelResponse, CheckConnection, ProbeCancel
 from ._errors import ErrorInfo
 from ._events import (
     ActionEnded,
@@ -15,6 +15,7 @@ from ._events import (
     ResponseCreated,
     ResponseDone,
 )
+from ._memory import cut_back, delete_undelivered
 from ._states import ErrorKind, Origin
 from ._step import Step
 from ._turn import Response
@@ -270,11 +271,23 @@ def note_action_end(response: Response, step: Step) -> None:
         response.acting.remove(step.event.item_id)
 
 
-def delete_undelivered(response: Response, step: Step) -> None:
-    """It precedes the next create on the same ordered socket; nobody waits for it."""
-    for item_id in response.undelivered:
-        step.out.append(DeleteItem(item_id=item_id, event_id=step.new_event_id("delete")))
-    response.undelivered.clear()
+def note_late(response: Response, step: Step) -> None:
+    """The server makes more of what was handed out than anybody will be given."""
+    assert isinstance(step.event, OutputReceived)
+    message = response.message(step.event.item_id)
+    if message is not None:
+        message.late_ms = (message.late_ms or 0.0) + step.event.audio_ms
+
+
+def tidy(response: Response, step: Step) -> None:
+    """The server's items of it are complete now: to each what was heard of it."""
+    delete_undelivered(response, step)
+    cut_back(response, step)
+
+
+def end_late(response: Response, step: Step) -> None:
+    note_id(response, step)
+    cut_back(response, step)
 
 
 # --- effects: its cancel

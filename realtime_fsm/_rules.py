@@ -13,7 +13,6 @@ from ._classify import ends_session
 from ._commands import (
     AnnounceTurn,
     CreateResponse,
-    DeleteItem,
     DeliverItem,
     EndAttempt,
     EndStreams,
@@ -29,8 +28,9 @@ from ._events import (
     OutputReceived,
     ResponseCreated,
 )
+from ._memory import cut_back, remove_unheard
 from ._policy import FIRST_RETRY_INTERVAL
-from ._states import ErrorKind, Generation, MessageOutcome, Origin, ResponseState
+from ._states import ErrorKind, Generation, Origin, ResponseState
 from ._step import Step
 from ._turn import Message, Response, Turn
 
@@ -383,6 +383,8 @@ def schedule_retry(turn: Turn, step: Step) -> None:
     turn.error = step.failure
     turn.retry_at = step.now + wait
     remove_unheard(turn, step)
+    if turn.attempt is not None:
+        cut_back(turn.attempt, step)
     turn.attempt = None
     turn.message_number = 0
     turn.generation = Generation.RUNNING
@@ -396,16 +398,6 @@ def regenerate(turn: Turn, step: Step) -> None:
     if turn.error is not None:
         step.failure = step.assess(turn.error)  # limits told while it played
     schedule_retry(turn, step)
-
-
-def remove_unheard(turn: Turn, step: Step) -> None:
-    """Handed out and never heard: not to be remembered (G16). What was never handed out goes
-    with its response."""
-    for message in turn.messages:
-        if message.delivered and message.outcome is MessageOutcome.SKIPPED and not message.removed:
-            message.removed = True
-            event_id = step.new_event_id("delete")
-            step.out.append(DeleteItem(item_id=message.item_id, event_id=event_id))
 
 
 def heed_limit(turn: Turn, step: Step) -> None:

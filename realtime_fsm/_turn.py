@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass, field
 from enum import Enum
 
+from ._difference import Difference, DifferenceKind
 from ._errors import ErrorInfo
 from ._machine_events import TurnEvent
 from ._states import (
@@ -33,7 +34,8 @@ class Message:
         item_id: The provider's id.
         number: N of "streaming message N", from 1, within its response.
         attempt: Number of the attempt it belongs to.
-        received_ms: Audio received so far, milliseconds.
+        received_ms: Audio received so far for the host, milliseconds.
+        late_ms: Audio that came of it when nothing more was handed out, milliseconds; None: nothing came.
         delivered: A first delta of it arrived and it was handed downstream.
         pulled: The host began to forward it.
         started: The sink reported its first frame.
@@ -44,14 +46,16 @@ class Message:
         transcript: The words that were heard, where the sink knows them.
         shown: The text that the host shows of it; None until it does.
         remembered_ms: Milliseconds the server keeps of it; None: all it generated.
+        cut: The server was asked to cut it.
         removed: The server was asked to delete it.
-        released: The host had it deleted after its turn: it need not be remembered.
+        released: The host had it deleted: nothing more is made of what the server keeps of it.
     """
 
     item_id: str
     number: int
     attempt: int = 1
     received_ms: float = 0.0
+    late_ms: float | None = None
     delivered: bool = False
     pulled: bool = False
     started: bool = False
@@ -62,26 +66,30 @@ class Message:
     transcript: str | None = None
     shown: str | None = None
     remembered_ms: int | None = None
+    cut: bool = False
     removed: bool = False
     released: bool = False
 
     @property
-    def difference(self) -> str | None:
-        """Where what was heard, what is shown and what the server remembers differ, in words; or
-        None. Once the turn has ended and the server has confirmed, there is nothing (G16)."""
+    def difference(self) -> Difference | None:
+        """Where what was heard, what is shown and what the server remembers differ. Once the turn has
+        ended and the server has confirmed, nowhere (G16)."""
         if self.outcome is None or not self.delivered or self.released:
             return None
+        made = self.received_ms + (self.late_ms or 0.0)
+        kept = made if self.remembered_ms is None else self.remembered_ms
+        heard = self.received_ms if self.heard_ms is None else min(self.heard_ms, made or math.inf)
+        kind = None
         if self.outcome is MessageOutcome.SKIPPED:
             if self.shown:
-                return "nothing heard, but shown"
-            return None if self.remembered_ms == 0 else "nothing heard, but remembered"
-        kept = self.received_ms if self.remembered_ms is None else self.remembered_ms
-        heard = self.received_ms if self.heard_ms is None else self.heard_ms
-        if self.received_ms and abs(kept - heard) > 1:
-            return f"{heard:.0f} ms heard, {kept:.0f} ms remembered"
-        # A moment of it may be too short for a word.
-        whole = self.outcome is MessageOutcome.FULL
-        return "heard, but not shown" if whole and self.shown == "" else None
+                kind = DifferenceKind.UNHEARD_SHOWN
+            elif self.remembered_ms != 0:
+                kind = DifferenceKind.UNHEARD_REMEMBERED
+        elif made and abs(kept - heard) > 1:
+            kind = DifferenceKind.POSITION
+        elif self.outcome is MessageOutcome.FULL and self.shown == "":
+            kind = DifferenceKind.NOT_SHOWN  # a moment may be too short for a word
+        return None if kind is None else Difference(kind, heard, kept)
 
     @property
     def exposed(self) -> bool:
@@ -136,6 +144,18 @@ class Response:
     def wanted(self) -> bool:
         """Whether its turn waits for what comes of it."""
         return self.state in WANTED
+
+    def message(self, item_id: str) -> Message | None:
+        """The message of it with this id, also once its turn has ended."""
+        for message in self.turn.messages if self.turn is not None else ():
+            if message.item_id == item_id and message.attempt == self.number:
+                return message
+        return None
+
+    def handed_out(self, item_id: str) -> bool:
+        """Whether this message of it was handed downstream, and nothing more of it is."""
+        message = None if self.wanted else self.message(item_id)
+        return message is not None and message.delivered
 
 
 @dataclass(slots=True, eq=False)

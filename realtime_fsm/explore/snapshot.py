@@ -90,7 +90,7 @@ _RESPONSE = _plain(
 )
 _MESSAGE = _plain(
     Message,
-    *("item_id", "state", "outcome", "received_ms", "started"),
+    *("item_id", "state", "outcome", "received_ms", "late_ms", "started"),
     "moved_at",  # in the deadline of its turn
     *("heard_ms", "shown", "remembered_ms", "transcript", "released"),  # of no consequence
 )
@@ -262,12 +262,16 @@ def _longest(policy: RetryPolicy) -> float:
 def _pack_message(message: Message, names: Names) -> tuple[Any, ...]:
     outcome = message.outcome
     over = outcome is not None
+    cut = outcome is MessageOutcome.PARTIAL
+    if cut and (message.cut or message.heard_ms is None or message.remembered_ms is not None):
+        outcome, cut = MessageOutcome.FULL, False
     return (
         names[message.item_id],
         message.state._value_,
-        # What was heard of it matters as far as it was: an unheard one is deleted at the end.
-        None if outcome is None else outcome is MessageOutcome.SKIPPED,
-        0 if over else int(message.received_ms),
+        # What was heard of it matters as far as it is corrected still.
+        None if outcome is None else outcome._value_,
+        0 if over and not (message.late_ms or cut) else int(message.received_ms),
+        message.late_ms,
         False if over else message.started,
         _message_of(message),
     )
@@ -386,11 +390,12 @@ def _new_turn(name: str) -> Turn:
 
 
 def _new_message(data: tuple[Any, ...]) -> Message:
-    item_id, state, skipped, received, started, rest = data
-    message = Message(item_id, 0, received_ms=float(received), started=started)
+    item_id, state, outcome, received, late, started, rest = data
+    message = Message(item_id, 0, received_ms=float(received), late_ms=late, started=started)
     message.state = PlaybackState(state)
-    if skipped is not None:
-        message.outcome = MessageOutcome.SKIPPED if skipped else MessageOutcome.FULL
+    message.outcome = None if outcome is None else MessageOutcome(outcome)
+    if message.outcome is MessageOutcome.PARTIAL:
+        message.heard_ms = 1
     _set(message, _MESSAGE, rest)
     return message
 

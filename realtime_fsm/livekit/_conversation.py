@@ -40,7 +40,8 @@ class Conversation:
         self._told: dict[str, Frame] = {}
         #: Those of the connection before, until a replay left.
         self._told_before: dict[str, Frame] = {}
-        self._there: set[str] = set()
+        #: What the server has confirmed, in its order.
+        self._there: list[str] = []
         #: The server has answered what precedes the items.
         self._answered = False
         #: Made again because their first frame got lost.
@@ -73,12 +74,26 @@ class Conversation:
         """The server took what is sent before the items."""
         self._answered = True
 
-    def added(self, item_id: str) -> None:
-        self._there.add(item_id)
+    def added(self, item_id: str, previous: object = None) -> None:
+        self._leaves(item_id)
+        behind = self._there.index(previous) + 1 if previous in self._there else None
+        self._there.insert(len(self._there) if behind is None else behind, item_id)
+
+    def _leaves(self, item_id: str | None) -> None:
+        if item_id in self._there:
+            self._there.remove(item_id)
+
+    def told(self, item_id: str) -> bool:
+        """Whether this item is there since a client's frame made it."""
+        return item_id in self._told
+
+    def replaces(self, item_id: str) -> bool:
+        """Whether we make this item again."""
+        return str(self._told.get(item_id, {}).get("event_id")).startswith(OWN_IDS)
 
     def deleted(self, item_id: str) -> None:
         """The server keeps nothing of this item any more."""
-        self._there.discard(item_id)
+        self._leaves(item_id)
         if item_id not in self._told:  # otherwise it is being made again
             self.lost.pop(item_id, None)
             self._told_before.pop(item_id, None)
@@ -107,7 +122,7 @@ class Conversation:
                 self._make(before, self._told[before])
                 return True
         if before is not None:
-            self._there.discard(before)
+            self._leaves(before)
             self._told.pop(before, None)
         return self._place(item_id) != before
 
@@ -159,28 +174,29 @@ class Conversation:
     def put(self, item_id: str, text: str) -> bool:
         """Let the conversation have these words of an assistant's message, and no others. Returns
         whether the server has confirmed them before."""
+        place: str | None = None
         told = self._told.get(item_id)
         if told is not None and words_of(told["item"]) == text.split():
             return item_id in self._there
         if self.holds(item_id):
-            event_id = self._event_id()
-            self._there.discard(item_id)
+            event_id, place = self._event_id(), self._place(item_id)
+            self._leaves(item_id)
             self._send(
                 {"type": "conversation.item.delete", "item_id": item_id, "event_id": event_id}
             )
         if text:
             content = [{"type": "output_text", "text": text}]
             item = {"id": item_id, "type": "message", "role": "assistant", "content": content}
-            self._make(item_id, {"item": item})
+            self._make(item_id, {"item": item}, place)
         return False
 
-    def _make(self, item_id: str, frame: Frame) -> None:
+    def _make(self, item_id: str, frame: Frame, place: str | None = None) -> None:
         create = {
             "type": "conversation.item.create",
             "item": frame["item"],
             "event_id": self._event_id(),
         }
-        before = self._place(item_id)
+        before = place or self._place(item_id)
         if before is not None:
             create["previous_item_id"] = before
         self._send(create)
@@ -191,6 +207,9 @@ class Conversation:
 
     def _place(self, item_id: str) -> str | None:
         """The item it goes behind: the nearest of those before it that is there. None: the end."""
+        if item_id in self._there:
+            at = self._there.index(item_id)
+            return self._there[at - 1] if at else "root"
         if item_id not in self.lost:
             return None
         place = "root"

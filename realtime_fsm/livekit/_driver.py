@@ -121,7 +121,19 @@ class Driver:
             changed=guard(self._tell_playback),
             failed=lambda error: guard.failed(error),
             grace=policy.playback_grace,
+            host=session,
+            lost=guard(self._do_without),
         )
+
+    @property
+    def speeches(self) -> Speeches:
+        """The attached AgentSession."""
+        return self._speeches
+
+    def _do_without(self) -> None:
+        """The attached AgentSession is another's."""
+        self._speeches = Speeches()
+        self._tell_playback()
 
     # --- what the session calls
 
@@ -132,6 +144,7 @@ class Driver:
         if self._closed:
             future.set_exception(llm.RealtimeError("realtime session closed"))
             return future
+        self._speeches.settle()
         self._speeches.look()
         turn = self.controller.request(self._loop.time(), origin=origin)
         self._asks[turn.id] = ask
@@ -219,6 +232,8 @@ class Driver:
 
     def _cut_at(self, item_id: str, audio_end_ms: int) -> int | None:
         message = self.controller.message(item_id)
+        if message is not None and message.released:
+            return None  # the application deleted it
         if message is None or not message.received_ms:
             return audio_end_ms
         self.receive(MessageTruncated(item_id=item_id, audio_end_ms=audio_end_ms))
@@ -226,7 +241,8 @@ class Driver:
             return None
         if message.outcome is MessageOutcome.FULL and not self.controller.generates(item_id):
             return None
-        return min(audio_end_ms, int(message.received_ms))
+        heard = message.heard_ms if self._speeches.attached else None
+        return min(audio_end_ms if heard is None else heard, int(message.received_ms))
 
     async def aclose(self) -> None:
         """End every turn, future, stream, timer and task. Never raises."""
@@ -361,6 +377,10 @@ class Driver:
         self._log.error("no session could be opened", error=type(error).__name__)
         self.receive(SessionFailed(error=info))
 
+    def is_entered(self, item_id: str) -> bool:
+        """Whether the agent's history has an item that LiveKit was told of; unattached nobody knows."""
+        return self._speeches.is_entered(item_id)
+
     def user_spoke(self, item_id: str) -> None:
         """The user's message is in the server's conversation, perhaps without words yet."""
         self._speeches.arrived(item_id)
@@ -426,6 +446,10 @@ class Driver:
             self.link.withheld(c.item_id, forward=False)
             self.link.delete(c.item_id, c.event_id)
 
+    def _truncate(self, c: cmd.TruncateItem) -> None:
+        if self.link is not None and not self._closed:
+            self.link.truncate(c.item_id, c.audio_end_ms, c.event_id)
+
     def _restore(self, c: cmd.RestoreItem) -> None:
         if self.link is not None and not self._closed:
             self.link.restore(c.item_id)
@@ -444,6 +468,7 @@ class Driver:
         outlet = self._outlet(c.turn_id)
         if outlet is None:
             return
+        self._speeches.settle()
         self._speeches.look()
         with self._speeches.announcing() as announced:
             self._session.emit("generation_created", outlet.generation(c.response_id))
@@ -624,6 +649,7 @@ class Driver:
         cmd.CheckConnection: _check,
         cmd.ProbeCancel: _probe,
         cmd.DeleteItem: _delete,
+        cmd.TruncateItem: _truncate,
         cmd.RestoreItem: _restore,
         cmd.ReplaceConnection: _replace,
         cmd.AnnounceTurn: _announce,
@@ -660,6 +686,7 @@ class Driver:
         self.controller.audible = self._speeches.audible
 
     def _pulled(self, item_id: str) -> None:
+        self._speeches.settle()
         self._speeches.look()
         self._speeches.begins(item_id)
         self.receive(MessagePulled(item_id=item_id))

@@ -24,6 +24,7 @@ from .._wire import output_of, parse
 from ._announcements import Announcements
 from ._ask import Ask
 from ._below import close
+from ._corrections import Corrections
 from ._doubt import Doubt
 from ._driver import Driver
 from ._echo import Echo
@@ -106,6 +107,11 @@ class RawLink:
         self._started: dict[str, tuple[str, int]] = {}
         self._announcements = Announcements(driver, history)
         self._sight = Sight(inner, driver, self.readers, guard)
+        self._corrections = Corrections(
+            inner.send_event,
+            self.restore,
+            driver.controller.generates,
+        )
         #: Deletes the server has not confirmed: a new connection's replay has these items again.
         self._deleting: OrderedDict[str, str] = OrderedDict(unwanted)
         #: Something left. Before that nothing can be lost: a first handshake that fails leaves
@@ -113,6 +119,7 @@ class RawLink:
         self._was_up = False
         #: The inner session reports right after a frame what that frame told us already.
         self._claimed = False
+        self._refused = False
         self._handlers: dict[str, Any] = {
             SERVER_EVENT: self._on_server_event,
             CLIENT_EVENT: self._on_client_event,
@@ -183,9 +190,24 @@ class RawLink:
             {"type": "conversation.item.delete", "item_id": item_id, "event_id": event_id}
         )
 
+    def truncate(self, item_id: str, audio_end_ms: int, event_id: str) -> None:
+        message = self._driver.controller.message(item_id)
+        if message is None or self.history.moved(item_id):
+            return  # this connection holds no audio of it
+        self.history.cut_back(message)
+        self._inner.send_event(
+            {
+                "type": "conversation.item.truncate",
+                "item_id": item_id,
+                "content_index": 0,
+                "audio_end_ms": audio_end_ms,
+                "event_id": event_id,
+            }
+        )
+
     def restore(self, item_id: str) -> None:
         message = self._driver.controller.message(item_id)
-        if message is not None:
+        if message is not None and not message.released:
             self.history.restore(message)
 
     def _restored(self, item_id: str, ms: int) -> None:
@@ -258,6 +280,7 @@ class RawLink:
             event = ev.ResponseActivity(response_id=event.response_id)  # nobody can run it
         if event is not None:
             event = self._sight.placed(event)
+        event = self._follow_corrections(event, frame)
         again = isinstance(frame, dict) and self._follow_history(frame)
         self._driver.frame_received()
         doubted = self._doubt.holds(event)
@@ -266,13 +289,40 @@ class RawLink:
             self._log.debug("frame ignored", reason=event.reason, type=_kind(frame))
         refused = isinstance(event, ev.ErrorReceived)
         failed = isinstance(event, ev.ResponseDone) and event.status is ev.ResponseStatus.FAILED
-        self._claimed = again or (known and (refused or failed))
+        self._claimed = again or self._refused or (known and (refused or failed))
+        self._refused = False
         if isinstance(event, ev.ResponseDone) and not event.out_of_band:
+            self._corrections.go_on()
             for item_id in self.history.unseen(cast("dict[str, Any]", frame)):
                 if item_id not in self._deleting:
                     self.delete(item_id, utils.shortuuid("rfsm_delete_"))
         if isinstance(frame, dict) and str(frame.get("type")).startswith("response."):
             self._sight.let_through(frame, event, known)
+
+    def _follow_corrections(self, event: ev.Event | None, frame: object) -> ev.Event | None:
+        """What a server's answer to a correction means; None: it was dealt with here."""
+        if isinstance(event, ev.ItemTruncated):
+            heard = self._corrections.confirmed(event.item_id, event.audio_end_ms)
+            return ev.ItemTruncated(item_id=event.item_id, audio_end_ms=heard)
+        if isinstance(event, ev.ItemDeleted):
+            self._corrections.gone(event.item_id)
+            return None if self.history.replaces(event.item_id) else event
+        if isinstance(event, ev.ErrorReceived):
+            error = cast("dict[str, Any]", frame)["error"]
+            if self._corrections.refused(error) or self._is_gone_already(error):
+                self._refused = True
+                return None
+        return event
+
+    def _is_gone_already(self, error: Mapping[str, Any]) -> bool:
+        """Whether it refuses a deletion of ours, and does not say so by its event id."""
+        if error.get("event_id") or error.get("code") != "item_delete_invalid_item_id":
+            return False
+        message = str(error.get("message"))
+        gone = [item_id for item_id in self._deleting if item_id in message]
+        for item_id in gone:
+            del self._deleting[item_id]
+        return bool(gone)
 
     def _follow_history(self, frame: Mapping[str, Any]) -> bool:
         kind = frame.get("type")
@@ -290,6 +340,8 @@ class RawLink:
         self._was_up = True
         self._echo.left(frame)
         self._repair.left(frame)
+        if frame.get("type") == "conversation.item.truncate":
+            self._corrections.sent(frame)
         if frame.get("type") != "response.create":
             self.history.client_frame(frame)
             return
@@ -361,6 +413,7 @@ class RawLink:
         self._doubt.reset()
         self._pulse.stop()
         self._sight.reset()
+        self._corrections.lost()
         self.history.replayed(self._deleting)
         self._driver.receive(ev.ConnectionReady())
         self._driver.forward("session_reconnected", event)
@@ -393,6 +446,7 @@ class RawLink:
         reports = self._driver.reports
         if self._was_up:
             self.history.lost()
+            self._corrections.lost()
         self._driver.receive(ev.ConnectionLost(error=error, for_good=for_good))
         return self._driver.reports > reports
 

@@ -1290,14 +1290,14 @@ def test_g16_differences_are_told_until_the_server_confirms() -> None:
     b.got(rf.PlaybackFinished(position_ms=400, interrupted=True))
     b.got(rf.SpeechOver(turn_id=turn.id, interrupted=True))
     assert b.deleted == ["m2"]
-    assert b.c.differences() == {
+    assert {i: str(d) for i, d in b.c.differences().items()} == {
         "m1": "400 ms heard, 1000 ms remembered",
         "m2": "nothing heard, but remembered",
     }
     b.got(rf.ItemTruncated(item_id="m1", audio_end_ms=400), rf.ItemDeleted(item_id="m2"))
     assert b.c.differences() == {}
     b.got(rf.MessageShown(item_id="m2", text="never said"))
-    assert b.c.differences() == {"m2": "nothing heard, but shown"}
+    assert {i: str(d) for i, d in b.c.differences().items()} == {"m2": "nothing heard, but shown"}
     b.got(rf.MessageShown(item_id="m2", text=""), rf.MessageShown(item_id="m1", text=""))
     assert b.c.differences() == {}, "too short for a word"
     assert not b.got(rf.ItemDeleted(item_id="stranger"))
@@ -1394,6 +1394,8 @@ def test_g16_what_was_heard_of_a_lost_connections_message_is_restored(
     restored = [x.item_id for x in b.those(rf.RestoreItem)]
     assert restored == (["m1"] if position else [])
     if position:
-        assert b.c.differences() == {"m1": "400 ms heard, 0 ms remembered"}
+        assert {i: str(d) for i, d in b.c.differences().items()} == {
+            "m1": "400 ms heard, 0 ms remembered"
+        }
         b.got(rf.ItemTruncated(item_id="m1", audio_end_ms=400))
     assert b.c.differences() == {}

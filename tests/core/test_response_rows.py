@@ -19,7 +19,8 @@ from .harness import Bench
 ACTIVE = "conversation_already_has_active_response"
 NOT_ACTIVE = "response_cancel_not_active"
 WIRE = (
-    *(rf.CreateResponse, rf.CancelResponse, rf.ProbeCancel, rf.DeleteItem),
+    *(rf.CreateResponse, rf.CancelResponse, rf.ProbeCancel, rf.DeleteItem, rf.TruncateItem),
+    rf.RestoreItem,
     *(rf.ReplaceConnection, rf.ReportSession, rf.DeliverItem),
 )
 
@@ -303,6 +304,9 @@ EVENTS: dict[str, Callable[[Bench, rf.Response], object]] = {
     "item": lambda b, r: b.item(_name(r), "m2"),
     "output": lambda b, r: b.got(rf.OutputReceived(response_id=_name(r), item_id="m1")),
     "stray": lambda b, r: b.got(rf.OutputReceived(response_id=_name(r), item_id="m3")),
+    "late": lambda b, r: b.got(rf.OutputReceived(response_id=_name(r), item_id="m1", audio_ms=500)),
+    "played": lambda b, r: b.got(rf.PlaybackFinished(position_ms=1000, interrupted=False)),
+    "cut short": lambda b, r: b.got(rf.PlaybackFinished(position_ms=400, interrupted=True)),
     "call": lambda b, r: b.got(rf.CallReceived(response_id=_name(r), item_id="f1")),
     "completed": _done(Status.COMPLETED),
     "incomplete": _done(Status.INCOMPLETE),
@@ -506,6 +510,16 @@ cancelling | 4.5 s, item, 0.5 s                            => cancelling 4.5 don
 cancelling | 4.5 s, created, 0.5 s                         => forgotten - done - 1: DeleteItem
 cancelling | lost                                          => ended - done - 1: DeleteItem
 cancelling | session failed                                => ended - done - 1: ReportSession
+
+playing_given_up | late, failed                            => ended - streaming 9 2: DeleteItem
+playing_given_up | late, failed, played                    => ended - failed - 2: DeleteItem TruncateItem
+playing_given_up | played, late, failed                    => ended - failed - 2: DeleteItem TruncateItem
+playing_given_up | played, late, 5 s, 1 s                  => forgotten - failed - 2: DeleteItem TruncateItem
+playing_given_up | played, failed                          => ended - failed - 2: DeleteItem
+playing_given_up | late, item, failed, played              => ended - failed - 2: DeleteItem TruncateItem
+playing_given_up | late, interrupted, cut short, failed    => ended - done - 2: DeleteItem
+playing_given_up | late, lost, played                      => ended - failed - 2: DeleteItem
+playing_forgotten | late, failed                           => ended - streaming 63 2:
 
 rumoured |                                                 => rumoured 8 requested - 0:
 rumoured | shown                                           => ended - requested - 0:

@@ -398,6 +398,7 @@ RESPONSE_PAYLOADS: dict[ResponseEvent, ev.Event] = {
     RE.CREATED: ev.ResponseCreated(response_id="r1", client_event_id="e1"),
     RE.ITEM_STARTED: ev.ItemStarted(response_id="r1", item_id="m9", kind=ev.ItemKind.MESSAGE),
     RE.OUTPUT_RECEIVED: ev.OutputReceived(response_id="r1", item_id="m1"),
+    RE.LATE_OUTPUT: ev.OutputReceived(response_id="r1", item_id="m1", audio_ms=100),
     RE.STRAY_OUTPUT: ev.OutputReceived(response_id="r1", item_id="m8"),
     RE.CALL_RECEIVED: ev.CallReceived(response_id="r1", item_id="f1"),
     RE.ACTION_STARTED: ev.ItemStarted(response_id="r1", item_id="a1", kind=ev.ItemKind.ACTION),

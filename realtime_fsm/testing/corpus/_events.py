@@ -159,6 +159,7 @@ WIRE = (
     cmd.CheckConnection,
     cmd.ProbeCancel,
     cmd.DeleteItem,
+    cmd.TruncateItem,
     cmd.RestoreItem,
     cmd.ReplaceConnection,
 )
@@ -174,6 +175,7 @@ CLIENT = (
     Form("check", "check", "something harmless that every server answers"),
     Form("probe", "response.cancel", "bare: the probe"),
     Form("delete", "item.delete <item>"),
+    Form("truncate", "item.truncate <item> <ms>", "what was not heard of it is cut off"),
     Form("restore", "item.restore <item>", "what was heard of it is put on the new conversation"),
     Form("reconnect", "reconnects [after <wait:s>]", "the connection is given up, another is made"),
 )

@@ -216,6 +216,11 @@ class _Bench:
         elif isinstance(command, cmd.ReplaceConnection) and key == "reconnect":
             if abs(command.wait - values.get("wait", 0.0)) < _MOMENT:
                 return
+        elif isinstance(command, cmd.TruncateItem) and key == "truncate":
+            told = (command.item_id, str(command.audio_end_ms))
+            if told == (values["item"], str(values["ms"])):
+                self._refs[f"truncate:{command.item_id}"] = command.event_id
+                return
         elif isinstance(command, cmd.RestoreItem) and key == "restore":
             if command.item_id == values["item"]:
                 return
@@ -321,6 +326,8 @@ class _Bench:
             return f"response.cancel {command.response_id}"
         if isinstance(command, cmd.DeleteItem):
             return f"item.delete {command.item_id}"
+        if isinstance(command, cmd.TruncateItem):
+            return f"item.truncate {command.item_id} {command.audio_end_ms}"
         if isinstance(command, cmd.RestoreItem):
             return f"item.restore {command.item_id}"
         if isinstance(command, cmd.ReplaceConnection):

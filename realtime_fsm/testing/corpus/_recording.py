@@ -272,6 +272,9 @@ class _Writer:
         elif isinstance(command, cmd.DeleteItem):
             self.refs[command.event_id] = f"delete:{command.item_id}"
             return f"C item.delete {command.item_id}"
+        elif isinstance(command, cmd.TruncateItem):
+            self.refs[command.event_id] = f"truncate:{command.item_id}"
+            return f"C item.truncate {command.item_id} {command.audio_end_ms}"
         elif isinstance(command, cmd.RestoreItem):
             return f"C item.restore {command.item_id}"
         elif isinstance(command, cmd.ReplaceConnection):
