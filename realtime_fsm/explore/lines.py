@@ -42,7 +42,11 @@ def words_of_command(c: cmd.Command) -> tuple[str, str, str]:
         moved = f"{c.turn_id}: {c.source.value} --{c.event}--> {c.label}"
         return "Controller", "Controller", moved
     sent = (
-        cmd.CancelResponse, cmd.CheckConnection, cmd.ProbeCancel, cmd.DeleteItem, cmd.TruncateItem
+        cmd.CancelResponse,
+        cmd.CheckConnection,
+        cmd.ProbeCancel,
+        cmd.DeleteItem,
+        cmd.TruncateItem,
     )
     if isinstance(c, sent):
         what = getattr(c, "response_id", None) or getattr(c, "item_id", "anything")
