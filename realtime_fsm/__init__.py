@@ -8,6 +8,7 @@ from ._classify import classify, error_info, retry_hint
 from ._commands import (
     AnnounceTurn,
     CancelResponse,
+    CheckConnection,
     Command,
     CreateResponse,
     DeleteItem,
@@ -21,12 +22,15 @@ from ._commands import (
     ReportFailure,
     ReportSession,
     RestoreItem,
+    TruncateItem,
     TurnEnded,
     TurnMoved,
 )
 from ._controller import TurnController
+from ._difference import Difference, DifferenceKind
 from ._errors import ErrorInfo, LocalProtocolError, RealtimeFSMError, TableError
 from ._events import (
+    ActionEnded,
     AnnouncementLost,
     CallReceived,
     ConnectionLost,
@@ -38,6 +42,7 @@ from ._events import (
     Event,
     InputCleared,
     InputCommitted,
+    ItemActivity,
     ItemDeleted,
     ItemKind,
     ItemStarted,
@@ -69,10 +74,11 @@ from ._states import (
     MessageOutcome,
     Origin,
     PlaybackState,
+    ResponseState,
     TurnOutcome,
     TurnState,
 )
-from ._turn import Attempt, Message, Turn
+from ._turn import Attempt, Message, Response, Turn
 from ._version import __version__
 from ._wire import parse
 
@@ -93,6 +99,8 @@ __all__ = [
     "CreateSent",
     "DeleteItem",
     "DeliverItem",
+    "Difference",
+    "DifferenceKind",
     "EndAttempt",
     "EndStreams",
     "ErrorInfo",
@@ -119,6 +127,9 @@ __all__ = [
     "PlaybackResumed",
     "PlaybackState",
     "PlaybackStarted",
+    "ActionEnded",
+    "ItemActivity",
+    "CheckConnection",
     "ProbeCancel",
     "RateLimitsUpdated",
     "RealtimeFSMError",
@@ -127,9 +138,12 @@ __all__ = [
     "ReportFailure",
     "ReportSession",
     "RestoreItem",
+    "TruncateItem",
+    "Response",
     "ResponseActivity",
     "ResponseCreated",
     "ResponseDone",
+    "ResponseState",
     "ResponseStatus",
     "RetryPolicy",
     "SessionConfigured",

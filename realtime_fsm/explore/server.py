@@ -63,12 +63,14 @@ class Server:
         if self.inbox:
             out += [("serve", how) for how in self._answers(odd)]
         if active is not None and announced:
-            out += self._generates(active, bound)
+            out += self._generates(active, bound, odd)
             out += [("done", how) for how in ("completed", "failed", "incomplete")]
             if odd:
                 out += [("done", "failed_fatal"), ("done", "unsaid")]
                 out += [("limited", "before"), ("limited", "after")]
-        elif active is not None:
+        elif active is None:
+            out += [("beside",)] if odd else []
+        else:
             out.append(("announce",))
             # Seen in the wild: a terminal without created (twilio-samples/…-node#37).
             out += [("done", how) for how in ("completed", "failed", "incomplete", "cancelled")]
@@ -86,6 +88,8 @@ class Server:
     def _answers(self, odd: int) -> list[str]:
         kind, _, target, *_ = self.inbox[0]
         active = self.active
+        if kind == "check":
+            return ["answer"]
         if kind == "create":
             if active is not None:
                 return ["conflict"]
@@ -96,13 +100,15 @@ class Server:
         # Public reports disagree on whether a cancel reaches a response before it is created.
         return ["cancel"] if active.announced else ["cancel", "nothing"]
 
-    def _generates(self, active: Response, bound: Bound) -> list[tuple[Any, ...]]:
+    def _generates(self, active: Response, bound: Bound, odd: int) -> list[tuple[Any, ...]]:
         out: list[tuple[Any, ...]] = []
         items = active.items
         if len(items) < bound.messages:
             out.append(("item", "message"))
             if all(kind != "call" for _, kind, _ in items):
                 out.append(("item", "call"))
+            if odd:
+                out += [("item", "unseen message"), ("item", "unseen call")]
         if items and not items[-1][2]:
             out.append(("output",))
         return out
@@ -154,5 +160,5 @@ def _pack_frame(frame: tuple[Any, ...], names: Names) -> tuple[Any, ...]:
     if frame[0] == "create":
         _, event_id, turn_id, attempt = frame
         return ("create", names[event_id], names[turn_id], attempt)
-    _, event_id, response_id = frame
-    return ("cancel", names[event_id], names.of(response_id))
+    kind, event_id, response_id = frame
+    return (kind, names[event_id], names.of(response_id))

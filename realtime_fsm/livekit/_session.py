@@ -12,18 +12,22 @@ from livekit.agents import NOT_GIVEN, NotGivenOr, llm, utils
 
 from .._policy import RetryPolicy
 from .._states import Origin
+from .._traits import ServerTraits
+from .._words import heard_words
 from ._aside import Aside
 from ._ask import Ask
 from ._below import Below, close
 from ._driver import Driver
+from ._echo import Echo
 from ._emit import Emitter
 from ._guard import Guard
-from ._history import History, share_of_words
+from ._history import History
 from ._host import Host
 from ._listener import GuardedEmitter
 from ._log import get_logger
 from ._private import bind_host, own_update
 from ._raw import CLIENT_EVENT, SERVER_EVENT, RawLink, own_create
+from ._repair import Repair
 from ._speech import Speeches
 from ._streams import StreamLink
 from .providers import Family
@@ -45,6 +49,9 @@ _KNOWN = frozenset(
 )
 
 
+_UNKNOWN = ServerTraits()
+
+
 class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
     """Passes everything through to the inner session, but for responses and their events.
 
@@ -62,8 +69,10 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
         speeches: Speeches,
         observer: Emitter,
         observers: Sequence[TurnObserver] = (),
+        traits: ServerTraits = _UNKNOWN,
     ) -> None:
         super().__init__(model)
+        self._traits = traits
         self._below = Below(inner, open_inner)
         self._guard = Guard()
         self._aside = Aside(self, observer, self._below, self._guard)
@@ -89,8 +98,9 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
         observers: Sequence[TurnObserver],
     ) -> None:
         speeches = self._speeches
+        speeches.composes_tool_replies = inner.capabilities.auto_tool_reply_generation
         policy = family.policy(policy)
-        self._aside.driver = self.driver = Driver(
+        self.driver = Driver(
             policy,
             speeches,
             session=self,
@@ -98,6 +108,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             label=inner.realtime_model.label,
             guard=self._guard,
         )
+        self._aside.drives(self.driver)
         if observers:
             info = SessionInfo(
                 id=utils.shortuuid("rfsm_session_"),
@@ -112,6 +123,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             self.driver.link = self._raw_link(self._history)
             self.driver.replace = self._replace
             speeches.heard_text = self._guard(self._history.heard_text)
+            speeches.entered = self._guard(self._history.entered)
         else:
             self._streams = StreamLink(inner, self.driver, family, policy, self._guard)
             self.driver.link = self._streams
@@ -129,6 +141,8 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             self._below.listeners,
             self._guard,
             unwanted or {},
+            echo=Echo(self._traits, lambda: self.driver.controller.unanswered),
+            repair=Repair(unique=self._traits.unique_ids),
         )
 
     @property
@@ -226,7 +240,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
         if at is None or self._history is None:
             return at
         if audio:
-            if self._speeches.attached and self._history.cut(message_id):
+            if self.driver.speeches.attached and self._history.cut(message_id):
                 return None  # the controller sees to it: this connection holds no audio of it
             self._history.heard(message_id, self._heard_text(message_id, at, transcript))
         elif utils.is_given(transcript):
@@ -237,11 +251,13 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
         """A transcript synchronised with playback says it; without one LiveKit passes all that
         was forwarded."""
         message = self.driver.controller.message(item_id)
-        if self._speeches.synchronised and utils.is_given(transcript):
-            return transcript
+        if self.driver.speeches.synchronised and utils.is_given(transcript):
+            if message is None or self._history is None:
+                return transcript
+            return self._history.believed(message, transcript)
         received = message.received_ms if message is not None else 0.0
         text = transcript if utils.is_given(transcript) else ""
-        return share_of_words(text, heard_ms, received)
+        return heard_words(text, heard_ms, received)
 
     def say(self, text: str | AsyncIterable[str]) -> asyncio.Future[llm.GenerationCreatedEvent]:
         future = self._inner.say(text)

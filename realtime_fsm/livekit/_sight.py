@@ -19,7 +19,7 @@ from .. import _events as ev
 from .._core import remember
 from .._errors import ErrorInfo
 from .._states import ErrorKind
-from .._turn import Attempt
+from .._turn import Response
 from .._wire import is_out_of_band
 from ._driver import Driver
 from ._foreign import Foreigners
@@ -127,6 +127,9 @@ class Sight:
     def let_through(self, frame: dict[str, Any], event: ev.Event | None, known: bool) -> None:
         """Hide the frame if it is of another response than the one in flight, and do with it what
         the inner session would."""
+        if isinstance(event, ev.ItemStarted) and not known and self._announced(event.item_id):
+            frame["type"] = HIDDEN  # the inner session would begin it anew, and never end the first
+            return
         response_id = _response_id(frame)
         outside = isinstance(event, (ev.ResponseCreated, ev.ResponseDone)) and event.out_of_band
         done = frame["type"] == "response.done"
@@ -161,7 +164,7 @@ class Sight:
         attempt = self._owner(response_id)
         if outside:
             self.foreigners.begin(response_id, None)
-        elif attempt is not None and attempt.turn is not None and not attempt.abandoned:
+        elif attempt is not None and attempt.turn is not None and attempt.wanted:
             turn_id = attempt.turn.id
             deliver = self._guard(functools.partial(self._driver.generated, turn_id))
             begun = self.foreigners.begin(response_id, deliver)
@@ -178,7 +181,10 @@ class Sight:
         else:
             self._driver.forward("error", failure_of(error, self._model.label, recoverable=True))
 
-    def _owner(self, response_id: str) -> Attempt | None:
+    def _announced(self, item_id: str) -> bool:
+        return self._driver.controller.message(item_id) is not None
+
+    def _owner(self, response_id: str) -> Response | None:
         return self._driver.controller.owner_of(response_id)
 
 

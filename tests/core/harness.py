@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 import realtime_fsm as rf
+from realtime_fsm._timers import timer_of
 
 C = TypeVar("C", bound=rf.Command)
 
@@ -69,6 +70,11 @@ class Bench:
             self._drain()
         return known
 
+    def frame(self, at: float | None = None) -> None:
+        """Something came from the server, now or at another time."""
+        self.c.frame_received(self.now if at is None else at)
+        self._drain()
+
     def sent(self, turn: rf.Turn) -> str:
         """The turn's pending create leaves. Returns its event id."""
         self._creates += 1
@@ -122,6 +128,11 @@ class Bench:
 
     def those(self, kind: type[C]) -> list[C]:
         return [x for x in self.all if isinstance(x, kind)]
+
+    def ends_by(self, turn: rf.Turn) -> float | None:
+        """When the turn's own timer is due."""
+        timer = timer_of(turn, self.c.policy, user_speaking=False)
+        return None if timer is None else timer.at
 
     @property
     def creates(self) -> list[tuple[str, int]]:

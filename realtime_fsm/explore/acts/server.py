@@ -13,7 +13,7 @@ from ..oracle import Violation
 from ..server import SPEECH, Response
 from ..snapshot import PAST_RESPONSE
 from . import connection, late
-from .errors import ACTIVE, FATAL, LIMITED, NOT_ACTIVE, RESET_AFTER, TRANSIENT
+from .errors import ACTIVE, FATAL, LIMITED, NO_ITEM, NOT_ACTIVE, RESET_AFTER, TRANSIENT
 
 if TYPE_CHECKING:
     from ..world import World
@@ -23,6 +23,8 @@ def serve(world: World, how: str) -> None:
     frame = world.server.inbox.pop(0)
     if frame[0] == "create":
         _serve_create(world, how, *frame[1:])
+    elif frame[0] == "check":
+        world.tell(ev.ErrorReceived(error=NO_ITEM, event_id=frame[1]))
     else:
         _serve_cancel(world, how, *frame[1:])
 
@@ -51,6 +53,7 @@ def _serve_create(world: World, how: str, event_id: str, turn_id: str, attempt: 
 def _refuse(
     world: World, error: ErrorInfo, event_id: str, owner: tuple[str, int], *, linked: bool = True
 ) -> None:
+    _answered(world, event_id)
     if linked:
         world.oracle.rejected(event_id)
     else:
@@ -64,6 +67,7 @@ def _refuse(
 def _conflict(world: World, response_id: str, event_id: str, turn_id: str) -> None:
     if world.server.active is not None:
         world.oracle.conflict(response_id)
+    _answered(world, event_id)
     world.oracle.rejected(event_id)
     lost = world.oracle.may_fail_by_conflict(turn_id)
     error = error_info(ACTIVE, None, f"active response in progress: {response_id}.")
@@ -89,7 +93,18 @@ def _serve_cancel(world: World, how: str, event_id: str, response_id: Optional[s
     world.tell(ev.ErrorReceived(error=NOT_ACTIVE, event_id=event_id))
 
 
+def _answered(world: World, event_id: Optional[str]) -> None:
+    world.open[:] = [one for one in world.open if one[2] != event_id]
+
+
 def announce(world: World) -> None:
+    _announce(world)
+
+
+def beside(world: World) -> None:
+    """A response that somebody below the driver asked for, by a create of its own."""
+    world.left[ODDITIES] -= 1
+    world.server.active = Response(world.fresh("resp_"), world.fresh("theirs_"), None)
     _announce(world)
 
 
@@ -99,10 +114,18 @@ def _announce(world: World) -> None:
     response.announced = True
     owner = response.owner
     before = set(world.oracle.turns)
+    _answered(world, response.event_id)
     world.oracle.created(response.id, response.event_id)
-    if owner is None and world.server.speech != SPEECH.index("speaking"):
+    vad = owner is None and response.event_id is None
+    if vad and world.server.speech != SPEECH.index("speaking"):
         world.oracle.speech(None)
-    wanted = owner is None or waiting_for(world, response) is not None
+    late = None
+    if owner is not None and owner != world.server.cancelled_below:
+        record = world.oracle.turns.get(owner[0])
+        late = record if record is not None and record.adopts(owner[1]) else None
+    wanted = owner is None or late is not None or waiting_for(world, response) is not None
+    if late is not None and owner is not None:
+        world.oracle.adopted(late, owner[1])
     world.tell(ev.ResponseCreated(response_id=response.id, client_event_id=response.event_id))
     if owner is None:
         new = [t for t in world.oracle.turns if t not in before]
@@ -110,7 +133,8 @@ def _announce(world: World) -> None:
             raise Violation("G18: server VAD's response is no turn")
         response.owner = (new[0], 1)
         record = world.oracle.turns[new[0]]
-        record.asked, record.given_up, record.settled = 1, False, True
+        record.asked = record.current = record.acknowledged = 1
+        record.given_up, record.settled = False, True
     released = response.id in world.oracle.cancelled
     if owner is not None and owner == world.server.cancelled_below:
         if released:
@@ -134,9 +158,15 @@ def waiting_for(world: World, response: Response) -> Any:
 
 
 def item(world: World, kind: str) -> None:
+    """Of one that is unseen its ``response.output_item.added`` is lost."""
     response = world.server.active
     assert response is not None
     item = world.fresh("item_")
+    if kind.startswith("unseen"):
+        world.left[ODDITIES] -= 1
+        response.items.append((item, "call" if kind == "unseen call" else "stray", False))
+        world.note("Server", "Server", f"begins {item}, and nobody is told")
+        return
     response.items.append((item, kind, False))
     what = ev.ItemKind.MESSAGE if kind == "message" else ev.ItemKind.FUNCTION_CALL
     world.tell(ev.ItemStarted(response_id=response.id, item_id=item, kind=what))
@@ -147,12 +177,12 @@ def output(world: World) -> None:
     assert response is not None
     item, kind, _ = response.items[-1]
     response.items[-1] = (item, kind, True)
-    wanted = waiting_for(world, response) is not None
+    wanted = waiting_for(world, response) is not None and kind != "stray"
     event: ev.Event
-    if kind == "message":
-        event = ev.OutputReceived(response_id=response.id, item_id=item, audio_ms=MS)
-    else:
+    if kind == "call":
         event = ev.CallReceived(response_id=response.id, item_id=item)
+    else:
+        event = ev.OutputReceived(response_id=response.id, item_id=item, audio_ms=MS)
     world.tell(event)
     _delivered(world, item, wanted=wanted, call=kind != "message")
 
@@ -207,6 +237,7 @@ def finish(world: World, how: str) -> None:
         how in ("failed", "failed_limited") and owner is not None and world.oracle.retryable(*owner)
     )
     world.oracle.over(response.id, response.event_id)
+    _answered(world, response.event_id)
     world.tell(
         ev.ResponseDone(
             response_id=response.id,
