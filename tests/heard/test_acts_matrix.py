@@ -179,10 +179,12 @@ def play(under_way: str, act: str, moment: float, given: str, *, controlled: boo
             agent=agent,
             check=False,
         ) as call:
+            refused = None
             try:
                 await course(call, under_way, act, moment)
             except (llm.RealtimeError, RuntimeError) as e:
-                assert call.closed, e  # nobody can be asked any more
+                refused = e  # nobody can be asked any more
+            assert refused is None or call.closed, refused
             outcome.life = call.life()
             outcome.stuck = sum(not handle.done() for handle in call.speeches)
             outcome.closed = [event.reason.value for event in call.closed]
