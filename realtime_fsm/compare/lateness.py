@@ -41,10 +41,11 @@ def late(
 
     Returns seconds that the controlled one came later without a reason, seconds that it came later
     at all, and what was subtracted. None where there is nothing to compare: not answered in both, or
-    plain LiveKit collided, overlapped or talked over the user.
+    plain LiveKit collided, on either side, overlapped or talked over the user.
     """
     ours, theirs = _awaited(controlled, key), _awaited(plain, key)
-    if ours is None or theirs is None or collided(plain, key):
+    in_the_way = any(each.holder == key for each in plain.collisions)
+    if ours is None or theirs is None or in_the_way or collided(plain, key):
         return None
     subtracted = _reasons(plain, controlled, ours)
     # What the user said into both waits makes neither of them late.

@@ -107,10 +107,12 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Collision:
-    """A create for *question* met a taken slot."""
+    """A create for *question* met a taken slot. *holder* is the question whose answer had it, if that
+    is known."""
 
     question: str
     t: float
+    holder: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -225,9 +225,7 @@ class Witness:
             ),
             spoke=tuple(self._spoke()),
             cuts=tuple(map(self._t, self._session.cuts)),
-            collisions=tuple(
-                Collision(each.question, each.t) for each in server.answers if each.attempt == 0
-            ),
+            collisions=tuple(self._collisions()),
             ended=Ending(self._t(self.ended[0]), self.ended[1]) if self.ended else None,
             hung=f"{undone} speeches never ended" if undone else "",
             remembers=server.connected and not call.closed,
@@ -314,6 +312,14 @@ class Witness:
             for each in server.actions
         ]
         yield from sorted(found, key=lambda deed: deed.t)
+
+    def _collisions(self) -> Iterator[Collision]:
+        holder = ""
+        for each in self.call.server.answers:
+            if each.attempt:
+                holder = each.question
+            else:
+                yield Collision(each.question, each.t, holder)
 
     def _generated(self) -> Iterator[_Generated]:
         """The messages of the conversation that went over the wire, as far as they did."""

@@ -99,7 +99,10 @@ def test_a_healthy_call_is_no_alarm_and_what_is_planted_in_it_is_found(tmp_path:
         for name, (plant, goes_on) in PLANTS.items():
             rng = random.Random(f"{seed} {name}")
             said = both(data_of(planted(call, plant, rng, goes_on=goes_on)))
-            if not all(name in ids for ids in said.values()) or len(set(map(str, said.values()))) > 1:
+            if (
+                not all(name in ids for ids in said.values())
+                or len(set(map(str, said.values()))) > 1
+            ):
                 found.append(f"{seed}, {name} planted: {said}")
     assert found == [], f"{len(found)} of {len(HEALTHY)} calls"
 
