@@ -11,6 +11,7 @@ import functools
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from livekit import rtc
 from livekit.agents import AgentSession, llm
 from livekit.agents.voice import SpeechHandle
 from livekit.agents.voice.io import AudioOutput
@@ -58,6 +59,16 @@ def pending_segments(output: AudioOutput) -> int:
     plays something.
     """
     return int(getattr(output, "_pending_playback_count", 0))
+
+
+def has_other_listeners(emitter: rtc.EventEmitter[Any], event: str) -> bool:
+    """Whether more than one listens to an event (``EventEmitter._events``).
+
+    One that raises a ``TypeError`` keeps the event from those behind it; to look out for that costs more
+    than all else that a guard does.
+    """
+    events = getattr(emitter, "_events", None)
+    return not isinstance(events, dict) or len(events.get(event, ())) > 1
 
 
 def leave_thinking(session: AgentSession[Any]) -> None:
