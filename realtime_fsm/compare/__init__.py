@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from .judge import CLAUSES, Clause, Finding, Verdict, judge
 from .lateness import Subtracted
-from .life import Collision, Deed, Ending, Heard, Life, Message, Question, Span, Wait
+from .life import Attempt, Collision, Deed, Ending, Heard, Life, Message, Question, Span, Wait
 
 __all__ = [
     "CLAUSES",
+    "Attempt",
     "Clause",
     "Collision",
     "Deed",

@@ -7,7 +7,7 @@ lateness are subtracted the times that G27 names, each of which is told (:class:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -245,7 +245,7 @@ def _memory(plain: Life, controlled: Life) -> Iterator[Finding]:
         return
     keys = dict.fromkeys(m.question for m in (*plain.messages, *controlled.messages))
     for key in keys:
-        if _handed_on(plain, key) and _left_behind(controlled, key):
+        if _handed_on(plain, key) and _left_behind(controlled, key, plain.handovers):
             yield Finding(
                 "memory", key, "the next agent does not know of it; on plain LiveKit it does"
             )
@@ -263,10 +263,11 @@ def _handed_on(life: Life, key: str) -> bool:
     return any(m.server and life.heard_of(m) > WORD for m in life.messages_of(key))
 
 
-def _left_behind(life: Life, key: str) -> bool:
-    """Whether all that was heard of an answer was kept from the agent who came next."""
+def _left_behind(life: Life, key: str, handovers: Container[str]) -> bool:
+    """Whether all that was heard of an answer was kept from the agent who came next, by one of these
+    handovers."""
     heard = [m for m in life.messages_of(key) if life.heard_of(m) > WORD]
-    return bool(heard) and all(m.server is None for m in heard)
+    return bool(heard) and all(m.server is None and m.handover in handovers for m in heard)
 
 
 def _distance(life: Life, key: str, whose: str) -> tuple[float, str]:

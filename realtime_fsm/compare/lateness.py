@@ -1,12 +1,12 @@
 """How much later an answer came than on plain LiveKit, and what of that has a reason.
 
 The reasons are three, and there is no other: the controlled call played words that plain never
-played; the user spoke; a wait that the trace names ran, up to its bound.
+played, or the server made them; the user spoke; a wait that the trace names ran, up to its bound.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from .life import Heard, Life, Span, total
@@ -17,7 +17,11 @@ LATE = 0.2
 """Seconds by which an answer may be later."""
 _TALKS_OVER = 0.5  # seconds into the user's speech by which who was interrupted has stopped
 
-Reason = Literal["words plain never played", "the user spoke", "a named wait"]
+_MAKING = 8.0  # seconds at most for an answer that plain never had: the policy's recovery_deadline
+
+Reason = Literal[
+    "words plain never played", "an answer plain never had", "the user spoke", "a named wait"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +51,9 @@ def late(
     in_the_way = any(each.holder == key for each in plain.collisions)
     if ours is None or theirs is None or in_the_way or collided(plain, key):
         return None
-    subtracted = _reasons(plain, controlled, ours)
-    # What the user said into both waits makes neither of them late.
-    theirs_net = theirs.seconds - total(_spoken_into(plain, theirs))
+    subtracted = _reasons(plain, controlled, key, ours)
     ours_net = ours.seconds - total(each.span for each in subtracted)
+    theirs_net = theirs.seconds - _spoken_into_both(plain, theirs, controlled, ours)
     return ours_net - theirs_net, ours.seconds - theirs.seconds, subtracted
 
 
@@ -70,9 +73,9 @@ def called_off(
     if cut is None:
         return None
     waited = Span(asked.at, cut)
-    subtracted = _reasons(plain, controlled, waited)
+    subtracted = _reasons(plain, controlled, key, waited)
     ours_net = waited.seconds - total(each.span for each in subtracted)
-    theirs_net = theirs.seconds - total(_spoken_into(plain, theirs))
+    theirs_net = theirs.seconds - _spoken_into_both(plain, theirs, controlled, waited)
     return (cut, subtracted) if round(ours_net - theirs_net, 3) <= LATE else None
 
 
@@ -89,17 +92,48 @@ def _spoken_into(life: Life, awaited: Span) -> list[Span]:
     return [part for part in parts if part is not None]
 
 
-def _reasons(plain: Life, controlled: Life, awaited: Span) -> tuple[Subtracted, ...]:
-    found: list[Subtracted] = []
-    for name, span in _new_words(plain, controlled):
-        if (part := span.within(awaited)) is not None:
-            found.append(Subtracted("words plain never played", name, part))
-    found += [Subtracted("the user spoke", "", part) for part in _spoken_into(controlled, awaited)]
-    for wait in controlled.waits:
-        bounded = Span(wait.span.begin, min(wait.span.end, wait.span.begin + wait.bound))
-        if (part := bounded.within(awaited)) is not None:
-            found.append(Subtracted("a named wait", wait.name, part))
+def _spoken_into_both(plain: Life, theirs: Span, controlled: Life, ours: Span) -> float:
+    """Seconds that the user spoke into both waits: they make neither of them late."""
+    return min(total(_spoken_into(plain, theirs)), total(_spoken_into(controlled, ours)))
+
+
+def _reasons(plain: Life, controlled: Life, key: str, awaited: Span) -> tuple[Subtracted, ...]:
+    reasons = [
+        *(Subtracted("words plain never played", *each) for each in _new_words(plain, controlled)),
+        *(
+            Subtracted("an answer plain never had", *each)
+            for each in _new_answers(plain, controlled, key)
+        ),
+        *(Subtracted("the user spoke", "", span) for span in controlled.spoke),
+        *(
+            Subtracted("a named wait", wait.name, _at_most(wait.span, wait.bound))
+            for wait in controlled.waits
+        ),
+    ]
+    within = ((each, each.span.within(awaited)) for each in reasons)
+    found = (replace(each, span=part) for each, part in within if part is not None)
     return tuple(sorted(found, key=lambda each: each.span))
+
+
+def _at_most(span: Span, seconds: float) -> Span:
+    return Span(span.begin, min(span.end, span.begin + seconds))
+
+
+def _new_answers(plain: Life, controlled: Life, key: str) -> list[tuple[str, Span]]:
+    """When the server made an attempt at another question that plain never had: until its first
+    output, and, once it was cancelled, until its end. Nothing else can be asked for meanwhile (G1,
+    G5)."""
+    known = {(each.question, each.number) for each in plain.attempts}
+    found: list[tuple[str, Span]] = []
+    for each in controlled.attempts:
+        if each.question == key or (each.question, each.number) in known:
+            continue
+        name = f"{each.question}, attempt {each.number}"
+        found.append((name, _at_most(Span(each.asked, each.output), _MAKING)))
+        if each.cancelled is not None:
+            ending = _at_most(Span(each.cancelled, each.over), _MAKING)
+            found.append((f"{name}, cancelled", ending))
+    return found
 
 
 def _new_words(plain: Life, controlled: Life) -> list[tuple[str, Span]]:

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-__all__ = ["Collision", "Deed", "Ending", "Heard", "Life", "Message", "Question", "Span", "Wait"]
+__all__ = [
+    "Attempt", "Collision", "Deed", "Ending", "Heard", "Life", "Message", "Question", "Span", "Wait",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -60,6 +62,7 @@ class Message:
         whole: whether it was generated to its end.
         server: seconds of it that the server remembers; None where it was not to, since the call was
             handed over to an agent who was not to know of it.
+        handover: which handover that was, one of :attr:`Life.handovers`; empty if none.
         by_words: the server has only its words left, as after a reconnect, and no sound.
         local: as *server*, of LiveKit's own history, which has its words.
         place: its place in the server's memory, None if it has none.
@@ -72,6 +75,7 @@ class Message:
     seconds: float
     whole: bool = True
     server: float | None = None
+    handover: str = ""
     by_words: bool = False
     local: float | None = None
     place: int | None = None
@@ -106,6 +110,27 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
+class Attempt:
+    """A response that the server made.
+
+    Attributes:
+        question: which it answers.
+        number: the how-many-th attempt at it, from 1.
+        asked: when it was asked for.
+        output: when its first sound, text or function call was there, or it ended without.
+        cancelled: when it was asked to stop, None if it was not.
+        over: when the server was done with it.
+    """
+
+    question: str
+    number: int
+    asked: float
+    output: float
+    over: float
+    cancelled: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Collision:
     """A create for *question* met a taken slot. *holder* is the question whose answer had it, if that
     is known."""
@@ -135,7 +160,9 @@ class Life:
         waits: those that are named in the trace.
         spoke: when the user spoke.
         cuts: when the application interrupted, or the call was ended.
+        attempts: the responses that the server made.
         collisions: creates that met a taken slot.
+        handovers: to whom the application handed the call over, each by what it followed.
         ended: how the session ended, if it did.
         hung: what never came to its end, in words; empty if all did.
         remembers: whether both memories can be compared with what was heard: there was a connection
@@ -150,7 +177,9 @@ class Life:
     waits: tuple[Wait, ...] = ()
     spoke: tuple[Span, ...] = ()
     cuts: tuple[float, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
     collisions: tuple[Collision, ...] = ()
+    handovers: tuple[str, ...] = ()
     ended: Ending | None = None
     hung: str = ""
     remembers: bool = True

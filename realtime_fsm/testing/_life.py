@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from livekit.agents import Agent, AgentSession, AgentTask, CloseReason, llm
@@ -17,7 +17,7 @@ from livekit.agents.voice import SpeechHandle
 from livekit.agents.voice.io import TextOutput
 
 from .. import Recovering, TurnEnded, TurnMoved, TurnState
-from ..compare import Collision, Deed, Ending, Heard, Life, Message, Question, Span, Wait
+from ..compare import Attempt, Collision, Deed, Ending, Heard, Life, Message, Question, Span, Wait
 from ..simulator.generation import mark_of
 from ..trace.wire import body_of
 from .sink import Segment
@@ -29,6 +29,15 @@ if TYPE_CHECKING:
 __all__ = ["Screen", "Witness", "WitnessedSession"]
 
 _WORD = 0.4  # seconds that a word takes, in a call by text
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Handover:
+    """To an agent who knows these items; *by* a tool call, None for the application itself."""
+
+    t: float
+    by: str | None
+    known: frozenset[str]
 
 
 class WitnessedSession(AgentSession[Any]):
@@ -43,8 +52,10 @@ class WitnessedSession(AgentSession[Any]):
         self.committed: list[float] = []
         #: when the application interrupted.
         self.cuts: list[float] = []
-        #: the items that an agent knows to whom it hands over, by the agent's id.
-        self.next_agents: dict[str, frozenset[str]] = {}
+        #: the tool call that is about to hand over.
+        self.hands_over: str | None = None
+        #: the last handover to each agent, by its id.
+        self.next_agents: dict[str, _Handover] = {}
 
     def generate_reply(self, **arguments: Any) -> SpeechHandle:
         """See ``AgentSession``."""
@@ -65,6 +76,7 @@ class WitnessedSession(AgentSession[Any]):
 
     def update_agent(self, agent: Agent) -> None:
         """See ``AgentSession``."""
+        by, self.hands_over = self.hands_over, None
         super().update_agent(agent)
         # What is being said has no words yet in a copy; the next agent does not get to know it.
         known = frozenset(
@@ -72,7 +84,8 @@ class WitnessedSession(AgentSession[Any]):
             for item in agent.chat_ctx.items
             if not isinstance(item, llm.ChatMessage) or item.text_content
         )
-        self.next_agents[agent.id] = known
+        now = asyncio.get_running_loop().time()
+        self.next_agents[agent.id] = _Handover(now, by, known)
 
     def interrupt(self, *, force: bool = False) -> asyncio.Future[None]:
         """See ``AgentSession``."""
@@ -135,14 +148,14 @@ class Witness:
         waits: what the controlled model says it waits for: turn, name, from when, until when, and
             how long at most.
         ended: when an error ended the session, and which.
-        handed_over: when another agent took over, and the items that this one knows.
+        handed_over: when another agent took over, and how that came.
     """
 
     call: SimulatedCall
     deeds: list[tuple[float, str, str, bool]] = field(default_factory=list)
     waits: list[_Waiting] = field(default_factory=list)
     ended: tuple[float, str] | None = None
-    handed_over: list[tuple[float, frozenset[str]]] = field(default_factory=list)
+    handed_over: list[tuple[float, _Handover]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -167,11 +180,13 @@ class Witness:
             # Of a tool that only hands over, or ends something, nothing is to be said.
             owed = output is not None and getattr(output, "reply_required", event.has_tool_reply)
             self.deeds.append((now, call.call_id, call.name, owed))
+            if event.has_agent_handoff:
+                self._session.hands_over = call.call_id
 
     def _item_added(self, event: Any) -> None:
-        known = self._session.next_agents.get(getattr(event.item, "new_agent_id", ""))
-        if known is not None:
-            self.handed_over.append((self._loop.time(), known))
+        handover = self._session.next_agents.get(getattr(event.item, "new_agent_id", ""))
+        if handover is not None:
+            self.handed_over.append((self._loop.time(), handover))
 
     def _failed(self, event: Any) -> None:
         # Of a realtime model LiveKit takes no such error, not even one: it begins to close.
@@ -225,7 +240,9 @@ class Witness:
             ),
             spoke=tuple(self._spoke()),
             cuts=tuple(map(self._t, self._session.cuts)),
+            attempts=tuple(self._attempts()),
             collisions=tuple(self._collisions()),
+            handovers=tuple(self._name_of(each) for _, each in self.handed_over),
             ended=Ending(self._t(self.ended[0]), self.ended[1]) if self.ended else None,
             hung=f"{undone} speeches never ended" if undone else "",
             remembers=server.connected and not call.closed,
@@ -313,6 +330,41 @@ class Witness:
         ]
         yield from sorted(found, key=lambda deed: deed.t)
 
+    def _attempts(self) -> Iterator[Attempt]:
+        """The responses of the conversation, as the server lived them."""
+        server = self.call.server
+        found = {
+            str(each.response_id): Attempt(
+                each.question, each.attempt, each.t, self._t(self._now()), self._t(self._now())
+            )
+            for each in server.answers
+            if each.attempt and not _is_aside(each.question)
+        }
+        with_output: set[str] = set()
+        for frame in server.record:
+            event = frame.event
+            response_id = str(event.get("response_id") or body_of(event.get("response")).get("id"))
+            if response_id not in found:
+                continue
+            known, over = found[response_id], frame.type == "response.done"
+            if frame.type == "response.cancel" and known.cancelled is None:
+                known = replace(known, cancelled=frame.t)
+            if over:
+                known = replace(known, over=frame.t)
+            if response_id not in with_output and (over or _is_output(frame.type, event)):
+                with_output.add(response_id)
+                known = replace(known, output=frame.t)
+            found[response_id] = known
+        yield from found.values()
+
+    def _name_of(self, handover: _Handover) -> str:
+        """What the handover followed, in both lives."""
+        if handover.by is not None:
+            return self.call.server.question_of_output(handover.by)
+        t = self._t(handover.t)
+        asked = [each.key for each in self._questions() if each.at <= t and ">" not in each.key]
+        return f"after {asked[-1]}" if asked else "at the beginning"
+
     def _collisions(self) -> Iterator[Collision]:
         holder = ""
         for each in self.call.server.answers:
@@ -392,12 +444,15 @@ class Witness:
         for each in generated.values():
             place, item = memory.get(each.id, (None, None))
             kept: float | None = 0.0
+            left_by = ""
             if item is not None:
                 kept = item.audio_ms / 1000 or _share(item.text, each.text) * each.seconds
-            elif any(
-                each.begun <= self._t(t) and each.id not in known for t, known in self.handed_over
-            ):
-                kept = None  # the next agent was not to know of it
+            else:
+                for t, handover in self.handed_over:
+                    if each.begun <= self._t(t) and each.id not in handover.known:
+                        # The next agent was not to know of it.
+                        kept, left_by = None, self._name_of(handover)
+                        break
             yield Message(
                 id=each.id,
                 question=each.question,
@@ -406,6 +461,7 @@ class Witness:
                 seconds=each.seconds,
                 whole=each.whole,
                 server=kept,
+                handover=left_by,
                 by_words=item is not None and not item.audio_ms,
                 local=_share(history.get(each.id, ""), each.text) * each.seconds,
                 place=place,
@@ -424,6 +480,13 @@ class _Waiting:
 def _is_aside(question: str) -> bool:
     """Whether nobody is to hear an answer to it; what is said of its tool's output is heard."""
     return question.startswith("aside:") and " > " not in question
+
+
+def _is_output(kind: str, event: Mapping[str, Any]) -> bool:
+    """Whether the frame is something to be heard, read or done."""
+    if kind == "response.output_item.done":
+        return body_of(event.get("item")).get("type") == "function_call"
+    return kind in ("response.output_audio.delta", "response.output_text.delta")
 
 
 def _share(kept: str, whole: str) -> float:

@@ -11,6 +11,7 @@ import pytest
 
 from realtime_fsm.compare import (
     CLAUSES,
+    Attempt,
     Collision,
     Deed,
     Ending,
@@ -265,10 +266,13 @@ def test_no_memory_is_compared_where_nobody_had_the_time_to_agree_on_it() -> Non
 
 
 def test_what_the_next_agent_was_not_to_know_is_not_missing() -> None:
-    fresh = replace(GOOD, messages=(replace(ONE, server=None, place=None), TWO))
+    left = replace(ONE, server=None, place=None, handover="after it")
+    fresh = replace(GOOD, messages=(left, TWO), handovers=("after it",))
     assert worse(fresh, fresh) == []
     assert worse(life([TWO], [heard(TWO, 10.2)]), fresh) == []
-    assert worse(GOOD, fresh) == [("memory", Q1)], "on plain it was handed on"
+    handed_on = replace(GOOD, handovers=("after it",))
+    assert worse(handed_on, fresh) == [("memory", Q1)], "on plain it was handed on"
+    assert worse(GOOD, fresh) == [], "on plain nothing was handed over"
 
 
 def test_remembered_in_another_order_than_heard() -> None:
@@ -363,6 +367,46 @@ def test_time_in_which_the_user_spoke_is_subtracted_from_both() -> None:
     assert worse(plain, later(1.6, spoke=spoke)) == [("late", Q2)]
 
 
+def test_what_the_user_said_into_plains_wait_alone_makes_the_other_no_later() -> None:
+    plain = later(1.1, spoke=(Span(9.0, 10.6),))
+    assert worse(plain, later(1.2)) == []
+    assert worse(plain, later(1.6)) == [("late", Q2)]
+
+
+def attempt(key: str, begin: float, output: float, **more: Any) -> Attempt:
+    return Attempt(
+        key, more.pop("number", 2), begin, output, more.pop("over", output + 1.0), **more
+    )
+
+
+def test_the_making_of_an_answer_that_plain_never_had_is_subtracted() -> None:
+    other = attempt(Q1, 10.1, 11.1)
+    verdict = judge(GOOD, later(1.1, attempts=(other,)))
+    assert not verdict.worse
+    (allowed,) = verdict.allowed
+    (taken,) = allowed.subtracted
+    assert (taken.reason, taken.name) == ("an answer plain never had", f"{Q1}, attempt 2")
+    assert taken.span == Span(10.1, 11.1), "not what comes after its first output"
+    had = replace(GOOD, attempts=(other,))
+    assert worse(had, later(1.1, attempts=(other,))) == [("late", Q2)], "plain had it"
+    mine = attempt(Q2, 10.1, 11.1)
+    assert worse(GOOD, later(1.1, attempts=(mine,))) == [("late", Q2)], "of the question itself"
+
+
+def test_of_an_answer_that_was_cancelled_the_end_is_subtracted() -> None:
+    ended = attempt(Q1, 9.0, 9.1, cancelled=10.0, over=11.0)
+    assert worse(GOOD, later(1.2, attempts=(ended,))) == []
+    assert worse(GOOD, later(1.3, attempts=(ended,))) == [("late", Q2)]
+    goes_on = attempt(Q1, 9.0, 9.1, over=11.0)
+    assert worse(GOOD, later(1.2, attempts=(goes_on,))) == [("late", Q2)]
+
+
+def test_no_answer_is_waited_for_without_end() -> None:
+    endless = attempt(Q1, 10.0, 20.0)
+    assert worse(GOOD, later(8.2, attempts=(endless,))) == []
+    assert worse(GOOD, later(8.3, attempts=(endless,))) == [("late", Q2)]
+
+
 def test_what_lies_in_two_reasons_counts_once() -> None:
     wait = Wait("w", Span(10.1, 11.1), 9.0)
     other = Wait("v", Span(10.1, 11.1), 9.0)
@@ -388,6 +432,11 @@ def test_a_turn_in_which_plain_collided_is_better_and_not_compared_for_lateness(
 
 def test_a_collision_of_another_question_excuses_nothing() -> None:
     assert worse(replace(GOOD, collisions=(Collision(Q1, 1.1),)), later(0.5)) == [("late", Q2)]
+
+
+def test_whose_answer_stood_in_the_way_collided_as_well() -> None:
+    in_the_way = replace(GOOD, collisions=(Collision(Q1, 1.1, holder=Q2),))
+    assert worse(in_the_way, later(0.5)) == []
 
 
 def test_not_answered_in_both_is_not_late() -> None:
