@@ -6,6 +6,7 @@ played, or the server made them; the user spoke; a wait that the trace names ran
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -17,7 +18,7 @@ LATE = 0.2
 """Seconds by which an answer may be later."""
 _TALKS_OVER = 0.5  # seconds into the user's speech by which who was interrupted has stopped
 
-_MAKING = 8.0  # seconds at most for an answer that plain never had: the policy's recovery_deadline
+_MAKING = 16.0  # seconds for an answer that plain never had: recovery_deadline and stall_timeout
 
 Reason = Literal[
     "words plain never played", "an answer plain never had", "the user spoke", "a named wait"
@@ -41,7 +42,8 @@ class Subtracted:
 def late(
     plain: Life, controlled: Life, key: str
 ) -> tuple[float, float, tuple[Subtracted, ...]] | None:
-    """Compare the first sound of the answers to one question.
+    """Compare the first sound of the answers to one question; of one that in both lives was asked while
+    the same other answer was heard, and came next, since that one was over.
 
     Returns seconds that the controlled one came later without a reason, seconds that it came later
     at all, and what was subtracted. None where there is nothing to compare: not answered in both, or
@@ -51,6 +53,9 @@ def late(
     in_the_way = any(each.holder == key for each in plain.collisions)
     if ours is None or theirs is None or in_the_way or collided(plain, key):
         return None
+    fronts = _in_front(controlled, ours), _in_front(plain, theirs)
+    if fronts[0] is not None and fronts[1] is not None and fronts[0][0] == fronts[1][0]:
+        ours, theirs = Span(fronts[0][1], ours.end), Span(fronts[1][1], theirs.end)
     subtracted = _reasons(plain, controlled, key, ours)
     ours_net = ours.seconds - total(each.span for each in subtracted)
     theirs_net = theirs.seconds - _spoken_into_both(plain, theirs, controlled, ours)
@@ -87,6 +92,18 @@ def _awaited(life: Life, key: str) -> Span | None:
     return Span(asked.at, min(piece.span.begin for piece in pieces))
 
 
+def _in_front(life: Life, awaited: Span) -> tuple[str, float] | None:
+    """The question whose answer was heard last before the end of a wait, and the end of that, if it
+    lies in the wait."""
+    before = [
+        (piece.span.end, message.question)
+        for piece in life.heard
+        if (message := life.message(piece)) is not None and piece.span.end <= awaited.end
+    ]
+    end, question = max(before, default=(awaited.begin, ""))
+    return (question, end) if end > awaited.begin else None
+
+
 def _spoken_into(life: Life, awaited: Span) -> list[Span]:
     parts = (span.within(awaited) for span in life.spoke)
     return [part for part in parts if part is not None]
@@ -120,20 +137,30 @@ def _at_most(span: Span, seconds: float) -> Span:
 
 
 def _new_answers(plain: Life, controlled: Life, key: str) -> list[tuple[str, Span]]:
-    """When the server made an attempt at another question that plain never had: until its first
-    output, and, once it was cancelled, until its end. Nothing else can be asked for meanwhile (G1,
-    G5)."""
+    """When the server had an attempt at another question that plain never had. Nothing else can be
+    asked for meanwhile (G1, G5); so it is no reason once this question was."""
     known = {(each.question, each.number) for each in plain.attempts}
-    found: list[tuple[str, Span]] = []
-    for each in controlled.attempts:
-        if each.question == key or (each.question, each.number) in known:
-            continue
-        name = f"{each.question}, attempt {each.number}"
-        found.append((name, _at_most(Span(each.asked, each.output), _MAKING)))
-        if each.cancelled is not None:
-            ending = _at_most(Span(each.cancelled, each.over), _MAKING)
-            found.append((f"{name}, cancelled", ending))
-    return found
+    asked = _asked_of_server(controlled, key)
+    return [
+        (f"{each.question}, attempt {each.number}", span)
+        for each in controlled.attempts
+        if each.question != key
+        and (each.question, each.number) not in known
+        and (span := _at_most(each.span, _MAKING).within(Span(0.0, asked))) is not None
+    ]
+
+
+def _asked_of_server(life: Life, key: str) -> float:
+    """When the attempt was asked for whose answer was heard first; never, if none was."""
+    first = next(
+        (message for piece in life.pieces_of(key) if (message := life.message(piece))), None
+    )
+    if first is None:
+        return math.inf
+    at = (key, first.attempt)
+    return next(
+        (each.span.begin for each in life.attempts if (each.question, each.number) == at), math.inf
+    )
 
 
 def _new_words(plain: Life, controlled: Life) -> list[tuple[str, Span]]:

@@ -116,18 +116,12 @@ class Attempt:
     Attributes:
         question: which it answers.
         number: the how-many-th attempt at it, from 1.
-        asked: when it was asked for.
-        output: when its first sound, text or function call was there, or it ended without.
-        cancelled: when it was asked to stop, None if it was not.
-        over: when the server was done with it.
+        span: from when it was asked for until the server was done with it.
     """
 
     question: str
     number: int
-    asked: float
-    output: float
-    over: float
-    cancelled: float | None = None
+    span: Span
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from livekit.agents import Agent, AgentSession, AgentTask, CloseReason, llm
@@ -333,29 +333,15 @@ class Witness:
     def _attempts(self) -> Iterator[Attempt]:
         """The responses of the conversation, as the server lived them."""
         server = self.call.server
-        found = {
-            str(each.response_id): Attempt(
-                each.question, each.attempt, each.t, self._t(self._now()), self._t(self._now())
-            )
-            for each in server.answers
-            if each.attempt and not _is_aside(each.question)
+        over = {
+            str(body_of(frame.event.get("response")).get("id")): frame.t
+            for frame in server.record
+            if frame.type == "response.done"
         }
-        with_output: set[str] = set()
-        for frame in server.record:
-            event = frame.event
-            response_id = str(event.get("response_id") or body_of(event.get("response")).get("id"))
-            if response_id not in found:
-                continue
-            known, over = found[response_id], frame.type == "response.done"
-            if frame.type == "response.cancel" and known.cancelled is None:
-                known = replace(known, cancelled=frame.t)
-            if over:
-                known = replace(known, over=frame.t)
-            if response_id not in with_output and (over or _is_output(frame.type, event)):
-                with_output.add(response_id)
-                known = replace(known, output=frame.t)
-            found[response_id] = known
-        yield from found.values()
+        for each in server.answers:
+            if each.attempt and not _is_aside(each.question):
+                end = over.get(str(each.response_id), self._t(self._now()))
+                yield Attempt(each.question, each.attempt, Span(each.t, max(end, each.t)))
 
     def _name_of(self, handover: _Handover) -> str:
         """What the handover followed, in both lives."""
@@ -480,13 +466,6 @@ class _Waiting:
 def _is_aside(question: str) -> bool:
     """Whether nobody is to hear an answer to it; what is said of its tool's output is heard."""
     return question.startswith("aside:") and " > " not in question
-
-
-def _is_output(kind: str, event: Mapping[str, Any]) -> bool:
-    """Whether the frame is something to be heard, read or done."""
-    if kind == "response.output_item.done":
-        return body_of(event.get("item")).get("type") == "function_call"
-    return kind in ("response.output_audio.delta", "response.output_text.delta")
 
 
 def _share(kept: str, whole: str) -> float:

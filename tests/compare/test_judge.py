@@ -373,38 +373,53 @@ def test_what_the_user_said_into_plains_wait_alone_makes_the_other_no_later() ->
     assert worse(plain, later(1.6)) == [("late", Q2)]
 
 
-def attempt(key: str, begin: float, output: float, **more: Any) -> Attempt:
-    return Attempt(
-        key, more.pop("number", 2), begin, output, more.pop("over", output + 1.0), **more
-    )
-
-
-def test_the_making_of_an_answer_that_plain_never_had_is_subtracted() -> None:
-    other = attempt(Q1, 10.1, 11.1)
+def test_the_time_of_an_answer_that_plain_never_had_is_subtracted() -> None:
+    other = Attempt(Q1, 2, Span(10.1, 11.1))
     verdict = judge(GOOD, later(1.1, attempts=(other,)))
     assert not verdict.worse
     (allowed,) = verdict.allowed
     (taken,) = allowed.subtracted
     assert (taken.reason, taken.name) == ("an answer plain never had", f"{Q1}, attempt 2")
-    assert taken.span == Span(10.1, 11.1), "not what comes after its first output"
+    assert taken.span == other.span
     had = replace(GOOD, attempts=(other,))
     assert worse(had, later(1.1, attempts=(other,))) == [("late", Q2)], "plain had it"
-    mine = attempt(Q2, 10.1, 11.1)
+    mine = Attempt(Q2, 2, Span(10.1, 11.1))
     assert worse(GOOD, later(1.1, attempts=(mine,))) == [("late", Q2)], "of the question itself"
 
 
-def test_of_an_answer_that_was_cancelled_the_end_is_subtracted() -> None:
-    ended = attempt(Q1, 9.0, 9.1, cancelled=10.0, over=11.0)
-    assert worse(GOOD, later(1.2, attempts=(ended,))) == []
-    assert worse(GOOD, later(1.3, attempts=(ended,))) == [("late", Q2)]
-    goes_on = attempt(Q1, 9.0, 9.1, over=11.0)
-    assert worse(GOOD, later(1.2, attempts=(goes_on,))) == [("late", Q2)]
+def test_what_is_ready_waits_for_no_other_answer() -> None:
+    other, asked = Attempt(Q1, 2, Span(10.1, 11.1)), Attempt(Q2, 1, Span(10.2, 11.0))
+    finding = judge(GOOD, later(1.1, attempts=(other, asked))).worse[0]
+    assert [each.span for each in finding.subtracted] == [Span(10.1, 10.2)]
 
 
 def test_no_answer_is_waited_for_without_end() -> None:
-    endless = attempt(Q1, 10.0, 20.0)
-    assert worse(GOOD, later(8.2, attempts=(endless,))) == []
-    assert worse(GOOD, later(8.3, attempts=(endless,))) == [("late", Q2)]
+    endless = Attempt(Q1, 2, Span(10.0, 40.0))
+    assert worse(GOOD, later(16.1, attempts=(endless,))) == []
+    assert worse(GOOD, later(16.3, attempts=(endless,))) == [("late", Q2)]
+
+
+THREE = message("Q3", place=2)
+
+
+def queued(*begins: tuple[Message, float]) -> Life:
+    """What was asked last was asked at 11.2 s."""
+    pieces = [heard(of, begin) for of, begin in begins]
+    questions = (*GOOD.questions, Question("Q3", 11.2))
+    return life([ONE, TWO, THREE], pieces, questions=questions, remembers=False)
+
+
+def test_what_is_queued_behind_the_same_answer_is_compared_since_its_end() -> None:
+    plain = replace(queued((TWO, 10.2), (THREE, 13.3)), collisions=(Collision(Q2, 10.1),))
+    assert worse(plain, queued((TWO, 12.2), (THREE, 15.3))) == [], "that one is not compared"
+    assert worse(plain, queued((TWO, 12.2), (THREE, 15.6))) == [("late", "Q3")]
+
+
+def test_what_is_queued_behind_another_answer_is_compared_since_it_was_asked() -> None:
+    plain = queued((TWO, 10.2), (ONE, 13.2), (THREE, 16.3))
+    other = queued((ONE, 10.2), (TWO, 13.2), (THREE, 18.3))
+    assert ("late", "Q3") in worse(plain, other)
+    assert ("late", "Q3") not in worse(plain, queued((ONE, 10.2), (TWO, 13.2), (THREE, 16.3)))
 
 
 def test_what_lies_in_two_reasons_counts_once() -> None:
