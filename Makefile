@@ -106,9 +106,9 @@ inject: $(READY)
 	INJECT=all $(BIN)/python -m pytest tests/aside/test_inject.py
 
 # Long (half an hour): a thousand healthy random calls and what is planted in them, five hundred in which
-# responses fail, and the drawn calls on which judges disagreed once.
+# responses fail, the drawn calls on which judges disagreed once, and nine hundred calls lived twice.
 judge: $(READY)
-	JUDGE=all $(BIN)/python -m pytest tests/judge/test_random.py
+	JUDGE=all $(BIN)/python -m pytest tests/judge/test_random.py tests/compare/test_random.py
 
 # Long: a thousand random calls for each profile of faults.
 simulate: $(RUNS)

@@ -279,6 +279,8 @@ def _distance(life: Life, key: str, whose: str) -> tuple[float, str]:
         if kept is None:
             continue
         heard = life.heard_of(message)
+        if whose == "server" and message.written and kept > heard > 0:
+            continue
         off = abs(kept - heard)
         if off <= (TOLERANCE if whose == "server" and not message.by_words else _CUT_WORD):
             continue

@@ -63,6 +63,7 @@ class Message:
         server: seconds of it that the server remembers; None where it was not to, since the call was
             handed over to an agent who was not to know of it.
         handover: which handover that was, one of :attr:`Life.handovers`; empty if none.
+        written: it is text and never had sound; no client can cut it at the server.
         by_words: the server has only its words left, as after a reconnect, and no sound.
         local: as *server*, of LiveKit's own history, which has its words.
         place: its place in the server's memory, None if it has none.
@@ -76,6 +77,7 @@ class Message:
     whole: bool = True
     server: float | None = None
     handover: str = ""
+    written: bool = False
     by_words: bool = False
     local: float | None = None
     place: int | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,16 @@ class _Handover:
     t: float
     by: str | None
     known: frozenset[str]
+
+
+def _handover(agent: Agent, by: str | None = None) -> _Handover:
+    # What is being said has no words yet in a copy; the next agent does not get to know it.
+    known = frozenset(
+        item.id
+        for item in agent.chat_ctx.items
+        if not isinstance(item, llm.ChatMessage) or item.text_content
+    )
+    return _Handover(asyncio.get_running_loop().time(), by, known)
 
 
 class WitnessedSession(AgentSession[Any]):
@@ -78,14 +88,7 @@ class WitnessedSession(AgentSession[Any]):
         """See ``AgentSession``."""
         by, self.hands_over = self.hands_over, None
         super().update_agent(agent)
-        # What is being said has no words yet in a copy; the next agent does not get to know it.
-        known = frozenset(
-            item.id
-            for item in agent.chat_ctx.items
-            if not isinstance(item, llm.ChatMessage) or item.text_content
-        )
-        now = asyncio.get_running_loop().time()
-        self.next_agents[agent.id] = _Handover(now, by, known)
+        self.next_agents[agent.id] = _handover(agent, by)
 
     def interrupt(self, *, force: bool = False) -> asyncio.Future[None]:
         """See ``AgentSession``."""
@@ -136,6 +139,7 @@ class _Generated:
     seconds: float = 0.0
     text: str = ""
     whole: bool = False
+    written: bool = False
 
 
 @dataclass(eq=False)
@@ -145,6 +149,7 @@ class Witness:
     Attributes:
         call: that call.
         deeds: tools that ran: when, which call, which tool, and whether a reply is to tell of it.
+        tools_done: when each tool call came to its end.
         waits: what the controlled model says it waits for: turn, name, from when, until when, and
             how long at most.
         ended: when an error ended the session, and which.
@@ -153,6 +158,7 @@ class Witness:
 
     call: SimulatedCall
     deeds: list[tuple[float, str, str, bool]] = field(default_factory=list)
+    tools_done: dict[str, float] = field(default_factory=dict)
     waits: list[_Waiting] = field(default_factory=list)
     ended: tuple[float, str] | None = None
     handed_over: list[tuple[float, _Handover]] = field(default_factory=list)
@@ -160,6 +166,7 @@ class Witness:
     def __post_init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self.call.session.on("function_tools_executed", self._tools_ran)
+        self.call.session.on("tool_execution_updated", self._tool_updated)
         self.call.session.on("conversation_item_added", self._item_added)
         self.call.session.on("error", self._failed)
         self.call.session.on("close", self._closed)
@@ -184,9 +191,15 @@ class Witness:
                 self._session.hands_over = call.call_id
 
     def _item_added(self, event: Any) -> None:
-        handover = self._session.next_agents.get(getattr(event.item, "new_agent_id", ""))
-        if handover is not None:
+        if isinstance(event.item, llm.AgentHandoff) and event.item.old_agent_id is not None:
+            handover = self._session.next_agents.pop(event.item.new_agent_id, None)
+            if handover is None:  # an AgentTask takes over, or is done
+                handover = _handover(self._session.current_agent)
             self.handed_over.append((self._loop.time(), handover))
+
+    def _tool_updated(self, event: Any) -> None:
+        if event.update.type == "tool_call_ended":
+            self.tools_done.setdefault(event.update.call_id, self._loop.time())
 
     def _failed(self, event: Any) -> None:
         # Of a realtime model LiveKit takes no such error, not even one: it begins to close.
@@ -230,7 +243,7 @@ class Witness:
         undone = 0 if self._asks else sum(not handle.done() for handle in call.speeches)
         server = call.server
         return Life(
-            questions=tuple(self._questions()),
+            questions=tuple(self._questions(heard, generated)),
             messages=messages,
             heard=heard,
             deeds=tuple(self._deeds()),
@@ -268,12 +281,11 @@ class Witness:
     def _t(self, loop_time: float) -> float:
         return loop_time - self.call.server.started_at
 
-    def _questions(self) -> Iterator[Question]:
+    def _questions(
+        self, heard: Iterable[Heard], generated: Mapping[str, _Generated]
+    ) -> Iterator[Question]:
         """What was asked, in order. The same words again, in another item, are another question."""
-        server = self.call.server
-        asked = [(s.t + s.seconds, s.words) for s in server.speech if s.words and s.seconds]
-        asked += [(self._t(until), words) for _, until, words in self.call.pushed if words]
-        asked += [(self._t(t), words) for t, words in self._session.asked]
+        server, asked = self.call.server, list(self._asked())
         known_there = {each.question for each in server.answers}
         times = self._times(asked)
         counts: Counter[str] = Counter()
@@ -288,12 +300,34 @@ class Witness:
             key = server.question_of_output(call)
             if not owed:
                 continue
-            found.append(Question(key, self._t(done), by_key.get(key.partition(" > ")[0], 1)))
+            # Of its output is told when it is there, and what was said before the call is over.
+            at = self._t(self.tools_done.get(call, done))
+            said = key.rpartition(" > ")[0]
+            ends = (
+                piece.span.end
+                for piece in heard
+                if piece.message is not None
+                and generated[piece.message].question == said
+                and piece.span.begin < self._t(done)
+            )
+            at = max((at, *ends))
+            found.append(Question(key, at, by_key.get(key.partition(" > ")[0], 1)))
         known: set[str] = set()
         for question in sorted(found, key=lambda each: each.at):
             if question.key not in known:
                 known.add(question.key)
                 yield question
+
+    def _asked(self) -> Iterator[tuple[float, str]]:
+        """When the user and the application were done asking, and what."""
+        for speech in self.call.server.speech:
+            if speech.words and speech.seconds:
+                yield speech.t + speech.seconds, speech.words
+        for _, until, words in self.call.pushed:
+            if words:
+                yield self._t(until), words
+        for t, words in self._session.asked:
+            yield self._t(t), words
 
     def _times(self, asked: Iterable[tuple[float, str]]) -> Counter[tuple[float, str]]:
         """How often an answer to each question was asked for: once, and by each request that brings
@@ -348,7 +382,7 @@ class Witness:
         if handover.by is not None:
             return self.call.server.question_of_output(handover.by)
         t = self._t(handover.t)
-        asked = [each.key for each in self._questions() if each.at <= t and ">" not in each.key]
+        asked = [words for at, words in sorted(self._asked()) if at <= t]
         return f"after {asked[-1]}" if asked else "at the beginning"
 
     def _collisions(self) -> Iterator[Collision]:
@@ -385,6 +419,7 @@ class Witness:
                 known.whole = item.get("status") == "completed"
         for known in found.values():
             if not known.seconds:
+                known.written = True
                 known.seconds = _WORD * len(known.text.split())
             yield known
 
@@ -418,6 +453,15 @@ class Witness:
             span = Span(self._t(line.begun), self._t(line.ended))
             yield Heard(message.id if message else None, span, seconds)
 
+    def _left_behind_by(self, message: _Generated) -> _Handover | None:
+        """The handover since which no agent knows of a message."""
+        found: _Handover | None = None
+        for t, handover in reversed(self.handed_over):
+            if self._t(t) < message.begun or message.id in handover.known:
+                break
+            found = handover
+        return found
+
     def _remembered(self, generated: dict[str, _Generated]) -> Iterator[Message]:
         memory = {
             item.id: (place, item) for place, item in enumerate(self.call.server.conversation)
@@ -433,12 +477,9 @@ class Witness:
             left_by = ""
             if item is not None:
                 kept = item.audio_ms / 1000 or _share(item.text, each.text) * each.seconds
-            else:
-                for t, handover in self.handed_over:
-                    if each.begun <= self._t(t) and each.id not in handover.known:
-                        # The next agent was not to know of it.
-                        kept, left_by = None, self._name_of(handover)
-                        break
+            elif (handover := self._left_behind_by(each)) is not None:
+                # The next agent was not to know of it.
+                kept, left_by = None, self._name_of(handover)
             yield Message(
                 id=each.id,
                 question=each.question,
@@ -449,6 +490,7 @@ class Witness:
                 server=kept,
                 handover=left_by,
                 by_words=item is not None and not item.audio_ms,
+                written=each.written,
                 local=_share(history.get(each.id, ""), each.text) * each.seconds,
                 place=place,
             )

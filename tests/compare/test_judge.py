@@ -246,6 +246,16 @@ def test_of_a_memory_that_has_only_words_left_a_word_may_be_missing() -> None:
     assert worse(GOOD, replace(GOOD, messages=(further, TWO))) == [("memory", Q1)]
 
 
+def test_text_cannot_be_cut_at_the_server() -> None:
+    read = replace(message(server=3.0, local=1.0, by_words=True), written=True)
+    cut = life([read, TWO], [heard(read, 1.2, 1.0), heard(TWO, 10.2)], cuts=(2.2,))
+    assert worse(life([TWO], [heard(TWO, 10.2)]), cut) == []
+    sound = replace(cut, messages=(replace(read, written=False), TWO))
+    assert worse(life([TWO], [heard(TWO, 10.2)]), sound) == [("memory", Q1)]
+    unread = replace(cut, heard=(heard(TWO, 10.2),))
+    assert ("memory", Q1) in worse(life([TWO], [heard(TWO, 10.2)]), unread)
+
+
 def test_remembered_and_never_heard_is_far_from_heard() -> None:
     phantom = replace(TWO, id="phantom", attempt=2)
     assert set(worse(GOOD, replace(GOOD, messages=(ONE, TWO, phantom)))) == {("memory", Q2)}
