@@ -7,7 +7,19 @@ from __future__ import annotations
 
 from .judge import CLAUSES, Clause, Finding, Verdict, judge
 from .lateness import Subtracted
-from .life import Attempt, Collision, Deed, Ending, Heard, Life, Message, Question, Span, Wait
+from .life import (
+    Attempt,
+    Collision,
+    Deed,
+    Ending,
+    Heard,
+    Life,
+    Message,
+    Question,
+    Span,
+    Speech,
+    Wait,
+)
 
 __all__ = [
     "CLAUSES",
@@ -22,6 +34,7 @@ __all__ = [
     "Message",
     "Question",
     "Span",
+    "Speech",
     "Subtracted",
     "Verdict",
     "Wait",

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 __all__ = [
-    "Attempt", "Collision", "Deed", "Ending", "Heard", "Life", "Message", "Question", "Span", "Wait",
+    "Attempt", "Collision", "Deed", "Ending", "Heard", "Life", "Message", "Question", "Span", "Speech",
+    "Wait",
 ]  # fmt: skip
 
 
@@ -63,6 +64,7 @@ class Message:
         server: seconds of it that the server remembers; None where it was not to, since the call was
             handed over to an agent who was not to know of it.
         handover: which handover that was, one of :attr:`Life.handovers`; empty if none.
+        word: seconds of a word of it.
         written: it is text and never had sound; no client can cut it at the server.
         by_words: the server has only its words left, as after a reconnect, and no sound.
         local: as *server*, of LiveKit's own history, which has its words.
@@ -77,6 +79,7 @@ class Message:
     whole: bool = True
     server: float | None = None
     handover: str = ""
+    word: float = 0.5
     written: bool = False
     by_words: bool = False
     local: float | None = None
@@ -137,6 +140,21 @@ class Collision:
 
 
 @dataclass(frozen=True, slots=True)
+class Speech:
+    """How a speech of the application came to its end.
+
+    Attributes:
+        questions: what it was to answer.
+        failed: its handle has an exception, or it was refused.
+        told: an ``error`` event told of a failure.
+    """
+
+    questions: tuple[str, ...]
+    failed: bool
+    told: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Ending:
     """The session ended, and nobody had asked for it."""
 
@@ -159,6 +177,8 @@ class Life:
         attempts: the responses that the server made.
         collisions: creates that met a taken slot.
         handovers: to whom the application handed the call over, each by what it followed.
+        speeches: of the application, in order, but those that were interrupted or never ended.
+        faults: errors that nobody caught, and what was left over.
         ended: how the session ended, if it did.
         hung: what never came to its end, in words; empty if all did.
         remembers: whether both memories can be compared with what was heard: there was a connection
@@ -176,6 +196,8 @@ class Life:
     attempts: tuple[Attempt, ...] = ()
     collisions: tuple[Collision, ...] = ()
     handovers: tuple[str, ...] = ()
+    speeches: tuple[Speech, ...] = ()
+    faults: tuple[str, ...] = ()
     ended: Ending | None = None
     hung: str = ""
     remembers: bool = True

@@ -148,7 +148,8 @@ class Witness:
 
     Attributes:
         call: that call.
-        deeds: tools that ran: when, which call, which tool, and whether a reply is to tell of it.
+        tools: tools that ran: when, which call, and which tool.
+        outputs: of tools: when LiveKit told of it, of which call, and whether a reply is to tell of it.
         tools_done: when each tool call came to its end.
         waits: what the controlled model says it waits for: turn, name, from when, until when, and
             how long at most.
@@ -157,7 +158,8 @@ class Witness:
     """
 
     call: SimulatedCall
-    deeds: list[tuple[float, str, str, bool]] = field(default_factory=list)
+    tools: list[tuple[float, str, str]] = field(default_factory=list)
+    outputs: list[tuple[float, str, bool]] = field(default_factory=list)
     tools_done: dict[str, float] = field(default_factory=dict)
     waits: list[_Waiting] = field(default_factory=list)
     ended: tuple[float, str] | None = None
@@ -186,7 +188,7 @@ class Witness:
         for call, output in event.zipped():
             # Of a tool that only hands over, or ends something, nothing is to be said.
             owed = output is not None and getattr(output, "reply_required", event.has_tool_reply)
-            self.deeds.append((now, call.call_id, call.name, owed))
+            self.outputs.append((now, call.call_id, owed))
             if event.has_agent_handoff:
                 self._session.hands_over = call.call_id
 
@@ -198,7 +200,10 @@ class Witness:
             self.handed_over.append((self._loop.time(), handover))
 
     def _tool_updated(self, event: Any) -> None:
-        if event.update.type == "tool_call_ended":
+        if event.update.type == "tool_call_started":
+            call = event.update.function_call
+            self.tools.append((self._loop.time(), call.call_id, call.name))
+        elif event.update.type == "tool_call_ended":
             self.tools_done.setdefault(event.update.call_id, self._loop.time())
 
     def _failed(self, event: Any) -> None:
@@ -296,7 +301,7 @@ class Witness:
             key = again if counts[words] > 1 and again in known_there else words
             found.append(Question(key, t, times[t, words]))
         by_key = {question.key: question.times for question in found}
-        for done, call, _, owed in self.deeds:
+        for done, call, owed in self.outputs:
             key = server.question_of_output(call)
             if not owed:
                 continue
@@ -356,7 +361,7 @@ class Witness:
             Deed(
                 server.question_of_output(call).rpartition(" > ")[0], f"tool {name} ran", self._t(t)
             )
-            for t, call, name, _ in self.deeds
+            for t, call, name in self.tools
         ]
         found += [
             Deed(each.question, f"the server's {each.kind} {each.name}", each.t)

@@ -20,6 +20,7 @@ from realtime_fsm.compare import (
     Message,
     Question,
     Span,
+    Speech,
     Wait,
     judge,
 )
@@ -227,6 +228,19 @@ def test_who_asks_twice_may_be_answered_twice() -> None:
     assert worse(GOOD, twice) == []
 
 
+def test_a_tool_that_never_ran_and_runs_on_plain() -> None:
+    done = replace(GOOD, deeds=(Deed(Q1, "tool look_up ran", 2.0),))
+    assert worse(done, GOOD) == [("undone", Q1)]
+    assert worse(done, done) == []
+    searched = replace(GOOD, deeds=(Deed(Q1, "the server's mcp_call book", 2.0),))
+    assert worse(searched, GOOD) == [], "that is the server's"
+    not_asked = replace(GOOD, questions=GOOD.questions[1:])
+    assert worse(done, not_asked) == []
+    for cut in ({"spoke": (Span(2.3, 2.4),)}, {"cuts": (2.3,)}):
+        assert ("undone", Q1) not in worse(done, replace(GOOD, **cut)), "somebody cut in"
+    assert ("undone", Q1) in worse(done, replace(GOOD, cuts=(2.6,)))
+
+
 # --- memory
 
 
@@ -289,6 +303,45 @@ def test_remembered_in_another_order_than_heard() -> None:
     turned = replace(GOOD, messages=(replace(ONE, place=1), replace(TWO, place=0)))
     assert worse(GOOD, turned) == [("order", Q2)]
     assert worse(turned, turned) == []
+
+
+def test_of_a_memory_that_has_only_words_a_short_word_counts_too() -> None:
+    off = replace(ONE, server=2.7, by_words=True)
+    assert worse(GOOD, replace(GOOD, messages=(replace(off, word=0.1), TWO))) == [("memory", Q1)]
+
+
+# --- what the application is told
+
+WELL, BADLY = (Speech((Q1, Q2), failed) for failed in (False, True))
+CUT = life([replace(ONE, whole=False), replace(TWO, whole=False)], GOOD.heard, seconds=20.0)
+
+
+def test_a_speech_that_ended_with_an_exception_and_was_heard_whole() -> None:
+    good, bad = (replace(GOOD, speeches=(each,)) for each in (WELL, BADLY))
+    assert worse(good, bad) == [("ends", Q1)]
+    assert better(bad, good) == [("ends", Q1)]
+    assert worse(bad, bad) == worse(good, good) == []
+
+
+def test_a_speech_that_ended_well_and_was_not_heard_whole() -> None:
+    good, bad, told = (
+        replace(CUT, speeches=(each,)) for each in (WELL, BADLY, replace(WELL, told=True))
+    )
+    assert worse(bad, good) == worse(told, good) == [("ends", Q1)]
+    assert worse(bad, told) == [], "an error event told it"
+    assert better(good, bad) == better(told, bad) == better(good, told) == [("ends", Q1)]
+
+
+def test_speeches_of_other_questions_do_not_compare() -> None:
+    other = replace(CUT, speeches=(Speech((Q2,), failed=False),))
+    assert worse(replace(CUT, speeches=(BADLY,)), other) == []
+
+
+def test_an_error_that_nobody_caught() -> None:
+    fault = replace(GOOD, faults=("a task died",))
+    assert worse(GOOD, fault) == [("fault", "")]
+    assert better(fault, GOOD) == [("fault", "")]
+    assert worse(fault, fault) == []
 
 
 # --- lateness

@@ -13,10 +13,13 @@ from livekit import rtc
 from livekit.agents import Agent, AgentSession, RunContext, function_tool
 from livekit.agents.voice import SpeechHandle, io
 
+from ... import Recovering
+from ...compare import Span, Wait
 from ...livekit import ControlledRealtimeModel
 from ...testing.providers import Answer, Fake
 from ...testing.sink import PacedAudioOutput
 from ..run import collect_complaints
+from .life import life_of
 from .seen import TOOL_OUTPUT, Heard, Question, Seen, Speech
 
 __all__ = ["TOOL", "Call", "play"]
@@ -92,7 +95,9 @@ class Call:
         self.speeches: list[tuple[str, SpeechHandle, float]] = []
         self.ended: dict[str, float] = {}
         self.refused: list[str] = []
-        self.cut_in: list[float] = []
+        self.cuts: list[float] = []
+        self.spoke: list[Span] = []
+        self.waits: list[Wait] = []
         self._sink, self._words = sink, words
         self._loop = asyncio.get_running_loop()
         self.began = self._loop.time()
@@ -120,8 +125,9 @@ class Call:
         self.ended[handle.id] = self._loop.time()
 
     async def user_says(self, text: str) -> None:
-        self.cut_in.append(self._loop.time())
+        begun = self._loop.time()
         await self.fake.user_says(text)
+        self.spoke.append(Span(begun - self.began, self._loop.time() - self.began))
         self.questions.append((text, self._loop.time()))
 
     async def done(self, handle: SpeechHandle | None, within: float = 15.0) -> None:
@@ -154,7 +160,7 @@ class Call:
             await asyncio.sleep(0.01)
 
     async def interrupt(self) -> None:
-        self.cut_in.append(self._loop.time())
+        self.cuts.append(self._loop.time() - self.began)
         with contextlib.suppress(RuntimeError):  # it is closed
             await self.session.interrupt()
 
@@ -210,7 +216,9 @@ async def play(
     left = [task.get_name() for task in asyncio.all_tasks() - before if not task.done()]
     faults += [f"task left over: {name}" for name in left] + complaints + violations
     wire = tuple((round(t - call.began, 3), what) for t, what in fake.wire)
-    return replace(seen, faults=tuple(faults), wire=wire)
+    seen = replace(seen, faults=tuple(faults), wire=wire)
+    life = life_of(seen, fake, spoke=call.spoke, cuts=call.cuts, waits=call.waits)
+    return replace(seen, life=life)
 
 
 async def _play(
@@ -223,8 +231,10 @@ async def _play(
     session: AgentSession[Any] = AgentSession(llm=model, vad=None)
     sink, words = _Sink(), _Words()
     turns: list[str] = []
+    waits: list[tuple[float, Recovering]] = []
     if ours is not None:
         ours.attach(session)
+        ours.on("recovering", lambda plan: waits.append((loop.time(), plan)))
         ours.on("turn_ended", lambda e: turns.append(f"{e.turn_id} {e.outcome.value} {e.error}"))
     session.output.audio, session.output.transcription = sink, words
     errors: list[tuple[float, bool, str]] = []
@@ -270,21 +280,17 @@ async def _play(
     with contextlib.suppress(Exception):
         await model.aclose()
     await sink.aclose()
-    unheard, forgotten = _memory(fake, pieces, history)
+    call.waits = [_wait(t - call.began, plan) for t, plan in waits]
     seen = Seen(
         questions=tuple(_question(text, t - call.began, pieces) for text, t in call.questions),
         heard=tuple(pieces),
         speeches=tuple(speeches),
         errors=tuple(errors),
         closed=over_by_itself,
-        unheard=unheard,
-        forgotten=forgotten,
-        answered_whole=_whole(fake, pieces),
         history=tuple(history),
         tools=agent.ran,
         wire=(),
         faults=(),
-        cut_in=tuple(t - call.began for t in call.cut_in),
         hangs=tuple(call.hangs),
         turns=tuple(turns),
     )
@@ -315,31 +321,8 @@ def _question(text: str, t: float, pieces: list[Heard]) -> Question:
     )
 
 
-def _whole(fake: Fake, pieces: list[Heard]) -> tuple[str, ...]:
-    found = []
-    for question, attempts in fake.answers.items():
-        for number, answer in enumerate(attempts, start=1):
-            mine = [p for p in pieces if (p.question, p.attempt) == (question, number)]
-            if answer.end == "done" and sum(p.seconds for p in mine) > answer.seconds - _LEAST:
-                found.append(question)
-    return tuple(found)
-
-
-def _memory(fake: Fake, pieces: list[Heard], history: list[tuple[str, str]]) -> tuple[int, int]:
-    """Words remembered and not heard, and words heard and not remembered."""
-    heard: list[str] = []
-    for piece in pieces:
-        answers = fake.answers.get(piece.question, ())
-        if piece.attempt and answers:
-            answer = answers[min(piece.attempt, len(answers)) - 1]
-            words = answer.text.split()
-            share = min(1.0, piece.seconds / answer.seconds) if answer.seconds else 1.0
-            heard += words[: int(len(words) * share + 0.01)]
-    said = [word for role, text in history if role == "assistant" for word in text.split()]
-    missing, extra = list(heard), []
-    for word in said:
-        if word in missing:
-            missing.remove(word)
-        else:
-            extra.append(word)
-    return len(extra), len(missing)
+def _wait(t: float, plan: Recovering) -> Wait:
+    name = (
+        f"{plan.turn_id} waits {plan.wait:.2f} s after {plan.reason.code or plan.reason.kind.value}"
+    )
+    return Wait(name, Span(t, t + plan.wait), plan.wait)
