@@ -9,7 +9,7 @@ receive loop or a step of ours.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Optional, TypeVar
 
 from livekit import rtc
@@ -32,6 +32,20 @@ def cheap(handler: Callable[..., None]) -> Callable[..., None]:
 def listener(handler: Callable[[Any], None]) -> Callable[..., None]:
     """A method of one argument as such a function."""
     return cheap(lambda event, *_: handler(event))
+
+
+def safe_listener(
+    handler: Callable[[Any], None], failed: Callable[[Exception], None]
+) -> Callable[..., None]:
+    """The same, which raises nothing into LiveKit (G32)."""
+
+    def heard(event: Any, *_: object) -> None:
+        try:
+            handler(event)
+        except Exception as e:
+            failed(e)
+
+    return cheap(heard)
 
 
 class Listeners:
@@ -108,6 +122,40 @@ class GuardedEmitter(rtc.EventEmitter[Name]):
 
     def emit(self, event: Any, *args: Any) -> None:
         self._listeners.tell(event, *args)
+
+
+def hear_first(
+    emitter: rtc.EventEmitter[Any], handlers: Mapping[str, Callable[[Any], None]]
+) -> Callable[[], None]:
+    """Take each of these events before any listener does, in whatever order those are called: an older
+    livekit (1.1.14) keeps them in a set. Handlers raise nothing. Returns what ends it."""
+    if isinstance(emitter, GuardedEmitter):  # its listeners are called in order
+        listeners = {name: listener(handler) for name, handler in handlers.items()}
+        for name, each in listeners.items():
+            emitter.on(name, each)
+
+        def remove() -> None:
+            for name, each in listeners.items():
+                emitter.off(name, each)
+
+        return remove
+
+    emit, before = emitter.emit, vars(emitter).get("emit")
+
+    def told(event: Any, *args: Any) -> None:
+        handler = handlers.get(event)
+        if handler is not None and args:
+            handler(args[0])
+        emit(event, *args)
+
+    def undo() -> None:
+        if vars(emitter).get("emit") is told:
+            del vars(emitter)["emit"]
+            if before is not None:  # another was there
+                vars(emitter)["emit"] = before
+
+    vars(emitter)["emit"] = told
+    return undo
 
 
 def _arguments_of(callback: Callback) -> int | None:

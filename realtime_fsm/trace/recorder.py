@@ -18,6 +18,7 @@ from .. import TurnController
 from .._redact import named, shown
 from ..livekit import ControlledRealtimeModel
 from ..livekit._guarded_output import GuardedOutput
+from ..livekit._listener import hear_first
 from ..livekit._log import get_logger
 from .lines import Lines
 from .redact import redacted, told
@@ -227,22 +228,27 @@ class Recorder:
             "session_reconnected": wire.reconnected,
             "error": wire.error,
         }
-        for name, handler in handlers.items():
-            self._listen(session, name, handler)
+        # A frame is written before what it leads to.
+        heard = {name: self._guarded(handler) for name, handler in handlers.items()}
+        self._undo.append(hear_first(session, heard))
 
     def _next_connection(self) -> int:
         self._connections += 1
         return self._connections
 
     def _listen(self, emitter: rtc.EventEmitter[Any], name: str, handler: Any) -> None:
-        def listener(event: Any) -> None:
-            if not self._lines.closed:
-                self._guard(lambda: handler(event))
-
+        listener = self._guarded(handler)
         # EventEmitter inspects each callback's signature for each event; a ready one is cheap.
         listener.__signature__ = _ONE_ARGUMENT  # type: ignore[attr-defined]
         emitter.on(name, listener)
         self._undo.append(lambda: emitter.off(name, listener))
+
+    def _guarded(self, handler: Callable[[Any], None]) -> Callable[[Any], None]:
+        def heard(event: Any) -> None:
+            if not self._lines.closed:
+                self._guard(lambda: handler(event))
+
+        return heard
 
     def _guard(self, what: Callable[[], None]) -> None:
         try:
