@@ -51,7 +51,7 @@ def every_second(events: Iterable[Event]) -> list[tuple[float, Event]]:
     return [(float(t), event) for t, event in enumerate(events)]
 
 
-@pytest.fixture(scope="module", params=[2, 3])
+@pytest.fixture(scope="module", params=[3, 5])
 def call(request: pytest.FixtureRequest, tmp_path_factory: Any) -> list[tuple[float, Event]]:
     """The raw events of a random call, as another library would log them."""
     path: Path = tmp_path_factory.mktemp("call") / "call.jsonl"
