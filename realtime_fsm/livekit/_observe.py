@@ -35,6 +35,7 @@ from ._speech import Speeches, stop_interrupted
 _LOST = ErrorInfo(kind=ErrorKind.TRANSIENT, code="connection_lost")
 #: Ends a turn whose next attempt is not made.
 _ONLY_WATCHING = ErrorInfo(kind=ErrorKind.CLIENT_BUG, code="observed", message="only watching")
+_FAILED = "its attempt failed"
 _SOUNDING = (PlaybackState.PLAYING, PlaybackState.PAUSED)
 
 
@@ -90,6 +91,8 @@ class Observer:
         self._log = get_logger()
         #: The turn the host asks for; what follows from that is no news.
         self._asking: str | None = None
+        #: Turns of which it is noted that they would be tried again.
+        self._retried: set[str] = set()
         self._receive = guard(self.receive)
         speeches.connect(self._receive, closed=self.close, failed=lambda error: guard.failed(error))
         handlers: dict[str, Callable[[Any], object]] = {
@@ -205,14 +208,14 @@ class Observer:
         for turn in self.controller.turns:
             if self._speeches.may_sound(turn.id):
                 for message in turn.messages:
-                    if message.exposed and message.state is PlaybackState.WAITING:
+                    if message.delivered and message.state is PlaybackState.WAITING:
                         self._read([message])
                         return
 
     def _read(self, messages: Iterable[Message | None]) -> None:
         """The host has read these to their end: text makes no sound."""
         for message in messages:
-            if message is not None and message.exposed and message.state is PlaybackState.WAITING:
+            if message is not None and message.delivered and message.state is PlaybackState.WAITING:
                 pulled = ev.MessagePulled(item_id=message.item_id)
                 self.controller.receive(pulled, self._loop.time())
 
@@ -227,16 +230,17 @@ class Observer:
     def _would(self, command: cmd.Command) -> None:
         if isinstance(command, cmd.CreateResponse):
             if command.turn_id != self._asking:
-                turn = self.controller.find(command.turn_id)
-                retry = command.attempt > 1 or (turn is not None and turn.error is not None)
-                why = "its attempt failed" if retry else "server VAD left it unanswered"
-                self._observe("retry" if retry else "answer", command.turn_id, why)
+                self._would_create(command)
                 self.controller.receive(
                     ev.CreateNotSent(
                         turn_id=command.turn_id, attempt=command.attempt, error=_ONLY_WATCHING
                     ),
                     self._loop.time(),
                 )
+        elif isinstance(command, cmd.Recovering):
+            # Not when its backoff is over: the host is done with its speech before.
+            self._retried.add(command.turn_id)
+            self._observe("retry", command.turn_id, _FAILED)
         elif isinstance(command, cmd.CancelResponse):
             attempt = self.controller.owner_of(command.response_id)
             turn = None if attempt is None else attempt.turn
@@ -251,7 +255,7 @@ class Observer:
         elif isinstance(command, cmd.ReplaceConnection):
             self._observe("replace", None, code_of(command.reason))
         elif isinstance(command, cmd.ReportFailure):
-            if command.error.code != _ONLY_WATCHING.code:
+            if command.turn_id not in self._retried and command.error.code != _ONLY_WATCHING.code:
                 self._observe("report", command.turn_id, code_of(command.error))
         else:
             self._tell(command)
@@ -260,8 +264,17 @@ class Observer:
         if isinstance(command, cmd.TurnMoved):
             self._model.emit("turn_moved", command)
         elif isinstance(command, cmd.TurnEnded):
+            self._retried.discard(command.turn_id)
             self._speeches.forget(command.turn_id)
             self._model.emit("turn_ended", command)
+
+    def _would_create(self, command: cmd.CreateResponse) -> None:
+        if command.turn_id in self._retried:
+            return  # noted when its attempt failed
+        turn = self.controller.find(command.turn_id)
+        retry = command.attempt > 1 or (turn is not None and turn.error is not None)
+        why = _FAILED if retry else "server VAD left it unanswered"
+        self._observe("retry" if retry else "answer", command.turn_id, why)
 
     def _observe(self, action: str, turn_id: str | None, reason: str) -> None:
         observation = Observation(
