@@ -14,8 +14,8 @@ from livekit.agents import Agent, AgentSession, RunContext, function_tool
 from livekit.agents.voice import SpeechHandle, io
 
 from ... import Recovering
-from ...compare import Span, Wait
 from ..._words import heard_words
+from ...compare import Span, Wait
 from ...livekit import ControlledRealtimeModel
 from ...testing.providers import Answer, Fake
 from ...testing.sink import PacedAudioOutput
