@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 OLDEST := .venv-oldest
 MUTMUT := .venv-mutants
 
-.PHONY: help demo test test-quick heard inject lint types docs package matrix hooks diagrams diagrams-check sample properties row-mutants mutants bench bench-page explore simulate scenarios fuzz soak crowd conform-proof live providers test-oldest clean
+.PHONY: help demo test test-quick heard inject judge lint types docs package matrix hooks diagrams diagrams-check sample properties row-mutants mutants bench bench-page explore simulate scenarios fuzz soak crowd conform-proof live providers test-oldest clean
 
 # Four short calls, plain LiveKit and controlled, side by side. Installs what these need.
 demo: $(RUNS)
@@ -104,6 +104,11 @@ heard: $(READY)
 # Long (ten minutes): an exception in each function of core and adapter, once and from then on.
 inject: $(READY)
 	INJECT=all $(BIN)/python -m pytest tests/aside/test_inject.py
+
+# Long (half an hour): a thousand healthy random calls and what is planted in them, five hundred in which
+# responses fail, the drawn calls on which judges disagreed once, and nine hundred calls lived twice.
+judge: $(READY)
+	JUDGE=all $(BIN)/python -m pytest tests/judge/test_random.py tests/compare/test_random.py
 
 # Long: a thousand random calls for each profile of faults.
 simulate: $(RUNS)

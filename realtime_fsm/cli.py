@@ -207,7 +207,7 @@ def check(
     ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Which guarantees a recorded call broke. Exit status 1: some; 2: nothing could be read."""
+    """Which guarantees a recorded call broke. Exit status 1: some; 2: nothing could be judged."""
     from .trace import command
 
     try:

@@ -7,10 +7,23 @@ from __future__ import annotations
 
 from .judge import CLAUSES, Clause, Finding, Verdict, judge
 from .lateness import Subtracted
-from .life import Collision, Deed, Ending, Heard, Life, Message, Question, Span, Wait
+from .life import (
+    Attempt,
+    Collision,
+    Deed,
+    Ending,
+    Heard,
+    Life,
+    Message,
+    Question,
+    Span,
+    Speech,
+    Wait,
+)
 
 __all__ = [
     "CLAUSES",
+    "Attempt",
     "Clause",
     "Collision",
     "Deed",
@@ -21,6 +34,7 @@ __all__ = [
     "Message",
     "Question",
     "Span",
+    "Speech",
     "Subtracted",
     "Verdict",
     "Wait",

@@ -7,18 +7,18 @@ lateness are subtracted the times that G27 names, each of which is told (:class:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from .lateness import LATE, Subtracted, called_off, collided, late
-from .life import Life, Message, Question
+from .life import Deed, Life, Message, Question, Speech
 
 __all__ = ["CLAUSES", "Clause", "Finding", "Verdict", "judge"]
 
 Clause = Literal[
-    "session lost", "hang", "unheard", "cut short", "words twice", "deed twice", "memory", "order",
-    "late", "collision",
+    "session lost", "hang", "unheard", "cut short", "words twice", "deed twice", "undone", "memory",
+    "order", "late", "ends", "fault", "collision",
 ]  # fmt: skip
 CLAUSES: dict[Clause, str] = {
     "session lost": "the session ended, and plain LiveKit's goes on",
@@ -27,9 +27,12 @@ CLAUSES: dict[Clause, str] = {
     "cut short": "an answer ended early that plain LiveKit speaks to its end",
     "words twice": "an answer was spoken again that plain LiveKit speaks once",
     "deed twice": "a tool ran, or the server acted, again, and on plain LiveKit once",
+    "undone": "a tool never ran that runs on plain LiveKit",
     "memory": "the server or LiveKit remembers further from what was heard than on plain LiveKit",
     "order": "the server remembers in another order than was heard, and on plain LiveKit in that one",
     "late": "the first sound of an answer came more than 0.2 s later than on plain LiveKit",
+    "ends": "how a speech ended is not what was heard, and nothing else tells it, as it does on plain LiveKit",
+    "fault": "an error that nobody caught, or something left over, and less on plain LiveKit",
     "collision": "plain LiveKit's request met a taken slot, overlapped, or talked over the user:"
     " only ever better",
 }
@@ -38,8 +41,6 @@ WORD = 0.5
 """Seconds; less than a word says nothing, and no text is left of it."""
 TOLERANCE = 0.15
 """Seconds of a message that may differ between what was generated and heard: the longest frame."""
-
-_CUT_WORD = WORD + TOLERANCE  # seconds; what is remembered by its words is cut between two of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,10 @@ def _kept(plain: Life, controlled: Life) -> Iterator[Finding]:
         key = question.key
         if controlled.pieces_of(key) and collided(plain, key) and not collided(controlled, key):
             yield Finding("collision", key, "it collided, overlapped, or talked over the user")
+    for theirs, ours in _speeches(plain, controlled):
+        # An exception reaches whoever waits for the speech, an event anybody or nobody.
+        if _truth(controlled, ours) > _truth(plain, theirs) > 0:
+            yield Finding("ends", ours.questions[0], _ended(theirs))
 
 
 def _keys(findings: list[Finding]) -> set[tuple[str, str]]:
@@ -118,7 +123,7 @@ def _keys(findings: list[Finding]) -> set[tuple[str, str]]:
 
 def _worse(plain: Life, controlled: Life, allowed: list[Finding]) -> Iterator[Finding]:
     yield from _unheard(plain, controlled, allowed)
-    for rule in (_session_lost, _twice, _deeds, _memory, _order):
+    for rule in (_session_lost, _twice, _deeds, _memory, _order, _ends, _faults):
         yield from rule(plain, controlled)
 
 
@@ -236,6 +241,23 @@ def _deeds(plain: Life, controlled: Life) -> Iterator[Finding]:
             text = f"{what} {times} times; on plain LiveKit {theirs[question, what]}"
             yield Finding("deed twice", question, text)
 
+    for deed in plain.deeds:
+        done = (deed.question, deed.what) in ours
+        if deed.what.startswith("tool ") and not done and not _called_off(plain, controlled, deed):
+            text = f"{deed.what.removesuffix(' ran')} never ran"
+            yield Finding("undone", deed.question, text)
+
+
+def _called_off(plain: Life, controlled: Life, deed: Deed) -> bool:
+    """Whether the question was never asked, or somebody cut in before, or as, the deed was due."""
+    then, now = plain.asked(deed.question), controlled.asked(deed.question)
+    if then is None or now is None:
+        return True
+    due = now.at + deed.t - then.at + _CUTS
+    return any(
+        now.at < t <= due for t in (*(each.begin for each in controlled.spoke), *controlled.cuts)
+    )
+
 
 # --- what is remembered
 
@@ -245,15 +267,16 @@ def _memory(plain: Life, controlled: Life) -> Iterator[Finding]:
         return
     keys = dict.fromkeys(m.question for m in (*plain.messages, *controlled.messages))
     for key in keys:
-        if _handed_on(plain, key) and _left_behind(controlled, key):
+        if _handed_on(plain, key) and _left_behind(controlled, key, plain.handovers):
             yield Finding(
                 "memory", key, "the next agent does not know of it; on plain LiveKit it does"
             )
         for whose in ("server", "LiveKit"):
             ours, text = _distance(controlled, key, whose)
             theirs, _ = _distance(plain, key, whose)
-            by_words = whose != "server" or any(m.by_words for m in controlled.messages_of(key))
-            if ours > theirs + (_CUT_WORD if by_words else TOLERANCE):
+            if ours > theirs + max(
+                (_slack(m, whose) for m in controlled.messages_of(key)), default=TOLERANCE
+            ):
                 text = f"{whose} remembers {text}; on plain LiveKit it is {theirs:.2f} s off"
                 yield Finding("memory", key, text)
 
@@ -263,10 +286,11 @@ def _handed_on(life: Life, key: str) -> bool:
     return any(m.server and life.heard_of(m) > WORD for m in life.messages_of(key))
 
 
-def _left_behind(life: Life, key: str) -> bool:
-    """Whether all that was heard of an answer was kept from the agent who came next."""
+def _left_behind(life: Life, key: str, handovers: Container[str]) -> bool:
+    """Whether all that was heard of an answer was kept from the agent who came next, by one of these
+    handovers."""
     heard = [m for m in life.messages_of(key) if life.heard_of(m) > WORD]
-    return bool(heard) and all(m.server is None for m in heard)
+    return bool(heard) and all(m.server is None and m.handover in handovers for m in heard)
 
 
 def _distance(life: Life, key: str, whose: str) -> tuple[float, str]:
@@ -278,13 +302,21 @@ def _distance(life: Life, key: str, whose: str) -> tuple[float, str]:
         if kept is None:
             continue
         heard = life.heard_of(message)
+        if whose == "server" and message.written and kept > heard > 0:
+            continue
         off = abs(kept - heard)
-        if off <= (TOLERANCE if whose == "server" and not message.by_words else _CUT_WORD):
+        if off <= _slack(message, whose):
             continue
         distance += off
         if off > worst:
             worst, text = off, f"{kept:.2f} s of {message.id}, of which {heard:.2f} s were heard"
     return distance, text
+
+
+def _slack(message: Message, whose: str) -> float:
+    """What is remembered by its words is cut between two of them."""
+    by_words = whose != "server" or message.by_words
+    return message.word + TOLERANCE if by_words else TOLERANCE
 
 
 def _order(plain: Life, controlled: Life) -> Iterator[Finding]:
@@ -314,6 +346,40 @@ def _inverted(life: Life) -> list[tuple[Message, Message]]:
         for second in known[n + 1 :]
         if (first.place or 0) > (second.place or 0)
     ]
+
+
+# --- what the application is told
+
+
+def _ends(plain: Life, controlled: Life) -> Iterator[Finding]:
+    for theirs, ours in _speeches(plain, controlled):
+        if _truth(controlled, ours) == 0 < _truth(plain, theirs):
+            yield Finding("ends", ours.questions[0], _ended(ours))
+
+
+def _speeches(plain: Life, controlled: Life) -> Iterator[tuple[Speech, Speech]]:
+    of_plain = {each.questions: each for each in plain.speeches}
+    for ours in controlled.speeches:
+        if ours.questions in of_plain:
+            yield of_plain[ours.questions], ours
+
+
+def _ended(speech: Speech) -> str:
+    return f"its speech ended {'with an exception' if speech.failed else 'well'}"
+
+
+def _truth(life: Life, speech: Speech) -> int:
+    """What the end of a speech tells: 2 the truth, 1 not, but an error event does, 0 nothing true."""
+    whole = any(
+        _full(messages) for key in speech.questions for messages in _attempts(life, key).values()
+    )
+    return 2 if speech.failed != whole else int(speech.told and not speech.failed)
+
+
+def _faults(plain: Life, controlled: Life) -> Iterator[Finding]:
+    if len(controlled.faults) > len(plain.faults):
+        text = f"{len(controlled.faults)}; on plain LiveKit {len(plain.faults)}"
+        yield Finding("fault", "", f"{text} ({'; '.join(controlled.faults)})")
 
 
 # --- lateness

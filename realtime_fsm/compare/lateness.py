@@ -1,12 +1,13 @@
 """How much later an answer came than on plain LiveKit, and what of that has a reason.
 
 The reasons are three, and there is no other: the controlled call played words that plain never
-played; the user spoke; a wait that the trace names ran, up to its bound.
+played, or the server made them; the user spoke; a wait that the trace names ran, up to its bound.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from .life import Heard, Life, Span, total
@@ -17,7 +18,11 @@ LATE = 0.2
 """Seconds by which an answer may be later."""
 _TALKS_OVER = 0.5  # seconds into the user's speech by which who was interrupted has stopped
 
-Reason = Literal["words plain never played", "the user spoke", "a named wait"]
+_MAKING = 16.0  # seconds for an answer that plain never had: recovery_deadline and stall_timeout
+
+Reason = Literal[
+    "words plain never played", "an answer plain never had", "the user spoke", "a named wait"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +42,23 @@ class Subtracted:
 def late(
     plain: Life, controlled: Life, key: str
 ) -> tuple[float, float, tuple[Subtracted, ...]] | None:
-    """Compare the first sound of the answers to one question.
+    """Compare the first sound of the answers to one question; of one that in both lives was asked while
+    the same other answer was heard, and came next, since that one was over.
 
     Returns seconds that the controlled one came later without a reason, seconds that it came later
     at all, and what was subtracted. None where there is nothing to compare: not answered in both, or
-    plain LiveKit collided, overlapped or talked over the user.
+    plain LiveKit collided, on either side, overlapped or talked over the user.
     """
     ours, theirs = _awaited(controlled, key), _awaited(plain, key)
-    if ours is None or theirs is None or collided(plain, key):
+    in_the_way = any(each.holder == key for each in plain.collisions)
+    if ours is None or theirs is None or in_the_way or collided(plain, key):
         return None
-    subtracted = _reasons(plain, controlled, ours)
-    # What the user said into both waits makes neither of them late.
-    theirs_net = theirs.seconds - total(_spoken_into(plain, theirs))
+    fronts = _in_front(controlled, ours), _in_front(plain, theirs)
+    if fronts[0] is not None and fronts[1] is not None and fronts[0][0] == fronts[1][0]:
+        ours, theirs = Span(fronts[0][1], ours.end), Span(fronts[1][1], theirs.end)
+    subtracted = _reasons(plain, controlled, key, ours)
     ours_net = ours.seconds - total(each.span for each in subtracted)
+    theirs_net = theirs.seconds - _spoken_into_both(plain, theirs, controlled, ours)
     return ours_net - theirs_net, ours.seconds - theirs.seconds, subtracted
 
 
@@ -69,9 +78,9 @@ def called_off(
     if cut is None:
         return None
     waited = Span(asked.at, cut)
-    subtracted = _reasons(plain, controlled, waited)
+    subtracted = _reasons(plain, controlled, key, waited)
     ours_net = waited.seconds - total(each.span for each in subtracted)
-    theirs_net = theirs.seconds - total(_spoken_into(plain, theirs))
+    theirs_net = theirs.seconds - _spoken_into_both(plain, theirs, controlled, waited)
     return (cut, subtracted) if round(ours_net - theirs_net, 3) <= LATE else None
 
 
@@ -83,22 +92,75 @@ def _awaited(life: Life, key: str) -> Span | None:
     return Span(asked.at, min(piece.span.begin for piece in pieces))
 
 
+def _in_front(life: Life, awaited: Span) -> tuple[str, float] | None:
+    """The question whose answer was heard last before the end of a wait, and the end of that, if it
+    lies in the wait."""
+    before = [
+        (piece.span.end, message.question)
+        for piece in life.heard
+        if (message := life.message(piece)) is not None and piece.span.end <= awaited.end
+    ]
+    end, question = max(before, default=(awaited.begin, ""))
+    return (question, end) if end > awaited.begin else None
+
+
 def _spoken_into(life: Life, awaited: Span) -> list[Span]:
     parts = (span.within(awaited) for span in life.spoke)
     return [part for part in parts if part is not None]
 
 
-def _reasons(plain: Life, controlled: Life, awaited: Span) -> tuple[Subtracted, ...]:
-    found: list[Subtracted] = []
-    for name, span in _new_words(plain, controlled):
-        if (part := span.within(awaited)) is not None:
-            found.append(Subtracted("words plain never played", name, part))
-    found += [Subtracted("the user spoke", "", part) for part in _spoken_into(controlled, awaited)]
-    for wait in controlled.waits:
-        bounded = Span(wait.span.begin, min(wait.span.end, wait.span.begin + wait.bound))
-        if (part := bounded.within(awaited)) is not None:
-            found.append(Subtracted("a named wait", wait.name, part))
+def _spoken_into_both(plain: Life, theirs: Span, controlled: Life, ours: Span) -> float:
+    """Seconds that the user spoke into both waits: they make neither of them late."""
+    return min(total(_spoken_into(plain, theirs)), total(_spoken_into(controlled, ours)))
+
+
+def _reasons(plain: Life, controlled: Life, key: str, awaited: Span) -> tuple[Subtracted, ...]:
+    reasons = [
+        *(Subtracted("words plain never played", *each) for each in _new_words(plain, controlled)),
+        *(
+            Subtracted("an answer plain never had", *each)
+            for each in _new_answers(plain, controlled, key)
+        ),
+        *(Subtracted("the user spoke", "", span) for span in controlled.spoke),
+        *(
+            Subtracted("a named wait", wait.name, _at_most(wait.span, wait.bound))
+            for wait in controlled.waits
+        ),
+    ]
+    within = ((each, each.span.within(awaited)) for each in reasons)
+    found = (replace(each, span=part) for each, part in within if part is not None)
     return tuple(sorted(found, key=lambda each: each.span))
+
+
+def _at_most(span: Span, seconds: float) -> Span:
+    return Span(span.begin, min(span.end, span.begin + seconds))
+
+
+def _new_answers(plain: Life, controlled: Life, key: str) -> list[tuple[str, Span]]:
+    """When the server had an attempt at another question that plain never had. Nothing else can be
+    asked for meanwhile (G1, G5); so it is no reason once this question was."""
+    known = {(each.question, each.number) for each in plain.attempts}
+    asked = _asked_of_server(controlled, key)
+    return [
+        (f"{each.question}, attempt {each.number}", span)
+        for each in controlled.attempts
+        if each.question != key
+        and (each.question, each.number) not in known
+        and (span := _at_most(each.span, _MAKING).within(Span(0.0, asked))) is not None
+    ]
+
+
+def _asked_of_server(life: Life, key: str) -> float:
+    """When the attempt was asked for whose answer was heard first; never, if none was."""
+    first = next(
+        (message for piece in life.pieces_of(key) if (message := life.message(piece))), None
+    )
+    if first is None:
+        return math.inf
+    at = (key, first.attempt)
+    return next(
+        (each.span.begin for each in life.attempts if (each.question, each.number) == at), math.inf
+    )
 
 
 def _new_words(plain: Life, controlled: Life) -> list[tuple[str, Span]]:

@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-__all__ = ["Collision", "Deed", "Ending", "Heard", "Life", "Message", "Question", "Span", "Wait"]
+__all__ = [
+    "Attempt", "Collision", "Deed", "Ending", "Heard", "Life", "Message", "Question", "Span", "Speech",
+    "Wait",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -60,6 +63,9 @@ class Message:
         whole: whether it was generated to its end.
         server: seconds of it that the server remembers; None where it was not to, since the call was
             handed over to an agent who was not to know of it.
+        handover: which handover that was, one of :attr:`Life.handovers`; empty if none.
+        word: seconds of a word of it.
+        written: it is text and never had sound; no client can cut it at the server.
         by_words: the server has only its words left, as after a reconnect, and no sound.
         local: as *server*, of LiveKit's own history, which has its words.
         place: its place in the server's memory, None if it has none.
@@ -72,6 +78,9 @@ class Message:
     seconds: float
     whole: bool = True
     server: float | None = None
+    handover: str = ""
+    word: float = 0.5
+    written: bool = False
     by_words: bool = False
     local: float | None = None
     place: int | None = None
@@ -106,11 +115,43 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
+class Attempt:
+    """A response that the server made.
+
+    Attributes:
+        question: which it answers.
+        number: the how-many-th attempt at it, from 1.
+        span: from when it was asked for until the server was done with it.
+    """
+
+    question: str
+    number: int
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
 class Collision:
-    """A create for *question* met a taken slot."""
+    """A create for *question* met a taken slot. *holder* is the question whose answer had it, if that
+    is known."""
 
     question: str
     t: float
+    holder: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """How a speech of the application came to its end.
+
+    Attributes:
+        questions: what it was to answer.
+        failed: its handle has an exception, or it was refused.
+        told: an ``error`` event told of a failure.
+    """
+
+    questions: tuple[str, ...]
+    failed: bool
+    told: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +174,11 @@ class Life:
         waits: those that are named in the trace.
         spoke: when the user spoke.
         cuts: when the application interrupted, or the call was ended.
+        attempts: the responses that the server made.
         collisions: creates that met a taken slot.
+        handovers: to whom the application handed the call over, each by what it followed.
+        speeches: of the application, in order, but those that were interrupted or never ended.
+        faults: errors that nobody caught, and what was left over.
         ended: how the session ended, if it did.
         hung: what never came to its end, in words; empty if all did.
         remembers: whether both memories can be compared with what was heard: there was a connection
@@ -148,7 +193,11 @@ class Life:
     waits: tuple[Wait, ...] = ()
     spoke: tuple[Span, ...] = ()
     cuts: tuple[float, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
     collisions: tuple[Collision, ...] = ()
+    handovers: tuple[str, ...] = ()
+    speeches: tuple[Speech, ...] = ()
+    faults: tuple[str, ...] = ()
     ended: Ending | None = None
     hung: str = ""
     remembers: bool = True

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from livekit.agents.voice import SpeechHandle
 from livekit.agents.voice.io import TextOutput
 
 from .. import Recovering, TurnEnded, TurnMoved, TurnState
-from ..compare import Collision, Deed, Ending, Heard, Life, Message, Question, Span, Wait
+from ..compare import Attempt, Collision, Deed, Ending, Heard, Life, Message, Question, Span, Wait
 from ..simulator.generation import mark_of
 from ..trace.wire import body_of
 from .sink import Segment
@@ -29,6 +29,25 @@ if TYPE_CHECKING:
 __all__ = ["Screen", "Witness", "WitnessedSession"]
 
 _WORD = 0.4  # seconds that a word takes, in a call by text
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Handover:
+    """To an agent who knows these items; *by* a tool call, None for the application itself."""
+
+    t: float
+    by: str | None
+    known: frozenset[str]
+
+
+def _handover(agent: Agent, by: str | None = None) -> _Handover:
+    # What is being said has no words yet in a copy; the next agent does not get to know it.
+    known = frozenset(
+        item.id
+        for item in agent.chat_ctx.items
+        if not isinstance(item, llm.ChatMessage) or item.text_content
+    )
+    return _Handover(asyncio.get_running_loop().time(), by, known)
 
 
 class WitnessedSession(AgentSession[Any]):
@@ -43,8 +62,10 @@ class WitnessedSession(AgentSession[Any]):
         self.committed: list[float] = []
         #: when the application interrupted.
         self.cuts: list[float] = []
-        #: the items that an agent knows to whom it hands over, by the agent's id.
-        self.next_agents: dict[str, frozenset[str]] = {}
+        #: the tool call that is about to hand over.
+        self.hands_over: str | None = None
+        #: the last handover to each agent, by its id.
+        self.next_agents: dict[str, _Handover] = {}
 
     def generate_reply(self, **arguments: Any) -> SpeechHandle:
         """See ``AgentSession``."""
@@ -65,14 +86,9 @@ class WitnessedSession(AgentSession[Any]):
 
     def update_agent(self, agent: Agent) -> None:
         """See ``AgentSession``."""
+        by, self.hands_over = self.hands_over, None
         super().update_agent(agent)
-        # What is being said has no words yet in a copy; the next agent does not get to know it.
-        known = frozenset(
-            item.id
-            for item in agent.chat_ctx.items
-            if not isinstance(item, llm.ChatMessage) or item.text_content
-        )
-        self.next_agents[agent.id] = known
+        self.next_agents[agent.id] = _handover(agent, by)
 
     def interrupt(self, *, force: bool = False) -> asyncio.Future[None]:
         """See ``AgentSession``."""
@@ -123,6 +139,7 @@ class _Generated:
     seconds: float = 0.0
     text: str = ""
     whole: bool = False
+    written: bool = False
 
 
 @dataclass(eq=False)
@@ -131,22 +148,27 @@ class Witness:
 
     Attributes:
         call: that call.
-        deeds: tools that ran: when, which call, which tool, and whether a reply is to tell of it.
+        tools: tools that ran: when, which call, and which tool.
+        outputs: of tools: when LiveKit told of it, of which call, and whether a reply is to tell of it.
+        tools_done: when each tool call came to its end.
         waits: what the controlled model says it waits for: turn, name, from when, until when, and
             how long at most.
         ended: when an error ended the session, and which.
-        handed_over: when another agent took over, and the items that this one knows.
+        handed_over: when another agent took over, and how that came.
     """
 
     call: SimulatedCall
-    deeds: list[tuple[float, str, str, bool]] = field(default_factory=list)
+    tools: list[tuple[float, str, str]] = field(default_factory=list)
+    outputs: list[tuple[float, str, bool]] = field(default_factory=list)
+    tools_done: dict[str, float] = field(default_factory=dict)
     waits: list[_Waiting] = field(default_factory=list)
     ended: tuple[float, str] | None = None
-    handed_over: list[tuple[float, frozenset[str]]] = field(default_factory=list)
+    handed_over: list[tuple[float, _Handover]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self.call.session.on("function_tools_executed", self._tools_ran)
+        self.call.session.on("tool_execution_updated", self._tool_updated)
         self.call.session.on("conversation_item_added", self._item_added)
         self.call.session.on("error", self._failed)
         self.call.session.on("close", self._closed)
@@ -166,12 +188,23 @@ class Witness:
         for call, output in event.zipped():
             # Of a tool that only hands over, or ends something, nothing is to be said.
             owed = output is not None and getattr(output, "reply_required", event.has_tool_reply)
-            self.deeds.append((now, call.call_id, call.name, owed))
+            self.outputs.append((now, call.call_id, owed))
+            if event.has_agent_handoff:
+                self._session.hands_over = call.call_id
 
     def _item_added(self, event: Any) -> None:
-        known = self._session.next_agents.get(getattr(event.item, "new_agent_id", ""))
-        if known is not None:
-            self.handed_over.append((self._loop.time(), known))
+        if isinstance(event.item, llm.AgentHandoff) and event.item.old_agent_id is not None:
+            handover = self._session.next_agents.pop(event.item.new_agent_id, None)
+            if handover is None:  # an AgentTask takes over, or is done
+                handover = _handover(self._session.current_agent)
+            self.handed_over.append((self._loop.time(), handover))
+
+    def _tool_updated(self, event: Any) -> None:
+        if event.update.type == "tool_call_started":
+            call = event.update.function_call
+            self.tools.append((self._loop.time(), call.call_id, call.name))
+        elif event.update.type == "tool_call_ended":
+            self.tools_done.setdefault(event.update.call_id, self._loop.time())
 
     def _failed(self, event: Any) -> None:
         # Of a realtime model LiveKit takes no such error, not even one: it begins to close.
@@ -215,7 +248,7 @@ class Witness:
         undone = 0 if self._asks else sum(not handle.done() for handle in call.speeches)
         server = call.server
         return Life(
-            questions=tuple(self._questions()),
+            questions=tuple(self._questions(heard, generated)),
             messages=messages,
             heard=heard,
             deeds=tuple(self._deeds()),
@@ -225,9 +258,9 @@ class Witness:
             ),
             spoke=tuple(self._spoke()),
             cuts=tuple(map(self._t, self._session.cuts)),
-            collisions=tuple(
-                Collision(each.question, each.t) for each in server.answers if each.attempt == 0
-            ),
+            attempts=tuple(self._attempts()),
+            collisions=tuple(self._collisions()),
+            handovers=tuple(self._name_of(each) for _, each in self.handed_over),
             ended=Ending(self._t(self.ended[0]), self.ended[1]) if self.ended else None,
             hung=f"{undone} speeches never ended" if undone else "",
             remembers=server.connected and not call.closed,
@@ -253,12 +286,11 @@ class Witness:
     def _t(self, loop_time: float) -> float:
         return loop_time - self.call.server.started_at
 
-    def _questions(self) -> Iterator[Question]:
+    def _questions(
+        self, heard: Iterable[Heard], generated: Mapping[str, _Generated]
+    ) -> Iterator[Question]:
         """What was asked, in order. The same words again, in another item, are another question."""
-        server = self.call.server
-        asked = [(s.t + s.seconds, s.words) for s in server.speech if s.words and s.seconds]
-        asked += [(self._t(until), words) for _, until, words in self.call.pushed if words]
-        asked += [(self._t(t), words) for t, words in self._session.asked]
+        server, asked = self.call.server, list(self._asked())
         known_there = {each.question for each in server.answers}
         times = self._times(asked)
         counts: Counter[str] = Counter()
@@ -269,16 +301,38 @@ class Witness:
             key = again if counts[words] > 1 and again in known_there else words
             found.append(Question(key, t, times[t, words]))
         by_key = {question.key: question.times for question in found}
-        for done, call, _, owed in self.deeds:
+        for done, call, owed in self.outputs:
             key = server.question_of_output(call)
             if not owed:
                 continue
-            found.append(Question(key, self._t(done), by_key.get(key.partition(" > ")[0], 1)))
+            # Of its output is told when it is there, and what was said before the call is over.
+            at = self._t(self.tools_done.get(call, done))
+            said = key.rpartition(" > ")[0]
+            ends = (
+                piece.span.end
+                for piece in heard
+                if piece.message is not None
+                and generated[piece.message].question == said
+                and piece.span.begin < self._t(done)
+            )
+            at = max((at, *ends))
+            found.append(Question(key, at, by_key.get(key.partition(" > ")[0], 1)))
         known: set[str] = set()
         for question in sorted(found, key=lambda each: each.at):
             if question.key not in known:
                 known.add(question.key)
                 yield question
+
+    def _asked(self) -> Iterator[tuple[float, str]]:
+        """When the user and the application were done asking, and what."""
+        for speech in self.call.server.speech:
+            if speech.words and speech.seconds:
+                yield speech.t + speech.seconds, speech.words
+        for _, until, words in self.call.pushed:
+            if words:
+                yield self._t(until), words
+        for t, words in self._session.asked:
+            yield self._t(t), words
 
     def _times(self, asked: Iterable[tuple[float, str]]) -> Counter[tuple[float, str]]:
         """How often an answer to each question was asked for: once, and by each request that brings
@@ -307,13 +361,42 @@ class Witness:
             Deed(
                 server.question_of_output(call).rpartition(" > ")[0], f"tool {name} ran", self._t(t)
             )
-            for t, call, name, _ in self.deeds
+            for t, call, name in self.tools
         ]
         found += [
             Deed(each.question, f"the server's {each.kind} {each.name}", each.t)
             for each in server.actions
         ]
         yield from sorted(found, key=lambda deed: deed.t)
+
+    def _attempts(self) -> Iterator[Attempt]:
+        """The responses of the conversation, as the server lived them."""
+        server = self.call.server
+        over = {
+            str(body_of(frame.event.get("response")).get("id")): frame.t
+            for frame in server.record
+            if frame.type == "response.done"
+        }
+        for each in server.answers:
+            if each.attempt and not _is_aside(each.question):
+                end = over.get(str(each.response_id), self._t(self._now()))
+                yield Attempt(each.question, each.attempt, Span(each.t, max(end, each.t)))
+
+    def _name_of(self, handover: _Handover) -> str:
+        """What the handover followed, in both lives."""
+        if handover.by is not None:
+            return self.call.server.question_of_output(handover.by)
+        t = self._t(handover.t)
+        asked = [words for at, words in sorted(self._asked()) if at <= t]
+        return f"after {asked[-1]}" if asked else "at the beginning"
+
+    def _collisions(self) -> Iterator[Collision]:
+        holder = ""
+        for each in self.call.server.answers:
+            if each.attempt:
+                holder = each.question
+            else:
+                yield Collision(each.question, each.t, holder)
 
     def _generated(self) -> Iterator[_Generated]:
         """The messages of the conversation that went over the wire, as far as they did."""
@@ -341,6 +424,7 @@ class Witness:
                 known.whole = item.get("status") == "completed"
         for known in found.values():
             if not known.seconds:
+                known.written = True
                 known.seconds = _WORD * len(known.text.split())
             yield known
 
@@ -374,6 +458,15 @@ class Witness:
             span = Span(self._t(line.begun), self._t(line.ended))
             yield Heard(message.id if message else None, span, seconds)
 
+    def _left_behind_by(self, message: _Generated) -> _Handover | None:
+        """The handover since which no agent knows of a message."""
+        found: _Handover | None = None
+        for t, handover in reversed(self.handed_over):
+            if self._t(t) < message.begun or message.id in handover.known:
+                break
+            found = handover
+        return found
+
     def _remembered(self, generated: dict[str, _Generated]) -> Iterator[Message]:
         memory = {
             item.id: (place, item) for place, item in enumerate(self.call.server.conversation)
@@ -386,12 +479,12 @@ class Witness:
         for each in generated.values():
             place, item = memory.get(each.id, (None, None))
             kept: float | None = 0.0
+            left_by = ""
             if item is not None:
                 kept = item.audio_ms / 1000 or _share(item.text, each.text) * each.seconds
-            elif any(
-                each.begun <= self._t(t) and each.id not in known for t, known in self.handed_over
-            ):
-                kept = None  # the next agent was not to know of it
+            elif (handover := self._left_behind_by(each)) is not None:
+                # The next agent was not to know of it.
+                kept, left_by = None, self._name_of(handover)
             yield Message(
                 id=each.id,
                 question=each.question,
@@ -400,7 +493,9 @@ class Witness:
                 seconds=each.seconds,
                 whole=each.whole,
                 server=kept,
+                handover=left_by,
                 by_words=item is not None and not item.audio_ms,
+                written=each.written,
                 local=_share(history.get(each.id, ""), each.text) * each.seconds,
                 place=place,
             )

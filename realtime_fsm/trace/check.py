@@ -63,8 +63,8 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """0: nothing was broken. 1: something was. 2: there was nothing to read."""
-        return 1 if self.broken else 0 if sum(self.lines.values()) else 2
+        """0: nothing was broken. 1: something was. 2: there was nothing to judge."""
+        return 1 if self.broken else 0 if self.judged else 2
 
     def as_json(self) -> dict[str, Any]:
         """The report as ``--json`` prints it, see ``docs/trace.md``."""

@@ -36,6 +36,7 @@ class TruncateBounds(Rule):
     the sink stopped."""
 
     id, name = "G15", "truncate bounds"
+    needs: ClassVar[tuple[str, ...]] = ("server", "client", "audio")
 
     def __init__(self, *made: Any) -> None:
         super().__init__(*made)
@@ -71,8 +72,8 @@ class TruncateBounds(Rule):
     def _truncate(self, each: Line) -> None:
         item_id, ms = str(each.event.get("item_id")), each.event.get("audio_end_ms")
         item = self.wire.items.get(item_id)
-        if item is None and self.story.partial:
-            return  # of before
+        if item is None and (self.story.partial or not self.wire.items):
+            return  # of before, or of a log that tells of no items
         received = item.ms if item is not None else 0.0
         if type(ms) is not int:
             self.broken(f"audio_end_ms is {ms!r}, not an integer", [each])

@@ -30,7 +30,7 @@ class Rule:
     """One guarantee. A new object for each call.
 
     Subclasses give ``id``, ``name``, the ``needs`` (who must have told something, or nothing can be
-    said; ``a|b`` for either, ``time`` for times), and handlers.
+    said; ``a|b`` for either, ``time`` for times, ``audio`` for some of the model's), and handlers.
     """
 
     id: ClassVar[str]

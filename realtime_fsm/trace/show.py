@@ -36,7 +36,7 @@ def issue_text(issue: Issue) -> str:
 def _show(report: Report, console: Console) -> None:
     name = escape(printable(report.source))
     lines = sum(report.lines.values())
-    if report.exit_code == 2:
+    if not lines:
         console.print(f"[bold red]{name}: nothing could be read[/]")
     elif report.broken:
         count = sum(report.broken.values())

@@ -103,8 +103,11 @@ class Story:
     outcomes: Kept[str, TurnOver] = field(default_factory=Kept)
     sound: Sound = field(init=False)
     questions: Questions = field(init=False)
-    _timers: list[tuple[float, int, int, Callable[[], None]]] = field(default_factory=list)
+    _timers: list[tuple[float, int, tuple[int, int], Callable[[], None]]] = field(
+        default_factory=list
+    )
     _numbers: Any = field(default_factory=count)
+    _line: int = 0
     _looks: int = 0  # that the timer at hand has taken in this line
 
     def __post_init__(self) -> None:
@@ -117,22 +120,24 @@ class Story:
         """Look again at *t*, if the call goes on until then. A look that puts itself off names the
         moment that it waits for: one that does it again and again waits for the next line."""
         if self.timed:
-            heapq.heappush(self._timers, (t, next(self._numbers), self._looks, what))
+            heapq.heappush(self._timers, (t, next(self._numbers), (self._line, self._looks), what))
 
     def advance(self, t: float) -> None:
         """It is *t* now: do what was left for later. The work is bounded, however far *t* is."""
         waiting = []
+        self._line += 1
         while self._timers and self._timers[0][0] <= t:
             timer = heapq.heappop(self._timers)
-            when, _, looks, what = timer
+            when, _, (line, looks), what = timer
+            looks = looks if line == self._line else 0
             if looks >= _LOOKS:
                 waiting.append(timer)
                 continue
             self.now, self._looks = max(self.now, when), looks + 1
             what()
         self._looks = 0
-        for when, number, _, what in waiting:
-            heapq.heappush(self._timers, (when, number, 0, what))
+        for timer in waiting:
+            heapq.heappush(self._timers, timer)
         self.now = max(self.now, t)
 
     def recent(self, t: float, limit: float) -> bool:

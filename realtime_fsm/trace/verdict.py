@@ -9,6 +9,7 @@ from typing import Any
 
 from .facts import Begun, Fact, Frame, Link, Look, Moved, Recorded, TurnOver, Waiting
 from .failure_rules import StatusAware
+from .foreign import Foreign
 from .format import Line, Seen
 from .heard_rules import HeardIsHistory, MessageOrder, TruncateBounds
 from .lane_rules import (
@@ -26,7 +27,7 @@ from .session_rules import BudgetByProgress, Epoch, FatalStops, OneReport, TurnN
 from .story import Settings, Story
 from .tool_rules import ToolOnce
 from .turn_rules import IdScoped, OneTerminal, TurnNotLost
-from .vocabulary import is_foreign
+from .wire import AUDIO_DELTAS
 
 __all__ = ["RULES", "SHOWN", "UNSEEN", "Checker", "Judge", "Verdict", "Violation", "judge_facts"]
 
@@ -47,6 +48,7 @@ UNSEEN: dict[str, str] = {
 }
 SHOWN = 50  # violations of one guarantee that are kept with their lines
 #: Recordings that end with a line that says so.
+_NONE = {"time": "no times", "audio": "no audio"}
 _RECORDED = ("control", "observe", "off", "plain")
 
 
@@ -158,7 +160,7 @@ class Judge:
         self._has: set[str] = set()
         self._mode = ""
         self._recorded = False
-        self._foreign = ""
+        self._foreign = Foreign()
 
     def _begin(self, *, partial: bool) -> Checker:
         self._story = Story(settings=self._settings or Settings(), partial=partial)
@@ -184,6 +186,7 @@ class Judge:
         """The next fact."""
         if isinstance(fact, Begun):
             self._mode = fact.header.mode
+            self._foreign.begin(fact.header)
             self._has |= {"time"} if fact.header.timed else set()
             # Of a server's record nothing is missing: what is not in it did not happen.
             self._has |= {"server", "client"} if self._mode == "server" else set()
@@ -193,8 +196,9 @@ class Judge:
             self._recorded = True
         elif isinstance(fact, (Moved, TurnOver, Waiting)) and self._mode == "observe":
             return  # what a controller thinks that only watches
-        elif isinstance(fact, Frame) and not self._foreign and self._mode == "raw":
-            self._foreign = fact.type if is_foreign(fact.type, fact.event) else ""
+        elif isinstance(fact, Frame):
+            self._foreign.feed(fact)
+            self._has |= {"audio"} if fact.type in AUDIO_DELTAS else set()
         self._has.add(fact.line.by)
         self._first = fact.t if self._first is None else self._first
         self._last = fact.t
@@ -223,9 +227,7 @@ class Judge:
         return verdict
 
     def _why_not(self, rule: type[Rule]) -> str:
-        if self._foreign:
-            return f"events of another protocol: {self._foreign}"
-        missing = _missing(rule.needs, self._has)
+        missing = self._foreign.why or _missing(rule.needs, self._has)
         return missing or ("" if self._live else "the call is not whole and was never quiet")
 
     def _found(self, rule: Rule, problem: Problem) -> None:
@@ -260,5 +262,5 @@ def _missing(needs: Iterable[str], has: set[str]) -> str:
     """What is missing, in words, or nothing."""
     for need in needs:
         if not has & set(need.split("|")):
-            return "no times" if need == "time" else f"no {need.replace('|', ' or ')} lines"
+            return _NONE.get(need) or f"no {need.replace('|', ' or ')} lines"
     return ""

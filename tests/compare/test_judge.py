@@ -11,6 +11,7 @@ import pytest
 
 from realtime_fsm.compare import (
     CLAUSES,
+    Attempt,
     Collision,
     Deed,
     Ending,
@@ -19,6 +20,7 @@ from realtime_fsm.compare import (
     Message,
     Question,
     Span,
+    Speech,
     Wait,
     judge,
 )
@@ -226,6 +228,19 @@ def test_who_asks_twice_may_be_answered_twice() -> None:
     assert worse(GOOD, twice) == []
 
 
+def test_a_tool_that_never_ran_and_runs_on_plain() -> None:
+    done = replace(GOOD, deeds=(Deed(Q1, "tool look_up ran", 2.0),))
+    assert worse(done, GOOD) == [("undone", Q1)]
+    assert worse(done, done) == []
+    searched = replace(GOOD, deeds=(Deed(Q1, "the server's mcp_call book", 2.0),))
+    assert worse(searched, GOOD) == [], "that is the server's"
+    not_asked = replace(GOOD, questions=GOOD.questions[1:])
+    assert worse(done, not_asked) == []
+    for cut in ({"spoke": (Span(2.3, 2.4),)}, {"cuts": (2.3,)}):
+        assert ("undone", Q1) not in worse(done, replace(GOOD, **cut)), "somebody cut in"
+    assert ("undone", Q1) in worse(done, replace(GOOD, cuts=(2.6,)))
+
+
 # --- memory
 
 
@@ -243,6 +258,16 @@ def test_of_a_memory_that_has_only_words_left_a_word_may_be_missing() -> None:
     assert worse(GOOD, replace(GOOD, messages=(off, TWO))) == []
     further = replace(off, server=1.6)
     assert worse(GOOD, replace(GOOD, messages=(further, TWO))) == [("memory", Q1)]
+
+
+def test_text_cannot_be_cut_at_the_server() -> None:
+    read = replace(message(server=3.0, local=1.0, by_words=True), written=True)
+    cut = life([read, TWO], [heard(read, 1.2, 1.0), heard(TWO, 10.2)], cuts=(2.2,))
+    assert worse(life([TWO], [heard(TWO, 10.2)]), cut) == []
+    sound = replace(cut, messages=(replace(read, written=False), TWO))
+    assert worse(life([TWO], [heard(TWO, 10.2)]), sound) == [("memory", Q1)]
+    unread = replace(cut, heard=(heard(TWO, 10.2),))
+    assert ("memory", Q1) in worse(life([TWO], [heard(TWO, 10.2)]), unread)
 
 
 def test_remembered_and_never_heard_is_far_from_heard() -> None:
@@ -265,16 +290,58 @@ def test_no_memory_is_compared_where_nobody_had_the_time_to_agree_on_it() -> Non
 
 
 def test_what_the_next_agent_was_not_to_know_is_not_missing() -> None:
-    fresh = replace(GOOD, messages=(replace(ONE, server=None, place=None), TWO))
+    left = replace(ONE, server=None, place=None, handover="after it")
+    fresh = replace(GOOD, messages=(left, TWO), handovers=("after it",))
     assert worse(fresh, fresh) == []
     assert worse(life([TWO], [heard(TWO, 10.2)]), fresh) == []
-    assert worse(GOOD, fresh) == [("memory", Q1)], "on plain it was handed on"
+    handed_on = replace(GOOD, handovers=("after it",))
+    assert worse(handed_on, fresh) == [("memory", Q1)], "on plain it was handed on"
+    assert worse(GOOD, fresh) == [], "on plain nothing was handed over"
 
 
 def test_remembered_in_another_order_than_heard() -> None:
     turned = replace(GOOD, messages=(replace(ONE, place=1), replace(TWO, place=0)))
     assert worse(GOOD, turned) == [("order", Q2)]
     assert worse(turned, turned) == []
+
+
+def test_of_a_memory_that_has_only_words_a_short_word_counts_too() -> None:
+    off = replace(ONE, server=2.7, by_words=True)
+    assert worse(GOOD, replace(GOOD, messages=(replace(off, word=0.1), TWO))) == [("memory", Q1)]
+
+
+# --- what the application is told
+
+WELL, BADLY = (Speech((Q1, Q2), failed) for failed in (False, True))
+CUT = life([replace(ONE, whole=False), replace(TWO, whole=False)], GOOD.heard, seconds=20.0)
+
+
+def test_a_speech_that_ended_with_an_exception_and_was_heard_whole() -> None:
+    good, bad = (replace(GOOD, speeches=(each,)) for each in (WELL, BADLY))
+    assert worse(good, bad) == [("ends", Q1)]
+    assert better(bad, good) == [("ends", Q1)]
+    assert worse(bad, bad) == worse(good, good) == []
+
+
+def test_a_speech_that_ended_well_and_was_not_heard_whole() -> None:
+    good, bad, told = (
+        replace(CUT, speeches=(each,)) for each in (WELL, BADLY, replace(WELL, told=True))
+    )
+    assert worse(bad, good) == worse(told, good) == [("ends", Q1)]
+    assert worse(bad, told) == [], "an error event told it"
+    assert better(good, bad) == better(told, bad) == better(good, told) == [("ends", Q1)]
+
+
+def test_speeches_of_other_questions_do_not_compare() -> None:
+    other = replace(CUT, speeches=(Speech((Q2,), failed=False),))
+    assert worse(replace(CUT, speeches=(BADLY,)), other) == []
+
+
+def test_an_error_that_nobody_caught() -> None:
+    fault = replace(GOOD, faults=("a task died",))
+    assert worse(GOOD, fault) == [("fault", "")]
+    assert better(fault, GOOD) == [("fault", "")]
+    assert worse(fault, fault) == []
 
 
 # --- lateness
@@ -363,6 +430,61 @@ def test_time_in_which_the_user_spoke_is_subtracted_from_both() -> None:
     assert worse(plain, later(1.6, spoke=spoke)) == [("late", Q2)]
 
 
+def test_what_the_user_said_into_plains_wait_alone_makes_the_other_no_later() -> None:
+    plain = later(1.1, spoke=(Span(9.0, 10.6),))
+    assert worse(plain, later(1.2)) == []
+    assert worse(plain, later(1.6)) == [("late", Q2)]
+
+
+def test_the_time_of_an_answer_that_plain_never_had_is_subtracted() -> None:
+    other = Attempt(Q1, 2, Span(10.1, 11.1))
+    verdict = judge(GOOD, later(1.1, attempts=(other,)))
+    assert not verdict.worse
+    (allowed,) = verdict.allowed
+    (taken,) = allowed.subtracted
+    assert (taken.reason, taken.name) == ("an answer plain never had", f"{Q1}, attempt 2")
+    assert taken.span == other.span
+    had = replace(GOOD, attempts=(other,))
+    assert worse(had, later(1.1, attempts=(other,))) == [("late", Q2)], "plain had it"
+    mine = Attempt(Q2, 2, Span(10.1, 11.1))
+    assert worse(GOOD, later(1.1, attempts=(mine,))) == [("late", Q2)], "of the question itself"
+
+
+def test_what_is_ready_waits_for_no_other_answer() -> None:
+    other, asked = Attempt(Q1, 2, Span(10.1, 11.1)), Attempt(Q2, 1, Span(10.2, 11.0))
+    finding = judge(GOOD, later(1.1, attempts=(other, asked))).worse[0]
+    assert [each.span for each in finding.subtracted] == [Span(10.1, 10.2)]
+
+
+def test_no_answer_is_waited_for_without_end() -> None:
+    endless = Attempt(Q1, 2, Span(10.0, 40.0))
+    assert worse(GOOD, later(16.1, attempts=(endless,))) == []
+    assert worse(GOOD, later(16.3, attempts=(endless,))) == [("late", Q2)]
+
+
+THREE = message("Q3", place=2)
+
+
+def queued(*begins: tuple[Message, float]) -> Life:
+    """What was asked last was asked at 11.2 s."""
+    pieces = [heard(of, begin) for of, begin in begins]
+    questions = (*GOOD.questions, Question("Q3", 11.2))
+    return life([ONE, TWO, THREE], pieces, questions=questions, remembers=False)
+
+
+def test_what_is_queued_behind_the_same_answer_is_compared_since_its_end() -> None:
+    plain = replace(queued((TWO, 10.2), (THREE, 13.3)), collisions=(Collision(Q2, 10.1),))
+    assert worse(plain, queued((TWO, 12.2), (THREE, 15.3))) == [], "that one is not compared"
+    assert worse(plain, queued((TWO, 12.2), (THREE, 15.6))) == [("late", "Q3")]
+
+
+def test_what_is_queued_behind_another_answer_is_compared_since_it_was_asked() -> None:
+    plain = queued((TWO, 10.2), (ONE, 13.2), (THREE, 16.3))
+    other = queued((ONE, 10.2), (TWO, 13.2), (THREE, 18.3))
+    assert ("late", "Q3") in worse(plain, other)
+    assert ("late", "Q3") not in worse(plain, queued((ONE, 10.2), (TWO, 13.2), (THREE, 16.3)))
+
+
 def test_what_lies_in_two_reasons_counts_once() -> None:
     wait = Wait("w", Span(10.1, 11.1), 9.0)
     other = Wait("v", Span(10.1, 11.1), 9.0)
@@ -388,6 +510,11 @@ def test_a_turn_in_which_plain_collided_is_better_and_not_compared_for_lateness(
 
 def test_a_collision_of_another_question_excuses_nothing() -> None:
     assert worse(replace(GOOD, collisions=(Collision(Q1, 1.1),)), later(0.5)) == [("late", Q2)]
+
+
+def test_whose_answer_stood_in_the_way_collided_as_well() -> None:
+    in_the_way = replace(GOOD, collisions=(Collision(Q1, 1.1, holder=Q2),))
+    assert worse(in_the_way, later(0.5)) == []
 
 
 def test_not_answered_in_both_is_not_late() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from realtime_fsm.compare import judge
 from realtime_fsm.livekit import ControlledRealtimeModel, Family
 from realtime_fsm.livekit._driver import Driver
 from realtime_fsm.livekit._private import may_stay_silent
@@ -18,7 +19,6 @@ from realtime_fsm.livekit.providers import CONTROLLED, family_of
 from realtime_fsm.scenarios.providers.call import Call, Row, play
 from realtime_fsm.scenarios.providers.rows import EMPTY, LONG, ROWS, A, B
 from realtime_fsm.scenarios.providers.seen import Seen
-from realtime_fsm.scenarios.providers.verdict import compare
 from realtime_fsm.testing import run_virtual
 from realtime_fsm.testing.providers import Answer, Fake
 
@@ -138,7 +138,7 @@ def test_a_trait_declared_wrongly_is_noticed(family: str, name: str, wrong: dict
     row = BY_NAME[name]
     right = played(family, row.answers, row.row)
     with_it = played(family, row.answers, row.row, family=replace(declared, **wrong))
-    assert compare(right, with_it).worse
+    assert judge(right.life, with_it.life).worse
 
 
 # --- the healthy path

@@ -9,12 +9,12 @@ import pytest
 from livekit.agents import llm
 
 from realtime_fsm import RetryPolicy
+from realtime_fsm.compare import judge
 from realtime_fsm.livekit import ControlledRealtimeModel
 from realtime_fsm.livekit.providers import STREAMS, family_of
 from realtime_fsm.scenarios.providers.call import Call, play
 from realtime_fsm.scenarios.providers.rows import LOST, A, B
 from realtime_fsm.scenarios.providers.seen import Seen
-from realtime_fsm.scenarios.providers.verdict import compare
 from realtime_fsm.testing import run_virtual
 from realtime_fsm.testing.providers import Answer, GeminiLive, OpenAI, Phonic, Ultravox
 
@@ -68,7 +68,7 @@ def test_g27_a_fallback_to_another_family(second: str, first: Answer, where: str
     answers = {"Hi": [first, A], "Next": [B]}
     plain = played(second, answers, around=False, controlled=False)
     ours = played(second, answers, around=where == "around", controlled=where == "inside")
-    assert compare(plain, ours).worse == (), (plain, ours)
+    assert judge(plain.life, ours.life).worse == (), (plain, ours)
     assert ours.questions[-1].times == 1
     assert not ours.hangs
 

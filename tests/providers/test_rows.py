@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from realtime_fsm.compare import judge
 from realtime_fsm.scenarios.providers.call import play
 from realtime_fsm.scenarios.providers.rows import ProviderRow
 from realtime_fsm.scenarios.providers.seen import Seen
-from realtime_fsm.scenarios.providers.verdict import compare
 from realtime_fsm.testing import run_virtual
 from realtime_fsm.testing.providers import Fake
 
@@ -26,7 +26,7 @@ def test_g27_worse_nowhere(family: str, row: ProviderRow) -> None:
     fake = need(family)
     plain = played(fake, row, controlled=False)
     ours = played(fake, row, controlled=True)
-    assert compare(plain, ours).worse == (), (plain, ours)
+    assert judge(plain.life, ours.life).worse == (), (plain, ours)
     if ours.turns:  # it is controlled, and does not pass through
         assert not ours.hangs
         assert row.name == "closes" or "never done" not in [s.ended for s in ours.speeches]

@@ -13,11 +13,14 @@ from livekit import rtc
 from livekit.agents import Agent, AgentSession, RunContext, function_tool
 from livekit.agents.voice import SpeechHandle, io
 
+from ... import Recovering
 from ..._words import heard_words
+from ...compare import Span, Wait
 from ...livekit import ControlledRealtimeModel
 from ...testing.providers import Answer, Fake
 from ...testing.sink import PacedAudioOutput
 from ..run import collect_complaints
+from .life import life_of
 from .seen import TOOL_OUTPUT, Heard, Question, Seen, Speech
 
 __all__ = ["TOOL", "Call", "play"]
@@ -93,7 +96,9 @@ class Call:
         self.speeches: list[tuple[str, SpeechHandle, float]] = []
         self.ended: dict[str, float] = {}
         self.refused: list[str] = []
-        self.cut_in: list[float] = []
+        self.cuts: list[float] = []
+        self.spoke: list[Span] = []
+        self.waits: list[Wait] = []
         self._sink, self._words = sink, words
         self._loop = asyncio.get_running_loop()
         self.began = self._loop.time()
@@ -121,8 +126,9 @@ class Call:
         self.ended[handle.id] = self._loop.time()
 
     async def user_says(self, text: str) -> None:
-        self.cut_in.append(self._loop.time())
+        begun = self._loop.time()
         await self.fake.user_says(text)
+        self.spoke.append(Span(begun - self.began, self._loop.time() - self.began))
         self.questions.append((text, self._loop.time()))
 
     async def done(self, handle: SpeechHandle | None, within: float = 15.0) -> None:
@@ -155,7 +161,7 @@ class Call:
             await asyncio.sleep(0.01)
 
     async def interrupt(self) -> None:
-        self.cut_in.append(self._loop.time())
+        self.cuts.append(self._loop.time() - self.began)
         with contextlib.suppress(RuntimeError):  # it is closed
             await self.session.interrupt()
 
@@ -211,7 +217,9 @@ async def play(
     left = [task.get_name() for task in asyncio.all_tasks() - before if not task.done()]
     faults += [f"task left over: {name}" for name in left] + complaints + violations
     wire = tuple((round(t - call.began, 3), what) for t, what in fake.wire)
-    return replace(seen, faults=tuple(faults), wire=wire)
+    seen = replace(seen, faults=tuple(faults), wire=wire)
+    life = life_of(seen, fake, spoke=call.spoke, cuts=call.cuts, waits=call.waits)
+    return replace(seen, life=life)
 
 
 async def _play(
@@ -224,8 +232,10 @@ async def _play(
     session: AgentSession[Any] = AgentSession(llm=model, vad=None)
     sink, words = _Sink(), _Words()
     turns: list[str] = []
+    waits: list[tuple[float, Recovering]] = []
     if ours is not None:
         ours.attach(session)
+        ours.on("recovering", lambda plan: waits.append((loop.time(), plan)))
         ours.on("turn_ended", lambda e: turns.append(f"{e.turn_id} {e.outcome.value} {e.error}"))
     session.output.audio, session.output.transcription = sink, words
     errors: list[tuple[float, bool, str]] = []
@@ -271,21 +281,17 @@ async def _play(
     with contextlib.suppress(Exception):
         await model.aclose()
     await sink.aclose()
-    unheard, forgotten = _memory(fake, pieces, history)
+    call.waits = [_wait(t - call.began, plan) for t, plan in waits]
     seen = Seen(
         questions=tuple(_question(text, t - call.began, pieces) for text, t in call.questions),
         heard=tuple(pieces),
         speeches=tuple(speeches),
         errors=tuple(errors),
         closed=over_by_itself,
-        unheard=unheard,
-        forgotten=forgotten,
-        answered_whole=_whole(fake, pieces),
         history=tuple(history),
         tools=agent.ran,
         wire=(),
         faults=(),
-        cut_in=tuple(t - call.began for t in call.cut_in),
         hangs=tuple(call.hangs),
         turns=tuple(turns),
     )
@@ -316,6 +322,11 @@ def _question(text: str, t: float, pieces: list[Heard]) -> Question:
     )
 
 
+def _wait(t: float, plan: Recovering) -> Wait:
+    name = (
+        f"{plan.turn_id} waits {plan.wait:.2f} s after {plan.reason.code or plan.reason.kind.value}"
+    )
+    return Wait(name, Span(t, t + plan.wait), plan.wait)
 def _whole(fake: Fake, pieces: list[Heard]) -> tuple[str, ...]:
     found = []
     for question, attempts in fake.answers.items():

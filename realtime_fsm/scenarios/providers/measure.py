@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from ...compare import Finding, judge
 from ...testing.providers import FAKES, Fake, PluginMissing
 from ...testing.virtual import run_virtual
 from .call import play
 from .rows import ROWS, ProviderRow
 from .seen import Seen
-from .verdict import compare
 
 __all__ = ["Cell", "load", "measure", "missing", "save"]
 
@@ -75,8 +75,16 @@ def _cell(fake: type[Fake], row: ProviderRow) -> Cell:
         )
         for controlled in (False, True)
     )
-    verdict = compare(plain, ours)
-    return Cell(verdict.word, verdict.worse or verdict.better, _in_short(plain), _in_short(ours))
+    verdict = judge(plain.life, ours.life)
+    why = tuple(map(_why, verdict.worse or verdict.better))
+    return Cell(verdict.word, why, _in_short(plain), _in_short(ours))
+
+
+def _why(finding: Finding) -> str:
+    where = f' "{finding.question}"' if finding.question else ""
+    # Which tasks are left over differs from run to run.
+    text = finding.text.partition(" (")[0] if finding.clause == "fault" else finding.text
+    return f"{finding.clause}{where}: {text}"
 
 
 def _in_short(seen: Seen) -> str:

@@ -10,8 +10,8 @@ from .rows import ROWS
 
 __all__ = ["page", "promises"]
 
-#: Of the reasons, those that the questions do not show.
-_NOT_IN_SHORT = ("words", "waits", "errors", "the tool runs")
+#: Of the clauses of the judge, those that the questions do not show.
+_NOT_IN_SHORT = ("memory", "hang", "fault", "deed twice", "undone")
 _SIGN = {"same": "=", "better": "+", "worse": "**worse**"}
 _HEAD = """# Providers
 
@@ -61,8 +61,8 @@ The same calls with each real plugin (livekit-agents {version}) and a fake serve
 `realtime-fsm scenarios --providers`. `=`: the same for the user, the application and the memory; `+`: better; empty: the provider does not
 have this call. Worse: {worse}.
 
-A call is better or worse by: whether and when each question is answered, and how often; whether the session lives; whether the handle's end says what
-happened; words remembered and not heard; what hangs.
+A call is better or worse by the words of [G27](testing.md#never-worse-than-plain-livekit), and by whether the end of a `SpeechHandle` says
+what happened, whether a tool ran that should, and what was left over.
 """
 
 _FALLBACK = """## With LiveKit's fallback adapter
@@ -142,7 +142,7 @@ def _details(cells: Mapping[str, Mapping[str, Cell]]) -> str:
         for family, of in cells.items():
             cell = of.get(row.name)
             if cell is not None and cell.word != "same":
-                told = [w for w in cell.why if any(n in w for n in _NOT_IN_SHORT)]
+                told = [why for why in cell.why if why.startswith(_NOT_IN_SHORT)]
                 key = (cell.plain, cell.controlled, "; ".join(told))
                 same.setdefault(key, []).append(family)
         lines += [

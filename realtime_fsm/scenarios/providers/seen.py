@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from ...compare import Life
 
 __all__ = ["TOOL_OUTPUT", "Heard", "Question", "Seen", "Speech"]
 
@@ -69,16 +71,13 @@ class Seen:
         speeches: Of the application, in order.
         errors: ``error`` events: when, whether recoverable, and the class.
         closed: When the session ended by itself, None: it did not.
-        unheard: Words that the session's history has and nobody heard.
-        forgotten: Words that were heard and are not in the session's history.
-        answered_whole: Questions of which an answer was heard to the end that it was to have.
         history: The session's history.
         tools: How often the tool ran.
         wire: What the server saw the plugin do.
         faults: Tasks left over, exceptions nobody caught, messages the provider does not know.
-        cut_in: When the user spoke, or the application interrupted.
         hangs: What did not end in the time it was given.
         turns: Of the controller: question's attempts and outcome.
+        life: All of it, for the differential judge.
     """
 
     questions: tuple[Question, ...]
@@ -86,13 +85,10 @@ class Seen:
     speeches: tuple[Speech, ...]
     errors: tuple[tuple[float, bool, str], ...]
     closed: float | None
-    unheard: int
-    forgotten: int
-    answered_whole: tuple[str, ...]
     history: tuple[tuple[str, str], ...]
     tools: int
     wire: tuple[tuple[float, str], ...]
     faults: tuple[str, ...]
-    cut_in: tuple[float, ...]
     hangs: tuple[str, ...]
     turns: tuple[str, ...] = ()
+    life: Life = field(default_factory=Life, repr=False)
