@@ -6,12 +6,13 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any, Literal
 
-from livekit.agents import AgentSession, llm
+from livekit.agents import llm
 
 from .._controller import TurnController
 from .._errors import LocalProtocolError
 from .._policy import RetryPolicy
 from ._aside import report_step
+from ._features import AgentSession
 from ._listener import GuardedEmitter
 from ._log import get_logger
 from ._observe import Observation, Observer

@@ -11,9 +11,11 @@ import functools
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from livekit.agents import AgentSession, llm
+from livekit.agents import llm
 from livekit.agents.voice import SpeechHandle
 from livekit.agents.voice.io import AudioOutput
+
+from ._features import AgentSession, history_of
 
 
 def set_handle_error(handle: SpeechHandle, error: BaseException) -> bool:
@@ -29,17 +31,14 @@ def set_handle_error(handle: SpeechHandle, error: BaseException) -> bool:
 
 
 def drop_placeholder(session: AgentSession[Any], item_id: str) -> None:
-    """Take a message that nobody heard out of the running agent's history (``Agent._chat_ctx``).
+    """Take a message that nobody heard out of the running agent's history.
 
     LiveKit puts it there when the server begins it, and takes it out never. `Agent.chat_ctx` is a copy,
     ``update_chat_ctx`` goes to the server. An empty message is more than a model of text takes.
     """
     with contextlib.suppress(RuntimeError):  # no agent is running
-        history = getattr(session.current_agent, "_chat_ctx", None)
-        if (
-            isinstance(history, llm.ChatContext)
-            and (item := history.get_by_id(item_id)) is not None
-        ):
+        history = history_of(session)
+        if (item := history.get_by_id(item_id)) is not None:
             history.items.remove(item)
 
 
@@ -85,7 +84,7 @@ def models_of(adapter: llm.RealtimeModelFallbackAdapter) -> list[llm.RealtimeMod
 
 
 def session_class() -> type:
-    """``AgentSession`` (public), whose constructor ``realtime-fsm run`` is put around."""
+    """``AgentSession`` or ``LiveSession``, whose constructor ``realtime-fsm run`` is put around."""
     return AgentSession
 
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from typing import Any, Optional
 
 from livekit.agents import (
-    AgentSession,
     AgentStateChangedEvent,
     ConversationItemAddedEvent,
     ErrorEvent,
@@ -30,6 +29,7 @@ from .._events import (
     SpeechOver,
 )
 from ._emit import Listeners
+from ._features import AgentSession
 from ._listener import listener
 from ._log import get_logger
 from ._playout import Playout

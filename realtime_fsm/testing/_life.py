@@ -12,12 +12,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from livekit.agents import Agent, AgentSession, AgentTask, CloseReason, llm
+from livekit.agents import Agent, AgentTask, CloseReason, llm
 from livekit.agents.voice import SpeechHandle
 from livekit.agents.voice.io import TextOutput
 
 from .. import Recovering, TurnEnded, TurnMoved, TurnState
 from ..compare import Collision, Deed, Ending, Heard, Life, Message, Question, Span, Wait
+from ..livekit._features import AgentSession, handed_on
 from ..simulator.generation import mark_of
 from ..trace.wire import body_of
 from .sink import Segment
@@ -63,13 +64,14 @@ class WitnessedSession(AgentSession[Any]):
         self.committed.append(asyncio.get_running_loop().time())
         return future
 
-    def update_agent(self, agent: Agent) -> None:
+    def update_agent(self, agent: Agent, **given: Any) -> None:
         """See ``AgentSession``."""
-        super().update_agent(agent)
+        history = handed_on(self, agent, **given)
+        super().update_agent(agent, **given)
         # What is being said has no words yet in a copy; the next agent does not get to know it.
         known = frozenset(
             item.id
-            for item in agent.chat_ctx.items
+            for item in history.items
             if not isinstance(item, llm.ChatMessage) or item.text_content
         )
         self.next_agents[agent.id] = known

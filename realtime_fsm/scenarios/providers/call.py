@@ -10,10 +10,11 @@ from dataclasses import replace
 from typing import Any
 
 from livekit import rtc
-from livekit.agents import Agent, AgentSession, RunContext, function_tool
+from livekit.agents import Agent, RunContext, function_tool
 from livekit.agents.voice import SpeechHandle, io
 
 from ...livekit import ControlledRealtimeModel
+from ...livekit._features import AgentSession
 from ...testing.providers import Answer, Fake
 from ...testing.sink import PacedAudioOutput
 from ..run import collect_complaints
