@@ -395,10 +395,12 @@ def failure(session: llm.RealtimeSession[Any], error: Exception) -> llm.Realtime
     )
 
 
-def report_step(model: Emitter, error: Exception) -> ErrorInfo:
+def report_step(
+    model: Emitter, error: Exception, what: str = "plain LiveKit from here on"
+) -> ErrorInfo:
     """The one report. What is returned says it wherever somebody asks."""
     name = type(error).__name__
-    get_logger().error("stepped aside: plain LiveKit from here on", error=name, exc_info=error)
+    get_logger().error(f"stepped aside: {what}", error=name, exc_info=error)
     info = ErrorInfo(kind=ErrorKind.UNKNOWN, code="internal_error", message=name)
     model.emit("stepped_aside", info)
     return info

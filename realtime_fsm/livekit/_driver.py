@@ -22,6 +22,7 @@ from .._events import (
     MessagePulled,
     MessageTruncated,
     OutputReceived,
+    PlaybackFinished,
     ResponseActivity,
     SessionFailed,
 )
@@ -36,7 +37,7 @@ from ._guard import Guard
 from ._link import Link
 from ._log import code_of, get_logger
 from ._outlet import Item, Outlet
-from ._speech import Speeches
+from ._speech import Speeches, stop_interrupted
 from .telemetry._reporter import Reporter
 
 _SIGNS_OF_LIFE = (OutputReceived, ResponseActivity)
@@ -111,6 +112,7 @@ class Driver:
             self._receive,
             over=guard(self._rest_soon),
             begun=guard(self._another_speaks),
+            changed=guard(self._tell_playback),
             failed=lambda error: guard.failed(error),
             grace=policy.playback_grace,
         )
@@ -125,7 +127,6 @@ class Driver:
             future.set_exception(llm.RealtimeError("realtime session closed"))
             return future
         self._speeches.look()
-        self._tell_playback()
         turn = self.controller.request(self._loop.time(), origin=origin)
         self._asks[turn.id] = ask
         if origin is Origin.CLIENT:
@@ -247,7 +248,8 @@ class Driver:
     # --- what a link calls
 
     def receive(self, event: Event) -> bool:
-        self._tell_playback()
+        if isinstance(event, PlaybackFinished) and event.interrupted:
+            stop_interrupted(self.controller, self._speeches, self._loop.time())
         known = self.controller.receive(event, self._loop.time())
         # Signs of life command nothing and only move deadlines back.
         if self.controller.pending or type(event) not in _SIGNS_OF_LIFE:

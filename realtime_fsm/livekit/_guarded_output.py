@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Coroutine
-from typing import Any, Optional, Protocol
+from typing import Any, Literal, Optional, Protocol
 
 from livekit import rtc
 from livekit.agents import utils
@@ -19,7 +19,10 @@ from livekit.agents.voice import io
 from ._alarm import Alarm
 from ._listener import listener
 from ._log import get_logger
+from ._private import has_other_listeners
 from ._segments import Outcome, Segment, Segments, sane
+
+REPORT: Literal["playback_finished"] = "playback_finished"
 
 
 class Watcher(Protocol):
@@ -60,6 +63,7 @@ class GuardedOutput(io.AudioOutput):
         self._segments = Segments(grace)
         #: The segment that is being captured.
         self._current: Segment | None = None
+        self._rate = 1
         self._loop = asyncio.get_running_loop()
         self._alarm = Alarm(self._due)
         self._paused_at: float | None = None
@@ -70,7 +74,7 @@ class GuardedOutput(io.AudioOutput):
         self._log = get_logger(sink=type(sink).__qualname__)
         sink.on("playback_started", listener(self._on_started))
         sink.on("playback_progressed", listener(self._on_progressed))  # since livekit-agents 1.8
-        sink.on("playback_finished", listener(self._on_finished))
+        sink.on(REPORT, listener(self._on_finished))
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name == "sink":
@@ -96,13 +100,14 @@ class GuardedOutput(io.AudioOutput):
     def capture_frame(self, frame: rtc.AudioFrame) -> Coroutine[Any, Any, None]:
         if self._current is None:
             return self._begin(frame)
-        self._current.pushed += frame.duration
+        self._current.pushed += frame.samples_per_channel / self._rate
         return self.sink.capture_frame(frame)
 
     async def _begin(self, frame: rtc.AudioFrame) -> None:
         await super().capture_frame(frame)
         self._current = segment = self._segments.begin()
         segment.pushed = frame.duration
+        self._rate = frame.sample_rate
         before = _captured(self.sink)
         try:
             if self._segments.owed:
@@ -255,7 +260,12 @@ class GuardedOutput(io.AudioOutput):
             self._read_no_more()
             return
         over = head.over is not None or head.cleared
-        if over and head.counted and self._reading is None:
+        if (
+            over
+            and head.counted
+            and self._reading is None
+            and has_other_listeners(self.sink, REPORT)
+        ):
             self._reading = asyncio.create_task(self._read(), name="realtime_fsm.playout")
         at, left = head.due, self._pause_left(head)
         if left is not None:

@@ -91,11 +91,12 @@ class History:
         much of them was heard."""
         if item.id not in self._placeholders:
             remember(self._placeholders, item.id, item.content)
-            self._show_received(item.id)
+            self._show(item.id, self._heard.get(item.id) or self._received(item.id))
 
-    def _show_received(self, item_id: str) -> None:
-        if item_id in self._placeholders and item_id not in self._heard:
-            self._show(item_id, self._received(item_id))
+    def _show_more(self, item_id: str, words: str) -> None:
+        content = self._placeholders.get(item_id)
+        if content is not None and item_id not in self._heard:
+            content[:] = [f"{content[0]}{words}" if content else words]
 
     def _show(self, item_id: str, text: str) -> None:
         content = self._placeholders.get(item_id)
@@ -148,12 +149,11 @@ class History:
         known = self._words.get(item_id)
         if known is not None:
             known.append(words)
-            self._show_received(item_id)
-            return
-        self._words[item_id] = [words]
-        self._show_received(item_id)
-        while len(self._words) > _REMEMBERED and not self._is_live(next(iter(self._words))):
-            self._words.popitem(last=False)
+        else:
+            self._words[item_id] = [words]
+            while len(self._words) > _REMEMBERED and not self._is_live(next(iter(self._words))):
+                self._words.popitem(last=False)
+        self._show_more(item_id, words)
 
     def server_frame(self, frame: Mapping[str, Any]) -> bool:
         """Note what a server's frame says of items. Returns whether it refuses one of ours, or one

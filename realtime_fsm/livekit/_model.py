@@ -104,6 +104,7 @@ class ControlledRealtimeModel(
         self._told = False
         self._speeches = Speeches()
         self._controller: TurnController | None = None
+        self._observer: Observer | None = None
         #: What would have been done, oldest first; the last thousand. With ``mode="observe"``.
         self.observations: deque[Observation] = deque(maxlen=_REMEMBERED)
 
@@ -212,14 +213,19 @@ class ControlledRealtimeModel(
         if family.control != "full":
             get_logger().info("nothing to observe: no raw events", inner=type(inner).__qualname__)
             return inner
-        observer = Observer(
-            inner,
-            self._policy,
-            self._speeches,
-            model=self,
-            note=self.observations.append,
-        )
-        self._controller = observer.controller
+        if self._observer is not None:
+            self._observer.close()  # an agent has another session
+        try:
+            self._observer = observer = Observer(
+                inner,
+                self._policy,
+                self._speeches,
+                model=self,
+                note=self.observations.append,
+            )
+            self._controller = observer.controller
+        except Exception as e:
+            report_step(self, e, "nothing is observed")
         return inner
 
     async def aclose(self) -> None:

@@ -8,29 +8,34 @@ there on the two would not live in the same world.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from livekit.agents import APIConnectionError, llm
+from livekit.agents.voice import SpeechHandle
 
 from .. import _commands as cmd
 from .. import _events as ev
 from .._controller import TurnController
 from .._errors import ErrorInfo
 from .._policy import RetryPolicy
-from .._states import ErrorKind, PlaybackState
-from .._turn import Turn
+from .._states import ErrorKind, Origin, PlaybackState
+from .._turn import Message, Turn
 from .._wire import is_out_of_band, parse
 from ._alarm import Alarm
-from ._emit import Emitter, Listeners
+from ._aside import report_step
+from ._emit import Emitter
+from ._guard import Guard
 from ._listener import cheap
 from ._log import code_of, get_logger
-from ._speech import Speeches
+from ._speech import Speeches, stop_interrupted
 
 _LOST = ErrorInfo(kind=ErrorKind.TRANSIENT, code="connection_lost")
 #: Ends a turn whose next attempt is not made.
 _ONLY_WATCHING = ErrorInfo(kind=ErrorKind.CLIENT_BUG, code="observed", message="only watching")
+_SOUNDING = (PlaybackState.PLAYING, PlaybackState.PAUSED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,9 +61,12 @@ class Observation:
 class Observer:
     """Watches one inner session.
 
+    Should anything in here raise, it watches no more, and nothing else changes (G32).
+
     Args:
         inner: A session with raw events.
-        model: Where the application listens (``observed``, ``turn_moved``, ``turn_ended``).
+        model: Where the application listens (``observed``, ``turn_moved``, ``turn_ended``); whatever a
+            listener does harms nothing.
         note: Keeps an observation.
     """
 
@@ -73,14 +81,17 @@ class Observer:
     ) -> None:
         self.controller = TurnController(policy)
         self._speeches = speeches
-        self._model = Listeners(model)
+        self._model = model
         self._note = note
         self._loop = asyncio.get_running_loop()
-        self._alarm = Alarm(self._due)
+        self._guard = guard = Guard()
+        guard.failed = self._failed
+        self._alarm = Alarm(self._due, guard)
         self._log = get_logger()
         #: The turn the host asks for; what follows from that is no news.
         self._asking: str | None = None
-        speeches.connect(self.receive, lambda: None, self.close)
+        self._receive = guard(self.receive)
+        speeches.connect(self._receive, closed=self.close, failed=lambda error: guard.failed(error))
         for name, handler in {
             "openai_server_event_received": self._on_server_event,
             "openai_client_event_queued": self._on_client_event,
@@ -95,17 +106,34 @@ class Observer:
             return False
         self.controller.playback_reported = self._speeches.attached
         self.controller.audible = self._speeches.audible
-        if isinstance(event, ev.PlaybackStarted):
+        stop_interrupted(self.controller, self._speeches, self._loop.time())
+        if isinstance(event, (ev.PlaybackStarted, ev.PlaybackFinished)):
             self._begin_message()
+        elif isinstance(event, ev.MessageShown):
+            self._read([self.controller.message(event.item_id)])
+        elif isinstance(event, ev.SpeechOver) and not event.interrupted:
+            turn = self.controller.find(event.turn_id)
+            self._read([] if turn is None else turn.messages)
         known = self.controller.receive(event, self._loop.time())
         self._run()
         return known
 
     def close(self) -> None:
-        """Stop watching."""
-        self.controller.close(self._loop.time())
-        self.controller.commands()
+        """Stop watching: what is under way is over."""
+        if self._guard.off:
+            return
+        self._guard.off = True
         self._alarm.set(None)
+        self._speeches.disconnect(self._receive)
+        with contextlib.suppress(Exception):  # as much of it as still works
+            self.controller.close(self._loop.time())
+            for command in self.controller.commands():
+                self._tell(command)
+
+    def _failed(self, error: Exception) -> None:
+        if not self._guard.off:
+            self.close()
+            self.controller.stepped_aside = report_step(self._model, error, "watches no more")
 
     # --- what happens
 
@@ -117,13 +145,19 @@ class Observer:
 
     def _on_client_event(self, frame: Mapping[str, Any]) -> None:
         if frame.get("type") == "response.create" and not is_out_of_band(frame):
-            self._asked(str(frame.get("event_id")))
+            self._asked(frame)
         elif frame.get("type") == "response.cancel":
             self._cancelled(frame.get("response_id"))
 
-    def _asked(self, event_id: str) -> None:
-        turn = self.controller.request(self._loop.time())
-        self._speeches.assign(turn.id, self._speeches.owner())
+    def _asked(self, frame: Mapping[str, Any]) -> None:
+        event_id = str(frame.get("event_id"))
+        # As the plugin marks its own. Any other is the application's, and of no speech so far.
+        metadata = (frame.get("response") or {}).get("metadata") or {}
+        own = metadata.get("client_event_id") == event_id
+        origin = Origin.CLIENT if own else Origin.APPLICATION
+        turn = self.controller.request(self._loop.time(), origin=origin)
+        if own:
+            self._speeches.assign(turn.id, self._speeches.owner())
         self._asking = turn.id
         self._run()
         self._asking = None
@@ -146,9 +180,15 @@ class Observer:
         attempt = self.controller.owner_of(generation.response_id or "")
         if generation.user_initiated or attempt is None or attempt.turn is None:
             return
-        turn_id = attempt.turn.id
         # LiveKit makes its speech of it next.
-        self._loop.call_soon(lambda: self._speeches.assign(turn_id, self._speeches.announced))
+        self._loop.call_soon(self._guard(self._assign), attempt.turn, self._speeches.announced)
+
+    def _assign(self, turn: Turn, before: SpeechHandle | None) -> None:
+        handle = self._speeches.announced
+        if handle is not before:
+            self._speeches.assign(turn.id, handle)
+        elif self._speeches.attached:  # the host is closing and plays nothing of it
+            self._give_up(turn)
 
     def _on_error(self, report: llm.RealtimeModelError) -> None:
         if not report.recoverable:
@@ -159,14 +199,22 @@ class Observer:
 
     def _begin_message(self) -> None:
         """The streams are the host's own, so a message is known to be pulled only when it sounds."""
-        waiting = []
-        for message in (m for turn in self.controller.turns for m in turn.messages if m.exposed):
-            if message.state in (PlaybackState.PLAYING, PlaybackState.PAUSED):
+        for turn in self.controller.turns:
+            if any(m.state in _SOUNDING for m in turn.messages):
                 return
-            if message.state is PlaybackState.WAITING:
-                waiting.append(message.item_id)
-        if waiting:
-            self.controller.receive(ev.MessagePulled(item_id=waiting[0]), self._loop.time())
+        for turn in self.controller.turns:
+            if self._speeches.may_sound(turn.id):
+                for message in turn.messages:
+                    if message.exposed and message.state is PlaybackState.WAITING:
+                        self._read([message])
+                        return
+
+    def _read(self, messages: Iterable[Message | None]) -> None:
+        """The host has read these to their end: text makes no sound."""
+        for message in messages:
+            if message is not None and message.exposed and message.state is PlaybackState.WAITING:
+                pulled = ev.MessagePulled(item_id=message.item_id)
+                self.controller.receive(pulled, self._loop.time())
 
     # --- what would follow
 
@@ -205,7 +253,11 @@ class Observer:
         elif isinstance(command, cmd.ReportFailure):
             if command.error.code != _ONLY_WATCHING.code:
                 self._observe("report", command.turn_id, code_of(command.error))
-        elif isinstance(command, cmd.TurnMoved):
+        else:
+            self._tell(command)
+
+    def _tell(self, command: cmd.Command) -> None:
+        if isinstance(command, cmd.TurnMoved):
             self._model.emit("turn_moved", command)
         elif isinstance(command, cmd.TurnEnded):
             self._speeches.forget(command.turn_id)
@@ -224,18 +276,10 @@ class Observer:
         self._run()
 
     def _due(self) -> None:
-        if not self.controller.closed:
-            self.controller.advance(self._loop.time())
-            self._run()
+        self.controller.advance(self._loop.time())
+        self._run()
 
     def _guarded(self, handler: Callable[[Any], object]) -> Callable[..., None]:
         """Watching must never be noticed."""
-
-        def guarded(event: Any, *_: object) -> None:
-            try:
-                if not self.controller.closed:
-                    handler(event)
-            except Exception:
-                self._log.exception("event not observed")
-
-        return cheap(guarded)
+        run = self._guard.run
+        return cheap(lambda event=None, *_: run(None, handler, event))

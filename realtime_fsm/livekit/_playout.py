@@ -30,6 +30,7 @@ class Playout:
         started: Called with each first frame that sounds.
         finished: Called with the end of each message, once.
         paused: Called when the sink is paused, and when it plays on.
+        changed: Called when there is a sink, or none any more.
     """
 
     def __init__(
@@ -38,10 +39,14 @@ class Playout:
         started: Callable[[PlaybackStartedEvent], None],
         finished: Callable[[PlaybackFinishedEvent], None],
         paused: Callable[[bool], None],
+        changed: Callable[[], None],
     ) -> None:
         self._session = session
         self._finished_is = finished
         self._paused_is = paused
+        self._changed = changed
+        #: Whether there is a sink, as of the last look.
+        self.audible = False
         #: Seconds that a report may come later than its audio ends; None: only listen.
         self.grace: float | None = None
         self._sink: AudioOutput | None = None
@@ -51,12 +56,8 @@ class Playout:
         self._reports = self._reports_seen = 0
         self._late: set[asyncio.Task[None]] = set()
         self._silent_since = -math.inf
-        session.on("user_state_changed", listener(self._on_user_state))
-
-    @property
-    def audible(self) -> bool:
-        """Whether there is a sink, as of the last look."""
-        return self._sink is not None
+        self._user = listener(self._on_user_state)
+        session.on("user_state_changed", self._user)
 
     def look(self) -> None:
         """Something is about to play: guard the sink it will play on, and listen to it."""
@@ -72,6 +73,7 @@ class Playout:
     def close(self) -> None:
         """Leave nothing behind: the session is closed."""
         self._watch(None)
+        self._session.off("user_state_changed", self._user)
         for guard in self._guards:
             guard.close()
         for task in self._late:
@@ -87,6 +89,9 @@ class Playout:
         if sink is not None:
             sink.on("playback_started", self._started)
             sink.on("playback_finished", self._finished)
+        if self.audible is not (sink is not None):
+            self.audible = sink is not None
+            self._changed()
 
     def _guard(self, top: AudioOutput, grace: float) -> None:
         tail = _tail(top)

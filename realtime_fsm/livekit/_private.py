@@ -11,6 +11,7 @@ import functools
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from livekit import rtc
 from livekit.agents import llm
 from livekit.agents.voice import SpeechHandle
 from livekit.agents.voice.io import AudioOutput
@@ -30,16 +31,25 @@ def set_handle_error(handle: SpeechHandle, error: BaseException) -> bool:
     return True
 
 
+def agent_history(session: AgentSession[Any]) -> llm.ChatContext | None:
+    """The running agent's own history, if an agent runs.
+
+    `Agent.chat_ctx` is a copy, and ``update_chat_ctx`` goes to the server.
+    """
+    with contextlib.suppress(RuntimeError):
+        return history_of(session)
+    return None
+
+
 def drop_placeholder(session: AgentSession[Any], item_id: str) -> None:
     """Take a message that nobody heard out of the running agent's history.
 
-    LiveKit puts it there when the server begins it, and takes it out never. `Agent.chat_ctx` is a copy,
-    ``update_chat_ctx`` goes to the server. An empty message is more than a model of text takes.
+    LiveKit puts it there when the server begins it, and takes it out never. An empty message is more
+    than a model of text takes.
     """
-    with contextlib.suppress(RuntimeError):  # no agent is running
-        history = history_of(session)
-        if (item := history.get_by_id(item_id)) is not None:
-            history.items.remove(item)
+    history = agent_history(session)
+    if history is not None and (item := history.get_by_id(item_id)) is not None:
+        history.items.remove(item)
 
 
 def pending_segments(output: AudioOutput) -> int:
@@ -49,6 +59,16 @@ def pending_segments(output: AudioOutput) -> int:
     plays something.
     """
     return int(getattr(output, "_pending_playback_count", 0))
+
+
+def has_other_listeners(emitter: rtc.EventEmitter[Any], event: str) -> bool:
+    """Whether more than one listens to an event (``EventEmitter._events``).
+
+    One that raises a ``TypeError`` keeps the event from those behind it; to look out for that costs more
+    than all else that a guard does.
+    """
+    events = getattr(emitter, "_events", None)
+    return not isinstance(events, dict) or len(events.get(event, ())) > 1
 
 
 def leave_thinking(session: AgentSession[Any]) -> None:

@@ -18,6 +18,7 @@ from livekit.agents import (
 from livekit.agents.voice import SpeechHandle
 from livekit.agents.voice.io import PlaybackFinishedEvent, PlaybackStartedEvent
 
+from .._controller import TurnController
 from .._errors import LocalProtocolError
 from .._events import (
     Event,
@@ -33,7 +34,14 @@ from ._features import AgentSession
 from ._listener import listener
 from ._log import get_logger
 from ._playout import Playout
-from ._private import drop_placeholder, is_closed, is_closing, leave_thinking, set_handle_error
+from ._private import (
+    agent_history,
+    drop_placeholder,
+    is_closed,
+    is_closing,
+    leave_thinking,
+    set_handle_error,
+)
 
 Receive = Callable[[Event], object]
 _REMEMBERED = 64
@@ -50,6 +58,13 @@ class Speeches:
         self._over: Callable[[], None] = lambda: None
         self._closed: Callable[[], None] = lambda: None
         self._begun: Callable[[], None] = lambda: None
+        self._changed: Callable[[], None] = lambda: None
+        self._listeners = {
+            "speech_created": self._safe(self._on_speech_created),
+            "conversation_item_added": self._safe(self._on_item_added),
+            "agent_state_changed": self._safe(self._on_agent_state),
+            "close": self._safe(self._on_close),
+        }
         self._playout: Playout | None = None
         self._grace: float | None = None
         self._failed: Callable[[Exception], None] = _note
@@ -102,12 +117,12 @@ class Speeches:
             self._safe(self._on_started),
             self._safe(self._on_finished),
             self._safe(self._on_paused),
+            lambda: self._changed(),
         )
         self._playout.grace = self._grace
-        session.on("speech_created", self._safe(self._on_speech_created))
-        session.on("conversation_item_added", self._safe(self._on_item_added))
-        session.on("agent_state_changed", self._safe(self._on_agent_state))
-        session.on("close", self._safe(self._on_close))
+        self._changed()
+        for name, handler in self._listeners.items():
+            session.on(name, handler)  # type: ignore[arg-type]
 
     def give_up(self, error: Exception) -> None:
         """It could not be attached: do without it."""
@@ -131,6 +146,7 @@ class Speeches:
         over: Callable[[], None] = lambda: None,
         closed: Callable[[], None] = lambda: None,
         begun: Callable[[], None] = lambda: None,
+        changed: Callable[[], None] = lambda: None,
         grace: float | None = None,
         failed: Callable[[Exception], None] | None = None,
     ) -> None:
@@ -141,21 +157,24 @@ class Speeches:
             over: Called when a speech that a turn belonged to is done.
             closed: Called when the AgentSession closed.
             begun: Called when the AgentSession makes a speech that it was asked for.
+            changed: Called now, and when `attached` or `audible` changes.
             grace: Seconds that a sink's report may come late; None: the sink is not guarded.
             failed: Told of what is raised in here.
         """
         self._failed = _note if failed is None else failed
         self._receive, self._over, self._closed, self._begun = receive, over, closed, begun
-        self._grace = grace
+        self._changed, self._grace = changed, grace
         if self._playout is not None:
             self._playout.grace = grace
         self._ended = None
+        changed()
 
     def disconnect(self, receive: Receive) -> None:
         """No more events for this driver; a newer one's stay."""
         if self._receive != receive:
             return
         self._receive = None
+        self._over = self._begun = self._changed = lambda: None
         self._ended = None
         self._handles.clear()
         self._open.clear()
@@ -208,6 +227,11 @@ class Speeches:
         """Whether the turn's speech was interrupted; None if its speech is not known."""
         handle = self._handles.get(turn_id)
         return None if handle is None else handle.interrupted
+
+    def may_sound(self, turn_id: str) -> bool:
+        """Whether the turn's speech is the one that plays, as far as is known."""
+        handle = self._handles.get(turn_id)
+        return handle is None or self._session is None or self._session.current_speech is handle
 
     @property
     def ending(self) -> bool:
@@ -375,21 +399,43 @@ class Speeches:
                 del items[place]
                 session.history.insert(item)
                 break
+        if item.role == "assistant" and (known := agent_history(session)) is not None:
+            _put_behind(known.items, item)
 
     def _tell_shown(self, item: llm.ChatMessage) -> None:
         self._tell(MessageShown(item_id=item.id, text=item.text_content or ""))
 
     def _on_close(self, _: object) -> None:
         if self._session is not None:
-            self._session.off("speech_created", self._on_speech_created)
-            self._session.off("conversation_item_added", self._on_item_added)
-            self._session.off("agent_state_changed", self._on_agent_state)
-            self._session.off("close", self._on_close)
+            for name, handler in self._listeners.items():
+                self._session.off(name, handler)  # type: ignore[arg-type]
             self._session = None
         if self._playout is not None:
             self._playout.close()
             self._playout = None
+        self._changed()
         self._closed()
+
+
+def stop_interrupted(controller: TurnController, speeches: Speeches, now: float) -> None:
+    """The host interrupted these speeches. Once all of the answer is there it tells only its sink."""
+    for turn in controller.turns:
+        if not turn.interrupted and speeches.interrupted(turn.id):
+            controller.interrupt(turn, now)
+
+
+def _put_behind(items: list[llm.ChatItem], item: llm.ChatMessage) -> None:
+    """LiveKit put it where its old date belongs: before those of its response that have their new
+    one, unlike on the server."""
+    place = next((n for n in reversed(range(len(items))) if items[n] is item), len(items))
+    while (
+        place + 1 < len(items)
+        and isinstance(after := items[place + 1], llm.ChatMessage)
+        and after.role == "assistant"
+        and after.created_at < item.created_at
+    ):
+        items[place : place + 2] = after, item
+        place += 1
 
 
 def _note(error: Exception) -> None:

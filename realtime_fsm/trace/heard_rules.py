@@ -294,8 +294,10 @@ class HeardIsHistory(_Heard):
 
     def _look_at(self, item: Item) -> None:
         heard = self.story.sound.seconds(item.id)
+        replayed = self._replayed.get(item.id)
         if item.deleted is not None:
-            self._delete_heard(item, item.deleted)
+            if replayed is None or replayed.t < item.deleted.t:
+                self._delete_heard(item, item.deleted)
         elif item.added.connection > self.wire.lost:
             cut = item.cut_ms
             kept = (item.ms if cut is None else cut) / 1000
@@ -303,7 +305,6 @@ class HeardIsHistory(_Heard):
                 text = f"the server remembers {kept:.3f} s of {item.id}, {heard:.3f} s were heard"
                 self._say(item, item.id, text, *item.cuts)
         # Else that conversation is gone: what counts is what the next one was told.
-        replayed = self._replayed.get(item.id)
         if replayed is not None and replayed.t >= max(
             (h.fact.t for h in self._of(item.id)), default=0
         ):
@@ -369,6 +370,8 @@ class HeardIsHistory(_Heard):
         for who, known in (("LiveKit", history), ("the server", memory)):
             if known is not None and self.story.sound.known:
                 self._compare(who, known, history if who == "LiveKit" else context, look)
+        if context is not None:
+            self._look_at_order("the agent", context, look)
         if memory is not None and history is not None:
             self._compare_both(history, memory, context, look)
         for item_id in look.differences or ():
@@ -391,7 +394,10 @@ class HeardIsHistory(_Heard):
                 amount = f"{heard:.3f} s of {item_id}" if heard else f"words of {item_id}"
                 text = f"{amount} were heard, and are not remembered by {who}"
                 self._say(item, item_id, text, look)
-        # What was heard first is remembered first.
+        self._look_at_order(who, known, look)
+
+    def _look_at_order(self, who: str, known: Mapping[str, Remembered], look: Look) -> None:
+        """What was heard first is remembered first."""
         sound = self.story.sound
         found = [each for each in known if each in sound.of and each not in self._told]
         for before, after in pairwise(found):

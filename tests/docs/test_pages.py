@@ -104,9 +104,9 @@ def test_the_readmes_figures_are_those_of_the_scenarios() -> None:
     name = ""
     for line in (DOCS / "scenarios.md").read_text("utf-8").splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if len(cells) == 11 and cells[2] in ("plain", "controlled"):
+        if len(cells) == 12 and cells[2] in ("plain", "controlled"):
             name = cells[0].strip("`") or name
-            measured.setdefault((name, cells[2]), cells[3:])
+            measured.setdefault((name, cells[2]), cells[3:11])
     text = (ROOT / "README.md").read_text("utf-8").split("## Plain LiveKit")[1].split("\n## ")[0]
     rows = re.findall(r"^\| (\w+) \| .+ \| (.+) \| (.+) \|$", text, re.MULTILINE)
     assert len(rows) >= 8

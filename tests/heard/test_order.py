@@ -9,7 +9,7 @@ import pytest
 from livekit.agents import Agent, llm
 
 from realtime_fsm.livekit._features import given_history, hand_over, history_of, push_history
-from realtime_fsm.simulator import Message, Reply, ServerConfig
+from realtime_fsm.simulator import CREATED, Dropped, Message, Reply, ServerConfig
 from realtime_fsm.testing import SimulatedCall, simulated_call, virtual_time
 
 from ..livekit.test_adapter import CALL, Tooled
@@ -91,3 +91,21 @@ async def test_a_tool_between_messages_keeps_the_servers_order() -> None:
         await push_history(c.session, history.copy())
         assert len(c.server.sent("conversation.item.create")) == sent
         assert c.server.sent("conversation.item.delete") == []
+
+
+@pytest.mark.parametrize("voice", VOICES)
+@virtual_time
+async def test_g29_three_messages_after_a_reconnect_keep_their_order(voice: str) -> None:
+    """LiveKit then has no place for them before they are heard, dates them all from the first one
+    and sorts by that: the next agent would know them in another order."""
+    script = [YES, Reply(said(1), end=Dropped(at=CREATED)), Reply(said(3)), YES]
+    async with simulated_call(script, config=ServerConfig(pace=0.001), **VOICES[voice]) as c:
+        for question in ("Is it here?", "Where is it?"):
+            await c.say(question, 1.0)
+            await c.idle()
+        history = history_of(c.session).copy()
+        assert words(history.items)[-3:] == TEXTS[:3]
+        next_agent = Agent(instructions="Be kind.", **given_history(history))
+        hand_over(c.session, next_agent, history)
+        await asyncio.sleep(3.0)
+        assert [i.text for i in c.server.conversation if i.role == "assistant"][-3:] == TEXTS[:3]

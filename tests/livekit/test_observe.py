@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
+from livekit import rtc
 from livekit.agents import Agent, function_tool, llm
 
 import realtime_fsm as rf
 from realtime_fsm.livekit import ControlledRealtimeModel, Observation
+from realtime_fsm.livekit._features import realtime_session_of
 from realtime_fsm.simulator import (
     CREATED,
     Dropped,
@@ -25,7 +28,13 @@ from realtime_fsm.simulator import (
     Unanswered,
     audio_ms,
 )
-from realtime_fsm.testing import PacedAudioOutput, canonical, virtual_time
+from realtime_fsm.testing import (
+    PacedAudioOutput,
+    SimulatedCall,
+    canonical,
+    simulated_call,
+    virtual_time,
+)
 
 from .call import HELLO, TWO, VAD, Call, call
 
@@ -123,6 +132,142 @@ async def test_observe_is_plain_livekit_and_notes_what_would_be_done(row: str) -
     assert watched[:3] == plain[:3]
     assert [o.action for o in watched[3]] == STORIES[row][3]
     assert watched[4], "the turns are there to be looked at"
+
+
+async def _stop(c: SimulatedCall) -> None:
+    await c.say("Hello?", seconds=0.5)
+    await c.until(lambda: c.heard > 0.4)
+    await c.session.interrupt()
+
+
+async def _handle(c: SimulatedCall) -> None:
+    handle = c.session.generate_reply(user_input="Hello?")
+    await c.until(lambda: c.heard > 0.4)
+    handle.interrupt()
+    await handle
+
+
+async def _speak_over(c: SimulatedCall) -> None:
+    await c.say("Hello?", seconds=0.5)
+    await c.until(lambda: c.heard > 0.4)
+    await c.say("Wait!", seconds=0.5)
+
+
+async def _at_once(c: SimulatedCall) -> None:
+    handle = c.session.generate_reply(user_input="Hello?")
+    await asyncio.sleep(0.0)
+    handle.interrupt()
+
+
+async def _while_it_thinks(c: SimulatedCall) -> None:
+    await c.say("Hello?", seconds=0.5)
+    await asyncio.sleep(0.05)
+    await c.session.interrupt()
+
+
+async def _twice(c: SimulatedCall) -> None:
+    for _ in range(2):
+        await c.session.generate_reply(user_input="Hello?")
+
+
+async def _said_meanwhile(c: SimulatedCall) -> None:
+    """Another sound, which is no response, before what waits."""
+    c.session.say("Ready.", audio=_tone(1.0))
+    c.session.generate_reply(user_input="Hello?")
+
+
+async def _tone(seconds: float) -> AsyncIterator[rtc.AudioFrame]:
+    for _ in range(round(seconds * 10)):
+        yield rtc.AudioFrame(b"\0" * 4800, 24000, 1, 2400)
+
+
+async def _its_own_frame(c: SimulatedCall) -> None:
+    inner: Any = realtime_session_of(c.session)
+    c.session.say("Ready.", audio=_tone(1.0))
+    await asyncio.sleep(0.2)
+    inner.send_event({"type": "response.create", "event_id": "own"})
+    await asyncio.sleep(0.4)
+
+
+async def _closed(c: SimulatedCall) -> None:
+    c.session.generate_reply(user_input="Hello?")
+    await c.until(lambda: c.heard > 0.2)
+    await c.session.aclose()
+
+
+async def _drained(c: SimulatedCall) -> None:
+    """LiveKit makes no speech any more of what comes then."""
+    await c.session.drain()
+    await c.say("Hello?", seconds=0.5)
+
+
+async def _silent(c: SimulatedCall) -> None:
+    """A sink that tells of no begin."""
+    c.sink.on_playback_started = lambda **_: None  # type: ignore[method-assign]
+    await _handle(c)
+
+
+THINKING = Reply([Message("This goes on for a while.", seconds=2.0, after=0.3)])
+TEXT = {"modalities": ["text"]}
+INTERRUPTED, COMPLETED = rf.TurnOutcome.INTERRUPTED, rf.TurnOutcome.COMPLETED
+#: What happens, in which call, and how the turns end.
+ENDS: dict[str, tuple[Any, list[Reply], dict[str, Any], list[rf.TurnOutcome]]] = {
+    "stopped": (_stop, [Reply([LONG])], {}, [INTERRUPTED]),
+    "its handle": (_handle, [Reply([LONG])], {}, [INTERRUPTED]),
+    "in two messages": (_handle, [TWO], {}, [INTERRUPTED]),
+    "spoken over": (_speak_over, [Reply([LONG]), HELLO], {}, [INTERRUPTED, COMPLETED]),
+    "before it left": (_at_once, [Reply([LONG])], {}, []),
+    "while it thinks": (_while_it_thinks, [THINKING], {}, [INTERRUPTED]),
+    "no begin": (_silent, [Reply([LONG])], {}, [INTERRUPTED]),
+    "text": (_twice, [HELLO, TWO], TEXT, [COMPLETED, COMPLETED]),
+    "text, stopped": (_while_it_thinks, [THINKING], TEXT, [INTERRUPTED]),
+    "not the one that plays": (_said_meanwhile, [HELLO], {}, [COMPLETED]),
+    "asked for by a frame": (_its_own_frame, [HELLO], {}, [COMPLETED]),
+    "closed": (_closed, [Reply([LONG])], {}, [INTERRUPTED]),
+    "drained": (_drained, [HELLO], {}, [INTERRUPTED]),
+}
+
+
+async def ends(row: str, mode: Any) -> tuple[list[Any], list[float], list[str], int]:
+    story, script, options, _ = ENDS[row]
+    async with simulated_call(script, mode=mode, check=False, **options) as c:
+        if options:
+            c.read()
+        await story(c)
+        await asyncio.sleep(6.0)
+        assert c.model is not None
+        turns = sorted(c.ended, key=lambda e: e.turn_id)
+        deletes = [r for r in c.server.record if r.event.get("type") == "conversation.item.delete"]
+        heard = [round(s.position, 2) for s in c.sink.segments]
+        noted = [o.action for o in c.model.observations]
+        return [e.outcome for e in turns], heard, noted, len(deletes)
+
+
+@pytest.mark.parametrize("row", ENDS)
+@virtual_time
+async def test_turns_end_as_control_would_end_them(row: str) -> None:
+    outcomes, heard, noted, _ = await ends(row, "observe")
+    control, heard_there, _, deletes = await ends(row, "control")
+    assert outcomes == control
+    assert heard == heard_there
+    assert noted.count("delete") == deletes
+    if ENDS[row][3]:
+        assert control == ENDS[row][3]
+
+
+@pytest.mark.parametrize("name", ["turn_moved", "turn_ended", "observed"])
+@virtual_time
+async def test_a_listener_that_raises_is_not_noticed(name: str) -> None:
+    """``json.dumps(event)`` raises what LiveKit's emitter passes on."""
+    told: list[Any] = []
+    for mode in ("off", "observe"):
+        async with simulated_call([Reply([LONG]), HELLO], mode=mode, check=False) as c:
+            assert c.model is not None
+            c.model.on(name, json.dumps)
+            await _speak_over(c)
+            await asyncio.sleep(4.0)
+            told.append((canonical(c.server.record), [s.position for s in c.sink.segments]))
+    assert told[0] == told[1]
 
 
 @virtual_time

@@ -59,6 +59,14 @@ async def test_an_output_knows_for_how_many_segments_it_waits() -> None:
     assert _private.pending_segments(sink) == 0
 
 
+def test_an_emitter_knows_who_listens() -> None:
+    emitter: rtc.EventEmitter[str] = rtc.EventEmitter()
+    assert isinstance(vars(emitter)["_events"], dict)
+    for listens in (False, False, True):
+        assert _private.has_other_listeners(emitter, "it") is listens
+        emitter.on("it", lambda: None)
+
+
 async def test_agent_session_can_be_told_to_listen() -> None:
     session: AgentSession[Any] = AgentSession(vad=None)
     session._update_agent_state("thinking")

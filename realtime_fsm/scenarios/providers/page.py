@@ -43,10 +43,10 @@ from realtime_fsm.livekit import ControlledRealtimeModel, Family
 inner = openai.realtime.RealtimeModel()  # or a model of your own
 mine = Family(
     name="mine",
-    control="streams",    # "full": it shows OpenAI's raw events; "plain": leave it alone
-    withdraws=False,      # a request that is given up may still be answered
-    repeats=False,        # a request must not be made again
-    patience=10.0,        # seconds that an answer may take
+    control="streams",  # "full": it shows OpenAI's raw events; "plain": leave it alone
+    withdraws=False,  # a request that is given up may still be answered
+    repeats=False,  # a request must not be made again
+    patience=10.0,  # seconds that an answer may take
 )
 model = ControlledRealtimeModel(inner, family=mine)
 ```
