@@ -16,7 +16,8 @@ from livekit.agents.voice.io import AudioOutput, PlaybackFinishedEvent, Playback
 
 from ._features import AgentSession
 from ._guarded_output import GuardedOutput
-from ._listener import listener
+from ._listener import safe_listener
+from ._outcomes import Above
 from ._private import pending_segments
 
 #: Seconds after which a user who speaks may have stopped.
@@ -31,6 +32,7 @@ class Playout:
         finished: Called with the end of each message, once.
         paused: Called when the sink is paused, and when it plays on.
         changed: Called when there is a sink, or none any more.
+        failed: Told of what is raised in here, or in what guards a sink.
     """
 
     def __init__(
@@ -40,23 +42,25 @@ class Playout:
         finished: Callable[[PlaybackFinishedEvent], None],
         paused: Callable[[bool], None],
         changed: Callable[[], None],
+        failed: Callable[[Exception], None],
     ) -> None:
         self._session = session
         self._finished_is = finished
         self._paused_is = paused
         self._changed = changed
+        self._failed = failed
         #: Whether there is a sink, as of the last look.
         self.audible = False
         #: Seconds that a report may come later than its audio ends; None: only listen.
         self.grace: float | None = None
         self._sink: AudioOutput | None = None
-        self._started = listener(started)
-        self._finished = listener(self._on_finished)
+        self._started = safe_listener(started, failed)
+        self._finished = safe_listener(self._on_finished, failed)
         self._guards: set[GuardedOutput] = set()
         self._reports = self._reports_seen = 0
         self._late: set[asyncio.Task[None]] = set()
         self._silent_since = -math.inf
-        self._user = listener(self._on_user_state)
+        self._user = safe_listener(self._on_user_state, failed)
         session.on("user_state_changed", self._user)
 
     def look(self) -> None:
@@ -99,7 +103,7 @@ class Playout:
             if pending_segments(tail):
                 return  # swapping it would cut off what plays
             known = (guard for guard in self._guards if guard.sink is tail)
-            tail = next(known, None) or GuardedOutput(tail, grace)
+            tail = next(known, None) or GuardedOutput(tail, grace, self._failed)
             self._session.output.replace_audio_tail(tail)
         tail.watcher = self
         tail.alone = self._session.output.audio is tail
@@ -125,29 +129,27 @@ class Playout:
     def paused(self, *, on: bool) -> None:
         self._paused_is(on)
 
-    def ended(self, guard: GuardedOutput, report: PlaybackFinishedEvent) -> None:
+    def ended(self, above: Above, report: PlaybackFinishedEvent) -> None:
         """What is above the guard has told us in the same step, unless something in between raised, or we
         listen to another output by now."""
         if self._reports > self._reports_seen:
             self._reports_seen = self._reports
-        elif guard.alone:
+        elif above.alone:
             self._finished_is(report)
         elif self._sink is not None:
-            insisting = self._insist(guard, self._sink, report)
+            insisting = self._insist(above, self._sink, report)
             task = asyncio.create_task(insisting, name="realtime_fsm.insist")
             self._late.add(task)
-            task.add_done_callback(self._late.discard)
+            task.add_done_callback(self._insisted)
 
-    async def _insist(
-        self, guard: GuardedOutput, top: AudioOutput, report: PlaybackFinishedEvent
-    ) -> None:
+    async def _insist(self, above: Above, top: AudioOutput, report: PlaybackFinishedEvent) -> None:
         """LiveKit waits for the top of the chain."""
         waiting = False
         try:
             await asyncio.wait_for(top.wait_for_playout(), self.grace)
         except asyncio.TimeoutError:
             waiting = True
-        if _tail(top) is not guard:
+        if _tail(top) is not above:
             return  # taken out in the middle of a segment, which goes on elsewhere
         if waiting:
             # Not the output's own method, which may be what raised.
@@ -157,6 +159,12 @@ class Playout:
         if self._reports == self._reports_seen:
             self._finished_is(report)
         self._reports_seen = self._reports
+
+    def _insisted(self, task: asyncio.Task[None]) -> None:
+        self._late.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Exception):
+            self._failed(error)
 
     def taken_out(self) -> None:
         self.look()

@@ -61,6 +61,18 @@ def pending_segments(output: AudioOutput) -> int:
     return int(getattr(output, "_pending_playback_count", 0))
 
 
+def captured_segments(output: AudioOutput) -> int | None:
+    """How many segments an output has counted; None if it does not tell.
+
+    ``AudioOutput.captured_playout_segments`` says so since livekit-agents 1.8, before that nothing public.
+    An output that is cancelled in its first frame counted none, and will report none.
+    """
+    public: int | None = getattr(output, "captured_playout_segments", None)
+    if public is None:
+        return getattr(output, "_AudioOutput__playback_segments_count", None)
+    return public
+
+
 def has_other_listeners(emitter: rtc.EventEmitter[Any], event: str) -> bool:
     """Whether more than one listens to an event (``EventEmitter._events``).
 

@@ -31,7 +31,7 @@ from .._events import (
 )
 from ._emit import Listeners
 from ._features import AgentSession
-from ._listener import listener
+from ._listener import safe_listener
 from ._log import get_logger
 from ._playout import Playout
 from ._private import (
@@ -114,10 +114,11 @@ class Speeches:
         self._session = session
         self._playout = Playout(
             session,
-            self._safe(self._on_started),
-            self._safe(self._on_finished),
-            self._safe(self._on_paused),
+            self._on_started,
+            self._on_finished,
+            self._on_paused,
             lambda: self._changed(),
+            lambda error: self._failed(error),
         )
         self._playout.grace = self._grace
         self._changed()
@@ -317,15 +318,7 @@ class Speeches:
     # --- events
 
     def _safe(self, handler: Callable[[Any], None]) -> Callable[..., None]:
-        """A listener that raises nothing into LiveKit (G32)."""
-
-        def heard(event: Any) -> None:
-            try:
-                handler(event)
-            except Exception as e:
-                self._failed(e)
-
-        return listener(heard)
+        return safe_listener(handler, lambda error: self._failed(error))
 
     def _on_started(self, event: PlaybackStartedEvent) -> None:
         if self._silent is not None and self._silent in self._began:

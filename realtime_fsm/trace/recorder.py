@@ -228,8 +228,31 @@ class Recorder:
             "session_reconnected": wire.reconnected,
             "error": wire.error,
         }
-        for name, handler in handlers.items():
-            self._listen(session, name, handler)
+        self._hear_first(session, handlers)
+
+    def _hear_first(
+        self, session: llm.RealtimeSession[Any], handlers: Mapping[str, Callable[[Any], None]]
+    ) -> None:
+        """Write what a session emits before any listener acts on it. Listeners are called in no
+        order with an older livekit (1.1.14), whose emitter keeps them in a set."""
+        emit, before = session.emit, vars(session).get("emit")
+
+        def told(event: Any, *args: Any) -> None:
+            handler = handlers.get(event)
+            if handler is not None and args and not self._lines.closed:
+                self._guard(lambda: handler(args[0]))
+            emit(event, *args)
+
+        vars(session)["emit"] = told
+
+        def undo() -> None:
+            if vars(session).get("emit") is not told:
+                return
+            del vars(session)["emit"]
+            if before is not None:
+                vars(session)["emit"] = before
+
+        self._undo.append(undo)
 
     def _next_connection(self) -> int:
         self._connections += 1

@@ -172,8 +172,18 @@ async def _twice(c: SimulatedCall) -> None:
 
 async def _said_meanwhile(c: SimulatedCall) -> None:
     """Another sound, which is no response, before what waits."""
-    c.session.say("Ready.", audio=_tone(1.0))
+    inner: Any = realtime_session_of(c.session)
+    c.session.say("Ready.", audio=_tone(2.0))
+    await c.until(lambda: c.heard > 0.1)
+    inner.send_event({"type": "response.create", "event_id": "own"})
+    await c.until(lambda: c.heard > 2.5)
+    await c.session.interrupt()
+
+
+async def _read_in_part(c: SimulatedCall) -> None:
     c.session.generate_reply(user_input="Hello?")
+    await asyncio.sleep(0.3)
+    await c.session.interrupt()
 
 
 async def _tone(seconds: float) -> AsyncIterator[rtc.AudioFrame]:
@@ -183,10 +193,11 @@ async def _tone(seconds: float) -> AsyncIterator[rtc.AudioFrame]:
 
 async def _its_own_frame(c: SimulatedCall) -> None:
     inner: Any = realtime_session_of(c.session)
-    c.session.say("Ready.", audio=_tone(1.0))
-    await asyncio.sleep(0.2)
+    other = c.session.say("Ready.", audio=_tone(2.0))
+    await c.until(lambda: c.heard > 0.1)
     inner.send_event({"type": "response.create", "event_id": "own"})
-    await asyncio.sleep(0.4)
+    await asyncio.sleep(0.1)
+    other.interrupt()
 
 
 async def _closed(c: SimulatedCall) -> None:
@@ -208,7 +219,9 @@ async def _silent(c: SimulatedCall) -> None:
 
 
 THINKING = Reply([Message("This goes on for a while.", seconds=2.0, after=0.3)])
-TEXT = {"modalities": ["text"]}
+SLOW = Reply([*TWO.items, Message("And bye.", seconds=1.0)], pace=0.1)
+TEXT: dict[str, Any] = {"modalities": ["text"]}
+LATE = {"config": ServerConfig(create_delay=0.5)}
 INTERRUPTED, COMPLETED = rf.TurnOutcome.INTERRUPTED, rf.TurnOutcome.COMPLETED
 #: What happens, in which call, and how the turns end.
 ENDS: dict[str, tuple[Any, list[Reply], dict[str, Any], list[rf.TurnOutcome]]] = {
@@ -221,8 +234,9 @@ ENDS: dict[str, tuple[Any, list[Reply], dict[str, Any], list[rf.TurnOutcome]]] =
     "no begin": (_silent, [Reply([LONG])], {}, [INTERRUPTED]),
     "text": (_twice, [HELLO, TWO], TEXT, [COMPLETED, COMPLETED]),
     "text, stopped": (_while_it_thinks, [THINKING], TEXT, [INTERRUPTED]),
-    "not the one that plays": (_said_meanwhile, [HELLO], {}, [COMPLETED]),
-    "asked for by a frame": (_its_own_frame, [HELLO], {}, [COMPLETED]),
+    "text, in part": (_read_in_part, [SLOW], TEXT, [INTERRUPTED]),
+    "not the one that plays": (_said_meanwhile, [Reply([LONG])], {}, [INTERRUPTED]),
+    "asked for by a frame": (_its_own_frame, [HELLO], LATE, [COMPLETED]),
     "closed": (_closed, [Reply([LONG])], {}, [INTERRUPTED]),
     "drained": (_drained, [HELLO], {}, [INTERRUPTED]),
 }
@@ -231,7 +245,7 @@ ENDS: dict[str, tuple[Any, list[Reply], dict[str, Any], list[rf.TurnOutcome]]] =
 async def ends(row: str, mode: Any) -> tuple[list[Any], list[float], list[str], int]:
     story, script, options, _ = ENDS[row]
     async with simulated_call(script, mode=mode, check=False, **options) as c:
-        if options:
+        if "modalities" in options:
             c.read()
         await story(c)
         await asyncio.sleep(6.0)

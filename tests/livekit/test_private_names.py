@@ -53,10 +53,12 @@ async def test_an_agents_history_can_lose_a_placeholder() -> None:
 async def test_an_output_knows_for_how_many_segments_it_waits() -> None:
     sink = PacedAudioOutput()
     assert _private.pending_segments(sink) == 0
+    assert _private.captured_segments(sink) == 0
     await sink.capture_frame(rtc.AudioFrame.create(24_000, 1, 2_400))
     assert _private.pending_segments(sink) == 1
     await sink.aclose()
     assert _private.pending_segments(sink) == 0
+    assert _private.captured_segments(sink) == 1, "io.AudioOutput: what counts its segments?"
 
 
 def test_an_emitter_knows_who_listens() -> None:
