@@ -9,7 +9,7 @@ receive loop or a step of ours.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Optional, TypeVar
 
 from livekit import rtc
@@ -46,6 +46,29 @@ def safe_listener(
             failed(e)
 
     return cheap(heard)
+
+
+def hear_first(
+    emitter: rtc.EventEmitter[Any], handlers: Mapping[str, Callable[[Any], None]]
+) -> Callable[[], None]:
+    """Take each of these events before any listener does, in whatever order those are called: an older
+    livekit (1.1.14) keeps them in a set. Handlers raise nothing. Returns what ends it."""
+    emit, before = emitter.emit, vars(emitter).get("emit")
+
+    def told(event: Any, *args: Any) -> None:
+        handler = handlers.get(event)
+        if handler is not None and args:
+            handler(args[0])
+        emit(event, *args)
+
+    def undo() -> None:
+        if vars(emitter).get("emit") is told:
+            del vars(emitter)["emit"]
+            if before is not None:  # another was there
+                vars(emitter)["emit"] = before
+
+    vars(emitter)["emit"] = told
+    return undo
 
 
 class Listeners:

@@ -28,7 +28,7 @@ from ._alarm import Alarm
 from ._aside import report_step
 from ._emit import Emitter
 from ._guard import Guard
-from ._listener import cheap
+from ._listener import cheap, hear_first
 from ._log import code_of, get_logger
 from ._speech import Speeches, stop_interrupted
 
@@ -92,14 +92,14 @@ class Observer:
         self._asking: str | None = None
         self._receive = guard(self.receive)
         speeches.connect(self._receive, closed=self.close, failed=lambda error: guard.failed(error))
-        for name, handler in {
+        handlers: dict[str, Callable[[Any], object]] = {
             "openai_server_event_received": self._on_server_event,
             "openai_client_event_queued": self._on_client_event,
             "generation_created": self._on_generation,
             "session_reconnected": lambda _: self.receive(ev.ConnectionReady()),
             "error": self._on_error,
-        }.items():
-            inner.on(name, self._guarded(handler))  # type: ignore[arg-type]
+        }
+        hear_first(inner, {name: self._guarded(each) for name, each in handlers.items()})
 
     def receive(self, event: ev.Event) -> bool:
         if self.controller.closed:

@@ -19,6 +19,7 @@ from .._redact import named, shown
 from ..livekit import ControlledRealtimeModel
 from ..livekit._features import AgentSession, history_of
 from ..livekit._guarded_output import GuardedOutput
+from ..livekit._listener import hear_first
 from ..livekit._log import get_logger
 from .lines import Lines
 from .redact import redacted, told
@@ -228,45 +229,27 @@ class Recorder:
             "session_reconnected": wire.reconnected,
             "error": wire.error,
         }
-        self._hear_first(session, handlers)
-
-    def _hear_first(
-        self, session: llm.RealtimeSession[Any], handlers: Mapping[str, Callable[[Any], None]]
-    ) -> None:
-        """Write what a session emits before any listener acts on it. Listeners are called in no
-        order with an older livekit (1.1.14), whose emitter keeps them in a set."""
-        emit, before = session.emit, vars(session).get("emit")
-
-        def told(event: Any, *args: Any) -> None:
-            handler = handlers.get(event)
-            if handler is not None and args and not self._lines.closed:
-                self._guard(lambda: handler(args[0]))
-            emit(event, *args)
-
-        vars(session)["emit"] = told
-
-        def undo() -> None:
-            if vars(session).get("emit") is not told:
-                return
-            del vars(session)["emit"]
-            if before is not None:
-                vars(session)["emit"] = before
-
-        self._undo.append(undo)
+        # A frame is written before what it leads to.
+        heard = {name: self._guarded(handler) for name, handler in handlers.items()}
+        self._undo.append(hear_first(session, heard))
 
     def _next_connection(self) -> int:
         self._connections += 1
         return self._connections
 
     def _listen(self, emitter: rtc.EventEmitter[Any], name: str, handler: Any) -> None:
-        def listener(event: Any) -> None:
-            if not self._lines.closed:
-                self._guard(lambda: handler(event))
-
+        listener = self._guarded(handler)
         # EventEmitter inspects each callback's signature for each event; a ready one is cheap.
         listener.__signature__ = _ONE_ARGUMENT  # type: ignore[attr-defined]
         emitter.on(name, listener)
         self._undo.append(lambda: emitter.off(name, listener))
+
+    def _guarded(self, handler: Callable[[Any], None]) -> Callable[[Any], None]:
+        def heard(event: Any) -> None:
+            if not self._lines.closed:
+                self._guard(lambda: handler(event))
+
+        return heard
 
     def _guard(self, what: Callable[[], None]) -> None:
         try:
