@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 OLDEST := .venv-oldest
 MUTMUT := .venv-mutants
 
-.PHONY: help demo test test-quick heard inject lint types docs package matrix hooks diagrams diagrams-check sample properties row-mutants mutants bench bench-page explore simulate scenarios fuzz soak crowd live providers test-oldest clean
+.PHONY: help demo test test-quick heard inject lint types docs package matrix hooks diagrams diagrams-check sample properties row-mutants mutants bench bench-page explore simulate scenarios fuzz soak crowd conform-proof live providers test-oldest clean
 
 # Four short calls, plain LiveKit and controlled, side by side. Installs what these need.
 demo: $(RUNS)
@@ -133,9 +133,13 @@ soak: $(READY)
 crowd: $(READY)
 	$(BIN)/python -m tests.robustness.crowd --sessions 1000
 
-# Needs OPENAI_API_KEY and costs a few cents: asks the real service which of the assumed rules hold.
+# What conform finds of the simulator with each switch set wrong, ten times each. A minute and a half.
+conform-proof: $(READY)
+	$(BIN)/python -m tests.conform.proof 10
+
+# Needs OPENAI_API_KEY and costs less than half a dollar: grades the real service, and writes docs/live.md.
 live: $(READY)
-	$(BIN)/python -m realtime_fsm.simulator.live
+	$(BIN)/python docs/live/make.py
 
 # The plugins of all providers (200 MB), and every call with each of them (two minutes).
 providers: $(READY)

@@ -332,6 +332,94 @@ def scenarios(
 
 
 @app.command()
+def conform(
+    target: Annotated[
+        str,
+        typer.Argument(metavar="URL", help="wss://..., an https:// base, or a saved result."),
+    ],
+    key_env: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The environment variable that holds the key."),
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Goes into the URL.")] = None,
+    header: Annotated[
+        list[str] | None, typer.Option(metavar="'NAME: VALUE'", help="Sent with each handshake.")
+    ] = None,
+    dialect: Annotated[
+        str | None, typer.Option(metavar="ga|beta", help="By default what the server speaks.")
+    ] = None,
+    only: Annotated[str, typer.Option(metavar="IDS", help="Rules, such as metadata,pong.")] = "",
+    directed: Annotated[
+        bool,
+        typer.Option(
+            "--directed", help="The server takes stage directions, as the simulator does."
+        ),
+    ] = False,
+    expiry: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="Wait so long for a session to expire.")
+    ] = 0.0,
+    mcp: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="An MCP server that it can reach, to call a tool of."),
+    ] = None,
+    patience: Annotated[
+        float, typer.Option(min=0.1, max=600, metavar="SECONDS", help="For one answer.")
+    ] = 10.0,
+    minutes: Annotated[float, typer.Option(min=0.1, max=600, help="The whole run at most.")] = 10.0,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether to go on.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the result as one JSON object, to be kept.")
+    ] = False,
+    junit: Annotated[Path | None, typer.Option(metavar="FILE", help="JUnit XML, for a CI.")] = None,
+    page: Annotated[Path | None, typer.Option(metavar="FILE", help="An HTML page.")] = None,
+    profile: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A profile of the server, as TOML.")
+    ] = None,
+    badge: Annotated[Path | None, typer.Option(metavar="FILE", help="A badge, as SVG.")] = None,
+    since: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What changed since that saved result.")
+    ] = None,
+) -> None:
+    """Which rules of the protocol a server keeps. Exit status 1: it deviates; 2: not all asked."""
+    from .conform import command
+    from .conform.known import ConformError
+
+    def warn(line: str) -> None:
+        say(line, err=True)
+
+    named = {"junit": junit, "page": page, "profile": profile, "badge": badge}
+    try:
+        request = command.Request(
+            target=target,
+            key_env=key_env,
+            model=model,
+            headers=command.headers_of(header or []),
+            dialect=dialect,
+            only=[name.strip() for name in only.split(",") if name.strip()],
+            directed=directed,
+            expiry=expiry,
+            mcp=mcp,
+            patience=patience,
+            minutes=minutes,
+            yes=yes,
+            as_json=as_json,
+            since=since,
+            files={name: path for name, path in named.items() if path is not None},  # type: ignore[misc]
+        )
+        code = command.run(request, write=say, warn=warn)
+    except OSError as error:
+        if unwritable(error):
+            raise
+        warn(f"realtime-fsm: {in_words(error)}")
+        raise typer.Exit(2) from None
+    except (ConformError, ValueError) as error:
+        warn(f"realtime-fsm: {error}")
+        raise typer.Exit(2) from None
+    if code:
+        raise typer.Exit(code)
+
+
+@app.command()
 def serve(
     host: Annotated[
         str, typer.Option(help="The address to listen on; others than loopback are open to all.")
@@ -346,8 +434,16 @@ def serve(
     ] = "none",
     seed: Annotated[int, typer.Option(help="Where a profile's faults are drawn from.")] = 1,
     dialect: Annotated[
-        str, typer.Option(metavar="ga|beta", help="The names that events have.")
-    ] = "ga",
+        str | None, typer.Option(metavar="ga|beta", help="The names that events have.")
+    ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|FILE", help="Behave as far as is known like that server."),
+    ] = None,
+    hears_above: Annotated[
+        float | None,
+        typer.Option(metavar="AMPLITUDE", help="Audio louder than that (400) is speech for VAD."),
+    ] = None,
     log: Annotated[
         bool, typer.Option("--log", help="Print each event, one a line, without audio.")
     ] = False,
@@ -361,7 +457,7 @@ def serve(
 
     try:
         replies = None if script is None else read_script(script)
-        config = read_config(faults, seed, dialect)
+        config = read_config(faults, seed, dialect, profile=profile, hears_above=hears_above)
         run(replies, config, host=host, port=port, log=log, write=say, warn=warn)
     except ValueError as error:
         warn(f"realtime-fsm: {error}")

@@ -8,10 +8,14 @@ import json
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar, get_args
+from typing import Any, TypeVar, get_args
 
+from .profiles import CAREFUL, Profile, shipped
+from .profiles import load as load_profile
 from .simulator.config import ServerConfig
-from .simulator.faults import Profile, Schedule
+from .simulator.faults import Profile as FaultProfile
+from .simulator.faults import Schedule
+from .simulator.profiled import configured
 from .simulator.record import Record, without_audio
 from .simulator.script import Script
 from .simulator.script_json import load
@@ -36,24 +40,50 @@ def read_script(path: Path) -> Script:
     return _named(path, load)
 
 
-def read_config(faults: str = "none", seed: int = 1, dialect: str = "ga") -> ServerConfig:
+def read_config(
+    faults: str = "none",
+    seed: int = 1,
+    dialect: str | None = None,
+    *,
+    profile: str | None = None,
+    hears_above: float | None = None,
+) -> ServerConfig:
     """Return the configuration with these faults: a profile's, drawn for *seed*, or a file's.
+
+    Args:
+        faults: A profile of faults, or a file.
+        seed: Where a profile's faults are drawn from.
+        dialect: Wins over the profile's; ``ga`` by default.
+        profile: Of a server, shipped or a file: what is known of it sets the switches.
+        hears_above: See :class:`ServerConfig`.
 
     Raises:
         OSError: The file cannot be read.
-        ValueError: *faults* is no profile and no file, the file holds no schedule, or the *dialect*
-            is unknown.
+        ValueError: *faults* is no profile and no file, the file holds no schedule, the *dialect*
+            or the *profile* is unknown.
     """
-    known = [one for one in get_args(Dialect) if one == dialect]
-    if not known:
-        raise ValueError(
-            f"--dialect is {dialect!r}, expected one of {', '.join(get_args(Dialect))}"
-        )
-    return ServerConfig(faults=_schedule(faults, seed), dialect=known[0])
+    known = get_args(Dialect)
+    if dialect is not None and dialect not in known:
+        raise ValueError(f"--dialect is {dialect!r}, expected one of {', '.join(known)}")
+    fields: dict[str, Any] = {} if dialect is None else {"dialect": dialect}
+    fields["faults"] = _schedule(faults, seed)
+    return configured(_profile(profile), hears_above=hears_above, **fields)
+
+
+def _profile(name_or_file: str | None) -> Profile:
+    if name_or_file is None:
+        return CAREFUL
+    if name_or_file in shipped():
+        return shipped()[name_or_file]
+    path = Path(name_or_file)
+    if not path.exists():
+        names = ", ".join(shipped())
+        raise ValueError(f"--profile is {name_or_file!r}, expected one of {names}, or a file")
+    return load_profile(path)
 
 
 def _schedule(profile_or_file: str, seed: int) -> Schedule:
-    profiles = get_args(Profile)
+    profiles = get_args(FaultProfile)
     for profile in profiles:
         if profile_or_file == profile:
             return Schedule.random(seed, profile)

@@ -196,6 +196,5 @@ class GuardedOutput(io.AudioOutput):
             name = getattr(call, "__name__", "call")
             if name not in self._raised:
                 self._raised.add(name)
-                get_logger(sink=type(self.sink).__qualname__).exception(
-                    "a sink, or a listener of it, raised", call=name
-                )
+                log = get_logger(sink=type(self.sink).__qualname__)
+                log.exception("a sink, or a listener of it, raised", call=name)

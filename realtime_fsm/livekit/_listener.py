@@ -48,29 +48,6 @@ def safe_listener(
     return cheap(heard)
 
 
-def hear_first(
-    emitter: rtc.EventEmitter[Any], handlers: Mapping[str, Callable[[Any], None]]
-) -> Callable[[], None]:
-    """Take each of these events before any listener does, in whatever order those are called: an older
-    livekit (1.1.14) keeps them in a set. Handlers raise nothing. Returns what ends it."""
-    emit, before = emitter.emit, vars(emitter).get("emit")
-
-    def told(event: Any, *args: Any) -> None:
-        handler = handlers.get(event)
-        if handler is not None and args:
-            handler(args[0])
-        emit(event, *args)
-
-    def undo() -> None:
-        if vars(emitter).get("emit") is told:
-            del vars(emitter)["emit"]
-            if before is not None:  # another was there
-                vars(emitter)["emit"] = before
-
-    vars(emitter)["emit"] = told
-    return undo
-
-
 class Listeners:
     """Callbacks of others for events: told in order, each with as many arguments as it takes, and
     whatever one of them raises harms neither the next nor whoever tells. It is logged once."""
@@ -145,6 +122,40 @@ class GuardedEmitter(rtc.EventEmitter[Name]):
 
     def emit(self, event: Any, *args: Any) -> None:
         self._listeners.tell(event, *args)
+
+
+def hear_first(
+    emitter: rtc.EventEmitter[Any], handlers: Mapping[str, Callable[[Any], None]]
+) -> Callable[[], None]:
+    """Take each of these events before any listener does, in whatever order those are called: an older
+    livekit (1.1.14) keeps them in a set. Handlers raise nothing. Returns what ends it."""
+    if isinstance(emitter, GuardedEmitter):  # its listeners are called in order
+        listeners = {name: listener(handler) for name, handler in handlers.items()}
+        for name, each in listeners.items():
+            emitter.on(name, each)
+
+        def remove() -> None:
+            for name, each in listeners.items():
+                emitter.off(name, each)
+
+        return remove
+
+    emit, before = emitter.emit, vars(emitter).get("emit")
+
+    def told(event: Any, *args: Any) -> None:
+        handler = handlers.get(event)
+        if handler is not None and args:
+            handler(args[0])
+        emit(event, *args)
+
+    def undo() -> None:
+        if vars(emitter).get("emit") is told:
+            del vars(emitter)["emit"]
+            if before is not None:  # another was there
+                vars(emitter)["emit"] = before
+
+    vars(emitter)["emit"] = told
+    return undo
 
 
 def _arguments_of(callback: Callback) -> int | None:

@@ -11,11 +11,13 @@ from livekit.agents import llm
 from .._controller import TurnController
 from .._errors import LocalProtocolError
 from .._policy import RetryPolicy
+from ..profiles import Profile
 from ._aside import report_step
 from ._features import AgentSession
 from ._listener import GuardedEmitter
 from ._log import get_logger
 from ._observe import Observation, Observer
+from ._profile import resolve
 from ._session import ControlledRealtimeSession
 from ._speech import Speeches
 from .providers import DUPLEX, NAMED, Family, family_of
@@ -56,12 +58,14 @@ class ControlledRealtimeModel(
             a `Family`, or the name of one: ``"openai"`` (by its raw events, in full), ``"google"``,
             ``"aws"``, ``"ultravox"``, ``"phonic"``, or ``"streams"`` (by what every realtime
             session shows).
+        profile: What is known of the server: a name, a `realtime_fsm.profiles.Profile`, or
+            ``"auto"``, by the host of its URL; of an unknown server nothing is believed.
 
     Raises:
         TypeError: ``inner`` is no `llm.RealtimeModel` or `llm.DuplexModel`, ``retry`` no
-            `RetryPolicy`, ``family`` no `Family`, or one of the ``observers`` no
-            `realtime_fsm.livekit.TurnObserver`.
-        ValueError: Unknown ``mode`` or name of a ``family``.
+            `RetryPolicy`, ``family`` no `Family`, ``profile`` no profile, or one of the
+            ``observers`` no `realtime_fsm.livekit.TurnObserver`.
+        ValueError: Unknown ``mode``, ``profile`` or name of a ``family``.
     """
 
     def __init__(
@@ -72,6 +76,7 @@ class ControlledRealtimeModel(
         mode: Literal["control", "observe", "off"] = "control",
         observers: Iterable[TurnObserver] = (),
         family: Family | str | None = None,
+        profile: Profile | str = "auto",
     ) -> None:
         duplex_model = getattr(llm, "DuplexModel", None)  # since 1.8
         self._duplex: Any = None
@@ -101,6 +106,7 @@ class ControlledRealtimeModel(
         self._mode = mode
         self._observers = observers
         self._family = family
+        self._profile = resolve(profile, inner)
         self._told = False
         self._speeches = Speeches()
         self._controller: TurnController | None = None
@@ -134,6 +140,11 @@ class ControlledRealtimeModel(
     @property
     def metrics_metadata(self) -> Any:
         return self._inner.metrics_metadata
+
+    @property
+    def profile(self) -> Profile:
+        """What is known of the server."""
+        return self._profile
 
     @property
     def controller(self) -> TurnController | None:
@@ -186,6 +197,7 @@ class ControlledRealtimeModel(
                 speeches=self._speeches,
                 observer=self,
                 observers=self._observers,
+                traits=self._profile.traits(),
             )
         except Exception as e:
             report_step(self, e)

@@ -149,7 +149,8 @@ class Playout:
             await asyncio.wait_for(top.wait_for_playout(), self.grace)
         except asyncio.TimeoutError:
             waiting = True
-        if _tail(top) is not above:
+        tail: object = _tail(top)
+        if tail is not above:
             return  # taken out in the middle of a segment, which goes on elsewhere
         if waiting:
             # Not the output's own method, which may be what raised.

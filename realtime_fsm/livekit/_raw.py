@@ -24,6 +24,7 @@ from ._announcements import Announcements
 from ._ask import Ask
 from ._below import close
 from ._driver import Driver
+from ._echo import Echo
 from ._guard import Guard
 from ._history import History
 from ._link import Source
@@ -60,6 +61,7 @@ class RawLink:
     Args:
         listeners: The application's, to the inner session's raw events: told first, by us.
         unwanted: Items that were to be deleted in the session it takes the place of.
+        echo: Puts back the metadata that a server leaves out.
     """
 
     def __init__(
@@ -70,11 +72,14 @@ class RawLink:
         listeners: Listeners,
         guard: Guard,
         unwanted: Mapping[str, str] = _NOTHING,
+        *,
+        echo: Echo,
     ) -> None:
         self._inner = inner
         self._driver = driver
         self._listeners = listeners
         self._guard = guard
+        self._echo = echo
         self.history = history
         history.on_restored = self._restored
         self._log = get_logger()
@@ -216,7 +221,9 @@ class RawLink:
         self._take(frame)
 
     def _take(self, frame: object) -> None:
+        self._echo.came(frame)
         event = parse(frame)
+        self._echo.heard(event)
         if isinstance(event, ev.CallReceived) and not _is_call(frame):
             event = ev.ResponseActivity(response_id=event.response_id)  # nobody can run it
         if event is not None:
@@ -253,6 +260,7 @@ class RawLink:
         if frame.get("type") != "response.create":
             self.history.client_frame(frame)
             return
+        self._echo.left(frame)
         self._sight.create_left(frame)
         event_id = frame.get("event_id")
         metadata = (frame.get("response") or {}).get("metadata") or {}
@@ -315,6 +323,7 @@ class RawLink:
         self._announcements.take(announcement)
 
     def _on_reconnected(self, event: llm.RealtimeSessionReconnectedEvent) -> None:
+        self._echo.reset()
         self._sight.reset()
         self.history.replayed(self._deleting)
         self._driver.receive(ev.ConnectionReady())

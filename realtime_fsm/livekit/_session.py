@@ -12,10 +12,12 @@ from livekit.agents import NOT_GIVEN, NotGivenOr, llm, utils
 
 from .._policy import RetryPolicy
 from .._states import Origin
+from .._traits import ServerTraits
 from ._aside import Aside
 from ._ask import Ask
 from ._below import Below, close
 from ._driver import Driver
+from ._echo import Echo
 from ._emit import Emitter
 from ._guard import Guard
 from ._history import History, share_of_words
@@ -45,6 +47,9 @@ _KNOWN = frozenset(
 )
 
 
+_UNKNOWN = ServerTraits()
+
+
 class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
     """Passes everything through to the inner session, but for responses and their events.
 
@@ -62,8 +67,10 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
         speeches: Speeches,
         observer: Emitter,
         observers: Sequence[TurnObserver] = (),
+        traits: ServerTraits = _UNKNOWN,
     ) -> None:
         super().__init__(model)
+        self._traits = traits
         self._below = Below(inner, open_inner)
         self._guard = Guard()
         self._aside = Aside(self, observer, self._below, self._guard)
@@ -129,6 +136,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             self._below.listeners,
             self._guard,
             unwanted or {},
+            echo=Echo(certain=self._traits.metadata_echo),
         )
 
     @property

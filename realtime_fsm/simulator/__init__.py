@@ -34,6 +34,7 @@ from .faults import (
     Silence,
 )
 from .faulty import FaultRun, FaultyCore
+from .profiled import configured
 from .questions import Action, Answer, Replies
 from .record import Record
 from .rule import Rule
@@ -141,6 +142,7 @@ __all__ = [
     "Unanswered",
     "VirtualConnection",
     "audio_ms",
+    "configured",
     "item_added",
     "rules_table",
     "server_event_problems",

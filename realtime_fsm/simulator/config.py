@@ -35,6 +35,8 @@ class ServerConfig:
         max_session_duration: when the session expires; None is never. The service's is 3600.
         handshakes: the k-th connection takes the k-th, later ones take *default_handshake*.
         faults: what goes wrong on the way; a server's transport applies it.
+        hears_above: the mean amplitude (of 32767) above which audio that a client appends (PCM16,
+            24 kHz) is speech for server VAD; None: it hears only what it is told.
         stuck: connections, counted from 1, on which every response fails with a server_error.
         largest_frame: a client's frame of more characters closes the connection, with code 1009;
             None takes any.
@@ -60,10 +62,14 @@ class ServerConfig:
     handshakes: Sequence[Handshake] = ()
     default_handshake: Handshake = field(default_factory=Accept)
     faults: Schedule | None = None
+    hears_above: float | None = None
     stuck: Sequence[int] = ()
     largest_frame: int | None = None
     leaves_out: Sequence[Omission] = ()
 
+    metadata_echo: bool = True
+    cancelled_done: bool = True
+    interrupted_done: bool = True
     cancel_before_created: bool = False
     slot_taken: Literal["accepted", "created"] = "accepted"
     conflict_event_id: Literal["linked", "null", "foreign"] = "linked"

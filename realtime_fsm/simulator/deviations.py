@@ -9,10 +9,8 @@ from .wire import Frame, Send
 
 __all__ = ["OMISSIONS", "Omission", "deviate"]
 
-Omission = Literal[
-    "metadata", "conversation_id", "usage", "output", "status", "response_id", "session_updated"
-]
-"""``metadata``, ``conversation_id``, ``usage`` and ``output`` of a response; ``status`` of one that
+Omission = Literal["conversation_id", "usage", "output", "status", "response_id", "session_updated"]
+"""``conversation_id``, ``usage`` and ``output`` of a response; ``status`` of one that
 is over; ``response_id`` of deltas; ``session_updated``: the whole event."""
 OMISSIONS: tuple[str, ...] = get_args(Omission)
 

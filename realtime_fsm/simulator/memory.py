@@ -33,8 +33,11 @@ _CLOSING = WSMessage(WSMsgType.CLOSING, None, None)
 class _ClientSocket:
     """The client's end. Does what ``aiohttp.ClientWebSocketResponse`` does."""
 
-    def __init__(self, server: InMemoryServer, number: int, opening: Accept) -> None:
+    def __init__(
+        self, server: InMemoryServer, number: int, opening: Accept, *, autoping: bool = True
+    ) -> None:
         self.closed = False
+        self._autoping = autoping
         self.close_code: int | None = None
         self._exception: BaseException | None = None
         self._connection = Connection(server, number, opening, self._feed_frame)
@@ -91,6 +94,13 @@ class _ClientSocket:
     async def send_bytes(self, data: bytes, compress: int | None = None) -> None:
         """Send a binary frame, which the server ignores."""
         self._check_open()
+
+    async def ping(self, message: bytes = b"") -> None:
+        """Send a ping. The pong is a message only with ``ws_connect(autoping=False)``, as with aiohttp."""
+        self._check_open()
+        silent = self._connection.blocked or self._connection.half_open
+        if not self._autoping and not silent:
+            self._feed(WSMessage(WSMsgType.PONG, message, None))
 
     def _check_open(self) -> None:
         if self.closed or self._gone:
@@ -184,13 +194,14 @@ class _ClientSocket:
 class _Connecting:
     """What ``ws_connect()`` returns: to be awaited or entered."""
 
-    def __init__(self, server: InMemoryServer, url: URL) -> None:
+    def __init__(self, server: InMemoryServer, url: URL, *, autoping: bool) -> None:
         self._server = server
         self._url = url
+        self._autoping = autoping
         self._socket: _ClientSocket | None = None
 
     def __await__(self) -> Generator[Any, None, _ClientSocket]:
-        return self._server._connect(self._url).__await__()
+        return self._server._connect(self._url, autoping=self._autoping).__await__()
 
     async def __aenter__(self) -> _ClientSocket:
         self._socket = await self
@@ -213,9 +224,9 @@ class _HttpSession:
         self._server = server
         self.closed = False
 
-    def ws_connect(self, url: str | URL, **_: Any) -> _Connecting:
+    def ws_connect(self, url: str | URL, *, autoping: bool = True, **_: Any) -> _Connecting:
         """Connect to the server, whatever the *url*."""
-        return _Connecting(self._server, URL(url))
+        return _Connecting(self._server, URL(url), autoping=autoping)
 
     async def close(self) -> None:
         self.closed = True
@@ -281,14 +292,14 @@ class InMemoryServer(ObservedServer):
         """A base URL for ``RealtimeModel(base_url=...)`` that leads nowhere else."""
         return "http://in-memory.invalid/v1"
 
-    async def _connect(self, url: URL) -> _ClientSocket:
+    async def _connect(self, url: URL, *, autoping: bool) -> _ClientSocket:
         await asyncio.sleep(0)  # a handshake is never over at once
         if not self._running:
             raise _refused_connection(url)
         number, handshake = self._answer_handshake()
         if isinstance(handshake, Refuse):
             raise _refused_handshake(url, handshake)
-        socket = _ClientSocket(self, number, handshake)
+        socket = _ClientSocket(self, number, handshake, autoping=autoping)
         self._sockets.append(socket)
         return socket
 

@@ -143,12 +143,18 @@ class Replies:
 
     # --- what is answered
 
-    def take(self, question: str, *, t: float, by_vad: bool) -> Reply:
-        """Return the reply of the next attempt at *question*."""
+    def take(
+        self, question: str, *, t: float, by_vad: bool, directed: Reply | None = None
+    ) -> Reply:
+        """Return the reply of the next attempt at *question*: *directed* if the create says so
+        itself, which takes none of the script.
+        """
         self._try(question)
         self._attempts[question] += 1
         attempt = self._attempts[question]
         self.answers.append(Answer(question, attempt, t, by_vad, None))
+        if directed is not None:
+            return directed
         listed = self._script.answers.get(question)
         if listed:
             return listed[min(attempt, len(listed)) - 1]

@@ -8,6 +8,7 @@ from typing import Any
 from . import rules
 from .config import ServerConfig
 from .conversation import Conversation
+from .directions import directed
 from .errors import Refusal
 from .generation import Generation
 from .questions import Replies
@@ -157,7 +158,9 @@ class Responses:
         conversation_id: str | None,
         params: Mapping[str, Any],
     ) -> None:
-        reply = self._replies.take(question, t=self._wire.now, by_vad=by_vad)
+        reply = self._replies.take(
+            question, t=self._wire.now, by_vad=by_vad, directed=directed(params)
+        )
         if self._stuck:
             reply = Reply(end=Failed("server_error"))
         ack = reply.ack
@@ -177,7 +180,7 @@ class Responses:
             create_delay=delay,
             event_id=event_id,
             by_vad=by_vad,
-            metadata=params.get("metadata"),
+            metadata=params.get("metadata") if self._config.metadata_echo else None,
             max_output_tokens=params.get("max_output_tokens") or self._session.max_output_tokens,
             input_items=len(self._conversation),
         )
@@ -290,8 +293,17 @@ class Responses:
     def _cancelled_by_client(self, response: Response, event_id: str | None) -> None:
         if response.over:
             self._nothing_to_cancel(event_id)
-        else:
+        elif self._config.cancelled_done:
             self._finish(response, "cancelled", {"type": "cancelled", "reason": "client_cancelled"})
+        else:
+            self._drop(response)
+
+    @enforces(rules.DONE_ALWAYS)
+    def _drop(self, response: Response) -> None:
+        """End a response without a word."""
+        response.open = None
+        self._forget(response)
+        self._replies.over(response.id)
 
     def _nothing_to_cancel(self, event_id: str | None) -> None:
         self._wire.send_error("response_cancel_not_active", NOTHING_TO_CANCEL, event_id=event_id)
@@ -304,6 +316,9 @@ class Responses:
         """
         response = self._current()
         if response is None:
+            return
+        if not self._config.interrupted_done:
+            self._drop(response)
             return
         if not response.created and self._config.interrupted_before_created != "done":
             self._announce(response)

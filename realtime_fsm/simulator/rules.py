@@ -73,6 +73,7 @@ INPUT_REFERENCES = _rule(
 METADATA = _rule(
     "metadata", "documented", "response.create",
     "metadata comes back with the response; at most 16 keys of 64 and values of 512 characters.",
+    "metadata_echo", True, False,
 )  # fmt: skip
 CREATE_RANGES = _rule(
     "value-ranges", "documented", "session.update",
@@ -88,7 +89,9 @@ EVENT_ORDER = _rule(
 )  # fmt: skip
 DONE_ALWAYS = _rule(
     "done-always", "documented", "response.done",
-    "Every response ends by response.done with its status, status_details, items and usage.",
+    "Every response ends by response.done with its status, status_details, items and usage (False: "
+    "one that the client cancels ends without a word).",
+    "cancelled_done", True, False,
 )  # fmt: skip
 CUT_ITEM = _rule(
     "cut-item", "documented", "response.output_item.done",
@@ -143,7 +146,9 @@ CANCEL_BEFORE_CREATED = _rule(
 )  # fmt: skip
 VAD_INTERRUPTS = _rule(
     "vad-interrupts", "documented", "session.update",
-    "With interrupt_response the start of speech cancels the default conversation's response.",
+    "With interrupt_response the start of speech cancels the default conversation's response, which "
+    "ends by response.done (False: it is dropped without a word, livekit/agents#6729).",
+    "interrupted_done", True, False,
 )  # fmt: skip
 INTERRUPT_BEFORE_CREATED = _rule(
     "interrupt-before-created", "assumed",

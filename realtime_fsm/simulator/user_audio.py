@@ -12,6 +12,7 @@ from . import rules
 from .config import ServerConfig
 from .conversation import Conversation, Item
 from .errors import Refusal
+from .hearing import Ear
 from .questions import Replies
 from .responses import Responses
 from .rule import enforces
@@ -23,6 +24,7 @@ __all__ = ["UserAudio"]
 
 _BYTES_PER_MS = 48  # PCM16, 24 kHz, mono
 _LARGEST_APPEND = 15 * 1024 * 1024  # bytes
+_SILENCE_MS = 200  # ends a turn, documented
 _LONGEST_WAIT = {"low": 8.0, "medium": 4.0, "auto": 4.0, "high": 2.0}  # seconds, documented
 MIN_COMMIT_MS = 100
 
@@ -74,6 +76,7 @@ class UserAudio:
         self._buffer_ms = 0.0
         self._buffer_text: list[str] = []
         self._speech: _Speech | None = None
+        self._ear = None if config.hears_above is None else Ear(config.hears_above)
         self.started_at = 0.0
 
     # --- client events ---
@@ -92,6 +95,13 @@ class UserAudio:
             message = f"Invalid 'audio': at most {_LARGEST_APPEND} bytes, got {len(audio)}."
             raise Refusal("invalid_value", message, "audio")
         self._buffer_ms += len(audio) / _BYTES_PER_MS
+        vad = self._session.turn_detection
+        if self._ear is not None and vad is not None:
+            for heard in self._ear.hear(audio, vad.get("silence_duration_ms") or _SILENCE_MS):
+                if heard == "starts":
+                    self._starts("(heard)", None)
+                elif (speech := self._speech) is not None:
+                    self._falls_silent(speech, speech.part, self._ear.spoken_ms / 1000)
 
     def clear(self, event: Mapping[str, Any]) -> None:
         """Handle ``input_audio_buffer.clear``."""
@@ -137,6 +147,12 @@ class UserAudio:
             self._buffer_ms += seconds * 1000
             self._buffer_text.append(transcript)
             return None
+        speech = self._starts(transcript, item_id)
+        part = speech.part
+        self._wire.after(seconds, lambda: self._falls_silent(speech, part, seconds))
+        return speech.item_id
+
+    def _starts(self, transcript: str, item_id: str | None) -> _Speech:
         speech = self._speech
         if speech is None or speech.began is not None or speech.taken:
             if item_id in self._conversation:
@@ -149,9 +165,7 @@ class UserAudio:
         speech.began = self._wire.now
         speech.words.append(transcript)
         speech.part += 1
-        heard, part = speech, speech.part
-        self._wire.after(seconds, lambda: self._falls_silent(heard, part, seconds))
-        return speech.item_id
+        return speech
 
     def _started(self, speech: _Speech) -> None:
         self._wire.send(

@@ -323,12 +323,15 @@ async def a_reply_asked_for_while_the_answer_thinks(living: Living) -> None:
 
 # --- G: servers that deviate
 
-for _omission in ("metadata", "response_id"):
+for _omission, _switch in (
+    ("metadata", {"metadata_echo": False}),
+    ("response_id", {"leaves_out": ("response_id",)}),
+):
 
     @case("G", f"a_server_without_{_omission}")
-    async def _(living: Living, omission: Any = _omission) -> None:
+    async def _(living: Living, switch: Any = _switch) -> None:
         answers = script(one=[says(f"Answer {n}.") for n in range(6)], two=[says("Two.")])
-        config = ServerConfig(leaves_out=(omission,))
+        config = ServerConfig(**switch)
         async with living(answers, check=False, config=config, **PUSH) as call:
             for words in ("one", "two"):
                 call.session.generate_reply(user_input=words)

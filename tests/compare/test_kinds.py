@@ -33,7 +33,6 @@ OPEN = {
     "a_greeting_before_the_end_of_the_users_hello": "kind F: order",
     "a_greeting_at_the_end_of_the_users_hello": "kind F: order, late",
     "a_greeting_after_the_end_of_the_users_hello": "kind F: order, late",
-    "a_server_without_metadata": "kind G: words twice, late",
     "a_server_without_response_id": "kind G: unheard",
     "a_server_that_uses_a_response_id_again": "kind G: unheard",
     "a_conflict_that_names_an_id_of_another_form": "kind G: order, late",

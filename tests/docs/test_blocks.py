@@ -68,6 +68,7 @@ def test_only_languages_that_are_looked_at() -> None:
         "text",
         "json",
         "toml",
+        "yaml",
         "{include}",
         "{toctree}",
         "{eval-rst}",

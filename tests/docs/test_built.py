@@ -19,10 +19,12 @@ from .blocks import ROOT
 #: Modules whose names the reference has to have.
 PUBLIC = [
     "realtime_fsm",
+    "realtime_fsm.conform",
     "realtime_fsm.diagrams",
     "realtime_fsm.explore",
     "realtime_fsm.livekit",
     "realtime_fsm.livekit.telemetry",
+    "realtime_fsm.profiles",
     "realtime_fsm.report",
     "realtime_fsm.scenarios",
     "realtime_fsm.simulate",

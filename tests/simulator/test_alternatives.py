@@ -272,6 +272,41 @@ def _(value: Any, switches: dict[str, Any]) -> None:
     assert (user.text, user.audio_ms) == ("I would like, uhm a coffee", 2000)
 
 
+@check("metadata")
+def _(value: Any, switches: dict[str, Any]) -> None:
+    connection = connect(switches)
+    connection.send("response.create", response={"metadata": {"a": "b"}})
+    connection.run()
+    assert connection.done["metadata"] == ({"a": "b"} if value else None)
+
+
+@check("done-always")
+def _(value: Any, switches: dict[str, Any]) -> None:
+    connection = connect(switches)
+    connection.send("response.create")
+    connection.run_until("response.output_audio.delta")
+    connection.send("response.cancel")
+    connection.run()
+    assert len(connection.events("response.done")) == value
+    connection.send("response.create")
+    connection.run()
+    assert connection.done["status"] == "completed", "the slot was freed, and only that one is mute"
+
+
+@check("vad-interrupts")
+def _(value: Any, switches: dict[str, Any]) -> None:
+    connection = connect(switches)
+    vad(connection, create_response=False)
+    connection.send("response.create")
+    connection.run_until("response.output_audio.delta")
+    connection.speak("Wait!", seconds=0.5)
+    connection.run()
+    assert [event["response"]["status"] for event in connection.events("response.done")] == (
+        ["cancelled"] if value else []
+    )
+    assert connection.core.active_response_id is None
+
+
 @check("response-ids")
 def _(value: Any, switches: dict[str, Any]) -> None:
     connection = connect(switches)

@@ -365,12 +365,12 @@ def test_it_may_outlive_its_response_and_a_request_for_approval_runs_nothing() -
 
 
 def test_omissions() -> None:
-    every = ("metadata", "conversation_id", "usage", "output", "status", "response_id")
+    every = ("conversation_id", "usage", "output", "status", "response_id")
     connection = connect(leaves_out=(*every, "session_updated"), one_response_id=True)
     connection.send("session.update", session={"type": "realtime", "instructions": "x"})
     create(connection, metadata={"a": "b"})
     (created,) = connection.events("response.created")
-    assert created["response"].keys().isdisjoint({"metadata", "conversation_id", "usage"})
+    assert created["response"].keys().isdisjoint({"conversation_id", "usage"})
     assert (created["response"]["id"], created["response"]["status"]) == ("resp_0", "in_progress")
     assert "status" not in connection.done
     assert connection.done["output"] is None
