@@ -23,6 +23,7 @@ from .._wire import output_of, parse
 from ._announcements import Announcements
 from ._ask import Ask
 from ._below import close
+from ._creates import Creates
 from ._driver import Driver
 from ._echo import Echo
 from ._guard import Guard
@@ -90,6 +91,7 @@ class RawLink:
         self._reading: dict[Reader, str] = {}
         self._leaving: deque[tuple[str, int]] = deque()
         self._started: dict[str, tuple[str, int]] = {}
+        self._creates = Creates()
         self._announcements = Announcements(driver, history)
         self._sight = Sight(inner, driver, self.readers, guard)
         #: Deletes the server has not confirmed: a new connection's replay has these items again.
@@ -133,6 +135,7 @@ class RawLink:
             self._driver.not_sent(turn_id, attempt, e)
             return
         ask.request = future
+        self._creates.made(turn_id, attempt, future)
         future.add_done_callback(
             lambda f: self._guard.run(None, self._settled, turn_id, attempt, f)
         )
@@ -146,7 +149,7 @@ class RawLink:
         self._inner.send_event({"type": "response.cancel", "event_id": event_id})
 
     def withdraw(self, turn_id: str) -> None:
-        pass  # when it shows itself, it is cancelled by its id
+        self._creates.take_back(turn_id)  # when it shows itself, it is cancelled by its id
 
     def delete(self, item_id: str, event_id: str) -> None:
         if self.history.forgotten(item_id):
@@ -182,6 +185,7 @@ class RawLink:
         self._sight.veil(frame)
 
     def stop_reading(self, turn_id: str) -> None:
+        self._creates.take_back(turn_id)
         for reader, owner in self._reading.items():
             if owner == turn_id:
                 reader.stop()
@@ -258,6 +262,8 @@ class RawLink:
     def _on_client_event(self, frame: dict[str, Any]) -> None:
         self._was_up = True
         if frame.get("type") != "response.create":
+            if frame.get("type") == "session.update":
+                self._creates.configured()
             self.history.client_frame(frame)
             return
         self._echo.left(frame)
@@ -268,6 +274,7 @@ class RawLink:
             turn_id, attempt = self._started.pop(event_id)
         elif self._leaving and event_id and metadata.get("client_event_id") == event_id:
             turn_id, attempt = self._leaving.popleft()
+            self._creates.left(turn_id, attempt)
         else:
             return
         self._driver.receive(
@@ -352,6 +359,7 @@ class RawLink:
     def _lost(self, error: ErrorInfo, for_good: bool) -> bool:
         """Returns whether a turn that failed of it has reported it (G12)."""
         reports = self._driver.reports
+        self._creates.lost()
         if self._was_up:
             self.history.lost()
         self._driver.receive(ev.ConnectionLost(error=error, for_good=for_good))
