@@ -135,7 +135,7 @@ class RawLink:
             self._driver.not_sent(turn_id, attempt, e)
             return
         ask.request = future
-        self._creates.made(turn_id, attempt, future)
+        self._creates.made(turn_id, future)
         future.add_done_callback(
             lambda f: self._guard.run(None, self._settled, turn_id, attempt, f)
         )
@@ -261,9 +261,8 @@ class RawLink:
 
     def _on_client_event(self, frame: dict[str, Any]) -> None:
         self._was_up = True
+        self._creates.frame_left(frame)
         if frame.get("type") != "response.create":
-            if frame.get("type") == "session.update":
-                self._creates.configured()
             self.history.client_frame(frame)
             return
         self._echo.left(frame)
@@ -274,7 +273,6 @@ class RawLink:
             turn_id, attempt = self._started.pop(event_id)
         elif self._leaving and event_id and metadata.get("client_event_id") == event_id:
             turn_id, attempt = self._leaving.popleft()
-            self._creates.left(turn_id, attempt)
         else:
             return
         self._driver.receive(
@@ -359,7 +357,7 @@ class RawLink:
     def _lost(self, error: ErrorInfo, for_good: bool) -> bool:
         """Returns whether a turn that failed of it has reported it (G12)."""
         reports = self._driver.reports
-        self._creates.lost()
+        self._creates.take_back()
         if self._was_up:
             self.history.lost()
         self._driver.receive(ev.ConnectionLost(error=error, for_good=for_good))
