@@ -135,7 +135,7 @@ class RawLink:
             self._driver.not_sent(turn_id, attempt, e)
             return
         ask.request = future
-        self._creates.made(turn_id, future)
+        self._creates.made(future)
         future.add_done_callback(
             lambda f: self._guard.run(None, self._settled, turn_id, attempt, f)
         )
@@ -149,7 +149,7 @@ class RawLink:
         self._inner.send_event({"type": "response.cancel", "event_id": event_id})
 
     def withdraw(self, turn_id: str) -> None:
-        self._creates.take_back(turn_id)  # when it shows itself, it is cancelled by its id
+        pass  # when it shows itself, it is cancelled by its id
 
     def delete(self, item_id: str, event_id: str) -> None:
         if self.history.forgotten(item_id):
@@ -185,7 +185,6 @@ class RawLink:
         self._sight.veil(frame)
 
     def stop_reading(self, turn_id: str) -> None:
-        self._creates.take_back(turn_id)
         for reader, owner in self._reading.items():
             if owner == turn_id:
                 reader.stop()

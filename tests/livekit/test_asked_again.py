@@ -47,6 +47,10 @@ async def ask(c: Call) -> None:
     await c.session.generate_reply(user_input="Hello?")
 
 
+async def greet(c: Call) -> None:
+    await c.session.generate_reply(instructions="Greet.")
+
+
 async def ask_twice(c: Call) -> None:
     first = c.session.generate_reply(user_input="Hello?")
     await asyncio.sleep(0.05)
@@ -72,7 +76,7 @@ async def within_a_handshake(c: Call) -> None:
     http.ws_connect = slowly
     await asked.wait()
     await asyncio.sleep(0.1)
-    await c.session.generate_reply(instructions="Greet.")
+    await greet(c)
 
 
 async def interrupted(c: Call) -> None:
@@ -108,7 +112,7 @@ STORIES: dict[str, tuple[list[Reply], Story, dict[str, Any], int, int]] = {
     "a tool's reply": ([Reply([FunctionCall("look_up")]), LOST], ask, {"agent": Clerk}, 3, 1),
     "given up, then lost": ([SLOW, LOST], ask, {}, 3, 1),
     "interrupted": ([LOST], interrupted, {}, 2, 1),
-    "before the first connection": ([], ask, {"config": AFTER_REFUSALS}, 1, 1),
+    "before the first connection": ([], greet, {"config": AFTER_REFUSALS}, 1, 1),
     "before a rollover": ([SLOW], before_a_rollover, {"max_session_duration": 1.0}, 2, 1),
     "in a rollover": ([], within_a_handshake, {"max_session_duration": 1.0}, 1, 1),
     "the application's": ([LOST], own_frame, {}, 2, 1),
