@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from livekit.agents import Agent, function_tool
+from livekit.plugins import openai
 
 import realtime_fsm as rf
 from realtime_fsm.livekit._features import push_instructions, realtime_session_of
@@ -33,7 +34,6 @@ Story = Callable[[Call], Awaitable[None]]
 LOST = Reply(end=Dropped(at=BEFORE_CREATED))
 SLOW = Reply(ack=Unanswered())
 ANSWER = Reply([Message("All is well with you now.", seconds=1.0)])
-AFTER_REFUSALS = ServerConfig(handshakes=[Refuse(503), Refuse(503), Accept()])
 
 
 class Clerk(Agent):
@@ -65,18 +65,28 @@ async def before_a_rollover(c: Call) -> None:
 
 async def within_a_handshake(c: Call) -> None:
     """The session expired, and the next connection is not there yet."""
-    http: Any = c.inner._ensure_http_session()
-    connect, asked = http.ws_connect, asyncio.Event()
+    asked = asyncio.Event()
+    slow_handshakes(c.inner, asked)
+    await asked.wait()
+    await asyncio.sleep(0.1)
+    await greet(c)
+
+
+def slow_handshakes(
+    model: openai.realtime.RealtimeModel, asked: asyncio.Event | None = None
+) -> openai.realtime.RealtimeModel:
+    """From now on each takes half a second. *asked*: is set when one begins."""
+    http: Any = model._ensure_http_session()
+    connect = http.ws_connect
 
     async def slowly(*args: Any, **options: Any) -> Any:
-        asked.set()
+        if asked is not None:
+            asked.set()
         await asyncio.sleep(0.5)
         return await connect(*args, **options)
 
     http.ws_connect = slowly
-    await asked.wait()
-    await asyncio.sleep(0.1)
-    await greet(c)
+    return model
 
 
 async def interrupted(c: Call) -> None:
@@ -104,6 +114,10 @@ async def updated(c: Call) -> None:
     await handle
 
 
+NOT_YET_CONNECTED = {
+    "config": ServerConfig(handshakes=[Refuse(503), Accept()]),
+    "wrap": slow_handshakes,
+}
 #: What the server does, what happens, the options, how many creates, and how many answers are heard.
 STORIES: dict[str, tuple[list[Reply], Story, dict[str, Any], int, int]] = {
     "lost": ([LOST], ask, {}, 2, 1),
@@ -112,7 +126,7 @@ STORIES: dict[str, tuple[list[Reply], Story, dict[str, Any], int, int]] = {
     "a tool's reply": ([Reply([FunctionCall("look_up")]), LOST], ask, {"agent": Clerk}, 3, 1),
     "given up, then lost": ([SLOW, LOST], ask, {}, 3, 1),
     "interrupted": ([LOST], interrupted, {}, 2, 1),
-    "before the first connection": ([], greet, {"config": AFTER_REFUSALS}, 1, 1),
+    "before the first connection": ([], greet, NOT_YET_CONNECTED, 1, 1),
     "before a rollover": ([SLOW], before_a_rollover, {"max_session_duration": 1.0}, 2, 1),
     "in a rollover": ([], within_a_handshake, {"max_session_duration": 1.0}, 1, 1),
     "the application's": ([LOST], own_frame, {}, 2, 1),
