@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ from livekit.agents.voice import SpeechHandle
 from .. import _commands as cmd
 from .. import _events as ev
 from .._controller import TurnController
+from .._core import remember
 from .._errors import ErrorInfo
 from .._policy import RetryPolicy
 from .._states import ErrorKind, Origin, PlaybackState
@@ -36,6 +38,8 @@ _LOST = ErrorInfo(kind=ErrorKind.TRANSIENT, code="connection_lost")
 #: Ends a turn whose next attempt is not made.
 _ONLY_WATCHING = ErrorInfo(kind=ErrorKind.CLIENT_BUG, code="observed", message="only watching")
 _SOUNDING = (PlaybackState.PLAYING, PlaybackState.PAUSED)
+#: Seconds in which the engine asks again by itself for what a connection took with it, if it does so.
+_ENGINES_TURN = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +94,10 @@ class Observer:
         self._log = get_logger()
         #: The turn the host asks for; what follows from that is no news.
         self._asking: str | None = None
+        #: Turns by the event id of their create, until it is answered; and those that control would ask
+        #: again for now.
+        self._unanswered: OrderedDict[str, str] = OrderedDict()
+        self._to_ask: dict[str, cmd.CreateResponse] = {}
         self._receive = guard(self.receive)
         speeches.connect(self._receive, closed=self.close, failed=lambda error: guard.failed(error))
         handlers: dict[str, Callable[[Any], object]] = {
@@ -139,6 +147,8 @@ class Observer:
 
     def _on_server_event(self, frame: object) -> None:
         event = parse(frame)
+        if isinstance(event, ev.ResponseCreated):
+            self._unanswered.pop(event.client_event_id or "", None)
         if event is not None:
             self._speeches.look()
             self.receive(event)
@@ -151,6 +161,13 @@ class Observer:
 
     def _asked(self, frame: Mapping[str, Any]) -> None:
         event_id = str(frame.get("event_id"))
+        again = self._to_ask.pop(self._unanswered.get(event_id, ""), None)
+        if again is not None:  # the engine does as control would
+            turn_id, attempt = again.turn_id, again.attempt
+            self.receive(ev.CreateSent(turn_id=turn_id, attempt=attempt, event_id=event_id))
+            return
+        for waits in [*self._to_ask.values()]:
+            self._not_asked(waits)  # it would have left before this one
         # As the plugin marks its own. Any other is the application's, and of no speech so far.
         metadata = (frame.get("response") or {}).get("metadata") or {}
         own = metadata.get("client_event_id") == event_id
@@ -165,6 +182,7 @@ class Observer:
             self._observe("hold", turn.id, "another response is requested or alive")
             self._give_up(turn)
             return
+        remember(self._unanswered, event_id, turn.id)
         self.receive(ev.CreateSent(turn_id=turn.id, attempt=turn.attempts, event_id=event_id))
 
     def _cancelled(self, response_id: object) -> None:
@@ -226,17 +244,11 @@ class Observer:
 
     def _would(self, command: cmd.Command) -> None:
         if isinstance(command, cmd.CreateResponse):
-            if command.turn_id != self._asking:
-                turn = self.controller.find(command.turn_id)
-                retry = command.attempt > 1 or (turn is not None and turn.error is not None)
-                why = "its attempt failed" if retry else "server VAD left it unanswered"
-                self._observe("retry" if retry else "answer", command.turn_id, why)
-                self.controller.receive(
-                    ev.CreateNotSent(
-                        turn_id=command.turn_id, attempt=command.attempt, error=_ONLY_WATCHING
-                    ),
-                    self._loop.time(),
-                )
+            if command.turn_id in self._unanswered.values():
+                self._to_ask[command.turn_id] = command
+                self._loop.call_later(_ENGINES_TURN, self._guard(self._not_asked), command)
+            elif command.turn_id != self._asking:
+                self._would_ask(command)
         elif isinstance(command, cmd.CancelResponse):
             attempt = self.controller.owner_of(command.response_id)
             turn = None if attempt is None else attempt.turn
@@ -255,6 +267,22 @@ class Observer:
                 self._observe("report", command.turn_id, code_of(command.error))
         else:
             self._tell(command)
+
+    def _not_asked(self, command: cmd.CreateResponse) -> None:
+        if self._to_ask.get(command.turn_id) is command and not self._guard.off:
+            del self._to_ask[command.turn_id]
+            self._would_ask(command)
+            self._run()
+
+    def _would_ask(self, command: cmd.CreateResponse) -> None:
+        turn = self.controller.find(command.turn_id)
+        retry = command.attempt > 1 or (turn is not None and turn.error is not None)
+        why = "its attempt failed" if retry else "server VAD left it unanswered"
+        self._observe("retry" if retry else "answer", command.turn_id, why)
+        not_sent = ev.CreateNotSent(
+            turn_id=command.turn_id, attempt=command.attempt, error=_ONLY_WATCHING
+        )
+        self.controller.receive(not_sent, self._loop.time())
 
     def _tell(self, command: cmd.Command) -> None:
         if isinstance(command, cmd.TurnMoved):
