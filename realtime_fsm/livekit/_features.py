@@ -10,14 +10,14 @@ import functools
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from livekit.agents import Agent, AgentTask, llm
-from livekit.agents.voice import agent_session
+from livekit.agents import Agent, llm, voice
 
 if TYPE_CHECKING:
-    from livekit.agents import AgentSession
+    from livekit.agents import AgentSession, AgentTask
 else:
-    # The name of 1.x is there in 2.0 too, and warns.
-    AgentSession = vars(agent_session).get("LiveSession") or agent_session.AgentSession
+    # The name of 1.x is there in 2.0 too, and warns where it is exported.
+    _defined = vars(getattr(voice, "agent_session", object))
+    AgentSession = _defined.get("LiveSession") or _defined.get("AgentSession") or object
 
 __all__ = [
     "AgentSession",
