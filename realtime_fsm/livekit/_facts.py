@@ -132,7 +132,7 @@ FACTS: tuple[Fact, ...] = (
     ),
     Fact(
         "AgentSession._update_agent_state(state)",
-        "realtime_fsm/livekit/_private.py: leave_thinking",
+        "realtime_fsm/livekit/_private.py: rest",
         "less",
         lambda: callable(vars(features.AgentSession)["_update_agent_state"]),
     ),

@@ -83,14 +83,16 @@ def has_other_listeners(emitter: rtc.EventEmitter[Any], event: str) -> bool:
     return not isinstance(events, dict) or len(events.get(event, ())) > 1
 
 
-def leave_thinking(session: AgentSession[Any]) -> None:
-    """Let an AgentSession that waits for nothing listen again (``_update_agent_state``).
+def rest(session: AgentSession[Any]) -> None:
+    """Let an AgentSession that waits for nothing, and speaks nothing, listen again
+    (``_update_agent_state``).
 
     LiveKit enters "thinking" when a tool is called and leaves it when the reply begins. A reply
-    that is interrupted, or fails, before its first output never begins.
+    that is interrupted, or fails, before its first output never begins. And 1.7.0 and 2.0.0b1 stay at
+    "speaking" after an answer by text, which 1.8.9 does not.
     """
     update = getattr(session, "_update_agent_state", None)
-    if session.agent_state == "thinking" and callable(update):
+    if session.agent_state in ("thinking", "speaking") and callable(update):
         update("listening")
 
 

@@ -39,7 +39,7 @@ from ._private import (
     drop_placeholder,
     is_closed,
     is_closing,
-    leave_thinking,
+    rest,
     set_handle_error,
 )
 
@@ -257,7 +257,7 @@ class Speeches:
         if session is None or not all(handle.done() for handle in self._calling):
             return
         if session.current_speech is None or session.current_speech.done():
-            leave_thinking(session)
+            rest(session)
 
     def fail(self, turn_id: str, error: llm.RealtimeError) -> None:
         """Make the failure visible on the turn's handle."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+import pytest
 from livekit import rtc
 from livekit.agents import Agent, llm
 from livekit.agents.voice import SpeechHandle
@@ -69,11 +70,12 @@ def test_an_emitter_knows_who_listens() -> None:
         emitter.on("it", lambda: None)
 
 
-async def test_agent_session_can_be_told_to_listen() -> None:
+@pytest.mark.parametrize("state", ["thinking", "speaking"])
+async def test_agent_session_can_be_told_to_listen(state: Any) -> None:
     session: AgentSession[Any] = AgentSession(vad=None)
-    session._update_agent_state("thinking")
-    assert session.agent_state == "thinking"
-    _private.leave_thinking(session)
+    session._update_agent_state(state)
+    assert session.agent_state == state
+    _private.rest(session)
     assert session.agent_state == "listening"
 
 

@@ -86,4 +86,6 @@ def _shown(arguments: Iterable[str]) -> list[str]:
 
 if __name__ == "__main__":
     if (newest := install()) is not None:
-        print(f"{PLUGIN} {newest} cannot be imported beside this livekit-agents: an older one is there")
+        print(
+            f"{PLUGIN} {newest} cannot be imported beside this livekit-agents: an older one is there"
+        )

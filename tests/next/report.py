@@ -89,9 +89,7 @@ def outside(installed: Mapping[str, str], project: str) -> list[str]:
     ]
 
 
-def markdown(
-    installed: Mapping[str, str], bounds: Sequence[str], found: Sequence[Found]
-) -> str:
+def markdown(installed: Mapping[str, str], bounds: Sequence[str], found: Sequence[Found]) -> str:
     """The page."""
     lines = ["# With the newest releases", ""]
     lines += [f"* {name} {version}" for name, version in installed.items()]
