@@ -68,7 +68,7 @@ def _class(definition: Definition) -> type[StateMachine]:
     """The table's rows, guards and effects included; what they would look at is left out."""
     states = {
         s: State(
-            value=s.value, initial=s is definition.initial, final=s in definition.final
+            value=s.value, initial=s in definition.initial, final=s in definition.final
         )
         for s in definition.states
     }  # fmt: skip

@@ -69,10 +69,11 @@ from ._states import (
     MessageOutcome,
     Origin,
     PlaybackState,
+    ResponseState,
     TurnOutcome,
     TurnState,
 )
-from ._turn import Attempt, Message, Turn
+from ._turn import Attempt, Message, Response, Turn
 from ._version import __version__
 from ._wire import parse
 
@@ -127,9 +128,11 @@ __all__ = [
     "ReportFailure",
     "ReportSession",
     "RestoreItem",
+    "Response",
     "ResponseActivity",
     "ResponseCreated",
     "ResponseDone",
+    "ResponseState",
     "ResponseStatus",
     "RetryPolicy",
     "SessionConfigured",

@@ -146,7 +146,7 @@ class Recovering(Command):
     """A retry is planned: the application may say "one moment".
 
     Attributes:
-        attempt: Number of the attempt that failed, from 1.
+        attempt: Number of the attempt that failed, from 1; 0 where server VAD could not start its own.
         wait: Seconds until the next attempt at the earliest.
     """
 

@@ -18,16 +18,15 @@ from collections import Counter, deque
 
 from ._activity import activity_of
 from ._commands import Command
-from ._core import Core
+from ._core import Session
 from ._errors import ErrorInfo, LocalProtocolError
 from ._events import Event
+from ._machine_events import TurnEvent
 from ._policy import RetryPolicy
 from ._receive import HANDLERS
-from ._rules import Step
 from ._states import Activity, Origin
-from ._table import TurnEvent
-from ._timers import FAILURES, timer_of
-from ._turn import Attempt, Message, Turn
+from ._step import Step
+from ._turn import Message, Response, Turn
 
 
 class TurnController:
@@ -41,7 +40,7 @@ class TurnController:
     """
 
     def __init__(self, policy: RetryPolicy | None = None, *, keep: int = 32) -> None:
-        self._core = Core(RetryPolicy() if policy is None else policy, keep)
+        self._session = Session(RetryPolicy() if policy is None else policy, keep)
         #: Why the driver went on without this controller, after an internal error (G32), or None.
         self.stepped_aside: ErrorInfo | None = None
 
@@ -50,125 +49,124 @@ class TurnController:
     @property
     def policy(self) -> RetryPolicy:
         """How turns recover."""
-        return self._core.policy
+        return self._session.policy
 
     @property
     def turns(self) -> tuple[Turn, ...]:
         """The live turns, oldest first."""
-        return tuple(self._core.live.values())
+        return tuple(self._session.live.values())
 
     @property
     def finished(self) -> deque[Turn]:
         """The last turns that ended, oldest first."""
-        return self._core.finished
+        return self._session.finished
 
     @property
     def ignored(self) -> Counter[str]:
         """How often something received was ignored, by reason."""
-        return self._core.ignored
+        return self._session.ignored
 
     @property
     def epoch(self) -> int:
         """Number of the current connection, from 0 (G19)."""
-        return self._core.epoch
+        return self._session.connection.epoch
 
     @property
     def connected(self) -> bool:
         """Whether a connection is up, as far as the driver told."""
-        return self._core.lane.connected
+        return self._session.connection.up
 
     @property
     def closed(self) -> bool:
         """Whether `close` was called."""
-        return self._core.closed
+        return self._session.closed
 
     @property
     def playback_reported(self) -> bool:
         """Whether a sink reports playback. New turns take it over; without one a turn ends with
         its generation and what was heard of its messages stays unknown."""
-        return self._core.playback_reported
+        return self._session.playback_reported
 
     @playback_reported.setter
     def playback_reported(self, value: bool) -> None:
-        self._core.playback_reported = value
+        self._session.playback_reported = value
 
     @property
     def audible(self) -> bool:
         """Whether that sink plays sound and tells when it begins; False for text only."""
-        return self._core.audible
+        return self._session.audible
 
     @audible.setter
     def audible(self, value: bool) -> None:
-        self._core.audible = value
+        self._session.audible = value
 
     @property
     def dead(self) -> ErrorInfo | None:
         """Why the session below cannot be used any more, or None."""
-        return self._core.dead
+        return self._session.connection.failure
 
     @property
     def activity(self) -> Activity:
         """What the session is doing, from its turns alone, so that it cannot stick (G22)."""
         return activity_of(self.turns)
 
+    @property
+    def unanswered(self) -> bool:
+        """Whether the user speaks, or spoke and may yet be answered by server VAD (G24)."""
+        return self._session.speech.held_up
+
     def frame_received(self, now: float) -> None:
         """Something came from the server, whatever it was. A driver that calls this for every
-        frame learns, by `ReplaceConnection`, of a connection that is silent when asked."""
-        self._core.last_frame = now
+        frame learns, by `ReplaceConnection`, of a connection that is silent when asked; one that
+        was taken for stuck is `connected` again. What waited for it is due from then on: the frame
+        may say that it has to wait."""
+        session = self._session
+        session.connection.last_frame = now
+        if not session.connection.proven and not session.closed:
+            session.connection_proven(session.step(max(session.now, now)))
 
     def find(self, turn_id: str) -> Turn | None:
         """The live turn with this id."""
-        return self._core.live.get(turn_id)
+        return self._session.live.get(turn_id)
 
     def message(self, item_id: str) -> Message | None:
         """The message with this item id, of a live turn or of one in `finished`."""
-        return self._core.message(item_id)
+        return self._session.message(item_id)
 
     def generates(self, item_id: str) -> bool:
         """Whether more of this item may come: its response is alive."""
-        known = self._core.messages.get(item_id)
+        known = self._session.messages.get(item_id)
         return known is not None and not known[1].over
 
     def differences(self) -> dict[str, str]:
         """Where heard, shown and remembered differ, in words, by item id; of the live turns and
         of those in `finished`. A correction that the server has not confirmed counts."""
-        turns = (*self._core.finished, *self._core.live.values())
+        turns = (*self._session.finished, *self._session.live.values())
         found = ((m.item_id, m.difference) for turn in turns for m in turn.messages)
         return {item_id: words for item_id, words in found if words is not None}
 
-    def owner_of(self, response_id: str) -> Attempt | None:
+    def owner_of(self, response_id: str) -> Response | None:
         """The record of a response that is alive."""
-        return self._core.by_response.get(response_id)
+        return self._session.by_id.get(response_id)
 
     def withholds(self, item_id: str) -> bool:
         """Whether an item belongs to a response alive and was not handed downstream (yet)."""
-        return any(item_id in a.unheard for a in self._core.lane.holders)
+        return any(item_id in r.undelivered for r in self._session.lane.holders)
 
     @property
     def pending(self) -> bool:
         """Whether `commands` has anything."""
-        return bool(self._core.out)
+        return bool(self._session.out)
 
     def commands(self) -> list[Command]:
         """Return and clear what is to be done, in order."""
-        out = self._core.out[:]
-        self._core.out.clear()
+        out = self._session.out[:]
+        self._session.out.clear()
         return out
 
     def next_deadline(self) -> float | None:
         """When `advance` must be called at the latest, or None."""
-        core = self._core
-        speaking_until = core.lane.closed_until
-        soonest = math.inf if speaking_until is None else speaking_until
-        for attempt in core.lane.holders:
-            if attempt.deadline is not None and attempt.deadline < soonest:
-                soonest = attempt.deadline
-        for turn in core.live.values():
-            timer = timer_of(turn, core.policy, user_speaking=speaking_until is not None)
-            if timer is not None and timer.at < soonest:
-                soonest = timer.at
-            if core.now < turn.retry_at < soonest:
-                soonest = turn.retry_at
+        soonest = self._session.next_deadline()
         return None if soonest == math.inf else soonest
 
     # --- what a driver calls
@@ -181,12 +179,12 @@ class TurnController:
         Raises:
             LocalProtocolError: The controller is closed, or time went backwards.
         """
-        core, step = self._core, self._step("request", now)
-        turn = core.new_turn(origin, step)
-        if core.dead is not None:
-            step.failure = core.dead
-            core.fire(turn, TurnEvent.SESSION_FAILED, step)
-        core.grant(step)
+        session, step = self._session, self._step("request", now)
+        turn = session.new_turn(origin, step)
+        if session.connection.failure is not None:
+            step.failure = session.connection.failure
+            session.fire(turn, TurnEvent.SESSION_FAILED, step)
+        session.grant_lane(step)
         return turn
 
     def interrupt(self, turn: Turn, now: float) -> None:
@@ -196,15 +194,15 @@ class TurnController:
             LocalProtocolError: The turn is not this controller's, it is closed, or time went
                 backwards.
         """
-        core = self._core
-        if turn.live and core.live.get(turn.id) is not turn:
+        session = self._session
+        if turn.live and session.live.get(turn.id) is not turn:
             raise LocalProtocolError(
                 "interrupt", field="turn", value=turn.id, expected="a turn of this controller"
             )
         step = self._step("interrupt", now)
         if turn.live:
-            core.fire(turn, TurnEvent.INTERRUPTED, step)
-        core.grant(step)
+            session.fire(turn, TurnEvent.INTERRUPTED, step)
+        session.grant_lane(step)
 
     def receive(self, event: Event, now: float) -> bool:
         """Apply something that happened. Never raises for what a server or sink sends (G25).
@@ -221,12 +219,12 @@ class TurnController:
             raise LocalProtocolError(
                 "receive", field="event", value=event, expected="one of realtime_fsm's events"
             )
-        if self._core.closed:
-            return self._core.ignore("closed")
+        if self._session.closed:
+            return self._session.ignore("closed")
         step = self._step("receive", now)
         step.event = event
-        known = handler(self._core, event, step)
-        self._core.grant(step)
+        known = handler(self._session, event, step)
+        self._session.grant_lane(step)
         return known
 
     def more_output(self, item_id: str, audio_ms: float, now: float) -> bool:
@@ -237,14 +235,14 @@ class TurnController:
         Returns:
             False, and nothing happened, if it is anything else: then `receive` it.
         """
-        core = self._core
-        known = core.messages.get(item_id)
-        if known is None or not core.lane.connected:
+        session = self._session
+        known = session.messages.get(item_id)
+        if known is None or not session.connection.up:
             return False
-        _, attempt, message = known
-        if attempt.over or not message.exposed:
+        _, response, message = known
+        if response.over or not message.delivered:
             return False
-        attempt.last_activity = core.last_frame = now
+        response.last_activity = session.connection.last_frame = now
         message.received_ms += audio_ms
         return True
 
@@ -254,44 +252,29 @@ class TurnController:
         Raises:
             LocalProtocolError: Time went backwards.
         """
-        core = self._core
-        if core.closed:
+        session = self._session
+        if session.closed:
             return
         step = self._step("advance", now)
-        if core.lane.closed_until is not None and now >= core.lane.closed_until:
-            # G18: the answer that never came, unless one that waits will be it.
-            owed = core.lane.owed and not any(t.waiting for t in self.turns)
-            speaking = core.lane.speaking
-            core.quiet(now)
-            core.lane.speaking = speaking  # G24: its end, late as it is, promises an answer
-            if owed and core.dead is None:
-                core.new_turn(Origin.SERVER_VAD, step)
-        for turn in self.turns:
-            timer = timer_of(turn, core.policy, user_speaking=core.held_by_speech)
-            if timer is not None and now >= timer.at:
-                step.failure = FAILURES.get(timer.event, step.failure)
-                core.fire(turn, timer.event, step)
-        for attempt in tuple(core.lane.holders):
-            if attempt.deadline is not None and now >= attempt.deadline:
-                core.chase(attempt, step)
-        core.grant(step)
+        session.advance(step)
+        session.grant_lane(step)
 
     def close(self, now: float) -> None:
         """End every turn and forget everything. Idempotent."""
-        core = self._core
-        if core.closed:
+        session = self._session
+        if session.closed:
             return
-        step = core.step(max(core.now, now))
+        step = session.step(max(session.now, now))
         for turn in self.turns:
-            core.fire(turn, TurnEvent.CLOSED, step)
-        core.forget()
+            session.fire(turn, TurnEvent.CLOSED, step)
+        session.forget_all()
 
     def _step(self, call: str, now: float) -> Step:
-        core = self._core
-        if core.closed:
+        session = self._session
+        if session.closed:
             raise LocalProtocolError(call, field="state", value="closed", expected="open")
-        if not now >= core.now:
+        if not now >= session.now:
             raise LocalProtocolError(
-                call, field="now", value=now, expected=f"a time not before {core.now}"
+                call, field="now", value=now, expected=f"a time not before {session.now}"
             )
-        return core.step(now)
+        return session.step(now)

@@ -1,31 +1,34 @@
 """The tables as `transitions` machines. The only module that imports `transitions`.
 
-One machine serves all turns, one all messages: nothing is registered per turn, ``Event.trigger`` works on any object
-with a ``state``. What is not used, and why, is in ``docs/decisions.md``.
+One machine serves all turns, one all responses, one all messages: nothing is registered, ``Event.trigger`` works on
+any object with a ``state``. What is not used, and why, is in ``docs/decisions.md``.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
+from itertools import product
 from typing import Any, NamedTuple, Optional
 
 from transitions import EventData, Machine, MachineError, State, Transition
 
-from ._commands import TurnMoved
 from ._errors import TableError
-from ._playback_table import PLAYBACK_TABLE, PlaybackEvent
-from ._rules import Step
-from ._states import FINAL, PlaybackState, TurnState
-from ._table import INITIAL, TABLE, TIMERS, TurnEvent
-from ._turn import Turn
+from ._machine_events import ConnectionEvent, PlaybackEvent, ResponseEvent, TurnEvent
+from ._playback_table import PLAYBACK_TABLE
+from ._response_table import BIRTHS, RESPONSE_TABLE, UNTIMED
+from ._response_table import TIMERS as RESPONSE_TIMERS
+from ._response_table import TURN as SAME_TO_TURN
+from ._states import FINAL, PlaybackState, ResponseState, TurnState
+from ._step import Step
+from ._table import INITIAL, TABLE, TIMERS
 
 
 class Fired(Enum):
-    """What an event did to a turn."""
+    """What an event did."""
 
     #: A row was taken; the state may be the same (internal rows).
     TAKEN = "taken"
@@ -40,15 +43,19 @@ class Definition:
     """A table and what its states are.
 
     Attributes:
-        timers: Events that a timer fires; every state that is not final needs a way out by one.
+        initial: How one begins.
+        timers: Events that a timer fires; every state needs one that leaves it, or tells somebody.
+        untimed: States that need none: nothing waits in them, or the timers of another machine
+            watch them.
     """
 
     table: tuple[Any, ...]
     states: type[Enum]
     events: type[Enum]
-    initial: Enum
+    initial: tuple[Enum, ...]
     final: frozenset[Enum]
     timers: frozenset[Enum]
+    untimed: frozenset[Enum] = frozenset()
 
 
 class Arrow(NamedTuple):
@@ -57,8 +64,9 @@ class Arrow(NamedTuple):
     source: Any
     event: Any
     dest: Any
-    guard: Optional[Callable[[Any, Any], bool]]
-    effect: Optional[Callable[[Any, Any], None]]
+    guard: Optional[Callable[[Any, Step], bool]]
+    effect: Optional[Callable[[Any, Step], None]]
+    tells: Optional[Enum]
     reason: str
 
 
@@ -68,8 +76,28 @@ def arrows(table: tuple[Any, ...] = TABLE) -> tuple[Arrow, ...]:
     for row in table:
         sources = row.source if isinstance(row.source, tuple) else (row.source,)
         events = row.event if isinstance(row.event, tuple) else (row.event,)
-        out += [Arrow(s, e, *row[2:]) for s in sources for e in events]
+        for source, event in product(sources, events):
+            tells = row.tells[event] if isinstance(row.tells, Mapping) else row.tells
+            out.append(Arrow(source, event, row.dest, row.guard, row.effect, tells, row.reason))
     return tuple(out)
+
+
+#: What an event of each of these is told to.
+_LISTENERS: dict[type[Enum], str] = {
+    TurnEvent: "turn",
+    ResponseEvent: "response",
+    PlaybackEvent: "playback",
+    ConnectionEvent: "connection",
+}
+
+
+def told(row: Arrow) -> str:
+    """Who is told by a row, and what, unless that is the event of the same meaning: in words."""
+    if row.tells is None:
+        return ""
+    to = _LISTENERS[type(row.tells)]
+    same = SAME_TO_TURN.get(row.event) is row.tells
+    return to if same else f"{to}: {row.tells.name.lower()}"
 
 
 def check(definition: Definition) -> None:
@@ -77,7 +105,7 @@ def check(definition: Definition) -> None:
 
     Checked: states and events are ours, every state is reachable, no row is dead (behind an
     unguarded row for the same state and event), final states have no exit, every other state
-    has a way out and a timer that takes it.
+    has a way out, and a timer that takes it or tells another machine.
     """
     problems: list[str] = []
     rows = arrows(definition.table)
@@ -107,27 +135,30 @@ def _dead_rows(rows: tuple[Arrow, ...]) -> list[str]:
 
 
 def _unreachable(definition: Definition, rows: tuple[Arrow, ...]) -> list[str]:
-    start = definition.initial
-    seen, todo = {start}, deque([start])
+    seen, todo = set(definition.initial), deque(definition.initial)
     while todo:
         state = todo.popleft()
         for row in rows:
             if row.source is state and row.dest is not None and row.dest not in seen:
                 seen.add(row.dest)
                 todo.append(row.dest)
+    start = ", ".join(s.name for s in definition.initial)
     missing = [s for s in definition.states if s not in seen]
-    return [f"state {s.name} is unreachable from {start.name}" for s in missing]
+    return [f"state {s.name} is unreachable from {start}" for s in missing]
 
 
 def _traps(definition: Definition, rows: tuple[Arrow, ...]) -> list[str]:
     problems = []
     for state in definition.states:
         exits = [r for r in rows if r.source is state and r.dest not in (None, state)]
+        timed = [r for r in rows if r.source is state and (r in exits or r.tells is not None)]
         if state in definition.final:
             problems += [f"final state {state.name} has an exit: {_name(r)}" for r in exits]
         elif not exits:
             problems.append(f"state {state.name} has no exit")
-        elif not any(r.event in definition.timers for r in exits):
+        elif state not in definition.untimed and not any(
+            r.event in definition.timers for r in timed
+        ):
             problems.append(f"state {state.name} has no exit timer")
     return problems
 
@@ -151,18 +182,19 @@ class _Transition(Transition):
     log calls, takes three times as long (`docs/performance.md`).
     """
 
+    row: Arrow
+
     def execute(self, event_data: EventData) -> bool:
         model: Any = event_data.model
         step = event_data.kwargs["step"]
-        for condition in self.conditions:
-            guard: Any = condition.func
-            if not guard(model, step):
-                return False
-        if self.dest:
-            model.state = event_data.machine.states[self.dest].value
-        effect: Any
-        for effect in self.after:
-            effect(model, step)
+        row = self.row
+        if row.guard is not None and not row.guard(model, step):
+            return False
+        if row.dest is not None:
+            model.state = row.dest
+        if row.effect is not None:
+            row.effect(model, step)
+        step.taken = row
         return True
 
 
@@ -185,34 +217,43 @@ def build(definition: Definition) -> Machine:
     machine = _Machine(
         model=None,
         states=definition.states,
-        initial=definition.initial,
+        initial=definition.initial[0],
         auto_transitions=False,
     )
     for row in arrows(definition.table):
-        machine.add_transition(
-            trigger=row.event.name,
-            source=row.source,
-            dest=row.dest,
-            conditions=row.guard,
-            after=row.effect,
-        )
+        name = row.event.name
+        machine.add_transition(trigger=name, source=row.source, dest=row.dest)
+        transition: Any = machine.events[name].transitions[row.source.name][-1]
+        transition.row = row
     return machine
 
 
-TURN_DEFINITION = Definition(TABLE, TurnState, TurnEvent, INITIAL, FINAL, TIMERS)
+TURN_DEFINITION = Definition(TABLE, TurnState, TurnEvent, (INITIAL,), FINAL, TIMERS)
+RESPONSE_DEFINITION = Definition(
+    RESPONSE_TABLE, ResponseState, ResponseEvent, BIRTHS, frozenset(), RESPONSE_TIMERS, UNTIMED
+)
 PLAYBACK_DEFINITION = Definition(
     PLAYBACK_TABLE,
     PlaybackState,
     PlaybackEvent,
-    PlaybackState.WAITING,
+    (PlaybackState.WAITING,),
     frozenset({PlaybackState.FINISHED}),
     frozenset({PlaybackEvent.SPEECH_OVER}),
 )
-MACHINE = build(TURN_DEFINITION)
-PLAYBACK = build(PLAYBACK_DEFINITION)
 
 
-def fire_row(machine: Machine, model: Any, event: Enum, step: Any) -> Fired:
+class Machines(NamedTuple):
+    """The three machines that a session's turns, responses and messages obey."""
+
+    turn: Machine
+    response: Machine
+    playback: Machine
+
+
+MACHINES = Machines(*map(build, (TURN_DEFINITION, RESPONSE_DEFINITION, PLAYBACK_DEFINITION)))
+
+
+def fire(machine: Machine, model: Any, event: Enum, step: Step) -> Fired:
     """Apply one event to one model. Must not be called from a guard or an effect."""
     rows = machine.events.get(event._name_)
     if rows is None:
@@ -222,23 +263,3 @@ def fire_row(machine: Machine, model: Any, event: Enum, step: Any) -> Fired:
     except MachineError:
         return Fired.NO_ROW
     return Fired.TAKEN if taken else Fired.REFUSED
-
-
-def fire(turn: Turn, event: TurnEvent, step: Step, machine: Machine = MACHINE) -> Fired:
-    """Apply one event to one turn; its commands go to ``step.out``."""
-    source, mark = turn.state, len(step.out)
-    result = fire_row(machine, turn, event, step)
-    if result is not Fired.TAKEN:
-        return result
-    step.out.insert(
-        mark,
-        TurnMoved(
-            turn_id=turn.id,
-            source=source,
-            event=event._name_,
-            dest=turn.state,
-            attempt=turn.attempts,
-            label=turn.label,
-        ),
-    )
-    return Fired.TAKEN

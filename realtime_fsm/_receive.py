@@ -1,4 +1,4 @@
-"""What each event means: whose it is, and what is fired at that turn. One function per event.
+"""What each event means: whose it is, and what is fired at that response or turn. One function per event.
 
 The rules of correlation are here (G3): by client event id, response id and item id, never by
 arrival order. An event nobody owns is counted and changes nothing.
@@ -6,375 +6,348 @@ arrival order. An event nobody owns is counted and changes nothing.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
 from . import _events as ev
 from . import _hear as hear
 from ._classify import active_response_id
-from ._core import OWN_IDS, Core, remember
+from ._connection import ROLLOVER
+from ._core import OWN_IDS, Session, remember
 from ._errors import ErrorInfo
-from ._rules import Step, release, retry_delay, wait_for_connection
-from ._states import ErrorKind, Origin, TurnState
-from ._table import TurnEvent as E
-from ._turn import Attempt, Message, Turn
+from ._machine_events import ResponseEvent as R
+from ._machine_events import TurnEvent as E
+from ._states import PENDING, ErrorKind, Origin, ResponseState
+from ._step import Step
+from ._turn import Response
+from ._user_speech import SpeechEvent
 
 _TERMINAL = {
-    ev.ResponseStatus.COMPLETED: E.RESPONSE_COMPLETED,
-    ev.ResponseStatus.INCOMPLETE: E.RESPONSE_INCOMPLETE,
-    ev.ResponseStatus.CANCELLED: E.RESPONSE_CANCELLED,
-    ev.ResponseStatus.FAILED: E.RESPONSE_FAILED,
+    ev.ResponseStatus.COMPLETED: R.COMPLETED,
+    ev.ResponseStatus.INCOMPLETE: R.INCOMPLETE,
+    ev.ResponseStatus.CANCELLED: R.CANCELLED,
+    ev.ResponseStatus.FAILED: R.FAILED,
 }
 _EMPTY = ErrorInfo(
     kind=ErrorKind.EMPTY, code="empty_response", message="the response completed without output"
 )
 _FAILED = ErrorInfo(kind=ErrorKind.TRANSIENT, message="the response failed without a reason")
-#: Seconds within which the terminal of a response must come that "is not active" any more.
-_RACE = 0.5
-_ROLLOVER = ErrorInfo(
-    kind=ErrorKind.SESSION_END, code="rollover", message="the connection was replaced"
-)
 #: An error without an event id answers the only pending create, if it is one of these: errors
 #: about our own frames come with the id of the frame, or concern a frame that has none (truncate).
 _ANSWERS_A_CREATE = (ErrorKind.TRANSIENT, ErrorKind.FATAL, ErrorKind.UNKNOWN)
-
-
 #: …and the answer that server VAD owes is refused by one of these.
 _ANSWERS_VAD = (ErrorKind.TRANSIENT, ErrorKind.UNKNOWN)
 
 
-def _create_sent(core: Core, event: ev.CreateSent, step: Step) -> bool:
-    attempt = core.unsent.pop((event.turn_id, event.attempt), None)
-    if attempt is None:
-        return core.ignore("unknown attempt")
-    attempt.event_id, attempt.sent_at = event.event_id, step.now
-    remember(core.by_event, event.event_id, attempt)
-    if not core.lane.connected:
-        core.shown(step.now)
-    if attempt.abandoned:
-        attempt.deadline = step.now + core.policy.timeout
-    elif attempt.turn is not None:
-        attempt.turn.deadline = step.now + core.policy.timeout
+# --- the create on its way
+
+
+def _create_sent(session: Session, event: ev.CreateSent, step: Step) -> bool:
+    response = session.unsent.pop((event.turn_id, event.attempt), None)
+    if response is None:
+        return session.ignore("unknown attempt")
+    remember(session.by_event, event.event_id, response)
+    session.connection_carried(step)
+    session.fire(response, R.LEFT, step)
     return True
 
 
-def _create_not_sent(core: Core, event: ev.CreateNotSent, step: Step) -> bool:
-    attempt = core.unsent.pop((event.turn_id, event.attempt), None)
-    if attempt is None:
-        return core.ignore("unknown attempt")
-    step.failure = core.judged(event.error, step.now)
-    core.settle(attempt, E.CREATE_REFUSED, step)
+def _create_not_sent(session: Session, event: ev.CreateNotSent, step: Step) -> bool:
+    response = session.unsent.pop((event.turn_id, event.attempt), None)
+    if response is None:
+        return session.ignore("unknown attempt")
+    step.failure = step.assess(event.error)
+    session.fire(response, R.NOT_SENT, step)
     return True
 
 
-def _create_given_up(core: Core, event: ev.CreateGivenUp, step: Step) -> bool:
-    for attempt in tuple(core.by_event.values()):  # those that left: others may do so yet
-        turn = attempt.turn
-        mine = turn is not None and (turn.id, attempt.number) == (event.turn_id, event.attempt)
-        if turn is None or not mine or attempt.response_id is not None:
-            continue
-        attempt.cancelled_below = True
-        if turn.attempt is attempt and not attempt.abandoned:
+def _create_given_up(session: Session, event: ev.CreateGivenUp, step: Step) -> bool:
+    for response in tuple(session.by_event.values()):  # those that left: others may do so yet
+        turn = response.turn
+        mine = turn is not None and (turn.id, response.number) == (event.turn_id, event.attempt)
+        if mine and response.response_id is None:
             step.failure = event.error
-            turn.deadline = step.now
-            core.fire(turn, E.CREATE_TIMEOUT, step)
-        return True
-    return core.ignore("stale attempt")
+            session.fire(response, R.GIVEN_UP_BELOW, step)
+            return True
+    return session.ignore("stale attempt")
 
 
-def _response_created(core: Core, event: ev.ResponseCreated, step: Step) -> bool:
+# --- the server: responses
+
+
+def _response_created(session: Session, event: ev.ResponseCreated, step: Step) -> bool:
     if event.out_of_band:
-        return core.ignore("out of band")
-    if core.seen.get(event.response_id):
-        return core.ignore("stale response")
-    if event.response_id in core.cancelled:
-        # It was given up and lives: its one cancel is waited for anew (G1, G6).
-        core.block(event.response_id, step.now)
-        return core.ignore("repeated response.created")
-    attempt = core.by_event.get(event.client_event_id or "")
-    known = core.by_response.get(event.response_id)
-    taken = known is not None and known.turn is not None
-    if taken or (attempt is not None and attempt.response_id is not None):
-        return core.ignore("repeated response.created")
-    remember(core.seen, event.response_id, False)
-    core.lane.owed = False  # whoever asked for it, it answers what was committed before
-    core.unblock(event.response_id)
-    if attempt is None:
-        return _unasked_response(core, event, step)
-    core.by_response[event.response_id] = attempt
-    if known is not None:  # a conflict named it, and its cancel may be on the way
-        attempt.cancel_id, attempt.asked_at = known.cancel_id, known.asked_at
-    turn = attempt.turn
-    if turn is not None and turn.attempt is attempt and core.listens(turn, attempt):
-        core.fire(turn, E.RESPONSE_CREATED, step)
+        return session.ignore("out of band")
+    known = session.response(event.response_id)
+    owner = session.by_event.get(event.client_event_id or "")
+    if known is not None:
+        if known.state is ResponseState.ENDED:
+            return session.ignore("stale response")
+        if known.state is ResponseState.FORGOTTEN and known.cancel_id is not None:
+            session.fire(known, R.NAMED, step)
+            return session.ignore("repeated response.created")
+        if not known.over and known.state is not ResponseState.RUMOURED:
+            return session.ignore("repeated response.created")
+    if owner is not None and owner.response_id is not None:
+        return session.ignore("repeated response.created")
+    session.speech_happened(SpeechEvent.ANSWERED, step)
+    step.rumour = known
+    _end_rumours(session, event.response_id, step)
+    if owner is None:
+        _begin_unasked(session, event, step)
     else:
-        # G4: given up before it was acknowledged. The lane is closed until its own terminal.
-        attempt.response_id = event.response_id
-        if attempt.over:
-            core.reopen(attempt)
-        release(attempt, step)
+        session.fire(owner, R.CREATED, step)
     return True
 
 
-def _unasked_response(core: Core, event: ev.ResponseCreated, step: Step) -> bool:
+def _end_rumours(session: Session, response_id: str, step: Step) -> None:
+    """What a conflict told of shows itself."""
+    for holder in tuple(session.lane.holders):
+        told = holder.state is ResponseState.RUMOURED
+        if told and holder.response_id in (None, response_id):
+            session.fire(holder, R.CREATED, step)
+
+
+def _begin_unasked(session: Session, event: ev.ResponseCreated, step: Step) -> None:
     """A response nobody here asked for: server VAD's, or one that a conflict told of."""
-    vad = core.lane.server_creates
+    session.speech_happened(SpeechEvent.ANSWERED_BY_SERVER, step)
+    vad = session.speech.server_answers
     if vad:
-        _forget_dropped(core, step)
-    if not core.lane.speaking:
-        core.quiet(step.now)
-    turn = core.new_turn(Origin.SERVER_VAD if vad else Origin.APPLICATION, step)
-    turn.waiting = False
-    turn.attempts = 1
-    turn.attempt = Attempt(turn=turn, number=1, last_activity=step.now)
-    core.lane.take(turn.attempt)
-    core.by_response[event.response_id] = turn.attempt
-    core.fire(turn, E.RESPONSE_CREATED, step)
-    return True
+        for holder in tuple(session.lane.holders):
+            if holder.state is ResponseState.CANCELLING:
+                session.fire(holder, R.SUCCEEDED, step)
+    turn = session.new_turn(Origin.SERVER_VAD if vad else Origin.APPLICATION, step)
+    step.response = Response(
+        turn=turn,
+        number=1,
+        state=ResponseState.ACTIVE,
+        last_activity=step.now,
+        response_id=event.response_id,
+        deltas_shown=event.deltas_shown,
+    )
+    session.begin(step.response)
+    session.fire(turn, E.RESPONSE_CREATED, step)
 
 
-def _forget_dropped(core: Core, step: Step) -> None:
-    """Some servers drop a response that the user talked over, without a terminal, and answer no cancel
-    of it (livekit/agents#6729). Server VAD's next one proves it dead: there is one slot."""
-    for attempt in tuple(core.lane.holders):
-        turn = attempt.turn
-        if turn is None or turn.origin is not Origin.SERVER_VAD or attempt.response_id is None:
-            continue
-        silent = not (attempt.exposed or attempt.unheard or turn.messages)
-        if silent and attempt.cancel_id is not None:
-            core.settle(attempt, E.RESPONSE_CANCELLED, step, seen=False)
-
-
-def _item_started(core: Core, event: ev.ItemStarted, step: Step) -> bool:
-    attempt = core.by_response.get(event.response_id)
-    if attempt is None:
-        return core.ignore("stale response")
-    attempt.last_activity = step.now
-    turn = attempt.turn
-    if turn is None or event.kind is ev.ItemKind.OTHER:
-        return True
-    if event.item_id in attempt.unheard or event.item_id in core.messages:
-        return core.ignore("repeated item")
-    if not core.listens(turn, attempt):
-        attempt.unheard.append(event.item_id)
-        return True
-    core.fire(turn, E.ITEM_STARTED, step)
-    if turn.messages and turn.messages[-1].item_id == event.item_id:
-        core.messages[event.item_id] = (turn, attempt, turn.messages[-1])
-    return True
-
-
-def _output_received(core: Core, event: ev.OutputReceived, step: Step) -> bool:
-    if event.response_id not in core.by_response:
-        return core.ignore("stale response")
-    known = _message_of(core, event, step)
-    if known is None:
-        return False
-    turn, attempt, message = known
-    attempt.last_activity = step.now
-    message.received_ms += event.audio_ms
-    if not message.exposed and core.listens(turn, attempt):
-        core.fire(turn, E.OUTPUT_RECEIVED, step)
-    return True
-
-
-def _message_of(
-    core: Core, event: ev.OutputReceived, step: Step
-) -> tuple[Turn, Attempt, Message] | None:
-    known = core.messages.get(event.item_id)
-    if known is None:
-        # Its output_item.added was lost: nobody below can hand it out, but the server keeps it.
-        attempt = core.by_response.get(event.response_id)
-        if attempt is not None:
-            attempt.last_activity = step.now
-            if event.item_id not in attempt.unheard:
-                attempt.unheard.append(event.item_id)
-        core.ignore("output of an item that was not added")
-    return known
-
-
-def _call_received(core: Core, event: ev.CallReceived, step: Step) -> bool:
-    attempt = core.by_response.get(event.response_id)
-    if attempt is None:
-        return core.ignore("stale response")
-    attempt.last_activity = step.now
-    turn = attempt.turn
-    if event.item_id in core.messages:
-        return core.ignore("a message became a call")
-    if turn is None or not core.listens(turn, attempt):
-        return True
-    if turn.state is TurnState.CREATED:
-        # Its output_item.added was lost.
-        step.event = ev.ItemStarted(
-            response_id=event.response_id,
-            item_id=event.item_id,
-            kind=ev.ItemKind.FUNCTION_CALL,
-        )
-        core.fire(turn, E.ITEM_STARTED, step)
-        step.event = event
-    core.fire(turn, E.CALL_RECEIVED, step)
-    return True
-
-
-def _response_activity(core: Core, event: ev.ResponseActivity, step: Step) -> bool:
-    attempt = core.by_response.get(event.response_id)
-    if attempt is None:
-        return core.ignore("stale response")
-    attempt.last_activity = step.now
-    return True
-
-
-def _response_done(core: Core, event: ev.ResponseDone, step: Step) -> bool:
+def _response_done(session: Session, event: ev.ResponseDone, step: Step) -> bool:
     if event.out_of_band:
-        return core.ignore("out of band")
-    attempt = core.by_response.get(event.response_id)
-    asked = core.by_event.get(event.client_event_id or "")
-    if attempt is not None and attempt.turn is None and asked is not None:
+        return session.ignore("out of band")
+    terminal = _TERMINAL[event.status]
+    response = session.response(event.response_id)
+    asked = session.by_event.get(event.client_event_id or "")
+    if response is not None and response.state is ResponseState.RUMOURED and asked is not None:
         # A conflict named it before it showed itself; now it says whose it is.
-        core.unblock(event.response_id)
-        attempt = None
-    if attempt is None and event.response_id not in core.seen:
-        attempt = core.by_event.get(event.client_event_id or "")
-        if attempt is not None and attempt.response_id is not None:
-            attempt = None  # it owns another response
-        if attempt is None and event.status is ev.ResponseStatus.FAILED:
-            # Seen in the wild without created (twilio-samples/…-node#37): the only pending one.
-            attempt = core.only_pending()
-            if attempt is None and core.lane.answer_due:
-                # Server VAD's own response, failed without created: its turn is retried too.
-                step.event = created = ev.ResponseCreated(response_id=event.response_id)
-                _response_created(core, created, step)
-                attempt = core.by_response.get(event.response_id)
-    remember(core.seen, event.response_id, True)
-    if attempt is None:
-        return core.ignore("stale response")
+        _end_rumours(session, event.response_id, step)
+        response = None
+    if response is None:
+        response = _owner_without_created(session, event, asked, step)
+    elif response.over:
+        if response.state is ResponseState.FORGOTTEN:
+            session.fire(response, terminal, step)
+        return session.ignore("stale response")
+    if response is None:
+        # Somebody's: what else comes of it is stale.
+        session.conflict_told(event.response_id, step)
+        session.fire(session.by_id[event.response_id], terminal, step)
+        return session.ignore("stale response")
     if event.status is ev.ResponseStatus.COMPLETED:
         step.failure = _EMPTY
-        core.losses = 0 if attempt.exposed else core.losses  # useful progress only (G11)
+        if response.has_output:
+            session.connection.progressed()  # useful progress only (G11)
     else:
-        step.failure = core.judged(event.error or _FAILED, step.now)
-    core.settle(attempt, _TERMINAL[event.status], step)
+        step.failure = step.assess(event.error or _FAILED)
+    session.fire(response, terminal, step)
     return True
 
 
-def _error_received(core: Core, event: ev.ErrorReceived, step: Step) -> bool:
-    error = core.judged(event.error, step.now)
-    attempt = core.by_event.get(event.event_id or "")
+def _owner_without_created(
+    session: Session, event: ev.ResponseDone, asked: Response | None, step: Step
+) -> Response | None:
+    """Whose terminal it is, where ``response.created`` was not seen."""
+    if asked is not None and asked.response_id is None:
+        return asked
+    if event.status is not ev.ResponseStatus.FAILED:
+        return None
+    # Seen in the wild without created (twilio-samples/…-node#37): the only pending one.
+    pending = session.only_pending()
+    if pending is not None or not session.speech.answer_due:
+        return pending
+    # Server VAD's own response, failed without created: its turn is retried too.
+    step.event = created = ev.ResponseCreated(response_id=event.response_id)
+    _response_created(session, created, step)
+    step.event = event
+    return session.by_id.get(event.response_id)
+
+
+# --- the server: output
+
+
+def _item_started(session: Session, event: ev.ItemStarted, step: Step) -> bool:
+    response = session.by_id.get(event.response_id)
+    if response is None:
+        return session.ignore("stale response")
+    response.last_activity = step.now
+    if event.kind is ev.ItemKind.OTHER:
+        return True
+    if event.item_id in response.undelivered or event.item_id in session.messages:
+        return session.ignore("repeated item")
+    session.fire(response, R.ITEM_STARTED, step)
+    turn = response.turn
+    if turn is not None and turn.messages and turn.messages[-1].item_id == event.item_id:
+        session.messages[event.item_id] = (turn, response, turn.messages[-1])
+    return True
+
+
+def _output_received(session: Session, event: ev.OutputReceived, step: Step) -> bool:
+    response = session.by_id.get(event.response_id)
+    if response is None:
+        return session.ignore("stale response")
+    known = session.messages.get(event.item_id)
+    if known is None:
+        response.last_activity = step.now
+        if not response.wanted and event.item_id in response.undelivered:
+            return True  # added after its turn gave it up
+        session.fire(response, R.STRAY_OUTPUT, step)
+        return session.ignore("output of an item that was not added")
+    _, response, message = known
+    response.last_activity = step.now
+    message.received_ms += event.audio_ms
+    if not message.delivered and not response.over:
+        session.fire(response, R.OUTPUT_RECEIVED, step)
+    return True
+
+
+def _call_received(session: Session, event: ev.CallReceived, step: Step) -> bool:
+    response = session.by_id.get(event.response_id)
+    if response is None:
+        return session.ignore("stale response")
+    response.last_activity = step.now
+    if event.item_id in session.messages:
+        return session.ignore("a message became a call")
+    session.fire(response, R.CALL_RECEIVED, step)
+    return True
+
+
+def _response_activity(session: Session, event: ev.ResponseActivity, step: Step) -> bool:
+    response = session.by_id.get(event.response_id)
+    if response is None:
+        return session.ignore("stale response")
+    response.last_activity = step.now
+    return True
+
+
+# --- the server: errors and limits
+
+
+def _error_received(session: Session, event: ev.ErrorReceived, step: Step) -> bool:
+    step.failure = error = step.assess(event.error)
+    response = session.by_event.get(event.event_id or "")
     if event.event_id is None and error.kind in _ANSWERS_A_CREATE:
-        attempt = core.only_pending()
-    step.failure = error
-    unasked = attempt is None and event.event_id is None and core.lane.owed
-    if unasked and core.lane.answer_due and error.kind in _ANSWERS_VAD and core.dead is None:
-        # It answers the create that server VAD made for itself: its turn is retried.
-        core.quiet(step.now)
-        turn = core.new_turn(Origin.SERVER_VAD, step)
-        turn.error = error
-        turn.retry_at = step.now + retry_delay(turn, step)
+        response = session.only_pending()
+    if response is None and event.event_id is None and _refuses_answer(session, error):
+        session.speech_happened(SpeechEvent.DROPPED, step)
+        turn = session.new_turn(Origin.SERVER_VAD, step)
+        session.fire(turn, E.ANSWER_REFUSED, step)
         return True
     known = True
     conflict = error.kind is ErrorKind.CONFLICT
-    if attempt is None or attempt.response_id is not None or attempt.over:
+    if response is None or response.state not in PENDING:
         known = event.event_id is not None and event.event_id.startswith(OWN_IDS)
         if known and conflict:
-            _nothing_to_cancel(core, event.event_id, step)
+            _nothing_to_cancel(session, event.event_id, step)
         elif conflict and active_response_id(error.message):
             # G20: it settles nothing (any more), but it names who holds the lane.
-            core.block(active_response_id(error.message), step.now)
-    elif event.event_id is not None and event.event_id == attempt.probe_id:
+            session.conflict_told(active_response_id(error.message), step)
+    elif event.event_id is not None and event.event_id == response.probe_id:
         # On an ordered protocol this proves that the create never became a response.
         if conflict:
-            core.settle(attempt, E.CREATE_REFUSED, step)
+            session.fire(response, R.NOTHING_TO_CANCEL, step)
     elif conflict:
-        core.block(active_response_id(error.message), step.now)
-        core.settle(attempt, E.CREATE_CONFLICT, step)
+        session.conflict_told(active_response_id(error.message), step)
+        session.fire(response, R.CONFLICT, step)
     else:
-        core.settle(attempt, E.CREATE_REFUSED, step)
+        session.fire(response, R.REFUSED, step)
     if error.kind is ErrorKind.FATAL:
-        core.die(error, step)
+        session.session_failed(error, step)
         return True
-    return known or core.ignore("error for somebody else")
+    return known or session.ignore("error for somebody else")
 
 
-def _nothing_to_cancel(core: Core, event_id: str | None, step: Step) -> None:
-    """G6, G20: harms nothing. Our cancel raced the terminal, which is due at once or was lost."""
-    for attempt in tuple(core.lane.holders):
-        if attempt.cancel_id != event_id or attempt.deadline is None:
-            continue
-        if attempt.turn is None:
-            # Named by a conflict and not there yet: this was not its one cancel.
-            attempt.cancel_id = None
-            core.settle(attempt, E.CREATE_REFUSED, step, seen=False)
-        else:
-            attempt.deadline = min(attempt.deadline, step.now + _RACE)
-            attempt.last_activity = attempt.asked_at = -math.inf
+def _refuses_answer(session: Session, error: ErrorInfo) -> bool:
+    """Whether it answers the create that server VAD made for itself."""
+    owed = session.speech.owed and session.speech.answer_due
+    return owed and error.kind in _ANSWERS_VAD and not session.connection.dead
 
 
-def _session_configured(core: Core, event: ev.SessionConfigured, step: Step) -> bool:
-    core.lane.server_creates = event.server_creates
-    return True
+def _nothing_to_cancel(session: Session, event_id: str | None, step: Step) -> None:
+    """G6, G20: it harms nothing."""
+    for holder in tuple(session.lane.holders):
+        if holder.cancel_id == event_id:
+            session.fire(holder, R.NOTHING_TO_CANCEL, step)
 
 
-def _speech_started(core: Core, event: ev.SpeechStarted, step: Step) -> bool:
-    core.lane.speech_started(step.now)
-    return True
-
-
-def _speech_stopped(core: Core, event: ev.SpeechStopped, step: Step) -> bool:
-    if not core.lane.speaking:
-        return core.ignore("speech dropped before")
-    core.lane.speech_stopped(step.now)
-    if not core.lane.server_creates:
-        core.quiet(step.now)
-    return True
-
-
-def _input_cleared(core: Core, event: ev.InputCleared, step: Step) -> bool:
-    if not core.lane.owed:
-        core.quiet(step.now)
-    return True
-
-
-def _input_committed(core: Core, event: ev.InputCommitted, step: Step) -> bool:
-    core.lane.committed()
-    return core.lane.owed
-
-
-def _unreadable(core: Core, event: ev.Unreadable, step: Step) -> bool:
-    return core.ignore(event.reason)
-
-
-def _connection_lost(core: Core, event: ev.ConnectionLost, step: Step) -> bool:
-    core.lose(event.error, step, for_good=event.for_good)
-    return True
-
-
-def _connection_ready(core: Core, event: ev.ConnectionReady, step: Step) -> bool:
-    if core.lane.connected:
-        step.failure = _ROLLOVER
-        core.replaced(step)
-    core.epoch += 1
-    core.connected(step.now)
-    for attempt in core.lane.holders:
-        if attempt.turn is not None and not attempt.abandoned:
-            wait_for_connection(attempt.turn, step)
-        else:
-            attempt.deadline = step.now + core.policy.timeout
-    return True
-
-
-def _rate_limits_updated(core: Core, event: ev.RateLimitsUpdated, step: Step) -> bool:
+def _rate_limits_updated(session: Session, event: ev.RateLimitsUpdated, step: Step) -> bool:
     if event.reset_after is not None:
-        core.limited(step.now + event.reset_after, step)
+        session.rate_limits_told(step.now + event.reset_after, step)
     return event.reset_after is not None
 
 
-def _session_failed(core: Core, event: ev.SessionFailed, step: Step) -> bool:
-    core.die(event.error, step)
+# --- the server: the user's speech
+
+
+def _session_configured(session: Session, event: ev.SessionConfigured, step: Step) -> bool:
+    session.speech.server_answers = event.server_creates
     return True
 
 
-HANDLERS: dict[type[ev.Event], Callable[[Core, Any, Step], bool]] = {
+def _speech_started(session: Session, event: ev.SpeechStarted, step: Step) -> bool:
+    session.speech_happened(SpeechEvent.STARTED, step)
+    return True
+
+
+def _speech_stopped(session: Session, event: ev.SpeechStopped, step: Step) -> bool:
+    if not session.speech.speaking:
+        return session.ignore("speech dropped before")
+    session.speech_happened(SpeechEvent.STOPPED, step)
+    if not session.speech.server_answers:
+        session.speech_happened(SpeechEvent.DROPPED, step)
+    return True
+
+
+def _input_cleared(session: Session, event: ev.InputCleared, step: Step) -> bool:
+    session.speech_happened(SpeechEvent.CLEARED, step)
+    return True
+
+
+def _input_committed(session: Session, event: ev.InputCommitted, step: Step) -> bool:
+    session.speech_happened(SpeechEvent.COMMITTED, step)
+    return session.speech.owed
+
+
+def _unreadable(session: Session, event: ev.Unreadable, step: Step) -> bool:
+    return session.ignore(event.reason)
+
+
+# --- the connection
+
+
+def _connection_lost(session: Session, event: ev.ConnectionLost, step: Step) -> bool:
+    session.connection_lost(event.error, step, for_good=event.for_good)
+    return True
+
+
+def _connection_ready(session: Session, event: ev.ConnectionReady, step: Step) -> bool:
+    step.failure = ROLLOVER
+    session.connection_ready(step)
+    return True
+
+
+def _session_failed(session: Session, event: ev.SessionFailed, step: Step) -> bool:
+    session.session_failed(event.error, step)
+    return True
+
+
+HANDLERS: dict[type[ev.Event], Callable[[Session, Any, Step], bool]] = {
     ev.CreateSent: _create_sent,
     ev.CreateNotSent: _create_not_sent,
     ev.CreateGivenUp: _create_given_up,

@@ -1,18 +1,14 @@
-"""Guards and effects of the table: small pure functions.
+"""Guards and effects of the turn table: small pure functions.
 
-A guard looks, an effect changes the turn and appends commands. Neither raises, logs, awaits,
-reads a clock or fires an event.
+A guard asks, an effect changes the turn and appends commands. Neither raises, logs, awaits, reads a
+clock or fires an event: what other machines are told stands in the table. A guard may ask whether what
+is below the turn is over (`heard`, `response_over`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 from ._commands import (
     AnnounceTurn,
-    CancelResponse,
-    Command,
     CreateResponse,
     DeleteItem,
     DeliverItem,
@@ -22,20 +18,16 @@ from ._commands import (
     Recovering,
     ReportFailure,
 )
-from ._errors import ErrorInfo
-from ._events import CallReceived, Event, ItemKind, ItemStarted, OutputReceived, ResponseCreated
-from ._policy import FIRST_RETRY_INTERVAL, RetryPolicy
-from ._states import ErrorKind, MessageOutcome, Origin, TurnOutcome, TurnState
-from ._turn import Attempt, Message, Turn
+from ._events import CallReceived, ItemKind, ItemStarted, OutputReceived, ResponseCreated
+from ._policy import FIRST_RETRY_INTERVAL
+from ._states import ErrorKind, Generation, MessageOutcome, Origin, ResponseState
+from ._step import Step
+from ._turn import Message, Response, Turn
 
 #: A create that meets another response this often fails instead of asking again.
 MAX_CONFLICTS = 5
 #: Seconds to wait at most before asking again after a conflict, once the lane is free.
 _LONGEST_CONFLICT = 1.0
-
-#: Seconds within which a create is acknowledged, nearly always. Before that "nothing to cancel"
-#: may speak of a create that is not a response yet (livekit/agents#6223).
-_ACKNOWLEDGED = 1.0
 
 _RETRIES: dict[ErrorKind, int | None] = {
     ErrorKind.TRANSIENT: None,
@@ -46,72 +38,71 @@ _RETRIES: dict[ErrorKind, int | None] = {
 """Retries that a kind of failure is worth; None: as many as the policy has."""
 
 
-_NO_REASON = ErrorInfo(kind=ErrorKind.UNKNOWN)
-
-
-@dataclass(slots=True)
-class Step:
-    """One event being applied: what guards may look at and where effects put commands."""
-
-    now: float
-    policy: RetryPolicy
-    out: list[Command]
-    new_event_id: Callable[[str], str]
-    hopeless: bool = False  # the session below is dead
-    event: Event | None = None
-    failure: ErrorInfo = _NO_REASON
-
-
 # --- guards
 
 
 def is_waiting(turn: Turn, step: Step) -> bool:
-    return turn.waiting
+    """Is it not asked for yet, for want of the lane?"""
+    return turn.attempt is None
 
 
-def nobody_awaits(turn: Turn, step: Step) -> bool:
-    """No call of the host waits for it, nor one below us, whose create carries an id of its own."""
+def is_awaited_below(turn: Turn, step: Step) -> bool:
+    """Did somebody below us ask for it, whose create carries an id of its own?"""
     assert isinstance(step.event, ResponseCreated)
-    below = step.event.client_event_id is not None and not turn.on_wire
-    return turn.origin is not Origin.CLIENT and not below
+    return turn.attempt is None and step.event.client_event_id is not None
 
 
-def not_sent(turn: Turn, step: Step) -> bool:
-    return not turn.on_wire
+def nobody_asked(turn: Turn, step: Step) -> bool:
+    """Does no call of the host wait for it?"""
+    return turn.origin is not Origin.CLIENT
+
+
+def was_not_heard_of(turn: Turn, step: Step) -> bool:
+    """Was nothing of it handed out?"""
+    return not turn.has_output
+
+
+def has_failed(turn: Turn, step: Step) -> bool:
+    """Did an attempt fail before?"""
+    return turn.first_failure is not None
 
 
 def may_ask_again(turn: Turn, step: Step) -> bool:
+    """Did its create not meet too many other responses?"""
     return turn.conflicts < MAX_CONFLICTS
 
 
 def may_retry(turn: Turn, step: Step) -> bool:
-    """G9: only while nothing of the attempt was handed out."""
-    exposed = turn.attempt is not None and turn.attempt.exposed
-    return not exposed and not _still_queued(turn, step) and _within_budget(turn, step)
+    """G9: was nothing of the attempt handed out, does somebody listen, and is there a budget?"""
+    exposed = turn.attempt is not None and turn.attempt.has_output
+    return not exposed and not turn.speech_over and _within_budget(turn, step)
 
 
 def may_regenerate(turn: Turn, step: Step) -> bool:
-    """Some of it was heard, and the policy is to go on from there. A tool that was handed out
+    """Was some of it handed out, and is the policy to go on from there? A tool that was handed out
     speaks for itself (G17)."""
-    asked_for = step.policy.after_exposure == "regenerate" and turn.exposed and not turn.calls
-    return asked_for and not turn.speech_over and _within_budget(turn, step)
+    wanted = step.policy.after_exposure == "regenerate" and turn.has_output and not turn.calls
+    return wanted and not turn.speech_over and _within_budget(turn, step)
 
 
 def may_regenerate_now(turn: Turn, step: Step) -> bool:
+    """The same, and has all of it been heard?"""
     return may_regenerate(turn, step) and turn.playback_over
 
 
 def replaces(turn: Turn, step: Step) -> bool:
-    return turn.replacing
+    """Is it to be asked for again once what was handed out has played?"""
+    return turn.generation is Generation.BROKEN
 
 
 def replaces_in_time(turn: Turn, step: Step) -> bool:
-    return turn.replacing and not turn.speech_over
+    """The same, and does somebody listen still?"""
+    return replaces(turn, step) and not turn.speech_over
 
 
 def _within_budget(turn: Turn, step: Step) -> bool:
     """G9: bounded in number and in total time; G10: not in a session that is dead."""
-    if step.hopeless:
+    if step.lane.connection.dead:
         return False
     worth = _RETRIES.get(step.failure.kind, 0)
     limit = step.policy.max_retry if worth is None else min(worth, step.policy.max_retry)
@@ -122,75 +113,83 @@ def _within_budget(turn: Turn, step: Step) -> bool:
     return wait <= step.policy.recovery_deadline if by is None else step.now + wait <= by
 
 
-def _still_queued(turn: Turn, step: Step) -> bool:
-    """Its create has not left yet and may still do so: a second one would collide with it."""
-    queued = turn.state is TurnState.REQUESTED and not turn.on_wire
-    return queued and not attempt_over(turn, step)
-
-
 def spoke(turn: Turn, step: Step) -> bool:
-    return turn.exposed
+    """Was something of it handed out?"""
+    return turn.has_output
 
 
 def spoke_and_heard(turn: Turn, step: Step) -> bool:
-    return turn.exposed and turn.playback_over
+    """The same, and has all of it been heard?"""
+    return turn.has_output and turn.playback_over
 
 
 def heard(turn: Turn, step: Step) -> bool:
+    """Does nothing of it play, or wait to be played?"""
     return turn.playback_over
 
 
 def still_playing(turn: Turn, step: Step) -> bool:
-    return turn.exposed and not turn.playback_over
+    """Was something of it handed out that plays, or waits to be played?"""
+    return turn.has_output and not turn.playback_over
 
 
 def ends_failed(turn: Turn, step: Step) -> bool:
-    return turn.generation_over and turn.ending is TurnOutcome.FAILED
-
-
-def attempt_over(turn: Turn, step: Step) -> bool:
-    return turn.attempt is None or turn.attempt.over
+    """Did generation end with a failure?"""
+    return turn.generation is Generation.FAILED
 
 
 def generated(turn: Turn, step: Step) -> bool:
+    """Does no more output come?"""
     return turn.generation_over
 
 
 def generated_and_playing(turn: Turn, step: Step) -> bool:
+    """Does no more output come, and does some of it play or wait to be played?"""
     return turn.generation_over and not turn.playback_over
+
+
+def response_over(turn: Turn, step: Step) -> bool:
+    """Is the response that was cancelled over?"""
+    return turn.attempt is None or turn.attempt.over
 
 
 # --- effects: asking
 
 
 def send_create(turn: Turn, step: Step) -> None:
+    """Ask for a response. How long it may stay queued below us is its own deadline."""
     turn.attempts += 1
-    turn.attempt = Attempt(turn=turn, number=turn.attempts, last_activity=step.now)
-    turn.waiting = False
-    # How long it may stay queued below us; the create timeout runs from when it leaves.
-    turn.deadline = step.now + step.policy.recovery_deadline
+    turn.attempt = Response(
+        turn=turn,
+        number=turn.attempts,
+        state=ResponseState.QUEUED,
+        last_activity=step.now,
+        deadline=step.now + step.policy.recovery_deadline,
+    )
     step.out.append(CreateResponse(turn_id=turn.id, attempt=turn.attempts))
 
 
-def adopt_response(turn: Turn, step: Step) -> None:
-    assert turn.attempt is not None
+def take_over(turn: Turn, step: Step) -> None:
+    """What the server began is this turn's attempt."""
+    assert step.response is not None
+    turn.attempts += 1
+    turn.attempt = step.response
+    stop_clock(turn, step)
+
+
+def take_over_and_announce(turn: Turn, step: Step) -> None:
+    take_over(turn, step)
+    announce(turn, step)
+
+
+def announce(turn: Turn, step: Step) -> None:
     assert isinstance(step.event, ResponseCreated)
-    turn.attempt.response_id = step.event.response_id
-    turn.attempt.deltas_shown = step.event.deltas_shown
-    turn.attempt.last_activity = step.now
-    turn.deadline = None
+    _announce(turn, step, step.event.response_id)
 
 
-def adopt_and_announce(turn: Turn, step: Step) -> None:
-    adopt_response(turn, step)
-    _announce(turn, step)
-
-
-def _announce(turn: Turn, step: Step) -> None:
-    assert turn.attempt is not None
-    assert turn.attempt.response_id is not None
+def _announce(turn: Turn, step: Step, response_id: str) -> None:
     if not turn.announced and turn.origin is not Origin.CLIENT:
-        step.out.append(AnnounceTurn(turn_id=turn.id, response_id=turn.attempt.response_id))
+        step.out.append(AnnounceTurn(turn_id=turn.id, response_id=response_id))
     turn.announced = True
 
 
@@ -205,23 +204,27 @@ def keep_request(turn: Turn, step: Step) -> None:
         turn.recover_by = step.now + step.policy.recovery_deadline
     turn.error = step.failure
     turn.attempt = None
-    turn.waiting = True
-    turn.deadline = None
+    if not step.lane.connection.up:
+        start_clock(turn, step)
 
 
-def wait_for_connection(turn: Turn, step: Step) -> None:
-    """The create is still queued below us and leaves with the next connection."""
-    if turn.state is TurnState.REQUESTED:
-        turn.deadline = step.now + step.policy.recovery_deadline
+def start_clock(turn: Turn, step: Step) -> None:
+    """Nothing can be sent: waiting for the lane has to end by itself."""
+    if turn.recover_by is None:
+        turn.recover_by = step.now + step.policy.recovery_deadline
+
+
+def stop_clock(turn: Turn, step: Step) -> None:
+    """There is a connection. What has failed before keeps its deadline."""
+    if turn.first_failure is None:
+        turn.recover_by = None
 
 
 # --- effects: output
 
 
 def begin_item(turn: Turn, step: Step) -> None:
-    assert turn.attempt is not None
     assert isinstance(step.event, ItemStarted)
-    turn.attempt.unheard.append(step.event.item_id)
     if step.event.kind is ItemKind.MESSAGE:
         turn.message_number += 1
         turn.messages.append(
@@ -229,97 +232,83 @@ def begin_item(turn: Turn, step: Step) -> None:
         )
 
 
-def expose_message(turn: Turn, step: Step) -> None:
+def deliver_message(turn: Turn, step: Step) -> None:
     assert isinstance(step.event, OutputReceived)
     item_id = step.event.item_id
+    _hand_out(turn, step, item_id)
     for message in turn.messages:
         if message.item_id == item_id:
-            message.exposed = True
-    _hand_out(turn, step, item_id)
+            message.delivered = True
 
 
 def hand_out_call(turn: Turn, step: Step) -> None:
     """G17: each call exactly once, however often the server repeats it."""
     assert isinstance(step.event, CallReceived)
     if step.event.item_id not in turn.calls:
-        turn.calls.append(step.event.item_id)
         _hand_out(turn, step, step.event.item_id)
+        turn.calls.append(step.event.item_id)
 
 
 def _hand_out(turn: Turn, step: Step, item_id: str) -> None:
-    attempt = turn.attempt
-    assert attempt is not None
-    assert attempt.response_id is not None
-    attempt.exposed = True
     turn.recover_by = None  # the silence is over
-    if item_id in attempt.unheard:
-        attempt.unheard.remove(item_id)
-    if not turn.exposed:
-        turn.exposed = True
-        _announce(turn, step)
-        step.out.append(ExposeTurn(turn_id=turn.id, response_id=attempt.response_id))
+    if not turn.has_output:
+        assert turn.attempt is not None
+        assert turn.attempt.response_id is not None
+        _announce(turn, step, turn.attempt.response_id)
+        step.out.append(ExposeTurn(turn_id=turn.id, response_id=turn.attempt.response_id))
     step.out.append(DeliverItem(turn_id=turn.id, item_id=item_id))
+
+
+def forget_announcement(turn: Turn, step: Step) -> None:
+    turn.announced = False
 
 
 # --- effects: the end of generation
 
 
-def end_generation(turn: Turn, step: Step) -> None:
-    if turn.generation_over:
-        return
-    turn.generation_over = True
-    turn.replacing = False
-    turn.deadline = playback_deadline(turn, step)
-    step.out.append(EndStreams(turn_id=turn.id))
-
-
-def playback_deadline(turn: Turn, step: Step) -> float:
-    """When what is left of the turn must have played; much later while it waits in the host."""
-    pulled = [m for m in turn.messages if m.pulled]
-    # Without a count of its audio (a TTS speaks the text) nobody knows how long it lasts.
-    known = all(m.received_ms for m in pulled if m.outcome is None)
-    # What arrives of an attempt that was given up is counted, and never handed out.
-    left = sum(m.received_ms for m in turn.messages if m.exposed and m.outcome is None) / 1000
-    spare = step.policy.stall_timeout if pulled and known else step.policy.speech_timeout
-    return step.now + left + spare
+def _end_generation(turn: Turn, step: Step, ending: Generation) -> None:
+    told = turn.generation_over
+    turn.generation = ending
+    if not told:
+        turn.since = step.now
+        step.out.append(EndStreams(turn_id=turn.id))
 
 
 def end_completed(turn: Turn, step: Step) -> None:
-    turn.ending = TurnOutcome.COMPLETED
     turn.error = None
-    end_generation(turn, step)
+    _end_generation(turn, step, Generation.COMPLETED)
 
 
 def end_incomplete(turn: Turn, step: Step) -> None:
-    turn.ending = TurnOutcome.INCOMPLETE
     _report(turn, step)
-    let_go(turn, step)
-    end_generation(turn, step)
+    _end_generation(turn, step, Generation.INCOMPLETE)
 
 
 def end_interrupted(turn: Turn, step: Step) -> None:
-    turn.ending = TurnOutcome.INTERRUPTED
-    turn.interrupted = True
-    let_go(turn, step)
-    end_generation(turn, step)
+    _end_generation(turn, step, Generation.INTERRUPTED)
+
+
+def end_superseded(turn: Turn, step: Step) -> None:
+    _end_generation(turn, step, Generation.SUPERSEDED)
 
 
 def end_failed(turn: Turn, step: Step) -> None:
-    """``after_exposure="stop"``: what was received plays out, the failure is visible now."""
-    turn.ending = TurnOutcome.FAILED
+    """The failure is visible now, even if what was received plays out."""
     _report(turn, step)
-    let_go(turn, step)
-    end_generation(turn, step)
+    _end_generation(turn, step, Generation.FAILED)
 
 
 def play_out(turn: Turn, step: Step) -> None:
     """``after_exposure="regenerate"``: what was received is worth hearing, and what was heard
     has to be known before the rest is asked for."""
-    turn.replacing = True
+    turn.generation = Generation.BROKEN
     turn.error = step.failure
-    let_go(turn, step)
-    turn.deadline = playback_deadline(turn, step)
+    turn.since = step.now
     step.out.append(EndAttempt(turn_id=turn.id))
+
+
+def end_speech(turn: Turn, step: Step) -> None:
+    turn.speech_over = True
 
 
 # --- effects: recovery
@@ -342,12 +331,10 @@ def schedule_retry(turn: Turn, step: Step) -> None:
         turn.retries += 1
     turn.error = step.failure
     turn.retry_at = step.now + wait
-    let_go(turn, step)
     remove_unheard(turn, step)
     turn.attempt = None
     turn.message_number = 0
-    turn.deadline = None
-    turn.replacing = False
+    turn.generation = Generation.RUNNING
     step.out.append(
         Recovering(turn_id=turn.id, attempt=turn.attempts, reason=step.failure, wait=wait)
     )
@@ -356,118 +343,53 @@ def schedule_retry(turn: Turn, step: Step) -> None:
 def regenerate(turn: Turn, step: Step) -> None:
     """What was handed out has played; the cause is the failure that ended it."""
     if turn.error is not None:
-        step.failure = turn.error
+        step.failure = step.assess(turn.error)  # limits told while it played
     schedule_retry(turn, step)
 
 
 def remove_unheard(turn: Turn, step: Step) -> None:
     """Handed out and never heard: not to be remembered (G16). What was never handed out goes
-    with its attempt."""
+    with its response."""
     for message in turn.messages:
-        if message.exposed and message.outcome is MessageOutcome.SKIPPED and not message.removed:
+        if message.delivered and message.outcome is MessageOutcome.SKIPPED and not message.removed:
             message.removed = True
             event_id = step.new_event_id("delete")
             step.out.append(DeleteItem(item_id=message.item_id, event_id=event_id))
 
 
-def ask_again(turn: Turn, step: Step) -> None:
-    turn.waiting = True
-
-
-# --- effects: cancelling
-
-
-def cancel(turn: Turn, step: Step) -> None:
-    turn.interrupted = True
-    turn.ending = TurnOutcome.INTERRUPTED
-    let_go(turn, step)
-    end_generation(turn, step)
-    turn.deadline = step.now + step.policy.cancel_timeout
-
-
-def adopt_and_cancel(turn: Turn, step: Step) -> None:
-    adopt_response(turn, step)
-    turn.deadline = step.now + step.policy.cancel_timeout
-    assert turn.attempt is not None
-    release(turn.attempt, step)
-
-
-def let_go(turn: Turn, step: Step) -> None:
-    """Stop waiting for the attempt's output. The lane keeps it until its own terminal (G4)."""
-    attempt = turn.attempt
-    if attempt is None or attempt.abandoned:
+def heed_limit(turn: Turn, step: Step) -> None:
+    """It failed of an exhausted rate limit, and nobody said how long to wait."""
+    if turn.error is None or turn.error.retry_after is not None:
         return
-    attempt.abandoned = True
-    if attempt.response_id is None:
-        if turn.on_wire and turn.deadline is not None:
-            attempt.deadline = min(turn.deadline, max(step.now, attempt.sent_at + _ACKNOWLEDGED))
-        else:
-            attempt.deadline = step.now + step.policy.timeout
-    release(attempt, step)
+    error = step.assess(turn.error)
+    if error.retry_after is not None:
+        turn.error = error
+        turn.retry_at = step.now + min(error.retry_after, step.policy.longest_hint)
 
 
-def release(attempt: Attempt, step: Step) -> None:
-    """Cancel an abandoned response by its id, at most once (G6), and delete what is unheard."""
-    if attempt.over:
-        # Cleanup precedes the next create on the same ordered socket; nobody waits for it.
-        for item_id in attempt.unheard:
-            step.out.append(DeleteItem(item_id=item_id, event_id=step.new_event_id("delete")))
-        attempt.unheard.clear()
-        attempt.deadline = None
-    elif attempt.response_id is None:
-        return
-    elif attempt.cancelled_below or attempt.cancel_id is not None:
-        attempt.deadline = step.now + step.policy.cancel_timeout
-    else:
-        attempt.cancel_id = step.new_event_id("cancel")
-        attempt.asked_at = step.now
-        attempt.deadline = step.now + step.policy.patience(step.policy.cancel_timeout)
-        step.out.append(CancelResponse(response_id=attempt.response_id, event_id=attempt.cancel_id))
+def run_clocks(turn: Turn, step: Step) -> None:
+    turn.retry_at += step.held_up
+    if turn.recover_by is not None:
+        turn.recover_by += step.held_up
 
 
 # --- effects: the end
 
 
-def finish(turn: Turn, step: Step) -> None:
-    """Playback is over too: end as it was decided when generation ended."""
-    assert turn.ending is not None
-    _end(turn, turn.ending)
+def begin_cancelling(turn: Turn, step: Step) -> None:
+    _end_generation(turn, step, Generation.INTERRUPTED)
+    turn.since = step.now
 
 
-def finish_completed(turn: Turn, step: Step) -> None:
-    end_completed(turn, step)
-    _end(turn, TurnOutcome.COMPLETED)
-
-
-def finish_incomplete(turn: Turn, step: Step) -> None:
-    end_incomplete(turn, step)
-    _end(turn, TurnOutcome.INCOMPLETE)
-
-
-def finish_interrupted(turn: Turn, step: Step) -> None:
-    end_interrupted(turn, step)
-    _end(turn, TurnOutcome.INTERRUPTED)
-
-
-def finish_superseded(turn: Turn, step: Step) -> None:
-    end_generation(turn, step)
-    _end(turn, TurnOutcome.SUPERSEDED)
-
-
-def fail(turn: Turn, step: Step) -> None:
-    if turn.ending is not TurnOutcome.FAILED:
-        turn.ending = TurnOutcome.FAILED
-        _report(turn, step)
-    let_go(turn, step)
-    end_generation(turn, step)
-    _end(turn, TurnOutcome.FAILED)
+def wait_for_terminal(turn: Turn, step: Step) -> None:
+    turn.since = step.now
 
 
 def fail_late(turn: Turn, step: Step) -> None:
-    """Time ran out while a retry was pending: the cause is the failure before it."""
+    """Time ran out, or nobody listens any more: the cause is the failure before."""
     if turn.error is not None:
         step.failure = turn.error
-    fail(turn, step)
+    end_failed(turn, step)
 
 
 def _report(turn: Turn, step: Step) -> None:
@@ -481,9 +403,3 @@ def _report(turn: Turn, step: Step) -> None:
             on_handle=not turn.calls,
         )
     )
-
-
-def _end(turn: Turn, outcome: TurnOutcome) -> None:
-    """The controller does the rest: playback's last word, what nobody heard, `TurnEnded`."""
-    turn.outcome = outcome
-    turn.deadline = turn.recover_by = None

@@ -40,6 +40,84 @@ class TurnOutcome(Enum):
     FAILED = "failed"
 
 
+class Generation(Enum):
+    """Where the generation of a turn stands: whether more output may come, and what follows."""
+
+    #: More output may come.
+    RUNNING = "running"
+    #: It broke off after some of it was handed out; once that has played it is asked for again.
+    BROKEN = "broken"
+    #: No more comes. The turn ends so once playback is over.
+    COMPLETED = "completed"
+    INCOMPLETE = "incomplete"
+    INTERRUPTED = "interrupted"
+    SUPERSEDED = "superseded"
+    FAILED = "failed"
+
+
+class ResponseState(Enum):
+    """Where one response stands, from its ``response.create`` to its proven terminal.
+
+    It may outlive its turn (G4). All but the last two hold the lane (G1).
+    """
+
+    #: Commanded, and not on the wire yet.
+    QUEUED = "queued"
+    #: Its ``response.create`` left; the server has not answered.
+    SENT = "sent"
+    #: The server acknowledged it, and its turn waits for its output.
+    ACTIVE = "active"
+    #: Given up before it left. It may still leave.
+    WITHDRAWN = "withdrawn"
+    #: Given up, and its ``response.create`` is not answered.
+    UNANSWERED = "unanswered"
+    #: The same, and a bare cancel asks what became of it.
+    PROBED = "probed"
+    #: Given up, and it lives: its cancel is out.
+    CANCELLING = "cancelling"
+    #: A conflict told of it; it has not shown itself.
+    RUMOURED = "rumoured"
+    #: It is over: its terminal was seen, or it is proven that none comes.
+    ENDED = "ended"
+    #: Waited for long enough, without proof. It may show itself again.
+    FORGOTTEN = "forgotten"
+
+
+#: Their turn waits for what comes of them.
+WANTED = frozenset({ResponseState.QUEUED, ResponseState.SENT, ResponseState.ACTIVE})
+#: On the wire, and not answered.
+PENDING = frozenset({ResponseState.SENT, ResponseState.UNANSWERED, ResponseState.PROBED})
+#: The lane is free of them.
+OVER = frozenset({ResponseState.ENDED, ResponseState.FORGOTTEN})
+
+
+class ConnectionState(Enum):
+    """Where the connection stands, as far as evidence goes."""
+
+    UP = "up"
+    #: A create did not leave in time; until something passes nothing is sent.
+    UNPROVEN = "unproven"
+    #: Its loss was told.
+    DOWN = "down"
+    #: The session below cannot be used any more. Final.
+    DEAD = "dead"
+
+
+class SpeechState(Enum):
+    """Where the user's speech stands, and what server VAD owes for it (G18, G24)."""
+
+    SILENT = "silent"
+    SPEAKING = "speaking"
+    #: The same, and an earlier committed turn is not answered yet.
+    SPEAKING_OWED = "speaking, an answer owed"
+    #: For longer than is waited for; its end may come yet.
+    SPEAKING_ON = "speaking on"
+    #: It ended: the server may answer.
+    ANSWER_DUE = "answer due"
+    #: It ended and was committed: the server owes an answer.
+    ANSWER_OWED = "answer owed"
+
+
 class PlaybackState(Enum):
     """Where the playback of one message stands."""
 

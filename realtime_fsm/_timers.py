@@ -1,13 +1,13 @@
-"""Which timer a turn runs in which state."""
+"""Which timer a turn runs in which state. Those of a response are its own `deadline`."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 from ._errors import ErrorInfo
+from ._machine_events import TurnEvent
 from ._policy import RetryPolicy
-from ._states import ErrorKind, TurnState
-from ._table import TurnEvent
+from ._states import ErrorKind, Generation, TurnState
 from ._turn import Turn
 
 
@@ -19,10 +19,7 @@ class Timer(NamedTuple):
 
 
 #: What a timer's event means as a failure.
-FAILURES: dict[TurnEvent, ErrorInfo] = {
-    TurnEvent.CREATE_TIMEOUT: ErrorInfo(
-        kind=ErrorKind.TRANSIENT, code="create_timeout", message="response.create was not answered"
-    ),
+TIMEOUTS: dict[TurnEvent, ErrorInfo] = {
     TurnEvent.STALLED: ErrorInfo(
         kind=ErrorKind.TRANSIENT, code="stalled", message="the server went silent"
     ),
@@ -33,29 +30,38 @@ FAILURES: dict[TurnEvent, ErrorInfo] = {
 
 
 def timer_of(turn: Turn, policy: RetryPolicy, *, user_speaking: bool) -> Timer | None:
-    """The next timer of a live turn, or None while it waits for the lane: there the holder's
-    own timer is the exit, and without a connection the recovery deadline.
+    """The next timer of a live turn, or None while another part's is the exit: its response's while
+    that is asked for, the holder's while it waits for the lane.
 
     The backoff is not here: it ends only when the lane is free as well.
     """
     state, attempt = turn.state, turn.attempt
-    at, event = turn.deadline, TurnEvent.PLAYBACK_TIMEOUT
+    at: float | None = None
+    event = TurnEvent.STALLED
     if state is TurnState.STREAMING and attempt is not None:
-        if not turn.generation_over and not turn.replacing:
+        if turn.generation is Generation.RUNNING:
             at = attempt.last_activity + policy.stall_timeout if attempt.deltas_shown else None
-            event = TurnEvent.STALLED
-        elif user_speaking or turn.paused:
-            at = None  # a paused playback and a speaking user stop the clock
+        elif not user_speaking and not turn.paused:  # these stop the clock of playback
+            at, event = playback_deadline(turn, policy), TurnEvent.PLAYBACK_TIMEOUT
     elif state is TurnState.CREATED and attempt is not None:
-        at, event = attempt.last_activity + policy.first_output_timeout, TurnEvent.STALLED
+        at = attempt.last_activity + policy.first_output_timeout
     elif state is TurnState.REQUESTED:
-        event = TurnEvent.CREATE_TIMEOUT  # no deadline while it waits for the lane
-        if turn.recover_by is not None and (at is None or turn.recover_by < at):
-            at, event = turn.recover_by, TurnEvent.RECOVERY_DEADLINE
+        at, event = turn.recover_by, TurnEvent.RECOVERY_DEADLINE
     elif state is TurnState.RETRY_WAIT:
         at, event = None if user_speaking else turn.recover_by, TurnEvent.RECOVERY_DEADLINE
     elif state is TurnState.CANCELLING:
-        event = TurnEvent.CANCEL_TIMEOUT
-    else:
-        at = None
+        at, event = turn.since + policy.cancel_timeout, TurnEvent.CANCEL_TIMEOUT
     return None if at is None else Timer(at, event)
+
+
+def playback_deadline(turn: Turn, policy: RetryPolicy) -> float:
+    """When what is left of the turn must have played; much later while it waits in the host. It counts
+    from when its playback last moved."""
+    since = max([turn.since, *(m.moved_at for m in turn.messages)])
+    pulled = [m for m in turn.messages if m.pulled]
+    # Without a count of its audio (a TTS speaks the text) nobody knows how long it lasts.
+    known = all(m.received_ms for m in pulled if m.outcome is None)
+    # What arrives of an attempt that was given up is counted, and never handed out.
+    left = sum(m.received_ms for m in turn.messages if m.delivered and m.outcome is None) / 1000
+    spare = policy.stall_timeout if pulled and known else policy.speech_timeout
+    return since + left + spare

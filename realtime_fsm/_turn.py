@@ -1,4 +1,8 @@
-"""The data of one response turn. Only the table's effects and the lane change it."""
+"""The records that the machines move: a turn, its responses, its messages.
+
+Only the effects of the tables change where they stand. What is merely counted (milliseconds, signs
+of life, what the host shows) is written where it arrives.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,13 @@ from dataclasses import dataclass, field
 
 from ._errors import ErrorInfo
 from ._states import (
+    OVER,
+    WANTED,
+    Generation,
     MessageOutcome,
     Origin,
     PlaybackState,
+    ResponseState,
     TurnOutcome,
     TurnState,
 )
@@ -24,10 +32,11 @@ class Message:
         number: N of "streaming message N", from 1, within its response.
         attempt: Number of the attempt it belongs to.
         received_ms: Audio received so far, milliseconds.
-        exposed: A first delta of it arrived and it was handed downstream.
+        delivered: A first delta of it arrived and it was handed downstream.
         pulled: The host began to forward it.
         started: The sink reported its first frame.
         state: Where its playback stands.
+        moved_at: When that last changed, seconds.
         outcome: What was heard; None while that is open.
         heard_ms: Milliseconds heard; None while that is open or where no sink tells.
         transcript: The words that were heard, where the sink knows them.
@@ -41,10 +50,11 @@ class Message:
     number: int
     attempt: int = 1
     received_ms: float = 0.0
-    exposed: bool = False
+    delivered: bool = False
     pulled: bool = False
     started: bool = False
     state: PlaybackState = PlaybackState.WAITING
+    moved_at: float = -math.inf
     outcome: MessageOutcome | None = None
     heard_ms: int | None = None
     transcript: str | None = None
@@ -57,7 +67,7 @@ class Message:
     def difference(self) -> str | None:
         """Where what was heard, what is shown and what the server remembers differ, in words; or
         None. Once the turn has ended and the server has confirmed, there is nothing (G16)."""
-        if self.outcome is None or not self.exposed or self.released:
+        if self.outcome is None or not self.delivered or self.released:
             return None
         if self.outcome is MessageOutcome.SKIPPED:
             if self.shown:
@@ -71,45 +81,57 @@ class Message:
         whole = self.outcome is MessageOutcome.FULL
         return "heard, but not shown" if whole and self.shown == "" else None
 
+    @property
+    def exposed(self) -> bool:
+        """Older name of `delivered`; goes with the next minor version."""
+        return self.delivered
+
 
 @dataclass(slots=True, eq=False)
-class Attempt:
-    """One response, asked for or running. The lane's record; it may outlive its turn (G4).
+class Response:
+    """One response, asked for, running or only heard of. It may outlive its turn (G4).
 
     Attributes:
-        turn: The turn it works for; None for a response that only occupies the lane.
-        number: From 1, per turn.
+        turn: The turn it works for; None for one that a conflict told of.
+        number: Of the attempt, from 1, per turn.
+        state: Where it stands.
+        last_activity: When something last came of it, seconds.
         event_id: Client event id of its create once that is on the wire.
         sent_at: When it left, seconds.
-        response_id: Once the server acknowledged it.
-        over: Its terminal was seen, or it is proven that none comes (G2).
-        abandoned: Nobody waits for its output any more; what arrives is swallowed.
-        deltas_shown: Its deltas are reported, so that silence means something.
-        cancelled_below: What is below the driver cancels it when it shows itself.
-        cancel_id: Event id of the cancel sent for it.
+        response_id: Once the server named it.
+        cancel_id: Event id of its one cancel (G6); ``""`` where what is below the driver sends it.
         probe_id: Event id of the probe sent for it.
         asked_at: When the probe or the cancel was sent, seconds.
-        exposed: Something of it was handed downstream (G9).
-        deadline: When the lane stops waiting for an abandoned or turnless one.
-        unheard: Items the server keeps of it that nobody was given.
+        deadline: When its state is looked at again; None while its turn's timers watch it.
+        deltas_shown: Its deltas are reported, so that silence means something.
+        has_output: Something of it was handed downstream (G9).
+        undelivered: Items the server keeps of it that nobody was given.
     """
 
     turn: Turn | None
     number: int
+    state: ResponseState
     last_activity: float
     event_id: str | None = None
     sent_at: float = -math.inf
     response_id: str | None = None
-    over: bool = False
-    abandoned: bool = False
-    deltas_shown: bool = True
-    cancelled_below: bool = False
     cancel_id: str | None = None
-    exposed: bool = False
     probe_id: str | None = None
     asked_at: float = -math.inf
     deadline: float | None = None
-    unheard: list[str] = field(default_factory=list)
+    deltas_shown: bool = True
+    has_output: bool = False
+    undelivered: list[str] = field(default_factory=list)
+
+    @property
+    def over(self) -> bool:
+        """Whether the lane is free of it."""
+        return self.state in OVER
+
+    @property
+    def wanted(self) -> bool:
+        """Whether its turn waits for what comes of it."""
+        return self.state in WANTED
 
 
 @dataclass(slots=True, eq=False)
@@ -119,32 +141,25 @@ class Turn:
     Attributes:
         id: Unique within its controller.
         origin: Who asked for it.
+        playback_reported: A sink reports playback for it; without one, playback ends with
+            generation.
+        audible: That sink tells when a message begins to play.
         state: Where it stands.
-        waiting: In ``requested``: the lane was not granted yet.
+        generation: Whether more output may come, and if not, how it will end.
         retries: Retries counted against ``max_retry``.
         conflicts: How often its create met another active response.
-        attempt: The current attempt, or None while it waits for the lane the first time.
+        attempt: The response of the current attempt, or None while it waits for the lane.
         attempts: How many attempts were started.
         message_number: N of "streaming message N"; 0 before the first message.
         messages: Every message of every attempt, in order.
         calls: Item ids of the function calls handed out.
         announced: The host was told of the generation.
-        exposed: Something of it was handed downstream.
-        generation_over: No more output comes.
         speech_over: The host is done with its speech.
-        interrupted: Somebody asked it to stop.
-        replacing: The attempt broke after some of it was handed out, and is asked for again
-            once that has played.
-        ending: How it will end once playback is over, or None.
-        outcome: None until the turn ends.
         error: Why it failed or was cut short; also set while a retry is pending.
         first_failure: Time of the first failure, seconds, or None.
         recover_by: When the recovery deadline ends, or None.
         retry_at: When the backoff is over: of a retry, or of a create that met a conflict.
-        deadline: Timer of ``requested`` (once sent), of playback, and of ``cancelling``.
-        playback_reported: A sink reports playback for it; without one, playback ends with
-            generation.
-        audible: That sink tells when a message begins to play.
+        since: When generation ended, or the cancel was asked: its last wait counts from then.
     """
 
     id: str
@@ -152,27 +167,21 @@ class Turn:
     playback_reported: bool
     audible: bool = False
     state: TurnState = TurnState.REQUESTED
-    waiting: bool = True
+    generation: Generation = Generation.RUNNING
     retries: int = 0
     conflicts: int = 0
-    attempt: Attempt | None = None
+    attempt: Response | None = None
     attempts: int = 0
     message_number: int = 0
     messages: list[Message] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     announced: bool = False
-    exposed: bool = False
-    generation_over: bool = False
     speech_over: bool = False
-    interrupted: bool = False
-    replacing: bool = False
-    ending: TurnOutcome | None = None
-    outcome: TurnOutcome | None = None
     error: ErrorInfo | None = None
     first_failure: float | None = None
     recover_by: float | None = None
     retry_at: float = -math.inf
-    deadline: float | None = None
+    since: float = -math.inf
 
     @property
     def live(self) -> bool:
@@ -189,9 +198,45 @@ class Turn:
         return str(self.state.value)
 
     @property
+    def waiting(self) -> bool:
+        """Whether it wants a response and was not given the lane yet."""
+        return self.attempt is None and self.state is TurnState.REQUESTED
+
+    @property
     def on_wire(self) -> bool:
         """Whether the current attempt's create was seen leaving."""
         return self.attempt is not None and self.attempt.event_id is not None
+
+    @property
+    def has_output(self) -> bool:
+        """Whether something of it, of whichever attempt, was handed downstream."""
+        return bool(self.calls) or any(m.delivered for m in self.messages)
+
+    @property
+    def generation_over(self) -> bool:
+        """Whether no more output comes."""
+        return self.generation is not Generation.RUNNING and not self.replacing
+
+    @property
+    def replacing(self) -> bool:
+        """Whether the attempt broke after some of it was handed out, and is asked for again once
+        that has played."""
+        return self.generation is Generation.BROKEN
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether somebody asked it to stop."""
+        return self.generation is Generation.INTERRUPTED
+
+    @property
+    def ending(self) -> TurnOutcome | None:
+        """How it will end once playback is over, or has ended; None while that is open."""
+        return TurnOutcome[self.generation.name] if self.generation_over else None
+
+    @property
+    def outcome(self) -> TurnOutcome | None:
+        """How it ended; None until then."""
+        return None if self.live else self.ending
 
     @property
     def paused(self) -> bool:
@@ -203,4 +248,24 @@ class Turn:
         """Whether nothing of this turn is playing or will play."""
         if self.speech_over or not self.playback_reported:
             return True
-        return all(m.outcome is not None for m in self.messages if m.exposed)
+        return all(m.outcome is not None for m in self.messages if m.delivered)
+
+    @property
+    def exposed(self) -> bool:
+        """Older name of `has_output`; goes with the next minor version."""
+        return self.has_output
+
+    def hears(self, response: Response) -> bool:
+        """Whether it is told what becomes of this response: while more output of it may come, and
+        after an interrupt until it is over."""
+        if self.attempt is not response or not self.live:
+            return False
+        return self.generation is Generation.RUNNING or self.state is TurnState.CANCELLING
+
+    def plays(self, message: Message) -> bool:
+        """Whether it is told what becomes of this message: of its present attempt's."""
+        return self.attempt is not None and self.live and message.attempt == self.attempts
+
+
+#: Older name of `Response`; goes with the next minor version.
+Attempt = Response

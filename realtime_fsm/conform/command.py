@@ -68,7 +68,12 @@ def run(request: Request, *, write: Write, warn: Write) -> int:
     old = _read(request.since) if request.since is not None else None
     saved = Path(request.target)
     code = 0
-    if "://" not in request.target and saved.exists():
+    if "://" not in request.target:
+        if not saved.exists():
+            known = "ws://, wss://, http:// or https://"
+            raise ConformError(
+                f"{request.target!r} is neither a file nor a URL that begins with {known}"
+            )
         result = _read(saved)
     else:
         result, code = _ask(request, warn)

@@ -18,7 +18,7 @@ from .frames import Seen
 from .known import SESSION, ConformError, Known, Refused, Unjudged
 from .result import Value, Verdict
 from .talk import Talk
-from .wire import ConnectionOver
+from .wire import ConnectionOver, within
 
 __all__ = [
     "connection",
@@ -75,11 +75,11 @@ async def connection(http: aiohttp.ClientSession, known: Known) -> AsyncIterator
     """Connect. Raises :class:`ConformError` when that is not possible."""
     patience = min(known.pace.patience, known.left())
     try:
-        ws = await asyncio.wait_for(
+        ws = await within(
+            patience,
             http.ws_connect(
                 known.url, headers=known.headers, autoping=False, max_msg_size=_LARGEST
             ),
-            patience,
         )
     except Exception as error:  # whatever a stranger's server made of it
         raise ConformError(_why(error, known, patience)) from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -18,7 +18,7 @@ from .frames import Seen
 from .known import Known, Unjudged
 from .speech import BYTES_PER_MS
 
-__all__ = ["ConnectionOver", "Sent", "Wire"]
+__all__ = ["ConnectionOver", "Sent", "Wire", "within"]
 
 _MOST_FRAMES = 20_000  # of one connection
 _EARLY = 1e-6  # seconds by which a timer of the loop may be early
@@ -26,6 +26,27 @@ _MOST_BYTES = 100 * 1024 * 1024
 
 T = TypeVar("T")
 W = TypeVar("W", bound="Wire")
+
+
+async def within(seconds: float, what: Awaitable[T]) -> T:
+    """Await *what* for that long; then asyncio.TimeoutError.
+
+    Unlike asyncio.wait_for before Python 3.12 it never takes a result for a cancellation that came
+    at the same time (python/cpython#86296): a run that is told to stop stops.
+    """
+    task = asyncio.ensure_future(what)
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+    except asyncio.CancelledError:
+        task.cancel()
+        task.add_done_callback(lambda t: t.cancelled() or t.exception())
+        raise
+    if not task.done():
+        task.cancel()
+        await asyncio.wait({task})
+    if task.cancelled():
+        raise asyncio.TimeoutError
+    return task.result()
 
 
 class ConnectionOver(Unjudged):
@@ -73,7 +94,7 @@ class Wire:
     async def __aexit__(self, *exc_info: object) -> None:
         assert self._reader is not None
         with contextlib.suppress(asyncio.TimeoutError, ConnectionError, RuntimeError):
-            await asyncio.wait_for(self.ws.close(), 1.0)
+            await within(1.0, self.ws.close())
         self._reader.cancel()
         await asyncio.gather(self._reader, return_exceptions=True)
 
@@ -167,7 +188,7 @@ class Wire:
         if self.over is not None:
             raise ConnectionOver(self.over)
         try:
-            await asyncio.wait_for(self.ws.send_str(text), self.known.pace.patience)
+            await within(self.known.pace.patience, self.ws.send_str(text))
         except asyncio.TimeoutError:
             raise ConnectionOver("the server takes no more frames") from None
         except (ConnectionError, RuntimeError):
@@ -197,8 +218,11 @@ class Wire:
                 self.known.left()
                 return None
             self._changed.clear()
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), left)
+            timer = asyncio.get_running_loop().call_later(left, self._changed.set)
+            try:
+                await self._changed.wait()
+            finally:
+                timer.cancel()
 
     async def rest(self, seconds: float) -> None:
         """Let that time pass. Raises :class:`ConnectionOver` when the connection ends."""

@@ -82,10 +82,11 @@ def _lines(edge: Edge, width: float) -> list[Line]:
         guard = f"[{first.guard_text}]" if first.guard_text else ""
         effect = f"/ {first.effect_text}" if first.effect else ""
         both = f"{guard} {effect}".strip()
+        tells = first.tells_text
         fits = _EVENT + longest + 22 + text_width(both, 12) < width - 8
         many = len(group) > 1 or not fits
-        then = tuple(t for t in (guard, effect) if t) if many else ((both,) if both else ())
-        out.append(Line(tuple(group), then))
+        then = (guard, effect, tells) if many else (both, tells)
+        out.append(Line(tuple(group), tuple(t for t in then if t)))
     return out
 
 

@@ -55,6 +55,8 @@ class Change:
             out.append(f"[{old.guard_text or 'no guard'}]")
         if old.effect != new.effect:
             out.append(f"/ {old.effect_text or 'no effect'}")
+        if old.tells != new.tells:
+            out.append(old.tells_text or "tells nobody")
         if old.timer != new.timer:
             out.append("a timer" if old.timer else "no timer")
         if old.reason != new.reason:
@@ -167,13 +169,14 @@ class Comparison:
 
 def _table(changes: list[Change], mark: str) -> list[str]:
     was = mark == "changed"
-    head = "| | state | event | guard | next state | effect | why |" + (" was |" if was else "")
-    lines = [head, "|---|---|---|---|---|---|---|" + ("---|" if was else "")]
+    head = "| | state | event | guard | next state | effect | tells | why |"
+    lines = [head + (" was |" if was else ""), "|" + "---|" * (9 if was else 8)]
     for change in changes:
         rule = change.rule
         event = rule.event_text + (" (timer)" if rule.timer else "")
         dest = "(stays)" if rule.dest is None else rule.dest.lower()
-        cells = [rule.source.lower(), event, rule.guard_text, dest, rule.effect_text, rule.reason]
+        does = (rule.effect_text, words(rule.tells))
+        cells = [rule.source.lower(), event, rule.guard_text, dest, *does, rule.reason]
         if was:
             cells.append(change.was)
         lines.append(f"| {MARKS[change.rule.mark]} | {' | '.join(map(cell, cells))} |")

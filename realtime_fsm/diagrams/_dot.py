@@ -35,9 +35,9 @@ def dot(picture: Picture) -> str:
     touched = {n for r in picture.rules for n in (r.source, r.dest)}
     whole_chart = picture.view in ("all", "overview")
     shown = [s for s in chart.states if s.name in touched or whole_chart]
-    if chart.initial in shown:
-        lines.append("  start [shape=point, width=0.15];")
-        lines.append(f"  start -> {identifier(chart.initial.name)};")
+    begins = [s for s in chart.initial if s in shown]
+    lines += ["  start [shape=point, width=0.15];"] if begins else []
+    lines += [f"  start -> {identifier(s.name)};" for s in begins]
     lines += [_node(s) for s in shown]
     edges = list(picture.edges)
     lines += [_edge(e, picture) for e in edges]

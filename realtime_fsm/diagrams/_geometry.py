@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal
 
@@ -61,7 +61,8 @@ class Layout:
     """Where the states of one chart stand. Arrows without a route are curves.
 
     Attributes:
-        start: The side of the initial state where life begins.
+        start: The side of an initial state where life begins.
+        starts: The same, for states where it is another one.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Layout:
     places: dict[str, Place]
     routes: dict[Key, Route]
     start: Side = "left"
+    starts: dict[str, Side] = field(default_factory=dict)
 
     def place(self, state: str) -> Place:
         """Raises:

@@ -125,6 +125,66 @@ TURN_NARROW = Layout(
     start="top",
 )
 
+_E = ("QUEUED", "ENDED")
+_U = ("UNANSWERED", "ENDED")
+
+#: Wanted above, given up below, over on the right; what is only heard of stands apart.
+RESPONSE = Layout(
+    "response",
+    1400,
+    850,
+    places={
+        "QUEUED": Place(170, 150, 140, 64, loop=34),
+        "SENT": Place(480, 150, 220, 64),
+        "ACTIVE": Place(860, 150, 160, 64, loop=36),
+        "WITHDRAWN": Place(170, 350, 220, 64),
+        "UNANSWERED": Place(480, 350, 150, 64, loop=-40),
+        "PROBED": Place(480, 560, 220, 96),
+        "CANCELLING": Place(860, 350, 190, 64),
+        "RUMOURED": Place(480, 720, 160, 64, loop=-30),
+        "ENDED": Place(1270, 150, 170, 84),
+        "FORGOTTEN": Place(1270, 640, 170, 230, loop=-30),
+    },
+    routes={
+        ("QUEUED", "SENT"): Route(("right", 0), ("left", 0), label="top"),
+        ("SENT", "ACTIVE"): Route(("right", 0), ("left", 0), label="top"),
+        ("ACTIVE", "ENDED"): Route(("right", 0), ("left", 0), label="top", centred=True),
+        ("QUEUED", "WITHDRAWN"): Route(("bottom", -30), ("top", -30), label="left", centred=True),
+        ("SENT", "UNANSWERED"): Route(("bottom", 0), ("top", 0), label="right", centred=True),
+        ("ACTIVE", "CANCELLING"): Route(("bottom", -30), ("top", -30), label="left", centred=True),
+        ("WITHDRAWN", "UNANSWERED"): Route(("right", 0), ("left", 0), label="top"),
+        ("UNANSWERED", "CANCELLING"): Route(("right", 0), ("left", 0), label="top", centred=True),
+        ("UNANSWERED", "PROBED"): Route(("bottom", 0), ("top", 0), label="right", centred=True),
+        ("SENT", "PROBED"): Route(("bottom", -93), ("top", -93), label="left"),
+        ("PROBED", "CANCELLING"): Route(("right", -4), ("bottom", -40), (820,), label="top"),
+        ("PROBED", "FORGOTTEN"): Route(("right", 28), ("left", -52), label="bottom", centred=True),
+        ("CANCELLING", "FORGOTTEN"): Route(("right", 16), ("top", -40), (1230,), label="bottom"),
+        ("FORGOTTEN", "CANCELLING"): Route(("left", -95), ("bottom", 40), (900,), label="top"),
+        ("CANCELLING", "ENDED"): Route(("right", -16), ("bottom", -40), (1230,), label="top"),
+        ("ENDED", "CANCELLING"): Route(("bottom", -70), ("top", 50), (250,), label="left"),
+        ("FORGOTTEN", "ENDED"): Route(("top", 40), ("bottom", 40), label="right", centred=True),
+        ("RUMOURED", "FORGOTTEN"): Route(("right", -16), ("left", 64), label="top", centred=True),
+        ("FORGOTTEN", "RUMOURED"): Route(("left", 96), ("right", 16), label="bottom", centred=True),
+        ("RUMOURED", "ENDED"): Route(
+            ("bottom", 50), ("right", 0), (815, 1378), label="bottom", leg=1
+        ),
+        _E: Route(("top", 0), ("top", 0), (40,), label="right"),
+        ("SENT", "ENDED"): Route(
+            ("top", 0), ("top", 0), (40,), label="right", joins=(_E, (480, 40))
+        ),
+        ("WITHDRAWN", "ENDED"): Route(
+            ("top", 90), ("top", 0), (40,), label="right", joins=(_E, (260, 40))
+        ),
+        _U: Route(
+            ("right", -20), ("top", 0), (650, 40), label="right", leg=1, joins=(_E, (650, 40))
+        ),
+        ("PROBED", "ENDED"): Route(
+            ("right", -32), ("top", 0), (650, 40), label="left", leg=1, joins=(_E, (650, 40))
+        ),
+    },
+    starts={"ACTIVE": "top"},
+)
+
 PLAYBACK = Layout(
     "playback",
     1000,
@@ -148,39 +208,47 @@ PLAYBACK = Layout(
 WHOLE = Layout(
     "whole",
     1400,
-    590,
+    760,
     places={
-        "HOST": Place(130, 150, 170, 88),
-        "SINK": Place(130, 460, 170, 88),
-        "QUEUE": Place(480, 150, 220, 88),
-        "MESSAGES": Place(480, 460, 220, 88),
-        "LANE": Place(890, 150, 200, 88),
-        "ATTEMPT": Place(890, 335, 200, 88),
-        "ORPHAN": Place(890, 520, 200, 88),
-        "SERVER": Place(1280, 335, 150, 458),
+        "LANE": Place(300, 70, 190, 84),
+        "SPEECH": Place(520, 70, 170, 84),
+        "TIMER": Place(810, 70, 150, 84),
+        "HOST": Place(115, 350, 170, 160),
+        "SINK": Place(115, 680, 170, 84),
+        "TURN": Place(560, 330, 380, 150),
+        "RESPONSE": Place(1010, 355, 210, 300),
+        "PLAYBACK": Place(540, 660, 220, 130),
+        "CONNECTION": Place(1010, 680, 190, 88),
+        "DRIVER": Place(1305, 470, 150, 84),
+        "SERVER": Place(1305, 280, 150, 230),
     },
     routes={
-        ("HOST", "QUEUE"): Route(("right", -16), ("left", -16), label="top", centred=True),
-        ("HOST", "MESSAGES"): Route(("right", 22), ("left", -18), (330,), label="bottom"),
-        ("SINK", "MESSAGES"): Route(("right", 18), ("left", 18), label="bottom", centred=True),
-        ("QUEUE", "LANE"): Route(("right", -20), ("left", -20), label="top", centred=True),
-        ("QUEUE", "MESSAGES"): Route(("bottom", -40), ("top", -40), label="left", centred=True),
-        ("MESSAGES", "QUEUE"): Route(("top", 40), ("bottom", 40), label="right", centred=True),
-        ("LANE", "ATTEMPT"): Route(("bottom", 0), ("top", 0), label="right", centred=True),
-        ("ATTEMPT", "QUEUE"): Route(("left", 0), ("right", 20), (630,), label="top"),
-        ("ATTEMPT", "ORPHAN"): Route(("bottom", 0), ("top", 0), label="right", centred=True),
-        ("ATTEMPT", "SERVER"): Route(("right", -18), ("left", -18), label="top", centred=True),
-        ("SERVER", "ATTEMPT"): Route(("left", 18), ("right", 18), label="bottom", centred=True),
-        ("ORPHAN", "LANE"): Route(("left", 0), ("left", 20), (665,), label="bottom"),
-        ("ORPHAN", "SERVER"): Route(("right", 0), ("left", 185), label="bottom", centred=True),
-        ("SERVER", "LANE"): Route(("left", -185), ("right", 0), label="top", centred=True),
-        ("SERVER", "QUEUE"): Route(("top", 0), ("top", 0), (36,), label="top", centred=True, leg=1),
+        ("LANE", "TURN"): Route(("bottom", 85), ("top", -175), label="left", centred=True),
+        ("SPEECH", "TURN"): Route(("bottom", 0), ("top", -40), label="right", centred=True),
+        ("TIMER", "TURN"): Route(("bottom", -70), ("top", 180), label="right", centred=True),
+        ("TIMER", "RESPONSE"): Route(("right", 0), ("top", -70), (940,), label="top"),
+        ("SERVER", "TURN"): Route(("top", 0), ("top", 100), (10,), label="bottom", leg=1),
+        ("HOST", "TURN"): Route(("right", -30), ("left", -10), label="bottom", centred=True),
+        ("HOST", "PLAYBACK"): Route(("right", 55), ("left", -30), (300,), label="right", leg=1),
+        ("SINK", "PLAYBACK"): Route(("right", 0), ("left", 20), label="bottom", centred=True),
+        ("TURN", "PLAYBACK"): Route(("bottom", -70), ("top", -50), label="left", centred=True),
+        ("PLAYBACK", "TURN"): Route(("top", 60), ("bottom", 40), label="left", centred=True),
+        ("TURN", "RESPONSE"): Route(("right", 60), ("left", 35), label="bottom", centred=True),
+        ("RESPONSE", "TURN"): Route(("left", -15), ("right", 10), label="top", centred=True),
+        ("SERVER", "RESPONSE"): Route(("left", -20), ("right", -95), label="bottom", centred=True),
+        ("DRIVER", "RESPONSE"): Route(("left", 0), ("right", 115), label="bottom", centred=True),
+        ("CONNECTION", "TURN"): Route(("left", 0), ("bottom", 150), (710,), label="top"),
+        ("CONNECTION", "RESPONSE"): Route(
+            ("top", -45), ("bottom", -45), label="left", centred=True
+        ),
+        ("RESPONSE", "CONNECTION"): Route(("bottom", 50), ("top", 50), label="right", centred=True),
     },
 )
 
 #: The layouts of each chart by name; the first one is meant where none is named.
 LAYOUTS: dict[str, tuple[Layout, ...]] = {
     "turn": (TURN_WIDE, TURN_NARROW),
+    "response": (RESPONSE,),
     "playback": (PLAYBACK,),
     "whole": (WHOLE,),
 }

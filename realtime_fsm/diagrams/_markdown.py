@@ -8,7 +8,10 @@ from ._model import Rule, words
 from ._views import Picture
 from ._whole import CAPTION, PARTS, RELATIONS
 
-_HEAD = ["| state | event | guard | next state | effect | why |", "|---|---|---|---|---|---|"]
+_HEAD = [
+    "| state | event | guard | next state | effect | tells | why |",
+    "|---|---|---|---|---|---|---|",
+]
 
 
 def cell(text: str) -> str:
@@ -30,7 +33,8 @@ def markdown(picture: Picture) -> str:
         sources = ", ".join(dict.fromkeys(texts[r.source] for r in group))
         events = ", ".join(dict.fromkeys(_event(r.event, r.timer) for r in group))
         dest = "(stays)" if first.dest is None else texts[first.dest]
-        cells = (sources, events, first.guard_text, dest, first.effect_text, first.reason)
+        does = (first.effect_text, words(first.tells))
+        cells = (sources, events, first.guard_text, dest, *does, first.reason)
         lines.append(f"| {' | '.join(map(cell, cells))} |")
     lines += ["", "| event | what it is |", "|---|---|"]
     timers = {r.event for r in chart.rules if r.timer}
@@ -66,7 +70,7 @@ def _joins(group: list[Rule], rule: Rule) -> bool:
 
 
 def _says(rule: Rule) -> tuple[str | None, ...]:
-    return (rule.dest, rule.guard_text, rule.effect, rule.reason)
+    return (rule.dest, rule.guard_text, rule.effect, rule.tells, rule.reason)
 
 
 def _moves(picture: Picture) -> str:
@@ -81,14 +85,14 @@ def _moves(picture: Picture) -> str:
 
 
 def whole() -> str:
-    """The parts and their relations, with the code they speak of."""
+    """The parts, with the code they speak of, and all that they tell each other."""
     names = {p.name: p.text for p in PARTS}
     lines = ["| part | what it is | code |", "|---|---|---|"]
     for part in PARTS:
         what = " ".join(part.lines) + (" (not ours)" if part.outside else "")
         lines.append(f"| {cell(part.text)} | {cell(what)} | `{part.code}` |")
-    lines += ["", "| from | to | what passes | code |", "|---|---|---|---|"]
+    lines += ["", "| who tells | whom | what |", "|---|---|---|"]
     for r in RELATIONS:
-        what = " ".join(r.lines)
-        lines.append(f"| {names[r.source]} | {names[r.dest]} | {cell(what)} | `{r.code}` |")
+        what = ", ".join(words(name.lower()) for name in r.events)
+        lines.append(f"| {names[r.source]} | {names[r.dest]} | {cell(what)} |")
     return "\n".join([*lines, "", CAPTION]) + "\n"

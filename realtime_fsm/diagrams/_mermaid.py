@@ -36,8 +36,7 @@ def mermaid(picture: Picture) -> str:
     chart = picture.chart
     shown = _shown(picture)
     lines = [f"%% {escape(picture.title)}. {escape(picture.caption)}", "stateDiagram-v2"]
-    if chart.initial in shown:
-        lines.append(f"    [*] --> {identifier(chart.initial.name)}")
+    lines += [f"    [*] --> {identifier(s.name)}" for s in chart.initial if s in shown]
     for state in shown:
         lines += _state(state, picture)
     for edge in picture.edges:

@@ -11,7 +11,14 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Literal
 
-from .._machine import PLAYBACK_DEFINITION, TURN_DEFINITION, Definition, arrows
+from .._machine import (
+    PLAYBACK_DEFINITION,
+    RESPONSE_DEFINITION,
+    TURN_DEFINITION,
+    Definition,
+    arrows,
+    told,
+)
 
 Kind = Literal["normal", "recovery", "cancel", "failure"]
 Mark = Literal["", "added", "removed", "changed"]
@@ -23,7 +30,12 @@ MARKS: dict[Mark, str] = {"": "", "added": "+", "removed": "\u2212", "changed": 
 #: The states that are not normal.
 _KINDS: dict[str, Kind] = {
     "RETRY_WAIT": "recovery",
+    "RUMOURED": "recovery",
+    "WITHDRAWN": "cancel",
+    "UNANSWERED": "cancel",
+    "PROBED": "cancel",
     "CANCELLING": "cancel",
+    "FORGOTTEN": "failure",
     "FAILED": "failure",
 }
 _TEXTS = {"STREAMING": "streaming message N"}
@@ -38,6 +50,12 @@ FAMILIES = {
     "RESPONSE_INCOMPLETE": "response.done",
     "RESPONSE_CANCELLED": "response.done",
     "RESPONSE_FAILED": "response.done",
+    "COMPLETED": "response.done",
+    "INCOMPLETE": "response.done",
+    "CANCELLED": "response.done",
+    "FAILED": "response.done",
+    "CONFLICT": "create error",
+    "REFUSED": "create error",
     "CREATE_CONFLICT": "create error",
     "CREATE_REFUSED": "create error",
 }
@@ -63,6 +81,7 @@ class Rule:
         guard: Name of the guard, or "".
         otherwise: A guarded rule for the same event stands before this one.
         effect: Name of the effect, or "".
+        tells: Which other machine is told, and what, in words; or "".
         timer: A timer fires the event.
         mark: In a comparison: what became of it.
         before: In a comparison: the words that changed, as they were.
@@ -74,6 +93,7 @@ class Rule:
     guard: str = ""
     otherwise: bool = False
     effect: str = ""
+    tells: str = ""
     reason: str = ""
     timer: bool = False
     mark: Mark = ""
@@ -92,11 +112,16 @@ class Rule:
         return words(self.effect)
 
     @property
+    def tells_text(self) -> str:
+        return f"tells {words(self.tells)}" if self.tells else ""
+
+    @property
     def label(self) -> str:
-        """``event (timer) [guard] / effect``, the notation of UML."""
+        """``event (timer) [guard] / effect, tells machine: event``, nearly the notation of UML."""
         timer = " (timer)" if self.timer else ""
         guard = f" [{self.guard_text}]" if self.guard_text else ""
-        effect = f" / {self.effect_text}" if self.effect else ""
+        does = ", ".join(text for text in (self.effect_text, self.tells_text) if text)
+        effect = f" / {does}" if does else ""
         return f"{self.event_text}{timer}{guard}{effect}"
 
 
@@ -114,8 +139,9 @@ class Chart:
         return next(s for s in self.states if s.name == name)
 
     @property
-    def initial(self) -> State:
-        return next(s for s in self.states if s.initial)
+    def initial(self) -> tuple[State, ...]:
+        """Where life begins: in one of these."""
+        return tuple(s for s in self.states if s.initial)
 
 
 @dataclass(frozen=True)
@@ -154,7 +180,7 @@ def chart(name: str, title: str, definition: Definition) -> Chart:
             name=s.name,
             text=text_of(s.name, str(s.value)),
             kind=kind_of(s.name),
-            initial=s is definition.initial,
+            initial=s in definition.initial,
             final=s in definition.final,
         )
         for s in definition.states
@@ -166,6 +192,7 @@ def chart(name: str, title: str, definition: Definition) -> Chart:
             dest=None if a.dest is None else a.dest.name,
             guard="" if a.guard is None else a.guard.__name__,
             effect="" if a.effect is None else a.effect.__name__,
+            tells=told(a),
             reason=a.reason,
             timer=a.event in definition.timers,
         )
@@ -222,6 +249,7 @@ def _same(a: Rule, b: Rule) -> bool:
 
 
 TURN = chart("turn", "One response turn", TURN_DEFINITION)
+RESPONSE = chart("response", "One response of the server", RESPONSE_DEFINITION)
 PLAYBACK = chart("playback", "The playback of one message", PLAYBACK_DEFINITION)
 #: The charts that come from a table.
-CHARTS = {c.name: c for c in (TURN, PLAYBACK)}
+CHARTS = {c.name: c for c in (TURN, RESPONSE, PLAYBACK)}

@@ -26,10 +26,13 @@ import json, sys
 sys.path.insert(0, sys.argv[1])
 from realtime_fsm import _machine as m
 
+told = getattr(m, "told", lambda row: "")
+
 def chart(d):
+    initial = d.initial if isinstance(d.initial, tuple) else (d.initial,)
     return {
         "states": [
-            {"name": s.name, "value": str(s.value), "initial": s is d.initial, "final": s in d.final}
+            {"name": s.name, "value": str(s.value), "initial": s in initial, "final": s in d.final}
             for s in d.states
         ],
         "events": [[e.name, str(e.value)] for e in d.events],
@@ -40,6 +43,7 @@ def chart(d):
                 "dest": None if a.dest is None else a.dest.name,
                 "guard": "" if a.guard is None else a.guard.__name__,
                 "effect": "" if a.effect is None else a.effect.__name__,
+                "tells": told(a),
                 "reason": a.reason,
                 "timer": a.event in d.timers,
             }
@@ -47,7 +51,7 @@ def chart(d):
         ],
     }
 
-wanted = {"turn": "TURN_DEFINITION", "playback": "PLAYBACK_DEFINITION"}
+wanted = {name: f"{name.upper()}_DEFINITION" for name in ("turn", "response", "playback")}
 print(json.dumps({k: chart(getattr(m, v)) for k, v in wanted.items() if hasattr(m, v)}))
 """
 

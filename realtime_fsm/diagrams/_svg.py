@@ -69,7 +69,7 @@ def draw(picture: Picture, layout: Layout) -> str:
     order = sorted(arrows, key=lambda a: (not a.faint, _joins(a, tracks)))
     drawn = [_edge(a, tracks, arrows, layout, picture) for a in order]
     drawn += [_state(s, picture, layout) for s in picture.chart.states]
-    drawn.append(_start(picture.chart.initial, layout))
+    drawn += [_start(s, layout) for s in picture.chart.initial]
     # Words and numbers above everything else.
     drawn += [_words(a, tracks, layout, picture, scale) for a in arrows if not a.faint]
     numbers = {(a.edge.source, a.edge.dest): a.number for a in arrows}
@@ -209,8 +209,9 @@ def _state(state: State, picture: Picture, layout: Layout) -> str:
 
 
 def _start(state: State, layout: Layout) -> str:
-    x, y = layout.place(state.name).port(layout.start, 0)
-    dx, dy = (-1, 0) if layout.start == "left" else (0, -1)
+    side = layout.starts.get(state.name, layout.start)
+    x, y = layout.place(state.name).port(side, 0)
+    dx, dy = (-1, 0) if side == "left" else (0, -1)
     far = (x + dx * 46, y + dy * 46)
     points = (far, (x, y))
     line = el("path", d=rounded(shortened(points, 8)), class_="wire")

@@ -1,23 +1,40 @@
-"""The whole: how turns, the lane, attempts, orphans, epochs and playback hang together.
+"""The whole: what the three machines tell each other, and who else tells them something.
 
-The code has no table of this, so it is described here. Each part and each relation names the code
-it speaks of (``module.name`` below ``realtime_fsm``); a test resolves every one of them.
+Read from the tables, so that nothing of it can be forgotten. Who the others are is described here.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import Enum
 
-from ._model import Kind
+from .._machine import (
+    PLAYBACK_DEFINITION,
+    RESPONSE_DEFINITION,
+    TURN_DEFINITION,
+    arrows,
+)
+from .._machine_events import (
+    TOLD_BY,
+    ConnectionEvent,
+    PlaybackEvent,
+    ResponseEvent,
+    Source,
+    TurnEvent,
+)
+from ._model import FAMILIES, Kind, words
+
+_MOST_LINES = 5
 
 
 @dataclass(frozen=True)
 class Part:
-    """Something that exists once, or once for each turn, attempt or message.
+    """A machine, or who tells the machines something.
 
     Attributes:
         lines: What it is, in short lines.
-        code: Where it lives.
+        code: Where it lives (``module.name`` below ``realtime_fsm``).
         outside: Not ours.
     """
 
@@ -31,102 +48,87 @@ class Part:
 
 @dataclass(frozen=True)
 class Relation:
-    """What one part does to another one. ``lines`` are read along the arrow."""
+    """What one part tells another one: the events, in the order of their machine."""
 
     source: str
     dest: str
-    lines: tuple[str, ...]
-    code: str
+    events: tuple[str, ...]
     kind: Kind = "normal"
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """A few of the events, for an arrow."""
+        all_lines = tuple(dict.fromkeys(FAMILIES.get(e, words(e.lower())) for e in self.events))
+        if len(all_lines) <= _MOST_LINES:
+            return all_lines
+        rest = len(all_lines) - _MOST_LINES + 1
+        return (*all_lines[: _MOST_LINES - 1], f"and {rest} more")
 
-TITLE = "The whole: turns, the lane, attempts and playback"
+
+TITLE = "The whole: what the machines tell each other"
 CAPTION = (
-    "Left out: how a turn moves (the turn machine), how a message plays (the playback machine), "
-    "truncation and deletion of what was not heard. One connection is one epoch."
+    "Left out: how each machine moves, which has a picture of its own, and what is sent to the "
+    "server. Each arrow is one or several events; there is no other coupling."
 )
 
 PARTS = (
-    Part(
-        "HOST",
-        "host",
-        ("asks, interrupts,", "forwards messages"),
-        "_controller.TurnController",
-        outside=True,
-    ),
-    Part(
-        "SINK",
-        "sink",
-        ("plays; its reports", "carry no id"),
-        "_hear.playback_finished",
-        outside=True,
-    ),
-    Part(
-        "QUEUE",
-        "queue of turns",
-        ("live turns, oldest first;", "each a turn machine"),
-        "_machine.TURN_DEFINITION",
-    ),
-    Part(
-        "MESSAGES",
-        "messages 1..N",
-        ("each a playback machine:", "full, partial or skipped"),
-        "_machine.PLAYBACK_DEFINITION",
-    ),
-    Part("LANE", "lane", ("the server's single slot", "for a response"), "_lane.Lane"),
-    Part("ATTEMPT", "attempt", ("one response.create", "and its response"), "_turn.Attempt"),
-    Part(
-        "ORPHAN",
-        "orphan",
-        ("an attempt given up;", "its output is swallowed"),
-        "_rules.let_go",
-        kind="cancel",
-    ),
-    Part("SERVER", "server", ("one connection", "is one epoch"), "_wire.parse", outside=True),
-)
+    Part("HOST", "host", ("asks, interrupts,", "forwards messages"), "_controller.TurnController",
+         outside=True),
+    Part("SINK", "sink", ("plays; its reports", "carry no id"), "_hear.playback_finished",
+         outside=True),
+    Part("LANE", "lane", ("the server's single", "slot for a response"), "_lane.Lane"),
+    Part("SPEECH", "user's speech", ("what server VAD", "owes an answer"),
+         "_user_speech.UserSpeech"),
+    Part("TIMER", "timers", ("deadlines,", "as data"), "_timers.timer_of"),
+    Part("TURN", "turn", ("one thing to be said,", "in one or more attempts"),
+         "_machine.TURN_DEFINITION"),
+    Part("RESPONSE", "response", ("one response.create and", "what becomes of it"),
+         "_machine.RESPONSE_DEFINITION"),
+    Part("PLAYBACK", "playback", ("what was heard", "of one message"),
+         "_machine.PLAYBACK_DEFINITION"),
+    Part("CONNECTION", "connection", ("one is", "one epoch"), "_connection.Connection"),
+    Part("DRIVER", "driver", ("what is between", "us and the socket"), "_commands.CreateResponse",
+         outside=True),
+    Part("SERVER", "server", ("its events,", "matched by id"), "_receive.HANDLERS", outside=True),
+)  # fmt: skip
 
-RELATIONS = (
-    Relation("HOST", "QUEUE", ("request,", "interrupt"), "_controller.TurnController.request"),
-    Relation("HOST", "MESSAGES", ("pulls one", "after another"), "_playback.Playback.pulled"),
-    Relation(
-        "SINK", "MESSAGES", ("reports, paired", "in serial order"), "_playback.Playback.happened"
-    ),
-    Relation(
-        "QUEUE",
-        "LANE",
-        ("the oldest turn", "that is due,", "if the lane is free"),
-        "_core.Core.grant",
-    ),
-    Relation("QUEUE", "MESSAGES", ("first delta:", "handed out"), "_rules.expose_message"),
-    Relation(
-        "MESSAGES", "QUEUE", ("all outcomes in:", "playback over"), "_core.Core.playback_moved"
-    ),
-    Relation("LANE", "ATTEMPT", ("is held by one",), "_lane.Lane.take"),
-    Relation(
-        "ATTEMPT",
-        "QUEUE",
-        ("its events, while", "it is the turn's", "current one"),
-        "_core.Core.listens",
-    ),
-    Relation("ATTEMPT", "ORPHAN", ("the turn lets it go",), "_rules.let_go", kind="cancel"),
-    Relation("ATTEMPT", "SERVER", ("response.create,", "cancel by id"), "_commands.CreateResponse"),
-    Relation(
-        "ORPHAN",
-        "LANE",
-        ("keeps it closed", "until its own", "terminal"),
-        "_core.Core.settle",
-        kind="cancel",
-    ),
-    Relation(
-        "ORPHAN", "SERVER", ("cancelled by id", "when it appears"), "_rules.release", kind="cancel"
-    ),
-    Relation("SERVER", "LANE", ("user speech", "closes it"), "_lane.Lane.speech_started"),
-    Relation("SERVER", "ATTEMPT", ("events, matched", "by id"), "_receive.HANDLERS"),
-    Relation(
-        "SERVER",
-        "QUEUE",
-        ("connection lost: the epoch's attempts are over, their turns ask again",),
-        "_core.Core.drop_all",
-        kind="recovery",
-    ),
-)
+_MACHINES: dict[type[Enum], str] = {
+    TurnEvent: "TURN",
+    ResponseEvent: "RESPONSE",
+    PlaybackEvent: "PLAYBACK",
+    ConnectionEvent: "CONNECTION",
+}
+_SOURCES: dict[Source, str] = {source: source.name for source in Source}
+_TABLES = {
+    "TURN": TURN_DEFINITION.table,
+    "RESPONSE": RESPONSE_DEFINITION.table,
+    "PLAYBACK": PLAYBACK_DEFINITION.table,
+}
+#: What one that gives up tells.
+_ENDS = frozenset({ResponseEvent.ABANDONED, PlaybackEvent.SPEECH_OVER})
+
+
+def _told() -> Iterator[tuple[str, Enum]]:
+    """Each event with who tells it."""
+    for source, events in TOLD_BY.items():
+        for event in events:
+            yield _SOURCES[source], event
+    for machine, table in _TABLES.items():
+        for row in arrows(table):
+            if row.tells is not None:
+                yield machine, row.tells
+
+
+def _relations() -> tuple[Relation, ...]:
+    found: dict[tuple[str, str], set[Enum]] = {}
+    for source, event in _told():
+        found.setdefault((source, _MACHINES[type(event)]), set()).add(event)
+    out = []
+    for (source, dest), events in found.items():
+        ordered = [e for e in type(next(iter(events))) if e in events]
+        kind: Kind = "cancel" if events <= _ENDS else "normal"
+        out.append(Relation(source, dest, tuple(e.name for e in ordered), kind))
+    return tuple(out)
+
+
+RELATIONS = _relations()

@@ -11,6 +11,7 @@ What is explored, what is abstracted and what a bound costs: docs/explore.md.
 from .bound import Bound
 from .command import describe, explore, parts
 from .counterexample import Played, mermaid, replay
+from .rows import Tables
 from .search import Found, Result, search
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Found",
     "Played",
     "Result",
+    "Tables",
     "describe",
     "explore",
     "mermaid",

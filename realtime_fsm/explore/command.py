@@ -12,7 +12,7 @@ from typing import Any, Optional
 from .._policy import RetryPolicy
 from .bound import Bound
 from .counterexample import mermaid, replay
-from .rows import Rules
+from .rows import Rules, Tables
 from .search import Progress, Result, search
 
 __all__ = ["describe", "explore", "parts"]
@@ -31,9 +31,7 @@ def parts(whole: Bound) -> dict[str, Bound]:
         "two replies": replace(whole, messages=1, vad_turns=0),
         "one reply": replace(whole, turns=one, vad_turns=0),
         "server VAD": replace(whole, turns=0, messages=1),
-        "reply and server VAD": replace(
-            whole, turns=one, messages=1, attempts=1, interrupts=0, drops=0, policy=_once(policy)
-        ),
+        "reply and server VAD": replace(whole, turns=one, messages=1, interrupts=0, drops=0),
         "odd": replace(whole, turns=one, messages=1, vad_turns=0, drops=0, oddities=1, frames=True),
         "odd playback": replace(
             whole,
@@ -73,8 +71,7 @@ def _once(policy: RetryPolicy) -> RetryPolicy:
 def explore(
     whole: Bound,
     *,
-    table: Optional[tuple[Any, ...]] = None,
-    playback_table: Optional[tuple[Any, ...]] = None,
+    tables: Tables = Tables(),  # noqa: B008 - frozen
     jobs: int = 1,
     limit_states: Optional[int] = None,
     progress: bool = False,
@@ -89,15 +86,14 @@ def explore(
         raise ValueError(f"jobs must be 1 or more, got {jobs}")
     if limit_states is not None and limit_states < 1:
         raise ValueError(f"limit_states must be 1 or more, got {limit_states}")
-    tables: dict[str, Any] = {"table": table, "playback_table": playback_table}
     began = time.perf_counter()
     results: dict[str, Result] = {}
     for name, bound in parts(whole).items():
         with _shown(name, on=progress) as tell:
             results[name] = search(
-                bound, jobs=jobs, limit_states=limit_states, progress=tell, **tables
+                bound, jobs=jobs, limit_states=limit_states, progress=tell, tables=tables
             )
-    rules = Rules(**tables)
+    rules = Rules(tables)
     taken = set[int]().union(*(r.taken for r in results.values()))
     return {
         "states": sum(r.states for r in results.values()),
@@ -126,9 +122,9 @@ def _part(name: str, result: Result) -> dict[str, Any]:
     }
 
 
-def _violations(name: str, result: Result, tables: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _violations(name: str, result: Result, tables: Tables) -> Iterator[dict[str, Any]]:
     for found in result.violations:
-        played = replay(found.sequence, result.bound, **tables)
+        played = replay(found.sequence, result.bound, tables=tables)
         yield {
             "part": name,
             "violation": found.text,

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Optional
 from .acts import late
 from .bound import Bound
 from .lines import Line
-from .rows import Rules
+from .rows import Rules, Tables
 from .world import Action, World
 
 __all__ = ["Played", "mermaid", "replay"]
@@ -32,8 +32,7 @@ def replay(
     sequence: Sequence[Sequence[Any]],
     bound: Optional[Bound] = None,
     *,
-    table: Optional[tuple[Any, ...]] = None,
-    playback_table: Optional[tuple[Any, ...]] = None,
+    tables: Tables = Tables(),  # noqa: B008 - frozen
 ) -> Played:
     """Play a sequence of a counterexample again, then let time pass until nothing is due.
 
@@ -44,19 +43,17 @@ def replay(
     Raises:
         ValueError: An action is not possible where it stands.
     """
-    rules = Rules(table, playback_table)
     lines: list[Line] = []
-    with rules.in_force():
-        world = World(bound or Bound(), rules, lines)
-        for number, listed in enumerate(sequence):
-            action: Action = tuple(listed)
-            if action != ("late",) and action not in world.actions():
-                raise ValueError(f"sequence[{number}] is {action!r}, which cannot happen there")
-            try:
-                late.check_stale(world) if action == ("late",) else world.apply(action)
-            except Exception as e:  # the finding
-                return Played(tuple(lines), str(e) or repr(e))
-        return Played(tuple(lines), _wait(world))
+    world = World(bound or Bound(), Rules(tables), lines)
+    for number, listed in enumerate(sequence):
+        action: Action = tuple(listed)
+        if action != ("late",) and action not in world.actions():
+            raise ValueError(f"sequence[{number}] is {action!r}, which cannot happen there")
+        try:
+            late.check_stale(world) if action == ("late",) else world.apply(action)
+        except Exception as e:  # the finding
+            return Played(tuple(lines), str(e) or repr(e))
+    return Played(tuple(lines), _wait(world))
 
 
 def _wait(world: World) -> Optional[str]:

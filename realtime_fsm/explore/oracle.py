@@ -46,6 +46,7 @@ class Record:
         "given_up",
         "hint",
         "interrupted",
+        "left_alone",
         "reissues",
         "reported",
         "retries",
@@ -58,6 +59,7 @@ class Record:
         self.retries = self.reissues = self.conflicts = 0
         self.given_up, self.settled = True, False
         self.exposed = self.ended_streams = self.reported = self.interrupted = False
+        self.left_alone = False  # the host is done with its speech
         self.hint: Optional[float] = None  # no sooner than this, said the server
         self.since: Optional[float] = None  # when recovery began; None while speech stretches it
 
@@ -160,6 +162,8 @@ class Oracle:
             raise Violation("G24: a create while server VAD's answer is due")
         if record.interrupted:
             raise Violation("G7: a create for a turn that was interrupted")
+        if record.left_alone:
+            raise Violation("G9: a create for a speech that is over")
         if record.exposed and self.policy.after_exposure == "stop":
             raise Violation("G9: a create after something was handed out")
         if c.attempt != record.asked + 1:
@@ -324,6 +328,7 @@ class Oracle:
         return (
             record is not None
             and record.expects(attempt)
+            and not record.left_alone
             and not record.exposed
             and not record.retries
             and not record.conflicts
@@ -333,7 +338,9 @@ class Oracle:
 
     def may_fail_by_conflict(self, turn_id: str) -> bool:
         record = self.turns.get(turn_id)
-        return record is None or record.conflicts >= _CONFLICTS or record.interrupted
+        if record is None or record.interrupted or record.left_alone:
+            return True
+        return record.conflicts >= _CONFLICTS
 
     # --- as data
 

@@ -1,55 +1,66 @@
-"""Which rows of the two tables are taken, and tables that are not ours."""
+"""Which rows of the three tables are taken, and tables that are not ours."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any, Optional
 
-from .. import _playback
-from .._machine import PLAYBACK_DEFINITION, TURN_DEFINITION, Arrow, Definition, arrows, build
-from .._playback_table import PLAYBACK_TABLE, PlaybackRow
-from .._table import TABLE, Row
+from .._machine import (
+    PLAYBACK_DEFINITION,
+    RESPONSE_DEFINITION,
+    TURN_DEFINITION,
+    Arrow,
+    Definition,
+    Machines,
+    arrows,
+    build,
+)
+from .._playback_table import PlaybackRow
+from .._response_table import ResponseRow
+from .._table import Row
 
-__all__ = ["Rules"]
+__all__ = ["Rules", "Tables"]
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Tables to be explored; None: ours."""
+
+    turn: Optional[tuple[Row, ...]] = None
+    response: Optional[tuple[ResponseRow, ...]] = None
+    playback: Optional[tuple[PlaybackRow, ...]] = None
 
 
 class Rules:
     """Machines of the tables that are explored, which note what is taken.
 
-    Args:
-        table: The turn table; None: ours.
-        playback_table: The playback table; None: ours.
-
     Attributes:
-        machine: The turn machine.
-        taken: Numbers of the arrows that were taken; those of the playback table come after those
-            of the turn table.
+        machines: For `realtime_fsm._core.Session`.
+        taken: Numbers of the arrows that were taken, over the three tables in their order.
 
     Raises:
         TableError: A table cannot work.
     """
 
-    def __init__(
-        self,
-        table: Optional[tuple[Row, ...]] = None,
-        playback_table: Optional[tuple[PlaybackRow, ...]] = None,
-    ) -> None:
-        table = TABLE if table is None else table
-        playback_table = PLAYBACK_TABLE if playback_table is None else playback_table
+    def __init__(self, tables: Tables = Tables()) -> None:
         self.taken: set[int] = set()
-        turn, playback = arrows(table), arrows(playback_table)
-        self._arrows: tuple[Arrow, ...] = turn + playback
-        self.machine = build(self._watched(TURN_DEFINITION, turn, 0))
-        self._playback_machine = build(self._watched(PLAYBACK_DEFINITION, playback, len(turn)))
+        self._arrows: list[Arrow] = []
+        self.machines = Machines(
+            self._watched(TURN_DEFINITION, tables.turn),
+            self._watched(RESPONSE_DEFINITION, tables.response),
+            self._watched(PLAYBACK_DEFINITION, tables.playback),
+        )
 
-    def _watched(self, of: Definition, rows: tuple[Arrow, ...], first: int) -> Definition:
+    def _watched(self, of: Definition, table: Optional[tuple[Any, ...]]) -> Any:
+        rows = arrows(of.table if table is None else table)
+        first = len(self._arrows)
+        self._arrows += rows
         watched = (
             row._replace(effect=self._note(first + number, row.effect))
             for number, row in enumerate(rows)
         )
-        return replace(of, table=tuple(watched))
+        return build(replace(of, table=tuple(watched)))
 
     def _note(
         self, number: int, effect: Optional[Callable[[Any, Any], None]]
@@ -63,19 +74,9 @@ class Rules:
 
         return noted
 
-    @contextmanager
-    def in_force(self) -> Iterator[None]:
-        """Within this the playback table is ours too: all messages of a process share one."""
-        before = vars(_playback)["PLAYBACK"]
-        vars(_playback)["PLAYBACK"] = self._playback_machine
-        try:
-            yield
-        finally:
-            vars(_playback)["PLAYBACK"] = before
-
     @property
     def total(self) -> int:
-        """How many arrows the two tables have."""
+        """How many arrows the three tables have."""
         return len(self._arrows)
 
     def missing(self, taken: set[int]) -> list[str]:

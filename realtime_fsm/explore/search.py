@@ -15,7 +15,6 @@ import signal
 import time
 from array import array
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Optional
@@ -23,7 +22,7 @@ from typing import Any, Optional
 from .acts import late
 from .bound import Bound
 from .oracle import Violation
-from .rows import Rules
+from .rows import Rules, Tables
 from .world import Action, World
 
 __all__ = ["Found", "Progress", "Result", "search"]
@@ -125,15 +124,13 @@ def _text(error: Exception) -> str:
 
 _here: _Expansion
 _rules: Rules
-_force = ExitStack()  # for as long as the process lives
 
 
-def _start(bound: Bound, tables: tuple[Any, Any]) -> None:
+def _start(bound: Bound, tables: Tables) -> None:
     global _here, _rules
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends the others
     gc.freeze()
-    _rules = Rules(*tables)
-    _force.enter_context(_rules.in_force())
+    _rules = Rules(tables)
     _here = _Expansion(bound, _rules)
 
 
@@ -188,8 +185,7 @@ class _Graph:
 def search(
     bound: Bound,
     *,
-    table: Optional[tuple[Any, ...]] = None,
-    playback_table: Optional[tuple[Any, ...]] = None,
+    tables: Tables = Tables(),  # noqa: B008 - frozen
     jobs: int = 1,
     limit_states: Optional[int] = None,
     stop_at_violation: bool = False,
@@ -198,30 +194,28 @@ def search(
     """Look at everything within *bound*.
 
     Args:
-        table, playback_table: Other tables than ours, to see whether they hold.
+        tables: Other tables than ours, to see whether they hold.
         jobs: Processes.
         limit_states: Stop when so many states are known; the result is not complete then.
         stop_at_violation: Look no deeper than the first violation; nor at liveness then.
     """
-    tables = (table, playback_table)
     began = time.perf_counter()
     result, graph = Result(bound), _Graph()
     complaints: dict[str, tuple[int, Action, int]] = {}
-    rules = Rules(*tables)
-    with rules.in_force():
-        digest, frozen = _Expansion(bound, rules).start()
-        frontier = [(graph.add(digest, -1, ()), frozen)]
-        result.complete = True
-        with _expander(bound, rules, tables, jobs) as expand:
-            while frontier:
-                frontier = _level(frontier, expand, graph, result, complaints, limit_states)
-                result.states = len(graph.parent)
-                result.depth += bool(frontier)
-                if progress is not None:
-                    progress(result.depth, result.states, result.transitions, len(frontier))
-                if stop_at_violation and complaints:
-                    result.complete = False
-                    break
+    rules = Rules(tables)
+    digest, frozen = _Expansion(bound, rules).start()
+    frontier = [(graph.add(digest, -1, ()), frozen)]
+    result.complete = True
+    with _expander(bound, rules, tables, jobs) as expand:
+        while frontier:
+            frontier = _level(frontier, expand, graph, result, complaints, limit_states)
+            result.states = len(graph.parent)
+            result.depth += bool(frontier)
+            if progress is not None:
+                progress(result.depth, result.states, result.transitions, len(frontier))
+            if stop_at_violation and complaints:
+                result.complete = False
+                break
     for text, (number, action, count) in complaints.items():
         result.violations.append(Found(text, (*graph.path(number), action), count))
     found: dict[str, list[int]] = {}
@@ -276,7 +270,7 @@ def _level(
 class _expander:  # noqa: N801 - used as a function
     """Expands states one after another: here, or in other processes, in the same order."""
 
-    def __init__(self, bound: Bound, rules: Rules, tables: tuple[Any, ...], jobs: int) -> None:
+    def __init__(self, bound: Bound, rules: Rules, tables: Tables, jobs: int) -> None:
         self._here = _Expansion(bound, rules)
         self._rules = rules
         self._pool: Any = None

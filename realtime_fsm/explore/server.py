@@ -63,7 +63,7 @@ class Server:
         if self.inbox:
             out += [("serve", how) for how in self._answers(odd)]
         if active is not None and announced:
-            out += self._generates(active, bound)
+            out += self._generates(active, bound, odd)
             out += [("done", how) for how in ("completed", "failed", "incomplete")]
             if odd:
                 out += [("done", "failed_fatal"), ("done", "unsaid")]
@@ -96,13 +96,15 @@ class Server:
         # Public reports disagree on whether a cancel reaches a response before it is created.
         return ["cancel"] if active.announced else ["cancel", "nothing"]
 
-    def _generates(self, active: Response, bound: Bound) -> list[tuple[Any, ...]]:
+    def _generates(self, active: Response, bound: Bound, odd: int) -> list[tuple[Any, ...]]:
         out: list[tuple[Any, ...]] = []
         items = active.items
         if len(items) < bound.messages:
             out.append(("item", "message"))
             if all(kind != "call" for _, kind, _ in items):
                 out.append(("item", "call"))
+            if odd:
+                out += [("item", "unseen message"), ("item", "unseen call")]
         if items and not items[-1][2]:
             out.append(("output",))
         return out

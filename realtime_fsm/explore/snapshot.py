@@ -17,7 +17,7 @@
 
 `tests/explore/test_explore.py` walks with a controller that keeps all of its past and compares.
 
-`unpack` builds the controller anew with ``now = 0``. A new field of `Turn`, `Attempt` or `Message`
+`unpack` builds the controller anew with ``now = 0``. A new field of `Turn`, `Response` or `Message`
 that is no bool and no int has to be named here first; importing this module fails until it is.
 """
 
@@ -32,13 +32,25 @@ from typing import Any, Optional
 
 from .._classify import is_rate_limit
 from .._controller import TurnController
-from .._core import Core
+from .._core import Session
 from .._errors import ErrorInfo
+from .._machine import Machines
 from .._policy import RetryPolicy
-from .._states import ErrorKind, MessageOutcome, Origin, PlaybackState, TurnOutcome, TurnState
-from .._turn import Attempt, Message, Turn
+from .._states import (
+    ConnectionState,
+    ErrorKind,
+    Generation,
+    MessageOutcome,
+    Origin,
+    PlaybackState,
+    ResponseState,
+    SpeechState,
+    TurnState,
+)
+from .._timers import playback_deadline
+from .._turn import Message, Response, Turn
 
-__all__ = ["PAST_RESPONSE", "Names", "pack", "relative", "unpack"]
+__all__ = ["PAST_RESPONSE", "Names", "forget", "pack", "relative", "unpack"]
 
 #: A response whose terminal was seen long ago: in every state, for what comes too late.
 PAST_RESPONSE = "resp_past"
@@ -63,44 +75,35 @@ def _plain(of: type, *named: str) -> tuple[str, ...]:
 
 _TURN = _plain(
     Turn,
-    *("id", "state", "ending", "attempt", "messages", "calls"),
+    *("id", "state", "generation", "attempt", "messages", "calls"),
     *("error", "first_failure"),  # whether, not what
-    *("recover_by", "retry_at", "deadline"),  # times
-    *("origin", "outcome"),  # whether somebody waits for it; of a live turn always None
+    *("recover_by", "retry_at", "since"),  # times
+    "origin",  # whether somebody waits for it
 )
-_ATTEMPT = _plain(
-    Attempt,
-    *("turn", "event_id", "response_id", "cancel_id", "probe_id", "unheard"),
+_RESPONSE = _plain(
+    Response,
+    *("turn", "state", "event_id", "response_id", "cancel_id", "probe_id", "undelivered"),
     *("last_activity", "sent_at", "asked_at", "deadline"),  # times
 )
 _MESSAGE = _plain(
     Message,
     *("item_id", "state", "outcome", "received_ms", "started"),
+    "moved_at",  # in the deadline of its turn
     *("heard_ms", "shown", "remembered_ms", "transcript", "released"),  # of no consequence
 )
-_CORE = frozenset(
+_SESSION = frozenset(
     (
-        *("policy", "finished", "ignored", "epoch", "playback_reported", "audible", "live"),
-        *("by_event", "by_response", "unsent", "messages", "seen", "lane", "playback", "out"),
-        *(
-            "_ended_messages",
-            "stranded",
-            "now",
-            "dead",
-            "closed",
-            "machine",
-            "_turn_count",
-            "_id_count",
-        ),
-        *("cancelled", "last_frame", "losses", "limited_until", "_up_since", "_down"),
+        *("policy", "finished", "ignored", "playback_reported", "audible", "live", "out", "now"),
+        *("connection", "speech", "lane", "by_event", "past", "unsent", "messages", "playback"),
+        *("limited_until", "closed", "machines", "stranded", "_ended_messages"),
+        "by_id",  # follows from the lane
+        *("_told", "_over", "_doubts"),  # empty between two events
+        *("_turn_count", "_id_count"),
     )
 )
 _turn_of = attrgetter(*_TURN)
-_attempt_of = attrgetter(*_ATTEMPT)
+_response_of = attrgetter(*_RESPONSE)
 _message_of = attrgetter(*_MESSAGE)
-_STATES = {s.value: s for s in TurnState}
-_ENDINGS = {o.value: o for o in TurnOutcome}
-_PLAYBACK = {s.value: s for s in PlaybackState}
 
 
 class Names(dict[str, str]):
@@ -136,58 +139,58 @@ def pack(
         known: The event ids and response ids that the environment can still mention.
         losing: The connection can still be lost, so its past matters (G11).
     """
-    core = controller._core
-    lane, now = core.lane, core.now
+    session = controller._session
+    lane, speech, now = session.lane, session.speech, session.now
     # Speech that is going on will move these on; one that has passed before it is due after it.
-    since = lane.speech_since
+    since = speech.since
     passed = -1 if since is None else relative(since, now, -(10**9))
     assert passed is not None
-    longest = -round(1000 * _longest(core.policy)) - 1
-    attempts: list[Attempt] = []
+    longest = -round(1000 * _longest(session.policy)) - 1
+    responses: list[Response] = []
     index: dict[int, int] = {}
 
-    def add(attempt: Optional[Attempt]) -> Optional[int]:
-        if attempt is None:
+    def add(response: Optional[Response]) -> Optional[int]:
+        if response is None:
             return None
-        number = index.get(id(attempt))
+        number = index.get(id(response))
         if number is None:
-            number = index[id(attempt)] = len(attempts)
-            attempts.append(attempt)
+            number = index[id(response)] = len(responses)
+            responses.append(response)
         return number
 
     turns = []
-    for turn in core.live.values():
-        kept = [m for m in turn.messages if m.exposed or m.attempt == turn.attempts]
-        ending = turn.ending
+    for turn in session.live.values():
+        kept = [m for m in turn.messages if m.delivered or m.attempt == turn.attempts]
         turns.append(
             (
                 names[turn.id],
                 turn.state._value_,
                 turn.origin is Origin.CLIENT,
-                None if ending is None else ending._value_,
+                turn.generation._value_,
                 add(turn.attempt),
                 None if turn.error is None else _pack_cause(turn, turn.error, losing=losing),
                 turn.first_failure is not None,
                 relative(turn.recover_by, now, passed),
                 relative(turn.retry_at, now, 0 if since is None else passed),
-                relative(turn.deadline, now),
+                relative(_last_wait(turn, session.policy), now),
                 _turn_of(turn),
-                tuple([(_pack_message(m, names), add(core.messages[m.item_id][1])) for m in kept]),
+                tuple(
+                    [(_pack_message(m, names), add(session.messages[m.item_id][1])) for m in kept]
+                ),
                 tuple([names[c] for c in turn.calls]),
             )
         )
     limits = losing or any(
         turn.replacing and turn.error is not None and is_rate_limit(turn.error)
-        for turn in core.live.values()
+        for turn in session.live.values()
     )
-    holders = tuple([add(a) for a in lane.holders])
-    unsent = tuple([(names[k[0]], k[1], add(a)) for k, a in core.unsent.items()])
-    by_event = tuple([(names[k], add(a)) for k, a in core.by_event.items() if k in known])
-    by_response = tuple([(names[k], add(a)) for k, a in core.by_response.items()])
-    seen = tuple([(names[k], v) for k, v in core.seen.items() if k in known])
-    cancelled = tuple([(names[k], names[v]) for k, v in core.cancelled.items() if k in known])
+    holders = tuple([add(r) for r in lane.holders])
+    unsent = tuple([(names[k[0]], k[1], add(r)) for k, r in session.unsent.items()])
+    by_event = tuple([(names[k], add(r)) for k, r in session.by_event.items() if k in known])
+    past = tuple([(names[k], add(r)) for k, r in session.past.items() if k in known])
     dead: list[Turn] = []
-    packed = tuple([_pack_attempt(a, core, names, dead, longest) for a in attempts])
+    packed = tuple([_pack_response(r, session, names, dead, longest) for r in responses])
+    connection = session.connection
     return (
         tuple(turns),
         packed,
@@ -195,38 +198,42 @@ def pack(
         holders,
         unsent,
         by_event,
-        by_response,
-        seen,
-        cancelled,
-        _pack_playback(core, names),
+        past,
+        _pack_playback(session, names),
         (
-            core.playback_reported,
-            core.audible,
-            lane.connected,
-            lane.server_creates,
-            lane.speaking,
-            lane.owed,
-            relative(lane.closed_until, now),
+            session.playback_reported,
+            session.audible,
+            speech.server_answers,
+            speech.state._value_,
+            relative(speech.until, now),
             relative(since, now, -(10**9)),
-            core.dead is not None,
+            connection.state._value_,
             *(
-                (core.losses, relative(core._up_since, now, -_HEALTHY), core._down)
+                (connection.losses, relative(connection.up_since, now, -_HEALTHY))
                 if losing
-                else (0, None, False)
+                else (0, None)
             ),
-            relative(core.limited_until, now, 0) if limits else 0,
-            _pack_last_frame(core, attempts, longest),
+            relative(session.limited_until, now, 0) if limits else 0,
+            _pack_last_frame(session, responses, longest),
         ),
     )
 
 
-def _pack_last_frame(core: Core, attempts: list[Attempt], longest: int) -> Optional[int]:
+def _last_wait(turn: Turn, policy: RetryPolicy) -> Optional[float]:
+    """When a turn ends at the latest that only waits for playback or its terminal."""
+    if turn.state is TurnState.CANCELLING:
+        return turn.since + policy.cancel_timeout
+    waits = turn.state is TurnState.STREAMING and turn.generation is not Generation.RUNNING
+    return playback_deadline(turn, policy) if waits else None
+
+
+def _pack_last_frame(session: Session, responses: list[Response], longest: int) -> Optional[int]:
     """It is only compared with the times at which something was asked, past and future ones."""
-    last = core.last_frame
-    if last is None or last == core.now:
-        return relative(last, core.now)
-    before = [a.asked_at for a in attempts if a.asked_at <= last]
-    return relative(max(before, default=-math.inf), core.now, longest)
+    last, now = session.connection.last_frame, session.now
+    if last is None or last == now:
+        return relative(last, now)
+    before = [r.asked_at for r in responses if r.asked_at <= last and not r.over]
+    return relative(max(before, default=-math.inf), now, longest)
 
 
 def _pack_cause(turn: Turn, error: ErrorInfo, *, losing: bool) -> tuple[Any, ...]:
@@ -263,92 +270,105 @@ def _pack_message(message: Message, names: Names) -> tuple[Any, ...]:
     )
 
 
-def _pack_attempt(
-    attempt: Attempt, core: Core, names: Names, dead: list[Turn], longest: int
+def _pack_response(
+    response: Response, session: Session, names: Names, dead: list[Turn], longest: int
 ) -> tuple[Any, ...]:
-    turn = attempt.turn
-    if turn is not None and turn.id not in core.live and turn not in dead:
+    turn, now = response.turn, session.now
+    if turn is not None and turn.id not in session.live and turn not in dead:
         dead.append(turn)
+    sent_at = response.sent_at if response.state is ResponseState.SENT else -math.inf
+    times = (response.last_activity, sent_at, response.asked_at)
     return (
         None if turn is None else names[turn.id],
-        names.of(attempt.event_id),
-        names.of(attempt.response_id),
-        names.of(attempt.cancel_id),
-        names.of(attempt.probe_id),
-        relative(attempt.last_activity, core.now, longest),
-        relative(attempt.sent_at, core.now, longest),
-        relative(attempt.asked_at, core.now, longest),
-        relative(attempt.deadline, core.now),
-        _attempt_of(attempt),
-        tuple([names[u] for u in attempt.unheard]),
+        response.state._value_,
+        names.of(response.event_id),
+        names.of(response.response_id),
+        response.cancel_id and names[response.cancel_id],
+        names.of(response.probe_id),
+        # Of one that is over nothing is timed any more; when it left matters until it is given up.
+        *[longest if response.over else relative(t, now, longest) for t in times],
+        None if response.over else relative(response.deadline, now),
+        _response_of(response),
+        tuple([names[u] for u in response.undelivered]),
     )
 
 
-def _pack_playback(core: Core, names: Names) -> Optional[tuple[str, str]]:
-    turn, message = core.playback._turn, core.playback._message
-    if turn is None or message is None or message.item_id not in core.messages:
+def _pack_playback(session: Session, names: Names) -> Optional[tuple[str, str]]:
+    turn, message = session.playback.turn, session.playback.message
+    if turn is None or message is None or message.item_id not in session.messages:
         return None
     return names[turn.id], names[message.item_id]
 
 
-def unpack(data: tuple[Any, ...], policy: RetryPolicy, machine: Any, used: int) -> TurnController:
+def unpack(
+    data: tuple[Any, ...], policy: RetryPolicy, machines: Machines, used: int
+) -> TurnController:
     """A controller with this data, at ``now = 0``.
 
     Args:
         used: How many numbers are taken by ids.
     """
-    turns, attempts, dead, holders, unsent, by_event, by_response, seen, *rest_of = data
-    cancelled, playback, flags = rest_of
-    controller = TurnController(policy, keep=4)
-    core = controller._core
-    core.machine = machine
-    core.now = 0.0
-    core._turn_count = core._id_count = used
+    turns, responses, dead, holders, unsent, by_event, past, playback, flags = data
+    controller = TurnController(policy, keep=16)
+    session = controller._session
+    session.machines = machines
+    session.now = 0.0
+    session._turn_count = session._id_count = used
     known: dict[str, Turn] = {}
     for name, _ in dead:
         known[name] = gone = _new_turn(name)
         gone.state = TurnState.DONE
-    for name, state, asked, ending, _, error, failed, recover_by, *rest in turns:
-        known[name] = core.live[name] = turn = _new_turn(name)
-        turn.state = _STATES[state]
+        session.finished.append(gone)
+    for name, state, asked, generation, _, error, failed, recover_by, retry_at, _, *rest in turns:
+        known[name] = session.live[name] = turn = _new_turn(name)
+        turn.state = TurnState(state)
         turn.origin = Origin.CLIENT if asked else Origin.SERVER_VAD
-        turn.ending = None if ending is None else _ENDINGS[ending]
+        turn.generation = Generation(generation)
         turn.error = None if error is None else _unpack_cause(*error)
         turn.first_failure = 0.0 if failed else None
         turn.recover_by = _time(recover_by)
-        turn.retry_at = rest[0] / 1000
-        turn.deadline = _time(rest[1])
-        _set(turn, _TURN, rest[2])
-        turn.calls = list(rest[4])
-    made = [_new_attempt(a, known) for a in attempts]
-    for name, _, _, _, number, *_, messages, _ in turns:
+        turn.retry_at = retry_at / 1000
+        _set(turn, _TURN, rest[0])
+        turn.calls = list(rest[2])
+    made = [_new_response(r, known) for r in responses]
+    for name, _, _, _, number, *_, last_wait, _, messages, _ in turns:
         turn = known[name]
         turn.attempt = None if number is None else made[number]
         for packed, owner in messages:
             message = _new_message(packed)
             turn.messages.append(message)
-            core.messages[message.item_id] = (turn, made[owner], message)
+            session.messages[message.item_id] = (turn, made[owner], message)
+        if last_wait is not None:
+            turn.since = 0.0
+            at = _last_wait(turn, policy)
+            assert at is not None
+            turn.since = last_wait / 1000 - at
     for name, number in dead:
         known[name].attempt = None if number is None else made[number]
-    core.lane.holders = [made[n] for n in holders]
-    core.unsent = OrderedDict(((t, n), made[a]) for t, n, a in unsent)
-    core.by_event = OrderedDict((k, made[a]) for k, a in by_event)
-    core.by_response = {k: made[a] for k, a in by_response}
-    core.seen = OrderedDict(seen)
-    core.seen[PAST_RESPONSE] = True
-    core.cancelled = OrderedDict(cancelled)
+    for number in holders:
+        session.begin(made[number])
+    session.unsent = OrderedDict(((t, n), made[r]) for t, n, r in unsent)
+    session.by_event = OrderedDict((k, made[r]) for k, r in by_event)
+    session.past = OrderedDict((k, made[r]) for k, r in past)
+    forget(session, PAST_RESPONSE)
     if playback is not None:
         turn_id, item_id = playback
-        core.playback._turn = known[turn_id]
-        core.playback._message = core.messages[item_id][2]
-    lane = core.lane
-    core.playback_reported, core.audible, lane.connected, lane.server_creates = flags[:4]
-    lane.speaking, lane.owed = flags[4:6]
-    lane.closed_until, lane.speech_since = _time(flags[6]), _time(flags[7])
-    core.dead = _WHY if flags[8] else None
-    core.losses, core._up_since, core._down = flags[9], _time(flags[10]), flags[11]
-    core.limited_until, core.last_frame = flags[12] / 1000, _time(flags[13])
+        session.playback.turn = known[turn_id]
+        session.playback.message = session.messages[item_id][2]
+    session.playback_reported, session.audible = flags[:2]
+    speech, connection = session.speech, session.connection
+    speech.server_answers, speech.state = flags[2], SpeechState(flags[3])
+    speech.until, speech.since = _time(flags[4]), _time(flags[5])
+    connection.state = ConnectionState(flags[6])
+    connection.failure = _WHY if connection.dead else None
+    connection.losses, connection.up_since = flags[7], _time(flags[8])
+    session.limited_until, connection.last_frame = flags[9] / 1000, _time(flags[10])
     return controller
+
+
+def forget(session: Session, name: str) -> None:
+    """A response of this id is over since long."""
+    session.past[name] = Response(None, 0, ResponseState.ENDED, -math.inf, response_id=name)
 
 
 def _set(of: object, names: Iterable[str], values: Iterable[Any]) -> None:
@@ -363,21 +383,29 @@ def _new_turn(name: str) -> Turn:
 def _new_message(data: tuple[Any, ...]) -> Message:
     item_id, state, skipped, received, started, rest = data
     message = Message(item_id, 0, received_ms=float(received), started=started)
-    message.state = _PLAYBACK[state]
+    message.state = PlaybackState(state)
     if skipped is not None:
         message.outcome = MessageOutcome.SKIPPED if skipped else MessageOutcome.FULL
     _set(message, _MESSAGE, rest)
     return message
 
 
-def _new_attempt(data: tuple[Any, ...], turns: dict[str, Turn]) -> Attempt:
-    turn, event_id, response_id, cancel_id, probe_id, *times, rest, unheard = data
+def _new_response(data: tuple[Any, ...], turns: dict[str, Turn]) -> Response:
+    turn, state, event_id, response_id, cancel_id, probe_id, *times, rest, undelivered = data
     last, sent, asked, deadline = times
-    attempt = Attempt(None if turn is None else turns[turn], 0, last / 1000)
-    attempt.sent_at, attempt.asked_at = sent / 1000, asked / 1000
-    attempt.event_id, attempt.response_id = event_id, response_id
-    attempt.cancel_id, attempt.probe_id = cancel_id, probe_id
-    attempt.deadline = _time(deadline)
-    _set(attempt, _ATTEMPT, rest)
-    attempt.unheard = list(unheard)
-    return attempt
+    response = Response(
+        turn=None if turn is None else turns[turn],
+        number=0,
+        state=ResponseState(state),
+        last_activity=last / 1000,
+        event_id=event_id,
+        sent_at=sent / 1000,
+        response_id=response_id,
+        cancel_id=cancel_id,
+        probe_id=probe_id,
+        asked_at=asked / 1000,
+        deadline=_time(deadline),
+        undelivered=list(undelivered),
+    )
+    _set(response, _RESPONSE, rest)
+    return response

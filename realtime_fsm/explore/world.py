@@ -12,14 +12,14 @@ from typing import Any, Optional
 from .. import _commands as cmd
 from .. import _events as ev
 from .._controller import TurnController
-from .._states import TurnState
+from .._states import ResponseState, TurnState
 from .acts import ACTS, host
 from .bound import DROPS, ODDITIES, TIMEOUTS, VAD_TURNS, Bound
 from .lines import Line, words_of_command, words_of_event
 from .oracle import Oracle, Violation
 from .rows import Rules
 from .server import Server
-from .snapshot import PAST_RESPONSE, Names, pack, unpack
+from .snapshot import PAST_RESPONSE, Names, forget, pack, unpack
 
 __all__ = ["Action", "World"]
 
@@ -50,15 +50,17 @@ class World:
         self.log = log
         self.policy = bound.in_force
         self.now = 0.0
-        self.controller = TurnController(self.policy, keep=4)
-        self.controller._core.machine = rules.machine
-        self.controller._core.seen[PAST_RESPONSE] = True
+        self.controller = TurnController(self.policy, keep=16)
+        self.controller._session.machines = rules.machines
+        forget(self.controller._session, PAST_RESPONSE)
         self.controller.playback_reported = bound.sink
         self.controller.audible = bound.audible
         self.oracle = Oracle(self.policy)
         self.server = Server()
         #: Creates commanded and not on the wire: turn, attempt.
         self.queued: list[tuple[str, int]] = []
+        #: Creates on the wire that nothing answered: turn, attempt, event id.
+        self.open: list[tuple[str, int, str]] = []
         #: Messages that wait for their turn to play: item, turn.
         self.playlist: list[tuple[str, str]] = []
         #: What plays: item, turn, whether it has begun to sound, whether it is paused.
@@ -87,7 +89,8 @@ class World:
         if turns:
             out.append(("ask",))
         live = self.controller.turns
-        if self.oracle.dead:  # what was received plays out
+        if self.oracle.dead:  # what was received plays out, and what was queued may leave
+            out += [("leave",)] if self.queued else []
             out += host.actions(self, live)
             if self.controller.next_deadline() is not None:
                 out.append(("tick",))
@@ -125,9 +128,9 @@ class World:
             return f"liveness: {self.controller.turns[0].label} for ever"
         if self.oracle.deaf and self.oracle.unanswered and not self.oracle.dead:
             return "G4: a dead connection is not noticed"
-        holders = self.controller._core.lane.holders
+        holders = self.controller._session.lane.holders
         # A create that never leaves holds the lane; turns behind it end by their own deadline.
-        if any(a.event_id is not None or a.response_id is not None for a in holders):
+        if any(r.state not in (ResponseState.QUEUED, ResponseState.WITHDRAWN) for r in holders):
             return "liveness: the lane stays taken"
         if self.oracle.dead:
             return None
@@ -174,8 +177,8 @@ class World:
         self.queued.clear()
 
     def _is_new(self, c: cmd.TurnMoved) -> bool:
-        """Server VAD's own, or one that is owed to a session that dies at the same moment."""
-        how = ("RESPONSE_CREATED", 1), ("SESSION_FAILED", 0)
+        """Server VAD's own, or one that it owes and cannot start, or in a session that dies."""
+        how = ("RESPONSE_CREATED", 1), ("ANSWER_REFUSED", 0), ("SESSION_FAILED", 0)
         return c.source is TurnState.REQUESTED and (c.event, c.attempt) in how
 
     def _starts(self, turn_id: str) -> None:
@@ -220,7 +223,8 @@ class World:
             # Nobody but timers acts any more: what surrounds the controller is of no consequence.
             core = pack(self.controller, names, (), losing=self.bound.frames)
             left = (0, 0, 0, 0, 0, -1)
-            return (core, self.oracle.pack(names, ()), *_NOTHING, left, self.closed, len(names))
+            oracle = self.oracle.pack(names, ())
+            return (core, oracle, *_NOTHING, left, self.closed, len(names))
         losing = bool(self.left[DROPS] or self.left[ODDITIES] or self.bound.frames)
         known = self._mentioned()
         core = pack(self.controller, names, known, losing=losing)
@@ -229,6 +233,8 @@ class World:
             self.oracle.pack(names, known),
             self.server.pack(names),
             tuple([(names[t], n) for t, n in self.queued]),
+            # What is below can give them up as long as something odd may happen.
+            tuple([(names[t], n, names[e]) for t, n, e in self.open if self.left[ODDITIES]]),
             tuple([(names[i], names[t]) for i, t in self.playlist]),
             None
             if self.playing is None
@@ -242,26 +248,26 @@ class World:
         """The event ids and response ids that somebody can still mention."""
         known = self.server.mentions()
         if self.left[ODDITIES]:  # a create that is given up below is known by its turn
-            sent = (t.attempt for t in self.controller.turns if t.state is TurnState.REQUESTED)
-            known |= {a.event_id for a in sent if a is not None and a.event_id is not None}
+            known |= {event_id for _, _, event_id in self.open}
         return known
 
     @classmethod
     def unpack(cls, data: tuple[Any, ...], bound: Bound, rules: Rules) -> World:
         """The world with this data, at ``now = 0``."""
         world: World = object.__new__(cls)
-        core, oracle, server, queued, playlist, playing, left, closed, used = data
+        core, oracle, server, queued, sent, playlist, playing, left, closed, used = data
         world.bound, world.rules, world.log = bound, rules, None
         world.policy = bound.in_force
         world.now = 0.0
-        world.controller = unpack(core, bound.in_force, rules.machine, used)
+        world.controller = unpack(core, bound.in_force, rules.machines, used)
         world.oracle = Oracle(bound.in_force)
         world.oracle.unpack(oracle)
         world.server = Server.unpack(server)
-        world.queued, world.playlist, world.playing = list(queued), list(playlist), playing
+        world.queued, world.open = list(queued), list(sent)
+        world.playlist, world.playing = list(playlist), playing
         world.left, world.count, world.closed = list(left), used, closed
         world.answers = []
         return world
 
 
-_NOTHING: tuple[Any, ...] = (Server().pack(Names()), (), (), None)
+_NOTHING: tuple[Any, ...] = (Server().pack(Names()), (), (), (), None)

@@ -119,6 +119,7 @@ class Aside:
         self._guard = guard
         guard.failed, guard.plain = self.step, self.heard
         self.driver: Driver | None = None
+        self._why: ErrorInfo | None = None
         #: Another inner session takes the place of the one before, and nothing of ours hears it yet.
         self.deaf = False
         #: Requests that wait until nothing else runs.
@@ -145,9 +146,15 @@ class Aside:
             self._try(work)
         with contextlib.suppress(Exception):  # as much of it as still works
             self._end_records()
-        info = report_step(self._model, error)
+        self._why = report_step(self._model, error)
         if self.driver is not None:
-            self.driver.controller.stepped_aside = info
+            self.driver.controller.stepped_aside = self._why
+
+    def drives(self, driver: Driver) -> None:
+        """From now on this is the driver. It may be one whose making failed."""
+        self.driver = driver
+        if self._why is not None:
+            driver.controller.stepped_aside = self._why
 
     def _try(self, work: Callable[..., object], *args: Any) -> None:
         try:

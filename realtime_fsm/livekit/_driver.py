@@ -25,6 +25,7 @@ from .._events import (
     PlaybackFinished,
     ResponseActivity,
     SessionFailed,
+    SpeechOver,
 )
 from .._policy import RetryPolicy
 from .._redact import known_message, named, shown
@@ -91,6 +92,8 @@ class Driver:
         self._asks: dict[str, Ask] = {}
         #: Turns whose generation the host has from the inner session itself.
         self._passed: set[str] = set()
+        #: Turns of no speech: nothing plays them.
+        self._unplayed: set[str] = set()
         #: When the host last interrupted, and which turns it may have meant.
         self._interrupted_at = -math.inf
         self._interrupted: set[str] = set()
@@ -170,7 +173,7 @@ class Driver:
 
     def _gives_way(self, turn: Turn) -> bool:
         """Whether a turn's speech waits for a retry alone, so that another may take its place."""
-        return turn.announced and not turn.exposed and turn.state in _UNANSWERED
+        return turn.announced and not turn.has_output and turn.state in _UNANSWERED
 
     def _another_speaks(self) -> None:
         """The host has something else to say, which must not wait behind a retry (G29)."""
@@ -182,7 +185,7 @@ class Driver:
         """The host goes on without what is still tried again. Plain LiveKit told of the failure when
         it happened (G8)."""
         for turn in self.controller.turns:
-            if turn.error is not None and not turn.exposed:
+            if turn.error is not None and not turn.has_output:
                 self._drop(turn, turn.error)
 
     def _drop(self, turn: Turn, error: ErrorInfo) -> None:
@@ -250,11 +253,23 @@ class Driver:
     def receive(self, event: Event) -> bool:
         if isinstance(event, PlaybackFinished) and event.interrupted:
             stop_interrupted(self.controller, self._speeches, self._loop.time())
+        elif isinstance(event, SpeechOver) and self._is_another_speech(event):
+            return False
         known = self.controller.receive(event, self._loop.time())
         # Signs of life command nothing and only move deadlines back.
         if self.controller.pending or type(event) not in _SIGNS_OF_LIFE:
             self.run()
         return known
+
+    def _is_another_speech(self, event: SpeechOver) -> bool:
+        """A speech that ends by itself has got its answer. One still awaited is no speech's: the
+        application asked for it, below LiveKit, while something was spoken. No sink plays that."""
+        ask = self._asks.get(event.turn_id)
+        awaited = ask is not None and ask.future is not None and not ask.future.done()
+        if awaited and not event.interrupted:
+            self._unplayed.add(event.turn_id)
+            return True
+        return False
 
     def not_sent(self, turn_id: str, attempt: int, error: Exception) -> None:
         """The inner session refused the request itself."""
@@ -276,10 +291,11 @@ class Driver:
         if outlet is not None and outlet.ending:
             outlet.cut()
         if self.controller.find(turn_id) is None:
-            outlet = self._outlets.pop(turn_id, None)
+            outlet = self._outlets.get(turn_id)
             if outlet is not None:
                 self._check_delivered(turn_id, outlet)
                 outlet.cut()
+                del self._outlets[turn_id]
 
     def _check_delivered(self, turn_id: str, outlet: Outlet) -> None:
         """What a completed turn received, the host has got.
@@ -290,7 +306,7 @@ class Driver:
         turn = self._find(turn_id)
         if turn is None or turn.outcome is not TurnOutcome.COMPLETED or self._closed:
             return
-        items = [message.item_id for message in turn.messages if message.exposed]
+        items = [message.item_id for message in turn.messages if message.delivered]
         if any(item_id not in outlet.handed for item_id in (*items, *turn.calls)):
             raise UndeliveredError("an item")
         for message in turn.messages:
@@ -304,9 +320,12 @@ class Driver:
 
     def frame_received(self) -> None:
         """Something came from the server: there is a connection, and it is not silent."""
+        connected = self.controller.connected
         self.controller.frame_received(self._loop.time())
         if not self.controller.connected and self.controller.dead is None:
             self.receive(ConnectionReady())
+        elif not connected:
+            self._alarm.set(self.controller.next_deadline())
 
     def session_failed(self, report: llm.RealtimeModelError) -> None:
         """The inner session is of no more use: pass its report on, once (G12)."""
@@ -432,6 +451,8 @@ class Driver:
         generation = outlet.generation(c.response_id)
         if outlet.future is not None:
             self._session.emit("generation_created", generation)
+        if c.turn_id in self._unplayed:
+            self.receive(SpeechOver(turn_id=c.turn_id, interrupted=False))
 
     def _deliver(self, c: cmd.DeliverItem) -> None:
         outlet = self._outlet(c.turn_id)
@@ -546,8 +567,9 @@ class Driver:
             self.all_read(c.turn_id)
         self._asks.pop(c.turn_id, None)
         self._passed.discard(c.turn_id)
+        self._unplayed.discard(c.turn_id)
         self._speeches.forget(c.turn_id)
-        if turn is not None and not turn.exposed:
+        if turn is not None and not turn.has_output:
             self._rest_soon()
         self._model.emit("turn_ended", c)
 

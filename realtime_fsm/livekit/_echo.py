@@ -7,44 +7,85 @@ it can answer: then all goes on as with any other server. Where it cannot be tol
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Mapping
+from collections import OrderedDict, deque
+from collections.abc import Callable, Mapping, MutableSequence
 from typing import Any
 
 from .. import _events as ev
+from .._core import remember
+from .._states import ErrorKind
+from .._traits import ServerTraits
 
 _ID = "client_event_id"
-_MOST = 256  # responses whose end may be to come
+_MOST = 256  # creates that may be unanswered
+_INPUT = (ev.SpeechStarted, ev.SpeechStopped, ev.InputCommitted)
 
 
 class Echo:
-    """One connection's. *certain*: the server is known to send metadata back."""
+    """One connection's.
 
-    __slots__ = ("_certain", "_theirs", "_vad_creates", "_waiting", "_whose")
+    Args:
+        traits: What is known of the server.
+        unanswered: Whether the user speaks, or spoke and may yet be answered by server VAD.
+    """
 
-    def __init__(self, *, certain: bool) -> None:
-        self._certain = certain
-        #: Creates that left and were not answered.
+    __slots__ = (
+        "_certain",
+        "_conflict_ids",
+        "_doubt",
+        "_given_up",
+        "_nameless",
+        "_others",
+        "_spoken",
+        "_unanswered",
+        "_vad",
+        "_waiting",
+        "_whose",
+    )
+
+    def __init__(self, traits: ServerTraits, unanswered: Callable[[], bool]) -> None:
+        self._certain = traits.metadata_echo
+        self._conflict_ids = traits.conflict_ids
+        self._unanswered = unanswered
+        #: Creates that left and were not answered. Apart: those of which the server said that
+        #: nothing runs, and those that have nothing to be known by, the server's own included.
         self._waiting: list[str] = []
+        self._given_up: list[str] = []
+        self._nameless: deque[str] = deque(maxlen=_MOST)
+        #: Ids of whatever else was sent.
+        self._others: OrderedDict[str, None] = OrderedDict()
+        #: One that waits left when the server might have answered the user.
+        self._doubt = False
         #: Response ids, with the create of each that was found.
         self._whose: OrderedDict[str, str] = OrderedDict()
-        self._vad_creates = False
-        #: The next response may be one that nobody here asked for.
-        self._theirs = False
+        #: Whether server VAD creates responses, None until the server says so; and what the user
+        #: did since the last response.
+        self._vad: bool | None = None
+        self._spoken = False
 
     def reset(self) -> None:
         """Another connection: nothing of the old one is answered on it."""
-        self._waiting.clear()
-        self._theirs = False
+        self._forget()
+        self._nameless.clear()
+        self._doubt = self._spoken = False
 
     def left(self, frame: Mapping[str, Any]) -> None:
-        """A ``response.create`` left."""
-        response = frame.get("response") or {}
-        event_id = (response.get("metadata") or {}).get(_ID)
-        if event_id and event_id == frame.get("event_id"):
-            self._waiting.append(str(event_id))
-        else:
-            self._theirs = True  # one that has nothing to be known by
+        """A frame left."""
+        if self._certain:
+            return
+        sent_id = str(frame.get("event_id", ""))
+        if frame.get("type") != "response.create":
+            if sent_id:
+                remember(self._others, sent_id, None)
+            return
+        response = frame.get("response")
+        metadata = response.get("metadata") if isinstance(response, Mapping) else None
+        named = isinstance(metadata, Mapping) and metadata.get(_ID) == sent_id
+        if not named:
+            self._nameless.append(sent_id)
+            return
+        self._doubt = self._vad_may_answer() or (self._doubt and bool(self._waiting))
+        self._waiting.append(sent_id)
 
     def came(self, frame: object) -> None:
         """A frame came: put back what is missing, if it can be told."""
@@ -52,38 +93,61 @@ class Echo:
             return
         kind, response = frame.get("type"), frame.get("response")
         if kind == "input_audio_buffer.timeout_triggered":
-            self._theirs = True
+            self._nameless.append("")
         if kind not in ("response.created", "response.done") or not isinstance(response, dict):
             return
         response_id, metadata = response.get("id"), response.get("metadata")
         if not isinstance(response_id, str):
             return
-        if isinstance(metadata, dict) and _ID in metadata:
-            self._certain = True
+        if isinstance(metadata, dict) and metadata:
+            self._certain = True  # it sends back what a create had
+            self.reset()
             return
         if kind == "response.created":
             self._created(response_id, outside=response.get("conversation_id", "") is None)
-        if (event_id := self._whose.get(response_id)) is not None:
-            response["metadata"] = {**(metadata or {}), _ID: event_id}
+        if response_id in self._whose:
+            response["metadata"] = {_ID: self._whose[response_id]}
 
     def _created(self, response_id: str, *, outside: bool) -> None:
+        self._whose.pop(response_id, None)  # some servers use an id again
+        nameless = bool(self._nameless)
+        if nameless:
+            self._nameless.popleft()
         if outside:
             return  # of those that are asked for beside the conversation, none is awaited here
-        if len(self._waiting) == 1 and not self._theirs:
-            self._whose[response_id] = self._waiting[0]
-            while len(self._whose) > _MOST:
-                self._whose.popitem(last=False)
-        self._waiting.clear()  # what could not be told now cannot be told by the next one either
-        self._theirs = False
+        doubt = self._doubt or nameless or self._vad_may_answer()
+        candidates = self._waiting or self._given_up
+        if len(candidates) == 1 and not doubt:
+            remember(self._whose, response_id, candidates[0])
+        self._forget()  # what could not be told now cannot be told by the next one either
+        self._spoken = False
+
+    def _forget(self) -> None:
+        self._waiting.clear()
+        self._given_up.clear()
+
+    def _vad_may_answer(self) -> bool:
+        return self._spoken if self._vad is None else self._vad and self._unanswered()
 
     def heard(self, event: ev.Event | None) -> None:
         """What a frame said, once it is read."""
         if isinstance(event, ev.SessionConfigured):
-            self._vad_creates = event.server_creates
-        elif isinstance(event, ev.SpeechStarted):
-            self._theirs = self._theirs or self._vad_creates
+            self._vad = event.server_creates
+        elif isinstance(event, _INPUT):
+            self._spoken = True
         elif isinstance(event, ev.ErrorReceived):
-            if event.event_id in self._waiting:
-                self._waiting.remove(event.event_id)
-            elif event.event_id is None:
-                self._waiting.clear()  # it may be the answer to any of them
+            self._refused(event)
+
+    def _refused(self, event: ev.ErrorReceived) -> None:
+        creates: tuple[MutableSequence[str], ...] = (self._waiting, self._given_up, self._nameless)
+        for known in creates:
+            if event.event_id is not None and event.event_id in known:
+                known.remove(event.event_id)
+                return
+        conflict = event.error.kind is ErrorKind.CONFLICT
+        if event.event_id not in self._others:
+            if not (conflict and self._conflict_ids):
+                self._forget()  # it names nothing that is known: it may answer any of them
+        elif conflict:
+            self._given_up += self._waiting  # there is nothing to cancel
+            self._waiting.clear()

@@ -89,7 +89,8 @@ class GuardedOutput(io.AudioOutput):
     def capture_frame(self, frame: rtc.AudioFrame) -> Coroutine[Any, Any, None]:
         if self._current is None:
             return self._begin(frame)
-        self._current.pushed += frame.samples_per_channel / self._rate
+        duration = frame.samples_per_channel / self._rate
+        self._guard.run(None, self._outcomes.pushed, self._current, duration)
         return self.sink.capture_frame(frame)
 
     async def _begin(self, frame: rtc.AudioFrame) -> None:

@@ -68,4 +68,4 @@ class Host:
     @property
     def _speaking(self) -> bool:
         turns = self._driver.controller.turns
-        return self._guard.off or any(t.exposed and not t.playback_over for t in turns)
+        return self._guard.off or any(t.has_output and not t.playback_over for t in turns)

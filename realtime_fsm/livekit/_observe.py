@@ -19,6 +19,7 @@ from livekit.agents.voice import SpeechHandle
 
 from .. import _commands as cmd
 from .. import _events as ev
+from .._connection import ROLLOVER
 from .._controller import TurnController
 from .._core import remember
 from .._errors import ErrorInfo
@@ -37,6 +38,8 @@ from ._speech import Speeches, stop_interrupted
 _LOST = ErrorInfo(kind=ErrorKind.TRANSIENT, code="connection_lost")
 #: Ends a turn whose next attempt is not made.
 _ONLY_WATCHING = ErrorInfo(kind=ErrorKind.CLIENT_BUG, code="observed", message="only watching")
+_FAILED = "its attempt failed"
+_LOSSES = (_LOST.code, ROLLOVER.code)
 _SOUNDING = (PlaybackState.PLAYING, PlaybackState.PAUSED)
 #: Seconds in which the engine asks again by itself for what a connection took with it, if it does so.
 _ENGINES_TURN = 0.1
@@ -94,9 +97,12 @@ class Observer:
         self._log = get_logger()
         #: The turn the host asks for; what follows from that is no news.
         self._asking: str | None = None
-        #: Turns by the event id of their create, until it is answered; and those that control would ask
-        #: again for now.
+        #: Turns of which it is noted that they would be tried again.
+        self._retried: set[str] = set()
+        #: Turns by the event id of their create, until it is answered. Those of them whose connection was
+        #: lost, which the engine may ask again by itself; and those that control would ask again now.
         self._unanswered: OrderedDict[str, str] = OrderedDict()
+        self._lost: set[str] = set()
         self._to_ask: dict[str, cmd.CreateResponse] = {}
         self._receive = guard(self.receive)
         speeches.connect(self._receive, closed=self.close, failed=lambda error: guard.failed(error))
@@ -163,6 +169,7 @@ class Observer:
         event_id = str(frame.get("event_id"))
         again = self._to_ask.pop(self._unanswered.get(event_id, ""), None)
         if again is not None:  # the engine does as control would
+            self._lost.discard(again.turn_id)
             turn_id, attempt = again.turn_id, again.attempt
             self.receive(ev.CreateSent(turn_id=turn_id, attempt=attempt, event_id=event_id))
             return
@@ -223,14 +230,14 @@ class Observer:
         for turn in self.controller.turns:
             if self._speeches.may_sound(turn.id):
                 for message in turn.messages:
-                    if message.exposed and message.state is PlaybackState.WAITING:
+                    if message.delivered and message.state is PlaybackState.WAITING:
                         self._read([message])
                         return
 
     def _read(self, messages: Iterable[Message | None]) -> None:
         """The host has read these to their end: text makes no sound."""
         for message in messages:
-            if message is not None and message.exposed and message.state is PlaybackState.WAITING:
+            if message is not None and message.delivered and message.state is PlaybackState.WAITING:
                 pulled = ev.MessagePulled(item_id=message.item_id)
                 self.controller.receive(pulled, self._loop.time())
 
@@ -244,11 +251,19 @@ class Observer:
 
     def _would(self, command: cmd.Command) -> None:
         if isinstance(command, cmd.CreateResponse):
-            if command.turn_id in self._unanswered.values():
+            if command.turn_id in self._lost:
                 self._to_ask[command.turn_id] = command
                 self._loop.call_later(_ENGINES_TURN, self._guard(self._not_asked), command)
             elif command.turn_id != self._asking:
-                self._would_ask(command)
+                self._would_create(command)
+        elif isinstance(command, cmd.Recovering):
+            # Not when its backoff is over: the host is done with its speech before.
+            self._retried.add(command.turn_id)
+            unanswered = command.turn_id in self._unanswered.values()
+            if unanswered and command.reason.code in _LOSSES:
+                self._lost.add(command.turn_id)
+            else:
+                self._observe("retry", command.turn_id, _FAILED)
         elif isinstance(command, cmd.CancelResponse):
             attempt = self.controller.owner_of(command.response_id)
             turn = None if attempt is None else attempt.turn
@@ -263,7 +278,7 @@ class Observer:
         elif isinstance(command, cmd.ReplaceConnection):
             self._observe("replace", None, code_of(command.reason))
         elif isinstance(command, cmd.ReportFailure):
-            if command.error.code != _ONLY_WATCHING.code:
+            if command.turn_id not in self._retried and command.error.code != _ONLY_WATCHING.code:
                 self._observe("report", command.turn_id, code_of(command.error))
         else:
             self._tell(command)
@@ -271,25 +286,36 @@ class Observer:
     def _not_asked(self, command: cmd.CreateResponse) -> None:
         if self._to_ask.get(command.turn_id) is command and not self._guard.off:
             del self._to_ask[command.turn_id]
-            self._would_ask(command)
+            self._would_create(command)
             self._run()
-
-    def _would_ask(self, command: cmd.CreateResponse) -> None:
-        turn = self.controller.find(command.turn_id)
-        retry = command.attempt > 1 or (turn is not None and turn.error is not None)
-        why = "its attempt failed" if retry else "server VAD left it unanswered"
-        self._observe("retry" if retry else "answer", command.turn_id, why)
-        not_sent = ev.CreateNotSent(
-            turn_id=command.turn_id, attempt=command.attempt, error=_ONLY_WATCHING
-        )
-        self.controller.receive(not_sent, self._loop.time())
 
     def _tell(self, command: cmd.Command) -> None:
         if isinstance(command, cmd.TurnMoved):
             self._model.emit("turn_moved", command)
         elif isinstance(command, cmd.TurnEnded):
+            self._note_lost(command.turn_id)
+            self._retried.discard(command.turn_id)
+            self._to_ask.pop(command.turn_id, None)
             self._speeches.forget(command.turn_id)
             self._model.emit("turn_ended", command)
+
+    def _would_create(self, command: cmd.CreateResponse) -> None:
+        self._note_lost(command.turn_id)
+        if command.turn_id not in self._retried:  # that was noted when its attempt failed
+            turn = self.controller.find(command.turn_id)
+            retry = command.attempt > 1 or (turn is not None and turn.error is not None)
+            why = _FAILED if retry else "server VAD left it unanswered"
+            self._observe("retry" if retry else "answer", command.turn_id, why)
+        not_sent = ev.CreateNotSent(
+            turn_id=command.turn_id, attempt=command.attempt, error=_ONLY_WATCHING
+        )
+        self.controller.receive(not_sent, self._loop.time())
+
+    def _note_lost(self, turn_id: str) -> None:
+        """The engine does not ask again."""
+        if turn_id in self._lost:
+            self._lost.discard(turn_id)
+            self._observe("retry", turn_id, _FAILED)
 
     def _observe(self, action: str, turn_id: str | None, reason: str) -> None:
         observation = Observation(

@@ -120,6 +120,13 @@ class Outcomes:
         """The sink took the first frame, or raised, or LiveKit gave up."""
         segment.counted = self._count is None or captured_segments(self._sink) != self._count
 
+    def pushed(self, segment: Segment, duration: float) -> None:
+        """More of it goes to the sink."""
+        if self._paused_at is None:
+            segment.push(duration, self._loop.time())
+        else:
+            segment.pushed += duration
+
     def flushed(self, segment: Segment | None) -> None:
         if segment is None or segment not in self._segments.waiting:
             return

@@ -261,10 +261,10 @@ class RawLink:
     def _on_client_event(self, frame: dict[str, Any]) -> None:
         self._was_up = True
         self._creates.frame_left(frame)
+        self._echo.left(frame)
         if frame.get("type") != "response.create":
             self.history.client_frame(frame)
             return
-        self._echo.left(frame)
         self._sight.create_left(frame)
         event_id = frame.get("event_id")
         metadata = (frame.get("response") or {}).get("metadata") or {}
@@ -301,7 +301,7 @@ class RawLink:
             # Somebody awaits it who did not ask through us: say().
             self._driver.pass_through(turn.id)
             self._driver.forward("generation_created", generation)
-        elif not attempt.abandoned:
+        elif attempt.wanted:
             self._read(turn.id, generation)
 
     def _read(self, turn_id: str, generation: llm.GenerationCreatedEvent) -> None:

@@ -30,6 +30,7 @@ class Reader:
         over: Callable[[], None],
         guard: Guard,
     ) -> None:
+        self._guard = guard
         self.generation: llm.GenerationCreatedEvent | None = generation
         self.response_id = generation.response_id
         self._deliver = guard(deliver)
@@ -70,7 +71,7 @@ class Reader:
                     item_id = item.id
                 else:
                     item_id = item.message_id
-                    item = tapped(item, self._spawn)
+                    item = self._guard.run(item, tapped, item, self._spawn)
                 self._hand_on(item_id, item)
         except Exception:
             self.broken = True

@@ -31,7 +31,7 @@ class Segment:
         progressed: Seconds that were played, as far as the sink told.
         over: When it was flushed, or cleared after that; None while more of it comes.
         cleared: The sink was told to drop the rest.
-        halted: Seconds for which the sink was paused since it started.
+        halted: Seconds for which the sink was paused, or had nothing to play, since it started.
         due: When its report must be there.
     """
 
@@ -44,6 +44,12 @@ class Segment:
     cleared: bool = False
     halted: float = 0.0
     due: float = math.inf
+
+    def push(self, seconds: float, now: float) -> None:
+        """More of it comes, while the sink is not paused."""
+        if self.started is not None:
+            self.halted += max(0.0, now - self.started - self.halted - self.pushed)
+        self.pushed += seconds
 
     def played(self, now: float) -> float:
         """Seconds that can have been played until then."""

@@ -100,7 +100,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
     ) -> None:
         speeches = self._speeches
         policy = family.policy(policy)
-        self._aside.driver = self.driver = Driver(
+        self.driver = Driver(
             policy,
             speeches,
             session=self,
@@ -108,6 +108,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             label=inner.realtime_model.label,
             guard=self._guard,
         )
+        self._aside.drives(self.driver)
         if observers:
             info = SessionInfo(
                 id=utils.shortuuid("rfsm_session_"),
@@ -139,7 +140,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             self._below.listeners,
             self._guard,
             unwanted or {},
-            echo=Echo(certain=self._traits.metadata_echo),
+            echo=Echo(self._traits, lambda: self.driver.controller.unanswered),
         )
 
     @property
@@ -186,8 +187,8 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
 
     def send_event(self, event: Any) -> None:
         """Send a raw client event. A ``response.create`` for the default conversation waits for
-        the lane like any other; everything else leaves at once."""
-        ask = self._guard.run(None, _asked_for, event)
+        the lane like any other; everything else leaves at once, and without raw events all."""
+        ask = self._guard.run(None, _asked_for, event) if self._streams is None else None
         if ask is not None:
             future = self._guard.run(None, self.driver.ask, ask, Origin.APPLICATION)
             if future is not None or ask.left:
@@ -351,7 +352,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
                 # LiveKit goes on from here, without giving way, to the interrupt and the create
                 # of the tool's reply.
                 self._output_pushed = True
-                asyncio.get_running_loop().call_soon(self._gave_way)
+                asyncio.get_running_loop().call_soon(self._guard(self._gave_way))
 
     async def _push(self, chat_ctx: llm.ChatContext) -> None:
         history = self._history

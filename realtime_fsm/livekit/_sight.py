@@ -19,7 +19,7 @@ from .. import _events as ev
 from .._core import remember
 from .._errors import ErrorInfo
 from .._states import ErrorKind
-from .._turn import Attempt
+from .._turn import Response
 from .._wire import is_out_of_band
 from ._driver import Driver
 from ._foreign import Foreigners
@@ -161,7 +161,7 @@ class Sight:
         attempt = self._owner(response_id)
         if outside:
             self._foreigners.begin(response_id, None)
-        elif attempt is not None and attempt.turn is not None and not attempt.abandoned:
+        elif attempt is not None and attempt.turn is not None and attempt.wanted:
             turn_id = attempt.turn.id
             deliver = self._guard(functools.partial(self._driver.generated, turn_id))
             begun = self._foreigners.begin(response_id, deliver)
@@ -178,7 +178,7 @@ class Sight:
         else:
             self._driver.forward("error", failure_of(error, self._model.label, recoverable=True))
 
-    def _owner(self, response_id: str) -> Attempt | None:
+    def _owner(self, response_id: str) -> Response | None:
         return self._driver.controller.owner_of(response_id)
 
 

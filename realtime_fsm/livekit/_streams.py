@@ -358,7 +358,7 @@ class StreamLink:
         event_id = None if request is None else request.event_id
         self.receive(ev.ResponseCreated(response_id=response_id, client_event_id=event_id))
         attempt = self._driver.controller.owner_of(response_id)
-        turn = None if attempt is None or attempt.abandoned else attempt.turn
+        turn = attempt.turn if attempt is not None and attempt.wanted else None
         response = Response(response_id, "" if turn is None else turn.id)
         self._responses[response_id] = response
         return response

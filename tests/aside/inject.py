@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import inspect
 import sys
 import types
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import realtime_fsm
+from realtime_fsm.testing import _watch, call
 from realtime_fsm.trace import recorder
 
 #: Everything that runs in a call.
 _CORE = (
     "_activity",
     "_classify",
+    "_connection",
     "_controller",
     "_core",
     "_hear",
@@ -24,7 +29,8 @@ _CORE = (
     "_machine",
     "_playback",
 )
-_CORE += ("_receive", "_rules", "_timers", "_turn", "_wire")
+_CORE += ("_receive", "_response_rules", "_rules", "_step", "_timers", "_turn", "_user_speech")
+_CORE += ("_wire",)
 _ADAPTER = ("_alarm", "_announcements", "_below", "_conversation", "_driver", "_foreign", "_gate")
 _ADAPTER += ("_history", "_outlet", "_private", "_raw", "_sight", "_speech", "_usage")
 _ADAPTER += ("telemetry._reporter",)
@@ -41,6 +47,9 @@ TRUSTED = {
     "livekit._outlet._Watched.__aiter__",
     "livekit._speech.Speeches.__init__",  # with the model, before there is a call
 }
+_ONLOOKERS = (recorder.__file__, call.__file__, _watch.__file__)
+_HERE = Path(__file__).parent
+_CORE_FOLDER = Path(realtime_fsm.__file__).parent
 _WORDS = "planted: words of the user"
 
 
@@ -129,8 +138,12 @@ def _put(holder: Any, key: Any, value: Any) -> None:
 
 
 def _looks_on() -> bool:
-    """Whether what is planted is called by the recorder: what fails there is not in the call."""
-    return sys._getframe(2).f_code.co_filename == recorder.__file__
+    """Whether what is planted is called for who only looks on, the recorder or the kit of tests: what
+    fails there is not in the call."""
+    frame: types.FrameType | None = sys._getframe(2)
+    while frame is not None and Path(frame.f_code.co_filename).parent in (_CORE_FOLDER, _HERE):
+        frame = frame.f_back
+    return frame is not None and frame.f_code.co_filename in _ONLOOKERS
 
 
 @contextlib.contextmanager
@@ -175,6 +188,8 @@ def planted(
             calls += 1
             if calls == nth or (always and calls > nth):
                 result.raised += 1
+                for each in filter(inspect.iscoroutine, args):
+                    each.close()  # nobody will await it
                 raise error(_WORDS)
             return function(*args, **kwargs)
 

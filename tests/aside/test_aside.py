@@ -122,7 +122,7 @@ async def test_the_applications_own_create_that_waits_is_sent() -> None:
             "event_id": "own",
             "response": {"instructions": "More"},
         }
-        call.controller._core.lane.holders.append(call.turn.attempt)  # it waits, whatever comes
+        call.controller._session.lane.holders.append(call.turn.attempt)  # it waits, whatever comes
         session.send_event(create)
         assert call.server.creates == 0
         await asyncio.sleep(2.0)

@@ -133,13 +133,20 @@ def test_a_file_that_fails_keeps_no_other_from_being_written(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such signals")
+def _heeds_interrupts() -> None:
+    """What a shell starts in the background ignores them, and so do its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize(("name", "status"), [("SIGTERM", 143), ("SIGINT", 130)])
 def test_a_run_that_is_told_to_stop_keeps_what_it_found(
     server: str, name: str, status: int, tmp_path: Path
 ) -> None:
     page = tmp_path / "p.html"
     command = [sys.executable, "-m", "realtime_fsm", "conform", server, "--page", str(page)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=_heeds_interrupts
+    ) as process:
         assert process.stderr is not None
         for line in process.stderr:
             if b"two creates" in line:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 import realtime_fsm as rf
+from realtime_fsm._timers import timer_of
 
 C = TypeVar("C", bound=rf.Command)
 
@@ -122,6 +123,11 @@ class Bench:
 
     def those(self, kind: type[C]) -> list[C]:
         return [x for x in self.all if isinstance(x, kind)]
+
+    def ends_by(self, turn: rf.Turn) -> float | None:
+        """When the turn's own timer is due."""
+        timer = timer_of(turn, self.c.policy, user_speaking=False)
+        return None if timer is None else timer.at
 
     @property
     def creates(self) -> list[tuple[str, int]]:

@@ -75,16 +75,50 @@ def test_g19_an_interrupted_create_has_its_time_to_leave_on_a_new_connection() -
     assert not b.c.connected, "nothing leaves, it seems"
 
 
-def test_g19_what_a_conflict_named_while_nothing_left_is_waited_for_on_the_new_connection() -> None:
-    """The lane took the connection for dead; a frame came all the same, then a connection."""
+def test_g19_what_a_conflict_named_while_nothing_left_goes_with_its_connection() -> None:
+    """The lane took the connection for dead; it was not, and so a frame says."""
     b = Bench()
     turn = b.ask()
     b.interrupt(turn)
     b.wait(5.0)
     assert not b.c.connected
     b.refused(None, "conversation_already_has_active_response", "in progress: resp_9")
-    b.got(rf.ConnectionReady())
+    b.c.frame_received(b.now)
+    assert b.c.connected
+    assert b.c.epoch == 0, "it is the same one"
     assert b.c.owner_of("resp_9") is not None
+    b.got(rf.ConnectionReady())
+    assert b.c.owner_of("resp_9") is None
+
+
+def test_g24_what_waited_for_a_connection_taken_for_stuck_is_asked_once_the_frame_is_read() -> None:
+    b = Bench()
+    b.got(rf.SessionConfigured(server_creates=True, server_interrupts=True))
+    b.got(rf.SpeechStarted())
+    b.wait(61.0)
+    stopped = b.ask()
+    b.interrupt(stopped)
+    b.wait(5.0)
+    b.got(rf.CreateNotSent(turn_id=stopped.id, attempt=1, error=rf.error_info("no", None, "")))
+    asked = b.ask()
+    b.c.frame_received(b.now)
+    assert b.c.next_deadline() == b.now
+    b.got(rf.SpeechStopped(), rf.InputCommitted())
+    assert (asked.id, 1) not in b.creates, "server VAD may answer"
+
+
+def test_g18_an_answer_that_is_owed_on_a_connection_taken_for_stuck_is_asked_for_on_the_next() -> (
+    None
+):
+    b = Bench()
+    b.interrupt(b.ask())
+    b.wait(5.0)
+    assert not b.c.connected
+    b.got(rf.SessionConfigured(server_creates=True, server_interrupts=True))
+    b.got(rf.SpeechStarted(), rf.SpeechStopped(), rf.InputCommitted())
+    b.got(rf.ConnectionReady())
+    (owed,) = (turn for turn in b.c.turns if turn.origin is rf.Origin.SERVER_VAD)
+    assert owed.state is rf.TurnState.REQUESTED
 
 
 def test_g19_a_create_queued_in_a_session_that_is_replaced_is_asked_again() -> None:

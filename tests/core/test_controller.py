@@ -1144,12 +1144,12 @@ def test_memory_is_bounded() -> None:
         b.message(f"r{n}", f"m{n}")
         b.done(f"r{n}")
         b.all.clear()
-    core = b.c._core
+    session = b.c._session
     assert len(b.c.finished) == 32
-    for index in (core.live, core.by_event, core.by_response, core.unsent, core.messages):
+    for index in (session.live, session.by_event, session.by_id, session.unsent, session.messages):
         assert len(index) <= 64  # type: ignore[arg-type]
-    assert len(core.seen) <= 64
-    assert core.lane.holders == []
+    assert len(session.past) == 64
+    assert session.lane.holders == []
 
 
 def test_g16_differences_are_told_until_the_server_confirms() -> None:

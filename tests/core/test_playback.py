@@ -45,7 +45,7 @@ def test_g14_playback_that_moves_gives_a_cancelled_turn_no_more_time() -> None:
     b.interrupt(turn)
     b.wait(1.0)
     b.got(rf.PlaybackFinished(position_ms=1000, interrupted=True))
-    assert (turn.state, turn.deadline) == (rf.TurnState.CANCELLING, 5.0)
+    assert (turn.state, b.ends_by(turn)) == (rf.TurnState.CANCELLING, 5.0)
 
 
 def test_a_turn_knows_whether_its_sink_tells_when_it_begins() -> None:

@@ -315,7 +315,7 @@ def test_g14_regenerate_gives_no_time_to_audio_of_an_attempt_that_was_given_up()
     bench.got(rf.OutputReceived(response_id="r1", item_id="m2", audio_ms=9000))
     assert bench.delivered == ["m1"]
     bench.got(rf.PlaybackPaused(), rf.PlaybackResumed())
-    assert turn.deadline == 8.0 + 1.0 + 8.0
+    assert bench.ends_by(turn) == 8.0 + 1.0 + 8.0
 
 
 def test_g14_regenerate_ends_when_the_sink_never_reports() -> None:
@@ -458,3 +458,63 @@ def test_g17_g25_an_item_that_was_a_message_is_no_call_later() -> None:
     assert not bench.got(rf.CallReceived(response_id="r1", item_id="m1"))
     assert bench.delivered == ["m1"]
     assert turn.calls == []
+
+
+# --- a speech that the host is done with
+
+
+@pytest.mark.parametrize("cut", [True, False])
+def test_g14_a_turn_knows_that_its_speech_is_over(cut: bool) -> None:
+    bench = Bench(playback=True)
+    turn = bench.speaking()
+    assert not turn.speech_over
+    bench.got(rf.SpeechOver(turn_id=turn.id, interrupted=cut))
+    assert turn.speech_over
+    assert turn.interrupted is cut
+
+
+def test_g9_a_speech_that_is_over_is_not_asked_for_again() -> None:
+    """Whatever its turn waits for: the lane, its response, the backoff, the terminal."""
+    for wait in ("the lane", "created", "its first item", "the backoff"):
+        bench = Bench(playback=True)
+        if wait == "the lane":
+            bench.ask()
+        turn = bench.ask()
+        if wait != "the lane":
+            bench.created(turn, "r1")
+        if wait == "its first item":
+            bench.item("r1", "m1")
+        elif wait == "the backoff":
+            bench.failed("r1")
+        asked = len(bench.creates)
+        bench.got(rf.SpeechOver(turn_id=turn.id, interrupted=False))
+        bench.failed("r1")
+        bench.wait(30.0)
+        assert not turn.live
+        assert bench.creates[asked:] == []
+        assert not [c for c in bench.those(rf.Recovering) if wait != "the backoff"]
+
+
+def test_g18_an_answer_that_server_vad_could_not_start_is_recovered_within_the_budget() -> None:
+    """The same failure as a `response.done` that failed: a budget, `Recovering`, the activity."""
+    vad = rf.SessionConfigured(server_creates=True, server_interrupts=True)
+    spoken = (rf.SpeechStarted(), rf.SpeechStopped(), rf.InputCommitted())
+    for retries in (0, 3):
+        bench = Bench(rf.RetryPolicy(max_retry=retries))
+        bench.got(vad, *spoken)
+        bench.refused(None, "server_error")
+        (turn,) = (*bench.c.turns, *bench.c.finished)
+        assert turn.origin is rf.Origin.SERVER_VAD
+        if not retries:
+            assert turn.state is rf.TurnState.FAILED
+            assert [r.error.code for r in bench.those(rf.ReportFailure)] == ["server_error"]
+            continue
+        assert turn.state is rf.TurnState.RETRY_WAIT
+        assert (turn.retries, turn.recover_by, bench.c.activity) == (
+            *(1, 8.0),
+            rf.Activity.RECOVERING,
+        )
+        (plan,) = bench.those(rf.Recovering)
+        assert (plan.attempt, plan.wait, plan.reason.code) == (0, 0.1, "server_error")
+        bench.wait(0.1)
+        assert bench.creates == [(turn.id, 1)]

@@ -31,6 +31,12 @@ def waiting(b: Bench) -> rf.Turn:
     return b.ask()
 
 
+def waiting_behind(b: Bench) -> rf.Turn:
+    """The same, and not the first."""
+    waiting(b)
+    return b.ask()
+
+
 def queued(b: Bench) -> rf.Turn:
     return b.ask()
 
@@ -119,15 +125,51 @@ def stopping_sent_playing(b: Bench) -> rf.Turn:
     """Cancelled while an earlier attempt plays and another create is out. Nothing leads here: a
     second attempt waits until the first has played. If it is reached, it ends all the same."""
     turn = sent(b)
-    turn.messages.append(rf.Message(item_id="m0", number=1, exposed=True))
+    turn.messages.append(rf.Message(item_id="m0", number=1, delivered=True))
     b.interrupt(turn)
+    return turn
+
+
+def owed(b: Bench) -> rf.Turn:
+    """Server VAD could not start the response that it owes for what the user said."""
+    b.got(rf.SessionConfigured(server_creates=True, server_interrupts=True))
+    b.got(rf.SpeechStarted(), rf.SpeechStopped(), rf.InputCommitted())
+    b.refused(None, "server_error")
+    return (*b.c.turns, *b.c.finished)[0]
+
+
+def asked_again(b: Bench) -> rf.Turn:
+    """Its retry is on the wire."""
+    turn = retrying(b)
+    b.wait(0.5)
+    b.sent(turn)
+    return turn
+
+
+def created_again(b: Bench) -> rf.Turn:
+    turn = retrying(b)
+    b.wait(0.5)
+    b.created(turn, "r2")
     return turn
 
 
 PLACES: dict[str, Callable[[Bench], rf.Turn]] = {
     f.__name__: f
     for f in (
-        *(waiting, queued, sent, contended, created, item, playing, heard, played_out, retrying),
+        *(
+            waiting,
+            waiting_behind,
+            queued,
+            sent,
+            contended,
+            created,
+            item,
+            playing,
+            heard,
+            played_out,
+            retrying,
+        ),
+        *(owed, asked_again, created_again),
         *(stopping, stopping_sent, stopping_playing, stopping_nothing, stopping_sent_playing),
     )
 }
@@ -176,6 +218,9 @@ EVENTS: dict[str, Callable[[Bench, rf.Turn], object]] = {
     "item": lambda b, turn: b.item("r1", "m2"),
     "output": lambda b, turn: b.got(rf.OutputReceived(response_id="r1", item_id="m1", audio_ms=10)),
     "call": lambda b, turn: b.got(rf.CallReceived(response_id="r1", item_id="f1")),
+    "stray": lambda b, turn: b.got(rf.OutputReceived(response_id="r1", item_id="m7")),
+    "ready": lambda b, turn: b.got(rf.ConnectionReady()),
+    "nothing": lambda b, turn: None,
 }
 EVENTS |= {
     "late": lambda b, turn: b.got(
@@ -195,6 +240,9 @@ waiting          | 8 s                        | -          => failed failed conn
 waiting          | session failed             | -          => failed failed gone: ReportSession ReportFailure EndStreams TurnEnded
 waiting          | closed                     | -          => done interrupted -: EndStreams TurnEnded
 waiting          | interrupted                | -          => done interrupted -: EndStreams TurnEnded
+waiting          | speech over                | -          => done interrupted -: EndStreams TurnEnded
+waiting          | ready, lost, 7.9 s         | -          => retry_wait - lost: CreateResponse Recovering ReplaceConnection
+waiting          | ready, closed              | -          => done interrupted -: CreateResponse EndStreams TurnEnded
 
 queued           | lost                       | -          => requested - -:
 queued           | lost                       | no retry   => failed failed lost: ReportSession ReportFailure EndStreams TurnEnded
@@ -204,6 +252,7 @@ queued           | closed                     | -          => done interrupted -
 queued           | interrupted                | -          => cancelling - -: EndStreams
 queued           | half a second, lost, 7.9 s | -          => requested - -:
 queued           | half a second, lost, 8 s   | -          => failed failed create_timeout: ReportFailure EndStreams TurnEnded
+queued           | speech over                | -          => cancelling - -: EndStreams
 
 sent             | completed                  | -          => retry_wait - empty_response: Recovering
 sent             | completed                  | no retry   => failed failed empty_response: ReportFailure EndStreams TurnEnded
@@ -218,13 +267,14 @@ sent             | conflict                   | -          => requested - conver
 sent             | lost                       | -          => retry_wait - lost: Recovering
 sent             | lost                       | no retry   => failed failed lost: ReportSession ReportFailure EndStreams TurnEnded
 sent             | lost                       | no time    => failed failed lost: ReportFailure EndStreams TurnEnded
-sent             | 8 s                        | -          => retry_wait - create_timeout: Recovering ProbeCancel
-sent             | 8 s                        | no retry   => failed failed create_timeout: ReportFailure EndStreams TurnEnded ProbeCancel
-sent             | 20 s                       | -          => failed failed create_timeout: Recovering ProbeCancel CreateResponse ReportFailure EndStreams TurnEnded
-sent             | 20 s                       | no retry   => failed failed create_timeout: ReportFailure EndStreams TurnEnded ProbeCancel
+sent             | 8 s                        | -          => retry_wait - create_timeout: ProbeCancel Recovering
+sent             | 8 s                        | no retry   => failed failed create_timeout: ProbeCancel ReportFailure EndStreams TurnEnded
+sent             | 20 s                       | -          => failed failed create_timeout: ProbeCancel Recovering CreateResponse ReportFailure EndStreams TurnEnded
+sent             | 20 s                       | no retry   => failed failed create_timeout: ProbeCancel ReportFailure EndStreams TurnEnded
 sent             | session failed             | -          => failed failed gone: ReportSession ReportFailure EndStreams TurnEnded
 sent             | closed                     | -          => done interrupted -: EndStreams TurnEnded
 sent             | interrupted                | -          => cancelling - -: EndStreams
+sent             | speech over                | -          => cancelling - -: EndStreams
 
 contended        | conflict                   | -          => failed failed conversation_already_has_active_response: ReportFailure EndStreams TurnEnded
 
@@ -238,33 +288,45 @@ created          | failed for good            | -          => failed failed insu
 created          | lost                       | -          => retry_wait - lost: Recovering
 created          | lost                       | no retry   => failed failed lost: ReportSession ReportFailure EndStreams TurnEnded
 created          | lost                       | no time    => failed failed lost: ReportFailure EndStreams TurnEnded
-created          | 20 s                       | -          => retry_wait - stalled: CancelResponse Recovering
-created          | 20 s                       | no retry   => failed failed stalled: ReportFailure CancelResponse EndStreams TurnEnded
+created          | 20 s                       | -          => retry_wait - stalled: Recovering CancelResponse
+created          | 20 s                       | no retry   => failed failed stalled: ReportFailure EndStreams CancelResponse TurnEnded
 created          | session failed             | -          => failed failed gone: ReportSession ReportFailure EndStreams TurnEnded
-created          | closed                     | -          => done interrupted -: CancelResponse EndStreams TurnEnded
-created          | interrupted                | -          => cancelling - -: CancelResponse EndStreams
+created          | closed                     | -          => done interrupted -: EndStreams CancelResponse TurnEnded
+created          | interrupted                | -          => cancelling - -: EndStreams CancelResponse
 created          | item                       | -          => streaming - -:
 created          | call                       | -          => streaming - -: ExposeTurn DeliverItem
+created          | speech over                | -          => cancelling - -: EndStreams CancelResponse
+created          | stray, completed           | -          => retry_wait - empty_response: Recovering DeleteItem
+created          | stray, failed              | -          => retry_wait - server_error: Recovering DeleteItem
+created          | stray, failed for good     | -          => failed failed insufficient_quota: ReportFailure EndStreams DeleteItem TurnEnded
+created          | stray, incomplete          | -          => done incomplete max_output_tokens: ReportFailure EndStreams DeleteItem TurnEnded
+created          | stray, cancelled           | -          => done interrupted -: EndStreams DeleteItem TurnEnded
+created          | stray, session failed      | -          => failed failed gone: ReportSession ReportFailure EndStreams DeleteItem TurnEnded
+created          | stray, lost                | -          => retry_wait - lost: Recovering DeleteItem
+created          | stray, lost                | no time    => failed failed lost: ReportFailure EndStreams DeleteItem TurnEnded
+created          | stray, completed           | no retry   => failed failed empty_response: ReportFailure EndStreams DeleteItem TurnEnded
 
-item             | completed                  | -          => retry_wait - empty_response: DeleteItem Recovering
-item             | completed                  | no retry   => failed failed empty_response: ReportFailure DeleteItem EndStreams TurnEnded
-item             | incomplete                 | -          => done incomplete max_output_tokens: ReportFailure DeleteItem EndStreams TurnEnded
-item             | cancelled                  | -          => done interrupted -: DeleteItem EndStreams TurnEnded
-item             | failed                     | -          => retry_wait - server_error: DeleteItem Recovering
-item             | failed                     | no retry   => failed failed server_error: ReportFailure DeleteItem EndStreams TurnEnded
-item             | failed for good            | -          => failed failed insufficient_quota: ReportFailure DeleteItem EndStreams TurnEnded
-item             | lost                       | -          => retry_wait - lost: DeleteItem Recovering
-item             | lost                       | no retry   => failed failed lost: ReportSession ReportFailure DeleteItem EndStreams TurnEnded
-item             | lost                       | no time    => failed failed lost: ReportFailure DeleteItem EndStreams TurnEnded
-item             | 8 s                        | -          => retry_wait - stalled: CancelResponse Recovering
-item             | 8 s                        | no retry   => failed failed stalled: ReportFailure CancelResponse EndStreams TurnEnded
-item             | session failed             | -          => failed failed gone: ReportSession ReportFailure DeleteItem EndStreams TurnEnded
-item             | closed                     | -          => done interrupted -: CancelResponse EndStreams TurnEnded
-item             | interrupted                | -          => cancelling - -: CancelResponse EndStreams
+item             | completed                  | -          => retry_wait - empty_response: Recovering DeleteItem
+item             | completed                  | no retry   => failed failed empty_response: ReportFailure EndStreams DeleteItem TurnEnded
+item             | incomplete                 | -          => done incomplete max_output_tokens: ReportFailure EndStreams DeleteItem TurnEnded
+item             | cancelled                  | -          => done interrupted -: EndStreams DeleteItem TurnEnded
+item             | failed                     | -          => retry_wait - server_error: Recovering DeleteItem
+item             | failed                     | no retry   => failed failed server_error: ReportFailure EndStreams DeleteItem TurnEnded
+item             | failed for good            | -          => failed failed insufficient_quota: ReportFailure EndStreams DeleteItem TurnEnded
+item             | lost                       | -          => retry_wait - lost: Recovering DeleteItem
+item             | lost                       | no retry   => failed failed lost: ReportSession ReportFailure EndStreams DeleteItem TurnEnded
+item             | lost                       | no time    => failed failed lost: ReportFailure EndStreams DeleteItem TurnEnded
+item             | 8 s                        | -          => retry_wait - stalled: Recovering CancelResponse
+item             | 8 s                        | no retry   => failed failed stalled: ReportFailure EndStreams CancelResponse TurnEnded
+item             | session failed             | -          => failed failed gone: ReportSession ReportFailure EndStreams DeleteItem TurnEnded
+item             | closed                     | -          => done interrupted -: EndStreams CancelResponse TurnEnded
+item             | interrupted                | -          => cancelling - -: EndStreams CancelResponse
 item             | item                       | -          => streaming - -:
 item             | output                     | -          => streaming - -: ExposeTurn DeliverItem
 item             | call                       | -          => streaming - -: ExposeTurn DeliverItem
 item             | output, completed, pulled, reported | -          => done completed -: ExposeTurn DeliverItem EndStreams TurnEnded
+item             | speech over                | -          => streaming - -:
+item             | speech over, failed        | -          => failed failed server_error: ReportFailure EndStreams DeleteItem TurnEnded
 
 playing          | completed                  | -          => streaming - -: EndStreams
 playing          | incomplete                 | -          => streaming - max_output_tokens: ReportFailure EndStreams
@@ -275,11 +337,11 @@ playing          | failed for good            | -          => streaming - insuff
 playing          | lost                       | -          => streaming - lost: ReportFailure EndStreams
 playing          | lost                       | no retry   => streaming - lost: ReportSession ReportFailure EndStreams
 playing          | lost                       | regenerate => streaming - lost: EndAttempt
-playing          | 8 s                        | -          => streaming - stalled: ReportFailure CancelResponse EndStreams
-playing          | 8 s                        | regenerate => streaming - stalled: CancelResponse EndAttempt
+playing          | 8 s                        | -          => streaming - stalled: ReportFailure EndStreams CancelResponse
+playing          | 8 s                        | regenerate => streaming - stalled: EndAttempt CancelResponse
 playing          | session failed             | -          => streaming - gone: ReportSession ReportFailure EndStreams
-playing          | closed                     | -          => done interrupted -: CancelResponse EndStreams TurnEnded
-playing          | interrupted                | -          => cancelling - -: CancelResponse EndStreams
+playing          | closed                     | -          => done interrupted -: EndStreams CancelResponse TurnEnded
+playing          | interrupted                | -          => cancelling - -: EndStreams CancelResponse
 playing          | call                       | -          => streaming - -: DeliverItem
 playing          | completed, reported        | -          => done completed -: EndStreams TurnEnded
 playing          | incomplete, reported       | -          => done incomplete max_output_tokens: ReportFailure EndStreams TurnEnded
@@ -294,6 +356,15 @@ playing          | completed, session failed  | -          => streaming - -: End
 playing          | failed, speech over        | regenerate => failed failed server_error: EndAttempt ReportFailure EndStreams TurnEnded
 playing          | call, completed, reported  | -          => done completed -: DeliverItem EndStreams TurnEnded
 playing          | call, failed, reported     | regenerate => failed failed server_error: DeliverItem ReportFailure EndStreams TurnEnded
+playing          | speech over                | -          => streaming - -:
+playing          | speech over, completed     | -          => done completed -: EndStreams TurnEnded
+playing          | stray, failed              | -          => streaming - server_error: ReportFailure EndStreams DeleteItem
+playing          | stray, incomplete          | -          => streaming - max_output_tokens: ReportFailure EndStreams DeleteItem
+playing          | stray, cancelled           | -          => streaming - -: EndStreams DeleteItem
+playing          | stray, session failed      | -          => streaming - gone: ReportSession ReportFailure EndStreams DeleteItem
+playing          | stray, failed              | regenerate => streaming - server_error: EndAttempt DeleteItem
+playing          | stray, lost                | -          => streaming - lost: ReportFailure EndStreams DeleteItem
+playing          | stray, lost                | regenerate => streaming - lost: EndAttempt DeleteItem
 
 heard            | completed                  | -          => done completed -: EndStreams TurnEnded
 heard            | incomplete                 | -          => done incomplete max_output_tokens: ReportFailure EndStreams TurnEnded
@@ -304,12 +375,14 @@ heard            | failed for good            | -          => failed failed insu
 heard            | lost                       | -          => failed failed lost: ReportFailure EndStreams TurnEnded
 heard            | lost                       | no retry   => failed failed lost: ReportSession ReportFailure EndStreams TurnEnded
 heard            | lost                       | regenerate => retry_wait - lost: Recovering
-heard            | 8 s                        | -          => failed failed stalled: ReportFailure CancelResponse EndStreams TurnEnded
-heard            | 8 s                        | regenerate => retry_wait - stalled: CancelResponse Recovering
+heard            | 8 s                        | -          => failed failed stalled: ReportFailure EndStreams CancelResponse TurnEnded
+heard            | 8 s                        | regenerate => retry_wait - stalled: Recovering CancelResponse
 heard            | session failed             | -          => failed failed gone: ReportSession ReportFailure EndStreams TurnEnded
-heard            | closed                     | -          => done interrupted -: CancelResponse EndStreams TurnEnded
-heard            | interrupted                | -          => cancelling - -: CancelResponse EndStreams
+heard            | closed                     | -          => done interrupted -: EndStreams CancelResponse TurnEnded
+heard            | interrupted                | -          => cancelling - -: EndStreams CancelResponse
 heard            | call                       | -          => streaming - -: DeliverItem
+heard            | stray, failed              | regenerate => retry_wait - server_error: Recovering DeleteItem
+heard            | stray, lost                | regenerate => retry_wait - lost: Recovering DeleteItem
 
 played_out       | 20 s                       | -          => failed failed server_error: TurnEnded
 played_out       | session failed             | -          => streaming - server_error: ReportSession
@@ -322,6 +395,8 @@ retrying         | closed                     | -          => done interrupted s
 retrying         | interrupted                | -          => done interrupted server_error: EndStreams TurnEnded
 retrying         | half a second, created     | -          => created - server_error: CreateResponse
 retrying         | asked                      | -          => done superseded server_error: EndStreams TurnEnded CreateResponse
+retrying         | speech over                | -          => failed failed server_error: ReportFailure EndStreams TurnEnded
+retrying         | half a second, speech over | -          => failed failed server_error: CreateResponse ReportFailure EndStreams TurnEnded
 
 stopping         | completed                  | -          => done interrupted -: DeleteItem TurnEnded
 stopping         | incomplete                 | -          => done interrupted -: DeleteItem TurnEnded
@@ -368,9 +443,22 @@ stopping_playing | output                     | -          => cancelling - -:
 stopping_playing | cancelled, reported        | -          => done interrupted -: TurnEnded
 stopping_playing | reported                   | -          => cancelling - -:
 stopping_playing | reported, cancelled        | -          => done interrupted -: TurnEnded
+stopping_playing | speech over                | -          => cancelling - -:
 
 stopping_nothing | half a second              | -          => cancelling - -:
 stopping_sent_playing | conflict                   | -          => done interrupted -: DeleteItem TurnEnded
+
+owed             | nothing                    | -          => retry_wait - server_error:
+owed             | nothing                    | no retry   => failed failed server_error:
+owed             | half a second              | -          => requested - server_error: CreateResponse
+owed             | interrupted                | -          => done interrupted server_error: EndStreams TurnEnded
+
+asked_again      | 8 s                        | -          => failed failed create_timeout: ProbeCancel Recovering ReportFailure EndStreams TurnEnded
+asked_again      | speech over                | -          => failed failed server_error: ReportFailure EndStreams TurnEnded
+
+created_again    | speech over                | -          => failed failed server_error: ReportFailure EndStreams CancelResponse TurnEnded
+
+waiting_behind   | ready, 8 s                 | -          => requested - -: CreateResponse ReportFailure EndStreams TurnEnded
 """
 
 
@@ -427,6 +515,13 @@ def next_pulled(b: Bench, turn: rf.Turn) -> None:
     b.got(rf.MessagePulled(item_id="m2"))
 
 
+def other_pulled(b: Bench, turn: rf.Turn) -> None:
+    other = b.ask()
+    b.created(other, "r2")
+    b.message("r2", "m9")
+    b.got(rf.MessagePulled(item_id="m9"))
+
+
 PLAYBACK_PLACES = {f.__name__: f for f in (handed_out, pulled, paused, text_pulled)}
 PLAYBACK_EVENTS: dict[str, Callable[[Bench, rf.Turn], object]] = {
     "started": lambda b, turn: b.got(rf.PlaybackStarted()),
@@ -446,12 +541,15 @@ PLAYBACK_EVENTS: dict[str, Callable[[Bench, rf.Turn], object]] = {
     "speech over": EVENTS["speech over"],
     "speech cut": lambda b, turn: b.got(rf.SpeechOver(turn_id=turn.id, interrupted=True)),
     "completed": EVENTS["completed"],
+    "other pulled": other_pulled,
+    "5 s": lambda b, turn: b.wait(5.0),
     "20 s": EVENTS["20 s"],
 }
 
 #: place, events => playback, outcome, milliseconds heard; the turn.
 PLAYBACK_RULES = """
 handed_out | truncated                     => finished partial 300; streaming
+handed_out | completed, truncated          => finished partial 300; done
 handed_out | truncated too late            => finished partial 1000; streaming
 handed_out | speech over                   => finished skipped 0; streaming
 handed_out | reported                      => waiting - None; streaming; 1 surplus
@@ -472,6 +570,10 @@ pulled | speech over                       => finished full 1000; streaming
 pulled | started, speech over              => finished full 1000; streaming
 pulled | speech cut                        => finished skipped 0; cancelling
 pulled | started, speech cut               => finished partial None; cancelling
+pulled | completed, truncated              => finished partial 300; done
+pulled | completed, speech over            => finished full 1000; done
+pulled | completed, reported               => finished full 1000; done
+pulled | completed, other pulled           => finished full 1000; done
 pulled | completed, 20 s                   => finished full 1000; done
 text_pulled | speech over                  => finished skipped 0; streaming
 text_pulled | started, speech over         => finished full None; streaming
@@ -489,6 +591,11 @@ paused | truncated                         => finished partial 300; streaming
 paused | next pulled                       => finished full 1000; streaming
 paused | speech over                       => finished full 1000; streaming
 paused | speech cut                        => finished partial None; cancelling
+paused | completed, reported               => finished full 1000; done
+paused | completed, truncated              => finished partial 300; done
+paused | completed, speech over            => finished full 1000; done
+paused | completed, other pulled           => finished full 1000; done
+paused | completed, 5 s, resumed, 5 s      => playing - None; streaming
 paused | completed, 20 s                   => paused - None; streaming
 paused | completed, resumed, 20 s          => finished full 1000; done
 """

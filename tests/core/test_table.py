@@ -11,33 +11,55 @@ import pytest
 
 from realtime_fsm import TableError
 from realtime_fsm import _events as ev
+from realtime_fsm import _response_rules as response_rules
 from realtime_fsm import _rules as rules
+from realtime_fsm._connection import Connection
 from realtime_fsm._errors import ErrorInfo
+from realtime_fsm._lane import Lane
 from realtime_fsm._machine import (
     PLAYBACK_DEFINITION,
+    RESPONSE_DEFINITION,
     TURN_DEFINITION,
+    Definition,
     Fired,
     arrows,
     fire,
-    fire_row,
 )
 from realtime_fsm._machine import build as build_definition
 from realtime_fsm._machine import check as check_definition
-from realtime_fsm._playback_table import PLAYBACK_TABLE, PlaybackEvent, Report
+from realtime_fsm._machine_events import (
+    TOLD_BY,
+    ConnectionEvent,
+    PlaybackEvent,
+    ResponseEvent,
+    TurnEvent,
+)
+from realtime_fsm._playback_table import PLAYBACK_TABLE
 from realtime_fsm._policy import RetryPolicy
+from realtime_fsm._response_table import RESPONSE_TABLE, ResponseRow
 from realtime_fsm._states import (
     FINAL,
+    OVER,
+    WANTED,
     ErrorKind,
+    Generation,
     MessageOutcome,
     Origin,
     PlaybackState,
-    TurnOutcome,
+    ResponseState,
     TurnState,
 )
-from realtime_fsm._table import TABLE, TIMERS, Row, TurnEvent
-from realtime_fsm._turn import Attempt, Message, Turn
+from realtime_fsm._step import Report, Step
+from realtime_fsm._table import TABLE, TIMERS, Row
+from realtime_fsm._turn import Message, Response, Turn
+from realtime_fsm._user_speech import UserSpeech
 
 S, E = TurnState, TurnEvent
+DEFINITIONS = {
+    "turn": TURN_DEFINITION,
+    "response": RESPONSE_DEFINITION,
+    "playback": PLAYBACK_DEFINITION,
+}
 
 
 def build(table: tuple[Row, ...]) -> Any:
@@ -74,27 +96,27 @@ def _without(state: TurnState, *events: TurnEvent) -> tuple[Row, ...]:
 BAD: list[tuple[str, tuple[Row, ...], str]] = [
     (
         "unknown source",
-        _with(Row("speaking", E.CLOSED, S.DONE, None, None, "")),  # type: ignore[arg-type]
+        _with(Row("speaking", E.CLOSED, S.DONE, None, None, None, "")),  # type: ignore[arg-type]
         "unknown source state 'speaking'",
     ),
     (
         "unknown dest",
-        _with(Row(S.CREATED, E.CLOSED, "gone", None, None, "")),  # type: ignore[arg-type]
+        _with(Row(S.CREATED, E.CLOSED, "gone", None, None, None, "")),  # type: ignore[arg-type]
         "unknown destination state 'gone'",
     ),
     (
         "unknown event",
-        _with(Row(S.CREATED, "boom", S.DONE, None, None, "")),  # type: ignore[arg-type]
+        _with(Row(S.CREATED, "boom", S.DONE, None, None, None, "")),  # type: ignore[arg-type]
         "unknown event 'boom'",
     ),
     (
         "dead row",
-        _with(Row(S.CREATED, E.INTERRUPTED, S.DONE, None, None, "")),
+        _with(Row(S.CREATED, E.INTERRUPTED, S.DONE, None, None, None, "")),
         "dead row: CREATED --INTERRUPTED--> DONE",
     ),
     (
         "exit from a final state",
-        _with(Row(S.DONE, E.CLOSED, S.FAILED, None, None, "")),
+        _with(Row(S.DONE, E.CLOSED, S.FAILED, None, None, None, "")),
         "final state DONE has an exit",
     ),
     (
@@ -125,38 +147,70 @@ def test_a_bad_table_is_refused_with_a_clear_error(table: tuple[Row, ...], probl
 
 def test_every_problem_is_named_at_once() -> None:
     rows = [
-        Row(S.CREATED, E.INTERRUPTED, S.DONE, None, None, ""),
-        Row(S.DONE, E.CLOSED, S.FAILED, None, None, ""),
+        Row(S.CREATED, E.INTERRUPTED, S.DONE, None, None, None, ""),
+        Row(S.DONE, E.CLOSED, S.FAILED, None, None, None, ""),
     ]
     with pytest.raises(TableError) as e:
         check_table(_with(*rows))
     assert len(e.value.problems) == 2
 
 
-def test_no_wildcards_and_every_row_has_a_reason() -> None:
-    for arrow in arrows():
-        assert isinstance(arrow.source, TurnState)
-        assert isinstance(arrow.event, TurnEvent)
+everywhere = pytest.mark.parametrize("definition", DEFINITIONS.values(), ids=list(DEFINITIONS))
+
+
+@everywhere
+def test_no_wildcards_and_every_row_has_a_reason(definition: Definition) -> None:
+    for arrow in arrows(definition.table):
+        assert isinstance(arrow.source, definition.states)
+        assert isinstance(arrow.event, definition.events)
         assert arrow.reason
 
 
-def test_every_event_of_the_vocabulary_is_used() -> None:
-    assert {a.event for a in arrows()} == set(TurnEvent)
+@everywhere
+def test_every_event_of_the_vocabulary_is_used(definition: Definition) -> None:
+    assert {a.event for a in arrows(definition.table)} == set(definition.events)
+
+
+@everywhere
+def test_each_guard_says_what_it_asks(definition: Definition) -> None:
+    for arrow in arrows(definition.table):
+        if arrow.guard is not None:
+            asked = (arrow.guard.__doc__ or "").split("\n\n")[0]
+            assert "?" in asked, arrow.guard.__name__
+
+
+def test_every_event_has_somebody_who_tells_it() -> None:
+    """The machines know of each other by events alone: each comes from a row of another table, or from
+    one of the sources outside."""
+    told = {a.tells for d in DEFINITIONS.values() for a in arrows(d.table)} - {None}
+    outside = [event for events in TOLD_BY.values() for event in events]
+    assert len(outside) == len(set(outside))
+    both = {event for event in outside if event in told}
+    # Said by what runs on a connection, and by the connection to what waits for one; by the turn, when
+    # its speech is over, and by a turn's end.
+    assert both == {E.CONNECTION_LOST}
+    assert set(outside) | told == {
+        *TurnEvent,
+        *ResponseEvent,
+        *PlaybackEvent,
+        *ConnectionEvent,
+    }
 
 
 # --- every (state, event) pair, against a plain interpreter of the same table
 
 
-def interpret(turn: Turn, event: TurnEvent, step: rules.Step) -> Fired:
-    """The table without `transitions`: what the machine must do, in ten lines."""
-    rows = [a for a in arrows() if a.source is turn.state and a.event is event]
+def interpret(table: tuple[Any, ...], model: Any, event: Any, step: Step) -> Fired:
+    """A table without `transitions`: what the machine must do, in ten lines."""
+    rows = [a for a in arrows(table) if a.source is model.state and a.event is event]
     if not rows:
         return Fired.NO_ROW
     for row in rows:
-        if row.guard is None or row.guard(turn, step):
-            turn.state = row.dest or turn.state
+        if row.guard is None or row.guard(model, step):
+            model.state = row.dest or model.state
             if row.effect is not None:
-                row.effect(turn, step)
+                row.effect(model, step)
+            step.taken = row
             return Fired.TAKEN
     return Fired.REFUSED
 
@@ -167,54 +221,75 @@ PAYLOADS: dict[TurnEvent, ev.Event] = {
     E.OUTPUT_RECEIVED: ev.OutputReceived(response_id="r1", item_id="m1", audio_ms=100),
     E.CALL_RECEIVED: ev.CallReceived(response_id="r1", item_id="f1"),
 }
-FLAGS = (
-    *("exposed", "heard", "generated", "ends_failed", "over", "fatal", "waiting", "sent"),
-    *("regenerate", "replacing"),
-)
-#: Only of consequence while nothing of the turn was told.
-UNASKED = "unasked"
+#: What a guard of a state's rows can see, one way or the other.
+FLAGS: dict[TurnState, tuple[str, ...]] = {
+    S.REQUESTED: ("waiting", "failed", "fatal", "unattended", "conflicts", "unasked", "unnamed"),
+    S.CREATED: ("exposed", "failed", "fatal", "unattended"),
+    S.STREAMING: (
+        *("exposed", "heard", "generated", "ends_failed", "fatal"),
+        *("regenerate", "replacing", "unattended"),
+    ),
+    S.CANCELLING: ("exposed", "heard", "over"),
+}
 
 
 def circumstances(state: TurnState) -> Iterator[frozenset[str]]:
     """Every combination of the flags that a guard of this state's rows can see."""
-    seen = FLAGS if state is S.STREAMING else () if state in FINAL else FLAGS[:-2]
-    if state is S.REQUESTED:
-        seen = (*seen, UNASKED)
+    seen = FLAGS.get(state, ())
     for bits in itertools.product((False, True), repeat=len(seen)):
         yield frozenset(f for f, on in zip(seen, bits, strict=True) if on)
 
 
 def make(state: TurnState, flags: frozenset[str]) -> Turn:
     """A turn in a state, with what guards look at set one way or the other."""
-    origin = Origin.SERVER_VAD if UNASKED in flags else Origin.CLIENT
+    origin = Origin.SERVER_VAD if "unasked" in flags else Origin.CLIENT
     turn = Turn(id="turn_1", origin=origin, playback_reported=True, state=state)
-    turn.waiting = "waiting" in flags
-    turn.deadline, turn.attempts = 5.0, 1
-    turn.attempt = Attempt(turn=turn, number=1, last_activity=0.0)
+    turn.since, turn.attempts = 0.0, 1
+    over = "over" in flags
+    where = ResponseState.ENDED if over else ResponseState.ACTIVE
+    if state is S.REQUESTED and not over:
+        where = ResponseState.SENT
+    turn.attempt = Response(turn=turn, number=1, state=where, last_activity=0.0)
     turn.attempt.response_id = None if state is S.REQUESTED else "r1"
-    turn.attempt.event_id = "e1" if "sent" in flags else None
-    turn.attempt.over = "over" in flags
-    turn.exposed = turn.attempt.exposed = "exposed" in flags
-    turn.replacing = "replacing" in flags
-    turn.speech_over = {"replacing", "waiting"} <= flags
-    turn.generation_over = "generated" in flags
-    turn.ending = TurnOutcome.FAILED if "ends_failed" in flags else TurnOutcome.COMPLETED
-    message = Message(item_id="m1", number=1, exposed=turn.exposed)
+    turn.attempt.has_output = "exposed" in flags
+    if "waiting" in flags and state is S.REQUESTED:
+        turn.attempt = None
+    turn.announced = "exposed" in flags
+    turn.speech_over = "unattended" in flags
+    turn.first_failure = 0.0 if "failed" in flags else None
+    turn.conflicts = rules.MAX_CONFLICTS if "conflicts" in flags else 0
+    if state is S.CANCELLING:
+        turn.generation = Generation.INTERRUPTED
+    elif "replacing" in flags:
+        turn.generation = Generation.BROKEN
+    elif "generated" in flags:
+        failed = "ends_failed" in flags
+        turn.generation = Generation.FAILED if failed else Generation.COMPLETED
+    message = Message(item_id="m1", number=1, delivered="exposed" in flags)
     message.outcome = MessageOutcome.FULL if "heard" in flags else None
     turn.messages = [message]
     turn.error = ErrorInfo(kind=ErrorKind.TRANSIENT, code="earlier")
     return turn
 
 
-def make_step(event: TurnEvent, flags: frozenset[str]) -> rules.Step:
+def lane() -> Lane:
+    return Lane(Connection(), UserSpeech(RetryPolicy()))
+
+
+def make_step(event: TurnEvent, flags: frozenset[str]) -> Step:
     kind = ErrorKind.FATAL if "fatal" in flags else ErrorKind.TRANSIENT
-    return rules.Step(
+    payload = PAYLOADS.get(event)
+    if event is E.RESPONSE_CREATED and "unnamed" in flags:
+        payload = ev.ResponseCreated(response_id="r1")
+    return Step(
         now=1.0,
         policy=RetryPolicy(after_exposure="regenerate" if "regenerate" in flags else "stop"),
         out=[],
         new_event_id=lambda what: what,
-        event=PAYLOADS.get(event),
+        lane=lane(),
+        event=payload,
         failure=ErrorInfo(kind=kind, code="x"),
+        response=Response(None, 1, ResponseState.ACTIVE, 1.0, response_id="r1"),
     )
 
 
@@ -223,29 +298,28 @@ def snapshot(turn: Turn) -> dict[str, Any]:
     data["messages"] = [
         tuple(getattr(m, name) for name in Message.__slots__) for m in turn.messages
     ]
-    if turn.attempt is not None:
-        names = [n for n in Attempt.__slots__ if n != "turn"]
-        data["attempt"] = tuple(repr(getattr(turn.attempt, n)) for n in names)
+    data["attempt"] = None if turn.attempt is None else record(turn.attempt)
     return data
+
+
+def record(response: Response) -> tuple[str, ...]:
+    return tuple(repr(getattr(response, n)) for n in Response.__slots__ if n != "turn")
 
 
 @pytest.mark.parametrize("state", list(TurnState), ids=lambda s: s.value)
 def test_every_pair_does_what_the_table_says(state: TurnState) -> None:
     """The machine and the interpreter agree on state, data and commands, for every event and
     every combination of what guards look at; and a refused or unknown event changes nothing."""
-    from realtime_fsm import TurnMoved
-
+    machine = build(TABLE)
     for event in TurnEvent:
         for flags in circumstances(state):
             mine, theirs = make(state, flags), make(state, flags)
             step, other = make_step(event, flags), make_step(event, flags)
             before = snapshot(mine)
-            result = fire(mine, event, step)
-            assert result is interpret(theirs, event, other), (state, event, flags)
+            result = fire(machine, mine, event, step)
+            assert result is interpret(TABLE, theirs, event, other), (state, event, flags)
             assert snapshot(mine) == snapshot(theirs), (state, event, flags)
-            commands = [c for c in step.out if not isinstance(c, TurnMoved)]
-            assert commands == other.out, (state, event, flags)
-            assert (result is Fired.TAKEN) == (len(step.out) - len(commands) == 1)
+            assert (step.out, step.taken) == (other.out, other.taken), (state, event, flags)
             if result is not Fired.TAKEN:
                 assert snapshot(mine) == before
             if state in FINAL:
@@ -254,9 +328,10 @@ def test_every_pair_does_what_the_table_says(state: TurnState) -> None:
 
 @pytest.mark.parametrize("state", [s for s in TurnState if s not in FINAL], ids=lambda s: s.value)
 def test_g7_every_live_state_ends_on_close_and_on_session_failure(state: TurnState) -> None:
+    machine = build(TABLE)
     for event in (E.CLOSED, E.SESSION_FAILED):
         turn = make(state, frozenset())
-        assert fire(turn, event, make_step(event, frozenset())) is Fired.TAKEN
+        assert fire(machine, turn, event, make_step(event, frozenset())) is Fired.TAKEN
         assert turn.state in FINAL
         assert turn.outcome is not None
 
@@ -271,43 +346,171 @@ def test_every_row_can_be_taken() -> None:
     for state, event in itertools.product(TurnState, TurnEvent):
         for flags in circumstances(state):
             turn, step = make(state, flags), make_step(event, flags)
-            if "ends_failed" in flags and event is E.CREATE_CONFLICT:
-                turn.conflicts = rules.MAX_CONFLICTS
-            for i, row in enumerate(rows):
-                mine = row.source is state and row.event is event
-                if mine and (row.guard is None or row.guard(turn, step)):
-                    taken.add(i)
-                    break
+            taken |= _first(rows, turn, event, step)
     assert [rows[i] for i in range(len(rows)) if i not in taken] == []
+
+
+def _first(rows: tuple[Any, ...], model: Any, event: Any, step: Step) -> set[int]:
+    for i, row in enumerate(rows):
+        mine = row.source is model.state and row.event is event
+        if mine and (row.guard is None or row.guard(model, step)):
+            return {i}
+    return set()
 
 
 def test_removing_or_redirecting_a_row_is_noticed() -> None:
     """Mutated tables differ from the real one in what some pair does (or do not build)."""
-    rows = arrows()
+    rows, ours = arrows(), build(TABLE)
     for i, row in enumerate(rows):
         other = S.FAILED if row.dest is not S.FAILED else S.DONE
         without, redirected = rows[:i] + rows[i + 1 :], list(rows)
         redirected[i] = row._replace(dest=other)
         for mutant in (without, redirected):
-            table = tuple(Row(*a) for a in mutant)
             try:
-                machine = build(table)
+                machine = build(tuple(Row(*a) for a in mutant))
             except TableError:
                 continue
-            assert _differs(machine, row.source, row.event), row
+            assert _differs(ours, machine, row.source, row.event), row
 
 
-def _differs(machine: Any, state: TurnState, event: TurnEvent) -> bool:
+def _differs(ours: Any, machine: Any, state: TurnState, event: TurnEvent) -> bool:
     for flags in circumstances(state):
         a, b = make(state, flags), make(state, flags)
-        for turn in (a, b):
-            if "ends_failed" in flags and event is E.CREATE_CONFLICT:
-                turn.conflicts = rules.MAX_CONFLICTS
         step, other = make_step(event, flags), make_step(event, flags)
-        same = fire(a, event, step) is fire(b, event, other, machine)
+        same = fire(ours, a, event, step) is fire(machine, b, event, other)
         if not same or snapshot(a) != snapshot(b) or step.out != other.out:
             return True
+        if step.taken is not None and step.taken.tells is not other.taken.tells:
+            return True
     return False
+
+
+# --- the response machine
+
+R, RE = ResponseState, ResponseEvent
+RESPONSE_PAYLOADS: dict[ResponseEvent, ev.Event] = {
+    RE.LEFT: ev.CreateSent(turn_id="turn_1", attempt=1, event_id="e1"),
+    RE.CREATED: ev.ResponseCreated(response_id="r1", client_event_id="e1"),
+    RE.ITEM_STARTED: ev.ItemStarted(response_id="r1", item_id="m9", kind=ev.ItemKind.MESSAGE),
+    RE.OUTPUT_RECEIVED: ev.OutputReceived(response_id="r1", item_id="m1"),
+    RE.STRAY_OUTPUT: ev.OutputReceived(response_id="r1", item_id="m8"),
+    RE.CALL_RECEIVED: ev.CallReceived(response_id="r1", item_id="f1"),
+} | {
+    done: ev.ResponseDone(response_id="r1", status=ev.ResponseStatus.FAILED)
+    for done in (RE.COMPLETED, RE.INCOMPLETE, RE.CANCELLED, RE.FAILED)
+}
+RESPONSE_FLAGS = ("cancelled", "rumour", "asked", "silent", "alone", "old", "named", "vad")
+
+
+def some_response(state: R, flags: frozenset[str]) -> Response:
+    named = "named" in flags or state in (R.ACTIVE, R.CANCELLING)
+    vad = Turn(id="turn_1", origin=Origin.SERVER_VAD, playback_reported=True)
+    return Response(
+        turn=vad if "vad" in flags else None,
+        number=1,
+        state=state,
+        last_activity=-100.0 if "old" in flags else 9.5,
+        event_id="e1",
+        sent_at=0.0,
+        response_id="r1" if named else None,
+        cancel_id="c1" if "cancelled" in flags else None,
+        probe_id="p1" if state is R.PROBED else None,
+        asked_at=(0.0 if "old" in flags else 9.0) if "asked" in flags else -100.0,
+        deadline=10.0,
+        undelivered=[] if "vad" in flags else ["m1"],
+    )
+
+
+def response_step(event: ResponseEvent, flags: frozenset[str]) -> Step:
+    where = lane()
+    where.connection.last_frame = -200.0 if "silent" in flags else 9.9
+    if "alone" not in flags:
+        where.holders.append(Response(None, 0, R.ACTIVE, 0.0))
+    rumour = Response(None, 0, R.RUMOURED, 0.0, cancel_id="c0", asked_at=3.0)
+    return Step(
+        now=10.0,
+        policy=RetryPolicy(),
+        out=[],
+        new_event_id=lambda what: what,
+        lane=where,
+        event=RESPONSE_PAYLOADS.get(event),
+        rumour=rumour if "rumour" in flags else None,
+    )
+
+
+def response_circumstances() -> Iterator[frozenset[str]]:
+    for bits in itertools.product((False, True), repeat=len(RESPONSE_FLAGS)):
+        yield frozenset(f for f, on in zip(RESPONSE_FLAGS, bits, strict=True) if on)
+
+
+@pytest.mark.parametrize("state", list(ResponseState), ids=lambda s: s.value)
+def test_every_pair_of_the_response_table_does_what_it_says(state: R) -> None:
+    machine = build_definition(RESPONSE_DEFINITION)
+    for event in ResponseEvent:
+        for flags in response_circumstances():
+            mine, theirs = some_response(state, flags), some_response(state, flags)
+            step, other = response_step(event, flags), response_step(event, flags)
+            before = record(mine)
+            result = fire(machine, mine, event, step)
+            assert result is interpret(RESPONSE_TABLE, theirs, event, other), (state, event)
+            assert record(mine) == record(theirs), (state, event, flags)
+            assert (step.out, step.taken) == (other.out, other.taken), (state, event, flags)
+            assert result is not Fired.REFUSED, "the last row of a pair has no guard"
+            if result is Fired.NO_ROW:
+                assert record(mine) == before
+
+
+def test_every_row_of_the_response_table_can_be_taken() -> None:
+    taken: set[int] = set()
+    rows = arrows(RESPONSE_TABLE)
+    for state, event in itertools.product(ResponseState, ResponseEvent):
+        for flags in response_circumstances():
+            model, step = some_response(state, flags), response_step(event, flags)
+            taken |= _first(rows, model, event, step)
+    assert [rows[i] for i in range(len(rows)) if i not in taken] == []
+
+
+def test_g1_the_states_of_a_response_say_what_the_lane_asks() -> None:
+    """Held, wanted or over: every state is one of them, and only what holds the lane is timed."""
+    assert not OVER & WANTED
+    timed = {a.source for a in arrows(RESPONSE_TABLE) if a.event is RE.DEADLINE}
+    assert timed == set(ResponseState) - OVER - {R.ACTIVE}
+
+
+def test_g6_a_cancel_goes_out_once_whatever_happens() -> None:
+    """From a state in which it is out no row sends another."""
+    machine = build_definition(RESPONSE_DEFINITION)
+    for state, event in itertools.product(ResponseState, ResponseEvent):
+        for flags in response_circumstances():
+            step = response_step(event, flags)
+            model = some_response(state, flags | {"cancelled"})
+            fire(machine, model, event, step)
+            sent = [c for c in step.out if isinstance(c, response_rules.CancelResponse)]
+            assert sent == [], (state, event, flags)
+
+
+@pytest.mark.parametrize("state", [s for s in ResponseState if s not in OVER])
+def test_g10_nothing_holds_the_lane_of_a_session_that_failed(state: R) -> None:
+    machine = build_definition(RESPONSE_DEFINITION)
+    model = some_response(state, frozenset())
+    fire(machine, model, RE.SESSION_FAILED, response_step(RE.SESSION_FAILED, frozenset()))
+    assert model.state is R.ENDED
+
+
+def test_a_bad_response_table_is_refused_too() -> None:
+    """A state that holds the lane needs a timer: one that leaves it, or tells the connection."""
+    rows = tuple(
+        ResponseRow(*a)
+        for a in arrows(RESPONSE_TABLE)
+        if not (a.source is R.WITHDRAWN and a.event is RE.DEADLINE)
+    )
+    with pytest.raises(TableError, match="state WITHDRAWN has no exit timer"):
+        check_definition(replace(RESPONSE_DEFINITION, table=rows))
+    begins = replace(RESPONSE_DEFINITION, initial=(R.QUEUED, R.ACTIVE))
+    with pytest.raises(TableError, match="RUMOURED is unreachable from QUEUED, ACTIVE"):
+        check_definition(
+            replace(begins, table=tuple(r for r in RESPONSE_TABLE if r.dest is not R.RUMOURED))
+        )
 
 
 # --- the playback machine
@@ -318,7 +521,9 @@ def test_the_playback_table_builds_and_every_message_ends_once() -> None:
     machine = build_definition(PLAYBACK_DEFINITION)
     for state, event in itertools.product(PlaybackState, PlaybackEvent):
         message = Message(item_id="m1", number=1, state=state, received_ms=1000, started=True)
-        result = fire_row(machine, message, event, Report(position_ms=400, interrupted=True))
+        step = make_step(E.PLAYBACK_OVER, frozenset())
+        step.report = Report(position_ms=400, interrupted=True)
+        result = fire(machine, message, event, step)
         expected = [a for a in arrows(PLAYBACK_TABLE) if (a.source, a.event) == (state, event)]
         assert (result is Fired.TAKEN) == bool(expected), (state, event)
         dest = expected[0].dest if expected else None

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 import realtime_fsm as rf
-from realtime_fsm import _classify, _playback_table, _receive, _rules
-from realtime_fsm._core import Core
+from realtime_fsm import _classify, _playback_table, _receive, _response_rules, _rules
+from realtime_fsm._core import Session
 from realtime_fsm._lane import Lane
+from realtime_fsm._user_speech import UserSpeech
 from realtime_fsm.livekit._driver import Driver
 from realtime_fsm.livekit._raw import RawLink
 from realtime_fsm.testing.corpus import Case, cases, run
@@ -21,12 +22,11 @@ CASES = {case.id: case for case in cases()}
 
 
 def the_lane_is_always_free(patch: Patch) -> None:
-    patch.setattr(Lane, "free", lambda self: self.connected)
+    patch.setattr(Lane, "free", lambda self: self.connection.up)
 
 
 def nobody_waits_for_server_vad(patch: Patch) -> None:
-    patch.setattr(Lane, "speech_started", lambda self, now: None)
-    patch.setattr(Lane, "speech_stopped", lambda self, now: None)
+    patch.setattr(UserSpeech, "closes_lane", False)
 
 
 def the_error_names_no_create(patch: Patch) -> None:
@@ -39,7 +39,7 @@ def the_error_names_no_create(patch: Patch) -> None:
 
 
 def a_late_response_is_let_live(patch: Patch) -> None:
-    patch.setattr(_receive, "release", lambda attempt, step: None)
+    patch.setattr(_response_rules, "cancel", lambda response, step: None)
 
 
 def nothing_is_tried_again(patch: Patch) -> None:
@@ -57,7 +57,7 @@ def quota_is_a_passing_failure(patch: Patch) -> None:
 
 
 def a_lost_connection_loses_its_turns(patch: Patch) -> None:
-    patch.setattr(Core, "drop_all", lambda self, step: None)
+    patch.setattr(Session, "connection_over", lambda self, step: None)
 
 
 def unheard_items_stay(patch: Patch) -> None:
@@ -144,9 +144,10 @@ def test_a_controller_of_another_make_can_be_run() -> None:
 
     class Eager(rf.TurnController):
         def request(self, now: float, *, origin: rf.Origin = rf.Origin.CLIENT) -> rf.Turn:
-            holders, self._core.lane.holders = self._core.lane.holders, []
+            lane = self._session.lane
+            holders, lane.holders = lane.holders, []
             turn = super().request(now, origin=origin)
-            self._core.lane.holders = [*holders, *self._core.lane.holders]
+            lane.holders = [*holders, *lane.holders]
             return turn
 
     (case,) = named("A4.exact")

@@ -55,7 +55,7 @@ def step(e: Environment, rng: random.Random) -> None:
     elif what == "net" and rng.random() < 0.3:
         rng.choice([e.drop, e.vad])()
     elif what == "sink":
-        items = [m.item_id for t in e.c.turns for m in t.messages if m.exposed]
+        items = [m.item_id for t in e.c.turns for m in t.messages if m.delivered]
         if items:
             e.tell(rf.MessagePulled(item_id=rng.choice(items)))
         position = rng.choice([0.0, 250.0, 1e9, float("nan")])

@@ -69,7 +69,10 @@ def test_one_picture_goes_to_a_folder(tmp_path: Path) -> None:
         (("--format", "png"), "format is 'png', expected one of mermaid, dot, svg, markdown"),
         (("--view", "state:napping"), "state is 'napping', expected one of REQUESTED"),
         (("--view", "upside"), "view is 'upside', expected one of all, overview"),
-        (("--machine", "lift"), "machine is 'lift', expected one of turn, playback, whole"),
+        (
+            ("--machine", "lift"),
+            "machine is 'lift', expected one of turn, response, playback, whole",
+        ),
         (("--check", "--view", "all"), "check is True, expected no other option"),
         (("--diff", "HEAD", "--view", "all"), "view is 'all', expected none"),
         (("--diff", "HEAD", "--check"), "check is True, expected not together with --diff"),

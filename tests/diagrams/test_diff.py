@@ -54,11 +54,11 @@ def edited(text: str) -> str:
     lines = text.splitlines(keepends=True)
     (superseded,) = [i for i, li in enumerate(lines) if "Row(S.RETRY_WAIT, E.SUPERSEDED" in li]
     lines[superseded] = (
-        '    Row(S.CREATED, E.SUPERSEDED, S.DONE, None, R.finish_superseded, "new | rule"),\n'
+        '    Row(S.CREATED, E.SUPERSEDED, S.DONE, None, R.end_superseded, None, "new | rule"),\n'
     )
     (again,) = [i for i, li in enumerate(lines) if "Row(S.RETRY_WAIT, E.BACKOFF_OVER" in li]
     lines[again] = (
-        '    Row(S.RETRY_WAIT, E.BACKOFF_OVER, S.REQUESTED, None, None, "other words"),\n'
+        '    Row(S.RETRY_WAIT, E.BACKOFF_OVER, S.REQUESTED, None, R.keep_request, HUSH, "other words"),\n'
     )
     return "".join(lines)
 
@@ -72,12 +72,11 @@ def test_added_removed_and_changed_rules_are_found(repository: Path) -> None:
         ("changed", "RETRY_WAIT", "BACKOFF_OVER"),
     }
     text = found.markdown()
-    assert "| + | created | superseded |  | done | finish superseded | new \\| rule |" in text
-    assert "| \u2212 | retry_wait | superseded |  | done | finish superseded | one reply" in text
-    was = "/ ask again, because: the same turn, the same handle |"
-    assert (
-        f"| ~ | retry_wait | backoff over (timer) |  | requested |  | other words | {was}" in text
-    )
+    assert "| + | created | superseded |  | done | end superseded |  | new \\| rule |" in text
+    assert "| \u2212 | retry_wait | superseded |  | done | end superseded |  | one reply" in text
+    now = "| keep request | playback: speech over | other words |"
+    was = "/ no effect, tells nobody, because: the same turn, the same handle |"
+    assert f"| ~ | retry_wait | backoff over (timer) |  | requested {now} {was}" in text
 
 
 def test_the_picture_tells_the_three_apart_without_colour(repository: Path) -> None:
@@ -101,7 +100,7 @@ def test_the_picture_tells_the_three_apart_without_colour(repository: Path) -> N
         for m in ("added", "removed", "changed")
     }
     assert len(set(looks.values())) == 3
-    assert "+ superseded / finish superseded" in found.mermaid()
+    assert "+ superseded / end superseded" in found.mermaid()
 
 
 def test_a_machine_that_did_not_change(repository: Path) -> None:
@@ -118,7 +117,7 @@ def test_a_machine_that_did_not_change(repository: Path) -> None:
         ("--help", "turn", "revision is '--help', expected a commit that git knows"),
         ("empty", "turn", "revision is 'empty', expected one that has realtime_fsm/_table.py"),
         ("broken", "turn", "a package that imports: RuntimeError: broken on purpose"),
-        ("table", "whole", "machine is 'whole', expected one of turn, playback"),
+        ("table", "whole", "machine is 'whole', expected one of turn, response, playback"),
     ],
 )
 def test_what_cannot_be_compared_is_said(
@@ -159,7 +158,8 @@ def test_nothing_changed() -> None:
         ("guard", "may_retry", "[is waiting]"),
         ("guard", "", "[is waiting]"),
         ("dest", None, "\u2192 done"),
-        ("effect", "cancel", "/ finish interrupted"),
+        ("effect", "begin_cancelling", "/ end interrupted"),
+        ("tells", "response: abandoned", "tells nobody"),
         ("reason", "so", "because: never asked for"),
         ("timer", True, "no timer"),
     ],

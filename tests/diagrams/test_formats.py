@@ -15,7 +15,15 @@ from xml.etree import ElementTree
 import pytest
 
 from realtime_fsm import diagrams
-from realtime_fsm._machine import PLAYBACK_DEFINITION, TURN_DEFINITION, Definition, arrows
+from realtime_fsm._machine import (
+    PLAYBACK_DEFINITION,
+    RESPONSE_DEFINITION,
+    TURN_DEFINITION,
+    Definition,
+    arrows,
+)
+from realtime_fsm._machine_events import ConnectionEvent, PlaybackEvent, ResponseEvent, TurnEvent
+from realtime_fsm._response_table import TURN as MEANS
 from realtime_fsm.diagrams import _dot, _markdown, _mermaid, _svg
 from realtime_fsm.diagrams._errors import DiagramError
 from realtime_fsm.diagrams._layouts import LAYOUTS
@@ -24,10 +32,20 @@ from realtime_fsm.diagrams._views import Picture, view
 
 from .graphs import parse
 
-DEFINITIONS = {"turn": TURN_DEFINITION, "playback": PLAYBACK_DEFINITION}
+DEFINITIONS = {
+    "turn": TURN_DEFINITION,
+    "response": RESPONSE_DEFINITION,
+    "playback": PLAYBACK_DEFINITION,
+}
+WHO = {
+    TurnEvent: "turn",
+    ResponseEvent: "response",
+    PlaybackEvent: "playback",
+    ConnectionEvent: "connection",
+}
 SVG = "{http://www.w3.org/2000/svg}"
 
-machines = pytest.mark.parametrize("machine", ["turn", "playback"])
+machines = pytest.mark.parametrize("machine", DEFINITIONS)
 
 
 def text_of(row: Any, definition: Definition, *, otherwise: bool) -> str:
@@ -37,7 +55,12 @@ def text_of(row: Any, definition: Definition, *, otherwise: bool) -> str:
     out = row.event.name.lower().replace("_", " ")
     out += " (timer)" if row.event in definition.timers else ""
     out += f" [{guard}]" if guard else ""
-    return out + (f" / {row.effect.__name__.replace('_', ' ')}" if row.effect is not None else "")
+    does = [row.effect.__name__.replace("_", " ")] if row.effect is not None else []
+    if row.tells is not None:
+        what = row.tells.name.lower().replace("_", " ")
+        same = MEANS.get(row.event) is row.tells
+        does.append(f"tells {WHO[type(row.tells)]}" + ("" if same else f": {what}"))
+    return out + (f" / {', '.join(does)}" if does else "")
 
 
 def expected(machine: str) -> Counter[tuple[str, str, str]]:
@@ -60,7 +83,7 @@ def test_every_arrow_is_in_the_mermaid_diagram_once(machine: str) -> None:
         if match:
             source, dest, labels = match.groups()
             for label in labels.split("<br/>"):
-                text = label.removesuffix(", N + 1")
+                text = label.removesuffix(", N + 1").replace("#58;", ":")
                 found[source.removesuffix("_N"), dest.removesuffix("_N"), text] += 1
     assert found == expected(machine)
 
@@ -84,12 +107,12 @@ def test_every_arrow_is_in_the_markdown_table_once(machine: str) -> None:
     table = diagrams.markdown(machine).split("\n\n")[0].splitlines()[2:]
     found: Counter[tuple[str, str, str]] = Counter()
     for line in table:
-        sources, events, guard, dest, effect, _ = (c.strip() for c in line.strip("|").split(" |"))
+        cells = (c.strip() for c in line.strip("|").split(" |"))
+        sources, events, guard, dest, effect, tells, _ = cells
+        does = ", ".join(t for t in (effect, f"tells {tells}" if tells else "") if t)
         for source in sources.split(", "):
             for event in events.split(", "):
-                label = (
-                    event + (f" [{guard}]" if guard else "") + (f" / {effect}" if effect else "")
-                )
+                label = event + (f" [{guard}]" if guard else "") + (f" / {does}" if does else "")
                 end = source if dest == "(stays)" else dest
                 found[source.upper(), end.upper(), label] += 1
     assert found == expected(machine)
@@ -122,6 +145,7 @@ def test_every_arrow_is_in_the_svg_once_and_it_is_well_formed(machine: str) -> N
         both = f"[{rule.guard_text}] / {rule.effect_text}"
         assert not rule.guard_text or {f"[{rule.guard_text}]", both} & shown
         assert not rule.effect or {f"/ {rule.effect_text}", both} & shown
+        assert not rule.tells or rule.tells_text in shown
 
 
 @machines
@@ -150,7 +174,9 @@ def test_the_svg_needs_nothing_else_and_says_what_it_is() -> None:
 def test_start_ends_and_timers_are_marked(machine: str) -> None:
     definition = DEFINITIONS[machine]
     text = diagrams.mermaid(machine)
-    assert f"    [*] --> {definition.initial.name}\n" in text
+    for state in definition.initial:
+        assert f"    [*] --> {state.name}\n" in text
+    assert text.count("[*] -->") == len(definition.initial)
     for state in definition.states:
         assert (f"    {state.name} --> [*]\n" in text) == (state in definition.final)
         dot = next(
@@ -273,7 +299,7 @@ def test_hostile_names_are_escaped_in_markdown() -> None:
     table = _markdown.markdown(hostile()).split("\n\n")[0].splitlines()
     assert len(table) == 4
     for line in table[2:]:
-        assert len(re.findall(r"(?<!\\)\|", line)) == 7
+        assert len(re.findall(r"(?<!\\)\|", line)) == 8
         assert "<script" not in line
 
 

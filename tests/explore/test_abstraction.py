@@ -14,7 +14,9 @@ import pytest
 
 from realtime_fsm import RetryPolicy, TurnController
 from realtime_fsm import _commands as cmd
+from realtime_fsm._connection import Connection
 from realtime_fsm._lane import Lane
+from realtime_fsm._user_speech import UserSpeech
 from realtime_fsm.explore import Bound, parts
 from realtime_fsm.explore import snapshot as snapshots
 from realtime_fsm.explore.acts import late
@@ -116,23 +118,24 @@ def _said(world: World) -> list[str]:
 @pytest.mark.parametrize("after_exposure", ["stop", "regenerate"])
 def test_what_is_dropped_of_the_past_does_not_matter(after_exposure: str) -> None:
     rules, steps = Rules(), 0
-    with rules.in_force():
-        for name, bound in BOUNDS.items():
-            policy = replace(bound.policy, after_exposure=after_exposure)
-            for seed in range(SEEDS):
-                walk = Walk(replace(bound, policy=policy), rules, seed)
-                try:
-                    walk.run()
-                except Exception as e:
-                    raise AssertionError(f"{name}, seed {seed}: {walk.path}") from e
-                steps += len(walk.path)
+    for name, bound in BOUNDS.items():
+        policy = replace(bound.policy, after_exposure=after_exposure)
+        for seed in range(SEEDS):
+            walk = Walk(replace(bound, policy=policy), rules, seed)
+            try:
+                walk.run()
+            except Exception as e:
+                raise AssertionError(f"{name}, seed {seed}: {walk.path}") from e
+            steps += len(walk.path)
     # Walks that end early compare nothing.
-    assert len(rules.missing(rules.taken)) < rules.total // 3
+    assert len(rules.missing(rules.taken)) < rules.total * 2 // 5
     assert steps > 8 * SEEDS * len(BOUNDS)
 
 
 def test_every_field_of_the_controller_is_accounted_for() -> None:
-    core = TurnController()._core
-    assert set(vars(core)) == snapshots._CORE, "say in snapshot.py how the new field is kept"
-    known = {"holders", "connected", "server_creates", "speaking", "closed_until", "owed"}
-    assert set(Lane.__slots__) == known | {"speech_since", "_policy"}
+    session = TurnController()._session
+    assert set(vars(session)) == snapshots._SESSION, "say in snapshot.py how the new field is kept"
+    assert set(Lane.__slots__) == {"holders", "connection", "speech"}
+    kept = {"state", "up_since", "losses", "last_frame", "failure"}
+    assert set(Connection.__slots__) == kept | {"epoch"}
+    assert set(UserSpeech.__slots__) == {"state", "server_answers", "until", "since", "_policy"}

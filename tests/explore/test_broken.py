@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from realtime_fsm import RetryPolicy, TurnState
+from realtime_fsm import _response_rules as response_rules
 from realtime_fsm import _rules as rules
 from realtime_fsm._commands import DeliverItem
-from realtime_fsm._core import Core
+from realtime_fsm._connection import Connection
+from realtime_fsm._core import Session
 from realtime_fsm._machine import arrows
-from realtime_fsm._playback_table import PLAYBACK_TABLE, PlaybackEvent
-from realtime_fsm._table import Row, TurnEvent
-from realtime_fsm._turn import Attempt, Turn
-from realtime_fsm.explore import Bound, mermaid, replay, search
+from realtime_fsm._machine_events import PlaybackEvent, ResponseEvent, TurnEvent
+from realtime_fsm._playback_table import PLAYBACK_TABLE
+from realtime_fsm._response_table import RESPONSE_TABLE, ResponseRow
+from realtime_fsm._states import Generation, ResponseState
+from realtime_fsm._step import Step
+from realtime_fsm._table import TABLE, Row
+from realtime_fsm.explore import Bound, Tables, mermaid, replay, search
 
 S, E = TurnState, TurnEvent
 SMALL = Bound(
@@ -26,59 +32,64 @@ CUT = replace(SMALL, interrupts=1)
 ODD = replace(CUT, turns=1, oddities=1)
 
 
-def table(**changed: Any) -> tuple[Row, ...]:
-    """Our table with every guard or effect of these names replaced."""
-    out = []
-    for row in arrows():
+R, RE = ResponseState, ResponseEvent
+
+
+def _turn(rows: Iterable[Any]) -> Tables:
+    return Tables(turn=tuple(Row(*row) for row in rows))
+
+
+def _response(rows: Iterable[Any]) -> Tables:
+    return Tables(response=tuple(ResponseRow(*row) for row in rows))
+
+
+def table(**changed: Any) -> Tables:
+    """Our tables with every guard or effect of these names replaced."""
+    return Tables(
+        turn=tuple(Row(*row) for row in _changed(TABLE, changed)),
+        response=tuple(ResponseRow(*row) for row in _changed(RESPONSE_TABLE, changed)),
+    )
+
+
+def _changed(rows: tuple[Any, ...], changed: dict[str, Any]) -> Iterator[Any]:
+    for row in arrows(rows):
         for part in ("guard", "effect"):
             function = getattr(row, part)
             if function is not None and function.__name__ in changed:
                 row = row._replace(**{part: changed[function.__name__]})
-        out.append(Row(*row))
-    return tuple(out)
+        yield row
 
 
-def without(state: TurnState, event: TurnEvent) -> tuple[Row, ...]:
-    rows = (r for r in arrows() if (r.source, r.event) != (state, event))
-    return tuple(Row(*r) for r in rows)
+def without(state: TurnState, event: TurnEvent) -> Tables:
+    return _turn(r for r in arrows() if (r.source, r.event) != (state, event))
 
 
-def redirected(state: TurnState, event: TurnEvent, dest: TurnState | None) -> tuple[Row, ...]:
-    return tuple(
-        Row(*(r._replace(dest=dest) if (r.source, r.event) == (state, event) else r))
-        for r in arrows()
+def redone(state: Any, event: Any, **parts: Any) -> Tables:
+    """Our tables with parts of the rows of a pair replaced."""
+    of, made = (TABLE, _turn) if isinstance(state, TurnState) else (RESPONSE_TABLE, _response)
+    return made(
+        r._replace(**parts) if (r.source, r.event) == (state, event) else r for r in arrows(of)
     )
 
 
-def redone(state: TurnState, event: TurnEvent, effect: Any) -> tuple[Row, ...]:
-    return tuple(
-        Row(*(r._replace(effect=effect) if (r.source, r.event) == (state, event) else r))
-        for r in arrows()
-    )
-
-
-def yes(turn: Any, step: Any) -> bool:
+def yes(record: Any, step: Step) -> bool:
     return True
 
 
-def nothing(turn: Any, step: Any) -> None:
+def no(record: Any, step: Step) -> bool:
+    return False
+
+
+def nothing(record: Any, step: Step) -> None:
     pass
 
 
-def retry_after_exposure(turn: Any, step: Any) -> bool:
-    return turn.retries < step.policy.max_retry
+def retry_after_exposure(turn: Any, step: Step) -> bool:
+    return bool(turn.retries < step.policy.max_retry)
 
 
-def fail_unseen(turn: Any, step: Any) -> None:
-    turn.ending = rules.TurnOutcome.FAILED
-    rules.fail(turn, step)
-
-
-def keep_the_response(turn: Any, step: Any) -> None:
-    mark = len(step.out)
-    rules.schedule_retry(turn, step)
-    step.out[mark:] = [c for c in step.out[mark:] if type(c).__name__ != "CancelResponse"]
-    turn.attempt = None
+def fail_unseen(turn: Any, step: Step) -> None:
+    rules._end_generation(turn, step, Generation.FAILED)
 
 
 def give_the_call_twice(turn: Any, step: Any) -> None:
@@ -86,50 +97,68 @@ def give_the_call_twice(turn: Any, step: Any) -> None:
     step.out.append(DeliverItem(turn_id=turn.id, item_id=step.event.item_id))
 
 
-def cancel_without_a_cancel(turn: Any, step: Any) -> None:
-    turn.interrupted, turn.ending = True, rules.TurnOutcome.INTERRUPTED
-    rules.end_generation(turn, step)
-    turn.deadline = step.now + 5
+def end_streams_twice(turn: Any, step: Step) -> None:
+    rules.end_completed(turn, step)
+    turn.generation = Generation.RUNNING
+    rules.end_completed(turn, step)
 
 
-def end_streams_twice(turn: Any, step: Any) -> None:
-    rules.finish_completed(turn, step)
-    turn.generation_over = False
-    rules.end_generation(turn, step)
-
-
-def send_two(turn: Any, step: Any) -> None:
+def send_two(turn: Any, step: Step) -> None:
     rules.send_create(turn, step)
     rules.send_create(turn, step)
 
 
-BROKEN = {
+def cancel_twice(response: Any, step: Step) -> None:
+    response_rules.cancel(response, step)
+    response_rules.cancel(response, step)
+
+
+def hand_out_late() -> Tables:
+    late = R.CANCELLING, RE.OUTPUT_RECEIVED
+    rows = arrows(RESPONSE_TABLE)
+    told = [r._replace(tells=E.OUTPUT_RECEIVED) if r[:2] == late else r for r in rows]
+    deliver = Row(S.CANCELLING, E.OUTPUT_RECEIVED, None, None, rules.deliver_message, None, "")
+    return replace(_response(told), turn=(*TABLE, deliver))
+
+
+BROKEN: dict[str, tuple[Bound, str, Tables]] = {
     "a retry after exposure": (SMALL, "G9", table(may_retry=retry_after_exposure)),
     "retries without end": (
         SMALL,
         "G9",
-        table(may_retry=lambda turn, step: not turn.exposed),
+        table(may_retry=lambda turn, step: not turn.has_output),
     ),
-    "no retry at all": (SMALL, "G9", table(may_retry=lambda turn, step: False)),
-    "a failure nobody is told of": (SMALL, "G8", table(fail=fail_unseen)),
-    "an interrupt without a cancel": (CUT, "G23", table(cancel=cancel_without_a_cancel)),
-    "a late response is not cancelled": (CUT, "G4", table(adopt_and_cancel=rules.adopt_response)),
-    "a call is handed out twice": (SMALL, "G17", table(hand_out_call=give_the_call_twice)),
-    "a message is not handed out": (SMALL, "G13", table(expose_message=nothing)),
-    "streams end twice": (SMALL, "G7", table(finish_completed=end_streams_twice)),
-    "two creates at once": (SMALL, "G1", table(send_create=send_two)),
-    "a conflict is fatal": (ODD, "G20", table(may_ask_again=lambda turn, step: False)),
-    "output of a cancelled response": (
+    "no retry at all": (SMALL, "G9", table(may_retry=no)),
+    "a failure nobody is told of": (SMALL, "G8", table(end_failed=fail_unseen)),
+    "an interrupt without a cancel": (CUT, "G23", redone(S.CREATED, E.INTERRUPTED, tells=None)),
+    "a late response is not cancelled": (
         CUT,
-        "G3",
-        redone(S.CANCELLING, E.OUTPUT_RECEIVED, rules.expose_message),
+        "G4",
+        table(cancel_late=response_rules.acknowledge_late),
+    ),
+    "a cancel goes out twice": (CUT, "G6", table(cancel=cancel_twice)),
+    "a call is handed out twice": (SMALL, "G17", table(hand_out_call=give_the_call_twice)),
+    "a message is not handed out": (SMALL, "G13", table(deliver_message=nothing)),
+    "streams end twice": (SMALL, "G7", table(end_completed=end_streams_twice)),
+    "two creates at once": (SMALL, "G1", table(send_create=send_two)),
+    "a conflict is fatal": (ODD, "G20", table(may_ask_again=no)),
+    "output of a cancelled response": (CUT, "G3", hand_out_late()),
+    "a create that was given up holds no lane": (
+        replace(CUT, turns=2),
+        "G1",
+        redone(R.SENT, RE.ABANDONED, dest=R.ENDED),
+    ),
+    "a turn that is not told of its terminal": (
+        SMALL,
+        "G8",
+        redone(R.ACTIVE, RE.INCOMPLETE, tells=None),
     ),
     "no rule for a terminal": (SMALL, "G8", without(S.CREATED, E.RESPONSE_INCOMPLETE)),
-    "no rule for late output": (CUT, "no rule", without(S.CANCELLING, E.ITEM_STARTED)),
+    "no rule for a late item": (CUT, "no rule", without(S.CANCELLING, E.ITEM_STARTED)),
     "a turn that waits for ever": (
         SMALL,
         "liveness",
-        redirected(S.STREAMING, E.PLAYBACK_TIMEOUT, S.CANCELLING),
+        redone(S.STREAMING, E.PLAYBACK_TIMEOUT, dest=None),
     ),
 }
 
@@ -137,12 +166,12 @@ BROKEN = {
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_rule_is_found_with_a_short_sequence(name: str) -> None:
     bound, guarantee, broken = BROKEN[name]
-    result = search(bound, table=broken, stop_at_violation=True)
+    result = search(bound, tables=broken, stop_at_violation=True)
     assert result.violations
     found = result.violations[0]
     assert any(v.text.startswith(guarantee) for v in result.violations), found.text
     assert len(found.sequence) <= 9
-    played = replay(found.sequence, bound, table=broken)
+    played = replay(found.sequence, bound, tables=broken)
     assert played.violation is not None
     assert mermaid(played).startswith("sequenceDiagram\n")
 
@@ -152,7 +181,7 @@ def test_a_broken_playback_rule_is_found() -> None:
     broken = tuple(
         r._replace(effect=None) if r.event is PlaybackEvent.REPORTED else r for r in PLAYBACK_TABLE
     )
-    result = search(SMALL, playback_table=broken, stop_at_violation=True)
+    result = search(SMALL, tables=Tables(playback=broken), stop_at_violation=True)
     assert result.violations[0].text.startswith("G14")
     assert len(result.violations[0].sequence) <= 7
 
@@ -185,75 +214,58 @@ def test_our_own_controller_notices_a_dead_connection() -> None:
     assert not result.violations
 
 
-def test_a_dead_connection_that_nobody_notices_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dead_connection_that_nobody_notices_is_found() -> None:
     """G4: every server answers a cancel; one that says nothing at all is not there."""
-    chase = Core.chase
-
-    def trusting(core: Core, attempt: Attempt, step: rules.Step) -> None:
-        heard, core.last_frame = core.last_frame, None
-        chase(core, attempt, step)
-        core.last_frame = heard
-
-    monkeypatch.setattr(Core, "chase", trusting)
-    result = search(DEAF)
+    result = search(DEAF, tables=table(nothing_came=no))
     assert result.complete
     assert [v.text for v in result.violations] == ["G4: a dead connection is not noticed"]
 
 
-def test_a_connection_that_is_replaced_though_it_answers_is_found(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    chase = Core.chase
-
-    def hasty(core: Core, attempt: Attempt, step: rules.Step) -> None:
-        core.last_frame = None if core.last_frame is None else -math.inf
-        chase(core, attempt, step)
-
-    monkeypatch.setattr(Core, "chase", hasty)
-    found = search(replace(ODD, frames=True), stop_at_violation=True).violations
+def test_a_connection_that_is_replaced_though_it_answers_is_found() -> None:
+    tables = table(nothing_came=yes)
+    found = search(replace(ODD, frames=True), tables=tables, stop_at_violation=True).violations
     assert found[0].text == "G4: a connection that answers is replaced"
 
 
 def test_a_retry_before_the_rate_limit_is_reset_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """G9: what the server said of its rate limits counts for the failure before and after it."""
-    monkeypatch.setattr(Core, "limited", lambda core, until, step: None)
+    monkeypatch.setattr(Session, "rate_limits_told", lambda session, until, step: None)
     for policy in (SMALL.policy, replace(SMALL.policy, after_exposure="regenerate")):
         found = search(replace(SMALL, oddities=1, policy=policy), stop_at_violation=True).violations
         assert found[0].text.startswith("G9: a retry before the rate limit")
 
 
-def test_a_limit_that_is_forgotten_while_a_message_plays_is_found(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def forget_limits(turn: Any, step: Step) -> None:
+    step.limited_until = -math.inf
+    rules.regenerate(turn, step)
+
+
+def test_a_limit_that_is_forgotten_while_a_message_plays_is_found() -> None:
     """G9: with ``after_exposure="regenerate"`` the failure is looked at again once it has played."""
-    moved = Core.playback_moved
-
-    def forgetful(core: Core, turn: Turn, step: rules.Step) -> None:
-        until, core.limited_until = core.limited_until, -math.inf
-        moved(core, turn, step)
-        core.limited_until = until
-
-    monkeypatch.setattr(Core, "playback_moved", forgetful)
-    policy = replace(SMALL.policy, after_exposure="regenerate")
-    found = search(replace(SMALL, oddities=1, policy=policy), stop_at_violation=True).violations
-    assert found[0].text.startswith("G9: a retry before the rate limit")
+    bound = replace(SMALL, oddities=1, policy=replace(SMALL.policy, after_exposure="regenerate"))
+    found = search(bound, tables=table(regenerate=forget_limits), stop_at_violation=True)
+    assert found.violations[0].text.startswith("G9: a retry before the rate limit")
 
 
-def test_a_second_cancel_of_a_response_that_is_named_again_is_found(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_second_cancel_of_a_response_that_is_named_again_is_found() -> None:
     """G6: its cancel was given up; a conflict that names it is no reason for another."""
-    block = Core.block
 
-    def forgetful(core: Core, response_id: str | None, now: float) -> None:
-        before = core.cancelled.copy()
-        core.cancelled.clear()
-        block(core, response_id, now)
-        core.cancelled.update(before)
+    def forgetful(response: Any, step: Step) -> None:
+        response.cancel_id = None
+        response_rules.believe(response, step)
 
-    monkeypatch.setattr(Core, "block", forgetful)
+    again = redone(R.FORGOTTEN, RE.NAMED, effect=forgetful, dest=R.RUMOURED)
     bound = Bound(
         turns=0, vad_turns=2, messages=1, attempts=1, drops=0, policy=RetryPolicy(max_retry=0)
     )
-    found = search(bound, stop_at_violation=True).violations
+    found = search(bound, tables=again, stop_at_violation=True).violations
     assert found[0].text == "G6: a response is cancelled twice"
+
+
+def test_a_lane_that_counts_on_a_connection_taken_for_lost_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """G19: nothing is sent while there is none."""
+    monkeypatch.setattr(Connection, "up", property(lambda self: True))
+    found = search(replace(SMALL, turns=2, drops=1), stop_at_violation=True).violations
+    assert found[0].text.startswith("G19")

@@ -40,10 +40,9 @@ def test_a_parser_that_trusts_a_frame_is_found_out(monkeypatch: pytest.MonkeyPat
         test_g25_the_parser()
 
 
-def test_a_controller_that_forgets_to_retire_a_turn_is_found_out(
+def test_a_controller_whose_turns_have_no_timers_is_found_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(_core, "finish_playback", lambda turn: None)
-    monkeypatch.setattr(_core.Core, "chase", lambda self, attempt, step: None)
+    monkeypatch.setattr(_core, "timer_of", lambda turn, policy, user_speaking: None)
     with pytest.raises(AssertionError, match="hang"):
         test_g7_g17_g25_the_controller()

@@ -144,7 +144,7 @@ async def play(cell: Cell) -> None:
     config = ServerConfig(pace=GENERATION[cell.generation])
     async with call(script, agent=agent, config=config, **options) as c:
         handle = c.session.generate_reply(user_input="Where is my parcel?")
-        await c.until(lambda: c.turn.exposed, timeout=60)
+        await c.until(lambda: c.turn.has_output, timeout=60)
         turn = c.turn
         seconds = POSITIONS[cell.position]
         if seconds:

@@ -287,7 +287,7 @@ class Listener(RuleBasedStateMachine):
         heard = dict(self.played)
         for turn in self.b.c.finished:
             for message in turn.messages:
-                if message.exposed:
+                if message.delivered:
                     assert (message.heard_ms or 0) == heard.get(message.item_id, 0)
 
 

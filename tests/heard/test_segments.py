@@ -56,6 +56,16 @@ def test_a_sink_that_starts_late_has_longer(segments: Segments) -> None:
     assert segment.due == 14.0 + 5.0 + GRACE
 
 
+def test_a_sink_that_had_nothing_to_play_has_played_nothing_meanwhile(segments: Segments) -> None:
+    segment = played(segments, 1.0, at=10.0)
+    segment.push(1.0, 10.5)
+    segment.push(1.0, 14.0)  # it was silent from 12.0 on
+    assert segment.played(14.0) == 2.0
+    assert segment.played(14.5) == 2.5
+    segments.flushed(segment, 14.5)
+    assert segment.due == 14.5 + 0.5 + GRACE
+
+
 def test_progress_counts_where_the_clock_knows_less(segments: Segments) -> None:
     segment = played(segments, 5.0, at=0.0, starts=False, flush=10.0)
     segments.progressed(4.0, 11.0)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from realtime_fsm import _events as ev
+from realtime_fsm._traits import ServerTraits
 from realtime_fsm._wire import parse
 from realtime_fsm.livekit._echo import Echo
+from realtime_fsm.scenarios.run import compare_scenario
+from realtime_fsm.scenarios.suite import SCENARIOS
 from realtime_fsm.simulator import Message, Reply, ServerConfig
 from realtime_fsm.testing import run_virtual, simulated_call
 
@@ -32,7 +36,7 @@ def tell(echo: Echo, *frames: Any) -> list[str | None]:
     """Let frames come; whose each response is, as the controller reads it."""
     whose = []
     for frame in frames:
-        if frame["type"] == "response.create":
+        if frame["type"] in ("response.create", "response.cancel"):
             echo.left(frame)
             continue
         echo.came(frame)
@@ -43,8 +47,8 @@ def tell(echo: Echo, *frames: Any) -> list[str | None]:
     return whose
 
 
-def fresh(*, certain: bool = False) -> Echo:
-    return Echo(certain=certain)
+def fresh(*, unanswered: bool = False, **traits: bool) -> Echo:
+    return Echo(ServerTraits(**traits), lambda: unanswered)
 
 
 def test_g3_the_only_create_is_answered_by_the_only_response() -> None:
@@ -54,7 +58,7 @@ def test_g3_the_only_create_is_answered_by_the_only_response() -> None:
 
 
 def test_g3_where_metadata_come_back_a_response_without_is_somebody_elses() -> None:
-    assert tell(fresh(certain=True), create("a"), of("created", "r1")) == [None]
+    assert tell(fresh(metadata_echo=True), create("a"), of("created", "r1")) == [None]
     known = {"metadata": {"client_event_id": "a"}}
     assert tell(fresh(), create("a"), of("created", "r1", **known), create("b"), of("created", "r2")) == [
         "a", None,
@@ -62,6 +66,17 @@ def test_g3_where_metadata_come_back_a_response_without_is_somebody_elses() -> N
 
 
 ERROR = {"type": "error", "error": {"type": "x", "message": "No.", "event_id": None}}
+CONFLICT: dict[str, Any] = {
+    "type": "error",
+    "error": {
+        "type": "invalid_request_error",
+        "code": "conversation_already_has_active_response",
+        "message": "Conversation already has an active response.",
+        "event_id": "another",
+    },
+}
+STOPPED = {"type": "input_audio_buffer.speech_stopped", "item_id": "i"}
+COMMITTED = {"type": "input_audio_buffer.committed", "item_id": "i"}
 SPEECH = {"type": "input_audio_buffer.speech_started", "item_id": "i"}
 CONFIGURED = {"type": "session.updated", "session": VAD}
 IDLE = {"type": "input_audio_buffer.timeout_triggered", "item_id": "i"}
@@ -73,21 +88,93 @@ BESIDE = {"type": "response.create", "response": {"conversation": "none"}}
     [
         pytest.param([create("b")], id="two creates"),
         pytest.param([ERROR], id="an error that names nothing"),
+        pytest.param([CONFLICT], id="an error that names what nobody sent"),
         pytest.param([CONFIGURED, SPEECH], id="server VAD may answer"),
+        pytest.param([SPEECH], id="nothing is known of server VAD"),
+        pytest.param([COMMITTED], id="the user's words are a turn"),
         pytest.param([IDLE], id="the server asks whether anybody is there"),
         pytest.param([BESIDE], id="a create that has no name"),
     ],
 )
 def test_g3_what_cannot_be_told_is_left_open_and_so_is_what_follows(between: list[Any]) -> None:
-    assert tell(fresh(), create("a"), *between, of("created", "r1"), of("created", "r2")) == [
+    echo = fresh(unanswered=SPEECH in between)
+    assert tell(echo, create("a"), *between, of("created", "r1"), of("created", "r2")) == [
         None, None,
     ]  # fmt: skip
+
+
+def test_g24_server_vad_may_answer_what_was_said_while_another_response_began() -> None:
+    spoken = [CONFIGURED, SPEECH, create("a"), of("created", "r1"), STOPPED, COMMITTED]
+    assert tell(fresh(unanswered=True), *spoken, create("b"), of("created", "r2")) == [None, None]
+
+
+def test_g24_where_server_vad_cannot_answer_any_more_the_create_is_answered() -> None:
+    spoken = [CONFIGURED, SPEECH, STOPPED, COMMITTED]
+    assert tell(fresh(unanswered=False), *spoken, create("a"), of("created", "r1")) == ["a"]
+
+
+def test_g3_what_has_metadata_of_somebody_else_is_somebody_elses() -> None:
+    theirs = of("created", "r1", metadata={"topic": "moderation"})
+    assert tell(fresh(), create("a"), theirs, of("created", "r2")) == [None, None]
+
+
+def test_g3_an_error_of_something_else_settles_no_create() -> None:
+    cancel = {"type": "error", "error": {"type": "x", "message": "No.", "event_id": "a cancel"}}
+    cancelling = {"type": "response.cancel", "event_id": "a cancel"}
+    assert tell(fresh(), create("a"), cancelling, cancel, of("created", "r1")) == ["a"]
 
 
 def test_g3_what_was_refused_is_not_answered() -> None:
     refused = {"type": "error", "error": {"type": "x", "message": "No.", "event_id": "a"}}
     assert tell(fresh(), create("a"), refused, of("created", "r1")) == [None]
     assert tell(fresh(), create("a"), refused, create("b"), of("created", "r1")) == ["b"]
+
+
+NOTHING_RUNS = {
+    "type": "error",
+    "error": {
+        "type": "invalid_request_error",
+        "code": "response_cancel_not_active",
+        "message": "Cancellation failed: no active response found",
+        "event_id": "a probe",
+    },
+}
+PROBE = {"type": "response.cancel", "event_id": "a probe"}
+
+
+def test_g20_a_conflict_that_names_nothing_is_about_nothing_of_ours_where_conflicts_name_theirs() -> (
+    None
+):
+    nameless = {**CONFLICT, "error": {**CONFLICT["error"], "event_id": None}}
+    for conflict in (CONFLICT, nameless):
+        asked = [create("a"), conflict, of("created", "r1")]
+        assert tell(fresh(), *asked) == [None]
+        assert tell(fresh(conflict_ids=True), *asked) == ["a"]
+    assert tell(fresh(conflict_ids=True), create("a"), ERROR, of("created", "r1")) == [None]
+
+
+def test_g3_an_id_that_is_used_again_is_another_response() -> None:
+    one = [of("created", "r"), of("done", "r", status="completed")]
+    again = [of("created", "r"), of("done", "r", status="completed")]
+    assert tell(fresh(), create("a"), *one, *again) == ["a", "a", None, None]
+
+
+def test_nothing_is_kept_where_metadata_come_back() -> None:
+    known = {"metadata": {"client_event_id": "a"}}
+    echo = fresh()
+    tell(echo, create("a"), of("created", "r1", **known), *(create(str(n)) for n in range(9)))
+    assert not echo._waiting
+
+
+def test_g4_a_create_after_a_probe_is_answered_before_what_the_probe_gave_up() -> None:
+    given_up = [create("a"), PROBE, NOTHING_RUNS, create("b")]
+    assert tell(fresh(), *given_up, of("created", "r1")) == ["b"]
+    refused = {"type": "error", "error": {"type": "x", "message": "No.", "event_id": "b"}}
+    assert tell(fresh(), *given_up, refused, of("created", "r1")) == ["a"]
+
+
+def test_g5_an_error_for_an_old_cancel_settles_no_create_that_follows() -> None:
+    assert tell(fresh(), PROBE, create("a"), NOTHING_RUNS, of("created", "r1")) == ["a"]
 
 
 def test_g19_nothing_is_awaited_over_a_reconnect() -> None:
@@ -110,6 +197,15 @@ def test_a_response_beside_the_conversation_is_none_of_them() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "response", [None, 7, {}, {"metadata": 7}, {"metadata": {"client_event_id": 7}}]
+)
+def test_g25_no_create_of_an_application_is_too_odd(response: Any) -> None:
+    echo = fresh()
+    echo.left({"type": "response.create", "event_id": "x", "response": response})
+    assert tell(echo, create("a"), of("created", "r1", metadata=7)) == [None]
+
+
 @pytest.mark.parametrize("frame", [7, None, {"type": "response.created"}, of("created", 5)])  # type: ignore[arg-type]
 def test_g25_no_frame_is_too_odd(frame: Any) -> None:
     fresh().came(frame)
@@ -129,3 +225,12 @@ def test_g3_an_asked_reply_is_spoken_once_and_its_handle_knows() -> None:
             assert len(living.server.sent("response.create")) == 2
 
     run_virtual(call)
+
+
+@pytest.mark.parametrize("name", ["a", "h", "p", "s", "t", "server_vad/g", "i/no early cancel"])
+def test_g27_a_scenario_without_metadata_is_not_worse(name: str) -> None:
+    scenario = SCENARIOS[name]
+    config = replace(scenario.config, metadata_echo=False)
+    verdict = compare_scenario(replace(scenario, config=config))
+    assert verdict is not None
+    assert not verdict.worse, "\n".join(map(str, verdict.worse))

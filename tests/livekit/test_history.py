@@ -104,7 +104,7 @@ async def test_g16_wherever_it_is_interrupted(
     async with call(script, config=config, sink=PacedAudioOutput(), **options) as c:
         handle = c.session.generate_reply(user_input="Where is my parcel?")
         if position == "before the first frame":
-            await c.until(lambda: c.turn.exposed, timeout=60)
+            await c.until(lambda: c.turn.has_output, timeout=60)
         else:
             await c.until(lambda: c.turn.messages[0].started, timeout=60)
             await asyncio.sleep(seconds)

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 import realtime_fsm as rf
-from realtime_fsm import _machine, _playback
+from realtime_fsm import _core
 from realtime_fsm._machine import Fired, arrows
 from realtime_fsm._playback_table import PLAYBACK_TABLE
+from realtime_fsm._response_table import RESPONSE_TABLE
 from realtime_fsm._table import TABLE
 from realtime_fsm._turn import Message, Turn
 from realtime_fsm.livekit import _driver
@@ -109,13 +110,16 @@ def replay(recorded: Recorder) -> int:
 
 def interpreted(machine: Any, model: Any, event: Enum, step: Any) -> Fired:
     """The tables without `transitions`, as in `tests/core/test_table.py`."""
-    table: tuple[Any, ...] = TABLE if isinstance(model, Turn) else PLAYBACK_TABLE
+    table: tuple[Any, ...] = PLAYBACK_TABLE
+    if not isinstance(model, Message):
+        table = TABLE if isinstance(model, Turn) else RESPONSE_TABLE
     rows = [a for a in arrows(table) if a.source is model.state and a.event is event]
     for row in rows:
         if row.guard is None or row.guard(model, step):
             model.state = row.dest or model.state
             if row.effect is not None:
                 row.effect(model, step)
+            step.taken = row
             return Fired.TAKEN
     return Fired.REFUSED if rows else Fired.NO_ROW
 
@@ -134,8 +138,7 @@ def test_a_recorded_call_replayed_gives_the_same_states(
     with recording(monkeypatch) as made:
         assert run(CASES[name]).holds == (CASES[name].status != "open")
     assert sum(replay(recorded) for recorded in made) > 20
-    for module in (_machine, _playback):
-        monkeypatch.setattr(module, "fire_row", interpreted)
+    monkeypatch.setattr(_core, "fire", interpreted)
     for recorded in made:
         replay(recorded)
 

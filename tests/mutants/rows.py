@@ -1,4 +1,4 @@
-"""Row mutants: every rule of the two tables is broken in four ways, and something must fail.
+"""Row mutants: every rule of the three tables is broken in five ways, and something must fail.
 
 ``python -m tests.mutants.rows [--json FILE]`` breaks them all and says what noticed. A scenario is run
 on a broken table only if, on ours, it brings that event in that state: no other can tell.
@@ -11,7 +11,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import lru_cache, partial
@@ -23,10 +23,12 @@ from unittest.mock import patch
 from hypothesis import HealthCheck, Phase, Verbosity, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from realtime_fsm import RetryPolicy, TurnController, _core, _machine, _playback
+from realtime_fsm import RetryPolicy, TurnController, _core, _machine
 from realtime_fsm._errors import TableError
 from realtime_fsm._machine import (
+    MACHINES,
     PLAYBACK_DEFINITION,
+    RESPONSE_DEFINITION,
     TURN_DEFINITION,
     Arrow,
     Definition,
@@ -34,9 +36,9 @@ from realtime_fsm._machine import (
     build,
     check,
 )
-from realtime_fsm._states import PlaybackState, TurnState
+from realtime_fsm._states import PlaybackState, ResponseState, TurnState
 from realtime_fsm.testing.corpus import Case, cases, run
-from tests.core import test_controller, test_recovery, test_rows
+from tests.core import test_controller, test_recovery, test_response_rows, test_rows
 from tests.core.harness import consistent
 from tests.properties.test_controller_machine import Calls
 
@@ -53,6 +55,13 @@ BUDGET = settings(
 )
 
 
+DEFINITIONS = {
+    "turn": TURN_DEFINITION,
+    "response": RESPONSE_DEFINITION,
+    "playback": PLAYBACK_DEFINITION,
+}
+
+
 class How(Enum):
     """What is done to a rule."""
 
@@ -61,6 +70,7 @@ class How(Enum):
     #: A rule without a guard never holds then; that is the same as REMOVED, and not done again.
     NEGATED = "guard negated"
     DROPPED = "effect dropped"
+    UNTOLD = "tells nobody"
 
 
 @dataclass(frozen=True)
@@ -81,13 +91,15 @@ class Mutant:
         if self.how is How.REMOVED:
             del rows[self.number]
         elif self.how is How.REDIRECTED:
-            rows[self.number] = arrow._replace(dest=_elsewhere(arrow.dest))
+            rows[self.number] = arrow._replace(dest=_elsewhere(arrow.source, arrow.dest))
         elif self.how is How.NEGATED:
             guard = arrow.guard
             assert guard is not None
             rows[self.number] = arrow._replace(guard=lambda model, step: not guard(model, step))
-        else:
+        elif self.how is How.DROPPED:
             rows[self.number] = arrow._replace(effect=None)
+        else:
+            rows[self.number] = arrow._replace(tells=None)
         return tuple(rows)
 
     @property
@@ -106,17 +118,21 @@ class Mutant:
         guard = "" if arrow.guard is None else f" [{arrow.guard.__name__}]"
         dest = "(stays)" if arrow.dest is None else arrow.dest.value
         effect = "" if arrow.effect is None else f" / {arrow.effect.__name__}"
-        return f"{arrow.source.value} --{arrow.event.name}{guard}--> {dest}{effect}"
+        tells = "" if arrow.tells is None else f", tells {arrow.tells.name}"
+        return f"{arrow.source.value} --{arrow.event.name}{guard}--> {dest}{effect}{tells}"
 
     def __str__(self) -> str:
         return f"{self.rule}: {self.how.value}"
 
 
-def _elsewhere(dest: Enum | None) -> Enum | None:
+def _elsewhere(source: Enum, dest: Enum | None) -> Enum | None:
     if dest is PlaybackState.FINISHED:
         return None
-    if isinstance(dest, PlaybackState):
+    if isinstance(source, PlaybackState):
         return PlaybackState.FINISHED
+    if isinstance(source, ResponseState):
+        ended = ResponseState.ENDED in (source, dest)
+        return ResponseState.FORGOTTEN if ended else ResponseState.ENDED
     return TurnState.FAILED if dest is not TurnState.FAILED else TurnState.DONE
 
 
@@ -129,10 +145,12 @@ def mutants(definition: Definition) -> Iterator[Mutant]:
             yield Mutant(definition, number, How.NEGATED)
         if arrow.effect is not None:
             yield Mutant(definition, number, How.DROPPED)
+        if arrow.tells is not None:
+            yield Mutant(definition, number, How.UNTOLD)
 
 
 def all_mutants() -> tuple[Mutant, ...]:
-    return (*mutants(TURN_DEFINITION), *mutants(PLAYBACK_DEFINITION))
+    return tuple(mutant for each in DEFINITIONS.values() for mutant in mutants(each))
 
 
 @contextmanager
@@ -140,8 +158,8 @@ def in_force(mutant: Mutant) -> Iterator[None]:
     """Within this every new controller obeys the broken table."""
     with patch.object(_machine, "check"):  # some would be refused
         machine = build(replace(mutant.definition, table=mutant.table))
-    turn = mutant.definition is TURN_DEFINITION
-    with patch.object(*((_core, "MACHINE") if turn else (_playback, "PLAYBACK")), machine):
+    (name,) = [name for name, each in DEFINITIONS.items() if each is mutant.definition]
+    with patch.object(_core, "MACHINES", MACHINES._replace(**{name: machine})):
         yield
 
 
@@ -169,7 +187,7 @@ class Scenario(NamedTuple):
 def scenarios() -> tuple[Scenario, ...]:
     """The exact cases of the corpus, the core's tests and the random histories; quick ones first."""
     plays = [(f"corpus {c.id}", partial(_holds, c)) for c in cases() if c.level == "exact"]
-    for module in (test_controller, test_recovery, test_rows):
+    for module in (test_controller, test_recovery, test_response_rows, test_rows):
         plays += _tests_of(module)
     plays.append(("random histories", partial(run_state_machine_as_test, Calls, settings=BUDGET)))
     return tuple(sorted((_observed(*each) for each in plays), key=lambda s: s.seconds))
@@ -209,16 +227,13 @@ def _tests_of(module: ModuleType) -> Iterator[tuple[str, Callable[[], Any]]]:
 
 def _observed(name: str, play: Callable[[], Any]) -> Scenario:
     pairs: set[Pair] = set()
-    fire_row = _machine.fire_row
 
     def noted(machine: Any, model: Any, event: Enum, step: Any) -> Any:
         pairs.add((model.state, event))
-        return fire_row(machine, model, event, step)
+        return _machine.fire(machine, model, event, step)
 
     began = time.perf_counter()
-    with ExitStack() as stack:
-        for module in (_machine, _playback):
-            stack.enter_context(patch.object(module, "fire_row", noted))
+    with patch.object(_core, "fire", noted):
         play()
     return Scenario(name, play, frozenset(pairs), time.perf_counter() - began)
 

@@ -7,24 +7,25 @@ import pytest
 from realtime_fsm._machine import arrows
 from realtime_fsm._table import TurnEvent
 
-from .rows import How, Mutant, all_mutants, in_force, killer
+from .rows import DEFINITIONS, How, Mutant, all_mutants, in_force, killer
 
-#: A fixed sample, over both tables and all four ways.
-SAMPLE = all_mutants()[0::16]
+#: A fixed sample, over all tables and all five ways.
+SAMPLE = all_mutants()[0::25]
 
 
 def test_all_rules_are_broken_in_every_way_that_applies() -> None:
     found = all_mutants()
     assert len({str(mutant) for mutant in found}) == len(found)
-    for definition in {mutant.definition for mutant in found}:
+    for definition in DEFINITIONS.values():
         for number, arrow in enumerate(arrows(definition.table)):
             ways = {How.REMOVED, How.REDIRECTED}
             ways |= {How.NEGATED} if arrow.guard else set()
             ways |= {How.DROPPED} if arrow.effect else set()
+            ways |= {How.UNTOLD} if arrow.tells else set()
             mine = {m.how for m in found if m.definition is definition and m.number == number}
             assert mine == ways, arrow
     assert {mutant.how for mutant in SAMPLE} == set(How)
-    assert len({mutant.definition for mutant in SAMPLE}) == 2
+    assert len({id(mutant.definition) for mutant in SAMPLE}) == 3
 
 
 @pytest.mark.parametrize("mutant", SAMPLE, ids=str)
@@ -43,7 +44,7 @@ def test_a_mutant_is_in_force_for_a_while() -> None:
     from realtime_fsm import _core
     from tests.core.test_rows import happened
 
-    before = _core.MACHINE
+    before = _core.MACHINES
     mutant = next(
         m
         for m in all_mutants()
@@ -53,5 +54,5 @@ def test_a_mutant_is_in_force_for_a_while() -> None:
     )
     with in_force(mutant), pytest.raises(AssertionError):
         happened("created | completed | -")
-    assert _core.MACHINE is before
+    assert _core.MACHINES is before
     assert happened("created | completed | -").startswith("retry_wait")

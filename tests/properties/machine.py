@@ -70,7 +70,7 @@ class Histories(RuleBasedStateMachine):
     @precondition(lambda self: any(t.messages for t in self.e.c.turns))
     @rule(data=st.data())
     def pull(self, data: st.DataObject) -> None:
-        items = [m.item_id for t in self.e.c.turns for m in t.messages if m.exposed]
+        items = [m.item_id for t in self.e.c.turns for m in t.messages if m.delivered]
         if items:
             self.e.tell(rf.MessagePulled(item_id=data.draw(st.sampled_from(items))))
 
@@ -88,7 +88,7 @@ class Histories(RuleBasedStateMachine):
     @precondition(lambda self: any(t.messages for t in self.e.c.turns))
     @rule(data=st.data(), ms=st.sampled_from([0.0, 50.0, 1e6]))
     def truncated(self, data: st.DataObject, ms: float) -> None:
-        items = [m.item_id for t in self.e.c.turns for m in t.messages if m.exposed]
+        items = [m.item_id for t in self.e.c.turns for m in t.messages if m.delivered]
         if items:
             item = data.draw(st.sampled_from(items))
             self.e.tell(rf.MessageTruncated(item_id=item, audio_end_ms=ms))

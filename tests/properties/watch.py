@@ -380,9 +380,9 @@ class Watch:
             for message in turn.messages:
                 pulled = message.outcome is not None or not turn.playback_reported
                 self.check(
-                    pulled or not message.exposed, "G14", f"{message.item_id} has no outcome"
+                    pulled or not message.delivered, "G14", f"{message.item_id} has no outcome"
                 )
-                unheard = message.exposed and message.outcome is rf.MessageOutcome.SKIPPED
+                unheard = message.delivered and message.outcome is rf.MessageOutcome.SKIPPED
                 gone = self.deleted[message.item_id] or c.closed
                 self.check(gone or not unheard, "G16", f"{message.item_id} unheard, and kept")
         if not self.dead and not c.closed:

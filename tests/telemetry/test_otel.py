@@ -143,7 +143,7 @@ def test_without_a_tracer_provider_nothing_is_kept() -> None:
     async def one_turn() -> None:
         async with call([HELLO], observers=[observer]) as c:
             handle = c.session.generate_reply(user_input="Hello?")
-            await c.until(lambda: c.turn.exposed)
+            await c.until(lambda: c.turn.has_output)
             assert not vars(observer)["_turns"]
             await handle
 

@@ -20,7 +20,8 @@ def drop(world: World, how: str = "") -> None:
     owed = world.oracle.owed
     _cut(world)
     world.oracle.connected = False
-    world.tell(ev.ConnectionLost(error=EXPIRED if how else LOST))
+    error = EXPIRED if how == "expired" else LOST
+    world.tell(ev.ConnectionLost(error=error, for_good=how == "for good"))
     _kept(world, lost, owed=owed)
 
 
@@ -35,6 +36,7 @@ def deafen(world: World) -> None:
 def replaced(world: World, lost: list[str], *, owed: bool) -> None:
     """The controller gave up a silent connection; what is below opens another."""
     world.server = Server()
+    world.open.clear()
     world.oracle.connected = False
     world.oracle.disconnected()
     _kept(world, lost, owed=owed)
@@ -71,6 +73,7 @@ def _kept(world: World, lost: list[str], *, owed: bool) -> None:
 
 def _cut(world: World) -> None:
     world.server = Server()
+    world.open.clear()
     world.oracle.disconnected()
 
 
@@ -98,5 +101,5 @@ def all_ended(world: World, complaint: str) -> None:
     playing = {t.id for t in world.controller.turns if t.generation_over and not world.closed}
     if set(world.oracle.turns) - playing:
         raise Violation(complaint)
-    world.queued.clear()
     world.server = Server()
+    world.open.clear()

@@ -16,6 +16,7 @@ def leave(world: World) -> None:
     turn_id, attempt = world.queued.pop(0)
     event_id = world.fresh("e_")
     world.oracle.sent(turn_id, attempt, event_id)
+    world.open.append((turn_id, attempt, event_id))
     world.server.inbox.append(("create", event_id, turn_id, attempt))
     world.note("Controller", "Server", f"response.create {event_id} of {turn_id}")
     world.tell(ev.CreateSent(turn_id=turn_id, attempt=attempt, event_id=event_id), quiet=True)
@@ -29,8 +30,9 @@ def not_sent(world: World) -> None:
 
 
 def give_up(world: World, number: int) -> None:
+    """It waited for the answer to a create long enough: its turn may have given up before."""
     world.left[ODDITIES] -= 1
-    turn = world.controller.turns[number]
-    world.server.cancelled_below = (turn.id, turn.attempts)
+    turn_id, attempt, _ = world.open.pop(number)
+    world.server.cancelled_below = (turn_id, attempt)
     world.oracle.given_up_below()
-    world.tell(ev.CreateGivenUp(turn_id=turn.id, attempt=turn.attempts, error=TRANSIENT))
+    world.tell(ev.CreateGivenUp(turn_id=turn_id, attempt=attempt, error=TRANSIENT))

@@ -39,14 +39,15 @@ def odd_actions(world: World, live: tuple[Turn, ...]) -> list[Action]:
     out: list[Action] = [("session_failed",), ("close",)]
     if world.queued:
         out.append(("not_sent",))
+    out += [("give_up", n) for n in range(len(world.open))]
     for n, turn in enumerate(live):
-        if turn.state is TurnState.REQUESTED and turn.on_wire:
-            out.append(("give_up", n))
         paused = world.playing is not None and world.playing[3]
         if turn.state is TurnState.STREAMING and not paused:
-            out += [("over_cut", n), ("over_done", n)]
+            out.append(("over_cut", n))
+        if turn.state is not TurnState.CANCELLING and not paused:
+            out.append(("over_done", n))
     if world.oracle.connected:
-        out += [("rollover",), ("drop", "expired")]
+        out += [("rollover",), ("drop", "expired"), ("drop", "for good")]
         if world.bound.frames and not world.oracle.deaf:
             out.append(("deafen",))
     if world.bound.audible and world.playing is not None and not world.playing[3]:
@@ -130,7 +131,9 @@ def over_cut(world: World, number: int) -> None:
 
 def over_done(world: World, number: int) -> None:
     world.left[ODDITIES] -= 1
-    _speech_over(world, world.controller.turns[number], interrupted=False)
+    turn = world.controller.turns[number]
+    world.oracle.turns[turn.id].left_alone = True
+    _speech_over(world, turn, interrupted=False)
 
 
 def _speech_over(world: World, turn: Turn, *, interrupted: bool = True) -> None:

@@ -29,10 +29,10 @@ def echo(world: World, response: Response) -> None:
         ),
     ]
     for item, kind, _ in response.items:
-        if kind == "message":
-            events.append(ev.OutputReceived(response_id=response.id, item_id=item, audio_ms=MS))
-        else:
+        if kind == "call":
             events.append(ev.CallReceived(response_id=response.id, item_id=item))
+        else:
+            events.append(ev.OutputReceived(response_id=response.id, item_id=item, audio_ms=MS))
     _changes_nothing(world, events)
 
 

@@ -51,6 +51,7 @@ def _serve_create(world: World, how: str, event_id: str, turn_id: str, attempt: 
 def _refuse(
     world: World, error: ErrorInfo, event_id: str, owner: tuple[str, int], *, linked: bool = True
 ) -> None:
+    _answered(world, event_id)
     if linked:
         world.oracle.rejected(event_id)
     else:
@@ -64,6 +65,7 @@ def _refuse(
 def _conflict(world: World, response_id: str, event_id: str, turn_id: str) -> None:
     if world.server.active is not None:
         world.oracle.conflict(response_id)
+    _answered(world, event_id)
     world.oracle.rejected(event_id)
     lost = world.oracle.may_fail_by_conflict(turn_id)
     error = error_info(ACTIVE, None, f"active response in progress: {response_id}.")
@@ -89,6 +91,10 @@ def _serve_cancel(world: World, how: str, event_id: str, response_id: Optional[s
     world.tell(ev.ErrorReceived(error=NOT_ACTIVE, event_id=event_id))
 
 
+def _answered(world: World, event_id: Optional[str]) -> None:
+    world.open[:] = [one for one in world.open if one[2] != event_id]
+
+
 def announce(world: World) -> None:
     _announce(world)
 
@@ -99,6 +105,7 @@ def _announce(world: World) -> None:
     response.announced = True
     owner = response.owner
     before = set(world.oracle.turns)
+    _answered(world, response.event_id)
     world.oracle.created(response.id, response.event_id)
     if owner is None and world.server.speech != SPEECH.index("speaking"):
         world.oracle.speech(None)
@@ -134,9 +141,15 @@ def waiting_for(world: World, response: Response) -> Any:
 
 
 def item(world: World, kind: str) -> None:
+    """Of one that is unseen its ``response.output_item.added`` is lost."""
     response = world.server.active
     assert response is not None
     item = world.fresh("item_")
+    if kind.startswith("unseen"):
+        world.left[ODDITIES] -= 1
+        response.items.append((item, "call" if kind == "unseen call" else "stray", False))
+        world.note("Server", "Server", f"begins {item}, and nobody is told")
+        return
     response.items.append((item, kind, False))
     what = ev.ItemKind.MESSAGE if kind == "message" else ev.ItemKind.FUNCTION_CALL
     world.tell(ev.ItemStarted(response_id=response.id, item_id=item, kind=what))
@@ -147,12 +160,12 @@ def output(world: World) -> None:
     assert response is not None
     item, kind, _ = response.items[-1]
     response.items[-1] = (item, kind, True)
-    wanted = waiting_for(world, response) is not None
+    wanted = waiting_for(world, response) is not None and kind != "stray"
     event: ev.Event
-    if kind == "message":
-        event = ev.OutputReceived(response_id=response.id, item_id=item, audio_ms=MS)
-    else:
+    if kind == "call":
         event = ev.CallReceived(response_id=response.id, item_id=item)
+    else:
+        event = ev.OutputReceived(response_id=response.id, item_id=item, audio_ms=MS)
     world.tell(event)
     _delivered(world, item, wanted=wanted, call=kind != "message")
 
@@ -207,6 +220,7 @@ def finish(world: World, how: str) -> None:
         how in ("failed", "failed_limited") and owner is not None and world.oracle.retryable(*owner)
     )
     world.oracle.over(response.id, response.event_id)
+    _answered(world, response.event_id)
     world.tell(
         ev.ResponseDone(
             response_id=response.id,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ... import _commands as cmd
 from ..._controller import TurnController
-from ..._turn import Attempt, Turn
+from ..._turn import Response, Turn
 from .._log import get_logger
 from ._observer import (
     AttemptEnd,
@@ -30,6 +30,7 @@ _ENDS = {
     "CREATE_REFUSED": AttemptOutcome.REFUSED,
     "CREATE_CONFLICT": AttemptOutcome.CONFLICT,
     "CREATE_TIMEOUT": AttemptOutcome.TIMED_OUT,
+    "CREATE_STUCK": AttemptOutcome.TIMED_OUT,
     "STALLED": AttemptOutcome.STALLED,
     "CONNECTION_LOST": AttemptOutcome.CONNECTION_LOST,
 }
@@ -40,7 +41,7 @@ class _Running:
     """An attempt that has not ended."""
 
     info: AttemptInfo
-    record: Attempt | None
+    record: Response | None
     since: float
     spoke: bool = False
 
@@ -142,7 +143,7 @@ class Reporter:
         attempt, outcome = followed.attempt, _ENDS.get(move.event)
         if attempt is not None and outcome is not None:
             record = attempt.record
-            if record is None or record.over or record.abandoned:
+            if record is None or not record.wanted:
                 self._end(followed, outcome)
 
     def _begin(self, followed: _Followed, number: int) -> None:

@@ -113,7 +113,7 @@ class RecordingController(TurnController):
 
     @playback_reported.setter
     def playback_reported(self, value: bool) -> None:
-        self._core.playback_reported = value
+        self._session.playback_reported = value
         self._plays()
 
     @property
@@ -122,7 +122,7 @@ class RecordingController(TurnController):
 
     @audible.setter
     def audible(self, value: bool) -> None:
-        self._core.audible = value
+        self._session.audible = value
         self._plays()
 
     def case(self, *, id: str, title: str, guarantees: str, source: str = "a property test") -> str:
