@@ -295,7 +295,8 @@ class Observer:
         elif isinstance(command, cmd.TurnEnded):
             self._note_lost(command.turn_id)
             self._retried.discard(command.turn_id)
-            self._to_ask.pop(command.turn_id, None)
+            if (waits := self._to_ask.pop(command.turn_id, None)) is not None:
+                self._not_sent(waits)
             self._speeches.forget(command.turn_id)
             self._model.emit("turn_ended", command)
 
@@ -306,10 +307,14 @@ class Observer:
             retry = command.attempt > 1 or (turn is not None and turn.error is not None)
             why = _FAILED if retry else "server VAD left it unanswered"
             self._observe("retry" if retry else "answer", command.turn_id, why)
+        self._not_sent(command)
+
+    def _not_sent(self, command: cmd.CreateResponse) -> None:
         not_sent = ev.CreateNotSent(
             turn_id=command.turn_id, attempt=command.attempt, error=_ONLY_WATCHING
         )
-        self.controller.receive(not_sent, self._loop.time())
+        if not self.controller.closed:
+            self.controller.receive(not_sent, self._loop.time())
 
     def _note_lost(self, turn_id: str) -> None:
         """The engine does not ask again."""
