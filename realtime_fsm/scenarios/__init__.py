@@ -11,12 +11,11 @@ Needs the OpenAI plugin (``pip install "realtime-fsm[openai]"``).
 from .outcome import Handle, Outcome, differences
 from .run import run_scenario
 from .scenario import MODES, Expect, Mode, Scenario
-from .suite import GROUPS, MEASURED_WITH, NEWER, SCENARIOS, Judged, judge, run_all, select
+from .suite import GROUPS, MEASURED_WITH, SCENARIOS, Judged, judge, run_all, select
 
 __all__ = [
     "GROUPS",
     "MEASURED_WITH",
-    "NEWER",
     "MODES",
     "SCENARIOS",
     "Expect",

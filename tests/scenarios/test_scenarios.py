@@ -10,7 +10,6 @@ from livekit.agents import __version__ as livekit_agents_version
 from realtime_fsm.scenarios import (
     GROUPS,
     MEASURED_WITH,
-    NEWER,
     SCENARIOS,
     Expect,
     Scenario,
@@ -22,6 +21,7 @@ from realtime_fsm.scenarios import (
 from realtime_fsm.scenarios.known_open import OPEN
 from realtime_fsm.scenarios.matrix import CORE, TURNS
 from realtime_fsm.scenarios.rows import BASELINE_IDS
+from realtime_fsm.scenarios.suite import NEWER
 from realtime_fsm.scenarios.words import long
 from realtime_fsm.simulator import Message, Reply
 
