@@ -8,6 +8,7 @@ from ._classify import classify, error_info, retry_hint
 from ._commands import (
     AnnounceTurn,
     CancelResponse,
+    CheckConnection,
     Command,
     CreateResponse,
     DeleteItem,
@@ -21,12 +22,15 @@ from ._commands import (
     ReportFailure,
     ReportSession,
     RestoreItem,
+    TruncateItem,
     TurnEnded,
     TurnMoved,
 )
 from ._controller import TurnController
+from ._difference import Difference, DifferenceKind
 from ._errors import ErrorInfo, LocalProtocolError, RealtimeFSMError, TableError
 from ._events import (
+    ActionEnded,
     AnnouncementLost,
     CallReceived,
     ConnectionLost,
@@ -38,6 +42,7 @@ from ._events import (
     Event,
     InputCleared,
     InputCommitted,
+    ItemActivity,
     ItemDeleted,
     ItemKind,
     ItemStarted,
@@ -94,6 +99,8 @@ __all__ = [
     "CreateSent",
     "DeleteItem",
     "DeliverItem",
+    "Difference",
+    "DifferenceKind",
     "EndAttempt",
     "EndStreams",
     "ErrorInfo",
@@ -120,6 +127,9 @@ __all__ = [
     "PlaybackResumed",
     "PlaybackState",
     "PlaybackStarted",
+    "ActionEnded",
+    "ItemActivity",
+    "CheckConnection",
     "ProbeCancel",
     "RateLimitsUpdated",
     "RealtimeFSMError",
@@ -128,6 +138,7 @@ __all__ = [
     "ReportFailure",
     "ReportSession",
     "RestoreItem",
+    "TruncateItem",
     "Response",
     "ResponseActivity",
     "ResponseCreated",

@@ -28,6 +28,9 @@ FATAL = frozenset(
     }
 )
 
+#: Those that end plain LiveKit's session as well; any other fails its turn alone (G10).
+ENDS_SESSION = FATAL - {"authentication_error", "permission_error"}
+
 BY_CODE: dict[str, ErrorKind] = {
     ACTIVE_RESPONSE: ErrorKind.CONFLICT,
     "response_cancel_not_active": ErrorKind.CONFLICT,
@@ -57,10 +60,12 @@ BY_TYPE: dict[str, ErrorKind] = {
     "rate_limit_error": ErrorKind.TRANSIENT,
 }
 
+_YOUR_REQUEST = "the server had an error while processing your request"
+
 BY_MESSAGE: tuple[tuple[str, ErrorKind], ...] = (
     ("conversation already has an active response", ErrorKind.CONFLICT),
     ("cancellation failed", ErrorKind.CONFLICT),
-    ("the server had an error while processing your request", ErrorKind.TRANSIENT),
+    (_YOUR_REQUEST, ErrorKind.TRANSIENT),
     ("session hit the maximum duration", ErrorKind.SESSION_END),
 )
 
@@ -101,9 +106,19 @@ def error_info(code: str | None, type: str | None, message: str) -> ErrorInfo:
     )
 
 
+def ends_session(error: ErrorInfo) -> bool:
+    """Whether no attempt can succeed in this session any more, and plain LiveKit ends it too."""
+    return error.code in ENDS_SESSION or error.type in ENDS_SESSION
+
+
 def is_rate_limit(error: ErrorInfo) -> bool:
     """Whether ``rate_limits.updated`` tells the end of it."""
     return error.code in RATE_LIMITS or error.type in RATE_LIMITS
+
+
+def is_of_a_request(error: ErrorInfo) -> bool:
+    """Whether it says itself that it answers a request, and is not about something else."""
+    return is_rate_limit(error) or error.message.lower().startswith(_YOUR_REQUEST)
 
 
 def retry_hint(message: str) -> float | None:
@@ -113,6 +128,12 @@ def retry_hint(message: str) -> float | None:
         return None
     seconds = float(found.group(1)) * _UNIT[found.group(2).lower()]
     return seconds if math.isfinite(seconds) else None
+
+
+def is_slot_taken(error: ErrorInfo) -> bool:
+    """Whether it says that another response is alive, and not that there is none."""
+    told = error.message.lower().startswith("conversation already has an active response")
+    return error.code == ACTIVE_RESPONSE or told
 
 
 def active_response_id(message: str) -> str | None:

@@ -33,6 +33,14 @@ class CancelResponse(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CheckConnection(Command):
+    """Send, with this event id, something that every server answers and that changes nothing: not a
+    cancel, which could hit what is awaited."""
+
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeCancel(Command):
     """Send a bare ``response.cancel`` with this event id.
 
@@ -52,10 +60,21 @@ class DeleteItem(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TruncateItem(Command):
+    """Send ``conversation.item.truncate``: the server made more of this message than was handed out, or
+    was heard, and the host does not cut it (G15, G16). Report `ItemTruncated` once the server has
+    done so."""
+
+    item_id: str
+    audio_end_ms: int
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreItem(Command):
-    """Put what was heard of a message on the present conversation (G16): the connection that held
-    it was lost before that was known. `Message` has how much it was; report `ItemTruncated` once
-    the server has it."""
+    """Let the present conversation have what was heard of a message, and nothing else of it (G16): the
+    connection that held it was lost before that was known, or the server's item cannot be cut.
+    `Message` has how much it was; report `ItemTruncated` once the server has it."""
 
     item_id: str
 
@@ -143,10 +162,11 @@ class ReportSession(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovering(Command):
-    """A retry is planned: the application may say "one moment".
+    """A retry is planned, or an attempt is doubted: the application may say "one moment".
 
     Attributes:
         attempt: Number of the attempt that failed, from 1; 0 where server VAD could not start its own.
+        reason: Its code is ``slow`` while the attempt is only doubted, and may be answered yet.
         wait: Seconds until the next attempt at the earliest.
     """
 

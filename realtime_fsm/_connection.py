@@ -35,10 +35,19 @@ class Connection:
         up_since: When it was made, seconds; None where nobody told, and after a loss that counts.
         losses: Connections lost in a row, none of which had proven itself.
         last_frame: When something last came from the server; None where frames are not shown.
+        end_announced: The server said that this one ends: that is no loss.
         failure: Why the session below cannot be used any more, or None.
     """
 
-    __slots__ = ("epoch", "failure", "last_frame", "losses", "state", "up_since")
+    __slots__ = (
+        "end_announced",
+        "epoch",
+        "failure",
+        "last_frame",
+        "losses",
+        "state",
+        "up_since",
+    )
 
     def __init__(self) -> None:
         self.state = C.UP
@@ -47,6 +56,7 @@ class Connection:
         self.losses = 0
         self.last_frame: float | None = None
         self.failure: ErrorInfo | None = None
+        self.end_announced = False
 
     @property
     def up(self) -> bool:
@@ -70,6 +80,7 @@ class Connection:
     def ready(self, now: float) -> None:
         """Another one is usable."""
         self.epoch += 1
+        self.end_announced = False
         if not self.dead:
             self.state, self.up_since = C.UP, now
 
@@ -88,14 +99,22 @@ class Connection:
         """It is gone. Returns whether that counts against the budget: a handshake that failed after
         a loss is no other connection, unless what is below gave up."""
         counts = not self.dead and (self.state is not C.DOWN or for_good)
+        planned, self.end_announced = self.end_announced, False
         if not self.dead:
             self.state = C.DOWN
+        if planned:
+            self.up_since = None
+            return False
         if counts:
             if self.up_since is not None and now - self.up_since >= HEALTHY:
                 self.losses = 0
             self.up_since = None  # what comes next has to prove itself
             self.losses += 1
         return counts
+
+    def announce_end(self) -> None:
+        """The server ends it soon, as it does when its time is over."""
+        self.end_announced = True
 
     def progressed(self) -> None:
         """Something useful came over it."""

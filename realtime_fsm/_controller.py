@@ -19,6 +19,7 @@ from collections import Counter, deque
 from ._activity import activity_of
 from ._commands import Command
 from ._core import Session
+from ._difference import Difference
 from ._errors import ErrorInfo, LocalProtocolError
 from ._events import Event
 from ._machine_events import TurnEvent
@@ -138,12 +139,20 @@ class TurnController:
         known = self._session.messages.get(item_id)
         return known is not None and not known[1].over
 
-    def differences(self) -> dict[str, str]:
-        """Where heard, shown and remembered differ, in words, by item id; of the live turns and
+    def handed_out(self, item_id: str) -> bool:
+        """Whether this message was handed downstream, and nothing more of it is."""
+        known = self._session.messages.get(item_id)
+        if known is not None:
+            return known[1].handed_out(item_id)
+        message = self._session.message(item_id)
+        return message is not None and message.delivered
+
+    def differences(self) -> dict[str, Difference]:
+        """Where heard, shown and remembered differ, by item id; of the live turns and
         of those in `finished`. A correction that the server has not confirmed counts."""
         turns = (*self._session.finished, *self._session.live.values())
         found = ((m.item_id, m.difference) for turn in turns for m in turn.messages)
-        return {item_id: words for item_id, words in found if words is not None}
+        return {item_id: each for item_id, each in found if each is not None}
 
     def owner_of(self, response_id: str) -> Response | None:
         """The record of a response that is alive."""
@@ -240,7 +249,7 @@ class TurnController:
         if known is None or not session.connection.up:
             return False
         _, response, message = known
-        if response.over or not message.delivered:
+        if not response.wanted or not message.delivered:
             return False
         response.last_activity = session.connection.last_frame = now
         message.received_ms += audio_ms

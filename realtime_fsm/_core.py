@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, OrderedDict, deque
+from dataclasses import replace
 from enum import Enum
 from typing import TypeVar
 
@@ -26,10 +27,10 @@ from ._machine_events import ConnectionEvent
 from ._machine_events import PlaybackEvent as P
 from ._machine_events import ResponseEvent as R
 from ._machine_events import TurnEvent as E
+from ._memory import cut_back, remove_unheard
 from ._playback import Playback, Stranded
 from ._policy import RetryPolicy
-from ._rules import remove_unheard
-from ._states import FINAL, OVER, PENDING, ErrorKind, Origin, ResponseState, TurnState
+from ._states import FINAL, OVER, PENDING, RUNNING, ErrorKind, Origin, ResponseState, TurnState
 from ._step import NOTHING, Report, Step
 from ._timers import TIMEOUTS, timer_of
 from ._turn import Message, Response, Turn
@@ -193,7 +194,7 @@ class Session:
         tells, turn = step.taken.tells, response.turn
         if isinstance(tells, ConnectionEvent):
             self._doubts.append(tells)
-        elif tells is not None and turn is not None and turn.hears(response):
+        elif tells is not None and turn is not None and turn.hears(response, tells):
             self._told.append((turn, tells, NOTHING, None))
 
     def _apply_playback(
@@ -263,6 +264,8 @@ class Session:
         for message in _unheard_of(turn):
             self._apply_playback(message, P.SPEECH_OVER, report, turn, step)
         remove_unheard(turn, step)
+        if turn.attempt is not None:
+            cut_back(turn.attempt, step)
         for message in turn.messages:
             self.messages.pop(message.item_id, None)
         self.playback.forget(turn)
@@ -354,9 +357,13 @@ class Session:
         are not many without progress (G11)."""
         step.failure = error
         was_up = self.connection.up
+        if self.connection.end_announced:
+            step.failure = error = replace(error, kind=ErrorKind.SESSION_END)
+        elif error.kind is ErrorKind.SESSION_END and not for_good:
+            self.connection.announce_end()
         counts = self.connection.lost(step.now, for_good=for_good)
         losses = self.connection.losses
-        if counts and losses > self.policy.max_retry:
+        if counts and losses > self.policy.max_reconnect:
             # Before the turns hear of the loss, so that they fail of the end: one report (G12).
             fatal = f"gave up after {losses} connections in a row were lost"
             self.session_failed(
@@ -365,7 +372,7 @@ class Session:
         if was_up:
             self._tell_waiting(step)
         self.connection_over(step)
-        if counts and not self.connection.dead and (for_good or losses > 1):
+        if not self.connection.dead and (for_good or (counts and losses > 1)):
             # What is below would try again at once, for ever (livekit/agents PR#6352).
             wait = self.policy.retry_interval if losses > 1 else 0.0
             self.unsent.clear()
@@ -452,7 +459,12 @@ class Session:
     def conflict_told(self, name: str | None, step: Step) -> None:
         """A conflict told that somebody holds the lane: that is believed for a while (G20)."""
         known = self.response(name)
-        if known is None:
+        running = [r for r in self.lane.holders if r.state in RUNNING]
+        if name is None and running:
+            # On an ordered wire no other can have the slot.
+            for holder in running:
+                self.fire(holder, R.NAMED, step)
+        elif known is None:
             rumour = Response(
                 turn=None,
                 number=0,

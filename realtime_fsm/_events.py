@@ -24,7 +24,10 @@ class ResponseStatus(Enum):
 class ItemKind(Enum):
     MESSAGE = "message"
     FUNCTION_CALL = "function_call"
-    #: Reasoning and whatever else a provider adds: never heard, never handed out.
+    #: What the server does by itself: ``mcp_call``, ``mcp_approval_request``, a search, and any kind
+    #: that nobody knows, since it may act (G28).
+    ACTION = "action"
+    #: Reasoning: never heard, never handed out, and it changes nothing.
     OTHER = "other"
 
 
@@ -118,6 +121,21 @@ class CallReceived(Event):
     """``response.output_item.done`` of a function call: its arguments are complete."""
 
     response_id: str
+    item_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionEnded(Event):
+    """``response.output_item.done`` of what the server did by itself."""
+
+    response_id: str
+    item_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemActivity(Event):
+    """An event of an item that names no response, such as ``response.mcp_call.in_progress``."""
+
     item_id: str
 
 

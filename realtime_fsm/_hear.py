@@ -6,7 +6,7 @@ from . import _events as ev
 from ._core import Session
 from ._machine_events import PlaybackEvent as P
 from ._machine_events import TurnEvent as E
-from ._states import TurnState
+from ._states import MessageOutcome, TurnState
 from ._step import NOTHING, Report, Step
 
 
@@ -58,9 +58,11 @@ def message_truncated(session: Session, event: ev.MessageTruncated, step: Step) 
     known = session.messages.get(event.item_id)
     if known is None:
         return session.ignore("stale message")
-    turn, _, message = known
+    turn, response, message = known
     report = Report(position_ms=event.audio_end_ms)
     session.fire_playback(turn, message, P.TRUNCATED, step, report)
+    generated = message.outcome is MessageOutcome.FULL and response.over
+    message.cut = message.cut or not (generated or message.outcome is MessageOutcome.SKIPPED)
     return True
 
 
@@ -77,7 +79,7 @@ def item_truncated(session: Session, event: ev.ItemTruncated, step: Step) -> boo
 
 def item_deleted(session: Session, event: ev.ItemDeleted, step: Step) -> bool:
     message = session.message(event.item_id)
-    if message is not None and not message.removed and event.item_id not in session.messages:
+    if message is not None and not message.removed:
         message.released = True
     return _remembers(session, event.item_id, 0)
 

@@ -17,14 +17,17 @@ class TurnEvent(Enum):
 
     LANE_FREE = "the lane is this turn's"
     RESPONSE_CREATED = "response.created"
+    RESPONSE_ADOPTED = "response.created, of an attempt that was given up"
     ANSWER_REFUSED = "error: server VAD could not start the response that it owed"
     CREATE_CONFLICT = "error: conversation_already_has_active_response"
     CREATE_REFUSED = "error that answers the response.create"
+    CREATE_DOUBTED = "timer: the response.create is unanswered for long"
     CREATE_TIMEOUT = "timer: the response.create stays unanswered"
     CREATE_STUCK = "timer: the response.create does not leave"
     ITEM_STARTED = "response.output_item.added, message or function call"
     OUTPUT_RECEIVED = "first delta of a message"
     CALL_RECEIVED = "response.output_item.done, function call"
+    ACTION_STARTED = "response.output_item.added, something the server does by itself"
     RESPONSE_COMPLETED = "response.done, completed"
     RESPONSE_INCOMPLETE = "response.done, incomplete"
     RESPONSE_CANCELLED = "response.done, cancelled"
@@ -64,7 +67,10 @@ class ResponseEvent(Enum):
     ITEM_STARTED = "response.output_item.added"
     OUTPUT_RECEIVED = "a delta of a message that was not handed out"
     STRAY_OUTPUT = "a delta of an item that was never added"
+    LATE_OUTPUT = "a delta of a message that was handed out, of which nothing more is"
     CALL_RECEIVED = "response.output_item.done, function call"
+    ACTION_STARTED = "response.output_item.added, something the server does by itself"
+    ACTION_ENDED = "response.output_item.done of it"
     COMPLETED = "response.done, completed"
     INCOMPLETE = "response.done, incomplete"
     CANCELLED = "response.done, cancelled"
@@ -114,14 +120,9 @@ TOLD_BY: dict[Source, tuple[Enum, ...]] = {
     _S.SERVER: (
         *(_T.LIMIT_TOLD, _T.ANSWER_REFUSED),
         *(_R.CREATED, _R.CONFLICT, _R.REFUSED, _R.NOTHING_TO_CANCEL),
-        *(
-            _R.NAMED,
-            _R.SUCCEEDED,
-            _R.ITEM_STARTED,
-            _R.OUTPUT_RECEIVED,
-            _R.STRAY_OUTPUT,
-            _R.CALL_RECEIVED,
-        ),
+        *(_R.NAMED, _R.SUCCEEDED, _R.ITEM_STARTED, _R.OUTPUT_RECEIVED),
+        *(_R.STRAY_OUTPUT, _R.LATE_OUTPUT, _R.CALL_RECEIVED),
+        *(_R.ACTION_STARTED, _R.ACTION_ENDED),
         *(_R.COMPLETED, _R.INCOMPLETE, _R.CANCELLED, _R.FAILED),
     ),
     _S.DRIVER: (_R.LEFT, _R.NOT_SENT, _R.GIVEN_UP_BELOW),

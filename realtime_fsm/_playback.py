@@ -30,7 +30,7 @@ class Stranded:
         correction of them was sent on."""
         for message in turn.messages:
             concerned = message.delivered and (turn.live or message.difference is not None)
-            if concerned and message not in self._messages:
+            if concerned and not message.released and message not in self._messages:
                 message.remembered_ms = 0
                 self._messages.append(message)
 

@@ -13,6 +13,8 @@ from ._states import ErrorKind
 #: LiveKit waits this long before the first retry whatever ``retry_interval`` says
 #: (``APIConnectOptions._interval_for_retry``).
 FIRST_RETRY_INTERVAL = 0.1
+#: Seconds; the default of ``doubt_after``, which gives way to a shorter ``timeout``.
+DOUBT_AFTER = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,19 +22,28 @@ class RetryPolicy:
     """How a turn recovers. All times in seconds.
 
     Attributes:
-        max_retry: Further attempts after the first, 0 or more. As in LiveKit. Also how often
-            in a row a connection may be lost, and another made, before a response completed on
-            one or one held for 60 s.
+        max_retry: Further attempts after the first, 0 or more. As in LiveKit, but of responses
+            alone: 0 ends no call at a drop that plain LiveKit survives.
+        max_reconnect: How often in a row a connection may be lost, and another made, before a
+            response completed on one or one held for 60 s. What the server announced
+            (``session_expired``) does not count.
         retry_interval: Wait before the second and later retries; the first waits 0.1 s.
             As in LiveKit.
-        timeout: How long a ``response.create`` may stay unanswered. The OpenAI plugin gives
-            up at 10 s by itself, so a larger value has no effect there.
+        timeout: How long a ``response.create`` may stay unanswered; then it is asked again. By
+            default as long as the OpenAI plugin itself waits, so a larger value has no effect
+            there. What comes later is heard all the same, unless a newer one was acknowledged.
+        doubt_after: After how long an unanswered ``response.create`` is doubted: the application
+            hears ``recovering``, and the server is sent something harmless that it must answer. If
+            nothing at all comes within ``answer_timeout`` the connection is replaced. A shorter
+            `timeout` shortens the default.
         recovery_deadline: Longest time from a turn's first failure until a new attempt must
             have been acknowledged; then the turn fails.
         first_output_timeout: Longest silence of the server between ``response.created`` and
             the first output item. Long, since models think.
         stall_timeout: Longest silence of the server within a response that has begun to
             speak; also how much longer than its audio a playback report may take.
+        action_timeout: Longest silence of the server while something runs that it does by itself
+            (an MCP call, a search): how long one may take that tells no progress.
         cancel_timeout: How long a cancelled turn waits for the server's terminal and for
             playback to report.
         speech_timeout: How long the lane stays closed for user speech of which no end is
@@ -41,12 +52,18 @@ class RetryPolicy:
             message or speech is played without it.
         answer_timeout: How long a connection may stay silent after a cancel was sent on it,
             which every server answers; then it is taken for dead and replaced.
+        alive_interval: How long a connection may be silent; then the server is asked for a sign of
+            life by a ``session.update`` that changes nothing, and the connection is replaced if
+            nothing comes within ``answer_timeout``. Only servers are asked that are known to answer.
+            None: never, so that the wire of a healthy call is that of plain LiveKit.
         after_exposure: What happens when a response fails after some of it was handed to
             the user. ``"stop"``: what was received plays out and the turn fails.
             ``"regenerate"``: what was received plays out, the conversation is cut to what was
             heard, and the response is asked for again; not once a tool was called, whose
             reply will speak.
-        on_exhausted: ``"fail_turn"``: a turn that failed for good leaves the session alive.
+        on_exhausted: ``"fail_turn"``: turns that failed for good leave the session alive, however
+            many. ``"pipeline"``: as in LiveKit's pipeline it ends at the failure after
+            ``max_unrecoverable_errors`` in a row, counted anew when the agent speaks.
             ``"escalate"``: its error is reported as non-recoverable, which ends an
             AgentSession and makes a fallback adapter around us swap.
         kinds: What errors mean that the library does not know, or knows differently: an
@@ -57,43 +74,54 @@ class RetryPolicy:
     """
 
     max_retry: int = 3
+    max_reconnect: int = 3
     retry_interval: float = 2.0
-    timeout: float = 5.0
+    timeout: float = 10.0
+    doubt_after: float = DOUBT_AFTER
     recovery_deadline: float = 8.0
     first_output_timeout: float = 20.0
     stall_timeout: float = 8.0
+    action_timeout: float = 120.0
     cancel_timeout: float = 5.0
     speech_timeout: float = 60.0
     playback_grace: float = 2.0
     answer_timeout: float = 3.0
+    alive_interval: float | None = 10.0
     after_exposure: Literal["stop", "regenerate"] = "stop"
-    on_exhausted: Literal["fail_turn", "escalate"] = "fail_turn"
+    on_exhausted: Literal["fail_turn", "pipeline", "escalate"] = "fail_turn"
     kinds: Mapping[str, ErrorKind] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        if isinstance(self.max_retry, bool) or not isinstance(self.max_retry, int):
-            raise ValueError(f"max_retry must be an int, got {self.max_retry!r}")
-        if self.max_retry < 0:
-            raise ValueError(f"max_retry must be 0 or more, got {self.max_retry!r}")
+        for name in ("max_retry", "max_reconnect"):
+            self._check_number(name, getattr(self, name))
         self._check_seconds("retry_interval", self.retry_interval, zero=True)
         for name in (
             "timeout",
+            "doubt_after",
             "recovery_deadline",
             "first_output_timeout",
             "stall_timeout",
+            "action_timeout",
             "cancel_timeout",
             "speech_timeout",
             "playback_grace",
             "answer_timeout",
         ):
             self._check_seconds(name, getattr(self, name), zero=False)
+        if self.doubt_after > self.timeout and self.doubt_after != DOUBT_AFTER:
+            raise ValueError(
+                f"doubt_after must not be above timeout ({self.timeout!r}), got {self.doubt_after!r}"
+            )
+        if self.alive_interval is not None:
+            self._check_seconds("alive_interval", self.alive_interval, zero=False)
         if self.after_exposure not in ("stop", "regenerate"):
             raise ValueError(
                 f"after_exposure must be 'stop' or 'regenerate', got {self.after_exposure!r}"
             )
-        if self.on_exhausted not in ("fail_turn", "escalate"):
+        if self.on_exhausted not in ("fail_turn", "pipeline", "escalate"):
             raise ValueError(
-                f"on_exhausted must be 'fail_turn' or 'escalate', got {self.on_exhausted!r}"
+                "on_exhausted must be 'fail_turn', 'pipeline' or 'escalate', "
+                f"got {self.on_exhausted!r}"
             )
         self._check_kinds(self.kinds)
 
@@ -104,6 +132,13 @@ class RetryPolicy:
         for name, kind in kinds.items():
             if not isinstance(name, str) or not isinstance(kind, ErrorKind):
                 raise ValueError(f"kinds must map a code to an ErrorKind, got {name!r}: {kind!r}")
+
+    @staticmethod
+    def _check_number(name: str, value: Any) -> None:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise ValueError(f"{name} must be an int, got {value!r}")
+        if value < 0:
+            raise ValueError(f"{name} must be 0 or more, got {value!r}")
 
     @staticmethod
     def _check_seconds(name: str, value: Any, *, zero: bool) -> None:
@@ -154,6 +189,16 @@ class RetryPolicy:
         """Seconds until something that was asked is looked at again: at *timeout*, or sooner to
         see whether the connection said anything at all."""
         return min(timeout, self.answer_timeout)
+
+    @property
+    def first_doubt(self) -> float:
+        """Seconds until an unanswered ``response.create`` is doubted."""
+        return min(self.doubt_after, self.timeout)
+
+    @property
+    def longest_queued(self) -> float:
+        """Seconds a ``response.create`` may take to leave: a first handshake may be slow."""
+        return max(self.timeout, self.recovery_deadline)
 
     @property
     def longest_hint(self) -> float:

@@ -11,7 +11,7 @@ from typing import Any
 
 from . import _events as ev
 from . import _hear as hear
-from ._classify import active_response_id
+from ._classify import active_response_id, ends_session, is_slot_taken
 from ._connection import ROLLOVER
 from ._core import OWN_IDS, Session, remember
 from ._errors import ErrorInfo
@@ -109,9 +109,12 @@ def _end_rumours(session: Session, response_id: str, step: Step) -> None:
 
 
 def _begin_unasked(session: Session, event: ev.ResponseCreated, step: Step) -> None:
-    """A response nobody here asked for: server VAD's, or one that a conflict told of."""
-    session.speech_happened(SpeechEvent.ANSWERED_BY_SERVER, step)
-    vad = session.speech.server_answers
+    """A response nobody here asked for: server VAD's, or one that a conflict told of. What names the
+    create of somebody below us is no answer of server VAD."""
+    unnamed = event.client_event_id is None
+    if unnamed:
+        session.speech_happened(SpeechEvent.ANSWERED_BY_SERVER, step)
+    vad = session.speech.server_answers and unnamed
     if vad:
         for holder in tuple(session.lane.holders):
             if holder.state is ResponseState.CANCELLING:
@@ -189,7 +192,13 @@ def _item_started(session: Session, event: ev.ItemStarted, step: Step) -> bool:
     response.last_activity = step.now
     if event.kind is ev.ItemKind.OTHER:
         return True
-    if event.item_id in response.undelivered or event.item_id in session.messages:
+    if event.kind is ev.ItemKind.ACTION:
+        if event.item_id in response.acting:
+            return session.ignore("repeated item")
+        session.fire(response, R.ACTION_STARTED, step)
+        return True
+    known = event.item_id in session.messages or response.message(event.item_id) is not None
+    if known or event.item_id in response.undelivered:
         return session.ignore("repeated item")
     session.fire(response, R.ITEM_STARTED, step)
     turn = response.turn
@@ -199,10 +208,13 @@ def _item_started(session: Session, event: ev.ItemStarted, step: Step) -> bool:
 
 
 def _output_received(session: Session, event: ev.OutputReceived, step: Step) -> bool:
+    known = session.messages.get(event.item_id)
+    owner = session.response(event.response_id) if known is None else known[1]
+    if owner is not None and owner.handed_out(event.item_id):
+        return _late_output(session, event, owner, step)
     response = session.by_id.get(event.response_id)
     if response is None:
         return session.ignore("stale response")
-    known = session.messages.get(event.item_id)
     if known is None:
         response.last_activity = step.now
         if not response.wanted and event.item_id in response.undelivered:
@@ -217,6 +229,17 @@ def _output_received(session: Session, event: ev.OutputReceived, step: Step) -> 
     return True
 
 
+def _late_output(
+    session: Session, event: ev.OutputReceived, response: Response, step: Step
+) -> bool:
+    """G16: what was handed out of the message stays, however much more the server makes of it."""
+    if response.state is ResponseState.ENDED:
+        return session.ignore("stale response")
+    response.last_activity = step.now
+    session.fire(response, R.LATE_OUTPUT, step)
+    return True
+
+
 def _call_received(session: Session, event: ev.CallReceived, step: Step) -> bool:
     response = session.by_id.get(event.response_id)
     if response is None:
@@ -225,6 +248,32 @@ def _call_received(session: Session, event: ev.CallReceived, step: Step) -> bool
     if event.item_id in session.messages:
         return session.ignore("a message became a call")
     session.fire(response, R.CALL_RECEIVED, step)
+    return True
+
+
+def _action_ended(session: Session, event: ev.ActionEnded, step: Step) -> bool:
+    response = session.by_id.get(event.response_id)
+    if response is None:
+        return session.ignore("stale response")
+    response.last_activity = step.now
+    turn = response.turn
+    if event.item_id not in response.acting:
+        if turn is not None and event.item_id in turn.actions:
+            return session.ignore("repeated item")
+        session.fire(response, R.ACTION_STARTED, step)  # its response.output_item.added was lost
+    session.fire(response, R.ACTION_ENDED, step)
+    return True
+
+
+def _item_activity(session: Session, event: ev.ItemActivity, step: Step) -> bool:
+    for response in session.lane.holders:
+        if event.item_id in response.acting or event.item_id in response.undelivered:
+            response.last_activity = step.now
+            return True
+    known = session.messages.get(event.item_id)
+    if known is None or known[1].over:
+        return session.ignore("stale item")
+    known[1].last_activity = step.now
     return True
 
 
@@ -243,6 +292,11 @@ def _error_received(session: Session, event: ev.ErrorReceived, step: Step) -> bo
     step.failure = error = step.assess(event.error)
     response = session.by_event.get(event.event_id or "")
     if event.event_id is None and error.kind in _ANSWERS_A_CREATE:
+        response = session.only_pending()
+        doubted = response is not None and response.state is ResponseState.DOUBTED
+        if doubted and error.kind is ErrorKind.UNKNOWN:
+            return session.ignore("answer to a check")
+    if response is None and _names_another_create(event):
         response = session.only_pending()
     if response is None and event.event_id is None and _refuses_answer(session, error):
         session.speech_happened(SpeechEvent.DROPPED, step)
@@ -267,10 +321,18 @@ def _error_received(session: Session, event: ev.ErrorReceived, step: Step) -> bo
         session.fire(response, R.CONFLICT, step)
     else:
         session.fire(response, R.REFUSED, step)
-    if error.kind is ErrorKind.FATAL:
+    if error.kind is ErrorKind.SESSION_END:
+        session.connection.announce_end()
+    if ends_session(error):
         session.session_failed(error, step)
         return True
     return known or session.ignore("error for somebody else")
+
+
+def _names_another_create(event: ev.ErrorReceived) -> bool:
+    """Whether a taken slot is told by an id of another form than that of the create it answers."""
+    named = event.event_id is not None and not event.event_id.startswith(OWN_IDS)
+    return named and is_slot_taken(event.error)
 
 
 def _refuses_answer(session: Session, error: ErrorInfo) -> bool:
@@ -356,6 +418,8 @@ HANDLERS: dict[type[ev.Event], Callable[[Session, Any, Step], bool]] = {
     ev.ItemStarted: _item_started,
     ev.OutputReceived: _output_received,
     ev.CallReceived: _call_received,
+    ev.ActionEnded: _action_ended,
+    ev.ItemActivity: _item_activity,
     ev.ResponseActivity: _response_activity,
     ev.ResponseDone: _response_done,
     ev.ErrorReceived: _error_received,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
-from ._commands import CancelResponse, DeleteItem, ProbeCancel
+from ._commands import CancelResponse, CheckConnection, ProbeCancel
 from ._errors import ErrorInfo
 from ._events import (
+    ActionEnded,
     CallReceived,
     CreateSent,
     ItemStarted,
@@ -14,6 +15,7 @@ from ._events import (
     ResponseCreated,
     ResponseDone,
 )
+from ._memory import cut_back, delete_undelivered
 from ._states import ErrorKind, Origin
 from ._step import Step
 from ._turn import Response
@@ -28,6 +30,9 @@ BELOW = ""
 
 TIMED_OUT = ErrorInfo(
     kind=ErrorKind.TRANSIENT, code="create_timeout", message="response.create was not answered"
+)
+SLOW = ErrorInfo(
+    kind=ErrorKind.TRANSIENT, code="slow", message="response.create is not answered yet"
 )
 
 
@@ -46,13 +51,28 @@ def cancel_is_out(response: Response, step: Step) -> bool:
 
 
 def nothing_came(response: Response, step: Step) -> bool:
-    """Was the server silent ever since its cancel, or its probe, was sent?"""
+    """Was the server silent ever since it was asked: by a check, a probe or a cancel?"""
     return step.lane.connection.is_silent_since(response.asked_at)
+
+
+def has_time_left(response: Response, step: Step) -> bool:
+    """May it still be answered in time?"""
+    return _times_out_at(response, step) > step.now
+
+
+def is_missed(response: Response, step: Step) -> bool:
+    """Does its turn want a response, and has none that was acknowledged?"""
+    return response.turn is not None and response.turn.misses(response)
+
+
+def was_probed(response: Response, step: Step) -> bool:
+    """Was a bare cancel sent before it showed itself, and was nothing of it handed out?"""
+    return response.probe_id is not None and not response.has_output
 
 
 def probe_is_young(response: Response, step: Step) -> bool:
     """May the answer to its probe still come?"""
-    return response.asked_at + step.policy.timeout > step.now
+    return response.asked_at + step.policy.first_doubt > step.now
 
 
 def may_still_end(response: Response, step: Step) -> bool:
@@ -85,9 +105,27 @@ def _last(response: Response) -> float:
 # --- effects: the create
 
 
+def _times_out_at(response: Response, step: Step) -> float:
+    return response.sent_at + step.policy.timeout
+
+
 def note_sent(response: Response, step: Step) -> None:
     note_sent_late(response, step)
-    response.deadline = step.now + step.policy.timeout
+    response.deadline = step.now + step.policy.first_doubt
+
+
+def doubt(response: Response, step: Step) -> None:
+    """Ask whether the server lives, by what cancels nothing."""
+    step.failure = SLOW
+    response.asked_at = step.now
+    wait_for_time_out(response, step)
+    at = step.now + step.policy.answer_timeout
+    response.deadline = at if response.deadline is None else min(response.deadline, at)
+    step.out.append(CheckConnection(event_id=step.new_event_id("check")))
+
+
+def wait_for_time_out(response: Response, step: Step) -> None:
+    response.deadline = _times_out_at(response, step)
 
 
 def note_sent_late(response: Response, step: Step) -> None:
@@ -96,11 +134,11 @@ def note_sent_late(response: Response, step: Step) -> None:
 
 
 def wait_to_leave(response: Response, step: Step) -> None:
-    response.deadline = step.now + step.policy.recovery_deadline
+    response.deadline = step.now + step.policy.longest_queued
 
 
 def wait_for_answer(response: Response, step: Step) -> None:
-    response.deadline = step.now + step.policy.timeout
+    response.deadline = step.now + step.policy.first_doubt
 
 
 def wait_a_moment(response: Response, step: Step) -> None:
@@ -132,12 +170,12 @@ def probe(response: Response, step: Step) -> None:
     """Ask with a bare cancel, once."""
     response.probe_id = step.new_event_id("probe")
     response.asked_at = step.now
-    response.deadline = step.now + step.policy.patience(step.policy.timeout)
+    response.deadline = step.now + step.policy.patience(step.policy.first_doubt)
     step.out.append(ProbeCancel(event_id=response.probe_id))
 
 
 def wait_for_probe(response: Response, step: Step) -> None:
-    response.deadline = response.asked_at + step.policy.timeout
+    response.deadline = response.asked_at + step.policy.first_doubt
 
 
 def note_cancel_below(response: Response, step: Step) -> None:
@@ -162,6 +200,16 @@ def acknowledge(response: Response, step: Step) -> None:
     response.deadline = None
     if step.rumour is not None and step.rumour.cancel_id is not None:
         response.cancel_id, response.asked_at = step.rumour.cancel_id, step.rumour.asked_at
+
+
+def adopt(response: Response, step: Step) -> None:
+    """Late, and wanted: its turn takes it in place of what it was going to ask for."""
+    acknowledge(response, step)
+    step.response = response
+
+
+def blame_probe(response: Response, step: Step) -> None:
+    step.failure = TIMED_OUT
 
 
 def acknowledge_late(response: Response, step: Step) -> None:
@@ -210,11 +258,36 @@ def note_delivery(response: Response, step: Step) -> None:
         response.undelivered.remove(step.event.item_id)
 
 
-def delete_undelivered(response: Response, step: Step) -> None:
-    """It precedes the next create on the same ordered socket; nobody waits for it."""
-    for item_id in response.undelivered:
-        step.out.append(DeleteItem(item_id=item_id, event_id=step.new_event_id("delete")))
-    response.undelivered.clear()
+def note_action(response: Response, step: Step) -> None:
+    """As good as handed out: to ask again would make the server do it twice (G9, G28)."""
+    assert isinstance(step.event, (ItemStarted, ActionEnded))
+    response.has_output = True
+    response.acting.append(step.event.item_id)
+
+
+def note_action_end(response: Response, step: Step) -> None:
+    assert isinstance(step.event, ActionEnded)
+    if step.event.item_id in response.acting:
+        response.acting.remove(step.event.item_id)
+
+
+def note_late(response: Response, step: Step) -> None:
+    """The server makes more of what was handed out than anybody will be given."""
+    assert isinstance(step.event, OutputReceived)
+    message = response.message(step.event.item_id)
+    if message is not None:
+        message.late_ms = (message.late_ms or 0.0) + step.event.audio_ms
+
+
+def tidy(response: Response, step: Step) -> None:
+    """The server's items of it are complete now: to each what was heard of it."""
+    delete_undelivered(response, step)
+    cut_back(response, step)
+
+
+def end_late(response: Response, step: Step) -> None:
+    note_id(response, step)
+    cut_back(response, step)
 
 
 # --- effects: its cancel

@@ -7,10 +7,12 @@ is below the turn is over (`heard`, `response_over`).
 
 from __future__ import annotations
 
+import math
+
+from ._classify import ends_session
 from ._commands import (
     AnnounceTurn,
     CreateResponse,
-    DeleteItem,
     DeliverItem,
     EndAttempt,
     EndStreams,
@@ -18,9 +20,17 @@ from ._commands import (
     Recovering,
     ReportFailure,
 )
-from ._events import CallReceived, ItemKind, ItemStarted, OutputReceived, ResponseCreated
+from ._events import (
+    ActionEnded,
+    CallReceived,
+    ItemKind,
+    ItemStarted,
+    OutputReceived,
+    ResponseCreated,
+)
+from ._memory import cut_back, remove_unheard
 from ._policy import FIRST_RETRY_INTERVAL
-from ._states import ErrorKind, Generation, MessageOutcome, Origin, ResponseState
+from ._states import ErrorKind, Generation, Origin, ResponseState
 from ._step import Step
 from ._turn import Message, Response, Turn
 
@@ -81,7 +91,11 @@ def may_retry(turn: Turn, step: Step) -> bool:
 def may_regenerate(turn: Turn, step: Step) -> bool:
     """Was some of it handed out, and is the policy to go on from there? A tool that was handed out
     speaks for itself (G17)."""
-    wanted = step.policy.after_exposure == "regenerate" and turn.has_output and not turn.calls
+    wanted = (
+        step.policy.after_exposure == "regenerate"
+        and turn.has_output
+        and not (turn.calls or turn.actions)
+    )
     return wanted and not turn.speech_over and _within_budget(turn, step)
 
 
@@ -104,8 +118,12 @@ def _within_budget(turn: Turn, step: Step) -> bool:
     """G9: bounded in number and in total time; G10: not in a session that is dead."""
     if step.lane.connection.dead:
         return False
-    worth = _RETRIES.get(step.failure.kind, 0)
-    limit = step.policy.max_retry if worth is None else min(worth, step.policy.max_retry)
+    kind = step.failure.kind
+    worth = _RETRIES.get(kind, 0)
+    if worth is None and kind is ErrorKind.SESSION_END:
+        limit: float = math.inf  # a planned end costs nothing
+    else:
+        limit = step.policy.max_retry if worth is None else min(worth, step.policy.max_retry)
     if turn.retries >= limit:
         return False
     by = turn.recover_by
@@ -164,17 +182,38 @@ def send_create(turn: Turn, step: Step) -> None:
         number=turn.attempts,
         state=ResponseState.QUEUED,
         last_activity=step.now,
-        deadline=step.now + step.policy.recovery_deadline,
+        deadline=step.now + step.policy.longest_queued,
     )
     step.out.append(CreateResponse(turn_id=turn.id, attempt=turn.attempts))
+
+
+def note_created(turn: Turn, step: Step) -> None:
+    turn.acknowledged = turn.attempts
 
 
 def take_over(turn: Turn, step: Step) -> None:
     """What the server began is this turn's attempt."""
     assert step.response is not None
     turn.attempts += 1
+    note_created(turn, step)
     turn.attempt = step.response
     stop_clock(turn, step)
+
+
+def adopt(turn: Turn, step: Step) -> None:
+    """An attempt that was given up shows itself: it is this turn's again."""
+    assert step.response is not None
+    assert step.response.response_id is not None
+    turn.attempt = step.response
+    turn.acknowledged = step.response.number
+    _announce(turn, step, step.response.response_id)
+
+
+def tell_doubt(turn: Turn, step: Step) -> None:
+    wait = step.policy.timeout - step.policy.first_doubt
+    step.out.append(
+        Recovering(turn_id=turn.id, attempt=turn.attempts, reason=step.failure, wait=wait)
+    )
 
 
 def take_over_and_announce(turn: Turn, step: Step) -> None:
@@ -184,6 +223,7 @@ def take_over_and_announce(turn: Turn, step: Step) -> None:
 
 def announce(turn: Turn, step: Step) -> None:
     assert isinstance(step.event, ResponseCreated)
+    note_created(turn, step)
     _announce(turn, step, step.event.response_id)
 
 
@@ -249,14 +289,25 @@ def hand_out_call(turn: Turn, step: Step) -> None:
         turn.calls.append(step.event.item_id)
 
 
+def note_action(turn: Turn, step: Step) -> None:
+    """Nothing of it can be given to the host, and it counts as if it was (G28)."""
+    assert isinstance(step.event, (ItemStarted, ActionEnded))
+    _expose(turn, step)
+    turn.actions.append(step.event.item_id)
+
+
 def _hand_out(turn: Turn, step: Step, item_id: str) -> None:
+    _expose(turn, step)
+    step.out.append(DeliverItem(turn_id=turn.id, item_id=item_id))
+
+
+def _expose(turn: Turn, step: Step) -> None:
     turn.recover_by = None  # the silence is over
     if not turn.has_output:
         assert turn.attempt is not None
         assert turn.attempt.response_id is not None
         _announce(turn, step, turn.attempt.response_id)
         step.out.append(ExposeTurn(turn_id=turn.id, response_id=turn.attempt.response_id))
-    step.out.append(DeliverItem(turn_id=turn.id, item_id=item_id))
 
 
 def forget_announcement(turn: Turn, step: Step) -> None:
@@ -332,6 +383,8 @@ def schedule_retry(turn: Turn, step: Step) -> None:
     turn.error = step.failure
     turn.retry_at = step.now + wait
     remove_unheard(turn, step)
+    if turn.attempt is not None:
+        cut_back(turn.attempt, step)
     turn.attempt = None
     turn.message_number = 0
     turn.generation = Generation.RUNNING
@@ -345,16 +398,6 @@ def regenerate(turn: Turn, step: Step) -> None:
     if turn.error is not None:
         step.failure = step.assess(turn.error)  # limits told while it played
     schedule_retry(turn, step)
-
-
-def remove_unheard(turn: Turn, step: Step) -> None:
-    """Handed out and never heard: not to be remembered (G16). What was never handed out goes
-    with its response."""
-    for message in turn.messages:
-        if message.delivered and message.outcome is MessageOutcome.SKIPPED and not message.removed:
-            message.removed = True
-            event_id = step.new_event_id("delete")
-            step.out.append(DeleteItem(item_id=message.item_id, event_id=event_id))
 
 
 def heed_limit(turn: Turn, step: Step) -> None:
@@ -398,7 +441,7 @@ def _report(turn: Turn, step: Step) -> None:
         ReportFailure(
             turn_id=turn.id,
             error=step.failure,
-            fatal=step.failure.kind is ErrorKind.FATAL,
+            fatal=step.lane.connection.dead or ends_session(step.failure),
             # The tool's reply, a turn of its own on the same handle, will speak (G8).
             on_handle=not turn.calls,
         )

@@ -65,6 +65,8 @@ class ResponseState(Enum):
     QUEUED = "queued"
     #: Its ``response.create`` left; the server has not answered.
     SENT = "sent"
+    #: The same, for long: the server was asked whether it lives.
+    DOUBTED = "doubted"
     #: The server acknowledged it, and its turn waits for its output.
     ACTIVE = "active"
     #: Given up before it left. It may still leave.
@@ -84,9 +86,20 @@ class ResponseState(Enum):
 
 
 #: Their turn waits for what comes of them.
-WANTED = frozenset({ResponseState.QUEUED, ResponseState.SENT, ResponseState.ACTIVE})
+WANTED = frozenset(
+    {ResponseState.QUEUED, ResponseState.SENT, ResponseState.DOUBTED, ResponseState.ACTIVE}
+)
+#: The server named them, and their terminal was not seen.
+RUNNING = frozenset({ResponseState.ACTIVE, ResponseState.CANCELLING})
 #: On the wire, and not answered.
-PENDING = frozenset({ResponseState.SENT, ResponseState.UNANSWERED, ResponseState.PROBED})
+PENDING = frozenset(
+    {
+        ResponseState.SENT,
+        ResponseState.DOUBTED,
+        ResponseState.UNANSWERED,
+        ResponseState.PROBED,
+    }
+)
 #: The lane is free of them.
 OVER = frozenset({ResponseState.ENDED, ResponseState.FORGOTTEN})
 

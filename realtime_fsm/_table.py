@@ -32,6 +32,7 @@ E = TurnEvent
 
 TIMERS = frozenset(
     {
+        E.CREATE_DOUBTED,
         E.CREATE_TIMEOUT,
         E.CREATE_STUCK,
         E.STALLED,
@@ -85,7 +86,8 @@ TABLE: tuple[Row, ...] = (
     Row(S.REQUESTED,  E.RESPONSE_CREATED,     S.CREATED,     R.is_awaited_below, R.take_over,          None, "asked for below us: say()"),
     Row(S.REQUESTED,  E.RESPONSE_CREATED,     S.CREATED,     R.is_waiting,      R.take_over_and_announce, None, "the server began it: the host waits from here on (G27)"),
     Row(S.REQUESTED,  E.RESPONSE_CREATED,     S.CREATED,     R.nobody_asked,    R.announce,            None, "no call of the host waits: it does from here on (G27)"),
-    Row(S.REQUESTED,  E.RESPONSE_CREATED,     S.CREATED,     None,              None,                  None, "matched by client event id, never by order (G3)"),
+    Row(S.REQUESTED,  E.RESPONSE_CREATED,     S.CREATED,     None,              R.note_created,        None, "matched by client event id, never by order (G3)"),
+    Row(S.REQUESTED,  E.CREATE_DOUBTED,       None,          None,              R.tell_doubt,          None, "the application may say so (G4)"),
     Row(S.REQUESTED,  E.CREATE_CONFLICT,      None,          R.may_ask_again,   R.keep_request,        None, "our picture was stale; keep the request (G20)"),
     Row(S.REQUESTED,  E.CREATE_CONFLICT,      S.FAILED,      None,              R.end_failed,          None, "the lane never becomes ours"),
     Row(S.REQUESTED,  E.CREATE_STUCK,         S.FAILED,      None,              R.end_failed,          None, "it may still leave: a second one would collide with it"),
@@ -106,8 +108,12 @@ TABLE: tuple[Row, ...] = (
     Row(S.REQUESTED,  E.SPEECH_OVER,          S.DONE,        R.is_waiting,      R.end_interrupted,     None, "nobody listens any more; never asked for"),
     Row(S.REQUESTED,  E.SPEECH_OVER,          S.CANCELLING,  None,              R.begin_cancelling,    DROP, "nobody listens any more; its response may still come"),
 
+    Row((S.REQUESTED, S.RETRY_WAIT),
+                      E.RESPONSE_ADOPTED,     S.CREATED,     None,              R.adopt,               DROP, "what comes late is heard; what was asked since is given up (G4)"),
+
     Row(S.CREATED,    E.ITEM_STARTED,         S.STREAMING,   None,              R.begin_item,          None, "first output item"),
     Row(S.CREATED,    E.CALL_RECEIVED,        S.STREAMING,   None,              R.hand_out_call,       None, "its response.output_item.added was lost"),
+    Row(S.CREATED,    E.ACTION_STARTED,       S.STREAMING,   None,              R.note_action,         None, "the server acts: never asked for twice (G28)"),
     Row(S.CREATED,    BROKE,                  S.RETRY_WAIT,  R.may_retry,       R.schedule_retry,      DROP, "nothing was handed out (G9)"),
     Row(S.CREATED,    BROKE,                  S.FAILED,      None,              R.end_failed,          DROP, "fatal, or the budget is spent (G10)"),
     Row(S.CREATED,    E.RESPONSE_INCOMPLETE,  S.DONE,        None,              R.end_incomplete,      DROP, "the provider's limit; no retry, visible (G8)"),
@@ -119,6 +125,7 @@ TABLE: tuple[Row, ...] = (
     Row(S.STREAMING,  E.ITEM_STARTED,         None,          None,              R.begin_item,          None, "message N+1 of the same response (G13)"),
     Row(S.STREAMING,  E.OUTPUT_RECEIVED,      None,          None,              R.deliver_message,     None, "from here it cannot be taken back"),
     Row(S.STREAMING,  E.CALL_RECEIVED,        None,          None,              R.hand_out_call,       None, "each call once (G17)"),
+    Row(S.STREAMING,  E.ACTION_STARTED,       None,          None,              R.note_action,         None, "the server acts: never asked for twice (G28)"),
     Row(S.STREAMING,  E.RESPONSE_COMPLETED,   S.DONE,        R.spoke_and_heard, R.end_completed,       None, "generation and playback are over"),
     Row(S.STREAMING,  E.RESPONSE_COMPLETED,   None,          R.spoke,           R.end_completed,       None, "playback goes on"),
     Row(S.STREAMING,  BROKE,                  S.RETRY_WAIT,  R.may_retry,       R.schedule_retry,      DROP, "items, but nothing in them was handed out (G9)"),
@@ -166,6 +173,8 @@ TABLE: tuple[Row, ...] = (
 
     Row((S.REQUESTED, S.CREATED, S.STREAMING, S.RETRY_WAIT, S.CANCELLING),
                       E.ANNOUNCEMENT_LOST,    None,          R.was_not_heard_of, R.forget_announcement, None, "the host is told of the next one"),
+    Row((S.REQUESTED, S.CREATED, S.STREAMING, S.RETRY_WAIT, S.CANCELLING),
+                      E.ANNOUNCEMENT_LOST,    None,          None,              None,                  None, "the host has what was handed out"),
     Row((S.CREATED, S.STREAMING),
                       E.SESSION_FAILED,       S.FAILED,      None,              R.end_failed,          DROP, "no attempt can succeed (G10)"),
     Row((S.REQUESTED, S.RETRY_WAIT),

@@ -8,7 +8,7 @@ from ._errors import ErrorInfo
 from ._machine_events import TurnEvent
 from ._policy import RetryPolicy
 from ._states import ErrorKind, Generation, TurnState
-from ._turn import Turn
+from ._turn import Response, Turn
 
 
 class Timer(NamedTuple):
@@ -40,7 +40,8 @@ def timer_of(turn: Turn, policy: RetryPolicy, *, user_speaking: bool) -> Timer |
     event = TurnEvent.STALLED
     if state is TurnState.STREAMING and attempt is not None:
         if turn.generation is Generation.RUNNING:
-            at = attempt.last_activity + policy.stall_timeout if attempt.deltas_shown else None
+            at = attempt.last_activity + _longest_silence(turn, attempt, policy)
+            at = at if attempt.deltas_shown else None
         elif not user_speaking and not turn.paused:  # these stop the clock of playback
             at, event = playback_deadline(turn, policy), TurnEvent.PLAYBACK_TIMEOUT
     elif state is TurnState.CREATED and attempt is not None:
@@ -52,6 +53,15 @@ def timer_of(turn: Turn, policy: RetryPolicy, *, user_speaking: bool) -> Timer |
     elif state is TurnState.CANCELLING:
         at, event = turn.since + policy.cancel_timeout, TurnEvent.CANCEL_TIMEOUT
     return None if at is None else Timer(at, event)
+
+
+def _longest_silence(turn: Turn, attempt: Response, policy: RetryPolicy) -> float:
+    """Within a response that has begun. What the server does by itself may take its time, and what
+    it says of that is its first output."""
+    if attempt.acting:
+        return policy.action_timeout
+    spoken = any(m.attempt == turn.attempts for m in turn.messages) or turn.calls
+    return policy.first_output_timeout if turn.actions and not spoken else policy.stall_timeout
 
 
 def playback_deadline(turn: Turn, policy: RetryPolicy) -> float:

@@ -14,6 +14,8 @@ class ServerTraits:
     Attributes:
         metadata_echo: ``response.created`` and ``response.done`` carry the metadata of the create,
             so a response without ours is somebody else's.
+        unique_ids: no two responses bear the same id, so a ``response.created`` with a known one was
+            said twice.
         conflict_ids: the error for a taken slot names the create, so one that names nothing is not
             about ours.
         cancelled_ends: a response that was cancelled ends by ``response.done``, so its end is worth
@@ -23,6 +25,7 @@ class ServerTraits:
     """
 
     metadata_echo: bool = False
+    unique_ids: bool = False
     conflict_ids: bool = False
     cancelled_ends: bool = False
     dropped_ends: bool = False

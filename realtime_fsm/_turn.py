@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from enum import Enum
 
+from ._difference import Difference, DifferenceKind
 from ._errors import ErrorInfo
+from ._machine_events import TurnEvent
 from ._states import (
     OVER,
     WANTED,
@@ -31,7 +34,8 @@ class Message:
         item_id: The provider's id.
         number: N of "streaming message N", from 1, within its response.
         attempt: Number of the attempt it belongs to.
-        received_ms: Audio received so far, milliseconds.
+        received_ms: Audio received so far for the host, milliseconds.
+        late_ms: Audio that came of it when nothing more was handed out, milliseconds; None: nothing came.
         delivered: A first delta of it arrived and it was handed downstream.
         pulled: The host began to forward it.
         started: The sink reported its first frame.
@@ -42,14 +46,16 @@ class Message:
         transcript: The words that were heard, where the sink knows them.
         shown: The text that the host shows of it; None until it does.
         remembered_ms: Milliseconds the server keeps of it; None: all it generated.
+        cut: The server was asked to cut it.
         removed: The server was asked to delete it.
-        released: The host had it deleted after its turn: it need not be remembered.
+        released: The host had it deleted: nothing more is made of what the server keeps of it.
     """
 
     item_id: str
     number: int
     attempt: int = 1
     received_ms: float = 0.0
+    late_ms: float | None = None
     delivered: bool = False
     pulled: bool = False
     started: bool = False
@@ -60,26 +66,30 @@ class Message:
     transcript: str | None = None
     shown: str | None = None
     remembered_ms: int | None = None
+    cut: bool = False
     removed: bool = False
     released: bool = False
 
     @property
-    def difference(self) -> str | None:
-        """Where what was heard, what is shown and what the server remembers differ, in words; or
-        None. Once the turn has ended and the server has confirmed, there is nothing (G16)."""
+    def difference(self) -> Difference | None:
+        """Where what was heard, what is shown and what the server remembers differ. Once the turn has
+        ended and the server has confirmed, nowhere (G16)."""
         if self.outcome is None or not self.delivered or self.released:
             return None
+        made = self.received_ms + (self.late_ms or 0.0)
+        kept = made if self.remembered_ms is None else self.remembered_ms
+        heard = self.received_ms if self.heard_ms is None else min(self.heard_ms, made or math.inf)
+        kind = None
         if self.outcome is MessageOutcome.SKIPPED:
             if self.shown:
-                return "nothing heard, but shown"
-            return None if self.remembered_ms == 0 else "nothing heard, but remembered"
-        kept = self.received_ms if self.remembered_ms is None else self.remembered_ms
-        heard = self.received_ms if self.heard_ms is None else self.heard_ms
-        if self.received_ms and abs(kept - heard) > 1:
-            return f"{heard:.0f} ms heard, {kept:.0f} ms remembered"
-        # A moment of it may be too short for a word.
-        whole = self.outcome is MessageOutcome.FULL
-        return "heard, but not shown" if whole and self.shown == "" else None
+                kind = DifferenceKind.UNHEARD_SHOWN
+            elif self.remembered_ms != 0:
+                kind = DifferenceKind.UNHEARD_REMEMBERED
+        elif made and abs(kept - heard) > 1:
+            kind = DifferenceKind.POSITION
+        elif self.outcome is MessageOutcome.FULL and self.shown == "":
+            kind = DifferenceKind.NOT_SHOWN  # a moment may be too short for a word
+        return None if kind is None else Difference(kind, heard, kept)
 
     @property
     def exposed(self) -> bool:
@@ -106,6 +116,7 @@ class Response:
         deltas_shown: Its deltas are reported, so that silence means something.
         has_output: Something of it was handed downstream (G9).
         undelivered: Items the server keeps of it that nobody was given.
+        acting: Items of what the server does by itself at the moment.
     """
 
     turn: Turn | None
@@ -122,6 +133,7 @@ class Response:
     deltas_shown: bool = True
     has_output: bool = False
     undelivered: list[str] = field(default_factory=list)
+    acting: list[str] = field(default_factory=list)
 
     @property
     def over(self) -> bool:
@@ -132,6 +144,18 @@ class Response:
     def wanted(self) -> bool:
         """Whether its turn waits for what comes of it."""
         return self.state in WANTED
+
+    def message(self, item_id: str) -> Message | None:
+        """The message of it with this id, also once its turn has ended."""
+        for message in self.turn.messages if self.turn is not None else ():
+            if message.item_id == item_id and message.attempt == self.number:
+                return message
+        return None
+
+    def handed_out(self, item_id: str) -> bool:
+        """Whether this message of it was handed downstream, and nothing more of it is."""
+        message = None if self.wanted else self.message(item_id)
+        return message is not None and message.delivered
 
 
 @dataclass(slots=True, eq=False)
@@ -150,9 +174,11 @@ class Turn:
         conflicts: How often its create met another active response.
         attempt: The response of the current attempt, or None while it waits for the lane.
         attempts: How many attempts were started.
+        acknowledged: Number of the newest one that the server acknowledged; 0 before the first.
         message_number: N of "streaming message N"; 0 before the first message.
         messages: Every message of every attempt, in order.
         calls: Item ids of the function calls handed out.
+        actions: Item ids of what the server did by itself, which counts as handed out.
         announced: The host was told of the generation.
         speech_over: The host is done with its speech.
         error: Why it failed or was cut short; also set while a retry is pending.
@@ -172,9 +198,11 @@ class Turn:
     conflicts: int = 0
     attempt: Response | None = None
     attempts: int = 0
+    acknowledged: int = 0
     message_number: int = 0
     messages: list[Message] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
+    actions: list[str] = field(default_factory=list)
     announced: bool = False
     speech_over: bool = False
     error: ErrorInfo | None = None
@@ -210,6 +238,11 @@ class Turn:
     @property
     def has_output(self) -> bool:
         """Whether something of it, of whichever attempt, was handed downstream."""
+        return bool(self.actions) or self.gave_output
+
+    @property
+    def gave_output(self) -> bool:
+        """The same, but for what the server did by itself."""
         return bool(self.calls) or any(m.delivered for m in self.messages)
 
     @property
@@ -255,12 +288,20 @@ class Turn:
         """Older name of `has_output`; goes with the next minor version."""
         return self.has_output
 
-    def hears(self, response: Response) -> bool:
+    def hears(self, response: Response, event: Enum) -> bool:
         """Whether it is told what becomes of this response: while more output of it may come, and
-        after an interrupt until it is over."""
+        after an interrupt until it is over. Of one that it gave up, that it is adopted."""
+        if event is TurnEvent.RESPONSE_ADOPTED:
+            return self.misses(response)
         if self.attempt is not response or not self.live:
             return False
         return self.generation is Generation.RUNNING or self.state is TurnState.CANCELLING
+
+    def misses(self, response: Response) -> bool:
+        """Whether it would rather have this response than go on without: it wants one, and none that
+        it has asked for since was acknowledged (G4)."""
+        wants = self.state is TurnState.REQUESTED or self.state is TurnState.RETRY_WAIT
+        return wants and self.attempt is not response and response.number > self.acknowledged
 
     def plays(self, message: Message) -> bool:
         """Whether it is told what becomes of this message: of its present attempt's."""

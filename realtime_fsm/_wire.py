@@ -44,7 +44,13 @@ _FAMILIES = (
 _MALFORMED = ev.Unreadable(reason="malformed frame")
 _UNKNOWN = ev.Unreadable(reason="unknown event type")
 
-_KINDS = {"message": ev.ItemKind.MESSAGE, "function_call": ev.ItemKind.FUNCTION_CALL}
+#: Any other kind may act (G28).
+_KINDS = {
+    "message": ev.ItemKind.MESSAGE,
+    "function_call": ev.ItemKind.FUNCTION_CALL,
+    "reasoning": ev.ItemKind.OTHER,
+    None: ev.ItemKind.OTHER,
+}
 
 #: How a provider's words for "why not completed" read when it gives no error object.
 _REASONS = {"max_output_tokens", "content_filter", "turn_detected", "client_cancelled"}
@@ -67,6 +73,9 @@ def parse(frame: object) -> Optional[ev.Event]:
     response_id = _text(frame, "response_id")
     if response_id:
         return ev.ResponseActivity(response_id=response_id)
+    item_id = _text(frame, "item_id")
+    if item_id and kind.startswith("response."):
+        return ev.ItemActivity(item_id=item_id)
     return None if kind.startswith(_FAMILIES) else _UNKNOWN
 
 
@@ -142,7 +151,7 @@ def _item_added(frame: Mapping[str, Any]) -> Optional[ev.Event]:
     item_id = _text(item, "id")
     if not response_id or not item_id:
         return None
-    kind = _KINDS.get(_text(item, "type") or "", ev.ItemKind.OTHER)
+    kind = _KINDS.get(_text(item, "type"), ev.ItemKind.ACTION)
     return ev.ItemStarted(response_id=response_id, item_id=item_id, kind=kind)
 
 
@@ -151,6 +160,8 @@ def _item_done(frame: Mapping[str, Any]) -> Optional[ev.Event]:
     item_id = _text(item, "id")
     if not response_id or not item_id:
         return None
+    if _KINDS.get(_text(item, "type"), ev.ItemKind.ACTION) is ev.ItemKind.ACTION:
+        return ev.ActionEnded(response_id=response_id, item_id=item_id)
     if item.get("type") != "function_call" or item.get("status") == "incomplete":
         return ev.ResponseActivity(response_id=response_id)
     return ev.CallReceived(response_id=response_id, item_id=item_id)

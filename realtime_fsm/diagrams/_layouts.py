@@ -41,6 +41,7 @@ TURN_WIDE = Layout(
         ("RETRY_WAIT", "REQUESTED"): Route(
             ("bottom", -104), ("top", -104), label="left", centred=True
         ),
+        ("RETRY_WAIT", "CREATED"): Route(("right", 16), ("top", 0), (640,), label="bottom"),
         ("REQUESTED", "RETRY_WAIT"): Route(
             ("top", 34), ("bottom", 34), label="left", joins=(_R, (304, 158))
         ),
@@ -95,6 +96,7 @@ TURN_NARROW = Layout(
         ("CREATED", "STREAMING"): Route(("bottom", 0), ("top", 0), label="right", centred=True),
         ("STREAMING", "DONE"): Route(("bottom", 0), ("top", 0), label="left", centred=True),
         ("RETRY_WAIT", "REQUESTED"): Route(("right", 43), ("left", -14), label="bottom"),
+        ("RETRY_WAIT", "CREATED"): Route(("bottom", 0), ("left", -75), (505,), label="right"),
         ("REQUESTED", "RETRY_WAIT"): Route(("left", -37), ("right", 20), label="top"),
         ("CREATED", "RETRY_WAIT"): Route(
             ("left", -15), ("bottom", 50), (135,), label="top", joins=(_R, (135, 565))
@@ -127,6 +129,7 @@ TURN_NARROW = Layout(
 
 _E = ("QUEUED", "ENDED")
 _U = ("UNANSWERED", "ENDED")
+_A = ("ENDED", "ACTIVE")
 
 #: Wanted above, given up below, over on the right; what is only heard of stands apart.
 RESPONSE = Layout(
@@ -136,6 +139,7 @@ RESPONSE = Layout(
     places={
         "QUEUED": Place(170, 150, 140, 64, loop=34),
         "SENT": Place(480, 150, 220, 64),
+        "DOUBTED": Place(690, 250, 130, 52, loop=-30),
         "ACTIVE": Place(860, 150, 160, 64, loop=36),
         "WITHDRAWN": Place(170, 350, 220, 64),
         "UNANSWERED": Place(480, 350, 150, 64, loop=-40),
@@ -155,6 +159,23 @@ RESPONSE = Layout(
         ("WITHDRAWN", "UNANSWERED"): Route(("right", 0), ("left", 0), label="top"),
         ("UNANSWERED", "CANCELLING"): Route(("right", 0), ("left", 0), label="top", centred=True),
         ("UNANSWERED", "PROBED"): Route(("bottom", 0), ("top", 0), label="right", centred=True),
+        ("SENT", "DOUBTED"): Route(("right", 20), ("top", -30), (660,), label="bottom"),
+        ("DOUBTED", "ACTIVE"): Route(("right", 0), ("bottom", -60), (800,), label="bottom"),
+        ("DOUBTED", "UNANSWERED"): Route(("left", 12), ("top", 50), (530,), label="top"),
+        ("DOUBTED", "PROBED"): Route(("bottom", 0), ("top", 60), (470,), label="bottom"),
+        ("DOUBTED", "ENDED"): Route(
+            ("top", 20), ("top", 0), (40,), label="right", joins=(_E, (710, 40))
+        ),
+        _A: Route(("left", 25), ("right", 25), label="bottom"),
+        ("UNANSWERED", "ACTIVE"): Route(
+            ("top", 60), ("bottom", -74), (300, 786), label="top", leg=1
+        ),
+        ("PROBED", "ACTIVE"): Route(
+            ("right", 12), ("right", 25), (990,), label="bottom", joins=(_A, (990, 175))
+        ),
+        ("FORGOTTEN", "ACTIVE"): Route(
+            ("left", -60), ("right", 25), (1040,), label="bottom", joins=(_A, (1040, 175))
+        ),
         ("SENT", "PROBED"): Route(("bottom", -93), ("top", -93), label="left"),
         ("PROBED", "CANCELLING"): Route(("right", -4), ("bottom", -40), (820,), label="top"),
         ("PROBED", "FORGOTTEN"): Route(("right", 28), ("left", -52), label="bottom", centred=True),

@@ -63,9 +63,10 @@ class Bound:
 
     @cached_property
     def in_force(self) -> RetryPolicy:
-        """The policy. Where no frames are told, to look for one before a time-out is a timer that
+        """The policy. Where no frames are told, to look for one before a time-out, or to doubt, is a timer that
         changes nothing; it would use up ``timeouts``."""
+        policy = replace(self.policy, max_reconnect=self.policy.max_retry)
         if self.frames:
-            return self.policy
+            return policy
         longest = max(self.policy.timeout, self.policy.cancel_timeout)
-        return replace(self.policy, answer_timeout=longest)
+        return replace(policy, answer_timeout=longest, doubt_after=self.policy.timeout)

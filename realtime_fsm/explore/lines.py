@@ -41,7 +41,14 @@ def words_of_command(c: cmd.Command) -> tuple[str, str, str]:
     if isinstance(c, cmd.TurnMoved):
         moved = f"{c.turn_id}: {c.source.value} --{c.event}--> {c.label}"
         return "Controller", "Controller", moved
-    if isinstance(c, (cmd.CancelResponse, cmd.ProbeCancel, cmd.DeleteItem)):
+    sent = (
+        cmd.CancelResponse,
+        cmd.CheckConnection,
+        cmd.ProbeCancel,
+        cmd.DeleteItem,
+        cmd.TruncateItem,
+    )
+    if isinstance(c, sent):
         what = getattr(c, "response_id", None) or getattr(c, "item_id", "anything")
         return "Controller", "Server", f"{type(c).__name__} {what}"
     text = f"{type(c).__name__} {getattr(c, 'turn_id', '')}".strip()

@@ -39,8 +39,10 @@ class Record:
     """What the controller has said of one turn."""
 
     __slots__ = (
+        "acknowledged",
         "asked",
         "conflicts",
+        "current",
         "ended_streams",
         "exposed",
         "given_up",
@@ -56,6 +58,7 @@ class Record:
 
     def __init__(self) -> None:
         self.asked = 0  # creates commanded
+        self.current = self.acknowledged = 0  # the attempt that is awaited; the newest acknowledged
         self.retries = self.reissues = self.conflicts = 0
         self.given_up, self.settled = True, False
         self.exposed = self.ended_streams = self.reported = self.interrupted = False
@@ -66,7 +69,14 @@ class Record:
     def expects(self, attempt: int) -> bool:
         """Whether the output of this attempt is still wanted."""
         over = self.interrupted or self.given_up or self.ended_streams
-        return not over and self.asked == attempt
+        return not over and self.current == attempt
+
+    def adopts(self, attempt: int) -> bool:
+        """Whether an attempt that was given up is welcome: what was asked since is not
+        acknowledged, and nothing else is awaited (G4)."""
+        over = self.interrupted or self.ended_streams
+        waits = self.given_up or not self.settled
+        return not over and waits and self.acknowledged < attempt < self.current + self.given_up
 
 
 _PLAIN = tuple(name for name in Record.__slots__ if name not in ("hint", "since"))
@@ -176,12 +186,19 @@ class Oracle:
             raise Violation("G9: a retry after the recovery deadline")
         if record.hint is not None and self.now < record.hint:
             raise Violation("G9: a retry before the rate limit is reset, or half the time is over")
-        record.asked = c.attempt
+        record.asked = record.current = c.attempt
         record.given_up = record.settled = False
         self.owed = False
         self.believed[f"{c.turn_id}/{c.attempt}"] = math.inf
 
+    def adopted(self, record: Record, attempt: int) -> None:
+        """An attempt that was given up shows itself: it is awaited again."""
+        record.current = record.acknowledged = attempt
+        record.given_up, record.settled = False, True
+
     def _recovering(self, record: Record, reason: ErrorInfo) -> None:
+        if reason.code == "slow":
+            return  # only doubted
         if record.exposed and self.policy.after_exposure == "stop":
             raise Violation("G9: a retry after something was handed out")
         if reason.kind is ErrorKind.FATAL:
@@ -204,6 +221,8 @@ class Oracle:
         if record.settled:
             raise Violation(f"G2: a create settles twice ({c.event})")
         record.settled = True
+        if c.event == "RESPONSE_CREATED":
+            record.acknowledged = record.current
         if c.event == "CREATE_CONFLICT":
             record.conflicts += 1
             record.given_up = True
@@ -234,6 +253,8 @@ class Oracle:
             self.unanswered = self.unanswered or self.now > self.heard_at
             # Without an answer it is given up after this time.
             self.believed[c.response_id] = self.now + self.policy.cancel_timeout
+        elif isinstance(c, cmd.CheckConnection):
+            self.unanswered = self.unanswered or self.now > self.heard_at
         elif isinstance(c, cmd.ProbeCancel):
             if any(key.startswith("resp_") for key in self._alive()):
                 raise Violation("G6: a bare cancel that may hit a response")
@@ -256,9 +277,9 @@ class Oracle:
             record.hint = self.now + min(seconds, self.policy.recovery_deadline / 2)
 
     def sent(self, turn_id: str, attempt: int, event_id: str) -> None:
-        """A create left: unanswered, and its probe too, it is given up after two time-outs."""
+        """A create left: unanswered, and its probe too, it is given up after some time."""
         self.believed.pop(f"{turn_id}/{attempt}", None)
-        self.believed[event_id] = self.now + 2 * self.policy.timeout
+        self.believed[event_id] = self.now + self.policy.timeout + self.policy.first_doubt
 
     def not_sent(self, turn_id: str, attempt: int) -> None:
         self.believed.pop(f"{turn_id}/{attempt}", None)
@@ -273,7 +294,7 @@ class Oracle:
         """Nobody waits for the answer to a create any more; what is left is that of its probe."""
         for key in self.believed:
             if key.startswith("e_"):
-                self.believed[key] = min(self.believed[key], self.now + self.policy.timeout)
+                self.believed[key] = min(self.believed[key], self.now + self.policy.first_doubt)
 
     def cancelled_below(self, response_id: str) -> None:
         """Somebody else cancels it: without an answer it is given up as if we had."""

@@ -68,7 +68,9 @@ class Server:
             if odd:
                 out += [("done", "failed_fatal"), ("done", "unsaid")]
                 out += [("limited", "before"), ("limited", "after")]
-        elif active is not None:
+        elif active is None:
+            out += [("beside",)] if odd else []
+        else:
             out.append(("announce",))
             # Seen in the wild: a terminal without created (twilio-samples/…-node#37).
             out += [("done", how) for how in ("completed", "failed", "incomplete", "cancelled")]
@@ -86,6 +88,8 @@ class Server:
     def _answers(self, odd: int) -> list[str]:
         kind, _, target, *_ = self.inbox[0]
         active = self.active
+        if kind == "check":
+            return ["answer"]
         if kind == "create":
             if active is not None:
                 return ["conflict"]
@@ -156,5 +160,5 @@ def _pack_frame(frame: tuple[Any, ...], names: Names) -> tuple[Any, ...]:
     if frame[0] == "create":
         _, event_id, turn_id, attempt = frame
         return ("create", names[event_id], names[turn_id], attempt)
-    _, event_id, response_id = frame
-    return ("cancel", names[event_id], names.of(response_id))
+    kind, event_id, response_id = frame
+    return (kind, names[event_id], names.of(response_id))

@@ -12,6 +12,7 @@
 * a message that was never handed out is dropped with its attempt;
 * of what is remembered by id, what the environment can still mention is kept. That includes the
   create of a live turn: what is below gives it up by turn and attempt;
+* that the server announced the end of a connection is told with its loss here, so it is never kept;
 * how many connections were lost is kept as long as one more can be: by a loss, or because a
   connection is silent, which only time shows.
 
@@ -76,6 +77,7 @@ def _plain(of: type, *named: str) -> tuple[str, ...]:
 _TURN = _plain(
     Turn,
     *("id", "state", "generation", "attempt", "messages", "calls"),
+    "actions",  # no server does anything by itself here
     *("error", "first_failure"),  # whether, not what
     *("recover_by", "retry_at", "since"),  # times
     "origin",  # whether somebody waits for it
@@ -83,11 +85,12 @@ _TURN = _plain(
 _RESPONSE = _plain(
     Response,
     *("turn", "state", "event_id", "response_id", "cancel_id", "probe_id", "undelivered"),
+    "acting",
     *("last_activity", "sent_at", "asked_at", "deadline"),  # times
 )
 _MESSAGE = _plain(
     Message,
-    *("item_id", "state", "outcome", "received_ms", "started"),
+    *("item_id", "state", "outcome", "received_ms", "late_ms", "started"),
     "moved_at",  # in the deadline of its turn
     *("heard_ms", "shown", "remembered_ms", "transcript", "released"),  # of no consequence
 )
@@ -194,7 +197,7 @@ def pack(
     return (
         tuple(turns),
         packed,
-        tuple([(names[t.id], index.get(id(t.attempt))) for t in dead]),
+        tuple([(names[t.id], index.get(id(t.attempt)), t.origin is Origin.CLIENT) for t in dead]),
         holders,
         unsent,
         by_event,
@@ -259,12 +262,16 @@ def _longest(policy: RetryPolicy) -> float:
 def _pack_message(message: Message, names: Names) -> tuple[Any, ...]:
     outcome = message.outcome
     over = outcome is not None
+    cut = outcome is MessageOutcome.PARTIAL
+    if cut and (message.cut or message.heard_ms is None or message.remembered_ms is not None):
+        outcome, cut = MessageOutcome.FULL, False
     return (
         names[message.item_id],
         message.state._value_,
-        # What was heard of it matters as far as it was: an unheard one is deleted at the end.
-        None if outcome is None else outcome is MessageOutcome.SKIPPED,
-        0 if over else int(message.received_ms),
+        # What was heard of it matters as far as it is corrected still.
+        None if outcome is None else outcome._value_,
+        0 if over and not (message.late_ms or cut) else int(message.received_ms),
+        message.late_ms,
         False if over else message.started,
         _message_of(message),
     )
@@ -276,7 +283,8 @@ def _pack_response(
     turn, now = response.turn, session.now
     if turn is not None and turn.id not in session.live and turn not in dead:
         dead.append(turn)
-    sent_at = response.sent_at if response.state is ResponseState.SENT else -math.inf
+    awaited = response.state in (ResponseState.SENT, ResponseState.DOUBTED)
+    sent_at = response.sent_at if awaited else -math.inf
     times = (response.last_activity, sent_at, response.asked_at)
     return (
         None if turn is None else names[turn.id],
@@ -315,8 +323,9 @@ def unpack(
     session.now = 0.0
     session._turn_count = session._id_count = used
     known: dict[str, Turn] = {}
-    for name, _ in dead:
+    for name, _, asked in dead:
         known[name] = gone = _new_turn(name)
+        gone.origin = Origin.CLIENT if asked else Origin.SERVER_VAD
         gone.state = TurnState.DONE
         session.finished.append(gone)
     for name, state, asked, generation, _, error, failed, recover_by, retry_at, _, *rest in turns:
@@ -343,7 +352,7 @@ def unpack(
             at = _last_wait(turn, policy)
             assert at is not None
             turn.since = last_wait / 1000 - at
-    for name, number in dead:
+    for name, number, _ in dead:
         known[name].attempt = None if number is None else made[number]
     for number in holders:
         session.begin(made[number])
@@ -381,11 +390,12 @@ def _new_turn(name: str) -> Turn:
 
 
 def _new_message(data: tuple[Any, ...]) -> Message:
-    item_id, state, skipped, received, started, rest = data
-    message = Message(item_id, 0, received_ms=float(received), started=started)
+    item_id, state, outcome, received, late, started, rest = data
+    message = Message(item_id, 0, received_ms=float(received), late_ms=late, started=started)
     message.state = PlaybackState(state)
-    if skipped is not None:
-        message.outcome = MessageOutcome.SKIPPED if skipped else MessageOutcome.FULL
+    message.outcome = None if outcome is None else MessageOutcome(outcome)
+    if message.outcome is MessageOutcome.PARTIAL:
+        message.heard_ms = 1
     _set(message, _MESSAGE, rest)
     return message
 

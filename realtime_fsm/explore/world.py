@@ -90,7 +90,7 @@ class World:
             out.append(("ask",))
         live = self.controller.turns
         if self.oracle.dead:  # what was received plays out, and what was queued may leave
-            out += [("leave",)] if self.queued else []
+            out += [("leave",), ("not_sent",)] if self.queued else []
             out += host.actions(self, live)
             if self.controller.next_deadline() is not None:
                 out.append(("tick",))
@@ -163,6 +163,8 @@ class World:
                 self.queued.append((c.turn_id, c.attempt))
             elif isinstance(c, cmd.CancelResponse):
                 self.server.inbox.append(("cancel", c.event_id, c.response_id))
+            elif isinstance(c, cmd.CheckConnection):
+                self.server.inbox.append(("check", c.event_id, None))
             elif isinstance(c, cmd.ProbeCancel):
                 self.server.inbox.append(("cancel", c.event_id, None))
             elif isinstance(c, cmd.ReplaceConnection):

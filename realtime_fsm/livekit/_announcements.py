@@ -40,13 +40,19 @@ class Announcements:
                 announcement = dataclasses.replace(announcement, previous_item_id=None)
         if self._driver.controller.withholds(item.id):
             self.held[item.id] = announcement
+            self._history.announced(item.id, entered=False)
             while len(self.held) > _WITHHELD:
                 self.held.popitem(last=False)
         else:
-            self._driver.forward("remote_item_added", announcement)
+            self._forward(announcement)
 
     def settle(self, item_id: str, *, forward: bool) -> None:
         """The item was handed out, or never will be."""
         announcement = self.held.pop(item_id, None)
         if forward and announcement is not None:
-            self._driver.forward("remote_item_added", announcement)
+            self._forward(announcement)
+
+    def _forward(self, announcement: llm.RemoteItemAddedEvent) -> None:
+        self._driver.forward("remote_item_added", announcement)
+        item_id = announcement.item.id
+        self._history.announced(item_id, entered=self._driver.is_entered(item_id))

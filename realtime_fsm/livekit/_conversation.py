@@ -7,6 +7,7 @@ the items of lost connections are kept here, in order, with the frame that makes
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -18,6 +19,8 @@ Frame = Mapping[str, Any]
 #: Refused because of what precedes it, not because of what it is.
 _MISPLACED = "item_create_invalid_previous_item_id"
 _DUPLICATE = "item_create_duplicate_item_id"
+#: Connections that end at one item until it is left out.
+_ENOUGH = 2
 
 
 class Conversation:
@@ -29,15 +32,24 @@ class Conversation:
 
     def __init__(self, send: Callable[[dict[str, Any]], None]) -> None:
         self.send = send
+        #: Called with an item at which the server hung up again and again.
+        self.on_left_out: Callable[[str], None] = lambda item_id: None
         #: What lost connections held, in order.
         self.lost: dict[str, llm.ChatItem] = {}
         #: The frames that make items of this connection, in the order they were sent.
         self._told: dict[str, Frame] = {}
         #: Those of the connection before, until a replay left.
         self._told_before: dict[str, Frame] = {}
-        self._there: set[str] = set()
+        #: What the server has confirmed, in its order.
+        self._there: list[str] = []
+        #: The server has answered what precedes the items.
+        self._answered = False
         #: Made again because their first frame got lost.
         self._again: set[str] = set()
+        #: How often the connection ended at an item; at some it always does.
+        self._ended_at: Counter[str] = Counter()
+        #: Those that are not told to any server again.
+        self.left_out: set[str] = set()
         self._count = 0
 
     # --- the wire
@@ -58,12 +70,30 @@ class Conversation:
             body = {"id": item.id, "content": [{"text": text}]}
             self._told[item.id] = {"item": body}
 
-    def added(self, item_id: str) -> None:
-        self._there.add(item_id)
+    def answered(self) -> None:
+        """The server took what is sent before the items."""
+        self._answered = True
+
+    def added(self, item_id: str, previous: object = None) -> None:
+        self._leaves(item_id)
+        behind = self._there.index(previous) + 1 if previous in self._there else None
+        self._there.insert(len(self._there) if behind is None else behind, item_id)
+
+    def _leaves(self, item_id: str | None) -> None:
+        if item_id in self._there:
+            self._there.remove(item_id)
+
+    def told(self, item_id: str) -> bool:
+        """Whether this item is there since a client's frame made it."""
+        return item_id in self._told
+
+    def replaces(self, item_id: str) -> bool:
+        """Whether we make this item again."""
+        return str(self._told.get(item_id, {}).get("event_id")).startswith(OWN_IDS)
 
     def deleted(self, item_id: str) -> None:
         """The server keeps nothing of this item any more."""
-        self._there.discard(item_id)
+        self._leaves(item_id)
         if item_id not in self._told:  # otherwise it is being made again
             self.lost.pop(item_id, None)
             self._told_before.pop(item_id, None)
@@ -92,7 +122,7 @@ class Conversation:
                 self._make(before, self._told[before])
                 return True
         if before is not None:
-            self._there.discard(before)
+            self._leaves(before)
             self._told.pop(before, None)
         return self._place(item_id) != before
 
@@ -100,14 +130,31 @@ class Conversation:
 
     def connection_lost(self, items: Iterable[llm.ChatItem]) -> None:
         """The connection is gone; *items* are what it held."""
+        self._blame()
         self.keep(items)
         self._told_before.update(self._told)
         self._told.clear()
         self._there.clear()
         self._again.clear()
 
+    def _blame(self) -> None:
+        """A connection is ordered: what the server did not confirm first is what it ended at. If it
+        answered nothing at all that says nothing."""
+        waiting = next((i for i in self._told if i not in self._there), None)
+        answered, self._answered = self._answered or bool(self._there), False
+        if waiting is None or not answered:
+            return
+        self._ended_at[waiting] += 1
+        if self._ended_at[waiting] < _ENOUGH or waiting in self.left_out:
+            return
+        self.left_out.add(waiting)
+        del self._told[waiting]
+        self.lost.pop(waiting, None)
+        self._told_before.pop(waiting, None)
+        self.on_left_out(waiting)
+
     def keep(self, items: Iterable[llm.ChatItem]) -> None:
-        self.lost.update({item.id: item for item in items})
+        self.lost.update({item.id: item for item in items if item.id not in self.left_out})
 
     def replayed(self, unwanted: Iterable[str]) -> None:
         """A replay left. Add what an earlier one had, of which nothing was heard since."""
@@ -127,28 +174,29 @@ class Conversation:
     def put(self, item_id: str, text: str) -> bool:
         """Let the conversation have these words of an assistant's message, and no others. Returns
         whether the server has confirmed them before."""
+        place: str | None = None
         told = self._told.get(item_id)
         if told is not None and words_of(told["item"]) == text.split():
             return item_id in self._there
         if self.holds(item_id):
-            event_id = self._event_id()
-            self._there.discard(item_id)
+            event_id, place = self._event_id(), self._place(item_id)
+            self._leaves(item_id)
             self._send(
                 {"type": "conversation.item.delete", "item_id": item_id, "event_id": event_id}
             )
         if text:
             content = [{"type": "output_text", "text": text}]
             item = {"id": item_id, "type": "message", "role": "assistant", "content": content}
-            self._make(item_id, {"item": item})
+            self._make(item_id, {"item": item}, place)
         return False
 
-    def _make(self, item_id: str, frame: Frame) -> None:
+    def _make(self, item_id: str, frame: Frame, place: str | None = None) -> None:
         create = {
             "type": "conversation.item.create",
             "item": frame["item"],
             "event_id": self._event_id(),
         }
-        before = self._place(item_id)
+        before = place or self._place(item_id)
         if before is not None:
             create["previous_item_id"] = before
         self._send(create)
@@ -159,6 +207,9 @@ class Conversation:
 
     def _place(self, item_id: str) -> str | None:
         """The item it goes behind: the nearest of those before it that is there. None: the end."""
+        if item_id in self._there:
+            at = self._there.index(item_id)
+            return self._there[at - 1] if at else "root"
         if item_id not in self.lost:
             return None
         place = "root"

@@ -19,6 +19,7 @@ from .._events import (
     ConnectionReady,
     CreateNotSent,
     Event,
+    ItemActivity,
     MessagePulled,
     MessageTruncated,
     OutputReceived,
@@ -37,11 +38,12 @@ from ._emit import Emitter, Listeners
 from ._guard import Guard
 from ._link import Link
 from ._log import code_of, get_logger
+from ._order import Order
 from ._outlet import Item, Outlet
 from ._speech import Speeches, stop_interrupted
 from .telemetry._reporter import Reporter
 
-_SIGNS_OF_LIFE = (OutputReceived, ResponseActivity)
+_SIGNS_OF_LIFE = (ItemActivity, OutputReceived, ResponseActivity)
 #: Seconds within which an interrupted speech interrupts the session once more.
 _FOLLOW_UP = 0.5
 #: No response of the current attempt is there yet.
@@ -88,6 +90,7 @@ class Driver:
         self._label = label
         self._loop = asyncio.get_running_loop()
         self._alarm = Alarm(self._due, guard)
+        self._order = Order(speeches, guard)
         self._outlets: dict[str, Outlet] = {}
         self._asks: dict[str, Ask] = {}
         #: Turns whose generation the host has from the inner session itself.
@@ -118,7 +121,19 @@ class Driver:
             changed=guard(self._tell_playback),
             failed=lambda error: guard.failed(error),
             grace=policy.playback_grace,
+            host=session,
+            lost=guard(self._do_without),
         )
+
+    @property
+    def speeches(self) -> Speeches:
+        """The attached AgentSession."""
+        return self._speeches
+
+    def _do_without(self) -> None:
+        """The attached AgentSession is another's."""
+        self._speeches = Speeches()
+        self._tell_playback()
 
     # --- what the session calls
 
@@ -129,6 +144,7 @@ class Driver:
         if self._closed:
             future.set_exception(llm.RealtimeError("realtime session closed"))
             return future
+        self._speeches.settle()
         self._speeches.look()
         turn = self.controller.request(self._loop.time(), origin=origin)
         self._asks[turn.id] = ask
@@ -138,6 +154,7 @@ class Driver:
             cancelled = self._guard(self._interrupt)
             future.add_done_callback(lambda f: cancelled(turn) if f.cancelled() else None)
         self.run()
+        self._order.asked(future)
         return future
 
     def interrupt(self, *, before_tool_reply: bool = False) -> None:
@@ -215,6 +232,8 @@ class Driver:
 
     def _cut_at(self, item_id: str, audio_end_ms: int) -> int | None:
         message = self.controller.message(item_id)
+        if message is not None and message.released:
+            return None  # the application deleted it
         if message is None or not message.received_ms:
             return audio_end_ms
         self.receive(MessageTruncated(item_id=item_id, audio_end_ms=audio_end_ms))
@@ -222,12 +241,14 @@ class Driver:
             return None
         if message.outcome is MessageOutcome.FULL and not self.controller.generates(item_id):
             return None
-        return min(audio_end_ms, int(message.received_ms))
+        heard = message.heard_ms if self._speeches.attached else None
+        return min(audio_end_ms if heard is None else heard, int(message.received_ms))
 
     async def aclose(self) -> None:
         """End every turn, future, stream, timer and task. Never raises."""
         self._drop_retries()
         self._closed = True
+        self._order.close()
         self.controller.close(self._loop.time())
         self.run()
         self._speeches.disconnect(self._receive)
@@ -237,6 +258,7 @@ class Driver:
     def end_records(self) -> None:
         """The session stepped aside: tell those who follow the turns that they are over."""
         self._closed = True
+        self._order.close()
         self._alarm.set(None)
         self._speeches.disconnect(self._receive)
         self.controller.close(self._loop.time())
@@ -338,6 +360,13 @@ class Driver:
         self._end_session(report.model_copy(update={"recoverable": False}), info)
         self.receive(SessionFailed(error=info))
 
+    def left_out(self, item_id: str) -> None:
+        """The server hung up on this item twice: the conversation goes on without it."""
+        self._log.warning("item left out: the server hung up on it twice", item=shown(item_id))
+        message = f"the server hung up on an item twice; it was left out: {shown(item_id)}"
+        info = ErrorInfo(kind=ErrorKind.CLIENT_BUG, code="item_left_out", message=message)
+        self.forward("error", self._report_of(info, recoverable=True))
+
     def failed_late(self, turn_id: str, error: ErrorInfo) -> None:
         """A response that seemed complete had failed. What was received plays on."""
         self._speeches.fail(turn_id, llm.RealtimeError(str(error), code=error.code))
@@ -347,6 +376,10 @@ class Driver:
         info = ErrorInfo(kind=ErrorKind.FATAL, code="not_opened", message=type(error).__name__)
         self._log.error("no session could be opened", error=type(error).__name__)
         self.receive(SessionFailed(error=info))
+
+    def is_entered(self, item_id: str) -> bool:
+        """Whether the agent's history has an item that LiveKit was told of; unattached nobody knows."""
+        return self._speeches.is_entered(item_id)
 
     def user_spoke(self, item_id: str) -> None:
         """The user's message is in the server's conversation, perhaps without words yet."""
@@ -399,6 +432,10 @@ class Driver:
         if self.link is not None and not self._closed:
             self.link.cancel(c.response_id, c.event_id)
 
+    def _check(self, c: cmd.CheckConnection) -> None:
+        if self.link is not None and not self._closed:
+            self.link.check(c.event_id)
+
     def _probe(self, c: cmd.ProbeCancel) -> None:
         if self.link is not None and not self._closed:
             self.link.probe(c.event_id)
@@ -408,6 +445,10 @@ class Driver:
             self._speeches.unshow(c.item_id)
             self.link.withheld(c.item_id, forward=False)
             self.link.delete(c.item_id, c.event_id)
+
+    def _truncate(self, c: cmd.TruncateItem) -> None:
+        if self.link is not None and not self._closed:
+            self.link.truncate(c.item_id, c.audio_end_ms, c.event_id)
 
     def _restore(self, c: cmd.RestoreItem) -> None:
         if self.link is not None and not self._closed:
@@ -427,6 +468,7 @@ class Driver:
         outlet = self._outlet(c.turn_id)
         if outlet is None:
             return
+        self._speeches.settle()
         self._speeches.look()
         with self._speeches.announcing() as announced:
             self._session.emit("generation_created", outlet.generation(c.response_id))
@@ -451,6 +493,9 @@ class Driver:
         generation = outlet.generation(c.response_id)
         if outlet.future is not None:
             self._session.emit("generation_created", generation)
+        self._order.ready(c.turn_id)
+        if self._order.waits:
+            self._another_speaks()
         if c.turn_id in self._unplayed:
             self.receive(SpeechOver(turn_id=c.turn_id, interrupted=False))
 
@@ -505,10 +550,11 @@ class Driver:
             self._end_session(self._report_of(c.error, recoverable=False), c.error)
 
     def _tolerates_failure(self) -> bool:
-        """G26: as the pipeline, which ends a session at the failure after so many in a row."""
+        """G26: failed turns end no session, unless the policy says so."""
         self._failures += 1
-        if self.controller.policy.on_exhausted == "escalate":
-            return False
+        how = self.controller.policy.on_exhausted
+        if how != "pipeline":
+            return how == "fail_turn"
         return self._failures <= self._speeches.max_unrecoverable_errors
 
     def _report_session(self, c: cmd.ReportSession) -> None:
@@ -569,7 +615,7 @@ class Driver:
         self._passed.discard(c.turn_id)
         self._unplayed.discard(c.turn_id)
         self._speeches.forget(c.turn_id)
-        if turn is not None and not turn.has_output:
+        if turn is not None and not turn.gave_output:
             self._rest_soon()
         self._model.emit("turn_ended", c)
 
@@ -600,8 +646,10 @@ class Driver:
     _HANDLERS: ClassVar[dict[type[cmd.Command], Callable[[Any, Any], None]]] = {
         cmd.CreateResponse: _create,
         cmd.CancelResponse: _cancel,
+        cmd.CheckConnection: _check,
         cmd.ProbeCancel: _probe,
         cmd.DeleteItem: _delete,
+        cmd.TruncateItem: _truncate,
         cmd.RestoreItem: _restore,
         cmd.ReplaceConnection: _replace,
         cmd.AnnounceTurn: _announce,
@@ -638,6 +686,7 @@ class Driver:
         self.controller.audible = self._speeches.audible
 
     def _pulled(self, item_id: str) -> None:
+        self._speeches.settle()
         self._speeches.look()
         self._speeches.begins(item_id)
         self.receive(MessagePulled(item_id=item_id))

@@ -20,6 +20,7 @@ from .._core import OWN_IDS, remember
 from .._states import MessageOutcome
 from .._turn import Message
 from .._wire import text_delta
+from .._words import heard_words
 from ._conversation import Conversation, words_of
 from ._guard import Guard
 from ._log import get_logger
@@ -28,6 +29,9 @@ from ._log import get_logger
 #: ordered: what was sent is there before the reply (livekit/agents PR#6445).
 CONFIRM = 1.0
 _REMEMBERED = 64
+#: How far a synchronised transcript may be off the position: words are not evenly spoken.
+_SLACK_WORDS = 2
+_SLACK = 0.1
 #: Nothing of a message was heard (yet).
 _UNHEARD = (None, MessageOutcome.SKIPPED)
 
@@ -52,6 +56,8 @@ class History:
         self._placeholders: OrderedDict[str, list[llm.ChatContent]] = OrderedDict()
         #: The items that we had deleted last.
         self._deleted: OrderedDict[str, None] = OrderedDict()
+        #: Items of the server's that the agent's history has never had.
+        self._unentered: OrderedDict[str, None] = OrderedDict()
         self._conversation = Conversation(self._put_on_the_wire)
         #: No conversation can be told anything: messages to restore once one can.
         self._down = False
@@ -80,6 +86,22 @@ class History:
         """The host shows this text of a message from now on."""
         self._show(item_id, text)
         self._placeholders.pop(item_id, None)
+
+    def announced(self, item_id: str, *, entered: bool) -> None:
+        """LiveKit is told of an item, or will be, and has it in the agent's history, or has not. What it
+        pushed itself it knows."""
+        if entered or self._conversation.told(item_id):
+            self.entered(item_id)
+        else:
+            remember(self._unentered, item_id, None)
+
+    def entered(self, item_id: str) -> None:
+        """The agent's history has this item: who leaves it out of a push wants it deleted."""
+        self._unentered.pop(item_id, None)
+
+    def replaces(self, item_id: str) -> bool:
+        """Whether an item that the server deletes is one that we make again."""
+        return self._conversation.replaces(item_id)
 
     def unheard(self, item_id: str) -> None:
         """Nothing of a message was heard, and nothing will be."""
@@ -160,12 +182,15 @@ class History:
         that is asked for again."""
         kind = frame.get("type")
         if delta := text_delta(frame):
-            self.said(*delta)
+            if not self._controller.handed_out(delta[0]):
+                self.said(*delta)
         elif kind in ("conversation.item.added", "conversation.item.created"):
             item = frame.get("item")
             if isinstance(item, Mapping) and isinstance(item.get("id"), str):
-                self._conversation.added(item["id"])
+                self._conversation.added(item["id"], frame.get("previous_item_id"))
                 self._confirmed(item["id"], words_of(item))
+        elif kind == "session.updated":
+            self._conversation.answered()
         elif kind == "conversation.item.deleted":
             self._conversation.deleted(str(frame.get("item_id")))
         elif kind == "error" and isinstance(frame.get("error"), Mapping):
@@ -185,6 +210,10 @@ class History:
 
     # --- connections
 
+    def on_left_out(self, told: Callable[[str], None]) -> None:
+        """Call *told* with each item at which the server hung up twice: it is left out from then on."""
+        self._conversation.on_left_out = told
+
     def lost(self) -> None:
         """The connection is gone. The mirror is what the next one replays."""
         self._down = True
@@ -199,6 +228,20 @@ class History:
                 item.content = [words] if (words := self._received(item.id)) else []
         self.correct_mirror(self._heard)
         self._conversation.connection_lost(self._inner.chat_ctx.items)
+        self._keep_unlisted()
+
+    def _keep_unlisted(self) -> None:
+        """What was heard, and is not in the mirror since the ``conversation.item.added`` of it never
+        came, is put on the next connection by us."""
+        for turn in (*self._controller.finished, *self._controller.turns):
+            for message in turn.messages:
+                known = message.item_id in self._conversation.lost or message.released
+                if known or message.outcome in _UNHEARD or message.item_id in self._deleted:
+                    continue
+                if words := self._text_of(message):
+                    item = llm.ChatMessage(id=message.item_id, role="assistant", content=[words])
+                    self._conversation.keep([item])
+                    self._owed[message.item_id] = message
 
     def replayed(self, unwanted: Collection[str]) -> None:
         """A new connection was told what the mirror has, but for the *unwanted* items."""
@@ -226,6 +269,13 @@ class History:
         known = self._controller.message(item_id) is not None
         return known and self.moved(item_id) and not self._conversation.holds(item_id)
 
+    def cut_back(self, message: Message) -> None:
+        """The server is about to cut a message to what was handed out of it. The mirror gets all that
+        was generated with its ``response.done``, which may be the frame that is being read."""
+        self._text_of(message)
+        again = self._guard(self.correct_mirror)
+        asyncio.get_running_loop().call_soon(again, [message.item_id])
+
     def restore(self, message: Message) -> None:
         """Put what was heard of a message on the present conversation."""
         if self._down:
@@ -243,15 +293,28 @@ class History:
     def _text_of(self, message: Message) -> str:
         words = self._received(message.item_id)
         if message.outcome is MessageOutcome.FULL:
+            if message.late_ms is not None:
+                self.heard(message.item_id, words)  # the mirror has more
             return words
         if message.transcript is not None:
-            text = message.transcript
+            text = self.believed(message, message.transcript)
         elif message.received_ms:
-            text = share_of_words(words, message.heard_ms or 0, message.received_ms)
+            text = heard_words(words, message.heard_ms or 0, message.received_ms)
         else:
             text = words  # spoken by a TTS: LiveKit takes all that was forwarded for heard
         self.heard(message.item_id, text)
         return text
+
+    def believed(self, message: Message, transcript: str) -> str:
+        """The words that a synchroniser says were heard. It counts by a clock and a pace of its own: it runs
+        on while a far end clears what it has, and knows nothing of what a pause dropped. What is clearly
+        not what the position allows is not believed."""
+        words = self._received(message.item_id)
+        even = heard_words(words, message.heard_ms or 0, message.received_ms).split()
+        slack = max(_SLACK_WORDS, len(words.split()) * _SLACK)
+        if not message.received_ms or abs(len(transcript.split()) - len(even)) <= slack:
+            return transcript
+        return " ".join(even)
 
     def _confirmed(self, item_id: str, words: list[str]) -> None:
         message, wanted = self._restoring.get(item_id, (None, []))
@@ -327,17 +390,21 @@ class History:
 
     def protected(self, chat_ctx: llm.ChatContext) -> llm.ChatContext:
         """The context with the mirror's own version of every message that is still open, or that
-        nobody heard and the controller deletes: neither is to be touched by the push."""
+        nobody heard and the controller deletes: neither is to be touched by the push. Nor is what
+        LiveKit has not entered in the agent's history: nobody can have left that out on purpose."""
         mirror = self._inner.chat_ctx
         self._fill_placeholders(chat_ctx, mirror)
         ours = {item.id: item for item in mirror.items if self._is_ours(item)}
+        asked = {item.id: item for item in reversed(chat_ctx.items)}  # of two the first
         items: list[llm.ChatItem] = [
             ours.pop(item.id) if item.id in ours else self._as_it_is(item, mirror)
-            for item in chat_ctx.items
-            if not self._is_gone(item.id, mirror)
+            for item in reversed(asked.values())
+            if not self._is_gone(item.id, mirror) and item.id not in self._conversation.left_out
         ]
+        for item_id in asked:
+            self.entered(item_id)
         for item in mirror.items:
-            if item.id in ours:
+            if item.id in ours or item.id in self._unentered:
                 items.insert(_place(items, mirror, item.id), item)
         return llm.ChatContext(items)
 
@@ -392,16 +459,6 @@ def _output_ids(done: Mapping[str, Any]) -> list[str]:
     output = response.get("output") if isinstance(response, Mapping) else None
     items = output if isinstance(output, list) else []
     return [str(item.get("id")) for item in items if isinstance(item, Mapping)]
-
-
-def share_of_words(text: str, heard_ms: float, received_ms: float) -> str:
-    """The first words of *text*, as many as the heard share of the audio covers.
-
-    The transcript has no times, so the words are taken as evenly spoken.
-    """
-    words = text.split()
-    kept = len(words) if received_ms <= 0 else int(len(words) * heard_ms // received_ms)
-    return " ".join(words[:kept])
 
 
 def _place(items: list[llm.ChatItem], mirror: llm.ChatContext, item_id: str) -> int:

@@ -51,6 +51,9 @@ class Link(Protocol):
     def cancel(self, response_id: str, event_id: str) -> None:
         """Cancel this response."""
 
+    def check(self, event_id: str) -> None:
+        """Send something harmless that every server answers."""
+
     def probe(self, event_id: str) -> None:
         """Cancel whatever runs, to learn what became of an unanswered create."""
 
@@ -59,6 +62,9 @@ class Link(Protocol):
 
     def delete(self, item_id: str, event_id: str) -> None:
         """Remove an item nobody heard from the server's conversation."""
+
+    def truncate(self, item_id: str, audio_end_ms: int, event_id: str) -> None:
+        """Cut a message on the server: the host does not, for it was given no more."""
 
     def restore(self, item_id: str) -> None:
         """Put what was heard of an item on the present conversation."""

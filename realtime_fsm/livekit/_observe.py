@@ -269,12 +269,16 @@ class Observer:
             turn = None if attempt is None else attempt.turn
             if turn is None or not turn.interrupted:  # that one the host cancels, too
                 self._observe("cancel", None, "nobody waits for this response")
+        elif isinstance(command, cmd.CheckConnection):
+            self._observe("check", None, "a create is unanswered for long")
         elif isinstance(command, cmd.ProbeCancel):
             self._observe("probe", None, "a create stays unanswered")
         elif isinstance(command, cmd.DeleteItem):
             self._observe("delete", None, "nobody heard this item")
+        elif isinstance(command, cmd.TruncateItem):
+            self._observe("truncate", None, "the server made more of it than was heard")
         elif isinstance(command, cmd.RestoreItem):
-            self._observe("restore", None, "heard, and not on the new connection")
+            self._observe("restore", None, "the server does not have what was heard")
         elif isinstance(command, cmd.ReplaceConnection):
             self._observe("replace", None, code_of(command.reason))
         elif isinstance(command, cmd.ReportFailure):

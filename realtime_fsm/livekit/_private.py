@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 from collections.abc import Awaitable, Callable
@@ -81,6 +82,43 @@ def has_other_listeners(emitter: rtc.EventEmitter[Any], event: str) -> bool:
     """
     events = getattr(emitter, "_events", None)
     return not isinstance(events, dict) or len(events.get(event, ())) > 1
+
+
+def asks_for_itself(handle: SpeechHandle) -> bool:
+    """Whether it is this speech's own task that runs (``SpeechHandle._tasks``).
+
+    A tool, or an application, may ask for a reply below LiveKit while the speech is played.
+    """
+    return asyncio.current_task() in getattr(handle, "_tasks", ())
+
+
+def is_reached(handle: SpeechHandle) -> bool:
+    """Whether the queue of speeches has come to this one, in its present step
+    (``SpeechHandle._generations``)."""
+    reached = getattr(handle, "_generations", None)
+    return reached is None or len(reached) >= handle.num_steps
+
+
+def put_back(session: AgentSession[Any], handle: SpeechHandle) -> bool:
+    """Let the speeches behind this one go first (``AgentActivity._schedule_speech``,
+    ``SpeechHandle._clear_authorization``, ``_mark_generation_done``, ``_generations``).
+
+    The queue waits for its first speech until it has been played. No public way leads around that, and
+    its future cannot be answered with another's output (G21). Only for a speech that was reached, and
+    waits in its own task for ``generate_reply``. Returns whether it could be done.
+    """
+    schedule = getattr(getattr(session, "_activity", None), "_schedule_speech", None)
+    clear = getattr(handle, "_clear_authorization", None)
+    let_go = getattr(handle, "_mark_generation_done", None)
+    reached = getattr(handle, "_generations", None)
+    if not (callable(schedule) and callable(clear) and callable(let_go) and reached):
+        return False
+    clear()
+    let_go()
+    # Tools count the generations of their speech to wait until one was played: this one was none.
+    reached.pop()
+    schedule(handle, SpeechHandle.SPEECH_PRIORITY_NORMAL, force=True)
+    return True
 
 
 def rest(session: AgentSession[Any]) -> None:

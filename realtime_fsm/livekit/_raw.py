@@ -16,6 +16,7 @@ from typing import Any, cast
 from livekit.agents import APIConnectionError, APIError, llm, utils
 
 from .. import _events as ev
+from .._connection import SILENT
 from .._errors import ErrorInfo
 from .._redact import named
 from .._states import ErrorKind
@@ -23,7 +24,9 @@ from .._wire import output_of, parse
 from ._announcements import Announcements
 from ._ask import Ask
 from ._below import close
+from ._corrections import Corrections
 from ._creates import Creates
+from ._doubt import Doubt
 from ._driver import Driver
 from ._echo import Echo
 from ._guard import Guard
@@ -31,7 +34,9 @@ from ._history import History
 from ._link import Source
 from ._listener import Listeners, cheap
 from ._log import get_logger
+from ._pulse import Pulse
 from ._reader import Reader
+from ._repair import Repair
 from ._sight import Sight
 
 SERVER_EVENT = "openai_server_event_received"
@@ -42,6 +47,8 @@ _WORTH_ANOTHER = frozenset({408, 425, 429})
 _LOST = ErrorInfo(
     kind=ErrorKind.TRANSIENT, code="connection_lost", message="the connection was lost"
 )
+#: No item has this id.
+_NO_ITEM = "rfsm_none"
 #: Deletes that are remembered.
 _DELETES = 64
 
@@ -63,6 +70,7 @@ class RawLink:
         listeners: The application's, to the inner session's raw events: told first, by us.
         unwanted: Items that were to be deleted in the session it takes the place of.
         echo: Puts back the metadata that a server leaves out.
+        repair: Puts back what else it leaves out.
     """
 
     def __init__(
@@ -75,14 +83,21 @@ class RawLink:
         unwanted: Mapping[str, str] = _NOTHING,
         *,
         echo: Echo,
+        repair: Repair,
     ) -> None:
         self._inner = inner
         self._driver = driver
         self._listeners = listeners
         self._guard = guard
         self._echo = echo
+        self._repair = repair
+        self._doubt = Doubt(
+            driver.controller.policy, driver.receive, self._forwarder("error"), guard
+        )
+        self._pulse = Pulse(driver.controller.policy, inner.send_event, self._dead, guard)
         self.history = history
         history.on_restored = self._restored
+        history.on_left_out(driver.left_out)
         self._log = get_logger()
         self._more_output = driver.controller.more_output
         self._time = asyncio.get_running_loop().time
@@ -94,6 +109,11 @@ class RawLink:
         self._creates = Creates()
         self._announcements = Announcements(driver, history)
         self._sight = Sight(inner, driver, self.readers, guard)
+        self._corrections = Corrections(
+            inner.send_event,
+            self.restore,
+            driver.controller.generates,
+        )
         #: Deletes the server has not confirmed: a new connection's replay has these items again.
         self._deleting: OrderedDict[str, str] = OrderedDict(unwanted)
         #: Something left. Before that nothing can be lost: a first handshake that fails leaves
@@ -101,6 +121,7 @@ class RawLink:
         self._was_up = False
         #: The inner session reports right after a frame what that frame told us already.
         self._claimed = False
+        self._refused = False
         self._handlers: dict[str, Any] = {
             SERVER_EVENT: self._on_server_event,
             CLIENT_EVENT: self._on_client_event,
@@ -118,6 +139,7 @@ class RawLink:
     # --- down
 
     def create(self, turn_id: str, attempt: int, ask: Ask) -> None:
+        self._pulse.created()
         if ask.frame is not None:
             event_id = str(ask.frame["event_id"])
             if attempt > 1:
@@ -142,7 +164,17 @@ class RawLink:
 
     def cancel(self, response_id: str, event_id: str) -> None:
         self._inner.send_event(
-            {"type": "response.cancel", "response_id": response_id, "event_id": event_id}
+            {
+                "type": "response.cancel",
+                "response_id": self._repair.original(response_id),
+                "event_id": event_id,
+            }
+        )
+
+    def check(self, event_id: str) -> None:
+        # Read-only, and of an item that nobody has: the answer is one short error.
+        self._inner.send_event(
+            {"type": "conversation.item.retrieve", "item_id": _NO_ITEM, "event_id": event_id}
         )
 
     def probe(self, event_id: str) -> None:
@@ -161,9 +193,24 @@ class RawLink:
             {"type": "conversation.item.delete", "item_id": item_id, "event_id": event_id}
         )
 
+    def truncate(self, item_id: str, audio_end_ms: int, event_id: str) -> None:
+        message = self._driver.controller.message(item_id)
+        if message is None or self.history.moved(item_id):
+            return  # this connection holds no audio of it
+        self.history.cut_back(message)
+        self._inner.send_event(
+            {
+                "type": "conversation.item.truncate",
+                "item_id": item_id,
+                "content_index": 0,
+                "audio_end_ms": audio_end_ms,
+                "event_id": event_id,
+            }
+        )
+
     def restore(self, item_id: str) -> None:
         message = self._driver.controller.message(item_id)
-        if message is not None:
+        if message is not None and not message.released:
             self.history.restore(message)
 
     def _restored(self, item_id: str, ms: int) -> None:
@@ -201,6 +248,8 @@ class RawLink:
         """Hear no more of the inner session, and read nothing more from it."""
         for name, handler in self._handlers.items():
             self._inner.off(name, handler)
+        self._doubt.reset()
+        self._pulse.stop()
         for reader in self._reading:
             reader.stop()
         self._sight.aclose()
@@ -214,6 +263,7 @@ class RawLink:
 
     def _on_server_event(self, frame: Any) -> None:
         self._claimed = False
+        self._pulse.came(frame)
         output = output_of(frame)
         if output is not None and frame["response_id"] == self._sight.slot:
             item_id, audio_ms = output
@@ -224,27 +274,58 @@ class RawLink:
         self._take(frame)
 
     def _take(self, frame: object) -> None:
+        self._repair.came(frame)
         self._echo.came(frame)
         event = parse(frame)
         self._echo.heard(event)
+        self._repair.heard(event)
         if isinstance(event, ev.CallReceived) and not _is_call(frame):
             event = ev.ResponseActivity(response_id=event.response_id)  # nobody can run it
         if event is not None:
             event = self._sight.placed(event)
+        event = self._follow_corrections(event, frame)
         again = isinstance(frame, dict) and self._follow_history(frame)
         self._driver.frame_received()
-        known = event is not None and self._driver.receive(event)
+        doubted = self._doubt.holds(event)
+        known = event is not None and not doubted and self._driver.receive(event)
         if isinstance(event, ev.Unreadable):
             self._log.debug("frame ignored", reason=event.reason, type=_kind(frame))
         refused = isinstance(event, ev.ErrorReceived)
         failed = isinstance(event, ev.ResponseDone) and event.status is ev.ResponseStatus.FAILED
-        self._claimed = again or (known and (refused or failed))
+        self._claimed = again or self._refused or (known and (refused or failed))
+        self._refused = False
         if isinstance(event, ev.ResponseDone) and not event.out_of_band:
+            self._corrections.go_on()
             for item_id in self.history.unseen(cast("dict[str, Any]", frame)):
                 if item_id not in self._deleting:
                     self.delete(item_id, utils.shortuuid("rfsm_delete_"))
         if isinstance(frame, dict) and str(frame.get("type")).startswith("response."):
             self._sight.let_through(frame, event, known)
+
+    def _follow_corrections(self, event: ev.Event | None, frame: object) -> ev.Event | None:
+        """What a server's answer to a correction means; None: it was dealt with here."""
+        if isinstance(event, ev.ItemTruncated):
+            heard = self._corrections.confirmed(event.item_id, event.audio_end_ms)
+            return ev.ItemTruncated(item_id=event.item_id, audio_end_ms=heard)
+        if isinstance(event, ev.ItemDeleted):
+            self._corrections.gone(event.item_id)
+            return None if self.history.replaces(event.item_id) else event
+        if isinstance(event, ev.ErrorReceived):
+            error = cast("dict[str, Any]", frame)["error"]
+            if self._corrections.refused(error) or self._is_gone_already(error):
+                self._refused = True
+                return None
+        return event
+
+    def _is_gone_already(self, error: Mapping[str, Any]) -> bool:
+        """Whether it refuses a deletion of ours, and does not say so by its event id."""
+        if error.get("event_id") or error.get("code") != "item_delete_invalid_item_id":
+            return False
+        message = str(error.get("message"))
+        gone = [item_id for item_id in self._deleting if item_id in message]
+        for item_id in gone:
+            del self._deleting[item_id]
+        return bool(gone)
 
     def _follow_history(self, frame: Mapping[str, Any]) -> bool:
         kind = frame.get("type")
@@ -262,6 +343,9 @@ class RawLink:
         self._was_up = True
         self._creates.frame_left(frame)
         self._echo.left(frame)
+        self._repair.left(frame)
+        if frame.get("type") == "conversation.item.truncate":
+            self._corrections.sent(frame)
         if frame.get("type") != "response.create":
             self.history.client_frame(frame)
             return
@@ -274,6 +358,7 @@ class RawLink:
             turn_id, attempt = self._leaving.popleft()
         else:
             return
+        self._doubt.left(str(event_id))
         self._driver.receive(
             ev.CreateSent(turn_id=turn_id, attempt=attempt, event_id=str(event_id))
         )
@@ -328,7 +413,11 @@ class RawLink:
 
     def _on_reconnected(self, event: llm.RealtimeSessionReconnectedEvent) -> None:
         self._echo.reset()
+        self._repair.reset()
+        self._doubt.reset()
+        self._pulse.stop()
         self._sight.reset()
+        self._corrections.lost()
         self.history.replayed(self._deleting)
         self._driver.receive(ev.ConnectionReady())
         self._driver.forward("session_reconnected", event)
@@ -350,17 +439,24 @@ class RawLink:
             claimed = claimed or isinstance(report.error, llm.RealtimeError)
         elif isinstance(report.error, APIConnectionError):
             claimed = self._lost(_LOST, False)
+        elif not claimed and self._doubt.reported(report):
+            return
         if not claimed and self._driver.final_report is None:
             self._driver.forward("error", report)
 
     def _lost(self, error: ErrorInfo, for_good: bool) -> bool:
         """Returns whether a turn that failed of it has reported it (G12)."""
+        self._pulse.stop()
         reports = self._driver.reports
         self._creates.take_back()
         if self._was_up:
             self.history.lost()
+            self._corrections.lost()
         self._driver.receive(ev.ConnectionLost(error=error, for_good=for_good))
         return self._driver.reports > reports
+
+    def _dead(self) -> None:
+        self._lost(SILENT, True)
 
     def _guarded(self, name: str, handler: Callable[[Any], None]) -> Callable[..., None]:
         """G25: nothing a server sends may raise through the plugin's receive loop. The application

@@ -14,6 +14,7 @@ from .._policy import RetryPolicy
 from .._states import Origin
 from .._traits import ServerTraits
 from .._turn import Turn
+from .._words import heard_words
 from ._aside import Aside
 from ._ask import Ask
 from ._below import Below, close
@@ -21,13 +22,14 @@ from ._driver import Driver
 from ._echo import Echo
 from ._emit import Emitter
 from ._guard import Guard
-from ._history import History, share_of_words
+from ._history import History
 from ._host import Host
 from ._listener import GuardedEmitter
 from ._log import get_logger
 from ._pass_on import passes_on
 from ._private import bind_host, own_update
 from ._raw import CLIENT_EVENT, SERVER_EVENT, RawLink, own_create
+from ._repair import Repair
 from ._speech import Speeches
 from ._streams import StreamLink
 from .providers import Family
@@ -99,6 +101,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
         observers: Sequence[TurnObserver],
     ) -> None:
         speeches = self._speeches
+        speeches.composes_tool_replies = inner.capabilities.auto_tool_reply_generation
         policy = family.policy(policy)
         self.driver = Driver(
             policy,
@@ -123,6 +126,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             self.driver.link = self._raw_link(self._history)
             self.driver.replace = self._replace
             speeches.heard_text = self._guard(self._history.heard_text)
+            speeches.entered = self._guard(self._history.entered)
         else:
             self._streams = StreamLink(inner, self.driver, family, policy, self._guard)
             self.driver.link = self._streams
@@ -141,6 +145,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             self._guard,
             unwanted or {},
             echo=Echo(self._traits, lambda: self.driver.controller.unanswered),
+            repair=Repair(unique=self._traits.unique_ids),
         )
 
     @property
@@ -239,7 +244,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
         if at is None or self._history is None:
             return at
         if audio:
-            if self._speeches.attached and self._history.cut(message_id):
+            if self.driver.speeches.attached and self._history.cut(message_id):
                 return None  # the controller sees to it: this connection holds no audio of it
             self._history.heard(message_id, self._heard_text(message_id, at, transcript))
         elif utils.is_given(transcript):
@@ -250,11 +255,13 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
         """A transcript synchronised with playback says it; without one LiveKit passes all that
         was forwarded."""
         message = self.driver.controller.message(item_id)
-        if self._speeches.synchronised and utils.is_given(transcript):
-            return transcript
+        if self.driver.speeches.synchronised and utils.is_given(transcript):
+            if message is None or self._history is None:
+                return transcript
+            return self._history.believed(message, transcript)
         received = message.received_ms if message is not None else 0.0
         text = transcript if utils.is_given(transcript) else ""
-        return share_of_words(text, heard_ms, received)
+        return heard_words(text, heard_ms, received)
 
     def say(self, text: str | AsyncIterable[str]) -> asyncio.Future[llm.GenerationCreatedEvent]:
         future = self._inner.say(text)

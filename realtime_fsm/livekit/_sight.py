@@ -127,6 +127,9 @@ class Sight:
     def let_through(self, frame: dict[str, Any], event: ev.Event | None, known: bool) -> None:
         """Hide the frame if it is of another response than the one in flight, and do with it what
         the inner session would."""
+        if isinstance(event, ev.ItemStarted) and not known and self._announced(event.item_id):
+            frame["type"] = HIDDEN  # the inner session would begin it anew, and never end the first
+            return
         response_id = _response_id(frame)
         outside = isinstance(event, (ev.ResponseCreated, ev.ResponseDone)) and event.out_of_band
         done = frame["type"] == "response.done"
@@ -177,6 +180,9 @@ class Sight:
             self._driver.session_failed(failure_of(error, self._model.label, recoverable=False))
         else:
             self._driver.forward("error", failure_of(error, self._model.label, recoverable=True))
+
+    def _announced(self, item_id: str) -> bool:
+        return self._driver.controller.message(item_id) is not None
 
     def _owner(self, response_id: str) -> Response | None:
         return self._driver.controller.owner_of(response_id)

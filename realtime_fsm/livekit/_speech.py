@@ -16,7 +16,7 @@ from livekit.agents import (
     llm,
 )
 from livekit.agents.voice import SpeechHandle
-from livekit.agents.voice.io import PlaybackFinishedEvent, PlaybackStartedEvent
+from livekit.agents.voice.io import AudioOutput, PlaybackFinishedEvent, PlaybackStartedEvent
 
 from .._controller import TurnController
 from .._errors import LocalProtocolError
@@ -30,7 +30,7 @@ from .._events import (
     SpeechOver,
 )
 from ._emit import Listeners
-from ._features import AgentSession
+from ._features import AgentSession, realtime_session_of
 from ._listener import safe_listener
 from ._log import get_logger
 from ._playout import Playout
@@ -45,6 +45,7 @@ from ._private import (
 
 Receive = Callable[[Event], object]
 _REMEMBERED = 64
+_PROGRESSED: Any = "playback_progressed"
 #: ``SessionConnectOptions.max_unrecoverable_errors``, where no session can be asked.
 _TOLERANCE = 3
 
@@ -65,7 +66,14 @@ class Speeches:
             "agent_state_changed": self._safe(self._on_agent_state),
             "close": self._safe(self._on_close),
         }
+        #: What `connect` was given last, and before that by one that is open still.
+        self._connection: dict[str, Any] = {}
+        self._before: dict[str, Any] = {}
         self._playout: Playout | None = None
+        #: Who tells how far it has played, and how far that is, seconds into the segment.
+        self._progressing: AudioOutput | None = None
+        self._reached: float | None = None
+        self._progressed = self._safe(self._on_progressed)
         self._grace: float | None = None
         self._failed: Callable[[Exception], None] = _note
         self._handles: dict[str, SpeechHandle] = {}
@@ -74,6 +82,10 @@ class Speeches:
         self._open: set[SpeechHandle] = set()
         #: Speeches that called a tool; they go on with its reply.
         self._calling: set[SpeechHandle] = set()
+        #: The model composes the reply to a tool's output by itself.
+        self.composes_tool_replies = False
+        #: Such a reply is due: its speech has not begun.
+        self._reply_due = False
         self._shown: OrderedDict[str, llm.ChatMessage] = OrderedDict()
         #: When messages began, by id, seconds since the epoch as `ChatItem.created_at`.
         self._began: OrderedDict[str, float] = OrderedDict()
@@ -82,6 +94,8 @@ class Speeches:
         self._ended: llm.RealtimeError | None = None
         #: The last playback report came with the text that was heard.
         self.synchronised = False
+        #: Told of each item that LiveKit enters in the agent's history.
+        self.entered: Callable[[str], None] = lambda item_id: None
         #: What was heard of a message that was cut; None for any other.
         self.heard_text: Callable[[str], str | None] = lambda item_id: None
 
@@ -150,6 +164,8 @@ class Speeches:
         changed: Callable[[], None] = lambda: None,
         grace: float | None = None,
         failed: Callable[[Exception], None] | None = None,
+        host: object = None,
+        lost: Callable[[], None] = lambda: None,
     ) -> None:
         """Where events go from now on: the driver of the live realtime session.
 
@@ -161,7 +177,22 @@ class Speeches:
             changed: Called now, and when `attached` or `audible` changes.
             grace: Seconds that a sink's report may come late; None: the sink is not guarded.
             failed: Told of what is raised in here.
+            host: The realtime session that LiveKit has.
+            lost: Called when that is found to be another AgentSession's.
         """
+        if self._receive is not None:
+            self._before = {**self._connection, **self._asked()}
+        self._connection = {
+            "receive": receive,
+            "over": over,
+            "closed": closed,
+            "begun": begun,
+            "changed": changed,
+            "grace": grace,
+            "failed": failed,
+            "host": host,
+            "lost": lost,
+        }
         self._failed = _note if failed is None else failed
         self._receive, self._over, self._closed, self._begun = receive, over, closed, begun
         self._changed, self._grace = changed, grace
@@ -172,6 +203,8 @@ class Speeches:
 
     def disconnect(self, receive: Receive) -> None:
         """No more events for this driver; a newer one's stay."""
+        if self._before.get("receive") == receive:
+            self._before = {}
         if self._receive != receive:
             return
         self._receive = None
@@ -182,6 +215,36 @@ class Speeches:
         self._calling.clear()
         if self._playout is not None:
             self._playout.rest()
+        if self._before:
+            self._go_back()
+
+    def settle(self) -> None:
+        """Two realtime sessions are open. An agent that takes over has another, for a moment; but one
+        model may also serve two AgentSessions, of which one is attached."""
+        if not self._before or self._session is None:
+            return
+        with contextlib.suppress(RuntimeError):  # no agent, or none with a realtime session
+            if realtime_session_of(self._session) is not self._before["host"]:
+                return
+            lost = self._connection["lost"]
+            self._go_back()
+            get_logger().warning(
+                "two AgentSessions use one model: only the attached one is followed; "
+                "give the other a model of its own"
+            )
+            lost()
+
+    def _go_back(self) -> None:
+        """To the realtime session before."""
+        before, self._before, self._receive = self._before, {}, None
+        for name in self._asked():
+            setattr(self, name, before.pop(name))
+        self.connect(**before)
+
+    def _asked(self) -> dict[str, Any]:
+        """What else is the realtime session's."""
+        names = ("heard_text", "entered", "composes_tool_replies")
+        return {name: getattr(self, name) for name in names}
 
     # --- what a driver asks
 
@@ -212,7 +275,9 @@ class Speeches:
         self._handles[turn_id] = handle
 
         def over(handle: SpeechHandle) -> None:
-            self._calling.discard(handle)
+            if handle in self._calling:
+                self._calling.discard(handle)
+                self._reply_due = self.composes_tool_replies and not handle.interrupted
             # Each realtime session counts its turns anew, and a speech may outlive the session.
             if self._handles.get(turn_id) is handle and self._receive is not None:
                 del self._handles[turn_id]
@@ -223,6 +288,10 @@ class Speeches:
 
     def forget(self, turn_id: str) -> None:
         self._handles.pop(turn_id, None)
+
+    def speech(self, turn_id: str) -> Optional[SpeechHandle]:
+        """What the turn is spoken under, if that is known."""
+        return self._handles.get(turn_id)
 
     def interrupted(self, turn_id: str) -> bool | None:
         """Whether the turn's speech was interrupted; None if its speech is not known."""
@@ -256,6 +325,8 @@ class Speeches:
         session = self._session
         if session is None or not all(handle.done() for handle in self._calling):
             return
+        if self._reply_due:
+            return  # LiveKit goes on thinking, as in plain
         if session.current_speech is None or session.current_speech.done():
             rest(session)
 
@@ -300,6 +371,11 @@ class Speeches:
         while len(self._began) > _REMEMBERED:
             self._began.popitem(last=False)
 
+    def is_entered(self, item_id: str) -> bool:
+        """Whether the running agent's history has this item. Unattached that is taken for granted."""
+        history = None if self._session is None else agent_history(self._session)
+        return history is None or history.get_by_id(item_id) is not None
+
     def unshow(self, item_id: str) -> None:
         """Nobody heard this message: what the host shows of it keeps its place, without words; of a
         placeholder nothing is left."""
@@ -312,8 +388,18 @@ class Speeches:
 
     def look(self) -> None:
         """Something is about to play: listen to the sink it will play on."""
-        if self._playout is not None:
+        if self._playout is not None and self._session is not None:
             self._playout.look()
+            self._follow(self._session.output.audio)
+
+    def _follow(self, sink: AudioOutput | None) -> None:
+        if sink is self._progressing:
+            return
+        if self._progressing is not None:
+            self._progressing.off(_PROGRESSED, self._progressed)
+        self._progressing, self._reached = sink, None
+        if sink is not None:
+            sink.on(_PROGRESSED, self._progressed)
 
     # --- events
 
@@ -333,11 +419,21 @@ class Speeches:
         if self._receive is not None:
             self._receive(event)
 
+    def _on_progressed(self, event: Any) -> None:
+        """Since livekit-agents 1.8: a stretch was played, and is never revised."""
+        self._reached = event.offset + event.duration
+
     def _on_finished(self, report: PlaybackFinishedEvent) -> None:
+        # A pause drops what was queued, and the position is without it: it is not how far into the
+        # message the sink came.
+        reached, self._reached = self._reached, None
+        position = report.playback_position
+        if reached is not None and reached > position:
+            position = reached
         self.synchronised = report.synchronized_transcript is not None
         self._tell(
             PlaybackFinished(
-                position_ms=report.playback_position * 1000,
+                position_ms=position * 1000,
                 interrupted=report.interrupted,
                 synchronized_transcript=report.synchronized_transcript,
             )
@@ -348,6 +444,7 @@ class Speeches:
             self._begun()
         else:
             self._announced = event.speech_handle
+        self._reply_due = False
         self._open.add(event.speech_handle)
         self.look()
         event.speech_handle.add_done_callback(self._open.discard)
@@ -366,6 +463,7 @@ class Speeches:
         """Without a synchronised transcript LiveKit notes all the text it forwarded, also of a
         message that was cut off with its first sound."""
         if isinstance(event.item, llm.ChatMessage):
+            self.entered(event.item.id)
             self._put_in_order(event.item)
             text = self.heard_text(event.item.id)
             if text is not None:
@@ -403,6 +501,7 @@ class Speeches:
             for name, handler in self._listeners.items():
                 self._session.off(name, handler)  # type: ignore[arg-type]
             self._session = None
+        self._follow(None)
         if self._playout is not None:
             self._playout.close()
             self._playout = None

@@ -22,11 +22,11 @@ from .._classify import error_info
 from .._errors import ErrorInfo
 from .._policy import RetryPolicy
 from .._states import ErrorKind, MessageOutcome, Origin
+from .._words import heard_words
 from ._ask import Ask
 from ._below import close
 from ._driver import Driver
 from ._guard import Guard
-from ._history import share_of_words
 from ._link import Source
 from ._listener import cheap
 from ._outlet import Item
@@ -168,6 +168,9 @@ class StreamLink:
                 request.future.cancel()
             self._settle_soon(request, _WITHDRAWN)
 
+    def check(self, event_id: str) -> None:
+        pass  # nothing can be asked
+
     def probe(self, event_id: str) -> None:
         for request in self._requests.made():
             self._requests.settle(request)
@@ -196,6 +199,9 @@ class StreamLink:
             self._soon(self._over, response_id, ev.ResponseStatus.CANCELLED, None)
 
     def delete(self, item_id: str, event_id: str) -> None:
+        pass
+
+    def truncate(self, item_id: str, audio_end_ms: int, event_id: str) -> None:
         pass
 
     def restore(self, item_id: str) -> None:
@@ -394,7 +400,7 @@ class StreamLink:
         text = "".join(self._words.get(item_id, ()))
         # Some send the text ahead of the sound, so that all of it stands for what has come so far.
         spoken = math.ceil(message.heard_ms / 1000 * _WORDS_A_SECOND)
-        said = share_of_words(text, message.heard_ms, message.received_ms).split()
+        said = heard_words(text, message.heard_ms, message.received_ms).split()
         return " ".join(said[:spoken])
 
     async def _read(self, reading: Reading) -> None:

@@ -105,6 +105,7 @@ class Profile:
         """What a controller may rely on."""
         return ServerTraits(
             metadata_echo=self.holds("metadata") is True,
+            unique_ids=self.holds("response-ids") is False,
             conflict_ids=self.holds("conflict-link") == "linked",
             cancelled_ends=self.holds("done-always") is True,
             dropped_ends=self.holds("vad-interrupts") is True,

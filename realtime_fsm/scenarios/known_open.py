@@ -7,10 +7,4 @@ from __future__ import annotations
 
 __all__ = ["OPEN"]
 
-_ORDER = "VAD's answer, ready first, waits behind a reply that was asked for (G16, G29)"
-
-OPEN: dict[str, str] = {
-    "o2": _ORDER,
-    "server_vad/o2": _ORDER,
-    "semantic_vad/o2": _ORDER,
-}
+OPEN: dict[str, str] = {}

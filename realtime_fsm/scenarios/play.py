@@ -14,6 +14,7 @@ from livekit.agents.voice import SpeechHandle
 from livekit.agents.voice.io import PlaybackFinishedEvent
 from livekit.agents.voice.run_result import RunResult
 
+from .._words import heard_words
 from ..livekit import ControlledRealtimeModel
 from ..simulator.memory import InMemoryServer
 from ..simulator.websocket import RealtimeServer
@@ -347,7 +348,7 @@ class Player:
         words = (scripted.text if scripted else message.text).split()
         if scripted is None or self.scenario.text:
             return message.text.split()
-        return words[: round(len(words) * min(1.0, message.seconds / scripted.seconds))]
+        return heard_words(" ".join(words), message.seconds, scripted.seconds).split()
 
     def _repeated(self) -> int:
         count = 0

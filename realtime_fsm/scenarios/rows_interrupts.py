@@ -119,8 +119,8 @@ ROWS = (
             collisions=1,
             errors=("already_has_active",),
         ),
-        controlled=Expect(heard=(0.6, 0.8), handles=("ok", "ok"), creates=1, silence=(0.0, 0.5)),
-        note="both are heard, in the order of LiveKit's queue of speeches",
+        controlled=Expect(heard=(0.8, 0.6), handles=("ok", "ok"), creates=1, silence=(0.0, 0.5)),
+        note="both are heard, first what is ready first (G29)",
     ),
     Scenario(
         id="o3",

@@ -20,8 +20,9 @@ ROWS = (
         title="response.create is never answered",
         replies=(_UNANSWERED, ANSWER),
         steps=(Ask(),),
+        seconds=9.5,  # server VAD's answer is waited for before it is asked for
         plain=Expect(handles=("timed out",), silence=(9.9, 10.1)),
-        controlled=Expect(heard=(0.6,), handles=("ok",), creates=2, silence=(0.0, 5.5)),
+        controlled=Expect(heard=(0.6,), handles=("ok",), creates=2, silence=(0.0, 10.5)),
     ),
     Scenario(
         id="h2",

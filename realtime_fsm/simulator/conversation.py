@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .._words import heard_words
 from . import rules
 from .config import ServerConfig
 from .errors import Refusal
@@ -58,9 +59,7 @@ class Item:
     @enforces(rules.TRUNCATE_TEXT)
     def truncate(self, end_ms: int, *, keep_words: bool) -> None:
         """Keep *end_ms* of the audio, and the same share of the words or none."""
-        words = self.text.split()
-        kept = len(words) * end_ms // self.audio_ms if keep_words else 0
-        self.text = " ".join(words[:kept])
+        self.text = heard_words(self.text, end_ms, self.audio_ms) if keep_words else ""
         self.audio_ms = end_ms
         self.cut = True
 

@@ -32,7 +32,8 @@ _CHARS = 24  # that a cut may be off by
 
 class TruncateBounds(Rule):
     """G15: ``audio_end_ms`` is an integer, above 0 and within what the item had received, and sent
-    once per item; where playback is known, it is where the sink stopped."""
+    once per item, or once more where the server refused it; where playback is known, it is where
+    the sink stopped."""
 
     id, name = "G15", "truncate bounds"
 
@@ -40,16 +41,32 @@ class TruncateBounds(Rule):
         super().__init__(*made)
         self._seen: Kept[str, Line] = Kept()
         self._waiting: Kept[str, Line] = Kept()
+        self._unanswered: dict[str, object] = {}
+        self._refused: Kept[str, None] = Kept()
         self._playback = False
 
     def handlers(self) -> Mapping[Key, Handler]:
         return {
             ("client", "conversation.item.truncate"): self._truncate,
+            ("server", "conversation.item.truncated"): self._answered,
+            ("server", "error"): self._error,
             Segment: self._played,
         }
 
     def _played(self, each: Segment) -> None:
         self._playback = True
+
+    def _answered(self, each: Line) -> None:
+        self._unanswered.pop(str(each.event.get("item_id")), None)
+
+    def _error(self, each: Line) -> None:
+        """An error without an event id refuses the oldest: LiveKit gives truncations none."""
+        event_id = body_of(each.event.get("error")).get("event_id")
+        for item_id, asked in tuple(self._unanswered.items()):
+            if asked == event_id:
+                self._refused[item_id] = None
+                del self._unanswered[item_id]
+                return
 
     def _truncate(self, each: Line) -> None:
         item_id, ms = str(each.event.get("item_id")), each.event.get("audio_end_ms")
@@ -64,9 +81,11 @@ class TruncateBounds(Rule):
         else:
             self._waiting[item_id] = each
             self.story.later(each.t + self.settings.settle, lambda: self._look(item_id))
-        if item_id in self._seen:
+        if item_id in self._seen and item_id not in self._refused:
             self.broken(f"{item_id} was truncated again", [self._seen[item_id], each])
         self._seen[item_id] = each
+        self._refused.pop(item_id, None)
+        self._unanswered[item_id] = each.event.get("event_id")
 
     def rest(self, look: Look) -> None:
         self.end()
@@ -86,7 +105,12 @@ class TruncateBounds(Rule):
         if each is None or not self._playback:
             return
         ms = each.event["audio_end_ms"]
-        if not any(abs(h.seconds - ms / 1000) < self.settings.cut for h in heard if h.cut):
+        item = self.wire.items.get(item_id)
+        more = item is not None and item.ms > ms  # came when the rest was played already
+        at = ms / 1000
+        less = item is not None and any(_holds_less(item, at, h.seconds) for h in heard)
+        ends = [h.seconds for h in heard if h.cut or more]
+        if not less and not any(abs(end - at) < self.settings.cut for end in ends):
             told = "".join(f", {h.seconds:.3f} s were heard" for h in heard)
             text = f"{item_id} was cut at {ms} ms{told or ', it was not heard'}"
             self.broken(text, [*(h.fact for h in heard), each], (item_id,))
@@ -301,7 +325,7 @@ class HeardIsHistory(_Heard):
         elif item.added.connection > self.wire.lost:
             cut = item.cut_ms
             kept = (item.ms if cut is None else cut) / 1000
-            if abs(kept - heard) > self._slack(item) or not self._of(item.id):
+            if not self._as_heard(item, kept, heard) or not self._of(item.id):
                 text = f"the server remembers {kept:.3f} s of {item.id}, {heard:.3f} s were heard"
                 self._say(item, item.id, text, *item.cuts)
         # Else that conversation is gone: what counts is what the next one was told.
@@ -413,9 +437,12 @@ class HeardIsHistory(_Heard):
             text = f"{who} remembers {kept.id}, of which nothing was heard"
             self._say(item, kept.id, text, look)
         # After a reconnect the server has the words without the audio.
-        elif heard and kept.audio_ms and abs(kept.audio_ms / 1000 - heard) > self._slack(item):
+        elif heard and kept.audio_ms and not self._as_heard(item, kept.audio_ms / 1000, heard):
             text = f"{who} remembers {kept.audio_ms / 1000:.3f} s of {kept.id}"
             self._say(item, kept.id, f"{text}, {heard:.3f} s were heard", *item.cuts, look)
+
+    def _as_heard(self, item: Item, kept: float, heard: float) -> bool:
+        return abs(kept - heard) <= self._slack(item) or _holds_less(item, kept, heard)
 
     def _heard_ids(self) -> list[str]:
         sound = self.story.sound
@@ -451,6 +478,11 @@ class HeardIsHistory(_Heard):
             if item_id not in memory and item_id in self.wire.items:
                 text = f"LiveKit remembers {item_id}, the server does not"
                 self._say(self.wire.items[item_id], item_id, text, look)
+
+
+def _holds_less(item: Item, kept: float, heard: float) -> bool:
+    """Whether the server, which refused to cut it there, had less of it than was heard."""
+    return len(item.cuts) > 1 and kept < heard
 
 
 def _by_id(items: Iterable[Remembered] | None) -> dict[str, Remembered] | None:

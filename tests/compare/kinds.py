@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from livekit import rtc
 from livekit.agents import Agent, AgentTask, RunContext, function_tool
@@ -22,14 +22,17 @@ from realtime_fsm.livekit._features import (
     history_of,
     realtime_session_of,
 )
+from realtime_fsm.profiles import shipped
 from realtime_fsm.simulator import (
     END,
     At,
+    Created,
     Failed,
     Freeze,
     FunctionCall,
     Insert,
     Message,
+    Rejected,
     Reply,
     Schedule,
     Script,
@@ -39,6 +42,8 @@ from realtime_fsm.simulator import (
     Unanswered,
     audio_ms,
 )
+from realtime_fsm.simulator.deviations import Omission
+from realtime_fsm.simulator.profiled import configured
 from realtime_fsm.testing import Living, SimulatedCall
 
 __all__ = ["CASES", "KINDS"]
@@ -197,6 +202,36 @@ async def a_kind_of_item_that_nobody_knows(living: Living) -> None:
         await asyncio.sleep(15.0)
 
 
+@case("C")
+async def a_server_call_of_100_seconds_that_tells_nothing(living: Living) -> None:
+    book = Reply([ServerCall("book", seconds=100.0), Message("Booked.", seconds=1.0)])
+    async with living(Script(answers={"Book it.": [book]}), check=False) as call:
+        await call.say("Book it.")
+        await asyncio.sleep(130.0)
+
+
+@case("C")
+async def words_before_a_server_call_that_fails(living: Living) -> None:
+    book = Reply(
+        [Message("One moment.", seconds=1.0), ServerCall("book", seconds=12.0)],
+        end=Failed("server_error", at=END),
+    )
+    async with living(Script(answers={"Book it.": [book]}), check=False) as call:
+        await call.say("Book it.")
+        await asyncio.sleep(40.0)
+
+
+@case("C")
+async def a_file_search_asked_for_by_the_application(living: Living) -> None:
+    look = Reply([ServerCall("files", kind="file_search_call", seconds=9.0)])
+    answers = Script(answers={"Look.": [look], "And?": [says("Found.")]})
+    async with living(answers, check=False) as call:
+        call.session.generate_reply(instructions="Look.")
+        await asyncio.sleep(12.0)
+        call.session.generate_reply(instructions="And?")
+        await asyncio.sleep(10.0)
+
+
 # --- D: a peer that takes no more writes
 
 
@@ -223,6 +258,44 @@ async def a_server_that_stands_still(living: Living) -> None:
                 await asyncio.sleep(40.0)
         finally:
             microphone.cancel()
+
+
+for _name, _seconds in (("at_once", 0.5), ("later", 30.0)):
+
+    @case("D", f"a_line_that_is_dead_and_asked_{_name}")
+    async def _(living: Living, seconds: float = _seconds) -> None:
+        answers = script(one=[says("One.")], two=[says("Two.")], three=[says("Three.")])
+        async with living(answers, check=False, **PUSH) as call:
+            await call.session.generate_reply(user_input="one")
+            call.server.half_open()
+            await asyncio.sleep(seconds)
+            for words in ("two", "three"):
+                call.session.generate_reply(user_input=words)
+                await asyncio.sleep(40.0)
+
+
+@case("D")
+async def a_line_that_dies_while_the_answer_streams(living: Living) -> None:
+    answers = script(hi=[says("An answer that takes long enough.", 4.0, pace=0.1)])
+    async with living(answers, check=False) as call:
+        call.session.generate_reply(instructions="hi")
+        await call.until(lambda: call.heard > 1.0)
+        call.server.half_open()
+        await asyncio.sleep(40.0)
+        await call.server.user_speaks("Hello?", seconds=0.5)
+        await asyncio.sleep(20.0)
+
+
+@case("D")
+async def a_server_that_is_silent_as_long_as_nothing_is_asked(living: Living) -> None:
+    answers = script(one=[says("One.")], two=[says("Two.")])
+    config = ServerConfig(leaves_out=("session_updated",))
+    async with living(answers, check=False, config=config, **PUSH) as call:
+        for words in ("one", "two"):
+            call.session.generate_reply(user_input=words)
+            await asyncio.sleep(90.0)
+            block(20.0)
+            await asyncio.sleep(0.1)
 
 
 # --- E: a question answered twice, or not at all
@@ -270,6 +343,32 @@ for _seconds in (6.0, 9.0):
             for words in ("one", "two"):
                 call.session.generate_reply(instructions=words)
                 await asyncio.sleep(40.0)
+
+
+for _name, _policy in (
+    ("is_asked_again_at_2_s", {"timeout": 2.0}),
+    ("may_not_be_asked_again", {"timeout": 4.0, "max_retry": 0}),
+):
+
+    @case("E2", f"created_comes_late_and_{_name}")
+    async def _(living: Living, policy: dict[str, Any] = _policy) -> None:
+        answers = script(one=[says("Hello there.")], two=[says("And goodbye.")])
+        config = ServerConfig(create_delay=3.0)
+        given = RetryPolicy(**policy)
+        async with living(answers, check=False, config=config, policy=given) as call:
+            for words in ("one", "two"):
+                call.session.generate_reply(instructions=words)
+                await asyncio.sleep(40.0)
+
+
+@case("E2")
+async def created_comes_late_to_the_second_of_two_requests(living: Living) -> None:
+    answers = script(one=[says("Hello there.")], two=[says("And goodbye.")])
+    config = ServerConfig(create_delay=7.0)
+    async with living(answers, check=False, config=config) as call:
+        call.session.generate_reply(instructions="one")
+        call.session.generate_reply(instructions="two")
+        await asyncio.sleep(60.0)
 
 
 # --- F: ready, but waiting behind what only waits
@@ -321,6 +420,76 @@ async def a_reply_asked_for_while_the_answer_thinks(living: Living) -> None:
         await asyncio.sleep(10.0)
 
 
+@case("F")
+async def two_replies_asked_for_while_the_user_speaks(living: Living) -> None:
+    answers = {"Where is it?": [ANSWER], "First.": [says("First.")], "Then.": [says("Then.")]}
+    async with living(Script(answers=answers), check=False) as call:
+        asking = asyncio.create_task(call.say("Where is it?", seconds=2.0))
+        await asyncio.sleep(0.5)
+        for words in ("First.", "Then."):
+            call.session.generate_reply(instructions=words)
+        await asking
+        await asyncio.sleep(20.0)
+
+
+@case("F")
+async def the_users_turn_is_committed_with_server_vad_on(living: Living) -> None:
+    answers = {"Where is it?": [ANSWER, says("Once more.")]}
+    async with living(Script(answers=answers), check=False) as call:
+        asking = asyncio.create_task(call.say("Where is it?"))
+        await asyncio.sleep(0.9)
+        call.session.commit_user_turn()
+        await asking
+        await asyncio.sleep(20.0)
+
+
+class Waiter(Agent):
+    """Says "one moment" from a tool; another tool waits for what its reply says."""
+
+    def __init__(self) -> None:
+        super().__init__(instructions="Be brief.")
+
+    @function_tool
+    async def search(self, context: RunContext[Any]) -> str:
+        """Search."""
+        context.session.generate_reply(instructions="One moment.")
+        await asyncio.sleep(2.5)
+        return "found"
+
+    @function_tool
+    async def end(self, context: RunContext[Any]) -> None:
+        """End."""
+        await context.wait_for_playout()
+        context.session.shutdown(drain=False)
+
+
+@case("F")
+async def the_user_speaks_into_what_a_tool_has_said(living: Living) -> None:
+    answers = {
+        "Search.": [Reply([FunctionCall("search")])],
+        "One moment.": [says("One moment please.", 1.5)],
+        "Hurry.": [says("I am on it.", 1.5)],
+        "Search. > search": [says("Found it.")],
+    }
+    async with living(Script(answers=answers), agent=Waiter(), check=False) as call:
+        await call.say("Search.")
+        await asyncio.sleep(1.5)
+        await call.say("Hurry.", 0.5)
+        await asyncio.sleep(12.0)
+
+
+@case("F")
+async def a_tool_waits_for_the_words_of_a_reply_that_let_another_go_first(living: Living) -> None:
+    bye = Reply([Message("Goodbye, and thank you.", seconds=2.0), FunctionCall("end")])
+    answers = {"Where is it?": [says("Here.", 1.5)], "Say goodbye.": [bye]}
+    async with living(Script(answers=answers), agent=Waiter(), check=False) as call:
+        asking = asyncio.create_task(call.say("Where is it?"))
+        await asyncio.sleep(0.5)
+        call.session.generate_reply(instructions="Say goodbye.")
+        await asking
+        await asyncio.sleep(12.0)
+
+
 # --- G: servers that deviate
 
 for _omission, _switch in (
@@ -358,6 +527,52 @@ async def a_conflict_that_names_an_id_of_another_form(living: Living) -> None:
         call.session.generate_reply(instructions="Greet.")
         await asking
         await asyncio.sleep(14.0)
+
+
+@case("G")
+async def an_id_used_again_for_server_vads_answers_too(living: Living) -> None:
+    answers = {
+        "Hello?": [says("Good morning.", 2.0)],
+        "Stop.": [says("All right.")],
+        "Go on.": [says("Then.")],
+    }
+    config = ServerConfig(one_response_id=True, leaves_out=("response_id", "status", "usage"))
+    async with living(Script(answers=answers), check=False, config=config) as call:
+        await call.say("Hello?")
+        await asyncio.sleep(1.0)
+        await call.say("Stop.", 0.5)
+        await asyncio.sleep(6.0)
+        call.session.generate_reply(instructions="Go on.")
+        await asyncio.sleep(6.0)
+
+
+@case("G")
+async def a_server_that_has_all_of_it(living: Living) -> None:
+    everything: tuple[Omission, ...] = get_args(Omission)
+    answers = script(one=[FAILED, says("One.")], two=[says("Two.")])
+    config = configured(shipped()["compat"], leaves_out=everything)
+    async with living(answers, check=False, config=config, **PUSH) as call:
+        for words in ("one", "two"):
+            call.session.generate_reply(user_input=words)
+            await asyncio.sleep(40.0)
+
+
+@case("G")
+async def an_error_about_something_else_while_a_create_waits(living: Living) -> None:
+    transcribing = {
+        "type": "server_error",
+        "code": None,
+        "message": "The server had an error while transcribing your audio",
+        "param": None,
+        "event_id": None,
+    }
+    frame = {"type": "error", "error": transcribing}
+    faults = Schedule([Insert(At("response.create", side="client", question="one"), frame)])
+    answers = script(one=[says("The one answer.", ack=Created(after=0.5)), says("Another.")])
+    config = ServerConfig(faults=faults)
+    async with living(answers, check=False, config=config, **PUSH) as call:
+        call.session.generate_reply(user_input="one")
+        await asyncio.sleep(20.0)
 
 
 # --- H: a session that ends where plain goes on
@@ -419,6 +634,58 @@ async def an_item_that_closes_the_connection(living: Living) -> None:
         await asyncio.sleep(30.0)
         await call.say("And now?")
         await asyncio.sleep(15.0)
+
+
+@case("H")
+async def a_long_note_of_the_application_closes_the_connection(living: Living) -> None:
+    answers = {"Hi.": [says("Hello.")], "And now?": [says("Now it is noon.")]}
+    config = ServerConfig(largest_frame=20_000)
+    async with living(Script(answers=answers), agent=Reader(), check=False, config=config) as call:
+        await call.say("Hi.")
+        await call.idle()
+        history = call.session.current_agent.chat_ctx.copy()
+        history.add_message(role="user", content="x" * 30_000)
+        update = asyncio.create_task(call.session.current_agent.update_chat_ctx(history))
+        await asyncio.wait({update}, timeout=30.0)
+        await asyncio.sleep(30.0)
+        await call.say("And now?")
+        await asyncio.sleep(15.0)
+
+
+@case("H")
+async def the_first_item_of_all_closes_the_connection(living: Living) -> None:
+    answers = {"And now?": [says("Now it is noon.")]}
+    config = ServerConfig(largest_frame=20_000)
+    async with living(Script(answers=answers), check=False, config=config) as call:
+        agent = call.session.current_agent
+        history = agent.chat_ctx.copy()
+        history.add_message(role="user", content="x" * 30_000)
+        update = asyncio.create_task(agent.update_chat_ctx(history))
+        await asyncio.wait({update}, timeout=30.0)
+        await asyncio.sleep(30.0)
+        await call.say("And now?")
+        await asyncio.sleep(15.0)
+
+
+@case("H")
+async def no_retries_and_a_connection_that_drops_five_times(living: Living) -> None:
+    answers = script(**{f"ask_{n}": [says(f"Answer {n}.")] for n in range(5)})
+    async with living(answers, check=False, policy=RetryPolicy(max_retry=0), **PUSH) as call:
+        for n in range(5):
+            await call.session.generate_reply(user_input=f"ask {n}")
+            await call.idle()
+            call.server.drop()
+            await asyncio.sleep(5.0)
+
+
+@case("H")
+async def a_create_refused_for_want_of_permission(living: Living) -> None:
+    denied = Reply(ack=Rejected("authentication_error"))
+    answers = script(one=[denied], two=[says("Hello there.")])
+    async with living(answers, check=False) as call:
+        for words in ("one", "two"):
+            call.session.generate_reply(instructions=words)
+            await asyncio.sleep(15.0)
 
 
 # --- Q: the host does not know of an answer under way

@@ -11,9 +11,7 @@ from realtime_fsm.scenarios.suite import SCENARIOS, judge
 #: Those that are worse. Whoever repairs one deletes its line.
 WORSE = {
     "k": "an exhausted reconnect budget ends the session, by policy (G11, G26)",
-    "o2": "kind F: order",
-    "server_vad/o2": "kind F: order",
-    "semantic_vad/o2": "kind F: order, late",
+    "semantic_vad/o2": "late: plain asks before the server says that the user stopped (G24)",
 }
 
 

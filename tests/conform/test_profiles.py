@@ -64,7 +64,11 @@ def test_what_may_be_believed() -> None:
     assert CAREFUL.traits() == ServerTraits()
     assert not any((t := ServerTraits(), t.metadata_echo, t.conflict_ids, t.cancelled_ends)[1:])
     assert shipped()["openai"].traits() == ServerTraits(
-        metadata_echo=True, conflict_ids=True, cancelled_ends=True, dropped_ends=True
+        metadata_echo=True,
+        unique_ids=True,
+        conflict_ids=True,
+        cancelled_ends=True,
+        dropped_ends=True,
     )
     assert not shipped()["xai"].traits().dropped_ends
     assumed = Fact(rule="metadata", source="assumed", reference="why", value=True)

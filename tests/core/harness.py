@@ -70,6 +70,11 @@ class Bench:
             self._drain()
         return known
 
+    def frame(self, at: float | None = None) -> None:
+        """Something came from the server, now or at another time."""
+        self.c.frame_received(self.now if at is None else at)
+        self._drain()
+
     def sent(self, turn: rf.Turn) -> str:
         """The turn's pending create leaves. Returns its event id."""
         self._creates += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import realtime_fsm as rf
+from realtime_fsm import TurnState
 
 from .harness import Bench
 from .test_rows import PLACES
@@ -37,7 +38,7 @@ def test_g9_a_connection_ends_the_clock_of_a_turn_that_only_waited_for_it() -> N
 
 
 def test_g11_a_create_that_leaves_shows_a_connection_and_its_minute_begins() -> None:
-    b = Bench(rf.RetryPolicy(max_retry=1))
+    b = Bench(rf.RetryPolicy(max_reconnect=1))
     turn = b.ask()
     lost(b)
     b.wait(1.0)
@@ -264,3 +265,71 @@ def test_g16_two_losses_while_it_plays_restore_a_message_once() -> None:
         b.got(rf.ConnectionReady())
     b.got(rf.PlaybackFinished(position_ms=1000, interrupted=False))
     assert [x.item_id for x in b.those(rf.RestoreItem)] == ["m1"]
+
+
+# --- what plain LiveKit survives (kind H)
+
+
+def test_g10_g26_no_retries_end_no_session_at_a_drop() -> None:
+    b = Bench(rf.RetryPolicy(max_retry=0))
+    b.got(rf.ConnectionLost(error=LOST))
+    b.got(rf.ConnectionReady())
+    assert b.those(rf.ReportSession) == []
+    turn = b.ask()
+    b.created(turn, "r1")
+    assert turn.state is TurnState.CREATED
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["error first", "with the loss"])
+def test_g11_a_planned_end_costs_nothing(told: bool) -> None:
+    b = Bench(rf.RetryPolicy(max_retry=0, max_reconnect=0))
+    turn = b.ask()
+    b.created(turn, "r1")
+    expired = rf.error_info("session_expired", None, "")
+    for number in range(2, 5):
+        if told:
+            b.got(rf.ErrorReceived(error=expired))
+        b.got(rf.ConnectionLost(error=LOST if told else expired))
+        assert b.those(rf.ReportSession) == []
+        b.got(rf.ConnectionReady())
+        b.wait(0.1)
+        assert b.creates[-1] == (turn.id, number), "asked again, without a retry to spend"
+        b.created(turn, f"r{number}")
+
+
+def test_g11_an_announced_end_that_did_not_come_forgives_no_later_loss() -> None:
+    b = Bench(rf.RetryPolicy(max_reconnect=0))
+    b.got(rf.ErrorReceived(error=rf.error_info("session_expired", None, "")))
+    b.got(rf.ConnectionReady())
+    b.got(rf.ConnectionLost(error=LOST))
+    assert len(b.those(rf.ReportSession)) == 1
+
+
+def test_g19_a_planned_end_for_good_is_replaced() -> None:
+    b = Bench()
+    b.got(rf.ErrorReceived(error=rf.error_info("session_expired", None, "")))
+    b.got(rf.ConnectionLost(error=LOST, for_good=True))
+    (replaced,) = b.those(rf.ReplaceConnection)
+    assert replaced.wait == 0.0
+
+
+@pytest.mark.parametrize("code", ["permission_error", "authentication_error"])
+def test_g10_what_plain_survives_fails_its_turn_alone(code: str) -> None:
+    b = Bench()
+    turn = b.ask()
+    b.created(turn, "r1")
+    b.failed("r1", code)
+    (report,) = b.those(rf.ReportFailure)
+    assert (turn.outcome, report.fatal) == (rf.TurnOutcome.FAILED, False)
+    assert b.refused(b.sent(b.ask()), code)
+    assert b.those(rf.ReportSession) == []
+    after = b.ask()
+    b.created(after, "r3")
+    assert after.state is TurnState.CREATED
+
+
+def test_g10_what_ends_plain_ends_the_session() -> None:
+    b = Bench()
+    turn = b.ask()
+    b.refused(b.sent(turn), "insufficient_quota")
+    assert len(b.those(rf.ReportSession)) == 1

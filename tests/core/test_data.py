@@ -20,16 +20,20 @@ from realtime_fsm._wire import is_out_of_band
 def test_defaults_are_the_designs() -> None:
     policy = rf.RetryPolicy()
     assert (policy.max_retry, policy.retry_interval) == (3, 2.0)
-    assert (policy.timeout, policy.recovery_deadline) == (5.0, 8.0)
+    assert (policy.timeout, policy.recovery_deadline) == (10.0, 8.0)
+    assert (policy.doubt_after, policy.first_doubt) == (5.0, 5.0)
+    assert rf.RetryPolicy(timeout=2.0).first_doubt == 2.0
     assert policy.playback_grace == 2.0
     assert (policy.after_exposure, policy.on_exhausted) == ("stop", "fail_turn")
 
 
 SECONDS = [
     "timeout",
+    "doubt_after",
     "recovery_deadline",
     "first_output_timeout",
     "stall_timeout",
+    "action_timeout",
     "cancel_timeout",
     "speech_timeout",
     "playback_grace",
@@ -44,6 +48,7 @@ WRONG: list[tuple[str, Any]] = [
     ("retry_interval", float("nan")),
     ("after_exposure", "restart"),
     ("on_exhausted", "panic"),
+    ("doubt_after", 10.5),
     *[(name, value) for name in SECONDS for value in (0, -1, float("inf"), "5", None, True)],
 ]
 

@@ -8,14 +8,14 @@ from .harness import Bench
 
 
 def talked_over(b: Bench) -> rf.Turn:
-    """Server VAD's r1 is talked over, and cancelled by its id; nothing answers that."""
+    """Server VAD's resp_1 is talked over, and cancelled by its id; nothing answers that."""
     b.got(rf.SessionConfigured(server_creates=True, server_interrupts=True))
     b.got(rf.SpeechStarted(), rf.SpeechStopped(), rf.InputCommitted())
-    b.got(rf.ResponseCreated(response_id="r1"))
+    b.got(rf.ResponseCreated(response_id="resp_1"))
     (first,) = b.c.turns
     b.wait(0.3).got(rf.SpeechStarted())
     b.interrupt(first)
-    assert b.cancels == ["r1"]
+    assert b.cancels == ["resp_1"]
     b.wait(0.5).got(rf.SpeechStopped(), rf.InputCommitted())
     return first
 
@@ -41,16 +41,16 @@ def test_g1_until_then_it_holds_the_lane() -> None:
 def test_g3_one_that_spoke_is_not_taken_for_dead() -> None:
     b = Bench()
     b.got(rf.SessionConfigured(server_creates=True, server_interrupts=True))
-    b.got(rf.ResponseCreated(response_id="r1"))
+    b.got(rf.ResponseCreated(response_id="resp_1"))
     (first,) = b.c.turns
-    b.message("r1", "m1")
+    b.message("resp_1", "m1")
     b.interrupt(first)
     b.got(rf.ResponseCreated(response_id="r2"))
     b.message("r2", "m2")
     b.done("r2")
     b.ask()
     assert b.creates == []
-    b.done("r1", rf.ResponseStatus.CANCELLED)
+    b.done("resp_1", rf.ResponseStatus.CANCELLED)
     assert len(b.creates) == 1
 
 
@@ -58,9 +58,26 @@ def test_g4_what_still_comes_of_it_harms_nothing() -> None:
     b = Bench()
     talked_over(b)
     b.got(rf.ResponseCreated(response_id="r2"))
-    b.message("r1", "m1")
-    b.done("r1", rf.ResponseStatus.CANCELLED)
+    b.message("resp_1", "m1")
+    b.done("resp_1", rf.ResponseStatus.CANCELLED)
     b.message("r2", "m2")
     b.done("r2")
     assert b.delivered == ["m2"]
-    assert b.cancels == ["r1"]
+    assert b.cancels == ["resp_1"]
+
+
+def test_g20_a_conflict_that_names_it_is_believed() -> None:
+    """It was taken for dead without its terminal."""
+    b = Bench()
+    talked_over(b)
+    b.got(rf.ResponseCreated(response_id="r2"))
+    b.message("r2", "m2")
+    b.done("r2")
+    asked = b.wait(0.2).ask()
+    active = "Conversation already has an active response in progress: resp_1"
+    b.refused(b.sent(asked), "conversation_already_has_active_response", active)
+    b.wait(0.5)
+    assert b.creates == [(asked.id, 1)], "it holds the lane again"
+    b.done("resp_1", rf.ResponseStatus.CANCELLED)
+    b.wait(0.1)
+    assert b.creates == [(asked.id, 1), (asked.id, 2)]

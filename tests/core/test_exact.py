@@ -294,7 +294,7 @@ def test_g4_one_that_is_still_queued_has_its_time_out() -> None:
     turn = b.ask()
     b.wait(0.25)
     b.interrupt(turn)
-    assert due(b) == b.c.policy.timeout
+    assert due(b) == b.c.policy.first_doubt
 
 
 def test_g24_speech_that_is_not_answered_by_the_server_leaves_the_lane_open() -> None:

@@ -19,12 +19,12 @@ from . import test_response_rows, test_rows
 from .harness import Bench
 
 #: What is merely counted, or noted where it arrives; it decides nothing by itself. A response that is
-#: over lets go of a turn that is forgotten; a message that was deleted, by us or by the host, is not
-#: deleted again.
+#: over lets go of a turn that is forgotten; a message that was cut or deleted, by us or by the host, is not
+#: so again.
 NOTED = {
     Turn: {"audible", "playback_reported"},
     Response: {"last_activity", "turn"},
-    Message: {"received_ms", "shown", "remembered_ms", "removed", "released"},
+    Message: {"received_ms", "shown", "remembered_ms", "cut", "removed", "released"},
 }
 FIELDS = {of: set(of.__slots__) - noted for of, noted in NOTED.items()}
 CORE = Path(rf.__file__).parent

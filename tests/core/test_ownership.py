@@ -15,7 +15,7 @@ NOT_ACTIVE = "response_cancel_not_active"
 
 
 def test_g3_a_late_failure_of_a_create_given_up_is_not_the_pending_ones() -> None:
-    b = Bench()
+    b = Bench(rf.RetryPolicy(timeout=5.0))
     turn = b.ask()
     first = b.sent(turn)
     b.wait(5.0)

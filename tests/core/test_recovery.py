@@ -145,7 +145,7 @@ def test_g11_a_handshake_that_fails_is_not_another_connection() -> None:
 
 def test_g11_a_connection_taken_for_dead_counts_when_its_loss_is_told() -> None:
     """Nothing leaves any more, so the lane takes it for lost before the session below says so."""
-    bench = Bench(rf.RetryPolicy(max_retry=1))
+    bench = Bench(rf.RetryPolicy(max_reconnect=1))
     for _ in range(2):
         assert bench.c.dead is None
         bench.got(rf.ConnectionReady())

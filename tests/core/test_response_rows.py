@@ -19,7 +19,8 @@ from .harness import Bench
 ACTIVE = "conversation_already_has_active_response"
 NOT_ACTIVE = "response_cancel_not_active"
 WIRE = (
-    *(rf.CreateResponse, rf.CancelResponse, rf.ProbeCancel, rf.DeleteItem),
+    *(rf.CreateResponse, rf.CancelResponse, rf.ProbeCancel, rf.DeleteItem, rf.TruncateItem),
+    rf.RestoreItem,
     *(rf.ReplaceConnection, rf.ReportSession, rf.DeliverItem),
 )
 
@@ -54,6 +55,14 @@ def unanswered(b: Bench) -> rf.Response:
 
 
 def probed(b: Bench) -> rf.Response:
+    response = sent(b)
+    b.c.frame_received(0.5)
+    b.wait(5.0)
+    b.c.frame_received(b.now)
+    return response
+
+
+def doubted(b: Bench) -> rf.Response:
     response = sent(b)
     b.c.frame_received(0.5)
     b.wait(5.0)
@@ -218,7 +227,7 @@ def forgotten_rumour(b: Bench) -> rf.Response:
 PLACES: dict[str, Callable[[Bench], rf.Response]] = {
     f.__name__: f
     for f in (
-        *(queued, withdrawn, sent, sent_again, unanswered, probed, probed_stopping),
+        *(queued, withdrawn, sent, doubted, sent_again, unanswered, probed, probed_stopping),
         *(active, cancelling),
         *(rumoured, nameless, named_by_its_own_conflict),
         *(stuck_active, stuck_cancelling, stuck_rumoured, playing_given_up, playing_forgotten),
@@ -226,9 +235,12 @@ PLACES: dict[str, Callable[[Bench], rf.Response]] = {
     )
 }
 
-#: Others than the default.
+#: Doubt and time-out at once.
+FIVE = rf.RetryPolicy(timeout=5.0)
+#: Others.
 POLICIES = {
-    "named_by_its_own_conflict": rf.RetryPolicy(timeout=20.0),
+    "named_by_its_own_conflict": rf.RetryPolicy(timeout=20.0, doubt_after=20.0),
+    "doubted": rf.RetryPolicy(),
     "probed_stopping": rf.RetryPolicy(timeout=2.0),
     "sent_again": rf.RetryPolicy(recovery_deadline=3.0),
 }
@@ -273,6 +285,9 @@ def _turn(b: Bench, r: rf.Response) -> rf.Turn:
 
 
 EVENTS: dict[str, Callable[[Bench, rf.Response], object]] = {
+    "action": lambda b, r: b.item(_name(r), "a1", rf.ItemKind.ACTION),
+    "120 s": lambda b, r: b.wait(120.0),
+    "acted": lambda b, r: b.got(rf.ActionEnded(response_id=_name(r), item_id="a1")),
     "left": lambda b, r: b.sent(_turn(b, r)),
     "not sent": lambda b, r: b.got(
         rf.CreateNotSent(turn_id=_turn(b, r).id, attempt=1, error=rf.error_info("no", None, ""))
@@ -289,6 +304,9 @@ EVENTS: dict[str, Callable[[Bench, rf.Response], object]] = {
     "item": lambda b, r: b.item(_name(r), "m2"),
     "output": lambda b, r: b.got(rf.OutputReceived(response_id=_name(r), item_id="m1")),
     "stray": lambda b, r: b.got(rf.OutputReceived(response_id=_name(r), item_id="m3")),
+    "late": lambda b, r: b.got(rf.OutputReceived(response_id=_name(r), item_id="m1", audio_ms=500)),
+    "played": lambda b, r: b.got(rf.PlaybackFinished(position_ms=1000, interrupted=False)),
+    "cut short": lambda b, r: b.got(rf.PlaybackFinished(position_ms=400, interrupted=True)),
     "call": lambda b, r: b.got(rf.CallReceived(response_id=_name(r), item_id="f1")),
     "completed": _done(Status.COMPLETED),
     "incomplete": _done(Status.INCOMPLETE),
@@ -296,8 +314,8 @@ EVENTS: dict[str, Callable[[Bench, rf.Response], object]] = {
     "failed": _done(Status.FAILED),
     "interrupted": lambda b, r: b.interrupt(_turn(b, r)),
     "asked": lambda b, r: b.ask(),
-    "frame": lambda b, r: b.c.frame_received(b.now),
-    "silent": lambda b, r: b.c.frame_received(-1.0),
+    "frame": lambda b, r: b.frame(),
+    "silent": lambda b, r: b.frame(-1.0),
     "speech over": lambda b, r: b.got(rf.SpeechOver(turn_id=_turn(b, r).id, interrupted=False)),
     "speech": lambda b, r: b.got(rf.SpeechStarted()),
     "no speech": lambda b, r: b.got(rf.InputCleared()),
@@ -328,6 +346,7 @@ queued | lost for good                                     => ended - retry_wait
 queued | session failed                                    => ended - failed - 0: ReportSession
 
 withdrawn | left                                           => unanswered 5 cancelling 5 0:
+withdrawn | 1 s, left                                      => unanswered 5 cancelling 4 0:
 withdrawn | not sent                                       => ended - done - 0:
 withdrawn | 5 s                                            => withdrawn - done - 0:
 withdrawn | 5 s, ready                                     => withdrawn 5 done - 0:
@@ -384,7 +403,8 @@ unanswered | no speech, 5 s                                => probed 3 done - 0:
 unanswered | interrupted                                   => unanswered 5 cancelling 4 0:
 
 probed |                                                   => probed 3 retry_wait 8 0:
-probed | created                                           => cancelling 3 retry_wait 8 0: CancelResponse
+probed | created                                           => active - created 20 0:
+probed | created, cancelled                                => ended - retry_wait 8 0:
 probed | given up below                                    => probed 3 retry_wait 8 0:
 probed | given up below, created                           => cancelling 5 retry_wait 8 0:
 probed | refused                                           => ended - retry_wait 8 0:
@@ -397,9 +417,24 @@ probed | nothing to cancel                                 => ended - retry_wait
 probed | 3 s                                               => probed 2 retry_wait 5 0:
 probed | silent, 3 s                                       => ended - retry_wait 5 0: ReplaceConnection
 probed | 5 s                                               => forgotten - requested 3 0: CreateResponse
-probed | 5 s, created                                      => cancelling 3 requested 3 0: CreateResponse CancelResponse
+probed | 5 s, created                                      => active - created 20 0: CreateResponse
 probed | lost                                              => ended - retry_wait 8 0:
 probed | session failed                                    => ended - failed - 0: ReportSession
+
+doubted |                                                  => doubted 3 requested - 0:
+doubted | created                                          => active - created 20 0:
+doubted | 3 s                                              => doubted 2 requested - 0:
+doubted | silent, 3 s                                      => ended - retry_wait 8 0: ReplaceConnection
+doubted | 5 s                                              => probed 3 retry_wait 8 0: ProbeCancel
+doubted | speech, 5 s                                      => unanswered 5 retry_wait 8 0:
+doubted | interrupted                                      => unanswered 0 cancelling 5 0:
+doubted | speech over                                      => unanswered 0 cancelling 5 0:
+doubted | given up below                                   => unanswered 0 retry_wait 8 0:
+doubted | refused                                          => ended - retry_wait 8 0:
+doubted | conflict                                         => ended - requested - 0:
+doubted | completed                                        => ended - retry_wait 8 0:
+doubted | lost                                             => ended - retry_wait 8 0:
+doubted | session failed                                   => ended - failed - 0: ReportSession
 
 sent_again | 3 s                                           => probed 2.5 failed - 0: ProbeCancel
 sent_again | speech over                                   => unanswered 1 failed - 0:
@@ -433,6 +468,14 @@ active | stray                                             => active - streaming
 active | stray, failed                                     => ended - retry_wait 8 1: DeleteItem DeleteItem
 active | call                                              => active - streaming 8 1: DeliverItem
 active | call, failed                                      => ended - failed - 1: DeliverItem DeleteItem
+active | action                                            => active - streaming 120 1:
+active | action, acted                                     => active - streaming 8 1:
+active | action, acted, completed                          => ended - done - 1:
+active | action, failed                                    => ended - failed - 1: DeleteItem
+active | action, 120 s                                     => cancelling 3 failed - 1: CancelResponse
+active | action, lost                                      => ended - failed - 1: DeleteItem
+active | action, interrupted                               => cancelling 3 cancelling 5 1: CancelResponse
+active | acted                                             => active - streaming 8 1:
 active | completed                                         => ended - retry_wait 8 1: DeleteItem
 active | incomplete                                        => ended - done - 1: DeleteItem
 active | cancelled                                         => ended - done - 1: DeleteItem
@@ -444,6 +487,7 @@ active | session failed                                    => ended - failed - 1
 
 cancelling |                                               => cancelling 3 cancelling 5 1:
 cancelling | item                                          => cancelling 3 cancelling 5 2:
+cancelling | action, acted, cancelled                      => ended - done - 1: DeleteItem
 cancelling | item, cancelled                               => ended - done - 2: DeleteItem DeleteItem
 cancelling | stray, cancelled                              => ended - done - 1: DeleteItem DeleteItem
 cancelling | stray, stray, cancelled                       => ended - done - 1: DeleteItem DeleteItem
@@ -466,6 +510,16 @@ cancelling | 4.5 s, item, 0.5 s                            => cancelling 4.5 don
 cancelling | 4.5 s, created, 0.5 s                         => forgotten - done - 1: DeleteItem
 cancelling | lost                                          => ended - done - 1: DeleteItem
 cancelling | session failed                                => ended - done - 1: ReportSession
+
+playing_given_up | late, failed                            => ended - streaming 9 2: DeleteItem
+playing_given_up | late, failed, played                    => ended - failed - 2: DeleteItem TruncateItem
+playing_given_up | played, late, failed                    => ended - failed - 2: DeleteItem TruncateItem
+playing_given_up | played, late, 5 s, 1 s                  => forgotten - failed - 2: DeleteItem TruncateItem
+playing_given_up | played, failed                          => ended - failed - 2: DeleteItem
+playing_given_up | late, item, failed, played              => ended - failed - 2: DeleteItem TruncateItem
+playing_given_up | late, interrupted, cut short, failed    => ended - done - 2: DeleteItem
+playing_given_up | late, lost, played                      => ended - failed - 2: DeleteItem
+playing_forgotten | late, failed                           => ended - streaming 63 2:
 
 rumoured |                                                 => rumoured 8 requested - 0:
 rumoured | shown                                           => ended - requested - 0:
@@ -574,7 +628,7 @@ def test_rule(rule: str) -> None:
 def happened(words: str) -> str:
     """What comes of a place and events."""
     place, events = (w.strip() for w in words.split("|"))
-    b = Bench(POLICIES.get(place), playback=True)
+    b = Bench(POLICIES.get(place, FIVE), playback=True)
     response = PLACES[place](b)
     turn = _turn(b, response)
     b.all.clear()

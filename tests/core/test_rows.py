@@ -16,11 +16,13 @@ from realtime_fsm import ResponseStatus as Status
 from .harness import Bench
 
 POLICIES = {
-    "-": rf.RetryPolicy(),
-    "no retry": rf.RetryPolicy(max_retry=0),
-    "no time": rf.RetryPolicy(recovery_deadline=0.05),
-    "regenerate": rf.RetryPolicy(after_exposure="regenerate"),
-    "no retry, regenerate": rf.RetryPolicy(max_retry=0, after_exposure="regenerate"),
+    "-": rf.RetryPolicy(timeout=5.0),
+    "no retry": rf.RetryPolicy(timeout=5.0, max_retry=0, max_reconnect=0),
+    "no time": rf.RetryPolicy(timeout=5.0, recovery_deadline=0.05),
+    "regenerate": rf.RetryPolicy(timeout=5.0, after_exposure="regenerate"),
+    "no retry, regenerate": rf.RetryPolicy(
+        timeout=5.0, max_retry=0, max_reconnect=0, after_exposure="regenerate"
+    ),
 }
 
 # --- where a turn stands

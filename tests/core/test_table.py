@@ -220,10 +220,15 @@ PAYLOADS: dict[TurnEvent, ev.Event] = {
     E.ITEM_STARTED: ev.ItemStarted(response_id="r1", item_id="m9", kind=ev.ItemKind.MESSAGE),
     E.OUTPUT_RECEIVED: ev.OutputReceived(response_id="r1", item_id="m1", audio_ms=100),
     E.CALL_RECEIVED: ev.CallReceived(response_id="r1", item_id="f1"),
+    E.ACTION_STARTED: ev.ItemStarted(response_id="r1", item_id="a1", kind=ev.ItemKind.ACTION),
 }
 #: What a guard of a state's rows can see, one way or the other.
 FLAGS: dict[TurnState, tuple[str, ...]] = {
-    S.REQUESTED: ("waiting", "failed", "fatal", "unattended", "conflicts", "unasked", "unnamed"),
+    S.REQUESTED: (
+        *("waiting", "failed", "fatal", "unattended"),
+        *("conflicts", "unasked", "unnamed", "exposed"),
+    ),
+    S.RETRY_WAIT: ("exposed",),
     S.CREATED: ("exposed", "failed", "fatal", "unattended"),
     S.STREAMING: (
         *("exposed", "heard", "generated", "ends_failed", "fatal"),
@@ -254,7 +259,7 @@ def make(state: TurnState, flags: frozenset[str]) -> Turn:
     turn.attempt.has_output = "exposed" in flags
     if "waiting" in flags and state is S.REQUESTED:
         turn.attempt = None
-    turn.announced = "exposed" in flags
+    turn.announced = state not in (S.REQUESTED, S.CREATED) or bool(flags & {"exposed", "failed"})
     turn.speech_over = "unattended" in flags
     turn.first_failure = 0.0 if "failed" in flags else None
     turn.conflicts = rules.MAX_CONFLICTS if "conflicts" in flags else 0
@@ -393,28 +398,44 @@ RESPONSE_PAYLOADS: dict[ResponseEvent, ev.Event] = {
     RE.CREATED: ev.ResponseCreated(response_id="r1", client_event_id="e1"),
     RE.ITEM_STARTED: ev.ItemStarted(response_id="r1", item_id="m9", kind=ev.ItemKind.MESSAGE),
     RE.OUTPUT_RECEIVED: ev.OutputReceived(response_id="r1", item_id="m1"),
+    RE.LATE_OUTPUT: ev.OutputReceived(response_id="r1", item_id="m1", audio_ms=100),
     RE.STRAY_OUTPUT: ev.OutputReceived(response_id="r1", item_id="m8"),
     RE.CALL_RECEIVED: ev.CallReceived(response_id="r1", item_id="f1"),
+    RE.ACTION_STARTED: ev.ItemStarted(response_id="r1", item_id="a1", kind=ev.ItemKind.ACTION),
+    RE.ACTION_ENDED: ev.ActionEnded(response_id="r1", item_id="a1"),
 } | {
     done: ev.ResponseDone(response_id="r1", status=ev.ResponseStatus.FAILED)
     for done in (RE.COMPLETED, RE.INCOMPLETE, RE.CANCELLED, RE.FAILED)
 }
-RESPONSE_FLAGS = ("cancelled", "rumour", "asked", "silent", "alone", "old", "named", "vad")
+RESPONSE_FLAGS = (
+    "cancelled",
+    "rumour",
+    "asked",
+    "silent",
+    "alone",
+    "old",
+    "named",
+    "vad",
+    "young",
+    "wants",
+)
 
 
 def some_response(state: R, flags: frozenset[str]) -> Response:
     named = "named" in flags or state in (R.ACTIVE, R.CANCELLING)
     vad = Turn(id="turn_1", origin=Origin.SERVER_VAD, playback_reported=True)
+    if "wants" not in flags:
+        vad.state = S.CREATED
     return Response(
         turn=vad if "vad" in flags else None,
         number=1,
         state=state,
         last_activity=-100.0 if "old" in flags else 9.5,
         event_id="e1",
-        sent_at=0.0,
+        sent_at=9.0 if "young" in flags else 0.0,
         response_id="r1" if named else None,
         cancel_id="c1" if "cancelled" in flags else None,
-        probe_id="p1" if state is R.PROBED else None,
+        probe_id="p1" if state is R.PROBED or "asked" in flags else None,
         asked_at=(0.0 if "old" in flags else 9.0) if "asked" in flags else -100.0,
         deadline=10.0,
         undelivered=[] if "vad" in flags else ["m1"],

@@ -48,7 +48,7 @@ BOUNDS = {
     "slow": SLOW,
 }
 #: Walks for each bound and each policy; with 2000 it takes some minutes.
-SEEDS = int(os.environ.get("WALKS", "50"))
+SEEDS = int(os.environ.get("WALKS", "60"))
 #: What uses up the bound or ends the walk is rare, or no walk gets anywhere. Others: 1.
 WEIGHTS = {
     **dict.fromkeys(("leave", "item", "output"), 3.0),
@@ -137,5 +137,5 @@ def test_every_field_of_the_controller_is_accounted_for() -> None:
     assert set(vars(session)) == snapshots._SESSION, "say in snapshot.py how the new field is kept"
     assert set(Lane.__slots__) == {"holders", "connection", "speech"}
     kept = {"state", "up_since", "losses", "last_frame", "failure"}
-    assert set(Connection.__slots__) == kept | {"epoch"}
+    assert set(Connection.__slots__) == kept | {"epoch", "end_announced"}
     assert set(UserSpeech.__slots__) == {"state", "server_answers", "until", "since", "_policy"}

@@ -66,7 +66,7 @@ class _World:
         elif isinstance(command, rf.CancelResponse):
             self.event_ids.append(command.event_id)
             self.cancelled[command.response_id] += 1
-        elif isinstance(command, (rf.ProbeCancel, rf.DeleteItem)):
+        elif isinstance(command, (rf.CheckConnection, rf.ProbeCancel, rf.DeleteItem)):
             self.event_ids.append(command.event_id)
         elif isinstance(command, rf.DeliverItem):
             self._delivered(command)

@@ -78,12 +78,17 @@ class Avatar:
     Args:
         lost: Ends of segments that it does not tell of, counted from 0.
         refuses: Its answer to a clear is an error.
+        clears_after: Seconds for which it plays on when it is to clear.
     """
 
     count = 0
 
     def __init__(
-        self, *, lost: Callable[[int], bool] = lambda n: False, refuses: bool = False
+        self,
+        *,
+        lost: Callable[[int], bool] = lambda n: False,
+        refuses: bool = False,
+        clears_after: float = 0.0,
     ) -> None:
         Avatar.count += 1
         self.name = f"avatar_{Avatar.count}"
@@ -91,6 +96,7 @@ class Avatar:
         self.played: list[float] = []
         self._lost = lost
         self._refuses = refuses
+        self._clears_after = clears_after
         self._rpc_handlers: dict[str, Any] = {}
         self.identity = "agent"
         self.local_participant = self
@@ -117,6 +123,7 @@ class Avatar:
     async def perform_rpc(self, **_: object) -> str:
         if self._refuses:
             raise RuntimeError("no such method")
+        await asyncio.sleep(self._clears_after)
         segments, self.segments = self.segments, []
         for segment in segments:
             self._over(segment.heard, interrupted=True)

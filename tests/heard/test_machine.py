@@ -12,7 +12,7 @@ import realtime_fsm as rf
 
 from ..core.harness import Bench
 
-POLICY = rf.RetryPolicy(max_retry=100, recovery_deadline=1e6)
+POLICY = rf.RetryPolicy(max_retry=100, max_reconnect=100, recovery_deadline=1e6)
 SPEAKING = (rf.TurnState.CREATED, rf.TurnState.STREAMING)
 ODD = (math.nan, math.inf, -math.inf, -3.0, 0.4, 1e9)
 

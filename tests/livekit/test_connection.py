@@ -338,7 +338,7 @@ async def test_g12_an_inner_session_that_dies_within_a_message_is_reported_once(
 async def test_g12_the_last_loss_within_a_message_is_one_report() -> None:
     """The turn's last attempt and the session's last connection end with the same loss."""
     lost = Reply([SENTENCE], end=Dropped(at=audio_ms(500)))
-    async with call([lost], retry=rf.RetryPolicy(max_retry=0, timeout=0.4)) as c:
+    async with call([lost], retry=rf.RetryPolicy(max_retry=0, max_reconnect=0, timeout=0.4)) as c:
         handle = c.session.generate_reply(user_input="Where is it?")
         await handle
         assert handle.exception() is not None

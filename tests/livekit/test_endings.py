@@ -34,7 +34,7 @@ BAD = Reply(end=Failed("server_error"))
 @virtual_time
 async def test_g26_the_session_ends_at_the_failure_after_the_tolerated_ones() -> None:
     """As with a pipeline: three failed turns in a row are borne, the fourth ends it."""
-    policy = rf.RetryPolicy(max_retry=0)
+    policy = rf.RetryPolicy(max_retry=0, on_exhausted="pipeline")
     async with call([BAD] * 4, retry=policy) as c:
         for n in range(4):
             assert not c.closed

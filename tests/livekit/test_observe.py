@@ -79,7 +79,7 @@ STORIES: dict[str, tuple[list[Reply], Story, dict[str, Any], list[str]]] = {
     "c": ([Reply(end=BAD)], ask, {}, ["retry"]),
     "e": ([Reply([LONG], end=Failed("server_error", at=audio_ms(500)))], ask, {}, ["report"]),
     "g": ([Reply(ack=Rejected("server_error"))], ask, {}, ["retry"]),
-    "h": ([Reply(ack=Unanswered())], ask_and_wait, {}, ["probe", "retry"]),
+    "h": ([Reply(ack=Unanswered())], ask_and_wait, {}, ["check", "retry", "probe", "retry"]),
     "j": ([Reply([LONG], end=Dropped(at=audio_ms(500)))], ask, {}, ["report", "restore"]),
     "j3": ([Reply([LONG], end=Dropped(at=CREATED))], ask, {}, ["retry"]),
     "l": ([TWO], interrupt, {}, ["delete"]),

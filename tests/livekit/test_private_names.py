@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -68,6 +70,50 @@ def test_an_emitter_knows_who_listens() -> None:
     for listens in (False, False, True):
         assert _private.has_other_listeners(emitter, "it") is listens
         emitter.on("it", lambda: None)
+
+
+ADVICE = "realtime_fsm/livekit/_order.py: how does AgentActivity go through its speeches now?"
+
+
+async def test_a_speech_can_be_put_back_into_the_queue() -> None:
+    activity = _private.activity_class()
+    assert activity is not None
+    schedule = inspect.signature(activity._schedule_speech)  # type: ignore[attr-defined]
+    assert list(schedule.parameters) == ["self", "speech", "priority", "force"], ADVICE
+    assert "_activity" in vars(AgentSession(vad=None)), ADVICE
+
+    handle = SpeechHandle.create()
+    assert not _private.is_reached(handle)
+    handle._authorize_generation()  # as AgentActivity does when it comes to a speech
+    assert _private.is_reached(handle)
+    waited, allowed = handle._wait_for_generation(), handle._wait_for_authorization()
+    playing = asyncio.create_task(waited)
+    await asyncio.sleep(0)
+
+    scheduled: list[Any] = []
+    session = SimpleNamespace(
+        _activity=SimpleNamespace(_schedule_speech=lambda *a, **k: scheduled.append((a, k)))
+    )
+    assert _private.put_back(session, handle)  # type: ignore[arg-type]
+    await asyncio.wait_for(playing, 1.0)
+    assert scheduled == [((handle, SpeechHandle.SPEECH_PRIORITY_NORMAL), {"force": True})]
+    assert not _private.is_reached(handle), ADVICE
+    with pytest.raises(asyncio.TimeoutError):
+        await asyncio.wait_for(allowed, 0.01)
+    assert not _private.put_back(SimpleNamespace(), handle)  # type: ignore[arg-type]
+
+
+async def test_a_speech_knows_its_own_tasks() -> None:
+    handle = SpeechHandle.create()
+    task = asyncio.create_task(asyncio.sleep(0, _private.asks_for_itself(handle)))
+    assert await task is False
+
+    async def ask() -> bool:
+        return _private.asks_for_itself(handle)
+
+    task = asyncio.create_task(ask())
+    vars(handle)["_tasks"].append(task)  # as AgentActivity._create_speech_task does
+    assert await task is True, ADVICE
 
 
 @pytest.mark.parametrize("state", ["thinking", "speaking"])

@@ -38,7 +38,14 @@ from realtime_fsm._machine import (
 )
 from realtime_fsm._states import PlaybackState, ResponseState, TurnState
 from realtime_fsm.testing.corpus import Case, cases, run
-from tests.core import test_controller, test_recovery, test_response_rows, test_rows
+from tests.core import (
+    test_announced,
+    test_controller,
+    test_dropped,
+    test_recovery,
+    test_response_rows,
+    test_rows,
+)
 from tests.core.harness import consistent
 from tests.properties.test_controller_machine import Calls
 
@@ -183,11 +190,17 @@ class Scenario(NamedTuple):
     seconds: float
 
 
+_MODULES = (
+    *(test_announced, test_controller, test_dropped),
+    *(test_recovery, test_response_rows, test_rows),
+)
+
+
 @lru_cache(maxsize=1)
 def scenarios() -> tuple[Scenario, ...]:
     """The exact cases of the corpus, the core's tests and the random histories; quick ones first."""
     plays = [(f"corpus {c.id}", partial(_holds, c)) for c in cases() if c.level == "exact"]
-    for module in (test_controller, test_recovery, test_response_rows, test_rows):
+    for module in _MODULES:
         plays += _tests_of(module)
     plays.append(("random histories", partial(run_state_machine_as_test, Calls, settings=BUDGET)))
     return tuple(sorted((_observed(*each) for each in plays), key=lambda s: s.seconds))

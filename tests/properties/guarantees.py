@@ -203,8 +203,8 @@ GUARANTEES = (
     Guarantee(
         "G26",
         "turn failure ≠ session failure",
-        'With `on_exhausted="fail_turn"` a failed turn leaves the session alive (parity with the pipeline: it ends at the failure after `max_unrecoverable_errors` in a row, reset when the agent speaks); with `"escalate"` it is reported non-recoverable, which is what a fallback adapter around us needs. Fatal errors and an exhausted reconnect budget always end it.',
-        "After one lost answer the caller can ask again; after a hang-up they cannot. But a session that fails every time has to end, or nothing else takes over.",
+        'Failed turns never end the session by default. With `on_exhausted="pipeline"` it ends at the failure after `max_unrecoverable_errors` in a row, reset when the agent speaks; with `"escalate"` the first is reported non-recoverable, which is what a fallback adapter around us needs. Errors that end plain LiveKit too, and an exhausted reconnect budget always end it.',
+        "After one lost answer the caller can ask again; after a hang-up they cannot. Where something else is to take over, the policy says so.",
         "the session ends by a fatal error or spent connections only",
     ),
 )

@@ -101,6 +101,14 @@ class ProtocolEnvironment(Environment):
                     "response_id": command.response_id,
                 }
             )
+        elif isinstance(command, rf.CheckConnection):
+            self.send(
+                {
+                    "type": "conversation.item.retrieve",
+                    "event_id": command.event_id,
+                    "item_id": "rfsm_none",
+                }
+            )
         elif isinstance(command, rf.ProbeCancel):
             self.send({"type": "response.cancel", "event_id": command.event_id})
         elif isinstance(command, rf.DeleteItem):

@@ -269,6 +269,8 @@ class Watch:
         again = record.exposed and self.policy.after_exposure != "regenerate"
         self.check(not again, "G9", "a retry after something was handed out")
         self.check(not self.dead, "G10", "a retry after a fatal error")
+        if command.reason.code == "slow":
+            return  # only doubted
         record.recovering += 1
         record.counted += command.reason.kind is not rf.ErrorKind.SESSION_END
         self.check(record.counted <= self.policy.max_retry, "G9", "more retries than allowed")
@@ -314,7 +316,7 @@ class Watch:
             self.check(not hit, "G6", f"a bare cancel that may hit {hit}")
             self.probes[command.event_id] = sent
             for key in sent:
-                self.alive[key] = min(self.alive[key], self.now + self.policy.timeout)
+                self.alive[key] = min(self.alive[key], self.now + self.policy.first_doubt)
         elif isinstance(command, rf.DeleteItem):
             self.deleted[command.item_id] += 1
             self.check(self.deleted[command.item_id] == 1, "G16", "an item deleted twice")
@@ -322,7 +324,7 @@ class Watch:
             # What was queued in what is replaced never leaves.
             self.alive = {key: t for key, t in self.alive.items() if "/" not in key}
             self.check(not self.dead, "G10", "a new connection after a fatal error")
-            few = self.losses <= self.policy.max_retry
+            few = self.losses <= self.policy.max_reconnect
             self.check(few, "G11", "another connection without progress")
             self.check(not (self.losses > 1 and not command.wait), "G11", "no wait before another")
         elif isinstance(command, rf.ReportSession):
@@ -332,7 +334,7 @@ class Watch:
             self.check(not conflict, "G20", "a conflict ends the session")
             if command.error.code == _SILENT:
                 self._lose()  # nobody told, and this was one too many
-            spent = self.losses > self.policy.max_retry
+            spent = self.losses > self.policy.max_reconnect
             self.check(self.dead or spent, "G26", "the session ends and nothing was fatal")
             self.dead = True
 

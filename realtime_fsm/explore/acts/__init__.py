@@ -23,6 +23,7 @@ _ALL: tuple[Callable[..., None], ...] = (
     *(
         server.serve,
         server.announce,
+        server.beside,
         server.item,
         server.output,
         server.done,
@@ -39,6 +40,7 @@ _ALL: tuple[Callable[..., None], ...] = (
         host.over_cut,
         host.over_done,
         host.truncate,
+        host.unread,
     ),
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Optional
 
+from ... import _commands as cmd
 from ... import _events as ev
 from ..._states import MessageOutcome, TurnState
 from ..._turn import Turn
@@ -40,6 +41,7 @@ def odd_actions(world: World, live: tuple[Turn, ...]) -> list[Action]:
     if world.queued:
         out.append(("not_sent",))
     out += [("give_up", n) for n in range(len(world.open))]
+    out += [("unread", n) for n, t in enumerate(live) if t.announced and not t.has_output]
     for n, turn in enumerate(live):
         paused = world.playing is not None and world.playing[3]
         if turn.state is TurnState.STREAMING and not paused:
@@ -140,6 +142,15 @@ def _speech_over(world: World, turn: Turn, *, interrupted: bool = True) -> None:
     if world.playing is not None and world.playing[1] == turn.id:
         world.playing = None
     world.tell(ev.SpeechOver(turn_id=turn.id, interrupted=interrupted))
+
+
+def unread(world: World, number: int) -> None:
+    """The host was told of a generation, and reads nothing of it."""
+    world.left[ODDITIES] -= 1
+    turn = world.controller.turns[number]
+    world.tell(ev.AnnouncementLost(turn_id=turn.id))
+    if any(not isinstance(c, cmd.TurnMoved) for c in world.answers):
+        raise Violation("G27: what the host did not read causes something")
 
 
 def truncate(world: World, playing: bool) -> None:

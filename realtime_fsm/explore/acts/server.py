@@ -13,7 +13,7 @@ from ..oracle import Violation
 from ..server import SPEECH, Response
 from ..snapshot import PAST_RESPONSE
 from . import connection, late
-from .errors import ACTIVE, FATAL, LIMITED, NOT_ACTIVE, RESET_AFTER, TRANSIENT
+from .errors import ACTIVE, FATAL, LIMITED, NO_ITEM, NOT_ACTIVE, RESET_AFTER, TRANSIENT
 
 if TYPE_CHECKING:
     from ..world import World
@@ -23,6 +23,8 @@ def serve(world: World, how: str) -> None:
     frame = world.server.inbox.pop(0)
     if frame[0] == "create":
         _serve_create(world, how, *frame[1:])
+    elif frame[0] == "check":
+        world.tell(ev.ErrorReceived(error=NO_ITEM, event_id=frame[1]))
     else:
         _serve_cancel(world, how, *frame[1:])
 
@@ -99,6 +101,13 @@ def announce(world: World) -> None:
     _announce(world)
 
 
+def beside(world: World) -> None:
+    """A response that somebody below the driver asked for, by a create of its own."""
+    world.left[ODDITIES] -= 1
+    world.server.active = Response(world.fresh("resp_"), world.fresh("theirs_"), None)
+    _announce(world)
+
+
 def _announce(world: World) -> None:
     response = world.server.active
     assert response is not None
@@ -107,9 +116,16 @@ def _announce(world: World) -> None:
     before = set(world.oracle.turns)
     _answered(world, response.event_id)
     world.oracle.created(response.id, response.event_id)
-    if owner is None and world.server.speech != SPEECH.index("speaking"):
+    vad = owner is None and response.event_id is None
+    if vad and world.server.speech != SPEECH.index("speaking"):
         world.oracle.speech(None)
-    wanted = owner is None or waiting_for(world, response) is not None
+    late = None
+    if owner is not None and owner != world.server.cancelled_below:
+        record = world.oracle.turns.get(owner[0])
+        late = record if record is not None and record.adopts(owner[1]) else None
+    wanted = owner is None or late is not None or waiting_for(world, response) is not None
+    if late is not None and owner is not None:
+        world.oracle.adopted(late, owner[1])
     world.tell(ev.ResponseCreated(response_id=response.id, client_event_id=response.event_id))
     if owner is None:
         new = [t for t in world.oracle.turns if t not in before]
@@ -117,7 +133,8 @@ def _announce(world: World) -> None:
             raise Violation("G18: server VAD's response is no turn")
         response.owner = (new[0], 1)
         record = world.oracle.turns[new[0]]
-        record.asked, record.given_up, record.settled = 1, False, True
+        record.asked = record.current = record.acknowledged = 1
+        record.given_up, record.settled = False, True
     released = response.id in world.oracle.cancelled
     if owner is not None and owner == world.server.cancelled_below:
         if released:

@@ -105,6 +105,8 @@ class Reporter:
             self._recovering(self._follow(command.turn_id), command)
         elif isinstance(command, cmd.DeleteItem):
             self._tell("history_corrected", self._session, Correction.DELETED)
+        elif isinstance(command, cmd.TruncateItem):
+            self.truncated()
         elif isinstance(command, cmd.TurnEnded):
             self._ended(command)
 

@@ -13,6 +13,7 @@ from livekit import rtc
 from livekit.agents import Agent, RunContext, function_tool
 from livekit.agents.voice import SpeechHandle, io
 
+from ..._words import heard_words
 from ...livekit import ControlledRealtimeModel
 from ...livekit._features import AgentSession
 from ...testing.providers import Answer, Fake
@@ -333,9 +334,7 @@ def _memory(fake: Fake, pieces: list[Heard], history: list[tuple[str, str]]) -> 
         answers = fake.answers.get(piece.question, ())
         if piece.attempt and answers:
             answer = answers[min(piece.attempt, len(answers)) - 1]
-            words = answer.text.split()
-            share = min(1.0, piece.seconds / answer.seconds) if answer.seconds else 1.0
-            heard += words[: int(len(words) * share + 0.01)]
+            heard += heard_words(answer.text, piece.seconds, answer.seconds).split()
     said = [word for role, text in history if role == "assistant" for word in text.split()]
     missing, extra = list(heard), []
     for word in said:

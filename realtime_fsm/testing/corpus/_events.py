@@ -66,6 +66,16 @@ EVENTS: tuple[tuple[str, type[ev.Event], Form], ...] = (
         ev.CallReceived,
         Form("call", "output_item.done <response_id> <item_id>", "of a function call"),
     ),
+    (
+        "S",
+        ev.ActionEnded,
+        Form("acted", "action_done <response_id> <item_id>", "of what the server did by itself"),
+    ),
+    (
+        "S",
+        ev.ItemActivity,
+        Form("item_activity", "item_activity <item_id>", "of an item, no response named"),
+    ),
     ("S", ev.ResponseActivity, Form("activity", "activity <response_id>", "any other event of it")),
     (
         "S",
@@ -146,8 +156,10 @@ EVENTS: tuple[tuple[str, type[ev.Event], Form], ...] = (
 WIRE = (
     cmd.CreateResponse,
     cmd.CancelResponse,
+    cmd.CheckConnection,
     cmd.ProbeCancel,
     cmd.DeleteItem,
+    cmd.TruncateItem,
     cmd.RestoreItem,
     cmd.ReplaceConnection,
 )
@@ -160,8 +172,10 @@ CLIENT = (
         "and it leaves at once, unless it is queued below the driver",
     ),
     Form("cancel", "response.cancel <response>"),
+    Form("check", "check", "something harmless that every server answers"),
     Form("probe", "response.cancel", "bare: the probe"),
     Form("delete", "item.delete <item>"),
+    Form("truncate", "item.truncate <item> <ms>", "what was not heard of it is cut off"),
     Form("restore", "item.restore <item>", "what was heard of it is put on the new conversation"),
     Form("reconnect", "reconnects [after <wait:s>]", "the connection is given up, another is made"),
 )

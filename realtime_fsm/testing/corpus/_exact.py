@@ -186,6 +186,10 @@ class _Bench:
         wanted = " ".join(
             ["response.cancel" if key == "probe" else key, *map(str, values.values())]
         )
+        soonest = self._c.next_deadline()
+        if not self._due and soonest is not None and soonest <= self._now:
+            self._c.advance(self._now)  # what is due at once
+            self._drain()
         if not self._due:
             self._fail(f"nothing was sent, expected {wanted}")
         command = self._due.pop(0)
@@ -203,11 +207,19 @@ class _Bench:
             if command.response_id == values["response"]:
                 self._refs[f"cancel:{command.response_id}"] = command.event_id
                 return
+        elif isinstance(command, cmd.CheckConnection) and key == "check":
+            self._refs["check"] = command.event_id
+            return
         elif isinstance(command, cmd.ProbeCancel) and key == "probe":
             self._refs["probe"] = command.event_id
             return
         elif isinstance(command, cmd.ReplaceConnection) and key == "reconnect":
             if abs(command.wait - values.get("wait", 0.0)) < _MOMENT:
+                return
+        elif isinstance(command, cmd.TruncateItem) and key == "truncate":
+            told = (command.item_id, str(command.audio_end_ms))
+            if told == (values["item"], str(values["ms"])):
+                self._refs[f"truncate:{command.item_id}"] = command.event_id
                 return
         elif isinstance(command, cmd.RestoreItem) and key == "restore":
             if command.item_id == values["item"]:
@@ -314,6 +326,8 @@ class _Bench:
             return f"response.cancel {command.response_id}"
         if isinstance(command, cmd.DeleteItem):
             return f"item.delete {command.item_id}"
+        if isinstance(command, cmd.TruncateItem):
+            return f"item.truncate {command.item_id} {command.audio_end_ms}"
         if isinstance(command, cmd.RestoreItem):
             return f"item.restore {command.item_id}"
         if isinstance(command, cmd.ReplaceConnection):

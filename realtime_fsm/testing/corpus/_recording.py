@@ -263,12 +263,18 @@ class _Writer:
         elif isinstance(command, cmd.CancelResponse):
             self.refs[command.event_id] = f"cancel:{command.response_id}"
             return f"C response.cancel {command.response_id}"
+        elif isinstance(command, cmd.CheckConnection):
+            self.refs[command.event_id] = "check"
+            return "C check"
         elif isinstance(command, cmd.ProbeCancel):
             self.refs[command.event_id] = "probe"
             return "C response.cancel"
         elif isinstance(command, cmd.DeleteItem):
             self.refs[command.event_id] = f"delete:{command.item_id}"
             return f"C item.delete {command.item_id}"
+        elif isinstance(command, cmd.TruncateItem):
+            self.refs[command.event_id] = f"truncate:{command.item_id}"
+            return f"C item.truncate {command.item_id} {command.audio_end_ms}"
         elif isinstance(command, cmd.RestoreItem):
             return f"C item.restore {command.item_id}"
         elif isinstance(command, cmd.ReplaceConnection):

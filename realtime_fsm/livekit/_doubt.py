@@ -1,0 +1,111 @@
+"""An error that names no frame, while a create waits for its answer.
+
+It may be the answer, since some servers do not say which create they refuse; or it is about something else,
+such as a transcript, and the response comes all the same. So the create is given a moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from livekit.agents import llm
+
+from .. import _events as ev
+from .._classify import is_of_a_request
+from .._errors import ErrorInfo
+from .._policy import RetryPolicy
+from .._states import ErrorKind
+from ._guard import Guard
+
+#: Seconds in which a create is nearly always answered.
+_A_MOMENT = 1.0
+_PERHAPS = (ErrorKind.TRANSIENT, ErrorKind.UNKNOWN)
+
+
+class Doubt:
+    """One connection's.
+
+    Args:
+        refuse: Takes the error once it is the answer, with the id of the create.
+        tell: Takes the inner session's report of an error that was about something else.
+    """
+
+    def __init__(
+        self,
+        policy: RetryPolicy,
+        refuse: Callable[[ev.ErrorReceived], object],
+        tell: Callable[[llm.RealtimeModelError], None],
+        guard: Guard,
+    ) -> None:
+        self._policy = policy
+        self._refuse = refuse
+        self._tell = tell
+        self._end = guard(self._over)
+        self._loop = asyncio.get_running_loop()
+        #: Creates that left and were not answered.
+        self._waiting: list[str] = []
+        self._vad_due = False
+        self._error: ev.ErrorReceived | None = None
+        self._report: llm.RealtimeModelError | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def left(self, event_id: str) -> None:
+        """A create is on the wire."""
+        self._waiting.append(event_id)
+
+    def holds(self, event: ev.Event | None) -> bool:
+        """Follow what comes. Returns whether it is an error to wait a moment with."""
+        if isinstance(event, (ev.SpeechStarted, ev.InputCommitted)):
+            self._vad_due = True
+        elif isinstance(event, ev.ResponseCreated):
+            self._vad_due = self._vad_due and event.client_event_id is not None
+            self._answered(event.client_event_id)
+        elif isinstance(event, ev.ResponseDone):
+            self._answered(event.client_event_id)
+        elif isinstance(event, ev.ErrorReceived):
+            self._answered(event.event_id)
+            if event.event_id is None and self._error is None and self._open(event.error):
+                self._error = event
+                self._timer = self._loop.call_later(_A_MOMENT, self._end)
+                return True
+        return False
+
+    def reported(self, report: llm.RealtimeModelError) -> bool:
+        """The inner session reports an error. Returns whether it is the one that waits."""
+        if self._error is None or self._report is not None:
+            return False
+        self._report = report
+        return True
+
+    def reset(self) -> None:
+        """The connection is gone, and what was asked on it."""
+        self._waiting.clear()
+        self._vad_due = False
+        self._dismiss()
+
+    def _open(self, error: ErrorInfo) -> bool:
+        """Whether it may answer the one create that waits, and may not."""
+        perhaps = self._policy.judged(error).kind in _PERHAPS and not is_of_a_request(error)
+        return perhaps and len(self._waiting) == 1 and not self._vad_due
+
+    def _answered(self, event_id: str | None) -> None:
+        if event_id in self._waiting:
+            self._waiting.remove(event_id)
+            if not self._waiting:
+                self._dismiss()
+
+    def _dismiss(self) -> None:
+        """It was about something else."""
+        report, self._error, self._report = self._report, None, None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if report is not None:
+            self._tell(report)
+
+    def _over(self) -> None:
+        error, self._error, self._report, self._timer = self._error, None, None, None
+        if error is not None and self._waiting:
+            create = self._waiting.pop()
+            self._refuse(ev.ErrorReceived(error=error.error, event_id=create))

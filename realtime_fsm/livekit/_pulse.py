@@ -1,0 +1,113 @@
+"""Is the peer still there? A silent connection is asked, and given up when nothing at all comes (G31).
+
+Asked by a ``session.update`` that changes nothing ("only the fields that are present in the session.update are
+updated"): the plugin sends one on each connection, and every server that answered that one answers this.
+One that did not is not asked. It touches no response, item or audio.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from livekit.agents import utils
+
+from .._policy import RetryPolicy
+from ._guard import Guard
+from ._log import get_logger
+
+#: A timer that fires so much too late, seconds, tells of the loop and not of the peer.
+_LATE = 0.25
+
+
+class Pulse:
+    """One inner session's.
+
+    Args:
+        send: Sends a client's frame.
+        dead: Called when the peer is gone.
+    """
+
+    def __init__(
+        self,
+        policy: RetryPolicy,
+        send: Callable[[dict[str, Any]], object],
+        dead: Callable[[], object],
+        guard: Guard,
+    ) -> None:
+        self._interval = policy.alive_interval
+        self._patience = policy.answer_timeout
+        self._send = send
+        self._dead = dead
+        self._look = guard(self._due)
+        self._loop = asyncio.get_running_loop()
+        #: What to ask with, once the server is known to answer.
+        self._session: dict[str, Any] | None = None
+        #: When something last came; and when it was asked for and nothing came since.
+        self._seen = self._loop.time()
+        self._asked: float | None = None
+        #: When a create was given to the inner session and nothing came since.
+        self._created: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def came(self, frame: object) -> None:
+        """Something came from the server."""
+        self._seen = self._loop.time()
+        self._asked = self._created = None
+        if (
+            self._timer is None
+            and isinstance(frame, dict)
+            and frame.get("type") == "session.updated"
+        ):
+            self._answers(frame.get("session"))
+
+    def _answers(self, session: object) -> None:
+        typed = isinstance(session, Mapping) and isinstance(session.get("type"), str)
+        self._session = {"type": session["type"]} if typed else {}  # type: ignore[index]
+        if self._interval is not None:
+            self._wait(self._seen + self._interval)
+
+    def created(self) -> None:
+        """A create was given to the inner session; whether it leaves is another question."""
+        if self._timer is not None and self._created is None:
+            self._created = self._loop.time()
+            if self._asked is None:
+                self._wait(min(self._timer.when(), self._created + self._patience))
+
+    def stop(self) -> None:
+        """The connection is gone, or nobody listens any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._session = self._asked = self._created = None
+
+    def _wait(self, until: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(until, self._look)
+
+    def _due(self) -> None:
+        if self._timer is None or self._interval is None:
+            return
+        now = self._loop.time()
+        late = now - self._timer.when() > _LATE
+        if self._asked is not None and not late:
+            get_logger().warning("the connection is dead", silent=round(now - self._seen, 1))
+            self.stop()
+            self._dead()
+            return
+        due = self._seen + self._interval
+        if self._created is not None:
+            due = min(due, self._created + self._patience)
+        if self._asked is not None or now >= due:
+            # Also where it is late: what came while the loop stood still is not read yet.
+            self._asked = now
+            self._send(
+                {
+                    "type": "session.update",
+                    "event_id": utils.shortuuid("rfsm_alive_"),
+                    "session": self._session,
+                }
+            )
+            due = now + self._patience
+        self._wait(due)

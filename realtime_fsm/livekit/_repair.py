@@ -1,0 +1,165 @@
+"""What servers that only resemble the service leave out of their frames, put back where it can be told.
+
+Everything above, the plugin too, goes by the id of a response, which is its own, and by the status at its
+end. Some compatible servers use an id again, leave it out of deltas, or end a response without a status.
+A frame that lacks nothing passes as it came.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .. import _events as ev
+from .._core import remember
+
+_INPUT = frozenset(
+    {
+        "input_audio_buffer.speech_started",
+        "input_audio_buffer.speech_stopped",
+        "input_audio_buffer.committed",
+        "input_audio_buffer.timeout_triggered",
+    }
+)
+_STATUS = frozenset(status.value for status in ev.ResponseStatus)
+#: Between an id and which use of it this is.
+_USE = "~"
+
+
+@dataclass(slots=True)
+class _Use:
+    """One response that bears an id.
+
+    Attributes:
+        name: What it is called here: the id, or the id and a number if that was used before.
+        create: Its create, as far as its metadata tell.
+        over: Its ``response.done`` came, or its connection is gone.
+        cut: Somebody stopped it: a cancel left, or the user spoke.
+    """
+
+    name: str
+    create: object
+    over: bool = False
+    cut: bool = False
+
+
+class Repair:
+    """One session's, over its connections: another one may count its responses anew.
+
+    Args:
+        unique: The server is known to use no id again.
+    """
+
+    __slots__ = ("_asked", "_items", "_running", "_unique", "_uses", "_vad_cuts")
+
+    def __init__(self, *, unique: bool) -> None:
+        self._unique = unique
+        #: The newest response that bears each id; and the responses of items.
+        self._uses: OrderedDict[str, tuple[int, _Use]] = OrderedDict()
+        self._items: OrderedDict[str, str] = OrderedDict()
+        #: The id of the response that began last, until it is over.
+        self._running: str | None = None
+        #: Something was asked since the last one began.
+        self._asked = False
+        self._vad_cuts = False
+
+    def reset(self) -> None:
+        """Another connection: nothing of the old one goes on."""
+        self._running = None
+        for _, use in self._uses.values():
+            use.over = True
+
+    def left(self, frame: Mapping[str, Any]) -> None:
+        """A client's frame left."""
+        if frame.get("type") == "response.create":
+            self._asked = True
+        elif frame.get("type") == "response.cancel":
+            named = frame.get("response_id") or self._running
+            if (known := self._uses.get(str(named))) is not None:
+                known[1].cut = True
+
+    def original(self, name: str) -> str:
+        """What the server calls the response of this name."""
+        return name.rpartition(_USE)[0] or name
+
+    def came(self, frame: object) -> None:
+        """A frame came: put back what is missing."""
+        if not isinstance(frame, dict) or not isinstance(kind := frame.get("type"), str):
+            return
+        if kind in _INPUT:
+            self._asked = True
+            if kind == "input_audio_buffer.speech_started" and self._vad_cuts:
+                for _, use in self._uses.values():
+                    use.cut = use.cut or not use.over
+        elif kind.startswith("response."):
+            response = frame.get("response")
+            if kind == "response.created":
+                self._created(response)
+            elif kind == "response.done":
+                self._done(response)
+            else:
+                self._between(frame)
+
+    def heard(self, event: ev.Event | None) -> None:
+        """What a frame said, once it is read."""
+        if isinstance(event, ev.SessionConfigured):
+            self._vad_cuts = event.server_interrupts
+
+    def _created(self, response: object) -> None:
+        if not isinstance(response, dict) or not isinstance(named := response.get("id"), str):
+            return
+        metadata = response.get("metadata")
+        create = metadata.get("client_event_id") if isinstance(metadata, dict) else None
+        number, use = self._uses.get(named, (0, None))
+        if use is None or (not self._unique and self._is_another(use, create)):
+            name = named if use is None else f"{named}{_USE}{number + 1}"
+            use = _Use(name, create)
+            remember(self._uses, named, (number + 1, use))
+            self._running, self._asked = named, False
+        response["id"] = use.name
+
+    def _is_another(self, use: _Use, create: object) -> bool:
+        """Whether a ``response.created`` is of another response than the last that bore its id; if
+        not, it was said twice."""
+        if create is not None:
+            return create != use.create
+        return use.over and self._asked
+
+    def _done(self, response: object) -> None:
+        if not isinstance(response, dict):
+            return
+        named = response.get("id")
+        if not named and self._running is not None:
+            named = response["id"] = self._running
+        _, use = self._uses.get(str(named), (0, None))
+        if response.get("status") not in _STATUS:
+            response["status"] = _status_of(response, cut=use is not None and use.cut)
+        if use is not None:
+            response["id"], use.over = use.name, True
+        if named == self._running:
+            self._running = None
+
+    def _between(self, frame: dict[str, Any]) -> None:
+        item = frame.get("item")
+        item_id = item.get("id") if isinstance(item, dict) else frame.get("item_id")
+        named = frame.get("response_id")
+        if not named and not isinstance(frame.get("response"), dict):
+            named = self._items.get(str(item_id), self._running)
+            if named is None:
+                return
+            frame["response_id"] = named
+        elif isinstance(named, str) and isinstance(item_id, str) and item_id not in self._items:
+            remember(self._items, item_id, named)
+        if isinstance(named, str) and (known := self._uses.get(named)) is not None:
+            frame["response_id"] = known[1].name
+
+
+def _status_of(response: Mapping[str, Any], *, cut: bool) -> str:
+    """How a response ended that does not say so."""
+    said, details = str(response.get("status")).lower(), response.get("status_details")
+    failed = isinstance(details, dict) and isinstance(details.get("error"), dict)
+    if failed or "fail" in said or "error" in said:
+        return "failed"
+    return "cancelled" if cut or said == "canceled" else "completed"

@@ -1,0 +1,106 @@
+"""G16: output that comes after its turn was given up, twice, or out of order. What was heard stays, cut
+where hearing ended; what was never played goes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+import realtime_fsm as rf
+from realtime_fsm.simulator import Message, Reply, ServerConfig
+from realtime_fsm.simulator.faults import At, Double, Fault, Lose, Schedule, Silence
+from realtime_fsm.testing import SimulatedCall, simulated_call, virtual_time
+
+WORDS = "one two three four five six seven eight nine ten"
+AUDIO = "response.output_audio.delta"
+#: Eight tenths of a second are heard, then nothing comes for longer than a stall is waited for.
+HEARD = ("assistant", "one two three four")
+PLAYED = ("assistant", WORDS)
+PATIENCE = rf.RetryPolicy().stall_timeout
+
+Act = Callable[[SimulatedCall], Awaitable[None]]
+
+
+def stall(seconds: float) -> Fault:
+    return Silence(At(AUDIO, 8), seconds=seconds)
+
+
+async def nothing(c: SimulatedCall) -> None:
+    pass
+
+
+async def reconnect(c: SimulatedCall) -> None:
+    c.server.drop()
+    await asyncio.sleep(5.0)
+
+
+async def push(c: SimulatedCall) -> None:
+    agent = c.session.current_agent
+    await agent.update_chat_ctx(agent.chat_ctx.copy())
+    await asyncio.sleep(2.0)
+
+
+async def spoken(
+    *faults: Fault, policy: rf.RetryPolicy | None = None, after: Act = nothing, cut: float = 0.0
+) -> tuple[list[tuple[str, str]], list[tuple[str, str]], float]:
+    """One reply with these faults: what the agent and the server know of it, and seconds heard."""
+    script = [Reply([Message(WORDS, seconds=2.0)], pace=0.05), Reply([Message("Second.")])]
+    config = ServerConfig(cancel_delay=0.2, faults=Schedule(list(faults)))
+    async with simulated_call(
+        script, check=False, turn_detection=None, config=config, policy=policy
+    ) as c:
+        c.session.generate_reply(user_input="hi")
+        if cut:
+            await c.until(lambda: c.heard > cut)
+            c.session.interrupt()
+        await asyncio.sleep(20.0)
+        await after(c)
+        assert c.controller.differences() == {}
+        assert len(c.server.sent("conversation.item.truncate")) <= 1, "G15"
+        return c.history[1:], c.remembered[1:], c.heard
+
+
+@pytest.mark.parametrize("after", [nothing, reconnect, push])
+@pytest.mark.parametrize("late", [0.02, 0.2, 1.0, 2.5, 4.5, 20.0])
+@virtual_time
+async def test_g16_a_stall_that_goes_on(late: float, after: Act) -> None:
+    agent, server, heard = await spoken(stall(PATIENCE + late), after=after)
+    assert agent == server == [HEARD]
+    assert heard == pytest.approx(0.8, abs=0.02)
+
+
+@virtual_time
+async def test_g16_a_stall_that_goes_on_while_the_rest_is_asked_for() -> None:
+    policy = rf.RetryPolicy(after_exposure="regenerate")
+    agent, server, _ = await spoken(stall(PATIENCE + 0.2), policy=policy)
+    assert agent == server == [HEARD, ("assistant", "Second.")]
+
+
+@virtual_time
+async def test_g16_what_is_cut_and_goes_on() -> None:
+    cancel = At("response.cancel", side="client")
+    agent, server, heard = await spoken(Lose(cancel), cut=0.5)
+    assert agent == server == [("assistant", "one two")]
+    assert heard < 0.6
+
+
+@pytest.mark.parametrize("after", [nothing, reconnect, push])
+@virtual_time
+async def test_g13_a_message_that_is_announced_twice(after: Act) -> None:
+    agent, server, heard = await spoken(Double(At("response.output_item.added")), after=after)
+    assert agent == server == [PLAYED]
+    assert heard == pytest.approx(2.0, abs=0.02)
+
+
+@pytest.mark.parametrize(("cut", "known"), [(0.0, PLAYED), (0.5, ("assistant", "one two"))])
+@pytest.mark.parametrize("after", [nothing, reconnect, push])
+@virtual_time
+async def test_g16_a_message_that_is_not_announced_to_the_mirror(
+    after: Act, cut: float, known: tuple[str, str]
+) -> None:
+    """The second: the first is the user's."""
+    lost = Lose(At("conversation.item.added", 2))
+    agent, server, _ = await spoken(lost, after=after, cut=cut)
+    assert agent == server == [known]

@@ -1,0 +1,178 @@
+"""G16: what an application does to its history is done, and nothing else. What LiveKit had not entered in the
+agent's history yet, nobody can have left out on purpose."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from livekit.agents import Agent, function_tool, llm
+
+from realtime_fsm.livekit._features import realtime_session_of
+from realtime_fsm.simulator import FunctionCall, Message, Reply
+from realtime_fsm.testing import SimulatedCall, simulated_call, virtual_time
+
+FIRST, SECOND = ("assistant", "one two three"), ("assistant", "four five six")
+ASKED = ("user", "hi")
+
+Items = list[llm.ChatItem]
+
+
+def reply(*more: Any) -> Reply:
+    messages = [Message(FIRST[1], seconds=0.5), Message(SECOND[1], seconds=2.0)]
+    return Reply([*messages, *more], pace=0.02)
+
+
+@function_tool
+async def slow() -> str:
+    """Take a second."""
+    await asyncio.sleep(1.0)
+    return "done"
+
+
+async def push(c: SimulatedCall, change: Callable[[Items], None] = lambda items: None) -> None:
+    agent = c.session.current_agent
+    context = agent.chat_ctx.copy()
+    change(context.items)
+    await agent.update_chat_ctx(context)
+
+
+def without(text: str) -> Callable[[Items], None]:
+    def change(items: Items) -> None:
+        items[:] = [i for i in items if getattr(i, "text_content", None) != text]
+
+    return change
+
+
+def agents(c: SimulatedCall) -> list[tuple[str, str]]:
+    items = c.session.current_agent.chat_ctx.items
+    return [(i.role, i.text_content or "") for i in items if i.type == "message"]
+
+
+def call(*replies: Reply) -> Any:
+    agent = Agent(instructions="Be brief.")
+    return simulated_call([*replies], agent=agent, check=False, turn_detection=None)
+
+
+@pytest.mark.parametrize("at", [0.2, 0.7, 1.5, 2.4])
+@virtual_time
+async def test_g16_what_livekit_has_not_entered_is_not_deleted(at: float) -> None:
+    """A note of LiveKit's own ends the agent's history, so it makes no placeholder of what follows."""
+    async with call(reply()) as c:
+        said = c.session.generate_reply(user_input="hi")
+        await c.until(lambda: c.server.sent("response.create") != [])
+        await c.session.current_agent.update_tools([slow])
+        await c.until(lambda: c.heard > at)
+        await push(c)
+        await said
+        await asyncio.sleep(1.0)
+        assert c.remembered == [ASKED, FIRST, SECOND]
+        assert agents(c) == [ASKED, FIRST, SECOND]
+        assert c.server.sent("conversation.item.delete") == []
+        assert c.controller.differences() == {}
+
+
+@virtual_time
+async def test_g16_g17_a_call_that_livekit_has_not_entered_is_not_deleted() -> None:
+    async with call(reply(FunctionCall("slow")), Reply([Message("Well.")])) as c:
+        c.session.generate_reply(user_input="hi")
+        await c.until(lambda: c.server.sent("response.create") != [])
+        await c.session.current_agent.update_tools([slow])
+        await c.until(lambda: c.heard > 0.7)
+        await push(c)
+        await asyncio.sleep(8.0)
+        assert c.server.sent("conversation.item.delete") == []
+        assert c.remembered[-1] == ("assistant", "Well.")
+        assert c.errors == []
+
+
+@pytest.mark.parametrize("at", [0.7, 1.5, 9.0])
+@virtual_time
+async def test_g16_what_the_application_deletes_is_not_restored(at: float) -> None:
+    """Message 1, while 2 plays and after it; then the connection is lost."""
+    async with call(reply()) as c:
+        c.session.generate_reply(user_input="hi")
+        await asyncio.sleep(at)
+        await push(c, without(FIRST[1]))
+        await asyncio.sleep(0.3)
+        assert FIRST not in c.remembered
+        c.server.drop()
+        await asyncio.sleep(8.0)
+        assert c.remembered == [ASKED, SECOND]
+        assert c.controller.differences() == {}
+
+
+@virtual_time
+async def test_g16_what_the_application_edits_stays_as_it_is() -> None:
+    def change(items: Items) -> None:
+        for item in items:
+            if isinstance(item, llm.ChatMessage) and item.text_content == FIRST[1]:
+                item.content = ["redacted"]
+
+    async with call(reply()) as c:
+        await c.session.generate_reply(user_input="hi")
+        await push(c, change)
+        edited = [ASKED, ("assistant", "redacted"), SECOND]
+        assert c.remembered == edited
+        c.server.drop()
+        await asyncio.sleep(8.0)
+        assert c.remembered == edited
+        assert c.controller.differences() == {}
+
+
+@virtual_time
+async def test_g16_what_was_deleted_under_a_speech_is_not_cut() -> None:
+    """The server would refuse it."""
+    async with call(reply()) as c:
+        said = c.session.generate_reply(user_input="hi")
+        await c.until(lambda: c.heard > 1.0)
+        session = realtime_session_of(c.session)
+        item_id = c.turn.messages[1].item_id
+        session.send_event({"type": "conversation.item.delete", "item_id": item_id})
+        await asyncio.sleep(0.1)
+        said.interrupt()
+        await asyncio.sleep(2.0)
+        assert c.remembered == [ASKED, FIRST]
+        assert c.server.sent("conversation.item.truncate") == []
+        assert c.errors == []
+        assert c.controller.differences() == {}
+
+
+def twice(items: Items) -> None:
+    items.append(items[-2])
+    items.insert(0, items[-1])
+
+
+def stranger(items: Items) -> None:
+    items.append(llm.ChatMessage(id="item_nobody_knows", role="system", content=["note"]))
+
+
+@pytest.mark.parametrize(
+    ("change", "there"),
+    [(twice, [ASKED, FIRST, SECOND]), (stranger, [ASKED, FIRST, SECOND, ("system", "note")])],
+)
+@pytest.mark.parametrize("at", [1.0, 9.0])
+@virtual_time
+async def test_g16_odd_contexts(
+    change: Callable[[Items], None], there: list[tuple[str, str]], at: float
+) -> None:
+    async with call(reply()) as c:
+        c.session.generate_reply(user_input="hi")
+        await asyncio.sleep(at)
+        await push(c, change)
+        await asyncio.sleep(8.0)
+        assert sorted(c.remembered) == sorted(there)
+        assert c.errors == []
+        assert c.controller.differences() == {}
+
+
+@virtual_time
+async def test_g16_another_order() -> None:
+    """Done as it was asked."""
+    async with call(reply()) as c:
+        await c.session.generate_reply(user_input="hi")
+        await push(c, list.reverse)
+        assert c.remembered == [SECOND, FIRST, ASKED]
+        assert c.controller.differences() == {}

@@ -1,0 +1,152 @@
+"""G31: a connection whose peer is gone is noticed, also when nothing is asked of it, and replaced."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+import realtime_fsm as rf
+from realtime_fsm.livekit._guard import Guard
+from realtime_fsm.livekit._pulse import Pulse
+from realtime_fsm.simulator import Created, Message, Reply, ServerConfig
+from realtime_fsm.testing import SimulatedCall, simulated_call, virtual_time
+
+SPOKEN = [Reply([Message(words, seconds=0.5)]) for words in ("One.", "Two.", "Three.")]
+UPDATED = {"type": "session.updated", "session": {"type": "realtime"}}
+PUSH: dict[str, Any] = {"turn_detection": None, "check": False}
+
+
+def asked(call: SimulatedCall) -> list[dict[str, Any]]:
+    frames = call.server.sent("session.update")
+    return [f for f in frames if str(f.get("event_id")).startswith("rfsm_alive")]
+
+
+@virtual_time
+@pytest.mark.parametrize("after", [0.1, 9.0, 9.99, 35.0])
+async def test_g31_a_dead_line_is_replaced_though_nothing_is_asked(after: float) -> None:
+    async with simulated_call(SPOKEN, **PUSH) as call:
+        await call.session.generate_reply(user_input="one")
+        await asyncio.sleep(after)
+        call.server.half_open()
+        await asyncio.sleep(15.0)
+        assert call.server.connections == 2
+        call.session.generate_reply(user_input="two")
+        await call.idle()
+        assert call.heard == pytest.approx(1.0)
+        assert not call.closed
+
+
+@virtual_time
+async def test_g31_a_create_that_nothing_answers_is_evidence_sooner() -> None:
+    async with simulated_call(SPOKEN, **PUSH) as call:
+        await call.session.generate_reply(user_input="one")
+        call.server.half_open()
+        began = asyncio.get_running_loop().time()
+        await call.session.generate_reply(instructions="two")
+        assert asyncio.get_running_loop().time() - began < 8.0
+        assert call.heard == pytest.approx(1.0)
+
+
+@virtual_time
+async def test_g31_a_slow_server_lives() -> None:
+    slow = [Reply([Message("At last.", seconds=0.5)], ack=Created(after=4.5))]
+    async with simulated_call(slow, **PUSH) as call:
+        await call.session.generate_reply(user_input="one")
+        assert call.server.connections == 1
+        assert call.heard == pytest.approx(0.5)
+        assert len(asked(call)) == 1
+
+
+@virtual_time
+async def test_g31_the_question_changes_nothing_and_is_rare() -> None:
+    async with simulated_call(SPOKEN, **PUSH) as call:
+        await call.session.generate_reply(user_input="one")
+        assert not asked(call), "what is heard needs no question"
+        before = call.server.received("session.updated")[-1]["session"]
+        await asyncio.sleep(100.0)
+        frames = asked(call)
+        assert 5 <= len(frames) <= 10
+        assert all(frame["session"] == {"type": "realtime"} for frame in frames)
+        after = call.server.received("session.updated")[-1]["session"]
+        assert after == before
+        assert call.server.connections == 1
+        assert not call.errors
+
+
+@virtual_time
+async def test_g31_a_policy_field_switches_it_off() -> None:
+    policy = rf.RetryPolicy(alive_interval=None)
+    async with simulated_call(SPOKEN, policy=policy, **PUSH) as call:
+        await call.session.generate_reply(user_input="one")
+        await asyncio.sleep(100.0)
+        assert not asked(call)
+
+
+@virtual_time
+async def test_g31_who_was_never_seen_to_answer_is_not_asked() -> None:
+    config = ServerConfig(leaves_out=("session_updated",))
+    async with simulated_call(SPOKEN, config=config, **PUSH) as call:
+        await call.session.generate_reply(user_input="one")
+        await asyncio.sleep(100.0)
+        assert not asked(call)
+        assert call.server.connections == 1
+
+
+@virtual_time
+@pytest.mark.parametrize("seconds", [4.0, 20.0, 60.0])
+async def test_g31_a_loop_that_stood_still_is_no_dead_peer(seconds: float) -> None:
+    async with simulated_call(SPOKEN, **PUSH) as call:
+        await call.session.generate_reply(user_input="one")
+        loop: Any = asyncio.get_running_loop()
+        for _ in range(12):
+            await asyncio.sleep(1.0)
+            loop.advance(seconds)
+        await asyncio.sleep(20.0)
+        assert call.server.connections == 1
+        assert not call.errors
+
+
+@virtual_time
+async def test_g31_what_waits_in_the_socket_is_read_before_it_is_judged() -> None:
+    loop: Any = asyncio.get_running_loop()
+    dead: list[None] = []
+
+    def send(frame: object) -> None:
+        loop.advance(60.0)  # the loop stands still, and the answer comes meanwhile
+        loop.call_later(0.01, pulse.came, UPDATED)
+
+    pulse = Pulse(rf.RetryPolicy(), send, lambda: dead.append(None), Guard())
+    pulse.came(UPDATED)
+    await asyncio.sleep(80.0)
+    assert not dead
+    pulse.stop()
+
+
+@virtual_time
+async def test_g7_no_timer_outlives_its_connection() -> None:
+    sent: list[Any] = []
+    dead: list[None] = []
+    pulse = Pulse(rf.RetryPolicy(), sent.append, lambda: dead.append(None), Guard())
+    pulse.created()
+    await asyncio.sleep(60.0)
+    assert not sent, "nothing is known of the server"
+    pulse.came(UPDATED)
+    await asyncio.sleep(10.1)
+    assert len(sent) == 1
+    pulse.stop()
+    await asyncio.sleep(60.0)
+    assert (len(sent), dead) == (1, [])
+    pulse.came({"type": "session.updated", "session": []})
+    await asyncio.sleep(13.1)
+    assert sent[1]["session"] == {}, "a beta server's session has no type"
+    assert len(dead) == 1
+    await asyncio.sleep(60.0)
+    assert (len(sent), len(dead)) == (2, 1)
+
+
+@pytest.mark.parametrize("value", [0, -1.0, float("nan"), float("inf"), "10", True])
+def test_a_policy_that_cannot_work_says_so(value: Any) -> None:
+    with pytest.raises(ValueError, match="alive_interval"):
+        rf.RetryPolicy(alive_interval=value)

@@ -1,0 +1,227 @@
+"""Servers that only resemble the service: what they leave out is put back where it can be told (G3)."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from realtime_fsm import TurnState
+from realtime_fsm import _events as ev
+from realtime_fsm._wire import parse
+from realtime_fsm.livekit._repair import Repair
+from realtime_fsm.simulator import Created, Failed, Message, Reply, ServerConfig
+from realtime_fsm.simulator.wire import Send
+from realtime_fsm.testing import SimulatedCall, simulated_call, virtual_time
+
+SPOKEN = {"type": "input_audio_buffer.committed", "item_id": "u"}
+SPEAKS = {"type": "input_audio_buffer.speech_started", "item_id": "u"}
+VAD = {
+    "type": "session.updated",
+    "session": {"audio": {"input": {"turn_detection": {"type": "server_vad"}}}},
+}
+
+
+def created(response_id: str, create: str | None = None) -> dict[str, Any]:
+    metadata = None if create is None else {"client_event_id": create}
+    return {"type": "response.created", "response": {"id": response_id, "metadata": metadata}}
+
+
+def done(response_id: str | None, **fields: Any) -> dict[str, Any]:
+    return {"type": "response.done", "response": {"id": response_id, **fields}}
+
+
+def added(response_id: str, item_id: str) -> dict[str, Any]:
+    item = {"id": item_id, "type": "message"}
+    return {"type": "response.output_item.added", "response_id": response_id, "item": item}
+
+
+def delta(item_id: str, **fields: Any) -> dict[str, Any]:
+    return {"type": "response.output_audio.delta", "item_id": item_id, "delta": "AAAA", **fields}
+
+
+def tell(repair: Repair, *frames: dict[str, Any]) -> list[Any]:
+    """Let frames come: the response that each names then, and of an end its status too."""
+    named: list[Any] = []
+    for frame in frames:
+        if frame["type"] in ("response.create", "response.cancel"):
+            repair.left(frame)
+            continue
+        repair.came(frame)
+        repair.heard(parse(frame))
+        response = frame.get("response", {})
+        name = frame.get("response_id", response.get("id"))
+        named.append((name, response["status"]) if "status" in response else name)
+    return named
+
+
+def fresh(*, unique: bool = False) -> Repair:
+    return Repair(unique=unique)
+
+
+def test_g3_a_frame_that_lacks_nothing_passes_as_it_came() -> None:
+    frames = [
+        created("r1", "a"),
+        added("r1", "m1"),
+        delta("m1", response_id="r1"),
+        done("r1", status="completed"),
+    ]
+    before = copy.deepcopy(frames)
+    tell(fresh(), *frames)
+    assert frames == before
+
+
+def test_g3_the_newest_owner_of_an_id_has_it() -> None:
+    repair = fresh()
+    end = {"status": "completed"}
+    first = tell(repair, created("r", "a"), delta("m1", response_id="r"), done("r", **end))
+    second = tell(repair, created("r", "b"), delta("m2", response_id="r"), done("r", **end))
+    assert first == ["r", "r", ("r", "completed")]
+    assert second == ["r~2", "r~2", ("r~2", "completed")]
+    assert repair.original("r~2") == "r"
+    assert repair.original("r") == "r"
+
+
+def test_g3_without_metadata_an_id_is_used_again_only_if_something_was_asked() -> None:
+    repair = fresh()
+    end = done("r", status="completed")
+    assert tell(repair, created("r"), end, created("r")) == ["r", ("r", "completed"), "r"]
+    assert tell(repair, SPOKEN, created("r")) == [None, "r~2"]
+    assert tell(repair, done("r", status="completed"), {"type": "response.create"}, created("r")) == [
+        ("r~2", "completed"), "r~3",
+    ]  # fmt: skip
+
+
+def test_g3_said_twice_is_no_other_response() -> None:
+    repair = fresh()
+    assert tell(repair, created("r", "a"), SPOKEN, created("r", "a"), created("r")) == [
+        "r", None, "r", "r",
+    ]  # fmt: skip
+    known = fresh(unique=True)
+    assert tell(known, created("r", "a"), done("r", status="failed"), created("r", "b"))[-1] == "r"
+
+
+def test_g3_g19_another_connection_counts_anew() -> None:
+    repair = fresh()
+    tell(repair, created("r"))
+    repair.reset()
+    assert tell(repair, SPOKEN, created("r")) == [None, "r~2"]
+    assert tell(repair, delta("m9"))[-1] == "r~2"
+
+
+def test_g3_a_delta_without_an_id_is_of_its_items_response() -> None:
+    repair = fresh()
+    tell(repair, created("r1"), added("r1", "m1"), done("r1", status="completed"), created("r2"))
+    assert tell(repair, delta("m1"), delta("m2"), delta("m2", response_id="r2")) == [
+        "r1", "r2", "r2",
+    ]  # fmt: skip
+    tell(repair, done("r2", status="completed"))
+    assert tell(repair, delta("m7")) == [None], "nobody's"
+
+
+@pytest.mark.parametrize(
+    ("fields", "before", "status"),
+    [
+        ({}, [], "completed"),
+        ({"status": None}, [], "completed"),
+        ({"status": "success"}, [], "completed"),
+        ({"status": "canceled"}, [], "cancelled"),
+        ({"status": "error"}, [], "failed"),
+        ({"status_details": {"error": {"code": "server_error"}}}, [], "failed"),
+        ({}, [{"type": "response.cancel", "response_id": "r"}], "cancelled"),
+        ({}, [{"type": "response.cancel"}], "cancelled"),
+        ({}, [VAD, SPEAKS], "cancelled"),
+        ({}, [SPEAKS], "completed"),
+        ({"status": "completed"}, [VAD, SPEAKS], "completed"),
+    ],
+)
+def test_g8_an_end_without_a_status_gets_one(
+    fields: dict[str, Any], before: list[dict[str, Any]], status: str
+) -> None:
+    assert tell(fresh(), created("r"), *before, done("r", **fields))[-1] == ("r", status)
+
+
+def test_g3_an_end_without_an_id_is_of_what_runs() -> None:
+    frame = done(None, status="completed")
+    assert tell(fresh(), created("r"), frame)[-1] == ("r", "completed")
+    assert isinstance(parse(frame), ev.ResponseDone)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [7, None, {}, {"type": 5}, {"type": "response.created"}, {"type": "response.done"},
+     {"type": "response.done", "response": []}, {"type": "response.created", "response": {"id": []}},
+     {"type": "response.output_item.added", "item": 3, "response_id": {}},
+     {"type": "response.text.delta", "item_id": []}],
+)  # fmt: skip
+def test_g25_no_frame_is_too_odd(frame: Any) -> None:
+    repair = fresh()
+    tell(repair, created("r"))
+    repair.came(frame)
+
+
+@virtual_time
+async def test_g6_a_cancel_names_the_response_as_the_server_does() -> None:
+    answers = [Reply([Message(f"Answer {n} is a long one.", seconds=3.0)], pace=0.1) for n in "123"]
+    config = ServerConfig(one_response_id=True)
+    async with simulated_call(answers, config=config, check=False, turn_detection=None) as call:
+        await call.session.generate_reply(user_input="one")
+        call.session.generate_reply(user_input="two")
+        await call.until(lambda: call.heard > 3.5)
+        call.session.interrupt()
+        await call.idle()
+        cancels = call.server.sent("response.cancel")
+        assert [cancel["response_id"] for cancel in cancels] == ["resp_0"]
+        call.session.generate_reply(user_input="three")
+        await call.idle()
+        assert call.heard > 6.0
+
+
+# --- an error that names nothing
+
+
+def complain(call: SimulatedCall) -> None:
+    error = {
+        "type": "server_error",
+        "code": None,
+        "message": "Transcription failed.",
+        "event_id": None,
+    }
+    call.server._newest().put(Send({"type": "error", "event_id": "event_x", "error": error}))
+
+
+@virtual_time
+async def test_g20_an_error_about_something_else_costs_nothing() -> None:
+    answers = [Reply([Message(n, seconds=1.0)], ack=Created(after=0.9)) for n in ("One.", "More.")]
+    async with simulated_call(answers, check=False, turn_detection=None) as call:
+        call.session.generate_reply(user_input="one")
+        await call.until(lambda: call.server.sent("response.create"))
+        complain(call)
+        assert not call.errors
+        await call.idle()
+        assert len(call.server.sent("response.create")) == 1
+        assert call.heard == pytest.approx(1.0)
+        assert len(call.errors) == 1, "the application hears of it, as in plain LiveKit"
+
+
+@virtual_time
+async def test_g18_an_error_that_was_the_answer_is_one() -> None:
+    slow = Reply([Message("Late.", seconds=1.0)], ack=Created(after=30.0))
+    answers = [slow, Reply([Message("Again.", seconds=1.0)])]
+    async with simulated_call(answers, check=False, turn_detection=None) as call:
+        call.session.generate_reply(user_input="one")
+        await call.until(lambda: call.server.sent("response.create"))
+        complain(call)
+        await call.until(lambda: call.moves and call.moves[-1].dest is TurnState.RETRY_WAIT)
+        assert not call.errors
+
+
+@virtual_time
+async def test_g7_nothing_waits_for_an_answer_when_the_call_is_over() -> None:
+    slow = Reply(end=Failed("server_error"), ack=Created(after=30.0))
+    async with simulated_call([slow], check=False, turn_detection=None) as call:
+        call.session.generate_reply(user_input="one")
+        await call.until(lambda: call.server.sent("response.create"))
+        complain(call)
+        await call.session.aclose()
