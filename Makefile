@@ -4,9 +4,10 @@ BIN := $(VENV)/bin
 RUNS := $(VENV)/.runs
 READY := $(VENV)/.ready
 OLDEST := .venv-oldest
+NEXT := .venv-next
 MUTMUT := .venv-mutants
 
-.PHONY: help demo test test-quick heard inject judge lint types docs package matrix hooks diagrams diagrams-check sample properties row-mutants mutants bench bench-page explore simulate scenarios fuzz soak crowd conform-proof live providers test-oldest clean
+.PHONY: help demo test test-quick heard inject judge lint types docs package matrix hooks diagrams diagrams-check sample properties row-mutants mutants bench bench-page explore simulate scenarios fuzz soak crowd conform-proof live providers test-oldest next clean
 
 # Four short calls, plain LiveKit and controlled, side by side. Installs what these need.
 demo: $(RUNS)
@@ -155,6 +156,12 @@ providers: $(READY)
 test-oldest: $(OLDEST)/.ready
 	$(OLDEST)/bin/python -m pytest -W default tests/livekit tests/demo tests/scenarios
 
+# What the newest releases would have us change, pre-releases too, past our own bounds (five minutes).
+next:
+	test -x $(NEXT)/bin/python || $(PYTHON) -m venv $(NEXT)
+	$(NEXT)/bin/python -m tests.next.install
+	$(NEXT)/bin/python -m tests.next
+
 # What a user has: this package, LiveKit and its OpenAI plugin.
 $(RUNS): pyproject.toml constraints.txt
 	@echo "Making $(VENV) with LiveKit and its OpenAI plugin: 80 packages, about a minute"
@@ -183,4 +190,4 @@ $(MUTMUT)/.ready: pyproject.toml constraints.txt
 
 # Remove what was made.
 clean:
-	rm -rf $(VENV) $(OLDEST) $(MUTMUT) .nox mutants row-mutants.json build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
+	rm -rf $(VENV) $(OLDEST) $(NEXT) $(MUTMUT) .nox mutants row-mutants.json build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz

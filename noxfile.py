@@ -1,4 +1,5 @@
-"""`make matrix`: the tests on every Python that is installed, with both ends of livekit-agents."""
+"""`make matrix`: the tests on every Python that is installed, with both ends of livekit-agents, and with the
+newest pre-release."""
 
 from __future__ import annotations
 
@@ -21,6 +22,20 @@ def oldest(session: nox.Session) -> None:
     """What touches LiveKit, with the oldest release whose facts we rely on."""
     session.install("-c", "constraints-oldest.txt", "-e", ".[openai]", *nox_groups("test"))
     paths = session.posargs or ["tests/livekit", "tests/demo", "tests/scenarios"]
+    session.run("python", "-m", "pytest", "-W", "default", *paths)
+
+
+@nox.session(python=PYTHONS)
+def pre(session: nox.Session) -> None:
+    """The same with the newest releases there are, pre-releases included."""
+    session.run("python", "-m", "tests.next.install")
+    paths = session.posargs or [
+        "tests/livekit",
+        "tests/demo",
+        "tests/scenarios",
+        "tests/corpus",
+        "tests/heard",
+    ]
     session.run("python", "-m", "pytest", "-W", "default", *paths)
 
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from livekit import rtc
-from livekit.agents import Agent, AgentSession
+from livekit.agents import Agent
 from livekit.agents.voice import io
 from livekit.plugins import openai
 
 from realtime_fsm.livekit import ControlledRealtimeModel, TurnObserver
+from realtime_fsm.livekit._features import AgentSession
 from realtime_fsm.livekit._listener import cheap
 
 from .canned import CannedServer, Recording

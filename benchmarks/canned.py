@@ -18,6 +18,7 @@ from typing import Any, cast
 import aiohttp
 from aiohttp import WSMessage, WSMsgType
 
+from realtime_fsm.livekit._features import realtime_session_of
 from realtime_fsm.simulator import Message, Reply
 from realtime_fsm.testing import run_virtual, simulated_call
 
@@ -55,7 +56,7 @@ async def _record(turns: int) -> Recording:
         replies[-1].append(json.dumps(frame))
 
     async with simulated_call([_TWO_MESSAGES] * turns, controlled=False, turn_detection=None) as c:
-        session: Any = c.session.current_agent.realtime_llm_session
+        session: Any = realtime_session_of(c.session)
         session.on("openai_server_event_received", note)
         for _ in range(turns):
             await c.session.generate_reply(instructions="Answer.")

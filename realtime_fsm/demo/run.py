@@ -9,13 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from livekit.agents import Agent, AgentSession, ErrorEvent, llm
+from livekit.agents import Agent, ErrorEvent, llm
 from livekit.agents.voice import SpeechHandle
 from livekit.agents.voice.io import PlaybackFinishedEvent, PlaybackStartedEvent
 from livekit.plugins import openai
 
 from .. import _commands as cmd
 from ..livekit import ControlledRealtimeModel
+from ..livekit._features import AgentSession
 from ..simulator import RealtimeServer, Reply, Script
 from ..testing import PacedAudioOutput
 from ..trace import record

@@ -13,6 +13,7 @@ from typing import Any
 from livekit.agents import llm
 
 from ._driver import Driver
+from ._features import history_of
 from ._guard import Guard
 from ._speech import Speeches
 
@@ -45,6 +46,14 @@ class Host:
         if session is None:
             return SimpleNamespace(chat_ctx=self._inner.chat_ctx)
         return session.current_agent
+
+    @property
+    def _activity(self) -> Any:
+        """What the adapter asks since 2.0 for the history as it was heard."""
+        session = self._speeches.session
+        if session is None:
+            return SimpleNamespace(chat_ctx=self._inner.chat_ctx)
+        return SimpleNamespace(chat_ctx=history_of(session))
 
     async def interrupt(self, *, force: bool = False) -> None:
         session = self._speeches.session

@@ -6,16 +6,19 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any, Literal
 
-from livekit.agents import AgentSession, llm
+from livekit.agents import llm
 
 from .._controller import TurnController
 from .._errors import LocalProtocolError
 from .._policy import RetryPolicy
 from ..profiles import Profile
 from ._aside import report_step
+from ._facts import unsafe
+from ._features import AgentSession
 from ._listener import GuardedEmitter
 from ._log import get_logger
 from ._observe import Observation, Observer
+from ._pass_on import passes_on
 from ._profile import resolve
 from ._session import ControlledRealtimeSession
 from ._speech import Speeches
@@ -26,6 +29,7 @@ _MODES = ("control", "observe", "off")
 _REMEMBERED = 1000
 
 
+@passes_on(llm.RealtimeModel)
 class ControlledRealtimeModel(
     llm.RealtimeModel,
     GuardedEmitter[Literal["recovering", "turn_moved", "turn_ended", "observed", "stepped_aside"]],
@@ -102,7 +106,7 @@ class ControlledRealtimeModel(
         GuardedEmitter.__init__(self)
         self._inner = inner
         self._policy = RetryPolicy() if retry is None else retry
-        self._mode = mode
+        self._mode = "off" if unsafe() else mode
         self._observers = observers
         self._family = family
         self._profile = resolve(profile, inner)
@@ -170,9 +174,11 @@ class ControlledRealtimeModel(
         except Exception as e:
             self._speeches.give_up(e)
 
-    def session(self, *, turn_detection_disabled: bool = False) -> llm.RealtimeSession[Any]:
+    def session(
+        self, *, turn_detection_disabled: bool = False, **more: Any
+    ) -> llm.RealtimeSession[Any]:
         def open_inner() -> llm.RealtimeSession[Any]:
-            return self._inner.session(turn_detection_disabled=turn_detection_disabled)
+            return self._inner.session(turn_detection_disabled=turn_detection_disabled, **more)
 
         inner = open_inner()
         if self._mode == "off":

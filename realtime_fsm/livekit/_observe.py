@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,9 @@ from livekit.agents.voice import SpeechHandle
 
 from .. import _commands as cmd
 from .. import _events as ev
+from .._connection import ROLLOVER
 from .._controller import TurnController
+from .._core import remember
 from .._errors import ErrorInfo
 from .._policy import RetryPolicy
 from .._states import ErrorKind, Origin, PlaybackState
@@ -36,7 +39,10 @@ _LOST = ErrorInfo(kind=ErrorKind.TRANSIENT, code="connection_lost")
 #: Ends a turn whose next attempt is not made.
 _ONLY_WATCHING = ErrorInfo(kind=ErrorKind.CLIENT_BUG, code="observed", message="only watching")
 _FAILED = "its attempt failed"
+_LOSSES = (_LOST.code, ROLLOVER.code)
 _SOUNDING = (PlaybackState.PLAYING, PlaybackState.PAUSED)
+#: Seconds in which the engine asks again by itself for what a connection took with it, if it does so.
+_ENGINES_TURN = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +99,11 @@ class Observer:
         self._asking: str | None = None
         #: Turns of which it is noted that they would be tried again.
         self._retried: set[str] = set()
+        #: Turns by the event id of their create, until it is answered. Those of them whose connection was
+        #: lost, which the engine may ask again by itself; and those that control would ask again now.
+        self._unanswered: OrderedDict[str, str] = OrderedDict()
+        self._lost: set[str] = set()
+        self._to_ask: dict[str, cmd.CreateResponse] = {}
         self._receive = guard(self.receive)
         speeches.connect(self._receive, closed=self.close, failed=lambda error: guard.failed(error))
         handlers: dict[str, Callable[[Any], object]] = {
@@ -142,6 +153,8 @@ class Observer:
 
     def _on_server_event(self, frame: object) -> None:
         event = parse(frame)
+        if isinstance(event, ev.ResponseCreated):
+            self._unanswered.pop(event.client_event_id or "", None)
         if event is not None:
             self._speeches.look()
             self.receive(event)
@@ -154,6 +167,14 @@ class Observer:
 
     def _asked(self, frame: Mapping[str, Any]) -> None:
         event_id = str(frame.get("event_id"))
+        again = self._to_ask.pop(self._unanswered.get(event_id, ""), None)
+        if again is not None:  # the engine does as control would
+            self._lost.discard(again.turn_id)
+            turn_id, attempt = again.turn_id, again.attempt
+            self.receive(ev.CreateSent(turn_id=turn_id, attempt=attempt, event_id=event_id))
+            return
+        for waits in [*self._to_ask.values()]:
+            self._not_asked(waits)  # it would have left before this one
         # As the plugin marks its own. Any other is the application's, and of no speech so far.
         metadata = (frame.get("response") or {}).get("metadata") or {}
         own = metadata.get("client_event_id") == event_id
@@ -168,6 +189,7 @@ class Observer:
             self._observe("hold", turn.id, "another response is requested or alive")
             self._give_up(turn)
             return
+        remember(self._unanswered, event_id, turn.id)
         self.receive(ev.CreateSent(turn_id=turn.id, attempt=turn.attempts, event_id=event_id))
 
     def _cancelled(self, response_id: object) -> None:
@@ -229,18 +251,19 @@ class Observer:
 
     def _would(self, command: cmd.Command) -> None:
         if isinstance(command, cmd.CreateResponse):
-            if command.turn_id != self._asking:
+            if command.turn_id in self._lost:
+                self._to_ask[command.turn_id] = command
+                self._loop.call_later(_ENGINES_TURN, self._guard(self._not_asked), command)
+            elif command.turn_id != self._asking:
                 self._would_create(command)
-                self.controller.receive(
-                    ev.CreateNotSent(
-                        turn_id=command.turn_id, attempt=command.attempt, error=_ONLY_WATCHING
-                    ),
-                    self._loop.time(),
-                )
         elif isinstance(command, cmd.Recovering):
             # Not when its backoff is over: the host is done with its speech before.
             self._retried.add(command.turn_id)
-            self._observe("retry", command.turn_id, _FAILED)
+            unanswered = command.turn_id in self._unanswered.values()
+            if unanswered and command.reason.code in _LOSSES:
+                self._lost.add(command.turn_id)
+            else:
+                self._observe("retry", command.turn_id, _FAILED)
         elif isinstance(command, cmd.CancelResponse):
             attempt = self.controller.owner_of(command.response_id)
             turn = None if attempt is None else attempt.turn
@@ -264,21 +287,44 @@ class Observer:
         else:
             self._tell(command)
 
+    def _not_asked(self, command: cmd.CreateResponse) -> None:
+        if self._to_ask.get(command.turn_id) is command and not self._guard.off:
+            del self._to_ask[command.turn_id]
+            self._would_create(command)
+            self._run()
+
     def _tell(self, command: cmd.Command) -> None:
         if isinstance(command, cmd.TurnMoved):
             self._model.emit("turn_moved", command)
         elif isinstance(command, cmd.TurnEnded):
+            self._note_lost(command.turn_id)
             self._retried.discard(command.turn_id)
+            if (waits := self._to_ask.pop(command.turn_id, None)) is not None:
+                self._not_sent(waits)
             self._speeches.forget(command.turn_id)
             self._model.emit("turn_ended", command)
 
     def _would_create(self, command: cmd.CreateResponse) -> None:
-        if command.turn_id in self._retried:
-            return  # noted when its attempt failed
-        turn = self.controller.find(command.turn_id)
-        retry = command.attempt > 1 or (turn is not None and turn.error is not None)
-        why = _FAILED if retry else "server VAD left it unanswered"
-        self._observe("retry" if retry else "answer", command.turn_id, why)
+        self._note_lost(command.turn_id)
+        if command.turn_id not in self._retried:  # that was noted when its attempt failed
+            turn = self.controller.find(command.turn_id)
+            retry = command.attempt > 1 or (turn is not None and turn.error is not None)
+            why = _FAILED if retry else "server VAD left it unanswered"
+            self._observe("retry" if retry else "answer", command.turn_id, why)
+        self._not_sent(command)
+
+    def _not_sent(self, command: cmd.CreateResponse) -> None:
+        not_sent = ev.CreateNotSent(
+            turn_id=command.turn_id, attempt=command.attempt, error=_ONLY_WATCHING
+        )
+        if not self.controller.closed:
+            self.controller.receive(not_sent, self._loop.time())
+
+    def _note_lost(self, turn_id: str) -> None:
+        """The engine does not ask again."""
+        if turn_id in self._lost:
+            self._lost.discard(turn_id)
+            self._observe("retry", turn_id, _FAILED)
 
     def _observe(self, action: str, turn_id: str | None, reason: str) -> None:
         observation = Observation(

@@ -11,9 +11,10 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from livekit.agents import AgentSession, UserStateChangedEvent
+from livekit.agents import UserStateChangedEvent
 from livekit.agents.voice.io import AudioOutput, PlaybackFinishedEvent, PlaybackStartedEvent
 
+from ._features import AgentSession
 from ._guarded_output import GuardedOutput
 from ._listener import safe_listener
 from ._outcomes import Above

@@ -13,9 +13,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from livekit import rtc
-from livekit.agents import AgentSession, llm
+from livekit.agents import llm
 from livekit.agents.voice import SpeechHandle
 from livekit.agents.voice.io import AudioOutput
+
+from ._features import AgentSession, history_of
 
 
 def set_handle_error(handle: SpeechHandle, error: BaseException) -> bool:
@@ -31,14 +33,12 @@ def set_handle_error(handle: SpeechHandle, error: BaseException) -> bool:
 
 
 def agent_history(session: AgentSession[Any]) -> llm.ChatContext | None:
-    """The running agent's own history (``Agent._chat_ctx``), if an agent runs.
+    """The running agent's own history, if an agent runs.
 
     `Agent.chat_ctx` is a copy, and ``update_chat_ctx`` goes to the server.
     """
-    with contextlib.suppress(RuntimeError):  # no agent is running
-        history = getattr(session.current_agent, "_chat_ctx", None)
-        if isinstance(history, llm.ChatContext):
-            return history
+    with contextlib.suppress(RuntimeError):
+        return history_of(session)
     return None
 
 
@@ -121,14 +121,16 @@ def put_back(session: AgentSession[Any], handle: SpeechHandle) -> bool:
     return True
 
 
-def leave_thinking(session: AgentSession[Any]) -> None:
-    """Let an AgentSession that waits for nothing listen again (``_update_agent_state``).
+def rest(session: AgentSession[Any]) -> None:
+    """Let an AgentSession that waits for nothing, and speaks nothing, listen again
+    (``_update_agent_state``).
 
     LiveKit enters "thinking" when a tool is called and leaves it when the reply begins. A reply
-    that is interrupted, or fails, before its first output never begins.
+    that is interrupted, or fails, before its first output never begins. And 1.7.0 and 2.0.0b1 stay at
+    "speaking" after an answer by text, which 1.8.9 does not.
     """
     update = getattr(session, "_update_agent_state", None)
-    if session.agent_state == "thinking" and callable(update):
+    if session.agent_state in ("thinking", "speaking") and callable(update):
         update("listening")
 
 
@@ -154,7 +156,7 @@ def models_of(adapter: llm.RealtimeModelFallbackAdapter) -> list[llm.RealtimeMod
 
 
 def session_class() -> type:
-    """``AgentSession`` (public), whose constructor ``realtime-fsm run`` is put around."""
+    """``AgentSession`` or ``LiveSession``, whose constructor ``realtime-fsm run`` is put around."""
     return AgentSession
 
 

@@ -25,6 +25,7 @@ from ._announcements import Announcements
 from ._ask import Ask
 from ._below import close
 from ._corrections import Corrections
+from ._creates import Creates
 from ._doubt import Doubt
 from ._driver import Driver
 from ._echo import Echo
@@ -108,6 +109,7 @@ class RawLink:
         self._reading: dict[Reader, str] = {}
         self._leaving: deque[tuple[str, int]] = deque()
         self._started: dict[str, tuple[str, int]] = {}
+        self._creates = Creates()
         self._announcements = Announcements(driver, history)
         self._sight = Sight(inner, driver, self.readers, guard)
         self._corrections = Corrections(
@@ -158,6 +160,7 @@ class RawLink:
             self._driver.not_sent(turn_id, attempt, e)
             return
         ask.request = future
+        self._creates.made(future)
         future.add_done_callback(
             lambda f: self._guard.run(None, self._settled, turn_id, attempt, f)
         )
@@ -345,6 +348,7 @@ class RawLink:
 
     def _on_client_event(self, frame: dict[str, Any]) -> None:
         self._was_up = True
+        self._creates.frame_left(frame)
         self._echo.left(frame)
         self._repair.left(frame)
         if frame.get("type") == "conversation.item.truncate":
@@ -451,6 +455,7 @@ class RawLink:
         """Returns whether a turn that failed of it has reported it (G12)."""
         self._pulse.stop()
         reports = self._driver.reports
+        self._creates.take_back()
         if self._was_up:
             self.history.lost()
             self._corrections.lost()

@@ -13,6 +13,7 @@ from livekit.agents import NOT_GIVEN, NotGivenOr, llm, utils
 from .._policy import RetryPolicy
 from .._states import Origin
 from .._traits import ServerTraits
+from .._turn import Turn
 from .._words import heard_words
 from ._aside import Aside
 from ._ask import Ask
@@ -25,6 +26,7 @@ from ._history import History
 from ._host import Host
 from ._listener import GuardedEmitter
 from ._log import get_logger
+from ._pass_on import passes_on
 from ._private import bind_host, own_update
 from ._raw import CLIENT_EVENT, SERVER_EVENT, RawLink, own_create
 from ._repair import Repair
@@ -52,6 +54,7 @@ _KNOWN = frozenset(
 _UNKNOWN = ServerTraits()
 
 
+@passes_on(llm.RealtimeSession)
 class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
     """Passes everything through to the inner session, but for responses and their events.
 
@@ -178,10 +181,11 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
         instructions: NotGivenOr[str] = NOT_GIVEN,
         tool_choice: NotGivenOr[llm.ToolChoice] = NOT_GIVEN,
         tools: NotGivenOr[list[llm.Tool]] = NOT_GIVEN,
+        **more: Any,
     ) -> asyncio.Future[llm.GenerationCreatedEvent]:
         """Ask for a reply. The future resolves with the first output of whichever attempt
         speaks; it fails only with `llm.RealtimeError`; cancelling it cancels the turn."""
-        given = {"instructions": instructions, "tool_choice": tool_choice, "tools": tools}
+        given = {"instructions": instructions, "tool_choice": tool_choice, "tools": tools, **more}
         ask = Ask(arguments={name: value for name, value in given.items() if utils.is_given(value)})
         future = self._guard.run(None, self.driver.ask, ask, Origin.CLIENT)
         return self._aside.answer(ask) if future is None else future
@@ -324,6 +328,16 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
     @property
     def capabilities(self) -> llm.RealtimeCapabilities:
         return self._inner.capabilities
+
+    @property
+    def has_active_generation(self) -> bool:
+        """Whether a response is alive below, or a turn still waits for one: a retry counts, so that who
+        drains before a hand-off waits for it."""
+        below = bool(getattr(self._inner, "has_active_generation", False))
+        return below or any(not turn.generation_over for turn in self._live())
+
+    def _live(self) -> tuple[Turn, ...]:
+        return () if self._guard.off else self.driver.controller.turns
 
     @property
     def chat_ctx(self) -> llm.ChatContext:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from typing import Any, Optional
 
 from livekit.agents import (
-    AgentSession,
     AgentStateChangedEvent,
     ConversationItemAddedEvent,
     ErrorEvent,
@@ -31,6 +30,7 @@ from .._events import (
     SpeechOver,
 )
 from ._emit import Listeners
+from ._features import AgentSession, realtime_session_of
 from ._listener import safe_listener
 from ._log import get_logger
 from ._playout import Playout
@@ -39,7 +39,7 @@ from ._private import (
     drop_placeholder,
     is_closed,
     is_closing,
-    leave_thinking,
+    rest,
     set_handle_error,
 )
 
@@ -235,7 +235,7 @@ class Speeches:
         if not self._before or self._session is None:
             return
         with contextlib.suppress(RuntimeError):  # no agent, or none with a realtime session
-            if self._session.current_agent.realtime_llm_session is not self._before["host"]:
+            if realtime_session_of(self._session) is not self._before["host"]:
                 return
             lost = self._connection["lost"]
             self._go_back()
@@ -339,7 +339,7 @@ class Speeches:
         if self._reply_due:
             return  # LiveKit goes on thinking, as in plain
         if session.current_speech is None or session.current_speech.done():
-            leave_thinking(session)
+            rest(session)
 
     def fail(self, turn_id: str, error: llm.RealtimeError) -> None:
         """Make the failure visible on the turn's handle."""

@@ -45,6 +45,7 @@ ROWS = (
         steps=(Ask(),),
         plain=Expect(handles=("discarded due to session reconnection",), errors=("connection",)),
         controlled=_RETRIED,
+        newer=_RETRIED,
     ),
     Scenario(
         id="j3",
@@ -85,6 +86,9 @@ ROWS = (
         seconds=40.0,
         plain=Expect(
             handles=("discarded",), creates=None, errors=None, state=None, connections=(300, 1000)
+        ),
+        newer=Expect(
+            handles=("never done",), creates=None, errors=None, state=None, connections=(300, 1000)
         ),
         controlled=Expect(
             handles=("connection",),
@@ -184,6 +188,7 @@ ROWS = (
         steps=(Wait(1.0), Ask()),
         plain=Expect(handles=("discarded due to session reconnection",), errors=()),
         controlled=_RETRIED,
+        newer=_RETRIED,
     ),
     Scenario(
         id="bb2",

@@ -78,6 +78,7 @@ class Scenario:
         steps: what the user and the application do.
         plain: what plain LiveKit makes of it (livekit-agents 1.8.9).
         controlled: what must come of it with the controlled model.
+        newer: what plain LiveKit makes of it with livekit-agents 2.0.0b1, where that is something else.
         config: the server's delays, connections and faults.
         turns: who ends the user's turns.
         models: ``one`` model; a ``fallback`` adapter around the model(s), each of them controlled;
@@ -103,6 +104,7 @@ class Scenario:
     steps: tuple[Step, ...]
     plain: Expect | None
     controlled: Expect
+    newer: Expect | None = None
     config: ServerConfig = field(default_factory=ServerConfig)
     turns: Turns = "manual"
     models: Models = "one"

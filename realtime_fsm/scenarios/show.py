@@ -14,7 +14,8 @@ from rich.text import Text
 
 from .._version import __version__
 from .outcome import Outcome
-from .suite import GROUPS, MEASURED_WITH, Judged, run_all
+from .scenario import Expect
+from .suite import GROUPS, MEASURED_WITH, NEWER, SCENARIOS, Judged, run_all
 
 __all__ = ["as_json", "page", "print_table", "summary"]
 
@@ -196,7 +197,30 @@ def page() -> str:
         if notes:
             parts.append("\n".join(notes) + "\n")
         parts.append(summary(judged).replace("\n", "  \n") + "\n")
+    parts.append(_newer())
     return "\n".join(parts)
+
+
+def _newer() -> str:
+    """Where plain LiveKit of another release does something else."""
+    lines = [
+        f"## What plain LiveKit does otherwise with livekit-agents {NEWER}\n",
+        "A pre-release. In all other rows it does the same, and so does the controlled call in all of them.\n",
+        f"| | call | {MEASURED_WITH} | {NEWER} |",
+        "|---|---|---|---|",
+    ]
+    for each in SCENARIOS.values():
+        if each.newer is not None and each.plain is not None:
+            cells = (f"`{each.id}`", each.title, _said(each.plain), _said(each.newer))
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _said(expected: Expect) -> str:
+    heard = " + ".join(f"{seconds:.2f}" for seconds in expected.heard) or "0"
+    creates = "" if expected.creates is None else f"; creates: {expected.creates}"
+    handles = ", ".join("discarded" if "discarded" in each else each for each in expected.handles)
+    return f"{heard} s heard; the handle: {handles}{creates}"
 
 
 def _note(each: Judged) -> str:

@@ -15,13 +15,25 @@ from .matrix import MATRIX
 from .outcome import Outcome, differences
 from .rows import ROWS
 from .run import compare_scenario, run_scenario
-from .scenario import Scenario
+from .scenario import Expect, Scenario
 from .variants import VARIANTS
 
-__all__ = ["GROUPS", "MEASURED_WITH", "SCENARIOS", "Judged", "judge", "run_all", "select"]
+__all__ = [
+    "GROUPS",
+    "MEASURED_WITH",
+    "NEWER",
+    "SCENARIOS",
+    "Judged",
+    "judge",
+    "run_all",
+    "said_of_plain",
+    "select",
+]
 
 MEASURED_WITH = "1.8.9"
 """The livekit-agents whose plain behaviour the scenarios state."""
+NEWER = "2.0.0b1"
+"""The one of which they state where it does something else."""
 
 
 def _known(scenarios: Iterable[Scenario]) -> tuple[Scenario, ...]:
@@ -46,7 +58,7 @@ class Judged:
         plain: What was seen of plain LiveKit; None where the scenario says nothing about it.
         controlled: What was seen of the controlled model.
         plain_problems: How plain LiveKit is not what it is said to be; empty with another
-            livekit-agents than :data:`MEASURED_WITH`.
+            livekit-agents than :data:`MEASURED_WITH` and :data:`NEWER`.
         problems: What the controlled call did not do, in words.
         verdict: How it compares with plain LiveKit, each attempt at a question with the same reply;
             None where that cannot be told, see :func:`compare_scenario`.
@@ -80,13 +92,20 @@ def judge(scenario_id: str) -> Judged:
     plain = None if scenario.plain is None else run_scenario(scenario, "plain")
     controlled = run_scenario(scenario, "controlled")
     plain_problems: list[str] = []
-    comparable = livekit_agents_version == MEASURED_WITH
-    if comparable and plain is not None and scenario.plain is not None:
-        plain_problems = differences(scenario.plain, plain)
+    said = said_of_plain(scenario)
+    if plain is not None and said is not None:
+        plain_problems = differences(said, plain)
     problems = differences(scenario.controlled, controlled)
     problems += [*controlled.broken, *controlled.complaints]
     verdict = compare_scenario(scenario)
     return Judged(scenario, plain, controlled, tuple(plain_problems), tuple(problems), verdict)
+
+
+def said_of_plain(scenario: Scenario, version: str = livekit_agents_version) -> Expect | None:
+    """What plain LiveKit is said to make of a scenario, with this livekit-agents."""
+    if version == NEWER:
+        return scenario.newer or scenario.plain
+    return scenario.plain if version == MEASURED_WITH else None
 
 
 def select(wanted: Iterable[str]) -> list[str]:

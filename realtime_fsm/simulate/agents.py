@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 from livekit.agents import Agent, AgentTask, ModelSettings, RunContext, function_tool, llm
 
+from ..livekit._features import end_task, given_history
+
 __all__ = ["Desk", "Watching"]
 
 
@@ -39,7 +41,7 @@ class Desk(Agent):
         model: llm.RealtimeModel | None = None,
     ) -> None:
         more: dict[str, Any] = {} if model is None else {"llm": model}
-        super().__init__(instructions="Be brief.", chat_ctx=chat_ctx, **more)
+        super().__init__(instructions="Be brief.", **given_history(chat_ctx), **more)
         self.watching = watching
 
     def transcription_node(
@@ -117,4 +119,4 @@ class _Name(AgentTask[str]):
     @function_tool
     async def note_name(self, what: str) -> None:
         """Note the name."""
-        self.complete("Bob")
+        end_task(self, "Bob")

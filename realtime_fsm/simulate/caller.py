@@ -14,6 +14,7 @@ from livekit.agents.voice import SpeechHandle
 from livekit.agents.voice.io import PlaybackFinishedEvent, PlaybackStartedEvent
 
 from .. import Recovering, TurnEnded, TurnMoved
+from ..livekit._features import hand_over, history_of
 from ..simulator.record import Record
 from ..testing import SimulatedCall, run_virtual, simulated_call
 from ..testing.clock import VirtualTimeError
@@ -326,10 +327,10 @@ class _Caller:
                 session.generate_reply(instructions=words)
             if kind in ("hand_over", "hand_over_fresh", "own_model"):
                 self.note("app", f"hands over ({kind})")
-                copied = session.current_agent.chat_ctx.copy()
+                copied = history_of(session).copy()
                 other = self._call.another_model() if kind == "own_model" else None
                 context = None if kind == "hand_over_fresh" else copied
-                session.update_agent(Desk(self, chat_ctx=context, model=other))
+                hand_over(session, Desk(self, chat_ctx=context, model=other), context)
             elif kind == "commit":
                 self.note("app", "commits the user's turn")
                 session.commit_user_turn()

@@ -12,12 +12,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from livekit.agents import Agent, AgentSession, AgentTask, CloseReason, llm
+from livekit.agents import Agent, AgentTask, CloseReason, llm
 from livekit.agents.voice import SpeechHandle
 from livekit.agents.voice.io import TextOutput
 
 from .. import Recovering, TurnEnded, TurnMoved, TurnState
 from ..compare import Attempt, Collision, Deed, Ending, Heard, Life, Message, Question, Span, Wait
+from ..livekit._features import AgentSession, handed_on, history_of
 from ..simulator.generation import mark_of
 from ..trace.wire import body_of
 from .sink import Segment
@@ -40,11 +41,11 @@ class _Handover:
     known: frozenset[str]
 
 
-def _handover(agent: Agent, by: str | None = None) -> _Handover:
+def _handover(history: llm.ChatContext, by: str | None = None) -> _Handover:
     # What is being said has no words yet in a copy; the next agent does not get to know it.
     known = frozenset(
         item.id
-        for item in agent.chat_ctx.items
+        for item in history.items
         if not isinstance(item, llm.ChatMessage) or item.text_content
     )
     return _Handover(asyncio.get_running_loop().time(), by, known)
@@ -84,11 +85,12 @@ class WitnessedSession(AgentSession[Any]):
         self.committed.append(asyncio.get_running_loop().time())
         return future
 
-    def update_agent(self, agent: Agent) -> None:
+    def update_agent(self, agent: Agent, **given: Any) -> None:
         """See ``AgentSession``."""
         by, self.hands_over = self.hands_over, None
-        super().update_agent(agent)
-        self.next_agents[agent.id] = _handover(agent, by)
+        history = handed_on(self, agent, **given)
+        super().update_agent(agent, **given)
+        self.next_agents[agent.id] = _handover(history, by)
 
     def interrupt(self, *, force: bool = False) -> asyncio.Future[None]:
         """See ``AgentSession``."""
@@ -196,7 +198,7 @@ class Witness:
         if isinstance(event.item, llm.AgentHandoff) and event.item.old_agent_id is not None:
             handover = self._session.next_agents.pop(event.item.new_agent_id, None)
             if handover is None:  # an AgentTask takes over, or is done
-                handover = _handover(self._session.current_agent)
+                handover = _handover(history_of(self._session))
             self.handed_over.append((self._loop.time(), handover))
 
     def _tool_updated(self, event: Any) -> None:

@@ -6,8 +6,9 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from livekit.agents import AgentSession, llm
+from livekit.agents import llm
 
+from ..livekit._features import AgentSession
 from ..trace.facts import Fact, facts_of
 from ..trace.format import Line
 from ..trace.recorder import Recorder

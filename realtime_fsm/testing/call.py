@@ -11,7 +11,7 @@ from inspect import Parameter, Signature
 from typing import Any, Literal
 
 from livekit import rtc
-from livekit.agents import Agent, AgentSession, CloseEvent, ErrorEvent, llm
+from livekit.agents import Agent, CloseEvent, ErrorEvent, llm
 from livekit.agents.voice import SpeechHandle
 from livekit.plugins import openai
 from openai.types.realtime.realtime_audio_input_turn_detection import ServerVad
@@ -19,6 +19,7 @@ from openai.types.realtime.realtime_audio_input_turn_detection import ServerVad
 from .. import Recovering, RetryPolicy, Turn, TurnController, TurnEnded, TurnMoved
 from ..compare import Life
 from ..livekit import ControlledRealtimeModel
+from ..livekit._features import AgentSession, realtime_session_of
 from ..simulator.config import ServerConfig
 from ..simulator.memory import InMemoryServer
 from ..simulator.script import Reply, Script
@@ -120,7 +121,7 @@ class SimulatedCall:
         await asyncio.sleep(seconds)
         self.pushed.append((begun, loop.time(), text))
         await self.server.user_speaks(text, seconds=0.0)  # only the words: the audio is pushed
-        self.session.current_agent.realtime_llm_session.push_audio(
+        realtime_session_of(self.session).push_audio(
             rtc.AudioFrame.create(_RATE, 1, round(seconds * _RATE))
         )
         self.session.commit_user_turn()

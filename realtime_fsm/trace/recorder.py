@@ -10,13 +10,14 @@ from importlib import metadata
 from typing import Any
 
 from livekit import rtc
-from livekit.agents import AgentSession, APIConnectionError, llm
+from livekit.agents import APIConnectionError, llm
 from livekit.agents.voice import SpeechHandle
 from livekit.agents.voice.io import AudioOutput
 
 from .. import TurnController
 from .._redact import named, shown
 from ..livekit import ControlledRealtimeModel
+from ..livekit._features import AgentSession, history_of
 from ..livekit._guarded_output import GuardedOutput
 from ..livekit._listener import hear_first
 from ..livekit._log import get_logger
@@ -169,7 +170,7 @@ class Recorder:
     def context(self) -> list[dict[str, Any]]:
         """The newest messages that the current agent means the model to know."""
         try:
-            items = self._session.current_agent.chat_ctx.items if self._session is not None else []
+            items = history_of(self._session).items if self._session is not None else []
         except RuntimeError:  # it does not run
             items = []
         messages = [item for item in items if item.type == "message"]

@@ -16,6 +16,7 @@ from livekit.agents import Agent, RunContext, function_tool, llm
 from realtime_fsm import RetryPolicy
 from realtime_fsm.compare import Life
 from realtime_fsm.livekit import ControlledRealtimeModel, TurnObserver
+from realtime_fsm.livekit._features import realtime_session_of
 from realtime_fsm.simulator import (
     CREATED,
     Created,
@@ -130,7 +131,7 @@ async def _healthy(call: SimulatedCall) -> None:
     await call.session.interrupt()
     await long.wait_for_playout()
     await asyncio.sleep(1.0)
-    realtime = call.session.current_agent.realtime_llm_session
+    realtime = realtime_session_of(call.session)
     realtime.send_event(
         {"type": "response.create", "event_id": "own", "response": {"instructions": "Write"}}
     )
@@ -306,7 +307,7 @@ def play(name: str, *, controlled: bool = True, attach: bool = True) -> Seen:
             policy=RetryPolicy(retry_interval=0.3),
         ) as call:
             frames: list[Any] = []
-            session = call.session.current_agent.realtime_llm_session
+            session = realtime_session_of(call.session)
             session.on("openai_server_event_received", lambda frame: frames.append(frame["type"]))
             try:
                 await course(call)

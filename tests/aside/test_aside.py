@@ -7,11 +7,12 @@ import logging
 from typing import Any
 
 import pytest
-from livekit.agents import AgentSession, llm
+from livekit.agents import llm
 
 import realtime_fsm as rf
 from realtime_fsm.livekit import ControlledRealtimeModel
 from realtime_fsm.livekit._driver import Driver
+from realtime_fsm.livekit._features import AgentSession, realtime_session_of
 from realtime_fsm.livekit._gate import Gate
 from realtime_fsm.livekit._outlet import Outlet
 from realtime_fsm.livekit._session import ControlledRealtimeSession
@@ -35,7 +36,7 @@ ANSWERS = {
 
 def step(call: SimulatedCall) -> None:
     """Something of ours raises."""
-    session = call.session.current_agent.realtime_llm_session
+    session = realtime_session_of(call.session)
     session._guard.run(None, _raise)
 
 
@@ -115,7 +116,7 @@ async def test_the_applications_own_create_that_waits_is_sent() -> None:
     async with simulated_call(Script(answers=ANSWERS), check=False) as call:
         await call.say("Hello?")
         await call.until(lambda: call.heard > 0.2)
-        session = call.session.current_agent.realtime_llm_session
+        session = realtime_session_of(call.session)
         create = {
             "type": "response.create",
             "event_id": "own",
@@ -184,7 +185,7 @@ async def test_what_is_hidden_from_the_plugin_stays_hidden() -> None:
     outside = says("opening hours", 1.0, pace=0.3)
     answers = {**ANSWERS, "aside: classify": [outside]}
     async with simulated_call(Script(answers=answers), check=False) as call:
-        session = call.session.current_agent.realtime_llm_session
+        session = realtime_session_of(call.session)
         session.send_event(
             {
                 "type": "response.create",
@@ -276,7 +277,7 @@ async def test_who_follows_the_turns_learns_that_they_are_over() -> None:
 @virtual_time
 async def test_the_applications_listeners_stay() -> None:
     async with simulated_call(Script(answers=ANSWERS), check=False) as call:
-        session = call.session.current_agent.realtime_llm_session
+        session = realtime_session_of(call.session)
         heard: list[str] = []
         for name in ("openai_server_event_received", "openai_client_event_queued"):
             session.on(name, lambda frame: heard.append(frame["type"]))
@@ -301,7 +302,7 @@ async def test_a_session_that_cannot_be_built_is_the_inner_one(
 
     monkeypatch.setattr(Driver, "__init__", broken)
     async with simulated_call(Script(answers=ANSWERS), check=False) as call:
-        session = call.session.current_agent.realtime_llm_session
+        session = realtime_session_of(call.session)
         assert not isinstance(session, ControlledRealtimeSession)
         assert call.model is not None
         assert call.model.controller is None

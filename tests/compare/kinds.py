@@ -15,6 +15,13 @@ from livekit import rtc
 from livekit.agents import Agent, AgentTask, RunContext, function_tool
 
 from realtime_fsm import RetryPolicy
+from realtime_fsm.livekit._features import (
+    end_task,
+    given_history,
+    hand_over,
+    history_of,
+    realtime_session_of,
+)
 from realtime_fsm.profiles import shipped
 from realtime_fsm.simulator import (
     END,
@@ -89,7 +96,7 @@ def aside(call: SimulatedCall, **response: Any) -> None:
         "metadata": {"topic": "hours"},
         **response,
     }
-    session = call.session.current_agent.realtime_llm_session
+    session = realtime_session_of(call.session)
     session.send_event({"type": "response.create", "event_id": "aside_1", "response": params})
 
 
@@ -236,7 +243,7 @@ async def a_server_that_stands_still(living: Living) -> None:
     async with living(answers, check=False, config=config, **PUSH) as call:
         call.session.generate_reply(user_input="one")
         await call.idle()
-        session = call.session.current_agent.realtime_llm_session
+        session = realtime_session_of(call.session)
 
         async def speak() -> None:
             while True:
@@ -691,8 +698,9 @@ async def another_agent_while_the_answer_thinks(living: Living) -> None:
     async with living(THINKING, check=False) as call:
         await call.say("Where is it?")
         await asyncio.sleep(0.1)
-        copied = call.session.current_agent.chat_ctx.copy()
-        call.session.update_agent(Agent(instructions="Be kind.", chat_ctx=copied))
+        copied = history_of(call.session).copy()
+        next_agent = Agent(instructions="Be kind.", **given_history(copied))
+        hand_over(call.session, next_agent, copied)
         await asyncio.sleep(6.0)
 
 
@@ -723,7 +731,7 @@ class _Name(AgentTask[str]):
     @function_tool
     async def name(self) -> None:
         """Note it."""
-        self.complete("Bob")
+        end_task(self, "Bob")
 
 
 class Desk(Agent):
@@ -734,7 +742,8 @@ class Desk(Agent):
     async def transfer(self, context: RunContext[Any]) -> Any:
         """Hand over."""
         await asyncio.sleep(1.5)
-        return Agent(instructions="Be kind.", chat_ctx=self.chat_ctx.copy()), "Transferred."
+        next_agent = Agent(instructions="Be kind.", **given_history(self.chat_ctx.copy()))
+        return next_agent, "Transferred."
 
     @function_tool
     async def ask(self, context: RunContext[Any]) -> str:

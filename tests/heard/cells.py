@@ -15,6 +15,7 @@ import pytest
 from livekit.agents import Agent, RunContext, function_tool, llm
 
 import realtime_fsm as rf
+from realtime_fsm.livekit._features import given_history, hand_over, history_of
 from realtime_fsm.simulator import FunctionCall, Message, Reply, Script, ServerConfig
 from realtime_fsm.testing import PacedAudioOutput
 
@@ -164,7 +165,9 @@ async def interrupt(c: Call, cause: str, agent: Interrupting) -> None:
         agent.now.set()
     elif cause == "handoff":
         c.session.interrupt()
-        c.session.update_agent(Agent(instructions="Be kind.", chat_ctx=agent.chat_ctx))
+        history = history_of(c.session)
+        next_agent = Agent(instructions="Be kind.", **given_history(history))
+        hand_over(c.session, next_agent, history)
     else:
         await c.server.user_speaks("Stop!", seconds=0.2)
 
@@ -186,7 +189,7 @@ def compare(c: Call, turn: rf.Turn, cell: Cell, at: float) -> None:
     server = {i.id: i for i in c.server.conversation if i.role == "assistant"}
     agent = {
         i.id: i.text_content or ""
-        for i in c.session.current_agent.chat_ctx.items
+        for i in history_of(c.session).items
         if isinstance(i, llm.ChatMessage) and i.role == "assistant"
     }
     # Later ones are the answer to what the user said.

@@ -12,12 +12,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from livekit.agents import Agent, AgentSession, ErrorEvent, llm
+from livekit.agents import Agent, ErrorEvent, llm
 from livekit.agents.voice import SpeechHandle
 from livekit.agents.voice.io import AudioOutput
 from livekit.plugins import openai
 
 from realtime_fsm.livekit import ControlledRealtimeModel
+from realtime_fsm.livekit._features import AgentSession, history_of
 from realtime_fsm.simulator import InMemoryServer, Reply, Script
 from realtime_fsm.testing import PacedAudioOutput, run_virtual
 
@@ -147,7 +148,7 @@ async def told(script: Sequence[Reply], agent: Any, story: Story, **options: Any
         found = {
             "heard": heard,
             "history": texts(host.session.history.items),
-            "agent": [] if host.closed else texts(host.session.current_agent.chat_ctx.items),
+            "agent": [] if host.closed else texts(history_of(host.session).items),
             "server": [(i.role or i.type, i.text) for i in host.server.conversation],
             "speeches": [_end_of(h) for h in host.speeches],
             "errors": [e.error.recoverable for e in host.errors],

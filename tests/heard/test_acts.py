@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from livekit.agents import Agent, RunContext, function_tool
 
+from realtime_fsm.livekit._features import given_history, hand_over, history_of
 from realtime_fsm.simulator import Failed, FunctionCall, Message, Rejected, Reply
 from realtime_fsm.testing import PacedAudioOutput, virtual_time
 
@@ -41,14 +42,15 @@ def more() -> list[Reply]:
 
 class Kind(Agent):
     def __init__(self, host: Host, chat_ctx: Any) -> None:
-        super().__init__(instructions="Be kind.", chat_ctx=chat_ctx, **host.model(1))
+        super().__init__(instructions="Be kind.", **given_history(chat_ctx), **host.model(1))
 
 
 # --- acts of the application, 0.05 s after the user's question, and what is said afterwards
 
 
 async def update_agent(host: Host) -> None:
-    host.session.update_agent(Kind(host, host.session.current_agent.chat_ctx.copy()))
+    history = history_of(host.session).copy()
+    hand_over(host.session, Kind(host, history), history)
 
 
 async def drain(host: Host) -> None:

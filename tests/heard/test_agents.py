@@ -12,6 +12,12 @@ from livekit.plugins import openai
 
 import realtime_fsm as rf
 from realtime_fsm.livekit import ControlledRealtimeModel
+from realtime_fsm.livekit._features import (
+    given_history,
+    hand_over,
+    history_is_the_sessions,
+    history_of,
+)
 from realtime_fsm.simulator import Failed, Message, Reply
 from realtime_fsm.testing import virtual_time
 
@@ -27,15 +33,16 @@ def said(*texts: str) -> list[Reply]:
     return [Reply([Message(text, seconds=1.5)]) for text in texts]
 
 
-def hand_over(host: Host, number: int) -> None:
-    history = host.session.current_agent.chat_ctx.copy()
-    host.session.update_agent(Agent(instructions="Go on.", chat_ctx=history, **host.model(number)))
+def next_agent(host: Host, number: int) -> None:
+    history = history_of(host.session).copy()
+    agent = Agent(instructions="Go on.", **given_history(history), **host.model(number))
+    hand_over(host.session, agent, history)
 
 
 async def there_and_back(host: Host) -> None:
     for number, question in enumerate(QUESTIONS):
         if number:
-            hand_over(host, number % 2)
+            next_agent(host, number % 2)
             await asyncio.sleep(0.3)
         await host.say(question)
         await host.idle(1.0)
@@ -47,12 +54,12 @@ async def cut_on_the_way(host: Host) -> None:
     await asyncio.sleep(0.7)
     await host.say(QUESTIONS[1], seconds=0.4)
     await asyncio.sleep(0.3)
-    hand_over(host, 1)
+    next_agent(host, 1)
     await asyncio.sleep(0.3)
     await host.idle(1.0)
     await host.say(QUESTIONS[2])
     await asyncio.sleep(0.6)
-    hand_over(host, 0)
+    next_agent(host, 0)
 
 
 @pytest.mark.parametrize("attached", ATTACHED)
@@ -86,6 +93,7 @@ async def test_g9_each_agents_answers_are_tried_again(attached: str) -> None:
     assert found["errors"] == []
 
 
+@pytest.mark.skipif(history_is_the_sessions(), reason="there Agent() takes no chat_ctx")
 @virtual_time
 async def test_the_agent_of_the_page_greets_each_time_it_takes_over() -> None:
     """It attaches its model whenever it enters."""

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from livekit.agents import llm
 
+from realtime_fsm.livekit._features import realtime_session_of
 from realtime_fsm.simulator import Reply, ServerConfig
 from realtime_fsm.testing import (
     PacedAudioOutput,
@@ -24,7 +25,7 @@ from .test_reconnect import said
 
 def changed(call: SimulatedCall, kind: str, change: Any) -> None:
     """Frames of this type leave as *change* says; None: not at all."""
-    inner = call.session.current_agent.realtime_llm_session._inner
+    inner = realtime_session_of(call.session)._inner
     send = inner.send_event
 
     def send_changed(event: Any) -> None:

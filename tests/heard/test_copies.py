@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from livekit.agents import Agent, RunContext, function_tool, llm
 
+from realtime_fsm.livekit._features import given_history, history_of, push_history
 from realtime_fsm.simulator import FunctionCall, Message, Reply
 from realtime_fsm.testing import virtual_time
 
@@ -70,7 +71,9 @@ def reading(how: Copy, *, hand_over: bool = True, on: int = 1) -> Callable[[Host
                 if not hand_over:
                     return "seen"
                 history = how(self.chat_ctx)
-                return Next(instructions="Be kind.", chat_ctx=history, **host.model(on)), "done"
+                return Next(
+                    instructions="Be kind.", **given_history(history), **host.model(on)
+                ), "done"
 
         return Reading(instructions="Be brief.", **host.model(0))
 
@@ -112,8 +115,8 @@ async def test_g16_a_copy_has_the_words_that_came_and_in_the_end_those_that_were
         await asyncio.sleep(0.2)
         await host.say("Where is it?")
         await asyncio.sleep(0.9)
-        agent = host.session.current_agent
-        given = agent.chat_ctx.copy(exclude_empty_message=True)
+        history = history_of(host.session)
+        given = history.copy(exclude_empty_message=True)
         said = [("assistant", TEXT), ("assistant", SECOND)]
         assert texts(given.items)[-2:] == said
         await asyncio.sleep(0.3)
@@ -123,7 +126,7 @@ async def test_g16_a_copy_has_the_words_that_came_and_in_the_end_those_that_were
         assert len(heard) == 1
         assert TEXT.startswith(heard[0])
         assert texts(given.items)[-2:] == [("assistant", heard[0]), ("assistant", "")]
-        assert texts(agent.chat_ctx.items)[-1:] == [("assistant", heard[0])]
+        assert texts(history.items)[-1:] == [("assistant", heard[0])]
 
 
 @virtual_time
@@ -134,7 +137,7 @@ async def test_g16_while_it_is_generated_a_copy_has_what_came_so_far() -> None:
         await asyncio.sleep(0.2)
         await host.say("Where is it?")
         await asyncio.sleep(0.8)
-        given = host.session.current_agent.chat_ctx.copy()
+        given = history_of(host.session).copy()
         [so_far] = [text for role, text in texts(given.items)[-1:]]
         assert 0 < len(so_far) < len(TEXT)
         assert TEXT.startswith(so_far)
@@ -150,11 +153,10 @@ async def test_g16_a_push_of_an_older_state_of_a_message_leaves_it_alone() -> No
         await asyncio.sleep(0.2)
         await host.say("Where is it?")
         await asyncio.sleep(0.8)
-        agent = host.session.current_agent
-        early = llm.ChatContext.from_dict(agent.chat_ctx.to_dict())
+        early = llm.ChatContext.from_dict(history_of(host.session).to_dict())
         await host.idle()
         early.add_message(role="system", content="The caller is in a hurry.")
-        await agent.update_chat_ctx(early)
+        await push_history(host.session, early)
         await asyncio.sleep(0.5)
         assert [i.text for i in host.server.conversation if i.role == "assistant"] == [TEXT]
         assert host.server.sent("conversation.item.delete") == []
@@ -167,12 +169,11 @@ async def test_g16_an_application_may_still_rewrite_what_was_said() -> None:
         await asyncio.sleep(0.2)
         await host.say("Where is it?")
         await host.idle()
-        agent = host.session.current_agent
-        history = llm.ChatContext.from_dict(agent.chat_ctx.to_dict())
+        history = llm.ChatContext.from_dict(history_of(host.session).to_dict())
         for item in history.items:
             if item.type == "message" and item.role == "assistant":
                 item.content = ["The order number was read out."]
-        await agent.update_chat_ctx(history)
+        await push_history(host.session, history)
         await asyncio.sleep(0.5)
         said = [i.text for i in host.server.conversation if i.role == "assistant"]
         assert said == ["The order number was read out."]

@@ -8,6 +8,7 @@ import pytest
 from livekit.agents import Agent, function_tool
 
 import realtime_fsm as rf
+from realtime_fsm.livekit._features import given_history, hand_over, history_of
 from realtime_fsm.simulator import FunctionCall, Reply
 from realtime_fsm.testing import PacedAudioOutput, virtual_time
 
@@ -25,7 +26,7 @@ class Transferring(Agent):
     @function_tool
     async def transfer(self) -> Agent:
         """Hand over."""
-        return Agent(instructions="Be kind.", chat_ctx=self.chat_ctx.copy())
+        return Agent(instructions="Be kind.", **given_history(self.chat_ctx.copy()))
 
 
 @virtual_time
@@ -52,8 +53,9 @@ async def test_g16_g21_an_application_that_hands_over_while_a_message_plays() ->
     async with call([Reply(said(2)), HELLO], config=FAST, sink=PacedAudioOutput()) as c:
         handle = c.session.generate_reply(user_input=QUESTION[1])
         await playing(c, 0.7)
-        history = c.session.current_agent.chat_ctx
-        c.session.update_agent(Agent(instructions="Be kind.", chat_ctx=history))
+        history = history_of(c.session)
+        next_agent = Agent(instructions="Be kind.", **given_history(history))
+        hand_over(c.session, next_agent, history)
         await handle
         await asyncio.sleep(1.0)
         assert c.sink.heard_seconds == pytest.approx(4.0, abs=0.01)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from livekit.agents import Agent, llm
 
+from realtime_fsm.livekit._features import given_history, hand_over, history_of, push_history
 from realtime_fsm.simulator import CREATED, Dropped, Message, Reply, ServerConfig
 from realtime_fsm.testing import SimulatedCall, simulated_call, virtual_time
 
@@ -25,7 +26,7 @@ def words(items: Any) -> list[str]:
 
 def everywhere(c: SimulatedCall) -> list[list[str]]:
     server = [i.text for i in c.server.conversation if i.role and i.text]
-    return [server, words(c.session.current_agent.chat_ctx.items), words(c.session.history.items)]
+    return [server, words(history_of(c.session).items), words(c.session.history.items)]
 
 
 @pytest.mark.parametrize("delay", [0.1, 6.0], ids=["soon", "after the reply"])
@@ -52,8 +53,9 @@ async def test_a_late_transcript_after_a_handoff() -> None:
     config = ServerConfig(pace=0.001, transcription_delay=6.0)
     async with simulated_call([Reply(said(1)), YES], config=config, turn_detection=None) as c:
         await c.session.generate_reply(user_input="Where is it?")
-        history = c.session.current_agent.chat_ctx
-        c.session.update_agent(Agent(instructions="Be kind.", chat_ctx=history))
+        history = history_of(c.session)
+        next_agent = Agent(instructions="Be kind.", **given_history(history))
+        hand_over(c.session, next_agent, history)
         await c.idle()
         await c.say("Thank you!", 1.0)
         await c.idle()
@@ -69,7 +71,7 @@ async def test_each_message_is_dated_from_its_own_first_sound() -> None:
         sounds = [s.started_at or 0.0 for s in c.sink.segments]
         dates = [i.created_at for i in c.session.history.items if isinstance(i, llm.ChatMessage)]
         assert [d - dates[0] for d in dates] == pytest.approx([s - sounds[0] for s in sounds])
-        copies = c.session.current_agent.chat_ctx.items
+        copies = history_of(c.session).items
         assert [i.created_at for i in copies if isinstance(i, llm.ChatMessage)] == dates
 
 
@@ -82,11 +84,11 @@ async def test_a_tool_between_messages_keeps_the_servers_order() -> None:
         await c.session.generate_reply(user_input="Where is it?")
         await asyncio.sleep(1.0)
         server = [i.id for i in c.server.conversation]
-        agent = c.session.current_agent
-        local = [i.id for i in agent.chat_ctx.items if i.type != "agent_config_update"]
+        history = history_of(c.session)
+        local = [i.id for i in history.items if i.type != "agent_config_update"]
         assert local == server
         sent = len(c.server.sent("conversation.item.create"))
-        await agent.update_chat_ctx(agent.chat_ctx.copy())
+        await push_history(c.session, history.copy())
         assert len(c.server.sent("conversation.item.create")) == sent
         assert c.server.sent("conversation.item.delete") == []
 
@@ -101,8 +103,9 @@ async def test_g29_three_messages_after_a_reconnect_keep_their_order(voice: str)
         for question in ("Is it here?", "Where is it?"):
             await c.say(question, 1.0)
             await c.idle()
-        agent = c.session.current_agent
-        assert words(agent.chat_ctx.items)[-3:] == TEXTS[:3]
-        c.session.update_agent(Agent(instructions="Be kind.", chat_ctx=agent.chat_ctx))
+        history = history_of(c.session).copy()
+        assert words(history.items)[-3:] == TEXTS[:3]
+        next_agent = Agent(instructions="Be kind.", **given_history(history))
+        hand_over(c.session, next_agent, history)
         await asyncio.sleep(3.0)
         assert [i.text for i in c.server.conversation if i.role == "assistant"][-3:] == TEXTS[:3]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from livekit.agents import Agent, function_tool, llm
 
+from realtime_fsm.livekit._features import realtime_session_of
 from realtime_fsm.simulator import FunctionCall, Message, Reply
 from realtime_fsm.testing import SimulatedCall, simulated_call, virtual_time
 
@@ -127,7 +128,7 @@ async def test_g16_what_was_deleted_under_a_speech_is_not_cut() -> None:
     async with call(reply()) as c:
         said = c.session.generate_reply(user_input="hi")
         await c.until(lambda: c.heard > 1.0)
-        session = c.session.current_agent.realtime_llm_session
+        session = realtime_session_of(c.session)
         item_id = c.turn.messages[1].item_id
         session.send_event({"type": "conversation.item.delete", "item_id": item_id})
         await asyncio.sleep(0.1)

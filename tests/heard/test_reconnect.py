@@ -11,6 +11,7 @@ from livekit.agents import llm
 
 import realtime_fsm as rf
 from realtime_fsm.livekit._conversation import Conversation
+from realtime_fsm.livekit._features import history_of, realtime_session_of
 from realtime_fsm.simulator import (
     Accept,
     Dropped,
@@ -48,7 +49,7 @@ def conversation(c: Call) -> list[tuple[str, str]]:
 def agents(c: Call) -> list[tuple[str, str]]:
     """The agent's own copy, placeholders without words left out."""
     found: list[tuple[str, str]] = []
-    for item in c.session.current_agent.chat_ctx.items:
+    for item in history_of(c.session).items:
         if isinstance(item, llm.ChatMessage) and item.text_content:
             found.append((item.role, item.text_content))
         elif isinstance(item, (llm.FunctionCall, llm.FunctionCallOutput)):
@@ -330,7 +331,7 @@ async def test_g16_a_push_while_a_dead_session_is_replaced() -> None:
     async with call([Reply(said(2)), HELLO], config=FAST, sink=PacedAudioOutput()) as c:
         handle = c.session.generate_reply(user_input=QUESTION[1])
         await playing(c, 1.0)
-        model = c.session.current_agent.realtime_llm_session
+        model = realtime_session_of(c.session)
         history = model.chat_ctx.copy()
         history.add_message(role="user", content="And?")
         c.session.interrupt()

@@ -10,6 +10,7 @@ from typing import Any
 from livekit.agents import Agent, AgentTask, RunContext, StopResponse, function_tool, llm
 from livekit.agents.beta.workflows import TaskGroup
 
+from realtime_fsm.livekit._features import end_task, given_history, history_of, push_history
 from realtime_fsm.simulator import FunctionCall, Message, Reply, Script
 from realtime_fsm.testing import SimulatedCall
 
@@ -84,7 +85,7 @@ class Table(Agent):
     """Knows what was said before, or not."""
 
     def __init__(self, *, chat_ctx: llm.ChatContext | None = None, greets: bool = True) -> None:
-        super().__init__(instructions="You keep the tables.", chat_ctx=chat_ctx)
+        super().__init__(instructions="You keep the tables.", **given_history(chat_ctx))
         self._greets = greets
 
     async def on_enter(self) -> None:
@@ -105,7 +106,7 @@ class Table(Agent):
 
 class Host(Greeter):
     def __init__(self, *, chat_ctx: llm.ChatContext | None = None) -> None:
-        Agent.__init__(self, instructions="You receive guests.", chat_ctx=chat_ctx)
+        Agent.__init__(self, instructions="You receive guests.", **given_history(chat_ctx))
 
     @function_tool
     async def to_table(self) -> Agent:
@@ -123,7 +124,7 @@ class Host(Greeter):
 
 class AskName(AgentTask[str]):
     def __init__(self, *, chat_ctx: llm.ChatContext | None = None) -> None:
-        super().__init__(instructions="Find out the name.", chat_ctx=chat_ctx)
+        super().__init__(instructions="Find out the name.", **given_history(chat_ctx))
 
     async def on_enter(self) -> None:
         self.session.generate_reply(instructions="Ask for the name.")
@@ -131,7 +132,7 @@ class AskName(AgentTask[str]):
     @function_tool
     async def take_name(self) -> None:
         """Take it down."""
-        self.complete("Ada")
+        end_task(self, "Ada")
 
 
 class FrontDesk(Greeter):
@@ -160,7 +161,7 @@ class Step(AgentTask[str]):
     @function_tool
     async def take_down(self) -> None:
         """Take it down."""
-        self.complete(self._what)
+        end_task(self, self._what)
 
 
 class Survey(Agent):
@@ -250,8 +251,8 @@ async def forgets(call: SimulatedCall) -> None:
     await call.idle()
     await call.say("Hello?", 0.8)
     await call.idle()
-    agent = call.session.current_agent
-    await agent.update_chat_ctx(agent.chat_ctx.copy().truncate(max_items=1))
+    history = history_of(call.session).copy().truncate(max_items=1)
+    await push_history(call.session, history)
     await call.idle()
     await call.say("Who are you?", 0.8)
     await call.idle()

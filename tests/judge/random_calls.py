@@ -12,6 +12,7 @@ from typing import Any
 
 from livekit.agents import Agent, RunContext, StopResponse, function_tool, llm
 
+from realtime_fsm.livekit._features import given_history, history_of, push_history
 from realtime_fsm.simulator import (
     CREATED,
     ITEM_ADDED,
@@ -44,7 +45,7 @@ TOOLS = ("work", "long_work", "announce", "fill", "hush", "hand_over", "hand_ove
 
 class Anybody(Agent):
     def __init__(self, *, greets: bool, chat_ctx: llm.ChatContext | None = None) -> None:
-        super().__init__(instructions="Be brief.", chat_ctx=chat_ctx)
+        super().__init__(instructions="Be brief.", **given_history(chat_ctx))
         self._greets = greets
 
     async def on_enter(self) -> None:
@@ -172,8 +173,8 @@ async def _act(rng: random.Random, call: SimulatedCall) -> None:
     elif kind == "announces":
         session.say("We close in five minutes.")
     elif kind == "forgets":
-        agent = session.current_agent
-        await agent.update_chat_ctx(agent.chat_ctx.copy().truncate(max_items=rng.randint(1, 4)))
+        history = history_of(session).copy().truncate(max_items=rng.randint(1, 4))
+        await push_history(session, history)
     else:
         await call.say("Where is it?", rng.uniform(0.3, 1.0))
         before, after = call.heard, rng.uniform(0.1, 2.0)

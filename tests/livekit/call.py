@@ -11,12 +11,13 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from livekit.agents import NOT_GIVEN, Agent, AgentSession, ErrorEvent
+from livekit.agents import NOT_GIVEN, Agent, ErrorEvent
 from livekit.plugins import openai
 from openai.types.realtime.realtime_audio_input_turn_detection import ServerVad
 
 import realtime_fsm as rf
 from realtime_fsm.livekit import ControlledRealtimeModel
+from realtime_fsm.livekit._features import AgentSession
 from realtime_fsm.simulator import (
     InMemoryServer,
     Message,

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 from livekit import rtc
-from livekit.agents import Agent, AgentSession, APIConnectOptions, RunContext, function_tool, llm
+from livekit.agents import Agent, APIConnectOptions, RunContext, function_tool, llm
 from livekit.agents.voice import SpeechHandle
 from livekit.plugins import openai
 
 import realtime_fsm as rf
 from realtime_fsm.livekit import ControlledRealtimeModel
+from realtime_fsm.livekit._features import AgentSession, realtime_session_of
 from realtime_fsm.livekit._speech import Speeches
 from realtime_fsm.simulator import (
     END,
@@ -78,7 +79,7 @@ def test_the_policy_from_livekits_options() -> None:
 async def test_capabilities_are_the_inner_models_in_all_three_places() -> None:
     async with call([HELLO], turn_detection=VAD) as c:
         assert c.model is not None
-        session = c.session.current_agent.realtime_llm_session
+        session = realtime_session_of(c.session)
         assert c.model.capabilities is c.inner.capabilities
         assert session.realtime_model is c.model
         assert session.realtime_model.capabilities.turn_detection
@@ -96,7 +97,7 @@ async def test_capabilities_are_the_inner_models_in_all_three_places() -> None:
 @virtual_time
 async def test_raw_events_options_tools_instructions_audio_and_video_pass() -> None:
     async with call([HELLO], turn_detection=VAD) as c:
-        session = c.session.current_agent.realtime_llm_session
+        session = realtime_session_of(c.session)
         raw: list[Any] = []
         session.on("openai_server_event_received", raw.append)
         session.update_options(voice="marin", tool_choice="none")
@@ -120,7 +121,7 @@ async def test_raw_events_options_tools_instructions_audio_and_video_pass() -> N
 async def test_mode_off_is_the_inner_session_itself() -> None:
     async with call([Reply(end=Failed("server_error"))], mode="off") as c:
         assert c.model is not None
-        assert type(c.session.current_agent.realtime_llm_session).__module__.startswith("livekit.")
+        assert type(realtime_session_of(c.session)).__module__.startswith("livekit.")
         assert c.model.controller is None
         handle = c.session.generate_reply(user_input="Hello?")
         await handle
@@ -190,11 +191,11 @@ async def test_handoff_keeps_the_session() -> None:
             super().__init__(instructions="I am the second.")
 
     async with call([HELLO, Reply(end=Failed("server_error")), HELLO]) as c:
-        before = c.session.current_agent.realtime_llm_session
+        before = realtime_session_of(c.session)
         await c.session.generate_reply(user_input="Hello?")
         c.session.update_agent(Second())
         await c.until(lambda: isinstance(c.session.current_agent, Second))
-        await c.until(lambda: c.session.current_agent.realtime_llm_session is before)
+        await c.until(lambda: realtime_session_of(c.session) is before)
         handle = c.session.generate_reply(user_input="Who is there?")
         await handle
         assert handle.exception() is None
@@ -226,7 +227,7 @@ async def test_g3_a_speech_that_outlives_its_realtime_session_ends_no_turn_of_th
 async def test_a_response_the_application_starts_itself() -> None:
     """It takes the lane, is played by LiveKit and is retried; an out-of-band one is not."""
     async with call([HELLO, Reply(end=Failed("server_error")), HELLO]) as c:
-        session = c.session.current_agent.realtime_llm_session
+        session = realtime_session_of(c.session)
         session.send_event({"type": "response.create", "response": {"conversation": "none"}})
         await c.until(lambda: "response.done" in c.wire())
         assert c.controller.turns == ()
@@ -242,7 +243,7 @@ async def test_a_response_the_application_starts_itself() -> None:
 @virtual_time
 async def test_two_responses_of_the_application_do_not_collide() -> None:
     async with call([HELLO, HELLO]) as c:
-        session = c.session.current_agent.realtime_llm_session
+        session = realtime_session_of(c.session)
         for _ in range(2):
             session.send_event({"type": "response.create"})
         await c.until(lambda: len(c.ended) == 2)
@@ -278,7 +279,7 @@ GARBAGE: list[Any] = [
 @virtual_time
 async def test_g25_garbage_is_ignored_and_the_turn_goes_on() -> None:
     async with call([Reply([Message("Still here.", seconds=0.6)])]) as c:
-        session = c.session.current_agent.realtime_llm_session
+        session = realtime_session_of(c.session)
         handle = c.session.generate_reply(user_input="Hello?")
         await c.until(lambda: c.turn.state is rf.TurnState.STREAMING)
         for frame in GARBAGE:
@@ -315,7 +316,7 @@ async def test_g25_an_item_the_inner_session_refuses_does_not_hold_up_the_others
     extra: dict[str, Any],
 ) -> None:
     async with call([Reply([Message("Here I am.", seconds=0.6, after=0.1)]), HELLO]) as c:
-        session = c.session.current_agent.realtime_llm_session
+        session = realtime_session_of(c.session)
         handle = c.session.generate_reply(user_input="Hello?")
         await c.until(lambda: c.turn.state is rf.TurnState.CREATED)
         assert c.turn.attempt is not None
@@ -331,7 +332,7 @@ async def test_g25_an_item_the_inner_session_refuses_does_not_hold_up_the_others
 @virtual_time
 async def test_a_request_the_inner_session_refuses_fails_alone() -> None:
     async with call([HELLO]) as c:
-        session = c.session.current_agent.realtime_llm_session
+        session = realtime_session_of(c.session)
         with pytest.raises(llm.RealtimeError, match="KeyError"):
             await session.generate_reply(tool_choice={"type": "function"})
         handle = c.session.generate_reply(user_input="Hello?")
@@ -345,12 +346,10 @@ async def test_closing_one_session_of_a_model_leaves_the_newer_one_connected() -
     async with call([HELLO]) as c:
         assert c.model is not None
         other = c.model.session()
-        c.model._speeches.connect(
-            c.session.current_agent.realtime_llm_session.driver.receive, lambda: None
-        )
+        c.model._speeches.connect(realtime_session_of(c.session).driver.receive, lambda: None)
         await other.aclose()
         await c.session.generate_reply(user_input="Hello?")
-        turn = c.session.current_agent.realtime_llm_session.driver.controller.finished[-1]
+        turn = realtime_session_of(c.session).driver.controller.finished[-1]
         assert turn.messages[0].outcome is rf.MessageOutcome.FULL
 
 
@@ -367,7 +366,7 @@ async def test_handlers_that_raise_or_call_back_do_no_harm() -> None:
             raise RuntimeError("handler")
 
         def call_back(_: object) -> None:
-            c.session.current_agent.realtime_llm_session.interrupt()
+            realtime_session_of(c.session).interrupt()
 
         for name in ("turn_moved", "recovering", "turn_ended"):
             c.model.on(name, boom)
@@ -391,7 +390,7 @@ async def test_g7_closing_in_any_state_ends_futures_and_leaves_nothing(when: str
         "retry_wait": Reply(end=Failed("rate_limit_exceeded", message="try again in 3s")),
     }[when]
     async with call([reply], attach=False) as c:
-        session = c.session.current_agent.realtime_llm_session
+        session = realtime_session_of(c.session)
         future = None
         if when != "idle":
             future = session.generate_reply()
@@ -411,7 +410,7 @@ async def test_g7_closing_in_any_state_ends_futures_and_leaves_nothing(when: str
 @virtual_time
 async def test_aclose_does_not_raise_when_the_inner_session_died() -> None:
     async with call([Reply(end=Failed("insufficient_quota"))], attach=False) as c:
-        session = c.session.current_agent.realtime_llm_session
+        session = realtime_session_of(c.session)
         with pytest.raises(llm.RealtimeError):
             await session.generate_reply()
         await c.until(lambda: c.errors)

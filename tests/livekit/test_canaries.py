@@ -19,7 +19,6 @@ import pytest
 from livekit import rtc
 from livekit.agents import (
     Agent,
-    AgentSession,
     APIConnectionError,
     APIConnectOptions,
     APIError,
@@ -32,6 +31,7 @@ from livekit.agents.voice.io import AudioOutput, PlaybackFinishedEvent, Playback
 from livekit.plugins import openai
 
 import realtime_fsm as rf
+from realtime_fsm.livekit._features import AgentSession, realtime_session_of
 from realtime_fsm.livekit._usage import usage_of
 from realtime_fsm.livekit.providers import declared_events
 from realtime_fsm.livekit.providers._openai import _ENGINES
@@ -111,7 +111,7 @@ def _type(event: Any) -> str | None:
 async def plain(replies: list[Reply], **options: Any) -> AsyncIterator[tuple[Call, Any, Seen]]:
     """A call of plain LiveKit, its realtime session, and what that emits."""
     async with call(replies, controlled=False, **options) as c:
-        session = c.session.current_agent.realtime_llm_session
+        session = realtime_session_of(c.session)
         yield c, session, Seen(session)
 
 
@@ -823,7 +823,7 @@ async def test_a_hand_off_keeps_the_realtime_session() -> None:
         await c.until(lambda: c.session.current_agent.instructions == "You are another one.")
         await asyncio.sleep(0.5)
         relied_on(
-            c.session.current_agent.realtime_llm_session is session,
+            realtime_session_of(c.session) is session,
             "the next agent takes over the realtime session of the same model",
             "realtime_fsm/livekit/_session.py, _below.py",
         )

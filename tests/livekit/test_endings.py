@@ -10,6 +10,7 @@ from livekit.agents.voice import SpeechHandle
 
 import realtime_fsm as rf
 from realtime_fsm.livekit import ControlledRealtimeModel
+from realtime_fsm.livekit._features import realtime_session_of
 from realtime_fsm.simulator import (
     Accept,
     Closed,
@@ -103,7 +104,7 @@ async def test_g22_a_running_tool_keeps_the_agent_thinking() -> None:
     async with call(script, agent=agent, retry=QUICK) as c:
         handle = c.session.generate_reply(user_input="Where is it?")
         await c.until(lambda: c.session.agent_state == "thinking")
-        other = c.session.current_agent.realtime_llm_session.generate_reply()
+        other = realtime_session_of(c.session).generate_reply()
         with pytest.raises(llm.RealtimeError):
             await other
         for _ in range(10):

@@ -11,10 +11,11 @@ from typing import Any, Literal
 
 import aiohttp
 import pytest
-from livekit.agents import Agent, AgentSession, llm
+from livekit.agents import Agent, llm
 from livekit.plugins import openai
 
 from realtime_fsm.livekit import ControlledRealtimeModel, Family
+from realtime_fsm.livekit._features import AgentSession, realtime_session_of
 from realtime_fsm.livekit._session import ControlledRealtimeSession
 from realtime_fsm.livekit.providers import declared_events, family_of
 from realtime_fsm.simulator import InMemoryServer, Script
@@ -247,8 +248,9 @@ async def duplex_call(controlled: bool) -> tuple[float, Any, list[str]]:
         assert model.audio_gate  # what it has more, it has here too
     await session.start(Agent(instructions="Be brief."))
     await asyncio.sleep(8.0)
-    made = type(session.current_agent.realtime_llm_session)
-    assert session.current_agent.duplex_session is not None
+    below: Any = realtime_session_of(session)
+    made = type(below)
+    assert below.duplex_session is not None
     await session.aclose()
     await sink.aclose()
     await (model or inner).aclose()

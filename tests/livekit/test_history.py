@@ -10,6 +10,7 @@ from livekit.agents import llm
 
 import realtime_fsm as rf
 from realtime_fsm._words import heard_words
+from realtime_fsm.livekit._features import history_of, push_history, realtime_session_of
 from realtime_fsm.simulator import (
     CREATED,
     Dropped,
@@ -40,7 +41,7 @@ def agents_words(c: Call) -> dict[str, str]:
     """What the agent believes it said, by item id; placeholders without text left out."""
     return {
         item.id: item.text_content
-        for item in c.session.current_agent.chat_ctx.items
+        for item in history_of(c.session).items
         if isinstance(item, llm.ChatMessage) and item.role == "assistant" and item.text_content
     }
 
@@ -142,7 +143,7 @@ async def test_g15_the_truncate_stays_within_what_was_received() -> None:
         handle.interrupt()
         await handle
         message = c.turn.messages[0]
-        driver = c.session.current_agent.realtime_llm_session.driver
+        driver = realtime_session_of(c.session).driver
         assert driver.truncating(message.item_id, 9_999) == message.heard_ms <= message.received_ms
         await asyncio.sleep(0.5)
         check(c, c.turn)
@@ -175,7 +176,7 @@ async def test_g16_a_delete_lost_with_the_connection_is_sent_again() -> None:
     broken = Reply([Message("Half", seconds=1.0)], end=Dropped(at=CREATED))
     async with call([HELLO, broken, HELLO]) as c:
         await c.session.generate_reply(user_input="Hello?")
-        session = c.session.current_agent.realtime_llm_session
+        session = realtime_session_of(c.session)
         link = session.driver.link
         item = c.turn.messages[0].item_id
         link._deleting[item] = "rfsm_delete_99"
@@ -246,14 +247,13 @@ async def test_g16_a_push_while_a_delete_is_being_confirmed(steps: int, copied: 
     async with call([reply(2)], config=config, sink=PacedAudioOutput()) as c:
         handle = c.session.generate_reply(user_input="Where is my parcel?")
         await c.until(lambda: c.sink.heard_seconds > 0.5)
-        agent = c.session.current_agent
-        model = agent.realtime_llm_session
+        model = realtime_session_of(c.session)
         history = model.chat_ctx.copy()
         handle.interrupt(force=True)
         for _ in range(steps):
             await asyncio.sleep(0)
         if copied == "the agent's":
-            await agent.update_chat_ctx(agent.chat_ctx.copy())
+            await push_history(c.session, history_of(c.session).copy())
         else:
             await model.update_chat_ctx(history)
         await handle
@@ -321,7 +321,7 @@ async def test_g18_nor_does_it_hold_the_push_of_the_next_one() -> None:
 async def test_pushes_at_once_go_one_after_another() -> None:
     """The last one counts, also when the first is given up by who asked for it."""
     async with call([HELLO], config=ServerConfig(confirm_items=False)) as c:
-        inner = c.session.current_agent.realtime_llm_session
+        inner = realtime_session_of(c.session)
 
         def context(*words: str) -> llm.ChatContext:
             return llm.ChatContext([llm.ChatMessage(id=w, role="user", content=[w]) for w in words])
@@ -339,7 +339,7 @@ async def test_pushes_at_once_go_one_after_another() -> None:
 @virtual_time
 async def test_g7_a_push_that_waits_for_another_one_ends_with_the_session() -> None:
     async with call([HELLO], config=ServerConfig(confirm_items=False)) as c:
-        inner = c.session.current_agent.realtime_llm_session
+        inner = realtime_session_of(c.session)
         item = llm.ChatMessage(role="user", content=["Hello?"])
         pushes = [
             asyncio.create_task(inner.update_chat_ctx(llm.ChatContext([item]))) for _ in range(3)
@@ -355,8 +355,7 @@ async def test_g7_a_push_that_waits_for_another_one_ends_with_the_session() -> N
 async def test_an_application_may_still_remove_what_was_heard(attach: bool) -> None:
     async with call([HELLO], attach=attach) as c:
         await c.session.generate_reply(user_input="Hello?")
-        agent = c.session.current_agent
-        await agent.update_chat_ctx(llm.ChatContext.empty())
+        await push_history(c.session, llm.ChatContext.empty())
         await asyncio.sleep(0.2)
         assert c.remembered() == []
 
@@ -377,10 +376,9 @@ async def test_g16_what_is_shown_while_it_plays_is_what_came_and_a_push_leaves_i
         await asyncio.sleep(0.3)
         assert list(agents_words(c).values()) == TEXTS[:2]
         assert [m.difference for m in c.turn.messages] == [None, None], "nothing to say yet"
-        agent = c.session.current_agent
-        history = agent.chat_ctx.copy()
+        history = history_of(c.session).copy()
         history.add_message(role="system", content="The caller is in a hurry.")
-        await agent.update_chat_ctx(history)
+        await push_history(c.session, history)
         assert c.server.sent("conversation.item.delete") == []
         assert len(c.server.sent("conversation.item.create")) == 2
         await handle
@@ -398,7 +396,7 @@ async def test_g15_heard_nothing_or_everything_is_not_truncated() -> None:
         await c.session.interrupt()
         await handle
         first, second = c.turn.messages
-        driver = c.session.current_agent.realtime_llm_session.driver
+        driver = realtime_session_of(c.session).driver
         assert first.outcome is rf.MessageOutcome.FULL
         assert driver.truncating(first.item_id, 1_000) is None
         assert driver.truncating(second.item_id, 100) == second.heard_ms, "not what the host says"
@@ -425,7 +423,7 @@ async def test_g16_a_synchronised_transcript_is_what_was_heard() -> None:
         await handle
         await asyncio.sleep(0.5)
         assert list(agents_words(c).values()) == ["One moment please"]
-        mirror = c.session.current_agent.realtime_llm_session.chat_ctx.items[-1]
+        mirror = realtime_session_of(c.session).chat_ctx.items[-1]
         assert isinstance(mirror, llm.ChatMessage)
         assert mirror.text_content == "One moment please"
         assert c.controller.differences() == {}

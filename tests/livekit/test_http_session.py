@@ -11,11 +11,12 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
-from livekit.agents import Agent, AgentSession
+from livekit.agents import Agent
 from livekit.plugins import openai
 from yarl import URL
 
 from realtime_fsm.livekit import ControlledRealtimeModel, http_session
+from realtime_fsm.livekit._features import AgentSession, realtime_session_of
 from realtime_fsm.simulator import Message, RealtimeServer, Reply, Script
 from realtime_fsm.testing import PacedAudioOutput
 
@@ -234,7 +235,7 @@ async def test_g31_a_frozen_connection_is_replaced_although_nothing_is_asked() -
         model.attach(session)
         reconnected = asyncio.Event()
         await session.start(Agent(instructions="Be brief."))
-        inner = session.current_agent.realtime_llm_session
+        inner = realtime_session_of(session)
         inner.on("session_reconnected", lambda _: reconnected.set())
         await asyncio.wait_for(session.generate_reply(user_input="Hello?"), _PATIENCE)
         line.freeze()

@@ -13,7 +13,9 @@ from livekit.agents import Agent, function_tool, llm
 
 import realtime_fsm as rf
 from realtime_fsm.livekit import ControlledRealtimeModel, Observation
+from realtime_fsm.livekit._features import realtime_session_of
 from realtime_fsm.simulator import (
+    BEFORE_CREATED,
     CREATED,
     Dropped,
     Failed,
@@ -133,6 +135,31 @@ async def test_observe_is_plain_livekit_and_notes_what_would_be_done(row: str) -
     assert watched[4], "the turns are there to be looked at"
 
 
+LOST = Reply(end=Dropped(at=BEFORE_CREATED))
+
+
+async def _ask_twice(c: Call) -> None:
+    c.session.generate_reply(user_input="Hello?")
+    await asyncio.sleep(0.05)
+    await c.session.generate_reply(user_input="And then?")
+
+
+@pytest.mark.parametrize("story", [ask, _ask_twice])
+@virtual_time
+async def test_what_the_engine_asks_again_itself_is_no_retry_of_ours(story: Story) -> None:
+    """Since livekit-agents 2.0 it does, under the same event id."""
+    async with call([LOST, HELLO, HELLO], mode="observe", sink=PacedAudioOutput()) as c:
+        await story(c)
+        await asyncio.sleep(3.0)
+        asked = 1 if story is ask else 2
+        engines = c.server.creates - asked
+        assert c.model is not None
+        assert [o.action for o in c.model.observations] == ["retry"] * (1 - engines)
+        lost = [] if engines else [rf.TurnOutcome.FAILED]
+        answered = [rf.TurnOutcome.COMPLETED] * (asked - len(lost))
+        assert [e.outcome for e in c.ended] == lost + answered
+
+
 async def _stop(c: SimulatedCall) -> None:
     await c.say("Hello?", seconds=0.5)
     await c.until(lambda: c.heard > 0.4)
@@ -171,7 +198,7 @@ async def _twice(c: SimulatedCall) -> None:
 
 async def _said_meanwhile(c: SimulatedCall) -> None:
     """Another sound, which is no response, before what waits."""
-    inner: Any = c.session.current_agent.realtime_llm_session
+    inner: Any = realtime_session_of(c.session)
     c.session.say("Ready.", audio=_tone(2.0))
     await c.until(lambda: c.heard > 0.1)
     inner.send_event({"type": "response.create", "event_id": "own"})
@@ -191,7 +218,7 @@ async def _tone(seconds: float) -> AsyncIterator[rtc.AudioFrame]:
 
 
 async def _its_own_frame(c: SimulatedCall) -> None:
-    inner: Any = c.session.current_agent.realtime_llm_session
+    inner: Any = realtime_session_of(c.session)
     other = c.session.say("Ready.", audio=_tone(2.0))
     await c.until(lambda: c.heard > 0.1)
     inner.send_event({"type": "response.create", "event_id": "own"})

@@ -17,6 +17,7 @@ from livekit.agents import Agent, RunContext, function_tool, llm
 from livekit.agents.metrics import RealtimeModelMetrics
 
 import realtime_fsm as rf
+from realtime_fsm.livekit._features import realtime_session_of
 from realtime_fsm.simulator import (
     Created,
     DoneLost,
@@ -56,7 +57,7 @@ SECRET = "words of the user"
 
 def out_of_band(call: SimulatedCall, kind: str) -> None:
     """The application asks for a response outside the conversation, by the raw API."""
-    call.session.current_agent.realtime_llm_session.send_event(
+    realtime_session_of(call.session).send_event(
         {
             "type": "response.create",
             "event_id": "mine",
@@ -142,9 +143,7 @@ async def test_an_out_of_band_response_changes_nothing(kind: str, moment: str) -
     script = [OUT_OF_BAND[kind], ANSWER] if first else [ANSWER, OUT_OF_BAND[kind]]
     async with simulated_call([*script, NEXT]) as call:
         frames: list[Any] = []
-        call.session.current_agent.realtime_llm_session.on(
-            "openai_server_event_received", frames.append
-        )
+        realtime_session_of(call.session).on("openai_server_event_received", frames.append)
         await at(call, moment, kind)
         await asyncio.sleep(14.0)
         everything_said(call)
@@ -314,7 +313,7 @@ async def test_what_is_said_twice_is_heard_once() -> None:
     """The plugin would begin anew with the second ``response.created``, and never end the first."""
     async with simulated_call([ANSWER]) as call:
         frames: list[Any] = []
-        session = call.session.current_agent.realtime_llm_session
+        session = realtime_session_of(call.session)
         session.on("openai_server_event_received", frames.append)
         await call.say("When are you open?")
         await call.until(lambda: call.heard > 0.5)
@@ -379,7 +378,7 @@ async def test_an_answer_that_overlaps_another_is_heard_after_it() -> None:
     """G13, G18: both in full; and the plugin's duties are done for the one it is not shown."""
     async with simulated_call([ANSWER, NEXT]) as call:
         metrics: list[Any] = []
-        session = call.session.current_agent.realtime_llm_session
+        session = realtime_session_of(call.session)
         session.on("metrics_collected", metrics.append)
         await call.say("When are you open?")
         await call.until(lambda: call.heard > 0.5)
@@ -419,7 +418,7 @@ async def test_an_answer_that_overlaps_another_is_cut_to_what_was_heard() -> Non
         (cut,) = call.server.sent("conversation.item.truncate")
         assert cut["item_id"] == "over_1"
         assert cut["audio_end_ms"] == pytest.approx(1000, abs=30)
-        mirror = call.session.current_agent.realtime_llm_session.chat_ctx.get_by_id("over_1")
+        mirror = realtime_session_of(call.session).chat_ctx.get_by_id("over_1")
         assert mirror.text_content == assistant(call)[-1] == "One two"
 
 
@@ -438,7 +437,7 @@ async def test_a_tool_that_an_overlapping_answer_calls_runs_once() -> None:
         server_says(call, "response.output_item.done", response_id="over", item=done)
         other.done()
         await call.until(lambda: agent.ran)
-        mirror = call.session.current_agent.realtime_llm_session.chat_ctx.get_by_id("over_c")
+        mirror = realtime_session_of(call.session).chat_ctx.get_by_id("over_c")
         assert mirror.arguments == arguments
         await asyncio.sleep(8.0)
         assert agent.ran == ["hours"]
@@ -454,7 +453,7 @@ async def test_the_answer_whose_end_got_lost_gives_way() -> None:
         await asyncio.sleep(9.0)
         await call.session.generate_reply(instructions="Go on.")
         assert call.heard == pytest.approx(1.2, abs=0.02)
-        assert not call.session.current_agent.realtime_llm_session.has_active_generation
+        assert not realtime_session_of(call.session).has_active_generation
 
 
 # --- failures of what the plugin does not see
@@ -498,7 +497,7 @@ async def test_the_application_is_told_first_and_keeps_what_it_was_told() -> Non
     async with simulated_call([ANSWER, OUT_OF_BAND["text"]]) as call:
         kept: list[Any] = []
         order: list[str] = []
-        session = call.session.current_agent.realtime_llm_session
+        session = realtime_session_of(call.session)
         session.on("openai_server_event_received", kept.append)
         session.on("openai_server_event_received", lambda e: order.append(e["type"]))
         session.on("generation_created", lambda e: order.append("generation_created"))
@@ -519,7 +518,7 @@ async def test_the_application_is_told_first_and_keeps_what_it_was_told() -> Non
 async def test_what_a_listener_changes_reaches_the_plugin() -> None:
     """As in plain: it is how an application makes up for a server's names."""
     async with simulated_call([ANSWER]) as call:
-        session = call.session.current_agent.realtime_llm_session
+        session = realtime_session_of(call.session)
 
         def rename(frame: dict[str, Any]) -> None:
             if frame["type"] == "response.sound":
@@ -552,7 +551,7 @@ async def test_a_listener_that_raises_harms_nobody(
         raise error(SECRET)
 
     async with simulated_call([ANSWER, Reply(end=Failed("server_error")), NEXT]) as call:
-        session = call.session.current_agent.realtime_llm_session
+        session = realtime_session_of(call.session)
         events = [
             *("openai_server_event_received", "openai_client_event_queued", "error"),
             *("generation_created", "remote_item_added", "metrics_collected"),
@@ -579,7 +578,7 @@ async def test_a_listener_that_raises_harms_nobody(
 @virtual_time
 async def test_a_listener_is_taken_off_and_may_listen_once() -> None:
     async with simulated_call([NEXT]) as call:
-        session = call.session.current_agent.realtime_llm_session
+        session = realtime_session_of(call.session)
         heard: list[str] = []
 
         def listener(frame: dict[str, Any]) -> None:
@@ -605,7 +604,7 @@ async def test_a_listener_is_taken_off_and_may_listen_once() -> None:
 @virtual_time
 async def test_ours_is_the_only_listener_on_the_inner_session() -> None:
     async with simulated_call([NEXT]) as call:
-        session = call.session.current_agent.realtime_llm_session
+        session = realtime_session_of(call.session)
         for name in ("openai_server_event_received", "openai_client_event_queued", "its_own"):
             session.on(name, lambda *_: None)
         inner = session._inner

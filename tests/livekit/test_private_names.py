@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 from livekit import rtc
-from livekit.agents import Agent, AgentSession, llm
+from livekit.agents import Agent, llm
 from livekit.agents.voice import SpeechHandle
 from livekit.plugins import openai
 
 from realtime_fsm.livekit import _private
+from realtime_fsm.livekit._features import AgentSession, history_of
 from realtime_fsm.testing import PacedAudioOutput
 
 
@@ -44,11 +45,11 @@ async def test_an_agents_history_can_lose_a_placeholder() -> None:
     _private.drop_placeholder(session, "item_1")  # no agent is running: nothing happens
     await session.start(agent)
     for item_id in ("item_1", "item_2"):
-        vars(agent)["_chat_ctx"].add_message(role="assistant", content="", id=item_id)
+        history_of(session).add_message(role="assistant", content="", id=item_id)
     _private.drop_placeholder(session, "item_1")
     _private.drop_placeholder(session, "gone")
-    assert [item.id for item in agent.chat_ctx.items][-1:] == ["item_2"]
-    assert agent.chat_ctx.get_by_id("item_1") is None
+    assert [item.id for item in history_of(session).items][-1:] == ["item_2"]
+    assert history_of(session).get_by_id("item_1") is None
     await session.aclose()
 
 
@@ -115,11 +116,12 @@ async def test_a_speech_knows_its_own_tasks() -> None:
     assert await task is True, ADVICE
 
 
-async def test_agent_session_can_be_told_to_listen() -> None:
+@pytest.mark.parametrize("state", ["thinking", "speaking"])
+async def test_agent_session_can_be_told_to_listen(state: Any) -> None:
     session: AgentSession[Any] = AgentSession(vad=None)
-    session._update_agent_state("thinking")
-    assert session.agent_state == "thinking"
-    _private.leave_thinking(session)
+    session._update_agent_state(state)
+    assert session.agent_state == state
+    _private.rest(session)
     assert session.agent_state == "listening"
 
 
@@ -134,7 +136,7 @@ async def test_an_agent_takes_over_by_an_activity_of_agent_and_session() -> None
     activity = _private.activity_class()
     assert activity is not None, "realtime_fsm/livekit/_private.py: find where AgentActivity went"
     names = list(inspect.signature(activity.__init__).parameters)  # type: ignore[misc]
-    assert names == ["self", "agent", "sess"], "realtime_fsm/run/hook.py unpacks its arguments"
+    assert names[:3] == ["self", "agent", "sess"], "realtime_fsm/run/hook.py unpacks its arguments"
 
 
 def test_a_plugin_may_take_a_handoff_in_a_way_of_its_own() -> None:

@@ -9,6 +9,7 @@ import pytest
 from livekit.agents import llm
 
 import realtime_fsm as rf
+from realtime_fsm.livekit._features import realtime_session_of
 from realtime_fsm.simulator import (
     BEFORE_CREATED,
     CREATED,
@@ -319,7 +320,7 @@ async def test_g21_an_interrupt_that_is_not_this_turns_does_not_end_its_recovery
     async with call([hint, HELLO]) as c:
         handle = c.session.generate_reply(user_input="Hello?")
         await c.until(lambda: c.turn.state is rf.TurnState.RETRY_WAIT)
-        c.session.current_agent.realtime_llm_session.interrupt()
+        realtime_session_of(c.session).interrupt()
         await handle
         assert handle.exception() is None
         assert c.sink.heard_seconds == pytest.approx(0.6, abs=0.01)
@@ -346,7 +347,7 @@ async def test_g5_a_reply_right_after_an_interrupt_waits_for_the_terminal() -> N
 async def test_g1_generate_reply_while_a_response_is_alive_waits_for_its_terminal() -> None:
     """BASELINE o2, s: asked of the realtime session itself, with no speech queue in between."""
     async with call([SLOW, HELLO], attach=False) as c:
-        session = c.session.current_agent.realtime_llm_session
+        session = realtime_session_of(c.session)
         first, second = session.generate_reply(), session.generate_reply()
         generation = await first
         assert c.server.creates == 1
@@ -364,7 +365,7 @@ async def test_g1_generate_reply_while_a_response_is_alive_waits_for_its_termina
 @virtual_time
 async def test_cancelling_the_future_cancels_the_turn() -> None:
     async with call([Reply([Message("thinking", after=5.0)])], attach=False) as c:
-        future = c.session.current_agent.realtime_llm_session.generate_reply()
+        future = realtime_session_of(c.session).generate_reply()
         await c.until(lambda: c.turn.state is rf.TurnState.CREATED)
         turn = c.turn
         future.cancel()
@@ -418,7 +419,7 @@ async def test_g18_an_answer_that_server_vad_could_not_start_is_heard() -> None:
 @virtual_time
 async def test_g24_a_reply_asked_while_server_vad_answers_does_not_collide() -> None:
     async with call([HELLO, HELLO], turn_detection=VAD) as c:
-        session = c.session.current_agent.realtime_llm_session
+        session = realtime_session_of(c.session)
         await c.server.user_speaks("Hello?", seconds=0.1)
         await c.until(lambda: "input_audio_buffer.speech_stopped" in c.wire())
         future = session.generate_reply()

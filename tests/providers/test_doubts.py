@@ -12,6 +12,7 @@ import pytest
 from realtime_fsm.compare import judge
 from realtime_fsm.livekit import ControlledRealtimeModel, Family
 from realtime_fsm.livekit._driver import Driver
+from realtime_fsm.livekit._features import realtime_session_of
 from realtime_fsm.livekit._private import may_stay_silent
 from realtime_fsm.livekit._session import ControlledRealtimeSession
 from realtime_fsm.livekit._streams import StreamLink
@@ -233,7 +234,7 @@ def test_a_request_that_is_cancelled_leaves_nothing_behind(family: str) -> None:
     """The application speaks to the session below AgentSession itself."""
 
     async def below(call: Call) -> None:
-        session: Any = call.session.current_agent.realtime_llm_session
+        session: Any = realtime_session_of(call.session)
         futures = [session.generate_reply(instructions="Hi") for _ in range(3)]
         for future in futures:
             future.cancel()

@@ -9,10 +9,15 @@ import os
 import sys
 from typing import Any
 
-from livekit.agents import Agent, AgentServer, AgentSession, JobContext, JobExecutorType, llm
+from livekit.agents import Agent, AgentServer, JobContext, JobExecutorType, llm
 from livekit.plugins import openai
 
 from realtime_fsm.testing import PacedAudioOutput
+
+try:
+    from livekit.agents import LiveSession as AgentSession
+except ImportError:  # before 2.0
+    from livekit.agents import AgentSession
 
 #: Where LiveKit runs the call: ``forkserver``, ``spawn`` or ``thread``.
 WHERE = os.environ["WHERE"]

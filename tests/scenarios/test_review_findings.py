@@ -9,11 +9,12 @@ import asyncio
 from dataclasses import dataclass
 
 import pytest
-from livekit.agents import Agent, AgentSession, llm
+from livekit.agents import Agent, llm
 from livekit.agents.voice import SpeechHandle
 
 from realtime_fsm import RetryPolicy
 from realtime_fsm.livekit import ControlledRealtimeModel
+from realtime_fsm.livekit._features import AgentSession
 from realtime_fsm.testing import virtual_time
 from realtime_fsm.testing._life import Screen
 

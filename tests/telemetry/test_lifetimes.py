@@ -12,6 +12,7 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
 
 import realtime_fsm as rf
+from realtime_fsm.livekit._features import realtime_session_of
 from realtime_fsm.livekit.telemetry import OpenTelemetryObserver
 from realtime_fsm.simulator import Dropped, Failed, FunctionCall, Reply, Unanswered, audio_ms
 from realtime_fsm.testing import virtual_time
@@ -79,7 +80,7 @@ async def _dies(c: Call) -> None:
 async def _superseded(c: Call) -> None:
     c.session.generate_reply(instructions="Answer.")
     await c.until(lambda: c.turn.state is rf.TurnState.RETRY_WAIT)
-    await c.session.current_agent.realtime_llm_session.generate_reply()
+    await realtime_session_of(c.session).generate_reply()
     await c.until(lambda: len(c.ended) == 2)
 
 
@@ -174,7 +175,7 @@ async def test_more_turns_than_the_record_keeps_are_all_told_at_once() -> None:
     """They end in one step, when most of them have left `TurnController.finished` already."""
     notes = Notes()
     async with call([Reply(ack=Unanswered())], observers=[notes]) as c:
-        realtime = c.session.current_agent.realtime_llm_session
+        realtime = realtime_session_of(c.session)
         assert realtime is not None
         futures = [realtime.generate_reply() for _ in range(40)]
         await asyncio.sleep(0.1)

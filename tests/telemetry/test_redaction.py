@@ -17,6 +17,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from prometheus_client import CollectorRegistry, generate_latest
 
 import realtime_fsm as rf
+from realtime_fsm.livekit._features import realtime_session_of
 from realtime_fsm.livekit.telemetry import (
     OpenTelemetryObserver,
     PrometheusObserver,
@@ -124,7 +125,7 @@ def test_no_key_audio_or_words_leave(
     async def live() -> None:
         options: dict[str, Any] = {"retry": policy, "observers": observers, "turn_detection": VAD}
         async with call(CALLS[name], agent=_Agent(), **options) as c:
-            realtime = c.session.current_agent.realtime_llm_session
+            realtime = realtime_session_of(c.session)
             assert realtime is not None
             recorder = record(realtime, tmp_path / "call.jsonl")
             recorder.attach(c.session)

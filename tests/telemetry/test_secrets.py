@@ -22,6 +22,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from prometheus_client import CollectorRegistry, generate_latest
 
 import realtime_fsm as rf
+from realtime_fsm.livekit._features import realtime_session_of
 from realtime_fsm.livekit.telemetry import OpenTelemetryObserver, PrometheusObserver
 from realtime_fsm.report import Group, collect, page
 from realtime_fsm.simulator import (
@@ -193,7 +194,7 @@ def test_a_call_in_which_the_server_puts_it_everywhere(
         # `hangs`: what died of a frame may still be closing.
         options |= {"config": faulty(part), "hangs": True}
         async with call(SCRIPT, agent=_Agent(), **options) as c:
-            realtime = c.session.current_agent.realtime_llm_session
+            realtime = realtime_session_of(c.session)
             assert realtime is not None
             recorder = record(realtime, path, transcripts=transcripts)
             recorder.attach(c.session)

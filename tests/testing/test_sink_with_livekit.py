@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from livekit.agents import Agent, AgentSession
+from livekit.agents import Agent
 from livekit.plugins import openai
 
+from realtime_fsm.livekit._features import AgentSession
 from realtime_fsm.simulator import Message, RealtimeServer, Reply, Script, ServerConfig
 from realtime_fsm.testing import PacedAudioOutput
 

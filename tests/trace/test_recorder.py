@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from livekit.agents import Agent, AgentSession
+from livekit.agents import Agent
 from livekit.plugins import openai
 
+from realtime_fsm.livekit._features import AgentSession, realtime_session_of
 from realtime_fsm.simulator import InMemoryServer, Message, Reply, Script
 from realtime_fsm.testing import (
     PacedAudioOutput,
@@ -51,8 +52,8 @@ async def talk(path: Path, *, transcripts: bool = False, start_first: bool = Fal
         session.output.audio = PacedAudioOutput()
         if start_first:
             await session.start(Weather(instructions="Keep my password hunter2."))
-            assert session.current_agent.realtime_llm_session is not None
-            recorder = record(session.current_agent.realtime_llm_session, path)
+            assert realtime_session_of(session) is not None
+            recorder = record(realtime_session_of(session), path)
         else:
             recorder = record(model, path, transcripts=transcripts)
         recorder.attach(session)

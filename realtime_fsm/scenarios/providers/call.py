@@ -10,13 +10,14 @@ from dataclasses import replace
 from typing import Any
 
 from livekit import rtc
-from livekit.agents import Agent, AgentSession, RunContext, function_tool
+from livekit.agents import Agent, RunContext, function_tool
 from livekit.agents.voice import SpeechHandle, io
 
 from ... import Recovering
 from ..._words import heard_words
 from ...compare import Span, Wait
 from ...livekit import ControlledRealtimeModel
+from ...livekit._features import AgentSession
 from ...testing.providers import Answer, Fake
 from ...testing.sink import PacedAudioOutput
 from ..run import collect_complaints
@@ -327,6 +328,8 @@ def _wait(t: float, plan: Recovering) -> Wait:
         f"{plan.turn_id} waits {plan.wait:.2f} s after {plan.reason.code or plan.reason.kind.value}"
     )
     return Wait(name, Span(t, t + plan.wait), plan.wait)
+
+
 def _whole(fake: Fake, pieces: list[Heard]) -> tuple[str, ...]:
     found = []
     for question, attempts in fake.answers.items():

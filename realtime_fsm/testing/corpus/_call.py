@@ -9,12 +9,19 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
-from livekit.agents import NOT_GIVEN, Agent, AgentSession, StopResponse, function_tool
+from livekit.agents import NOT_GIVEN, Agent, StopResponse, function_tool
 from livekit.agents.voice import SpeechHandle
 from openai.types.realtime.realtime_audio_input_turn_detection import ServerVad
 
 from ..._policy import RetryPolicy
 from ...compare import Verdict, judge
+from ...livekit._features import (
+    AgentSession,
+    history_of,
+    push_history,
+    push_instructions,
+    realtime_session_of,
+)
 from ..call import SimulatedCall, simulated_call
 from ..checks import check_all
 from ..clock import VirtualTimeError
@@ -204,7 +211,7 @@ class Player:
         if key == "ask":
             self._ask(values["name"], values.get("text"))
         elif key == "raw":
-            self.raw[values["name"]] = session.current_agent.realtime_llm_session.generate_reply()
+            self.raw[values["name"]] = realtime_session_of(session).generate_reply()
         elif key == "say":
             self._speaks(values)
             await self._attempt(self._say(values["text"], values["seconds"]))
@@ -218,15 +225,15 @@ class Player:
             else:
                 session.interrupt()
         elif key == "stray":
-            session.current_agent.realtime_llm_session.interrupt()
+            realtime_session_of(session).interrupt()
         elif key == "instructions":
-            await session.current_agent.update_instructions(values["text"])
+            await push_instructions(session, values["text"])
         elif key == "history":
-            history = session.current_agent.chat_ctx.copy()
+            history = history_of(session).copy()
             history.add_message(role="system", content=values["text"])
-            await session.current_agent.update_chat_ctx(history)
+            await push_history(session, history)
         elif key == "commit":
-            session.current_agent.realtime_llm_session.commit_audio()
+            realtime_session_of(session).commit_audio()
         elif key == "hang_up":
             self._over = True
             await asyncio.wait_for(session.aclose(), 20.0)
@@ -305,11 +312,11 @@ class Player:
         if tool.then == "ask":
             session.generate_reply(instructions="Say that it is done.")
         elif tool.then == "instruct":
-            await agent.update_instructions("Be very brief.")
+            await push_instructions(session, "Be very brief.")
         elif tool.then == "history":
-            history = agent.chat_ctx.copy()
+            history = history_of(session).copy()
             history.add_message(role="system", content="The caller is in a hurry.")
-            await agent.update_chat_ctx(history)
+            await push_history(session, history)
         elif tool.then == "handoff":
             return _Agent(self, []), "You are through."
         return "It is done."
