@@ -272,6 +272,8 @@ def _pack_message(message: Message, names: Names) -> tuple[Any, ...]:
         None if outcome is None else outcome._value_,
         0 if over and not (message.late_ms or cut) else int(message.received_ms),
         message.late_ms,
+        # A correction of what a lost connection held is not asked of the next one.
+        not over and message.remembered_ms is not None,
         False if over else message.started,
         _message_of(message),
     )
@@ -390,10 +392,11 @@ def _new_turn(name: str) -> Turn:
 
 
 def _new_message(data: tuple[Any, ...]) -> Message:
-    item_id, state, outcome, received, late, started, rest = data
+    item_id, state, outcome, received, late, settled, started, rest = data
     message = Message(item_id, 0, received_ms=float(received), late_ms=late, started=started)
     message.state = PlaybackState(state)
     message.outcome = None if outcome is None else MessageOutcome(outcome)
+    message.remembered_ms = 0 if settled else None
     if message.outcome is MessageOutcome.PARTIAL:
         message.heard_ms = 1
     _set(message, _MESSAGE, rest)
