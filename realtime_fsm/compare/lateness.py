@@ -42,8 +42,9 @@ class Subtracted:
 def late(
     plain: Life, controlled: Life, key: str
 ) -> tuple[float, float, tuple[Subtracted, ...]] | None:
-    """Compare the first sound of the answers to one question; of one that in both lives was asked while
-    the same other answer was heard, and came next, since that one was over.
+    """Compare the first sound of the answers to one question, since it was asked. Where in both lives the
+    same other answer was heard before it, it is no later than it is since that one was over: that
+    one's lateness is told once.
 
     Returns seconds that the controlled one came later without a reason, seconds that it came later
     at all, and what was subtracted. None where there is nothing to compare: not answered in both, or
@@ -53,9 +54,17 @@ def late(
     in_the_way = any(each.holder == key for each in plain.collisions)
     if ours is None or theirs is None or in_the_way or collided(plain, key):
         return None
+    found = [_later(plain, theirs, controlled, ours, key)]
     fronts = _in_front(controlled, ours), _in_front(plain, theirs)
     if fronts[0] is not None and fronts[1] is not None and fronts[0][0] == fronts[1][0]:
         ours, theirs = Span(fronts[0][1], ours.end), Span(fronts[1][1], theirs.end)
+        found.append(_later(plain, theirs, controlled, ours, key))
+    return min(found, key=lambda each: each[0])
+
+
+def _later(
+    plain: Life, theirs: Span, controlled: Life, ours: Span, key: str
+) -> tuple[float, float, tuple[Subtracted, ...]]:
     subtracted = _reasons(plain, controlled, key, ours)
     ours_net = ours.seconds - total(each.span for each in subtracted)
     theirs_net = theirs.seconds - _spoken_into_both(plain, theirs, controlled, ours)

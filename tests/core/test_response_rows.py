@@ -433,6 +433,9 @@ doubted | given up below                                   => unanswered 0 retry
 doubted | refused                                          => ended - retry_wait 8 0:
 doubted | conflict                                         => ended - requested - 0:
 doubted | completed                                        => ended - retry_wait 8 0:
+doubted | incomplete                                       => ended - done - 0:
+doubted | cancelled                                        => ended - done - 0:
+doubted | failed                                           => ended - retry_wait 8 0:
 doubted | lost                                             => ended - retry_wait 8 0:
 doubted | session failed                                   => ended - failed - 0: ReportSession
 

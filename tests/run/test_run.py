@@ -177,7 +177,7 @@ def test_pyproject_speaks_and_flags_win(tmp_path: Path) -> None:
         (["--mode", "on"], "mode must be one of control, observe, off, got 'on'"),
         (["--retry", "max_retry=-1"], "retry: max_retry must be 0 or more, got -1"),
         (["--retry", "max_retry"], "--retry takes field=value, got 'max_retry'"),
-        (["--retry", "tries=2"], "retry.tries: no such field; there are after_exposure, "),
+        (["--retry", "tries=2"], "retry.tries: no such field; there are action_timeout, "),
         (["--retry", 'kinds={a="bad"}'], "retry.kinds.a must be one of transient, fatal, "),
         (["--retry", "timeout=soon"], "retry: timeout must be a number of seconds, got 'soon'"),
         (["--record", "/dev/null/traces"], "record: /dev/null/traces: "),

@@ -76,7 +76,7 @@ async def test_a_turn_that_failed_before_output_is_heard_after_all() -> None:
 
 
 @virtual_time
-async def test_an_unanswered_create_is_asked_again_after_the_default_five_seconds() -> None:
+async def test_an_unanswered_create_is_asked_again_after_the_default_ten_seconds() -> None:
     script = [Reply(ack=Unanswered()), HELLO]
     async with simulated_call(script, turn_detection=None) as call:
         start = asyncio.get_running_loop().time()
@@ -85,8 +85,8 @@ async def test_an_unanswered_create_is_asked_again_after_the_default_five_second
         assert handle.exception() is None
         assert call.server.creates == 2
         first, second = [r.t for r in call.server.record if r.type == "response.create"]
-        assert second - first == pytest.approx(5.1, abs=0.2)
-        assert asyncio.get_running_loop().time() - start == pytest.approx(8.2, abs=0.3)
+        assert second - first == pytest.approx(10.1, abs=0.2)
+        assert asyncio.get_running_loop().time() - start == pytest.approx(13.2, abs=0.3)
 
 
 @virtual_time
@@ -169,16 +169,22 @@ def test_a_stall_of_twenty_seconds_takes_no_time() -> None:
 
 
 @pytest.mark.parametrize(
-    ("session_limit", "error"), [(None, NothingLeft), (1200.0, TimeIsUp)], ids=["none", "default"]
+    ("controlled", "options", "error"),
+    [
+        (False, {"max_session_duration": None}, NothingLeft),
+        (False, {}, TimeIsUp),
+        (True, {}, TimeIsUp),
+    ],
+    ids=["nothing left", "planned reconnects", "liveness"],
 )
 def test_a_hang_in_a_call_is_found_at_once(
-    session_limit: float | None, error: type[VirtualTimeError]
+    controlled: bool, options: dict[str, Any], error: type[VirtualTimeError]
 ) -> None:
-    """With the plugin's planned reconnect every 20 minutes there is always something left, and the
-    run ends at its limit, as quickly."""
+    """With the plugin's planned reconnect every 20 minutes, or a controlled call's liveness frames, there
+    is always something left, and the run ends at its limit, as quickly."""
 
     async def hangs() -> None:
-        async with simulated_call([HELLO], max_session_duration=session_limit) as call:
+        async with simulated_call([HELLO], controlled=controlled, **options) as call:
             await call.say("Hello?")
             await asyncio.Event().wait()
 

@@ -33,19 +33,7 @@ def test_plain_livekits_faults_are_found(tmp_path: Path, name: str) -> None:
     assert report.exit_code == 1
 
 
-#: What our own model does wrong yet, and what is broken by it.
-KNOWN = {
-    "o2": "F: VAD's answer waits behind a reply that was asked for; heard in another order (G16)",
-}
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.xfail(reason=KNOWN[name])) if name in KNOWN else name
-        for name in FAULTS
-    ],
-)
+@pytest.mark.parametrize("name", FAULTS)
 def test_controlled_calls_are_clean(tmp_path: Path, name: str) -> None:
     report = judged(tmp_path / "call.jsonl", name, controlled=True)
     assert not report.broken
