@@ -81,7 +81,7 @@ row-mutants: $(READY)
 	$(BIN)/python -m tests.mutants.rows --json row-mutants.json
 
 # Long: small changes to the code of the core (an hour on two cores): which tests fail? Only what
-# changed since the last run is run again. `make mutants ARGS="realtime_fsm._lane*"`: some of it.
+# changed since the last run is run again. `make mutants ARGS="realtime_fsm._core.lane*"`: some of it.
 mutants: $(MUTMUT)/.ready
 	HYPOTHESIS_PROFILE=mutants $(MUTMUT)/bin/mutmut run --max-children 2 $(ARGS)
 	$(MUTMUT)/bin/python -m tests.mutants.code

@@ -8,7 +8,7 @@ from statemachine import State, StateMachine
 from transitions import Machine
 
 from realtime_fsm import PlaybackState, TurnState
-from realtime_fsm._machine import PLAYBACK_DEFINITION, TURN_DEFINITION, Definition, arrows
+from realtime_fsm._core.machine import PLAYBACK_DEFINITION, TURN_DEFINITION, Definition, arrows
 
 from .scripted_turn import TRIGGERS
 

@@ -4,8 +4,7 @@ Importing this package pulls in neither LiveKit nor asyncio. The LiveKit adapter
 `realtime_fsm.livekit`, the server to test against `realtime_fsm.simulator`.
 """
 
-from ._classify import classify, error_info, retry_hint
-from ._commands import (
+from ._core.commands import (
     AnnounceTurn,
     CancelResponse,
     CheckConnection,
@@ -26,10 +25,11 @@ from ._commands import (
     TurnEnded,
     TurnMoved,
 )
-from ._controller import TurnController
-from ._difference import Difference, DifferenceKind
-from ._errors import ErrorInfo, LocalProtocolError, RealtimeFSMError, TableError
-from ._events import (
+from ._core.controller import TurnController
+from ._core.difference import Difference, DifferenceKind
+from ._core.error_kinds import classify, error_info, retry_hint
+from ._core.errors import ErrorInfo, LocalProtocolError, RealtimeFSMError, TableError
+from ._core.events import (
     ActionEnded,
     AnnouncementLost,
     CallReceived,
@@ -67,8 +67,10 @@ from ._events import (
     SpeechStopped,
     Unreadable,
 )
-from ._policy import RetryPolicy
-from ._states import (
+from ._core.frames import parse
+from ._core.policy import RetryPolicy
+from ._core.records import Attempt, Message, Response, Turn
+from ._core.states import (
     Activity,
     ErrorKind,
     MessageOutcome,
@@ -78,9 +80,7 @@ from ._states import (
     TurnOutcome,
     TurnState,
 )
-from ._turn import Attempt, Message, Response, Turn
 from ._version import __version__
-from ._wire import parse
 
 __all__ = [
     "__version__",

@@ -61,7 +61,7 @@ def demo(
     except ModuleNotFoundError:
         typer.echo('The demo needs the OpenAI plugin: pip install "realtime-fsm[openai]"', err=True)
         raise typer.Exit(1) from None
-    from .demo.tour import show_tour, tour
+    from .lab.demo.tour import show_tour, tour
 
     if as_json:
         typer.echo(json.dumps(tour(), indent=2))
@@ -161,7 +161,7 @@ def simulate(
     except ModuleNotFoundError:
         typer.echo('simulate needs the OpenAI plugin: pip install "realtime-fsm[openai]"', err=True)
         raise typer.Exit(1) from None
-    from .simulate import command
+    from .lab.simulate import command
 
     if reports and not merge:
         typer.echo(f"{reports[0]} is a report: give --merge to merge reports", err=True)
@@ -254,8 +254,8 @@ def explore(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Every order of events within a bound: does each guarantee hold, does every turn end."""
-    from .explore import Bound, describe
-    from .explore import explore as run
+    from .lab.explore import Bound, describe
+    from .lab.explore import explore as run
 
     try:
         bound = Bound(
@@ -312,11 +312,11 @@ def scenarios(
     except ModuleNotFoundError:
         typer.echo('scenarios need the OpenAI plugin: pip install "realtime-fsm[openai]"', err=True)
         raise typer.Exit(1) from None
-    from .scenarios import command
+    from .lab.scenarios import command
 
     try:
         if providers:
-            from .scenarios.providers import command as of_providers
+            from .lab.scenarios.providers import command as of_providers
 
             as_stated = of_providers.run(wanted or [], as_page=page)
         else:
@@ -449,8 +449,8 @@ def serve(
     ] = False,
 ) -> None:
     """The simulated Realtime server alone, to point your own agent at. Stop it with Ctrl-C."""
-    from .serve import read_config, read_script
-    from .serve import serve as run
+    from .simulator.serve import read_config, read_script
+    from .simulator.serve import serve as run
 
     def warn(line: str) -> None:
         say(line, err=True)

@@ -48,7 +48,7 @@ def test_demo_without_the_plugin_says_what_to_install(monkeypatch: pytest.Monkey
 
 
 def test_demo_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
-    from realtime_fsm.demo import CALLS, run_call, tour
+    from realtime_fsm.lab.demo import CALLS, run_call, tour
 
     monkeypatch.setattr(tour, "run_call", functools.partial(run_call, speed=4.0))
     monkeypatch.setattr(tour, "CALLS", CALLS[1:2])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .._errors import RealtimeFSMError
+from .._core.errors import RealtimeFSMError
 
 
 class DiagramError(RealtimeFSMError, ValueError):

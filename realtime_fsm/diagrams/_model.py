@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Literal
 
-from .._machine import (
+from .._core.machine import (
     PLAYBACK_DEFINITION,
     RESPONSE_DEFINITION,
     TURN_DEFINITION,

@@ -17,14 +17,18 @@ from ._errors import DiagramError
 from ._model import CHARTS, Chart, Rule, State, kind_of, text_of, with_else
 
 _PACKAGE = "realtime_fsm"
-_NEEDED = f"{_PACKAGE}/_table.py"
+#: The first table: where it is, and where it was.
+_TABLES = (f"{_PACKAGE}/_core/turn_table.py", f"{_PACKAGE}/_table.py")
 _SECONDS = 60.0
 
 #: What the other process runs: only names that the package has had since its first table.
 _PROGRAM = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
-from realtime_fsm import _machine as m
+try:
+    from realtime_fsm._core import machine as m
+except ImportError:  # an older revision
+    from realtime_fsm import _machine as m
 
 told = getattr(m, "told", lambda row: "")
 
@@ -88,8 +92,8 @@ def charts_at(top: Path, revision: str) -> dict[str, Chart]:
         _git(top, "ls-tree", "-r", "-z", "--name-only", commit, f"{_PACKAGE}/") or b""
     ).decode()
     files = [n for n in names.split("\0") if n.endswith(".py")]
-    if _NEEDED not in files:
-        raise DiagramError(field="revision", value=revision, expected=f"one that has {_NEEDED}")
+    if not any(table in files for table in _TABLES):
+        raise DiagramError(field="revision", value=revision, expected=f"one that has {_TABLES[0]}")
     with tempfile.TemporaryDirectory() as folder:
         for name in files:
             text = _git(top, "cat-file", "blob", f"{commit}:{name}")
@@ -105,8 +109,8 @@ def charts_in(top: Path) -> dict[str, Chart]:
     Raises:
         DiagramError: There is none, or it cannot be imported.
     """
-    if not (top / _NEEDED).is_file():
-        raise DiagramError(field="folder", value=str(top), expected=f"a checkout with {_NEEDED}")
+    if not any((top / table).is_file() for table in _TABLES):
+        raise DiagramError(field="folder", value=str(top), expected=f"a checkout with {_TABLES[0]}")
     return _load(top, field="folder", value=str(top))
 
 

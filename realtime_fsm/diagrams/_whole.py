@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from .._machine import (
+from .._core.machine import (
     PLAYBACK_DEFINITION,
     RESPONSE_DEFINITION,
     TURN_DEFINITION,
     arrows,
 )
-from .._machine_events import (
+from .._core.machine_events import (
     TOLD_BY,
     ConnectionEvent,
     PlaybackEvent,

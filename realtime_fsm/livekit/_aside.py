@@ -18,8 +18,8 @@ from typing import Any
 
 from livekit.agents import llm, utils
 
-from .._errors import ErrorInfo
-from .._states import ErrorKind
+from .._core.errors import ErrorInfo
+from .._core.states import ErrorKind
 from ._ask import Ask
 from ._below import Below, close
 from ._driver import Driver

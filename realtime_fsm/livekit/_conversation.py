@@ -13,7 +13,7 @@ from typing import Any
 
 from livekit.agents import llm
 
-from .._core import OWN_IDS
+from .._core.session import OWN_IDS
 
 Frame = Mapping[str, Any]
 #: Refused because of what precedes it, not because of what it is.

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from .._core import OWN_IDS
+from .._core.session import OWN_IDS
 
 #: pipecat-ai/pipecat#1963, #2106: the server may hold less of an item than it sent.
 _SHORTER = re.compile(r"(\d+) ?ms is already shorter than (\d+) ?ms")

@@ -11,11 +11,11 @@ from collections.abc import Callable
 
 from livekit.agents import llm
 
-from .. import _events as ev
-from .._classify import is_of_a_request
-from .._errors import ErrorInfo
-from .._policy import RetryPolicy
-from .._states import ErrorKind
+from .._core import events as ev
+from .._core.error_kinds import is_of_a_request
+from .._core.errors import ErrorInfo
+from .._core.policy import RetryPolicy
+from .._core.states import ErrorKind
 from ._guard import Guard
 
 #: Seconds in which a create is nearly always answered.

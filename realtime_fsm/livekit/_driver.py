@@ -11,10 +11,10 @@ from typing import Any, ClassVar
 
 from livekit.agents import APIError, llm, utils
 
-from .. import _commands as cmd
-from .._controller import TurnController
-from .._errors import ErrorInfo
-from .._events import (
+from .._core import commands as cmd
+from .._core.controller import TurnController
+from .._core.errors import ErrorInfo
+from .._core.events import (
     AnnouncementLost,
     ConnectionReady,
     CreateNotSent,
@@ -28,10 +28,10 @@ from .._events import (
     SessionFailed,
     SpeechOver,
 )
-from .._policy import RetryPolicy
+from .._core.policy import RetryPolicy
+from .._core.records import Turn
+from .._core.states import ErrorKind, MessageOutcome, Origin, TurnOutcome, TurnState
 from .._redact import known_message, named, shown
-from .._states import ErrorKind, MessageOutcome, Origin, TurnOutcome, TurnState
-from .._turn import Turn
 from ._alarm import Alarm
 from ._ask import Ask
 from ._emit import Emitter, Listeners

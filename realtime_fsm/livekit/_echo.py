@@ -11,9 +11,9 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, MutableSequence
 from typing import Any
 
-from .. import _events as ev
-from .._core import remember
-from .._states import ErrorKind
+from .._core import events as ev
+from .._core.session import remember
+from .._core.states import ErrorKind
 from .._traits import ServerTraits
 
 _ID = "client_event_id"

@@ -24,8 +24,8 @@ from livekit.agents import llm, utils
 from livekit.agents.types import TimedString
 from livekit.agents.utils.aio.channel import ChanClosed
 
-from .._core import remember
-from .._wire import output_of
+from .._core.frames import output_of
+from .._core.session import remember
 from ._guard import Guard
 from ._outlet import Item
 from ._tap import AudioTap, Tap

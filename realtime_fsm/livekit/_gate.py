@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 
-from .._core import remember
+from .._core.session import remember
 
 
 class Gate:

@@ -15,12 +15,12 @@ from typing import Any
 
 from livekit.agents import llm, utils
 
-from .._controller import TurnController
-from .._core import OWN_IDS, remember
-from .._states import MessageOutcome
-from .._turn import Message
-from .._wire import text_delta
-from .._words import heard_words
+from .._core.controller import TurnController
+from .._core.frames import text_delta
+from .._core.records import Message
+from .._core.session import OWN_IDS, remember
+from .._core.states import MessageOutcome
+from .._core.words import heard_words
 from ._conversation import Conversation, words_of
 from ._guard import Guard
 from ._log import get_logger

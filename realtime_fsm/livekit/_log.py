@@ -16,7 +16,7 @@ from typing import Any, cast
 
 import structlog
 
-from .._errors import ErrorInfo
+from .._core.errors import ErrorInfo
 from .._redact import named
 
 

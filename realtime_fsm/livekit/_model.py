@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 from livekit.agents import llm
 
-from .._controller import TurnController
-from .._errors import LocalProtocolError
-from .._policy import RetryPolicy
+from .._core.controller import TurnController
+from .._core.errors import LocalProtocolError
+from .._core.policy import RetryPolicy
 from ..profiles import Profile
 from ._aside import report_step
 from ._facts import unsafe

@@ -17,16 +17,16 @@ from typing import Any
 from livekit.agents import APIConnectionError, llm
 from livekit.agents.voice import SpeechHandle
 
-from .. import _commands as cmd
-from .. import _events as ev
-from .._connection import ROLLOVER
-from .._controller import TurnController
-from .._core import remember
-from .._errors import ErrorInfo
-from .._policy import RetryPolicy
-from .._states import ErrorKind, Origin, PlaybackState
-from .._turn import Message, Turn
-from .._wire import is_out_of_band, parse
+from .._core import commands as cmd
+from .._core import events as ev
+from .._core.connection import ROLLOVER
+from .._core.controller import TurnController
+from .._core.errors import ErrorInfo
+from .._core.frames import is_out_of_band, parse
+from .._core.policy import RetryPolicy
+from .._core.records import Message, Turn
+from .._core.session import remember
+from .._core.states import ErrorKind, Origin, PlaybackState
 from ._alarm import Alarm
 from ._aside import report_step
 from ._emit import Emitter

@@ -13,7 +13,7 @@ from typing import Any
 
 from livekit.agents import utils
 
-from .._policy import RetryPolicy
+from .._core.policy import RetryPolicy
 from ._guard import Guard
 from ._log import get_logger
 

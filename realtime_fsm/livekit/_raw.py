@@ -15,12 +15,12 @@ from typing import Any, cast
 
 from livekit.agents import APIConnectionError, APIError, llm, utils
 
-from .. import _events as ev
-from .._connection import SILENT
-from .._errors import ErrorInfo
+from .._core import events as ev
+from .._core.connection import SILENT
+from .._core.errors import ErrorInfo
+from .._core.frames import output_of, parse
+from .._core.states import ErrorKind
 from .._redact import named
-from .._states import ErrorKind
-from .._wire import output_of, parse
 from ._announcements import Announcements
 from ._ask import Ask
 from ._below import close

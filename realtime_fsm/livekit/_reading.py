@@ -15,8 +15,8 @@ from typing import Protocol
 from livekit import rtc
 from livekit.agents import llm, utils
 
-from .. import _events as ev
-from .._errors import ErrorInfo
+from .._core import events as ev
+from .._core.errors import ErrorInfo
 from ._guard import Guard
 from ._log import get_logger
 from ._outlet import Item

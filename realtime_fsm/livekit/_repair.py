@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .. import _events as ev
-from .._core import remember
+from .._core import events as ev
+from .._core.session import remember
 
 _INPUT = frozenset(
     {

@@ -10,11 +10,11 @@ from typing import Any, Literal, Optional
 from livekit import rtc
 from livekit.agents import NOT_GIVEN, NotGivenOr, llm, utils
 
-from .._policy import RetryPolicy
-from .._states import Origin
+from .._core.policy import RetryPolicy
+from .._core.records import Turn
+from .._core.states import Origin
+from .._core.words import heard_words
 from .._traits import ServerTraits
-from .._turn import Turn
-from .._words import heard_words
 from ._aside import Aside
 from ._ask import Ask
 from ._below import Below, close

@@ -15,12 +15,12 @@ from typing import Any
 
 from livekit.agents import llm
 
-from .. import _events as ev
-from .._core import remember
-from .._errors import ErrorInfo
-from .._states import ErrorKind
-from .._turn import Response
-from .._wire import is_out_of_band
+from .._core import events as ev
+from .._core.errors import ErrorInfo
+from .._core.frames import is_out_of_band
+from .._core.records import Response
+from .._core.session import remember
+from .._core.states import ErrorKind
 from ._driver import Driver
 from ._foreign import Foreigners
 from ._gate import Gate

@@ -18,9 +18,9 @@ from livekit.agents import (
 from livekit.agents.voice import SpeechHandle
 from livekit.agents.voice.io import AudioOutput, PlaybackFinishedEvent, PlaybackStartedEvent
 
-from .._controller import TurnController
-from .._errors import LocalProtocolError
-from .._events import (
+from .._core.controller import TurnController
+from .._core.errors import LocalProtocolError
+from .._core.events import (
     Event,
     MessageShown,
     PlaybackFinished,

@@ -17,12 +17,12 @@ from typing import Any
 
 from livekit.agents import llm, utils
 
-from .. import _events as ev
-from .._classify import error_info
-from .._errors import ErrorInfo
-from .._policy import RetryPolicy
-from .._states import ErrorKind, MessageOutcome, Origin
-from .._words import heard_words
+from .._core import events as ev
+from .._core.error_kinds import error_info
+from .._core.errors import ErrorInfo
+from .._core.policy import RetryPolicy
+from .._core.states import ErrorKind, MessageOutcome, Origin
+from .._core.words import heard_words
 from ._ask import Ask
 from ._below import close
 from ._driver import Driver

@@ -10,7 +10,7 @@ from livekit.agents import APIError, llm
 from livekit.agents.metrics import RealtimeModelMetrics
 from livekit.agents.metrics.base import Metadata
 
-from .._errors import ErrorInfo
+from .._core.errors import ErrorInfo
 
 
 def usage_of(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .._table import INITIAL
+from .._core.turn_table import INITIAL
 from ..diagrams._geometry import track
 from ..diagrams._layouts import TURN_NARROW as LAYOUT
 from ..diagrams._model import CHARTS, LOOPS, edges

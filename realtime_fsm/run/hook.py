@@ -16,7 +16,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Optional
 
-from .._policy import RetryPolicy
+from .._core.policy import RetryPolicy
 from .settings import RunSettings
 
 _log = logging.getLogger("realtime_fsm")

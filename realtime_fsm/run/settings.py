@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-from .._policy import RetryPolicy
-from .._states import ErrorKind
+from .._core.policy import RetryPolicy
+from .._core.states import ErrorKind
 
 if sys.version_info >= (3, 11):
     import tomllib

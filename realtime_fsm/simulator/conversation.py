@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .._words import heard_words
+from .._core.words import heard_words
 from . import rules
 from .config import ServerConfig
 from .errors import Refusal

@@ -19,18 +19,26 @@ from realtime_fsm.trace import recorder
 
 #: Everything that runs in a call.
 _CORE = (
-    "_activity",
-    "_classify",
-    "_connection",
-    "_controller",
-    "_core",
-    "_hear",
-    "_lane",
-    "_machine",
-    "_playback",
+    "_core.activity",
+    "_core.error_kinds",
+    "_core.connection",
+    "_core.controller",
+    "_core.session",
+    "_core.playback_events",
+    "_core.lane",
+    "_core.machine",
+    "_core.playback",
 )
-_CORE += ("_receive", "_response_rules", "_rules", "_step", "_timers", "_turn", "_user_speech")
-_CORE += ("_wire",)
+_CORE += (
+    "_core.server_events",
+    "_core.response_rules",
+    "_core.turn_rules",
+    "_core.step",
+    "_core.timers",
+    "_core.records",
+    "_core.user_speech",
+)
+_CORE += ("_core.frames",)
 _ADAPTER = ("_alarm", "_announcements", "_below", "_conversation", "_driver", "_emit", "_foreign")
 _ADAPTER += ("_gate", "_guarded_output", "_history", "_http", "_listener", "_outcomes", "_outlet")
 _ADAPTER += ("_playout", "_private", "_raw", "_reader", "_reading", "_requests", "_segments")
@@ -87,7 +95,7 @@ TRUSTED = (
 )
 _ONLOOKERS = (recorder.__file__, call.__file__, _watch.__file__)
 _HERE = Path(__file__).parent
-_CORE_FOLDER = Path(realtime_fsm.__file__).parent
+_CORE_FOLDER = Path(realtime_fsm.__file__).parent / "_core"
 _WORDS = "planted: words of the user"
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from realtime_fsm.simulate import run_pair
-from realtime_fsm.simulate.scenario import call_seed
+from realtime_fsm.lab.simulate import run_pair
+from realtime_fsm.lab.simulate.scenario import call_seed
 from realtime_fsm.simulator.faults import Profile
 
 ALL = os.environ.get("JUDGE") == "all"

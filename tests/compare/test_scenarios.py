@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from realtime_fsm.scenarios.suite import SCENARIOS, judge
+from realtime_fsm.lab.scenarios.suite import SCENARIOS, judge
 
 #: Those that are worse. Whoever repairs one deletes its line.
 WORSE = {

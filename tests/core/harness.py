@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+from realtime_fsm._core.session.timers import timer_of
+
 import realtime_fsm as rf
-from realtime_fsm._timers import timer_of
 
 C = TypeVar("C", bound=rf.Command)
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from realtime_fsm._core.session.records import Message, Response, Turn
 
 import realtime_fsm as rf
-from realtime_fsm import _machine
-from realtime_fsm._turn import Message, Response, Turn
+from realtime_fsm._core.session import machine as _machine
 
 from . import test_response_rows, test_rows
 from .harness import Bench
@@ -28,9 +28,9 @@ NOTED = {
 }
 FIELDS = {of: set(of.__slots__) - noted for of, noted in NOTED.items()}
 CORE = Path(rf.__file__).parent
-MODULES = sorted(CORE.glob("_*.py"))
+MODULES = sorted((CORE / "_core").glob("*.py"))
 #: Where the effects are, and what sets the state.
-EFFECTS = {"_rules", "_response_rules", "_playback_table", "_machine"}
+EFFECTS = {"turn_rules", "response_rules", "playback_table", "machine"}
 
 
 def writes(tree: ast.AST) -> Iterator[str]:
@@ -127,7 +127,7 @@ def test_only_rows_write_when_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_write_by_a_helper_or_setattr_is_seen_when_it_runs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from realtime_fsm._rules import end_speech, stop_clock
+    from realtime_fsm._core.session.turn_rules import end_speech, stop_clock
 
     watch = Watch(monkeypatch)
     b = Bench()

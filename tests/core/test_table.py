@@ -8,15 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-
-from realtime_fsm import TableError
-from realtime_fsm import _events as ev
-from realtime_fsm import _response_rules as response_rules
-from realtime_fsm import _rules as rules
-from realtime_fsm._connection import Connection
-from realtime_fsm._errors import ErrorInfo
-from realtime_fsm._lane import Lane
-from realtime_fsm._machine import (
+from realtime_fsm._core.session.connection import Connection
+from realtime_fsm._core.session.errors import ErrorInfo
+from realtime_fsm._core.session.lane import Lane
+from realtime_fsm._core.session.machine import (
     PLAYBACK_DEFINITION,
     RESPONSE_DEFINITION,
     TURN_DEFINITION,
@@ -25,19 +20,20 @@ from realtime_fsm._machine import (
     arrows,
     fire,
 )
-from realtime_fsm._machine import build as build_definition
-from realtime_fsm._machine import check as check_definition
-from realtime_fsm._machine_events import (
+from realtime_fsm._core.session.machine import build as build_definition
+from realtime_fsm._core.session.machine import check as check_definition
+from realtime_fsm._core.session.machine_events import (
     TOLD_BY,
     ConnectionEvent,
     PlaybackEvent,
     ResponseEvent,
     TurnEvent,
 )
-from realtime_fsm._playback_table import PLAYBACK_TABLE
-from realtime_fsm._policy import RetryPolicy
-from realtime_fsm._response_table import RESPONSE_TABLE, ResponseRow
-from realtime_fsm._states import (
+from realtime_fsm._core.session.playback_table import PLAYBACK_TABLE
+from realtime_fsm._core.session.policy import RetryPolicy
+from realtime_fsm._core.session.records import Message, Response, Turn
+from realtime_fsm._core.session.response_table import RESPONSE_TABLE, ResponseRow
+from realtime_fsm._core.session.states import (
     FINAL,
     OVER,
     WANTED,
@@ -49,10 +45,14 @@ from realtime_fsm._states import (
     ResponseState,
     TurnState,
 )
-from realtime_fsm._step import Report, Step
-from realtime_fsm._table import TABLE, TIMERS, Row
-from realtime_fsm._turn import Message, Response, Turn
-from realtime_fsm._user_speech import UserSpeech
+from realtime_fsm._core.session.step import Report, Step
+from realtime_fsm._core.session.turn_table import TABLE, TIMERS, Row
+from realtime_fsm._core.session.user_speech import UserSpeech
+
+from realtime_fsm import TableError
+from realtime_fsm._core.session import events as ev
+from realtime_fsm._core.session import response_rules
+from realtime_fsm._core.session import turn_rules as rules
 
 S, E = TurnState, TurnEvent
 DEFINITIONS = {

@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 
 from realtime_fsm import TurnMoved, TurnState
 from realtime_fsm.cli import app
-from realtime_fsm.demo import CALLS, tour
-from realtime_fsm.demo.live import LiveCall, can_be_live
-from realtime_fsm.demo.moments import Asked, HandleDone, HungUp, Moved, SoundEnded, SoundStarted
-from realtime_fsm.demo.run import run_both
+from realtime_fsm.lab.demo import CALLS, tour
+from realtime_fsm.lab.demo.live import LiveCall, can_be_live
+from realtime_fsm.lab.demo.moments import Asked, HandleDone, HungUp, Moved, SoundEnded, SoundStarted
+from realtime_fsm.lab.demo.run import run_both
 
 from ..report.reading import Read
 
@@ -126,7 +126,7 @@ def test_a_terminal_shows_both_calls_and_the_table(
 def test_the_page_is_written_when_piped_too(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from realtime_fsm.demo import run_call
+    from realtime_fsm.lab.demo import run_call
 
     monkeypatch.setattr(tour, "run_call", functools.partial(run_call, speed=SPEED))
     monkeypatch.setattr(tour, "CALLS", CALLS[:1])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from realtime_fsm.demo import Answer, Remembered, Result
+from realtime_fsm.lab.demo import Answer, Remembered, Result
 
 
 def answer(**values: Any) -> Answer:

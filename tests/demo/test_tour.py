@@ -10,9 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 from realtime_fsm.cli import app
-from realtime_fsm.demo import CALLS, Call, Result, run_call, tour
-from realtime_fsm.demo.moments import Observer
-from realtime_fsm.demo.result import Mode
+from realtime_fsm.lab.demo import CALLS, Call, Result, run_call, tour
+from realtime_fsm.lab.demo.moments import Observer
+from realtime_fsm.lab.demo.result import Mode
 
 SPEED = 4.0
 

@@ -34,13 +34,14 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     git(top, "add", "-A")
     git(top, "commit", "-q", "-m", "empty")
     git(top, "tag", "empty")
-    (top / "realtime_fsm").mkdir()
-    for path in PACKAGE.glob("*.py"):
-        shutil.copy(path, top / "realtime_fsm" / path.name)
+    for folder in (top / "realtime_fsm", top / "realtime_fsm" / "_core"):
+        folder.mkdir()
+        for path in (PACKAGE / folder.relative_to(top / "realtime_fsm")).glob("*.py"):
+            shutil.copy(path, folder / path.name)
     git(top, "add", "-A")
     git(top, "commit", "-q", "-m", "table")
     git(top, "tag", "table")
-    broken = top / "realtime_fsm" / "_table.py"
+    broken = top / "realtime_fsm" / "_core" / "turn_table.py"
     text = broken.read_text("utf-8")
     broken.write_text("raise RuntimeError('broken on purpose')\n", "utf-8")
     git(top, "commit", "-q", "-a", "-m", "broken")
@@ -115,7 +116,11 @@ def test_a_machine_that_did_not_change(repository: Path) -> None:
     [
         ("nowhere", "turn", "revision is 'nowhere', expected a commit that git knows"),
         ("--help", "turn", "revision is '--help', expected a commit that git knows"),
-        ("empty", "turn", "revision is 'empty', expected one that has realtime_fsm/_table.py"),
+        (
+            "empty",
+            "turn",
+            "revision is 'empty', expected one that has realtime_fsm/_core/turn_table.py",
+        ),
         ("broken", "turn", "a package that imports: RuntimeError: broken on purpose"),
         ("table", "whole", "machine is 'whole', expected one of turn, response, playback"),
     ],

@@ -120,7 +120,7 @@ def test_the_readmes_figures_are_those_of_the_scenarios() -> None:
 
 
 def test_the_comparison_names_rows_that_there_are() -> None:
-    from realtime_fsm.scenarios import SCENARIOS
+    from realtime_fsm.lab.scenarios import SCENARIOS
 
     text = (DOCS / "comparison.md").read_text("utf-8").split("## With other libraries")[0]
     named = [

@@ -11,18 +11,18 @@ import random
 from dataclasses import replace
 
 import pytest
+from realtime_fsm._core.session.connection import Connection
+from realtime_fsm._core.session.lane import Lane
+from realtime_fsm._core.session.user_speech import UserSpeech
 
 from realtime_fsm import RetryPolicy, TurnController
-from realtime_fsm import _commands as cmd
-from realtime_fsm._connection import Connection
-from realtime_fsm._lane import Lane
-from realtime_fsm._user_speech import UserSpeech
-from realtime_fsm.explore import Bound, parts
-from realtime_fsm.explore import snapshot as snapshots
-from realtime_fsm.explore.acts import late
-from realtime_fsm.explore.rows import Rules
-from realtime_fsm.explore.server import Response
-from realtime_fsm.explore.world import Action, World
+from realtime_fsm._core.session import commands as cmd
+from realtime_fsm.lab.explore import Bound, parts
+from realtime_fsm.lab.explore import snapshot as snapshots
+from realtime_fsm.lab.explore.acts import late
+from realtime_fsm.lab.explore.rows import Rules
+from realtime_fsm.lab.explore.server import Response
+from realtime_fsm.lab.explore.world import Action, World
 
 #: More of everything, and all of it together, than a part of the search has.
 WIDE = Bound(

@@ -8,21 +8,21 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from realtime_fsm._core.session.commands import DeliverItem
+from realtime_fsm._core.session.connection import Connection
+from realtime_fsm._core.session.machine import arrows
+from realtime_fsm._core.session.machine_events import PlaybackEvent, ResponseEvent, TurnEvent
+from realtime_fsm._core.session.playback_table import PLAYBACK_TABLE
+from realtime_fsm._core.session.response_table import RESPONSE_TABLE, ResponseRow
+from realtime_fsm._core.session.session import Session
+from realtime_fsm._core.session.states import Generation, ResponseState
+from realtime_fsm._core.session.step import Step
+from realtime_fsm._core.session.turn_table import TABLE, Row
 
 from realtime_fsm import RetryPolicy, TurnState
-from realtime_fsm import _response_rules as response_rules
-from realtime_fsm import _rules as rules
-from realtime_fsm._commands import DeliverItem
-from realtime_fsm._connection import Connection
-from realtime_fsm._core import Session
-from realtime_fsm._machine import arrows
-from realtime_fsm._machine_events import PlaybackEvent, ResponseEvent, TurnEvent
-from realtime_fsm._playback_table import PLAYBACK_TABLE
-from realtime_fsm._response_table import RESPONSE_TABLE, ResponseRow
-from realtime_fsm._states import Generation, ResponseState
-from realtime_fsm._step import Step
-from realtime_fsm._table import TABLE, Row
-from realtime_fsm.explore import Bound, Tables, mermaid, replay, search
+from realtime_fsm._core.session import response_rules
+from realtime_fsm._core.session import turn_rules as rules
+from realtime_fsm.lab.explore import Bound, Tables, mermaid, replay, search
 
 S, E = TurnState, TurnEvent
 SMALL = Bound(

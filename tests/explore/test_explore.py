@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from realtime_fsm import RetryPolicy
 from realtime_fsm.cli import app
-from realtime_fsm.explore import Bound, describe, explore, mermaid, parts, replay, search
+from realtime_fsm.lab.explore import Bound, describe, explore, mermaid, parts, replay, search
 
 ONCE = RetryPolicy(max_retry=1)
 TINY = ["--turns", "1", "--messages", "1", "--attempts", "1", "--vad-turns", "0", "--drops", "0"]

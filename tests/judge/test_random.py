@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
+from realtime_fsm.lab.simulate import Scenario, draw
+from realtime_fsm.lab.simulate.run import run_scenario
+from realtime_fsm.lab.simulate.scenario import call_seed
 from realtime_fsm.report import collect
-from realtime_fsm.simulate import Scenario, draw
-from realtime_fsm.simulate.run import run_scenario
-from realtime_fsm.simulate.scenario import call_seed
 from realtime_fsm.simulator.faults import Profile
 from realtime_fsm.testing import check_all
 from realtime_fsm.trace import RULES, check, read

@@ -253,7 +253,7 @@ def test_livekits_own_intervals() -> None:
     relied_on(
         found == [rf.RetryPolicy().interval(n) for n in range(3)],
         f"0.1 s, then retry_interval (now {found})",
-        "realtime_fsm/_policy.py: FIRST_RETRY_INTERVAL",
+        "realtime_fsm/_core/policy.py: FIRST_RETRY_INTERVAL",
     )
 
 
@@ -302,7 +302,7 @@ async def test_a_create_carries_its_event_id_in_its_metadata() -> None:
         relied_on(
             create["event_id"] == create["response"]["metadata"]["client_event_id"],
             "response.metadata.client_event_id is the create's event_id",
-            "realtime_fsm/livekit/_raw.py: _on_client_event, realtime_fsm/_wire.py",
+            "realtime_fsm/livekit/_raw.py: _on_client_event, realtime_fsm/_core/frames.py",
         )
 
 
@@ -522,7 +522,7 @@ async def test_the_plugin_gives_a_create_up_after_ten_seconds_with_these_words()
         relied_on(
             loop.time() - began == pytest.approx(10.0, abs=0.1),
             f"10 s (now {loop.time() - began:.1f} s)",
-            "realtime_fsm/_policy.py: timeout, from_conn_options",
+            "realtime_fsm/_core/policy.py: timeout, from_conn_options",
         )
 
 

@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from realtime_fsm._core.session.frames import parse
 
-from realtime_fsm import _events as ev
+from realtime_fsm._core.session import events as ev
 from realtime_fsm._traits import ServerTraits
-from realtime_fsm._wire import parse
+from realtime_fsm.lab.scenarios.run import compare_scenario
+from realtime_fsm.lab.scenarios.suite import SCENARIOS
 from realtime_fsm.livekit._echo import Echo
-from realtime_fsm.scenarios.run import compare_scenario
-from realtime_fsm.scenarios.suite import SCENARIOS
 from realtime_fsm.simulator import Message, Reply, ServerConfig
 from realtime_fsm.testing import run_virtual, simulated_call
 

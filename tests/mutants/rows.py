@@ -22,10 +22,8 @@ from unittest.mock import patch
 
 from hypothesis import HealthCheck, Phase, Verbosity, settings
 from hypothesis.stateful import run_state_machine_as_test
-
-from realtime_fsm import RetryPolicy, TurnController, _core, _machine
-from realtime_fsm._errors import TableError
-from realtime_fsm._machine import (
+from realtime_fsm._core.session.errors import TableError
+from realtime_fsm._core.session.machine import (
     MACHINES,
     PLAYBACK_DEFINITION,
     RESPONSE_DEFINITION,
@@ -36,7 +34,11 @@ from realtime_fsm._machine import (
     build,
     check,
 )
-from realtime_fsm._states import PlaybackState, ResponseState, TurnState
+from realtime_fsm._core.session.states import PlaybackState, ResponseState, TurnState
+
+from realtime_fsm import RetryPolicy, TurnController
+from realtime_fsm._core.session import machine as _machine
+from realtime_fsm._core.session import session as _core
 from realtime_fsm.testing.corpus import Case, cases, run
 from tests.core import (
     test_announced,
@@ -111,7 +113,7 @@ class Mutant:
 
     @property
     def refused(self) -> bool:
-        """Whether the table is not even built: see `realtime_fsm._machine.check`."""
+        """Whether the table is not even built: see `realtime_fsm._core.machine.check`."""
         try:
             check(replace(self.definition, table=self.table))
         except TableError:

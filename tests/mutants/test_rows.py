@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
-from realtime_fsm._machine import arrows
-from realtime_fsm._table import TurnEvent
+from realtime_fsm._core.session.machine import arrows
+from realtime_fsm._core.session.turn_table import TurnEvent
 
 from .rows import DEFINITIONS, How, Mutant, all_mutants, in_force, killer
 
@@ -41,7 +40,7 @@ def test_what_changes_nothing_is_not_noticed(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_mutant_is_in_force_for_a_while() -> None:
-    from realtime_fsm import _core
+    from realtime_fsm._core.session import session as _core
     from tests.core.test_rows import happened
 
     before = _core.MACHINES

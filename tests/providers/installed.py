@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from realtime_fsm.scenarios.providers.rows import ROWS, ProviderRow
+from realtime_fsm.lab.scenarios.providers.rows import ROWS, ProviderRow
 from realtime_fsm.testing import run_virtual
 from realtime_fsm.testing.providers import FAKES, Fake, PluginMissing
 

@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 
 from realtime_fsm.compare import judge
+from realtime_fsm.lab.scenarios.providers.call import Call, Row, play
+from realtime_fsm.lab.scenarios.providers.rows import EMPTY, LONG, ROWS, A, B
+from realtime_fsm.lab.scenarios.providers.seen import Seen
 from realtime_fsm.livekit import ControlledRealtimeModel, Family
 from realtime_fsm.livekit._driver import Driver
 from realtime_fsm.livekit._features import realtime_session_of
@@ -17,9 +20,6 @@ from realtime_fsm.livekit._private import may_stay_silent
 from realtime_fsm.livekit._session import ControlledRealtimeSession
 from realtime_fsm.livekit._streams import StreamLink
 from realtime_fsm.livekit.providers import CONTROLLED, family_of
-from realtime_fsm.scenarios.providers.call import Call, Row, play
-from realtime_fsm.scenarios.providers.rows import EMPTY, LONG, ROWS, A, B
-from realtime_fsm.scenarios.providers.seen import Seen
 from realtime_fsm.testing import run_virtual
 from realtime_fsm.testing.providers import Answer, Fake
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from realtime_fsm.scenarios.providers.call import Call, play
-from realtime_fsm.scenarios.providers.rows import A, ProviderRow, asked
+from realtime_fsm.lab.scenarios.providers.call import Call, play
+from realtime_fsm.lab.scenarios.providers.rows import A, ProviderRow, asked
 from realtime_fsm.testing import run_virtual
 from realtime_fsm.testing.providers import FAKES, Answer, Fake, PluginMissing
 

@@ -10,11 +10,11 @@ from livekit.agents import llm
 
 from realtime_fsm import RetryPolicy
 from realtime_fsm.compare import judge
+from realtime_fsm.lab.scenarios.providers.call import Call, play
+from realtime_fsm.lab.scenarios.providers.rows import LOST, A, B
+from realtime_fsm.lab.scenarios.providers.seen import Seen
 from realtime_fsm.livekit import ControlledRealtimeModel
 from realtime_fsm.livekit.providers import STREAMS, family_of
-from realtime_fsm.scenarios.providers.call import Call, play
-from realtime_fsm.scenarios.providers.rows import LOST, A, B
-from realtime_fsm.scenarios.providers.seen import Seen
 from realtime_fsm.testing import run_virtual
 from realtime_fsm.testing.providers import Answer, GeminiLive, OpenAI, Phonic, Ultravox
 

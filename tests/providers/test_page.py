@@ -8,10 +8,10 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from realtime_fsm.cli import app
+from realtime_fsm.lab.scenarios.providers.measure import load
+from realtime_fsm.lab.scenarios.providers.page import page
+from realtime_fsm.lab.scenarios.providers.rows import ROWS
 from realtime_fsm.livekit.providers import CONTROLLED
-from realtime_fsm.scenarios.providers.measure import load
-from realtime_fsm.scenarios.providers.page import page
-from realtime_fsm.scenarios.providers.rows import ROWS
 from realtime_fsm.testing.providers import FAKES
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from realtime_fsm.compare import judge
-from realtime_fsm.scenarios.providers.call import play
-from realtime_fsm.scenarios.providers.rows import ProviderRow
-from realtime_fsm.scenarios.providers.seen import Seen
+from realtime_fsm.lab.scenarios.providers.call import play
+from realtime_fsm.lab.scenarios.providers.rows import ProviderRow
+from realtime_fsm.lab.scenarios.providers.seen import Seen
 from realtime_fsm.testing import run_virtual
 from realtime_fsm.testing.providers import Fake
 

@@ -15,7 +15,7 @@ from collections import Counter
 from dataclasses import replace
 
 import realtime_fsm as rf
-from realtime_fsm.simulate import PROFILES, Scenario, call_seed, draw
+from realtime_fsm.lab.simulate import PROFILES, Scenario, call_seed, draw
 from realtime_fsm.simulator import RealtimeServer
 from realtime_fsm.testing import PacedAudioOutput, SimulatedCall, simulated_call
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from realtime_fsm.simulate.scenario import Scenario, Turn
+from realtime_fsm.lab.simulate.scenario import Scenario, Turn
 from realtime_fsm.simulator import Closed, Dropped, Failed, Message, Reply, Script, Unanswered
 from realtime_fsm.testing import simulated_call, virtual_time
 

@@ -10,7 +10,7 @@ import warnings
 
 import pytest
 
-from realtime_fsm.scenarios.bad_input import (
+from realtime_fsm.lab.scenarios.bad_input import (
     Mutation,
     frames_of_a_call,
     mutations,

@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from realtime_fsm.cli import app
-from realtime_fsm.scenarios import SCENARIOS, Expect, command, judge, show, suite
-from realtime_fsm.scenarios.bad_input import Verdict
+from realtime_fsm.lab.scenarios import SCENARIOS, Expect, command, judge, show, suite
+from realtime_fsm.lab.scenarios.bad_input import Verdict
 
 from .test_scenarios import newest
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from livekit.agents import __version__ as livekit_agents_version
 
-from realtime_fsm.scenarios import (
+from realtime_fsm.lab.scenarios import (
     GROUPS,
     MEASURED_WITH,
     SCENARIOS,
@@ -18,11 +18,11 @@ from realtime_fsm.scenarios import (
     run_scenario,
     select,
 )
-from realtime_fsm.scenarios.known_open import OPEN
-from realtime_fsm.scenarios.matrix import CORE, TURNS
-from realtime_fsm.scenarios.rows import BASELINE_IDS
-from realtime_fsm.scenarios.suite import NEWER
-from realtime_fsm.scenarios.words import long
+from realtime_fsm.lab.scenarios.known_open import OPEN
+from realtime_fsm.lab.scenarios.matrix import CORE, TURNS
+from realtime_fsm.lab.scenarios.rows import BASELINE_IDS
+from realtime_fsm.lab.scenarios.suite import NEWER
+from realtime_fsm.lab.scenarios.words import long
 from realtime_fsm.simulator import Message, Reply
 
 newest = pytest.mark.skipif(

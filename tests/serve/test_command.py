@@ -13,8 +13,8 @@ import pytest
 from typer.testing import CliRunner
 
 from realtime_fsm.cli import app
-from realtime_fsm.serve import read_config, read_script
 from realtime_fsm.simulator import Late, Message, RealtimeServer, Reply, Schedule, Script
+from realtime_fsm.simulator.serve import read_config, read_script
 
 from .serving import script_file, serving
 

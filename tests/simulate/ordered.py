@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
-from realtime_fsm.simulate import PROFILES, Scenario, Turn
+from realtime_fsm.lab.simulate import PROFILES, Scenario, Turn
 from realtime_fsm.simulator.config import ServerConfig
 from realtime_fsm.simulator.faults import Profile, Schedule
 from realtime_fsm.simulator.script import (

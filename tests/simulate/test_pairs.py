@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 from realtime_fsm.cli import app
 from realtime_fsm.compare import CLAUSES
-from realtime_fsm.simulate import (
+from realtime_fsm.lab.simulate import (
     Act,
     MergeError,
     Scenario,
@@ -23,15 +23,15 @@ from realtime_fsm.simulate import (
     draw,
     run_pair,
 )
-from realtime_fsm.simulate.pairs import (
+from realtime_fsm.lab.simulate.pairs import (
     compare_scenario,
     describe_pairs,
     live_pair,
     merge_pairs,
     summarize_pairs,
 )
-from realtime_fsm.simulate.pool import run_pairs, seeds_of
-from realtime_fsm.simulate.scenario import ActKind
+from realtime_fsm.lab.simulate.pool import run_pairs, seeds_of
+from realtime_fsm.lab.simulate.scenario import ActKind
 from realtime_fsm.simulator import Failed, FunctionCall, Reply, Script
 from realtime_fsm.simulator import Message as Says
 

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from realtime_fsm.cli import app
-from realtime_fsm.simulate import (
+from realtime_fsm.lab.simulate import (
     MergeError,
     Scenario,
     Turn,
@@ -23,7 +23,7 @@ from realtime_fsm.simulate import (
     show,
     summarize,
 )
-from realtime_fsm.simulate.pool import run_calls, seeds_of
+from realtime_fsm.lab.simulate.pool import run_calls, seeds_of
 from realtime_fsm.simulator import (
     CREATED,
     At,

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from livekit.agents import llm
 
-from ..._policy import RetryPolicy
+from ..._core.policy import RetryPolicy
 
 Control = Literal["full", "streams", "plain"]
 Keeps = Literal["kept", "partly", "cannot"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from ..._commands import Recovering, TurnEnded, TurnMoved
-from ..._states import Origin
+from ..._core.commands import Recovering, TurnEnded, TurnMoved
+from ..._core.states import Origin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from livekit.agents import telemetry
 from opentelemetry import trace
 
-from ..._commands import Recovering, TurnEnded, TurnMoved
+from ..._core.commands import Recovering, TurnEnded, TurnMoved
+from ..._core.states import TurnOutcome
 from ..._redact import shown
-from ..._states import TurnOutcome
 from .._log import code_of
 from ._observer import AttemptEnd, AttemptInfo, AttemptOutcome, TurnInfo, TurnObserver
 

@@ -6,7 +6,7 @@ from weakref import WeakKeyDictionary
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram
 
-from ..._commands import TurnEnded, TurnMoved
+from ..._core.commands import TurnEnded, TurnMoved
 from ._observer import (
     AttemptEnd,
     AttemptInfo,

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ... import _commands as cmd
-from ..._controller import TurnController
-from ..._turn import Response, Turn
+from ..._core import commands as cmd
+from ..._core.controller import TurnController
+from ..._core.records import Response, Turn
 from .._log import get_logger
 from ._observer import (
     AttemptEnd,

@@ -22,8 +22,8 @@ from functools import lru_cache
 from importlib import import_module, resources
 from typing import TYPE_CHECKING, Any
 
-from ..._controller import TurnController
-from ..._policy import RetryPolicy
+from ..._core.controller import TurnController
+from ..._core.policy import RetryPolicy
 from . import _exact, _forms
 from ._case import Case, Gap, Line, Result
 from ._grammar import NotationError

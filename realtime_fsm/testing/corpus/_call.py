@@ -13,7 +13,7 @@ from livekit.agents import NOT_GIVEN, Agent, StopResponse, function_tool
 from livekit.agents.voice import SpeechHandle
 from openai.types.realtime.realtime_audio_input_turn_detection import ServerVad
 
-from ..._policy import RetryPolicy
+from ..._core.policy import RetryPolicy
 from ...compare import Verdict, judge
 from ...livekit._features import (
     AgentSession,

@@ -10,11 +10,11 @@ from dataclasses import fields
 from enum import Enum
 from typing import Any, get_type_hints
 
-from ... import _commands as cmd
-from ... import _events as ev
-from ..._classify import error_info
-from ..._errors import ErrorInfo
-from ..._states import ErrorKind
+from ..._core import commands as cmd
+from ..._core import events as ev
+from ..._core.error_kinds import error_info
+from ..._core.errors import ErrorInfo
+from ..._core.states import ErrorKind
 from ._grammar import Form
 
 __all__ = ["CLIENT", "EVENTS", "HOST", "NOTES", "WHY", "WIRE", "event_of", "line_of"]

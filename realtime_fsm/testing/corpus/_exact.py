@@ -7,12 +7,12 @@ from dataclasses import MISSING, fields
 from functools import lru_cache
 from typing import Any
 
-from ... import _commands as cmd
-from ... import _events as ev
-from ..._controller import TurnController
-from ..._policy import RetryPolicy
-from ..._states import MessageOutcome, Origin
-from ..._turn import Turn
+from ..._core import commands as cmd
+from ..._core import events as ev
+from ..._core.controller import TurnController
+from ..._core.policy import RetryPolicy
+from ..._core.records import Turn
+from ..._core.states import MessageOutcome, Origin
 from ._case import Case, Line, Result
 from ._events import CLIENT, EVENTS, HOST, NOTES, WIRE, event_of
 from ._grammar import Form, NotationError, match

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from typing import TypeAlias
 
-from ... import _commands as cmd
-from ... import _events as ev
-from ..._controller import TurnController
-from ..._errors import ErrorInfo
-from ..._policy import RetryPolicy
-from ..._states import Origin, TurnOutcome
-from ..._turn import Turn
+from ..._core import commands as cmd
+from ..._core import events as ev
+from ..._core.controller import TurnController
+from ..._core.errors import ErrorInfo
+from ..._core.policy import RetryPolicy
+from ..._core.records import Turn
+from ..._core.states import Origin, TurnOutcome
 from ._events import CLIENT, line_of
 from ._grammar import Form
 

@@ -1,0 +1,326 @@
+"""Guards and effects of the response table: small pure functions, as in `realtime_fsm._core.turn_rules`."""
+
+from __future__ import annotations
+
+import math
+
+from .commands import CancelResponse, CheckConnection, ProbeCancel
+from .errors import ErrorInfo
+from .events import (
+    ActionEnded,
+    CallReceived,
+    CreateSent,
+    ItemStarted,
+    OutputReceived,
+    ResponseCreated,
+    ResponseDone,
+)
+from .memory import cut_back, delete_undelivered
+from .records import Response
+from .states import ErrorKind, Origin
+from .step import Step
+
+#: Seconds within which a create is acknowledged, nearly always. Before that "nothing to cancel"
+#: may speak of a create that is not a response yet (livekit/agents#6223).
+_ACKNOWLEDGED = 1.0
+#: Seconds within which the terminal of a response must come that "is not active" any more.
+_RACE = 0.5
+#: In place of the event id of a cancel that what is below the driver sends.
+BELOW = ""
+
+TIMED_OUT = ErrorInfo(
+    kind=ErrorKind.TRANSIENT, code="create_timeout", message="response.create was not answered"
+)
+SLOW = ErrorInfo(
+    kind=ErrorKind.TRANSIENT, code="slow", message="response.create is not answered yet"
+)
+
+
+# --- guards
+
+
+def may_probe(response: Response, step: Step) -> bool:
+    """Can a bare cancel hit nothing but creates that were given up unanswered?"""
+    return step.lane.may_probe(response)
+
+
+def cancel_is_out(response: Response, step: Step) -> bool:
+    """Was its one cancel sent, by us or below us, or when a conflict named it (G6)?"""
+    rumour = step.rumour
+    return response.cancel_id is not None or (rumour is not None and rumour.cancel_id is not None)
+
+
+def nothing_came(response: Response, step: Step) -> bool:
+    """Was the server silent ever since it was asked: by a check, a probe or a cancel?"""
+    return step.lane.connection.is_silent_since(response.asked_at)
+
+
+def has_time_left(response: Response, step: Step) -> bool:
+    """May it still be answered in time?"""
+    return _times_out_at(response, step) > step.now
+
+
+def is_missed(response: Response, step: Step) -> bool:
+    """Does its turn want a response, and has none that was acknowledged?"""
+    return response.turn is not None and response.turn.misses(response)
+
+
+def was_probed(response: Response, step: Step) -> bool:
+    """Was a bare cancel sent before it showed itself, and was nothing of it handed out?"""
+    return response.probe_id is not None and not response.has_output
+
+
+def probe_is_young(response: Response, step: Step) -> bool:
+    """May the answer to its probe still come?"""
+    return response.asked_at + step.policy.first_doubt > step.now
+
+
+def may_still_end(response: Response, step: Step) -> bool:
+    """Did something come of it, or was its cancel sent, within the cancel's time-out?"""
+    return _last(response) + step.policy.cancel_timeout > step.now
+
+
+def may_still_show(response: Response, step: Step) -> bool:
+    """Did something come of it, or was its cancel sent, within the longest silence?"""
+    return _last(response) + step.policy.stall_timeout > step.now
+
+
+def may_be_cancelled(response: Response, step: Step) -> bool:
+    """Has it a name, and was it not cancelled yet (G6)?"""
+    return response.response_id is not None and response.cancel_id is None
+
+
+def was_dropped(response: Response, step: Step) -> bool:
+    """Is it server VAD's, and nothing came of it? Some servers drop a response that the user talked
+    over, without a terminal, and answer no cancel of it."""
+    turn = response.turn
+    silent = not response.has_output and not response.undelivered
+    return silent and turn is not None and turn.origin is Origin.SERVER_VAD
+
+
+def _last(response: Response) -> float:
+    return max(response.last_activity, response.asked_at)
+
+
+# --- effects: the create
+
+
+def _times_out_at(response: Response, step: Step) -> float:
+    return response.sent_at + step.policy.timeout
+
+
+def note_sent(response: Response, step: Step) -> None:
+    note_sent_late(response, step)
+    response.deadline = step.now + step.policy.first_doubt
+
+
+def doubt(response: Response, step: Step) -> None:
+    """Ask whether the server lives, by what cancels nothing."""
+    step.failure = SLOW
+    response.asked_at = step.now
+    wait_for_time_out(response, step)
+    at = step.now + step.policy.answer_timeout
+    response.deadline = at if response.deadline is None else min(response.deadline, at)
+    step.out.append(CheckConnection(event_id=step.new_event_id("check")))
+
+
+def wait_for_time_out(response: Response, step: Step) -> None:
+    response.deadline = _times_out_at(response, step)
+
+
+def note_sent_late(response: Response, step: Step) -> None:
+    assert isinstance(step.event, CreateSent)
+    response.event_id, response.sent_at = step.event.event_id, step.now
+
+
+def wait_to_leave(response: Response, step: Step) -> None:
+    response.deadline = step.now + step.policy.longest_queued
+
+
+def wait_for_answer(response: Response, step: Step) -> None:
+    response.deadline = step.now + step.policy.first_doubt
+
+
+def wait_a_moment(response: Response, step: Step) -> None:
+    """Until it is acknowledged, as it would be: what is asked before that proves nothing."""
+    at = max(step.now, response.sent_at + _ACKNOWLEDGED)
+    response.deadline = at if response.deadline is None else min(response.deadline, at)
+
+
+def stop_waiting(response: Response, step: Step) -> None:
+    response.deadline = None
+
+
+def time_out_queued(response: Response, step: Step) -> None:
+    step.failure = TIMED_OUT
+    wait_for_answer(response, step)
+
+
+def time_out(response: Response, step: Step) -> None:
+    step.failure = TIMED_OUT
+    wait_for_answer(response, step)
+
+
+def time_out_and_probe(response: Response, step: Step) -> None:
+    step.failure = TIMED_OUT
+    probe(response, step)
+
+
+def probe(response: Response, step: Step) -> None:
+    """Ask with a bare cancel, once."""
+    response.probe_id = step.new_event_id("probe")
+    response.asked_at = step.now
+    response.deadline = step.now + step.policy.patience(step.policy.first_doubt)
+    step.out.append(ProbeCancel(event_id=response.probe_id))
+
+
+def wait_for_probe(response: Response, step: Step) -> None:
+    response.deadline = response.asked_at + step.policy.first_doubt
+
+
+def note_cancel_below(response: Response, step: Step) -> None:
+    response.cancel_id = BELOW
+
+
+def leave_cancel_below(response: Response, step: Step) -> None:
+    note_cancel_below(response, step)
+    response.deadline = step.now  # nothing more to wait for: ask
+
+
+# --- effects: it shows itself
+
+
+def acknowledge(response: Response, step: Step) -> None:
+    """The server named it. A conflict may have named it before, and its cancel may be out."""
+    created = step.event
+    assert isinstance(created, ResponseCreated)
+    response.response_id = created.response_id
+    response.deltas_shown = created.deltas_shown
+    response.last_activity = step.now
+    response.deadline = None
+    if step.rumour is not None and step.rumour.cancel_id is not None:
+        response.cancel_id, response.asked_at = step.rumour.cancel_id, step.rumour.asked_at
+
+
+def adopt(response: Response, step: Step) -> None:
+    """Late, and wanted: its turn takes it in place of what it was going to ask for."""
+    acknowledge(response, step)
+    step.response = response
+
+
+def blame_probe(response: Response, step: Step) -> None:
+    step.failure = TIMED_OUT
+
+
+def acknowledge_late(response: Response, step: Step) -> None:
+    acknowledge(response, step)
+    if response.cancel_id == BELOW:
+        response.asked_at = step.now
+    wait_for_terminal(response, step)
+
+
+def cancel_late(response: Response, step: Step) -> None:
+    acknowledge(response, step)
+    cancel(response, step)
+
+
+def note_id(response: Response, step: Step) -> None:
+    """Its terminal is the first that names it."""
+    assert isinstance(step.event, ResponseDone)
+    response.response_id = step.event.response_id
+
+
+def believe(response: Response, step: Step) -> None:
+    """A conflict tells of it: that is believed for a while. What was asked before had its time."""
+    response.last_activity, response.asked_at = step.now, -math.inf
+    response.deadline = step.now + step.policy.stall_timeout
+
+
+def note_life(response: Response, step: Step) -> None:
+    response.last_activity = step.now
+
+
+# --- effects: its output
+
+
+def note_item(response: Response, step: Step) -> None:
+    """Nobody was given it yet."""
+    assert isinstance(step.event, (ItemStarted, OutputReceived))
+    if step.event.item_id not in response.undelivered:
+        response.undelivered.append(step.event.item_id)
+
+
+def note_delivery(response: Response, step: Step) -> None:
+    """Its turn hands it out: that cannot be taken back (G9)."""
+    assert isinstance(step.event, (OutputReceived, CallReceived))
+    response.has_output = True
+    if step.event.item_id in response.undelivered:
+        response.undelivered.remove(step.event.item_id)
+
+
+def note_action(response: Response, step: Step) -> None:
+    """As good as handed out: to ask again would make the server do it twice (G9, G28)."""
+    assert isinstance(step.event, (ItemStarted, ActionEnded))
+    response.has_output = True
+    response.acting.append(step.event.item_id)
+
+
+def note_action_end(response: Response, step: Step) -> None:
+    assert isinstance(step.event, ActionEnded)
+    if step.event.item_id in response.acting:
+        response.acting.remove(step.event.item_id)
+
+
+def note_late(response: Response, step: Step) -> None:
+    """The server makes more of what was handed out than anybody will be given."""
+    assert isinstance(step.event, OutputReceived)
+    message = response.message(step.event.item_id)
+    if message is not None:
+        message.late_ms = (message.late_ms or 0.0) + step.event.audio_ms
+
+
+def tidy(response: Response, step: Step) -> None:
+    """The server's items of it are complete now: to each what was heard of it."""
+    delete_undelivered(response, step)
+    cut_back(response, step)
+
+
+def end_late(response: Response, step: Step) -> None:
+    note_id(response, step)
+    cut_back(response, step)
+
+
+# --- effects: its cancel
+
+
+def cancel(response: Response, step: Step) -> None:
+    """By its id, at most once (G6)."""
+    assert response.response_id is not None
+    response.cancel_id = step.new_event_id("cancel")
+    response.asked_at = step.now
+    response.deadline = step.now + step.policy.patience(step.policy.cancel_timeout)
+    step.out.append(CancelResponse(response_id=response.response_id, event_id=response.cancel_id))
+
+
+def wait_for_terminal(response: Response, step: Step) -> None:
+    response.deadline = step.now + step.policy.cancel_timeout
+
+
+def wait_to_end(response: Response, step: Step) -> None:
+    response.deadline = _last(response) + step.policy.cancel_timeout
+
+
+def wait_to_show(response: Response, step: Step) -> None:
+    response.deadline = _last(response) + step.policy.stall_timeout
+
+
+def expect_terminal(response: Response, step: Step) -> None:
+    """It is due at once, or was lost."""
+    at = step.now + _RACE
+    response.deadline = at if response.deadline is None else min(response.deadline, at)
+    response.last_activity = response.asked_at = -math.inf
+
+
+def forget_cancel(response: Response, step: Step) -> None:
+    response.cancel_id = None
+    response.asked_at = -math.inf

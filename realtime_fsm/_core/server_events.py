@@ -1,0 +1,446 @@
+"""What each event means: whose it is, and what is fired at that response or turn. One function per event.
+
+The rules of correlation are here (G3): by client event id, response id and item id, never by
+arrival order. An event nobody owns is counted and changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from . import events as ev
+from . import playback_events as hear
+from .connection import ROLLOVER
+from .error_kinds import active_response_id, ends_session, is_slot_taken
+from .errors import ErrorInfo
+from .machine_events import ResponseEvent as R
+from .machine_events import TurnEvent as E
+from .records import Response
+from .session import OWN_IDS, Session, remember
+from .states import PENDING, ErrorKind, Origin, ResponseState
+from .step import Step
+from .user_speech import SpeechEvent
+
+_TERMINAL = {
+    ev.ResponseStatus.COMPLETED: R.COMPLETED,
+    ev.ResponseStatus.INCOMPLETE: R.INCOMPLETE,
+    ev.ResponseStatus.CANCELLED: R.CANCELLED,
+    ev.ResponseStatus.FAILED: R.FAILED,
+}
+_EMPTY = ErrorInfo(
+    kind=ErrorKind.EMPTY, code="empty_response", message="the response completed without output"
+)
+_FAILED = ErrorInfo(kind=ErrorKind.TRANSIENT, message="the response failed without a reason")
+#: An error without an event id answers the only pending create, if it is one of these: errors
+#: about our own frames come with the id of the frame, or concern a frame that has none (truncate).
+_ANSWERS_A_CREATE = (ErrorKind.TRANSIENT, ErrorKind.FATAL, ErrorKind.UNKNOWN)
+#: …and the answer that server VAD owes is refused by one of these.
+_ANSWERS_VAD = (ErrorKind.TRANSIENT, ErrorKind.UNKNOWN)
+
+
+# --- the create on its way
+
+
+def _create_sent(session: Session, event: ev.CreateSent, step: Step) -> bool:
+    response = session.unsent.pop((event.turn_id, event.attempt), None)
+    if response is None:
+        return session.ignore("unknown attempt")
+    remember(session.by_event, event.event_id, response)
+    session.connection_carried(step)
+    session.fire(response, R.LEFT, step)
+    return True
+
+
+def _create_not_sent(session: Session, event: ev.CreateNotSent, step: Step) -> bool:
+    response = session.unsent.pop((event.turn_id, event.attempt), None)
+    if response is None:
+        return session.ignore("unknown attempt")
+    step.failure = step.assess(event.error)
+    session.fire(response, R.NOT_SENT, step)
+    return True
+
+
+def _create_given_up(session: Session, event: ev.CreateGivenUp, step: Step) -> bool:
+    for response in tuple(session.by_event.values()):  # those that left: others may do so yet
+        turn = response.turn
+        mine = turn is not None and (turn.id, response.number) == (event.turn_id, event.attempt)
+        if mine and response.response_id is None:
+            step.failure = event.error
+            session.fire(response, R.GIVEN_UP_BELOW, step)
+            return True
+    return session.ignore("stale attempt")
+
+
+# --- the server: responses
+
+
+def _response_created(session: Session, event: ev.ResponseCreated, step: Step) -> bool:
+    if event.out_of_band:
+        return session.ignore("out of band")
+    known = session.response(event.response_id)
+    owner = session.by_event.get(event.client_event_id or "")
+    if known is not None:
+        if known.state is ResponseState.ENDED:
+            return session.ignore("stale response")
+        if known.state is ResponseState.FORGOTTEN and known.cancel_id is not None:
+            session.fire(known, R.NAMED, step)
+            return session.ignore("repeated response.created")
+        if not known.over and known.state is not ResponseState.RUMOURED:
+            return session.ignore("repeated response.created")
+    if owner is not None and owner.response_id is not None:
+        return session.ignore("repeated response.created")
+    session.speech_happened(SpeechEvent.ANSWERED, step)
+    step.rumour = known
+    _end_rumours(session, event.response_id, step)
+    if owner is None:
+        _begin_unasked(session, event, step)
+    else:
+        session.fire(owner, R.CREATED, step)
+    return True
+
+
+def _end_rumours(session: Session, response_id: str, step: Step) -> None:
+    """What a conflict told of shows itself."""
+    for holder in tuple(session.lane.holders):
+        told = holder.state is ResponseState.RUMOURED
+        if told and holder.response_id in (None, response_id):
+            session.fire(holder, R.CREATED, step)
+
+
+def _begin_unasked(session: Session, event: ev.ResponseCreated, step: Step) -> None:
+    """A response nobody here asked for: server VAD's, or one that a conflict told of. What names the
+    create of somebody below us is no answer of server VAD."""
+    unnamed = event.client_event_id is None
+    if unnamed:
+        session.speech_happened(SpeechEvent.ANSWERED_BY_SERVER, step)
+    vad = session.speech.server_answers and unnamed
+    if vad:
+        for holder in tuple(session.lane.holders):
+            if holder.state is ResponseState.CANCELLING:
+                session.fire(holder, R.SUCCEEDED, step)
+    turn = session.new_turn(Origin.SERVER_VAD if vad else Origin.APPLICATION, step)
+    step.response = Response(
+        turn=turn,
+        number=1,
+        state=ResponseState.ACTIVE,
+        last_activity=step.now,
+        response_id=event.response_id,
+        deltas_shown=event.deltas_shown,
+    )
+    session.begin(step.response)
+    session.fire(turn, E.RESPONSE_CREATED, step)
+
+
+def _response_done(session: Session, event: ev.ResponseDone, step: Step) -> bool:
+    if event.out_of_band:
+        return session.ignore("out of band")
+    terminal = _TERMINAL[event.status]
+    response = session.response(event.response_id)
+    asked = session.by_event.get(event.client_event_id or "")
+    if response is not None and response.state is ResponseState.RUMOURED and asked is not None:
+        # A conflict named it before it showed itself; now it says whose it is.
+        _end_rumours(session, event.response_id, step)
+        response = None
+    if response is None:
+        response = _owner_without_created(session, event, asked, step)
+    elif response.over:
+        if response.state is ResponseState.FORGOTTEN:
+            session.fire(response, terminal, step)
+        return session.ignore("stale response")
+    if response is None:
+        # Somebody's: what else comes of it is stale.
+        session.conflict_told(event.response_id, step)
+        session.fire(session.by_id[event.response_id], terminal, step)
+        return session.ignore("stale response")
+    if event.status is ev.ResponseStatus.COMPLETED:
+        step.failure = _EMPTY
+        if response.has_output:
+            session.connection.progressed()  # useful progress only (G11)
+    else:
+        step.failure = step.assess(event.error or _FAILED)
+    session.fire(response, terminal, step)
+    return True
+
+
+def _owner_without_created(
+    session: Session, event: ev.ResponseDone, asked: Response | None, step: Step
+) -> Response | None:
+    """Whose terminal it is, where ``response.created`` was not seen."""
+    if asked is not None and asked.response_id is None:
+        return asked
+    if event.status is not ev.ResponseStatus.FAILED:
+        return None
+    # Seen in the wild without created (twilio-samples/…-node#37): the only pending one.
+    pending = session.only_pending()
+    if pending is not None or not session.speech.answer_due:
+        return pending
+    # Server VAD's own response, failed without created: its turn is retried too.
+    step.event = created = ev.ResponseCreated(response_id=event.response_id)
+    _response_created(session, created, step)
+    step.event = event
+    return session.by_id.get(event.response_id)
+
+
+# --- the server: output
+
+
+def _item_started(session: Session, event: ev.ItemStarted, step: Step) -> bool:
+    response = session.by_id.get(event.response_id)
+    if response is None:
+        return session.ignore("stale response")
+    response.last_activity = step.now
+    if event.kind is ev.ItemKind.OTHER:
+        return True
+    if event.kind is ev.ItemKind.ACTION:
+        if event.item_id in response.acting:
+            return session.ignore("repeated item")
+        session.fire(response, R.ACTION_STARTED, step)
+        return True
+    known = event.item_id in session.messages or response.message(event.item_id) is not None
+    if known or event.item_id in response.undelivered:
+        return session.ignore("repeated item")
+    session.fire(response, R.ITEM_STARTED, step)
+    turn = response.turn
+    if turn is not None and turn.messages and turn.messages[-1].item_id == event.item_id:
+        session.messages[event.item_id] = (turn, response, turn.messages[-1])
+    return True
+
+
+def _output_received(session: Session, event: ev.OutputReceived, step: Step) -> bool:
+    known = session.messages.get(event.item_id)
+    owner = session.response(event.response_id) if known is None else known[1]
+    if owner is not None and owner.handed_out(event.item_id):
+        return _late_output(session, event, owner, step)
+    response = session.by_id.get(event.response_id)
+    if response is None:
+        return session.ignore("stale response")
+    if known is None:
+        response.last_activity = step.now
+        if not response.wanted and event.item_id in response.undelivered:
+            return True  # added after its turn gave it up
+        session.fire(response, R.STRAY_OUTPUT, step)
+        return session.ignore("output of an item that was not added")
+    _, response, message = known
+    response.last_activity = step.now
+    message.received_ms += event.audio_ms
+    if not message.delivered and not response.over:
+        session.fire(response, R.OUTPUT_RECEIVED, step)
+    return True
+
+
+def _late_output(
+    session: Session, event: ev.OutputReceived, response: Response, step: Step
+) -> bool:
+    """G16: what was handed out of the message stays, however much more the server makes of it."""
+    if response.state is ResponseState.ENDED:
+        return session.ignore("stale response")
+    response.last_activity = step.now
+    session.fire(response, R.LATE_OUTPUT, step)
+    return True
+
+
+def _call_received(session: Session, event: ev.CallReceived, step: Step) -> bool:
+    response = session.by_id.get(event.response_id)
+    if response is None:
+        return session.ignore("stale response")
+    response.last_activity = step.now
+    if event.item_id in session.messages:
+        return session.ignore("a message became a call")
+    session.fire(response, R.CALL_RECEIVED, step)
+    return True
+
+
+def _action_ended(session: Session, event: ev.ActionEnded, step: Step) -> bool:
+    response = session.by_id.get(event.response_id)
+    if response is None:
+        return session.ignore("stale response")
+    response.last_activity = step.now
+    turn = response.turn
+    if event.item_id not in response.acting:
+        if turn is not None and event.item_id in turn.actions:
+            return session.ignore("repeated item")
+        session.fire(response, R.ACTION_STARTED, step)  # its response.output_item.added was lost
+    session.fire(response, R.ACTION_ENDED, step)
+    return True
+
+
+def _item_activity(session: Session, event: ev.ItemActivity, step: Step) -> bool:
+    for response in session.lane.holders:
+        if event.item_id in response.acting or event.item_id in response.undelivered:
+            response.last_activity = step.now
+            return True
+    known = session.messages.get(event.item_id)
+    if known is None or known[1].over:
+        return session.ignore("stale item")
+    known[1].last_activity = step.now
+    return True
+
+
+def _response_activity(session: Session, event: ev.ResponseActivity, step: Step) -> bool:
+    response = session.by_id.get(event.response_id)
+    if response is None:
+        return session.ignore("stale response")
+    response.last_activity = step.now
+    return True
+
+
+# --- the server: errors and limits
+
+
+def _error_received(session: Session, event: ev.ErrorReceived, step: Step) -> bool:
+    step.failure = error = step.assess(event.error)
+    response = session.by_event.get(event.event_id or "")
+    if event.event_id is None and error.kind in _ANSWERS_A_CREATE:
+        response = session.only_pending()
+        doubted = response is not None and response.state is ResponseState.DOUBTED
+        if doubted and error.kind is ErrorKind.UNKNOWN:
+            return session.ignore("answer to a check")
+    if response is None and _names_another_create(event):
+        response = session.only_pending()
+    if response is None and event.event_id is None and _refuses_answer(session, error):
+        session.speech_happened(SpeechEvent.DROPPED, step)
+        turn = session.new_turn(Origin.SERVER_VAD, step)
+        session.fire(turn, E.ANSWER_REFUSED, step)
+        return True
+    known = True
+    conflict = error.kind is ErrorKind.CONFLICT
+    if response is None or response.state not in PENDING:
+        known = event.event_id is not None and event.event_id.startswith(OWN_IDS)
+        if known and conflict:
+            _nothing_to_cancel(session, event.event_id, step)
+        elif conflict and active_response_id(error.message):
+            # G20: it settles nothing (any more), but it names who holds the lane.
+            session.conflict_told(active_response_id(error.message), step)
+    elif event.event_id is not None and event.event_id == response.probe_id:
+        # On an ordered protocol this proves that the create never became a response.
+        if conflict:
+            session.fire(response, R.NOTHING_TO_CANCEL, step)
+    elif conflict:
+        session.conflict_told(active_response_id(error.message), step)
+        session.fire(response, R.CONFLICT, step)
+    else:
+        session.fire(response, R.REFUSED, step)
+    if error.kind is ErrorKind.SESSION_END:
+        session.connection.announce_end()
+    if ends_session(error):
+        session.session_failed(error, step)
+        return True
+    return known or session.ignore("error for somebody else")
+
+
+def _names_another_create(event: ev.ErrorReceived) -> bool:
+    """Whether a taken slot is told by an id of another form than that of the create it answers."""
+    named = event.event_id is not None and not event.event_id.startswith(OWN_IDS)
+    return named and is_slot_taken(event.error)
+
+
+def _refuses_answer(session: Session, error: ErrorInfo) -> bool:
+    """Whether it answers the create that server VAD made for itself."""
+    owed = session.speech.owed and session.speech.answer_due
+    return owed and error.kind in _ANSWERS_VAD and not session.connection.dead
+
+
+def _nothing_to_cancel(session: Session, event_id: str | None, step: Step) -> None:
+    """G6, G20: it harms nothing."""
+    for holder in tuple(session.lane.holders):
+        if holder.cancel_id == event_id:
+            session.fire(holder, R.NOTHING_TO_CANCEL, step)
+
+
+def _rate_limits_updated(session: Session, event: ev.RateLimitsUpdated, step: Step) -> bool:
+    if event.reset_after is not None:
+        session.rate_limits_told(step.now + event.reset_after, step)
+    return event.reset_after is not None
+
+
+# --- the server: the user's speech
+
+
+def _session_configured(session: Session, event: ev.SessionConfigured, step: Step) -> bool:
+    session.speech.server_answers = event.server_creates
+    return True
+
+
+def _speech_started(session: Session, event: ev.SpeechStarted, step: Step) -> bool:
+    session.speech_happened(SpeechEvent.STARTED, step)
+    return True
+
+
+def _speech_stopped(session: Session, event: ev.SpeechStopped, step: Step) -> bool:
+    if not session.speech.speaking:
+        return session.ignore("speech dropped before")
+    session.speech_happened(SpeechEvent.STOPPED, step)
+    if not session.speech.server_answers:
+        session.speech_happened(SpeechEvent.DROPPED, step)
+    return True
+
+
+def _input_cleared(session: Session, event: ev.InputCleared, step: Step) -> bool:
+    session.speech_happened(SpeechEvent.CLEARED, step)
+    return True
+
+
+def _input_committed(session: Session, event: ev.InputCommitted, step: Step) -> bool:
+    session.speech_happened(SpeechEvent.COMMITTED, step)
+    return session.speech.owed
+
+
+def _unreadable(session: Session, event: ev.Unreadable, step: Step) -> bool:
+    return session.ignore(event.reason)
+
+
+# --- the connection
+
+
+def _connection_lost(session: Session, event: ev.ConnectionLost, step: Step) -> bool:
+    session.connection_lost(event.error, step, for_good=event.for_good)
+    return True
+
+
+def _connection_ready(session: Session, event: ev.ConnectionReady, step: Step) -> bool:
+    step.failure = ROLLOVER
+    session.connection_ready(step)
+    return True
+
+
+def _session_failed(session: Session, event: ev.SessionFailed, step: Step) -> bool:
+    session.session_failed(event.error, step)
+    return True
+
+
+HANDLERS: dict[type[ev.Event], Callable[[Session, Any, Step], bool]] = {
+    ev.CreateSent: _create_sent,
+    ev.CreateNotSent: _create_not_sent,
+    ev.CreateGivenUp: _create_given_up,
+    ev.SessionConfigured: _session_configured,
+    ev.ResponseCreated: _response_created,
+    ev.ItemStarted: _item_started,
+    ev.OutputReceived: _output_received,
+    ev.CallReceived: _call_received,
+    ev.ActionEnded: _action_ended,
+    ev.ItemActivity: _item_activity,
+    ev.ResponseActivity: _response_activity,
+    ev.ResponseDone: _response_done,
+    ev.ErrorReceived: _error_received,
+    ev.RateLimitsUpdated: _rate_limits_updated,
+    ev.SpeechStarted: _speech_started,
+    ev.SpeechStopped: _speech_stopped,
+    ev.InputCleared: _input_cleared,
+    ev.InputCommitted: _input_committed,
+    ev.Unreadable: _unreadable,
+    ev.ConnectionLost: _connection_lost,
+    ev.ConnectionReady: _connection_ready,
+    ev.SessionFailed: _session_failed,
+    ev.MessagePulled: hear.message_pulled,
+    ev.PlaybackStarted: hear.playback_started,
+    ev.PlaybackFinished: hear.playback_finished,
+    ev.PlaybackPaused: hear.playback_paused,
+    ev.PlaybackResumed: hear.playback_resumed,
+    ev.MessageTruncated: hear.message_truncated,
+    ev.MessageShown: hear.message_shown,
+    ev.ItemTruncated: hear.item_truncated,
+    ev.ItemDeleted: hear.item_deleted,
+    ev.AnnouncementLost: hear.announcement_lost,
+    ev.SpeechOver: hear.speech_over,
+}

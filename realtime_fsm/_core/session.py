@@ -1,0 +1,508 @@
+"""What a session knows: turns, responses by id, the lane. And the run of an event through the machines.
+
+Nothing here looks at a received event; `realtime_fsm._core.server_events` does, and calls this.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, OrderedDict, deque
+from dataclasses import replace
+from enum import Enum
+from typing import TypeVar
+
+from .commands import (
+    Command,
+    ReplaceConnection,
+    ReportSession,
+    RestoreItem,
+    TurnEnded,
+    TurnMoved,
+)
+from .connection import SILENT, Connection
+from .errors import ErrorInfo
+from .lane import Lane
+from .machine import MACHINES, Fired, fire
+from .machine_events import ConnectionEvent
+from .machine_events import PlaybackEvent as P
+from .machine_events import ResponseEvent as R
+from .machine_events import TurnEvent as E
+from .memory import cut_back, remove_unheard
+from .playback import Playback, Stranded
+from .policy import RetryPolicy
+from .records import Message, Response, Turn
+from .states import FINAL, OVER, PENDING, RUNNING, ErrorKind, Origin, ResponseState, TurnState
+from .step import NOTHING, Report, Step
+from .timers import TIMEOUTS, timer_of
+from .user_speech import SpeechEvent, UserSpeech
+
+#: Prefix of the event ids of what we send besides creates.
+OWN_IDS = "rfsm_"
+_REMEMBERED = 64
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+
+def remember(memory: OrderedDict[_K, _V], key: _K, value: _V) -> None:
+    """Keep late and repeated events recognisable, in bounded memory."""
+    memory[key] = value
+    while len(memory) > _REMEMBERED:
+        memory.popitem(last=False)
+
+
+class Session:
+    """The controller's data and the steps that several events share.
+
+    Attributes:
+        live: Turns that have not ended, by id, oldest first.
+        lane: Who holds the server's slot, the connection it is on, the user's speech.
+        by_event: Responses by the client event id of their create or probe.
+        by_id: Responses that hold the lane, by their id.
+        past: The last responses that held it, by their id.
+        unsent: Responses whose create was commanded and not yet seen on the wire.
+        messages: Messages of live turns, by item id.
+        limited_until: When the exhausted rate limits are reset.
+        machines: The three machines; others only where other rules are explored.
+    """
+
+    def __init__(self, policy: RetryPolicy, keep: int) -> None:
+        self.policy = policy
+        self.finished: deque[Turn] = deque(maxlen=keep)
+        self.ignored: Counter[str] = Counter()
+        self.playback_reported = False
+        self.audible = False
+        self.live: dict[str, Turn] = {}
+        self.connection = Connection()
+        self.speech = UserSpeech(policy)
+        self.lane = Lane(self.connection, self.speech)
+        self.by_event: OrderedDict[str, Response] = OrderedDict()
+        self.by_id: dict[str, Response] = {}
+        self.past: OrderedDict[str, Response] = OrderedDict()
+        self.unsent: OrderedDict[tuple[str, int], Response] = OrderedDict()
+        self.messages: dict[str, tuple[Turn, Response, Message]] = {}
+        self._ended_messages: dict[str, Message] = {}
+        self.playback = Playback()
+        self.stranded = Stranded()
+        self.out: list[Command] = []
+        self.now = -math.inf
+        self.limited_until = -math.inf
+        self.closed = False
+        self.machines = MACHINES
+        self._told: deque[tuple[Turn | Response | Message, Enum, Report, Turn | None]] = deque()
+        self._over: deque[Turn] = deque()
+        self._doubts: deque[ConnectionEvent] = deque()
+        self._turn_count = 0
+        self._id_count = 0
+
+    def step(self, now: float) -> Step:
+        self.now = now
+        return Step(
+            now=now,
+            policy=self.policy,
+            out=self.out,
+            new_event_id=self.new_event_id,
+            lane=self.lane,
+            limited_until=self.limited_until,
+        )
+
+    def new_event_id(self, what: str) -> str:
+        self._id_count += 1
+        return f"{OWN_IDS}{what}_{self._id_count}"
+
+    def forget_all(self) -> None:
+        """Drop every reference to a turn. For the end."""
+        self.closed = True
+        self.lane.holders.clear()
+        self.by_event.clear()
+        self.by_id.clear()
+        self.past.clear()
+        self.unsent.clear()
+        self.messages.clear()
+
+    # --- the machines
+
+    def fire(self, model: Turn | Response, event: Enum, step: Step) -> None:
+        """Apply an event, and all that the rows taken tell the others, in order."""
+        self._told.append((model, event, NOTHING, None))
+        self._run(step)
+
+    def fire_playback(
+        self, turn: Turn, message: Message, event: P, step: Step, report: Report = NOTHING
+    ) -> bool:
+        """The same for a message of this turn. Returns whether its playback moved."""
+        moved = self._apply_playback(message, event, report, turn, step)
+        self._run(step)
+        return moved
+
+    def _run(self, step: Step) -> None:
+        try:
+            while self._told:
+                model, event, report, turn = self._told.popleft()
+                if isinstance(model, Turn):
+                    self._apply_turn(model, event, step)
+                elif isinstance(model, Response):
+                    self._apply_response(model, event, step)
+                else:
+                    assert turn is not None
+                    self._apply_playback(model, event, report, turn, step)
+            while self._over:
+                self._retire(self._over.popleft(), step)
+        finally:
+            self._told.clear()
+            self._over.clear()
+        while self._doubts:
+            if self._doubts.popleft() is ConnectionEvent.STUCK:
+                self.connection_stuck(step)
+            else:
+                self.connection_lost(SILENT, step, for_good=True)
+
+    def _apply_turn(self, turn: Turn, event: Enum, step: Step) -> None:
+        if not turn.live:
+            return
+        source, attempt, mark = turn.state, turn.attempt, len(step.out)
+        result = fire(self.machines.turn, turn, event, step)
+        if result is not Fired.TAKEN:
+            self.ignore(f"{event.name} in {turn.state.name}: {result.value}")
+            return
+        moved = TurnMoved(
+            turn_id=turn.id,
+            source=source,
+            event=event._name_,
+            dest=turn.state,
+            attempt=turn.attempts,
+            label=turn.label,
+        )
+        step.out.insert(mark, moved)
+        tells = step.taken.tells
+        if isinstance(tells, P):
+            report = Report(interrupted=turn.interrupted, audible=turn.audible)
+            self._told += [(m, tells, report, turn) for m in _unheard_of(turn)]
+        elif tells is not None and attempt is not None:
+            self._told.append((attempt, tells, NOTHING, None))
+        if turn.state in FINAL:
+            self._over.append(turn)
+
+    def _apply_response(self, response: Response, event: Enum, step: Step) -> None:
+        source, name = response.state, response.response_id
+        result = fire(self.machines.response, response, event, step)
+        if result is not Fired.TAKEN:
+            self.ignore(f"{event.name} in response {source.name}: {result.value}")
+            return
+        if response.state is not source or response.response_id != name:
+            self._place(response, source)
+        tells, turn = step.taken.tells, response.turn
+        if isinstance(tells, ConnectionEvent):
+            self._doubts.append(tells)
+        elif tells is not None and turn is not None and turn.hears(response, tells):
+            self._told.append((turn, tells, NOTHING, None))
+
+    def _apply_playback(
+        self, message: Message, event: Enum, report: Report, turn: Turn, step: Step
+    ) -> bool:
+        step.report = report
+        if fire(self.machines.playback, message, event, step) is not Fired.TAKEN:
+            return False  # late, or once too often
+        tells = step.taken.tells
+        if tells is not None and turn.plays(message) and turn.playback_over:
+            self._told.append((turn, tells, NOTHING, None))
+        return True
+
+    def begin(self, response: Response) -> None:
+        """A response that holds the lane from now on."""
+        self.lane.holders.append(response)
+        if response.response_id is not None:
+            self._name(response, response.response_id)
+
+    def _place(self, response: Response, source: ResponseState) -> None:
+        """Whether the lane is held, and where an id leads, follows from the states."""
+        over, was_over, name = response.over, source in OVER, response.response_id
+        if was_over and not over:
+            self.lane.holders.append(response)
+        elif over and not was_over:
+            self.lane.holders.remove(response)
+        if response.state is ResponseState.PROBED and response.probe_id is not None:
+            remember(self.by_event, response.probe_id, response)
+        if name is not None and not over:
+            self._name(response, name)
+        elif name is not None:
+            if self.by_id.get(name) is response:
+                del self.by_id[name]
+            remember(self.past, name, response)
+        forgotten = response.turn is not None and not response.turn.live
+        if over and forgotten and response.turn not in self.finished:
+            response.turn = None
+
+    def _name(self, response: Response, name: str) -> None:
+        self.by_id[name] = response
+        self.past.pop(name, None)
+
+    # --- turns
+
+    def new_turn(self, origin: Origin, step: Step) -> Turn:
+        """A turn, in place of what waits for a retry."""
+        for older in tuple(self.live.values()):
+            if older.state is TurnState.RETRY_WAIT:
+                self.fire(older, E.SUPERSEDED, step)
+        self._turn_count += 1
+        by = None if self.connection.up else step.now + self.policy.recovery_deadline
+        turn = Turn(
+            id=f"turn_{self._turn_count}",
+            origin=origin,
+            playback_reported=self.playback_reported,
+            audible=self.audible,
+            recover_by=by,
+        )
+        self.live[turn.id] = turn
+        return turn
+
+    def _retire(self, turn: Turn, step: Step) -> None:
+        """The turn reached a final state: the same for all of them (G7)."""
+        assert turn.outcome is not None
+        del self.live[turn.id]
+        report = Report(interrupted=turn.interrupted, audible=turn.audible)
+        for message in _unheard_of(turn):
+            self._apply_playback(message, P.SPEECH_OVER, report, turn, step)
+        remove_unheard(turn, step)
+        if turn.attempt is not None:
+            cut_back(turn.attempt, step)
+        for message in turn.messages:
+            self.messages.pop(message.item_id, None)
+        self.playback.forget(turn)
+        self._record(turn)
+        step.out.append(TurnEnded(turn_id=turn.id, outcome=turn.outcome, error=turn.error))
+
+    def _record(self, turn: Turn) -> None:
+        """Remember a turn that ended. One that is forgotten leaves nothing behind."""
+        full = len(self.finished) == self.finished.maxlen
+        gone = (self.finished[0] if self.finished else turn) if full else None
+        self.finished.append(turn)
+        for message in turn.messages:
+            self._ended_messages[message.item_id] = message
+        if gone is None:
+            return
+        for message in gone.messages:
+            self._ended_messages.pop(message.item_id, None)
+        if gone.attempt is not None and gone.attempt.over:
+            gone.attempt.turn = None
+            self.by_event.pop(gone.attempt.event_id or "", None)
+        if gone.attempt is None or gone.attempts > 1:
+            for response in (*self.past.values(), *self.by_event.values()):
+                if response.turn is gone and response.over:
+                    response.turn = None
+
+    def grant_lane(self, step: Step) -> None:
+        """Give a free lane to the oldest turn that is due. History comes first (G16)."""
+        if self.stranded and self.connection.up:
+            for message in self.stranded.settled():
+                step.out.append(RestoreItem(item_id=message.item_id))
+        if not self.lane.free():
+            return
+        for turn in tuple(self.live.values()):
+            if not self.lane.free():
+                return
+            due = turn.state is TurnState.RETRY_WAIT and turn.retry_at <= step.now
+            if due and not self.speech.held_up:
+                self.fire(turn, E.BACKOFF_OVER, step)
+            if turn.waiting and turn.retry_at <= step.now:
+                self.fire(turn, E.LANE_FREE, step)
+                assert turn.attempt is not None
+                self.begin(turn.attempt)
+                remember(self.unsent, (turn.id, turn.attempt.number), turn.attempt)
+
+    # --- time
+
+    def next_deadline(self) -> float:
+        """When something is due at the earliest; infinity: nothing is."""
+        soonest = math.inf if self.speech.until is None else self.speech.until
+        for response in self.lane.holders:
+            if response.deadline is not None and response.deadline < soonest:
+                soonest = response.deadline
+        for turn in self.live.values():
+            timer = timer_of(turn, self.policy, user_speaking=self.speech.held_up)
+            if timer is not None and timer.at < soonest:
+                soonest = timer.at
+            if self.now < turn.retry_at < soonest:
+                soonest = turn.retry_at
+            elif turn.waiting and turn.retry_at <= self.now and self.lane.free():
+                soonest = self.now
+        return soonest
+
+    def advance(self, step: Step) -> None:
+        """Fire what is due."""
+        now = step.now
+        if self.speech.until is not None and now >= self.speech.until:
+            self._speech_overdue(step)
+        for turn in tuple(self.live.values()):
+            timer = timer_of(turn, self.policy, user_speaking=self.speech.held_up)
+            if timer is not None and now >= timer.at:
+                step.failure = TIMEOUTS.get(timer.event, step.failure)
+                self.fire(turn, timer.event, step)
+        for response in tuple(self.lane.holders):
+            due = response.deadline is not None and now >= response.deadline
+            if due and not response.over:
+                self.fire(response, R.DEADLINE, step)
+
+    def _speech_overdue(self, step: Step) -> None:
+        # G18: the answer that never came, unless one that waits will be it.
+        owed = self.speech.owed and not any(turn.waiting for turn in self.live.values())
+        self.speech_happened(SpeechEvent.TIMEOUT, step)
+        if owed and not self.connection.dead:
+            self.new_turn(Origin.SERVER_VAD, step)
+
+    # --- the connection
+
+    def connection_lost(self, error: ErrorInfo, step: Step, *, for_good: bool) -> None:
+        """What ran on it, or was owed on it, is asked again on the next (G18, G19), of which there
+        are not many without progress (G11)."""
+        step.failure = error
+        was_up = self.connection.up
+        if self.connection.end_announced:
+            step.failure = error = replace(error, kind=ErrorKind.SESSION_END)
+        elif error.kind is ErrorKind.SESSION_END and not for_good:
+            self.connection.announce_end()
+        counts = self.connection.lost(step.now, for_good=for_good)
+        losses = self.connection.losses
+        if counts and losses > self.policy.max_reconnect:
+            # Before the turns hear of the loss, so that they fail of the end: one report (G12).
+            fatal = f"gave up after {losses} connections in a row were lost"
+            self.session_failed(
+                ErrorInfo(kind=ErrorKind.FATAL, code=error.code, message=fatal), step
+            )
+        if was_up:
+            self._tell_waiting(step)
+        self.connection_over(step)
+        if not self.connection.dead and (for_good or (counts and losses > 1)):
+            # What is below would try again at once, for ever (livekit/agents PR#6352).
+            wait = self.policy.retry_interval if losses > 1 else 0.0
+            self.unsent.clear()
+            step.failure = error
+            for queued in tuple(self.lane.holders):
+                self.fire(queued, R.QUEUE_LOST, step)
+            step.out.append(ReplaceConnection(reason=error, wait=wait))
+
+    def connection_over(self, step: Step) -> None:
+        """G19: what ran on it is over; what has not left yet still will."""
+        owed = self.speech.owed
+        for turn in (*self.finished, *self.live.values()):
+            self.stranded.add(turn)
+        self.speech_happened(SpeechEvent.DROPPED, step)
+        for response in tuple(self.lane.holders):
+            self.fire(response, R.CONNECTION_LOST, step)
+        if owed and not self.connection.dead:
+            self.new_turn(Origin.SERVER_VAD, step)
+
+    def connection_ready(self, step: Step) -> None:
+        """Another connection can be used. What ran on the one before is over, whether its loss was
+        told or not."""
+        self.connection_over(step)
+        self.connection.ready(step.now)
+        self._tell_ready(step)
+
+    def connection_carried(self, step: Step) -> None:
+        """Something left, so there is a connection."""
+        if not self.connection.up:
+            self.connection_proven(step)
+
+    def connection_proven(self, step: Step) -> None:
+        """It is not stuck."""
+        self.connection.carried(step.now)
+        self._tell_ready(step)
+
+    def connection_stuck(self, step: Step) -> None:
+        """Nothing leaves, it seems: as good as none."""
+        if self.connection.up:
+            self.connection.stuck()
+            self._tell_waiting(step)
+
+    def _tell_waiting(self, step: Step) -> None:
+        for turn in tuple(self.live.values()):
+            if turn.waiting:
+                self.fire(turn, E.CONNECTION_LOST, step)
+
+    def _tell_ready(self, step: Step) -> None:
+        for turn in tuple(self.live.values()):
+            if turn.state is TurnState.REQUESTED:
+                self.fire(turn, E.CONNECTION_READY, step)
+        for response in tuple(self.lane.holders):
+            self.fire(response, R.CONNECTION_READY, step)
+
+    def session_failed(self, error: ErrorInfo, step: Step) -> None:
+        """The session below is dead: no attempt can succeed, and nothing more is awaited (G10)."""
+        if not self.connection.dead:
+            step.out.append(ReportSession(error=error))
+        self.connection.fail(error)
+        step.failure = error
+        for response in tuple(self.lane.holders):
+            self.fire(response, R.SESSION_FAILED, step)
+        for turn in tuple(self.live.values()):
+            self.fire(turn, E.SESSION_FAILED, step)
+
+    # --- what is told of a session
+
+    def speech_happened(self, event: SpeechEvent, step: Step) -> None:
+        """Once the user's speech is dealt with, recovery's clocks run again."""
+        step.held_up = self.speech.happened(event, step.now)
+        if not step.held_up:
+            return
+        for turn in tuple(self.live.values()):
+            if turn.state is TurnState.RETRY_WAIT:
+                self.fire(turn, E.USER_SILENT, step)
+
+    def rate_limits_told(self, until: float, step: Step) -> None:
+        """The exhausted rate limits are reset then: a failure without a hint has one now."""
+        self.limited_until = step.limited_until = until
+        for turn in tuple(self.live.values()):
+            if turn.state is TurnState.RETRY_WAIT:
+                self.fire(turn, E.LIMIT_TOLD, step)
+
+    def conflict_told(self, name: str | None, step: Step) -> None:
+        """A conflict told that somebody holds the lane: that is believed for a while (G20)."""
+        known = self.response(name)
+        running = [r for r in self.lane.holders if r.state in RUNNING]
+        if name is None and running:
+            # On an ordered wire no other can have the slot.
+            for holder in running:
+                self.fire(holder, R.NAMED, step)
+        elif known is None:
+            rumour = Response(
+                turn=None,
+                number=0,
+                state=ResponseState.RUMOURED,
+                last_activity=step.now,
+                response_id=name,
+                deadline=step.now + self.policy.stall_timeout,
+            )
+            self.begin(rumour)
+        elif known.state is not ResponseState.ENDED:
+            self.fire(known, R.NAMED, step)
+
+    # --- who is who
+
+    def response(self, name: str | None) -> Response | None:
+        """The response with this id: one that holds the lane, or one of the last that did."""
+        return None if name is None else self.by_id.get(name) or self.past.get(name)
+
+    def only_pending(self) -> Response | None:
+        """The response whose create is on the wire and not answered, if there is just one."""
+        pending = [r for r in self.lane.holders if r.state in PENDING]
+        return pending[0] if len(pending) == 1 else None
+
+    def message(self, item_id: str) -> Message | None:
+        """The message with this item id, of a live turn or of one in `finished`."""
+        known = self.messages.get(item_id)
+        return self._ended_messages.get(item_id) if known is None else known[2]
+
+    def ignore(self, reason: str) -> bool:
+        self.ignored[reason] += 1
+        return False
+
+
+def _unheard_of(turn: Turn) -> list[Message]:
+    """Messages whose playback ends with their turn's speech. Where no sink reports, what was handed
+    out stays open: nobody knows."""
+    return [
+        m
+        for m in turn.messages
+        if m.outcome is None and (not m.delivered or turn.playback_reported)
+    ]

@@ -1,0 +1,448 @@
+"""Guards and effects of the turn table: small pure functions.
+
+A guard asks, an effect changes the turn and appends commands. Neither raises, logs, awaits, reads a
+clock or fires an event: what other machines are told stands in the table. A guard may ask whether what
+is below the turn is over (`heard`, `response_over`).
+"""
+
+from __future__ import annotations
+
+import math
+
+from .commands import (
+    AnnounceTurn,
+    CreateResponse,
+    DeliverItem,
+    EndAttempt,
+    EndStreams,
+    ExposeTurn,
+    Recovering,
+    ReportFailure,
+)
+from .error_kinds import ends_session
+from .events import (
+    ActionEnded,
+    CallReceived,
+    ItemKind,
+    ItemStarted,
+    OutputReceived,
+    ResponseCreated,
+)
+from .memory import cut_back, remove_unheard
+from .policy import FIRST_RETRY_INTERVAL
+from .records import Message, Response, Turn
+from .states import ErrorKind, Generation, Origin, ResponseState
+from .step import Step
+
+#: A create that meets another response this often fails instead of asking again.
+MAX_CONFLICTS = 5
+#: Seconds to wait at most before asking again after a conflict, once the lane is free.
+_LONGEST_CONFLICT = 1.0
+
+_RETRIES: dict[ErrorKind, int | None] = {
+    ErrorKind.TRANSIENT: None,
+    ErrorKind.SESSION_END: None,
+    ErrorKind.UNKNOWN: 1,
+    ErrorKind.EMPTY: 1,
+}
+"""Retries that a kind of failure is worth; None: as many as the policy has."""
+
+
+# --- guards
+
+
+def is_waiting(turn: Turn, step: Step) -> bool:
+    """Is it not asked for yet, for want of the lane?"""
+    return turn.attempt is None
+
+
+def is_awaited_below(turn: Turn, step: Step) -> bool:
+    """Did somebody below us ask for it, whose create carries an id of its own?"""
+    assert isinstance(step.event, ResponseCreated)
+    return turn.attempt is None and step.event.client_event_id is not None
+
+
+def nobody_asked(turn: Turn, step: Step) -> bool:
+    """Does no call of the host wait for it?"""
+    return turn.origin is not Origin.CLIENT
+
+
+def was_not_heard_of(turn: Turn, step: Step) -> bool:
+    """Was nothing of it handed out?"""
+    return not turn.has_output
+
+
+def has_failed(turn: Turn, step: Step) -> bool:
+    """Did an attempt fail before?"""
+    return turn.first_failure is not None
+
+
+def may_ask_again(turn: Turn, step: Step) -> bool:
+    """Did its create not meet too many other responses?"""
+    return turn.conflicts < MAX_CONFLICTS
+
+
+def may_retry(turn: Turn, step: Step) -> bool:
+    """G9: was nothing of the attempt handed out, does somebody listen, and is there a budget?"""
+    exposed = turn.attempt is not None and turn.attempt.has_output
+    return not exposed and not turn.speech_over and _within_budget(turn, step)
+
+
+def may_regenerate(turn: Turn, step: Step) -> bool:
+    """Was some of it handed out, and is the policy to go on from there? A tool that was handed out
+    speaks for itself (G17)."""
+    wanted = (
+        step.policy.after_exposure == "regenerate"
+        and turn.has_output
+        and not (turn.calls or turn.actions)
+    )
+    return wanted and not turn.speech_over and _within_budget(turn, step)
+
+
+def may_regenerate_now(turn: Turn, step: Step) -> bool:
+    """The same, and has all of it been heard?"""
+    return may_regenerate(turn, step) and turn.playback_over
+
+
+def replaces(turn: Turn, step: Step) -> bool:
+    """Is it to be asked for again once what was handed out has played?"""
+    return turn.generation is Generation.BROKEN
+
+
+def replaces_in_time(turn: Turn, step: Step) -> bool:
+    """The same, and does somebody listen still?"""
+    return replaces(turn, step) and not turn.speech_over
+
+
+def _within_budget(turn: Turn, step: Step) -> bool:
+    """G9: bounded in number and in total time; G10: not in a session that is dead."""
+    if step.lane.connection.dead:
+        return False
+    kind = step.failure.kind
+    worth = _RETRIES.get(kind, 0)
+    if worth is None and kind is ErrorKind.SESSION_END:
+        limit: float = math.inf  # a planned end costs nothing
+    else:
+        limit = step.policy.max_retry if worth is None else min(worth, step.policy.max_retry)
+    if turn.retries >= limit:
+        return False
+    by = turn.recover_by
+    wait = retry_delay(turn, step)
+    return wait <= step.policy.recovery_deadline if by is None else step.now + wait <= by
+
+
+def spoke(turn: Turn, step: Step) -> bool:
+    """Was something of it handed out?"""
+    return turn.has_output
+
+
+def spoke_and_heard(turn: Turn, step: Step) -> bool:
+    """The same, and has all of it been heard?"""
+    return turn.has_output and turn.playback_over
+
+
+def heard(turn: Turn, step: Step) -> bool:
+    """Does nothing of it play, or wait to be played?"""
+    return turn.playback_over
+
+
+def still_playing(turn: Turn, step: Step) -> bool:
+    """Was something of it handed out that plays, or waits to be played?"""
+    return turn.has_output and not turn.playback_over
+
+
+def ends_failed(turn: Turn, step: Step) -> bool:
+    """Did generation end with a failure?"""
+    return turn.generation is Generation.FAILED
+
+
+def generated(turn: Turn, step: Step) -> bool:
+    """Does no more output come?"""
+    return turn.generation_over
+
+
+def generated_and_playing(turn: Turn, step: Step) -> bool:
+    """Does no more output come, and does some of it play or wait to be played?"""
+    return turn.generation_over and not turn.playback_over
+
+
+def response_over(turn: Turn, step: Step) -> bool:
+    """Is the response that was cancelled over?"""
+    return turn.attempt is None or turn.attempt.over
+
+
+# --- effects: asking
+
+
+def send_create(turn: Turn, step: Step) -> None:
+    """Ask for a response. How long it may stay queued below us is its own deadline."""
+    turn.attempts += 1
+    turn.attempt = Response(
+        turn=turn,
+        number=turn.attempts,
+        state=ResponseState.QUEUED,
+        last_activity=step.now,
+        deadline=step.now + step.policy.longest_queued,
+    )
+    step.out.append(CreateResponse(turn_id=turn.id, attempt=turn.attempts))
+
+
+def note_created(turn: Turn, step: Step) -> None:
+    turn.acknowledged = turn.attempts
+
+
+def take_over(turn: Turn, step: Step) -> None:
+    """What the server began is this turn's attempt."""
+    assert step.response is not None
+    turn.attempts += 1
+    note_created(turn, step)
+    turn.attempt = step.response
+    stop_clock(turn, step)
+
+
+def adopt(turn: Turn, step: Step) -> None:
+    """An attempt that was given up shows itself: it is this turn's again."""
+    assert step.response is not None
+    assert step.response.response_id is not None
+    turn.attempt = step.response
+    turn.acknowledged = step.response.number
+    _announce(turn, step, step.response.response_id)
+
+
+def tell_doubt(turn: Turn, step: Step) -> None:
+    wait = step.policy.timeout - step.policy.first_doubt
+    step.out.append(
+        Recovering(turn_id=turn.id, attempt=turn.attempts, reason=step.failure, wait=wait)
+    )
+
+
+def take_over_and_announce(turn: Turn, step: Step) -> None:
+    take_over(turn, step)
+    announce(turn, step)
+
+
+def announce(turn: Turn, step: Step) -> None:
+    assert isinstance(step.event, ResponseCreated)
+    note_created(turn, step)
+    _announce(turn, step, step.event.response_id)
+
+
+def _announce(turn: Turn, step: Step, response_id: str) -> None:
+    if not turn.announced and turn.origin is not Origin.CLIENT:
+        step.out.append(AnnounceTurn(turn_id=turn.id, response_id=response_id))
+    turn.announced = True
+
+
+def keep_request(turn: Turn, step: Step) -> None:
+    """G20: a conflict says that our picture of the lane was stale, not that the turn is wrong."""
+    again = FIRST_RETRY_INTERVAL * (2**turn.conflicts - 1)  # the first time at once
+    turn.retry_at = step.now + min(again, _LONGEST_CONFLICT)
+    turn.conflicts += 1
+    if turn.conflicts > 1 and turn.first_failure is None:
+        # Whoever holds the lane does not show himself.
+        turn.first_failure = step.now
+        turn.recover_by = step.now + step.policy.recovery_deadline
+    turn.error = step.failure
+    turn.attempt = None
+    if not step.lane.connection.up:
+        start_clock(turn, step)
+
+
+def start_clock(turn: Turn, step: Step) -> None:
+    """Nothing can be sent: waiting for the lane has to end by itself."""
+    if turn.recover_by is None:
+        turn.recover_by = step.now + step.policy.recovery_deadline
+
+
+def stop_clock(turn: Turn, step: Step) -> None:
+    """There is a connection. What has failed before keeps its deadline."""
+    if turn.first_failure is None:
+        turn.recover_by = None
+
+
+# --- effects: output
+
+
+def begin_item(turn: Turn, step: Step) -> None:
+    assert isinstance(step.event, ItemStarted)
+    if step.event.kind is ItemKind.MESSAGE:
+        turn.message_number += 1
+        turn.messages.append(
+            Message(item_id=step.event.item_id, number=turn.message_number, attempt=turn.attempts)
+        )
+
+
+def deliver_message(turn: Turn, step: Step) -> None:
+    assert isinstance(step.event, OutputReceived)
+    item_id = step.event.item_id
+    _hand_out(turn, step, item_id)
+    for message in turn.messages:
+        if message.item_id == item_id:
+            message.delivered = True
+
+
+def hand_out_call(turn: Turn, step: Step) -> None:
+    """G17: each call exactly once, however often the server repeats it."""
+    assert isinstance(step.event, CallReceived)
+    if step.event.item_id not in turn.calls:
+        _hand_out(turn, step, step.event.item_id)
+        turn.calls.append(step.event.item_id)
+
+
+def note_action(turn: Turn, step: Step) -> None:
+    """Nothing of it can be given to the host, and it counts as if it was (G28)."""
+    assert isinstance(step.event, (ItemStarted, ActionEnded))
+    _expose(turn, step)
+    turn.actions.append(step.event.item_id)
+
+
+def _hand_out(turn: Turn, step: Step, item_id: str) -> None:
+    _expose(turn, step)
+    step.out.append(DeliverItem(turn_id=turn.id, item_id=item_id))
+
+
+def _expose(turn: Turn, step: Step) -> None:
+    turn.recover_by = None  # the silence is over
+    if not turn.has_output:
+        assert turn.attempt is not None
+        assert turn.attempt.response_id is not None
+        _announce(turn, step, turn.attempt.response_id)
+        step.out.append(ExposeTurn(turn_id=turn.id, response_id=turn.attempt.response_id))
+
+
+def forget_announcement(turn: Turn, step: Step) -> None:
+    turn.announced = False
+
+
+# --- effects: the end of generation
+
+
+def _end_generation(turn: Turn, step: Step, ending: Generation) -> None:
+    told = turn.generation_over
+    turn.generation = ending
+    if not told:
+        turn.since = step.now
+        step.out.append(EndStreams(turn_id=turn.id))
+
+
+def end_completed(turn: Turn, step: Step) -> None:
+    turn.error = None
+    _end_generation(turn, step, Generation.COMPLETED)
+
+
+def end_incomplete(turn: Turn, step: Step) -> None:
+    _report(turn, step)
+    _end_generation(turn, step, Generation.INCOMPLETE)
+
+
+def end_interrupted(turn: Turn, step: Step) -> None:
+    _end_generation(turn, step, Generation.INTERRUPTED)
+
+
+def end_superseded(turn: Turn, step: Step) -> None:
+    _end_generation(turn, step, Generation.SUPERSEDED)
+
+
+def end_failed(turn: Turn, step: Step) -> None:
+    """The failure is visible now, even if what was received plays out."""
+    _report(turn, step)
+    _end_generation(turn, step, Generation.FAILED)
+
+
+def play_out(turn: Turn, step: Step) -> None:
+    """``after_exposure="regenerate"``: what was received is worth hearing, and what was heard
+    has to be known before the rest is asked for."""
+    turn.generation = Generation.BROKEN
+    turn.error = step.failure
+    turn.since = step.now
+    step.out.append(EndAttempt(turn_id=turn.id))
+
+
+def end_speech(turn: Turn, step: Step) -> None:
+    turn.speech_over = True
+
+
+# --- effects: recovery
+
+
+def retry_delay(turn: Turn, step: Step) -> float:
+    hint = step.failure.retry_after
+    if hint is not None:
+        return min(hint, step.policy.longest_hint)
+    return step.policy.interval(turn.retries)
+
+
+def schedule_retry(turn: Turn, step: Step) -> None:
+    wait = retry_delay(turn, step)
+    if turn.first_failure is None:
+        turn.first_failure = step.now
+    if turn.recover_by is None:
+        turn.recover_by = step.now + step.policy.recovery_deadline
+    if step.failure.kind is not ErrorKind.SESSION_END:
+        turn.retries += 1
+    turn.error = step.failure
+    turn.retry_at = step.now + wait
+    remove_unheard(turn, step)
+    if turn.attempt is not None:
+        cut_back(turn.attempt, step)
+    turn.attempt = None
+    turn.message_number = 0
+    turn.generation = Generation.RUNNING
+    step.out.append(
+        Recovering(turn_id=turn.id, attempt=turn.attempts, reason=step.failure, wait=wait)
+    )
+
+
+def regenerate(turn: Turn, step: Step) -> None:
+    """What was handed out has played; the cause is the failure that ended it."""
+    if turn.error is not None:
+        step.failure = step.assess(turn.error)  # limits told while it played
+    schedule_retry(turn, step)
+
+
+def heed_limit(turn: Turn, step: Step) -> None:
+    """It failed of an exhausted rate limit, and nobody said how long to wait."""
+    if turn.error is None or turn.error.retry_after is not None:
+        return
+    error = step.assess(turn.error)
+    if error.retry_after is not None:
+        turn.error = error
+        turn.retry_at = step.now + min(error.retry_after, step.policy.longest_hint)
+
+
+def run_clocks(turn: Turn, step: Step) -> None:
+    turn.retry_at += step.held_up
+    if turn.recover_by is not None:
+        turn.recover_by += step.held_up
+
+
+# --- effects: the end
+
+
+def begin_cancelling(turn: Turn, step: Step) -> None:
+    _end_generation(turn, step, Generation.INTERRUPTED)
+    turn.since = step.now
+
+
+def wait_for_terminal(turn: Turn, step: Step) -> None:
+    turn.since = step.now
+
+
+def fail_late(turn: Turn, step: Step) -> None:
+    """Time ran out, or nobody listens any more: the cause is the failure before."""
+    if turn.error is not None:
+        step.failure = turn.error
+    end_failed(turn, step)
+
+
+def _report(turn: Turn, step: Step) -> None:
+    turn.error = step.failure
+    step.out.append(
+        ReportFailure(
+            turn_id=turn.id,
+            error=step.failure,
+            fatal=step.lane.connection.dead or ends_session(step.failure),
+            # The tool's reply, a turn of its own on the same handle, will speak (G8).
+            on_handle=not turn.calls,
+        )
+    )

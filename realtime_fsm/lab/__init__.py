@@ -1,0 +1,1 @@
+"""What maintainers run: the demo, scenarios, random calls, every order of events."""

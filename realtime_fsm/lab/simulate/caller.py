@@ -1,0 +1,458 @@
+"""Plays a scenario: the caller's side of a call, and a witness of all that can be seen of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
+from dataclasses import replace
+from inspect import Parameter, Signature
+from pathlib import Path
+from typing import Any
+
+from livekit.agents import AgentTask, CloseEvent, ErrorEvent, SpeechCreatedEvent
+from livekit.agents.voice import SpeechHandle
+from livekit.agents.voice.io import PlaybackFinishedEvent, PlaybackStartedEvent
+
+from ... import Recovering, TurnEnded, TurnMoved
+from ...livekit._features import hand_over, history_of
+from ...simulator.record import Record
+from ...testing import SimulatedCall, run_virtual, simulated_call
+from ...testing.clock import VirtualTimeError
+from .agents import Desk
+from .drawing import asked_besides
+from .evidence import Asked, Evidence, Reported, Spoken
+from .scenario import Scenario, Turn
+
+__all__ = ["play"]
+
+_STEP = 0.1  # seconds between two looks
+_QUIET = 0.6  # seconds without anything under way until the caller takes the answer for over
+_PATIENCE = 40.0  # seconds without a sound until the caller gives the answer up
+_STUCK = 60.0  # seconds after the last turn until a speech counts as never done
+_CONNECTED = 30.0  # seconds the caller waits for a connection before speaking
+_COUGH = 0.2  # seconds
+
+
+def play(
+    scenario: Scenario, *, plain: bool = False, trace: Path | None = None, check: bool = True
+) -> Evidence:
+    """Run the call in virtual time, plain LiveKit or controlled, and return what was seen.
+
+    *trace* is a file to record it in; *check*: whether a controlled call must leave no task or turn
+    behind.
+    """
+    seen = Evidence()
+
+    async def call() -> None:
+        # Plain LiveKit leaves tasks behind in some failures; that is not what is counted here.
+        caller = _Caller(scenario, seen, plain=plain, trace=trace, check=check and not plain)
+        await caller.call()
+
+    try:
+        run_virtual(call, limit=7200.0)
+    except VirtualTimeError as error:
+        seen.hang, seen.broken = True, _first_line(error)
+    except Exception as error:
+        seen.broken = f"{type(error).__name__}: {_first_line(error)}"
+    seen.life = replace(seen.life, hung=seen.life.hung or seen.broken)
+    return seen
+
+
+def is_connected(record: Sequence[Record]) -> bool:
+    """Whether a connection is up: an agent with a model of its own has one of its own."""
+    up: set[int] = set()
+    for each in record:
+        if each.direction == "net":
+            (up.add if each.type == "accepted" else up.discard)(each.connection)
+    return bool(up)
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).splitlines()), "")
+
+
+class _Listener:
+    """Has a signature at hand: LiveKit looks at it for each event, and parsing it takes longer."""
+
+    __signature__ = Signature([Parameter("event", Parameter.POSITIONAL_ONLY)])
+
+    def __init__(self, listener: Callable[[Any], None]) -> None:
+        self._listener = listener
+
+    def __call__(self, event: Any, /) -> None:
+        self._listener(event)
+
+
+class _HungUp(Exception):  # noqa: N818 - not an error
+    """The call is over before its last turn."""
+
+
+class _Caller:
+    def __init__(
+        self, scenario: Scenario, seen: Evidence, *, plain: bool, trace: Path | None, check: bool
+    ) -> None:
+        self._check = check
+        self._scenario = scenario
+        self._seen = seen
+        self._plain = plain
+        self._trace = trace
+        self._loop = asyncio.get_running_loop()
+        self._zero = self._loop.time()
+        self._handles: list[tuple[float, SpeechHandle]] = []
+        self._closed = False
+        self._rests = False
+        self._last_sound = 0.0
+        self._acting: list[asyncio.Task[None]] = []
+        self._call: SimulatedCall
+
+    # --- the witness
+
+    @property
+    def _now(self) -> float:
+        return self._loop.time() - self._zero
+
+    @property
+    def tool_seconds(self) -> float:
+        """How long a tool of the agent takes."""
+        return self._scenario.tool_seconds
+
+    def note(self, who: str, text: str) -> None:
+        self._seen.notes.append((self._now, who, text))
+
+    def hears(self, text: AsyncIterable[Any]) -> AsyncIterator[Any]:
+        """Note that a message is spoken from now on."""
+        message = Spoken(self._now)
+        self._seen.spoken.append(message)
+        return self._reads(text, message)
+
+    async def _reads(self, text: AsyncIterable[Any], message: Spoken) -> AsyncIterator[Any]:
+        try:
+            async for delta in text:
+                message.text += str(delta)
+                if self._scenario.modality == "text":
+                    self._last_sound = self._now
+                    if message.started is None:
+                        message.started = self._now
+                yield delta
+            message.whole = True
+        finally:
+            if self._scenario.modality == "text":
+                message.ended = self._now
+                self._shown(message)
+        if self._scenario.modality == "text":
+            self.note("hears", f'by text "{message.text}"')
+
+    def _shown(self, message: Spoken) -> None:
+        """A call by text: this is all of the message that was shown."""
+        told: dict[str, Any] = {"whole": message.whole, "text": message.text}
+        if message.started is not None:
+            told["begun"] = self._call.now - self._now + message.started
+        if (speech := self._call.session.current_speech) is not None:
+            told["speech"] = speech.id
+        self._call.note("playback", "shown", **told)
+
+    def _sounds(self, _: PlaybackStartedEvent) -> None:
+        if self._seen.spoken:
+            message = self._seen.spoken[-1]
+            if message.started is None:
+                message.started = self._now
+            self.note("hears", f"message {len(self._seen.spoken)} begin")
+
+    def _sounded(self, report: PlaybackFinishedEvent) -> None:
+        if self._seen.spoken and report.playback_position > 0:
+            message = self._seen.spoken[-1]
+            message.ended, message.cut = self._now, report.interrupted
+            message.seconds += report.playback_position
+            how = "cut off after" if report.interrupted else "to its end,"
+            words = " ".join(message.text.split()[:5])
+            self.note("hears", f'"{words} ..." {how} {report.playback_position:.2f} s')
+
+    def _failed(self, event: ErrorEvent) -> None:
+        recoverable = bool(getattr(event.error, "recoverable", False))
+        text = str(getattr(event.error, "error", event.error))
+        self._seen.reported.append(Reported(self._now, "error", text, not recoverable))
+
+    def _speech_created(self, event: SpeechCreatedEvent) -> None:
+        self._handles.append((self._now, event.speech_handle))
+        number = len(self._handles)
+        begun = self._now
+        self.note("handle", f"{number} created")
+
+        def done(handle: SpeechHandle) -> None:
+            error = handle.exception()
+            how = "interrupted" if handle.interrupted else "done"
+            self.note("handle", f"{number} {how}, exception {error!r}")
+            # An exception that comes with an interruption says no more than that.
+            if error is not None:
+                report = Reported(self._now, "handle", str(error), not handle.interrupted)
+                self._seen.reported.append(report)
+            self._seen.extra.setdefault("handles", []).append((begun, self._now, repr(error)))
+
+        event.speech_handle.add_done_callback(done)
+
+    def _turn_moved(self, move: TurnMoved) -> None:
+        self.note("turn", f"{move.turn_id}: {move.label} ({move.event})")
+
+    def _recovering(self, plan: Recovering) -> None:
+        self.note("turn", f"{plan.turn_id}: recovers from {plan.reason}, waits {plan.wait:.2f} s")
+
+    def _turn_ended(self, end: TurnEnded) -> None:
+        self.note("turn", f"{end.turn_id}: ended, {end.outcome.value}, error {end.error}")
+        if end.error is not None:
+            self._seen.reported.append(Reported(self._now, "turn", str(end.error), True))
+
+    def _close_seen(self, event: CloseEvent) -> None:
+        self._closed = True
+        self.note("session", f"closed, {event.reason.value}")
+
+    def _listen(self) -> None:
+        session, sink = self._call.session, self._call.sink
+        session.on("error", _Listener(self._failed))
+        session.on("close", _Listener(self._close_seen))
+        session.on("speech_created", _Listener(self._speech_created))
+        sink.on("playback_started", _Listener(self._sounds))
+        sink.on("playback_finished", _Listener(self._sounded))
+        if self._call.model is not None:
+            self._call.model.on("turn_moved", _Listener(self._turn_moved))
+            self._call.model.on("recovering", _Listener(self._recovering))
+            self._call.model.on("turn_ended", _Listener(self._turn_ended))
+
+    # --- the call
+
+    async def call(self) -> None:
+        options: dict[str, Any] = {"max_session_duration": None}
+        if self._scenario.voice == "push_to_talk":
+            options["turn_detection"] = None
+        if self._scenario.modality == "text":
+            options["modalities"] = ["text"]
+        async with simulated_call(
+            self._scenario.script,
+            agent=Desk(self),
+            controlled=not self._plain,
+            config=self._scenario.config,
+            check=self._check,
+            trace=self._trace,
+            **options,
+        ) as self._call:
+            self._seen.record = self._call.server.record
+            if self._scenario.modality == "text":
+                self._call.read()
+            self._listen()
+            try:
+                await self._talk()
+                await self._end()
+            except _HungUp:
+                self.note("caller", "the call is over")
+            finally:
+                for acting in self._acting:
+                    acting.cancel()
+                await asyncio.gather(*self._acting, return_exceptions=True)
+                self._look_back()
+        self._seen.facts = self._call.facts(rest=None)
+
+    async def _talk(self) -> None:
+        previous: Asked | None = None
+        for number, turn in enumerate(self._scenario.turns, 1):
+            if not await self._connected():
+                break
+            asked = await self._ask(turn, number, previous)
+            await self._react(asked)
+            cut_in = asked.turn.then == "speaks_over" and asked.interrupted is not None
+            if not cut_in:
+                await asyncio.sleep(turn.pause)
+                asked.over = self._now
+                self._call.note("caller", "let_go", key=asked.key)
+            previous = asked
+        if previous is not None and previous.over is None:
+            previous.interrupted = None  # nobody asks anything else: listens after all
+            self._call.note("caller", "cut_in", key=previous.key, how="listens")
+            await self._answer(previous, None)
+
+    async def _connected(self) -> bool:
+        end = self._now + _CONNECTED
+        while not self._closed and not is_connected(self._seen.record) and self._now < end:  # noqa: ASYNC110 - looking is all a caller can do
+            await asyncio.sleep(_STEP)
+        return not self._closed and is_connected(self._seen.record)
+
+    async def _ask(self, turn: Turn, number: int, previous: Asked | None) -> Asked:
+        begun, t = self._now, self._call.now
+        told: dict[str, Any] = {}
+        cuts_in = previous is not None and previous.over is None
+        if previous is not None and previous.over is None:
+            previous.over = begun
+            self._call.note("caller", "let_go", key=previous.key)
+        asked = Asked(turn, begun, begun, key=f"q{number}")
+        self._seen.asked.append(asked)
+        if turn.act is not None:
+            after = turn.act.after + (turn.seconds if turn.kind == "speech" else 0.0)
+            self._acting.append(asyncio.create_task(self._act(turn, number, max(0.0, after))))
+        session = self._call.session
+        try:
+            if turn.kind == "text":
+                self.note("caller", f'writes "{turn.words}"')
+                if cuts_in:
+                    session.interrupt()
+                told["speech"] = session.generate_reply(user_input=turn.words).id
+            elif turn.kind == "app":
+                self.note("app", f'asks for "{turn.words}"')
+                told["speech"] = session.generate_reply(instructions=turn.words).id
+            elif self._scenario.voice == "push_to_talk":
+                self.note("caller", f'says "{turn.words}" for {turn.seconds:g} s')
+                if cuts_in:
+                    session.interrupt()  # what an application does when the button is pressed
+                await self._call.say(turn.words, turn.seconds)
+            else:
+                self.note("caller", f'says "{turn.words}" for {turn.seconds:g} s')
+                asked.item_id = await self._call.server.user_speaks(
+                    turn.words, seconds=turn.seconds, item_id=f"item_caller{number:04d}"
+                )
+                await asyncio.sleep(turn.seconds)
+        except RuntimeError as error:  # LiveKit's session is closing, or nobody is connected
+            self._seen.reported.append(Reported(self._now, "request", str(error), True))
+            told["refused"] = str(error)
+        asked.at = self._last_sound = self._now
+        if asked.item_id is not None:
+            told["item_id"] = asked.item_id
+        self._call.note("caller", "asked", key=asked.key, kind=turn.kind, begun=t, **told)
+        return asked
+
+    async def _act(self, turn: Turn, number: int, after: float) -> None:
+        """The application does something besides. What tools do, they do when they are called."""
+        assert turn.act is not None
+        await asyncio.sleep(after)
+        session, kind = self._call.session, turn.act.kind
+        try:
+            for words in asked_besides(turn, number) if kind in ("queue", "prompt") else ():
+                self.note("app", f'asks for "{words}"')
+                session.generate_reply(instructions=words)
+            if kind in ("hand_over", "hand_over_fresh", "own_model"):
+                self.note("app", f"hands over ({kind})")
+                copied = history_of(session).copy()
+                other = self._call.another_model() if kind == "own_model" else None
+                context = None if kind == "hand_over_fresh" else copied
+                hand_over(session, Desk(self, chat_ctx=context, model=other), context)
+            elif kind == "commit":
+                self.note("app", "commits the user's turn")
+                session.commit_user_turn()
+            elif kind == "drain":
+                self.note("app", "drains")
+                await session.drain()
+            elif kind == "shutdown":
+                self.note("app", "shuts down, draining")
+                session.shutdown(drain=True)
+        except RuntimeError as error:  # the session is closing
+            self.note("app", f"could not: {error}")
+
+    async def _react(self, asked: Asked) -> None:
+        turn = asked.turn
+        if turn.then == "listens":
+            await self._answer(asked, None)
+        elif await self._answer(asked, turn.after):
+            asked.interrupted, asked.by = self._now, turn.then
+            self._call.note("caller", "cut_in", key=asked.key, how=turn.then)
+            if turn.then == "hangs_up":
+                self.note("caller", "hangs up")
+                asked.hung_up = True
+                raise _HungUp
+            if turn.then == "stops":
+                self.note("app", "interrupts")
+                self._call.session.interrupt()
+                await self._answer(asked, None)
+            elif turn.then == "coughs":
+                await self._cough()
+                await self._answer(asked, None)
+
+    async def _cough(self) -> None:
+        self.note("caller", "coughs")
+        try:
+            await self._call.server.user_speaks("", seconds=_COUGH)
+        except RuntimeError:
+            return  # nobody is connected: nobody hears it
+        await asyncio.sleep(_COUGH / 2)
+        self._call.session.clear_user_turn()
+        await asyncio.sleep(_COUGH / 2)
+
+    async def _answer(self, asked: Asked, cut_in: float | None) -> bool:
+        """Wait until the answer is over; or return True when it is time to cut in."""
+        quiet_since = self._now
+        heard_before = heard_last = self._heard()
+        while True:
+            if self._closed:
+                raise _HungUp
+            now = self._now
+            busy = self._busy()
+            if busy:
+                quiet_since = now
+            if (heard := self._heard()) > heard_last:
+                self._last_sound, heard_last = now, heard
+            if cut_in is not None:
+                by_sound = asked.turn.measure == "sound"
+                so_far = heard - heard_before if by_sound else now - asked.at
+                if so_far >= cut_in and (busy or not by_sound):
+                    return True
+            settled = now - quiet_since >= _QUIET
+            if settled and self._has_word(asked):
+                return False
+            if now - self._last_sound >= _PATIENCE:
+                self.note("caller", "gives the answer up")
+                return False
+            await asyncio.sleep(_STEP)
+
+    def _heard(self) -> float:
+        """Seconds heard; in a call by text as many as the words would take."""
+        if self._scenario.modality == "text":
+            return sum(len(m.text.split()) for m in self._seen.spoken) / 2.5
+        return self._call.heard
+
+    def _busy(self) -> bool:
+        call = self._call
+        return (
+            call.server.active_response_id is not None
+            or call.session.current_speech is not None
+            or not call.sink.idle
+            # A tool that runs is no current speech; one that waits for the caller is not busy.
+            or (not self._is_asked and any(not handle.done() for _, handle in self._handles))
+        )
+
+    @property
+    def _is_asked(self) -> bool:
+        """Whether an ``AgentTask`` waits for the caller."""
+        return isinstance(self._call.session.current_agent, AgentTask)
+
+    def _has_word(self, asked: Asked) -> bool:
+        """Whether the caller heard something, or was told that nothing comes."""
+        if asked.interrupted is not None and asked.by != "coughs":
+            return True
+        return any(m.begun >= asked.at and m.started is not None for m in self._seen.spoken) or any(
+            r.final and r.t >= asked.begun for r in self._seen.reported
+        )
+
+    async def _end(self) -> None:
+        """Nobody asks anything any more: what is under way has to come to its end."""
+        end = self._now + _STUCK
+        while self._now < end and not self._closed:
+            if all(handle.done() for _, handle in self._handles) and not self._busy():
+                break
+            await asyncio.sleep(_STEP)
+        else:
+            self._seen.stuck = sum(not handle.done() for _, handle in self._handles)
+        # Cleaning up the history takes a round trip.
+        await asyncio.sleep(1.0)
+        self._rests = True
+
+    def _look_back(self) -> None:
+        seen, server = self._seen, self._call.server
+        self._call.look(rest=self._rests and not self._closed and not self._call.busy)
+        seen.life = self._call.life()
+        hung_up = [a.interrupted for a in seen.asked if a.hung_up and a.interrupted is not None]
+        if hung_up:
+            # Nothing can be corrected in a call that is over.
+            cuts = (*seen.life.cuts, *hung_up)
+            seen.life = replace(seen.life, cuts=cuts, remembers=False, hung="")
+        seen.seconds = self._now
+        seen.collisions, seen.vad_collisions = server.collisions, server.vad_collisions
+        if not self._plain:
+            seen.differences = len(self._call.controller.differences())
+        for asked in seen.asked:
+            if asked.over is None:
+                asked.over = self._now

@@ -1,0 +1,181 @@
+"""What ``realtime-fsm simulate`` does, apart from parsing its options."""
+
+from __future__ import annotations
+
+import errno
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+from ..._output import UnwritableError
+from ...simulator.faults import Profile
+from ...trace.source import is_whole
+from .pairs import describe_pairs, merge_pairs, summarize_pairs
+from .pool import available_cores, run_calls, run_pairs, seeds_of
+from .replay import replay, replay_pair
+from .report import describe, merge, summarize
+from .scenario import PROFILES
+
+__all__ = [
+    "BadOptionError",
+    "check_profile",
+    "compare",
+    "is_bad",
+    "merge_files",
+    "parse_shard",
+    "replay_lines",
+    "report_lines",
+    "simulate",
+]
+
+
+_STRICT = ("violations", "hangs", "crashes", "repeated_words")
+
+
+class BadOptionError(ValueError):
+    """An option has a value that makes no sense. The message names both."""
+
+
+def check_profile(value: str) -> Profile:
+    """Return *value* if it is a profile. Raises :class:`BadOptionError`."""
+    if value not in PROFILES:
+        raise BadOptionError(f"--faults is one of {', '.join(PROFILES)}, not {value!r}")
+    return cast("Profile", value)
+
+
+def parse_shard(value: str) -> tuple[int, int]:
+    """Return (i, n) of ``i/n``, with 1 <= i <= n. Raises :class:`BadOptionError`."""
+    number, slash, count = value.partition("/")
+    if not (slash and number.isdecimal() and count.isdecimal()):
+        raise BadOptionError(f"--shard is i/n, as in 2/8, not {value!r}")
+    if not 1 <= int(number) <= int(count):
+        raise BadOptionError(f"--shard i/n needs 1 <= i <= n, not {value!r}")
+    return int(number), int(count)
+
+
+def simulate(
+    calls: int,
+    seed: int,
+    faults: str,
+    *,
+    shard: str,
+    jobs: int | None,
+    plain: bool,
+    traces: Path | None = None,
+) -> dict[str, Any]:
+    """Run the calls and return the report. Raises :class:`BadOptionError`, and OSError if a trace could
+    not be written."""
+    profile, part = _checked(calls, faults, shard, jobs)
+    if traces is not None:
+        try:
+            traces.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BadOptionError(f"--trace cannot write to {traces}: {error}") from None
+    seeds = seeds_of(calls, seed, part)
+    start = time.perf_counter()
+    with _progress(len(seeds)) as done:
+        results = run_calls(
+            seeds,
+            profile,
+            plain=plain,
+            jobs=jobs or available_cores(),
+            traces=traces,
+            done=done,
+        )
+    if traces is not None:
+        _look_at_traces([traces / f"{each}.jsonl" for each in seeds])
+    return summarize(
+        results,
+        seed=seed,
+        faults=profile,
+        plain=plain,
+        planned=calls,
+        shard=part,
+        wall_seconds=time.perf_counter() - start,
+    )
+
+
+def compare(calls: int, seed: int, faults: str, *, shard: str, jobs: int | None) -> dict[str, Any]:
+    """Live each call twice, and return the report. Raises :class:`BadOptionError`."""
+    profile, part = _checked(calls, faults, shard, jobs)
+    seeds = seeds_of(calls, seed, part)
+    start = time.perf_counter()
+    with _progress(len(seeds)) as done:
+        results = run_pairs(seeds, profile, jobs=jobs or available_cores(), done=done)
+    return summarize_pairs(
+        results,
+        seed=seed,
+        faults=profile,
+        planned=calls,
+        shard=part,
+        wall_seconds=time.perf_counter() - start,
+    )
+
+
+def _checked(
+    calls: int, faults: str, shard: str, jobs: int | None
+) -> tuple[Profile, tuple[int, int]]:
+    if calls < 1:
+        raise BadOptionError(f"--calls is at least 1, not {calls}")
+    if jobs is not None and jobs < 1:
+        raise BadOptionError(f"--jobs is at least 1, not {jobs}")
+    return check_profile(faults), parse_shard(shard)
+
+
+def _look_at_traces(paths: list[Path]) -> None:
+    """A recorder never gets in the way of a call: here somebody wants the traces."""
+    lost = [path for path in paths if not is_whole(path)]
+    if lost:
+        told = f"{len(lost)} of {len(paths)} traces are not whole; is the disk full?"
+        raise UnwritableError(errno.EIO, told, str(lost[0]))
+
+
+def merge_files(files: list[Path]) -> dict[str, Any]:
+    """Merge reports from files. Raises :class:`BadOptionError`, and ``MergeError``."""
+    reports: dict[str, Any] = {}
+    for file in files:
+        try:
+            report = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise BadOptionError(f"--merge cannot read {file}: {error}") from None
+        if not isinstance(report, dict):
+            raise BadOptionError(f"--merge: {file} holds no JSON object")
+        if str(file) in reports:
+            raise BadOptionError(f"--merge: {file} is given twice")
+        reports[str(file)] = report
+    pairs = [report.get("mode") == "compare" for report in reports.values()]
+    return merge_pairs(reports) if pairs and all(pairs) else merge(reports)
+
+
+def replay_lines(seed: int, faults: str, *, plain: bool, compare: bool = False) -> Iterator[str]:
+    """Play one call, or live it twice, and say what happened. Raises :class:`BadOptionError`."""
+    profile = check_profile(faults)
+    return replay_pair(seed, profile) if compare else replay(seed, profile, plain=plain)
+
+
+def report_lines(report: dict[str, Any]) -> Iterator[str]:
+    """Say what came out."""
+    return describe_pairs(report) if report["mode"] == "compare" else describe(report)
+
+
+def is_bad(report: dict[str, Any]) -> bool:
+    """Whether ``--strict`` fails, or a comparison does: see docs/simulate.md."""
+    return bool(report["worse"]) if report["mode"] == "compare" else any(map(report.get, _STRICT))
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Any]:
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("calls", total=total)
+        yield lambda: progress.advance(task)

@@ -1,0 +1,185 @@
+"""What fails in a drawn call: the reply of one attempt at a question, and the network meanwhile."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import get_args
+
+from ...simulator.errors import ERROR_CLASSES
+from ...simulator.faults import (
+    At,
+    BreakConnection,
+    Double,
+    Fault,
+    HalfOpen,
+    HangUp,
+    InjectError,
+    Late,
+    Lose,
+    Malform,
+    Profile,
+    Reorder,
+    Shape,
+    Silence,
+)
+from ...simulator.script import (
+    BEFORE_CREATED,
+    CREATED,
+    ITEM_ADDED,
+    Closed,
+    DoneLost,
+    Dropped,
+    Failed,
+    Incomplete,
+    Message,
+    Rejected,
+    Reply,
+    Stalled,
+    Unanswered,
+    audio_ms,
+)
+
+__all__ = ["fail", "on_the_way"]
+
+_REPLIES = {"none": 0.0, "mild": 0.10, "rough": 0.20, "hostile": 0.30}  # share that fails
+_NETWORK = {"none": 0.0, "mild": 0.10, "rough": 0.25, "hostile": 0.4}  # share with a fault
+
+# --- replies
+
+_Failing = Callable[[random.Random, Reply], Reply]
+
+
+def fail(rng: random.Random, reply: Reply, profile: Profile) -> Reply:
+    """Return *reply*, or it failing, as often as the profile has it."""
+    if rng.random() >= _REPLIES[profile]:
+        return reply
+    return rng.choice(_FAULTS[profile])(rng, reply)
+
+
+def _transient(rng: random.Random) -> str:
+    return rng.choice(("server_error", "inference_rate_limit_exceeded", "rate_limit_exceeded"))
+
+
+def _midway(rng: random.Random, reply: Reply, code: str) -> Reply:
+    ms = sum(round(i.seconds * 1000) for i in reply.items if isinstance(i, Message))
+    at = audio_ms(rng.randrange(1, ms)) if ms > 1 else CREATED
+    return replace(reply, end=Failed(code, at=at))
+
+
+_EARLY: tuple[_Failing, ...] = (
+    lambda rng, reply: replace(reply, end=Failed(_transient(rng), at=CREATED)),
+    lambda rng, reply: replace(reply, end=Failed(_transient(rng), at=CREATED)),
+    lambda rng, reply: replace(reply, end=Failed(_transient(rng), at=BEFORE_CREATED)),
+    lambda rng, reply: replace(reply, end=Failed(_transient(rng), at=ITEM_ADDED)),
+    lambda rng, reply: replace(reply, ack=Rejected(_transient(rng), linked=rng.random() < 0.8)),
+)
+_MILD: tuple[_Failing, ...] = (
+    *_EARLY,
+    lambda rng, reply: _midway(rng, reply, _transient(rng)),
+    lambda rng, reply: Reply(),
+)
+_ROUGH: tuple[_Failing, ...] = (
+    *_MILD,
+    lambda rng, reply: replace(reply, ack=Unanswered(holds_slot=rng.random() < 0.5)),
+    lambda rng, reply: replace(reply, end=Stalled(at=rng.choice((CREATED, ITEM_ADDED)))),
+    lambda rng, reply: replace(reply, end=Dropped(at=rng.choice((CREATED, ITEM_ADDED)))),
+    lambda rng, reply: replace(reply, end=Closed(rng.choice((1001, 1011)), at=CREATED)),
+    lambda rng, reply: replace(reply, end=DoneLost(frees_slot=rng.random() < 0.5)),
+    lambda rng, reply: replace(reply, end=Incomplete("max_output_tokens", at=CREATED)),
+)
+_HOSTILE: tuple[_Failing, ...] = (
+    *_ROUGH,
+    lambda rng, reply: _midway(rng, reply, "no_such_code_yet"),
+    lambda rng, reply: replace(reply, end=Failed("insufficient_quota", at=CREATED)),
+    lambda rng, reply: replace(reply, end=Incomplete("content_filter", at=CREATED)),
+)
+_FAULTS: dict[str, tuple[_Failing, ...]] = {"mild": _MILD, "rough": _ROUGH, "hostile": _HOSTILE}
+
+# --- the network
+
+_SERVER_EVENTS = (
+    "response.created", "response.output_item.added", "conversation.item.added",
+    "response.content_part.added", "response.output_audio.delta", "response.output_item.done",
+    "response.done",
+)  # fmt: skip
+_CLIENT_EVENTS = (
+    "response.create", "response.create", "response.cancel", "conversation.item.truncate",
+)  # fmt: skip
+
+_Strike = Callable[[random.Random, str, int], Fault]
+
+
+def on_the_way(
+    rng: random.Random, profile: Profile, question: str, attempt: int
+) -> Iterator[Fault]:
+    """Yield what the network does to one attempt at a question, if anything."""
+    if rng.random() < _NETWORK[profile] / attempt:
+        yield rng.choice(_STRIKES[profile])(rng, question, attempt)
+
+
+def _server(rng: random.Random, question: str, attempt: int) -> At:
+    event = rng.choice(_SERVER_EVENTS)
+    number = rng.randint(1, 3) if event == "response.output_audio.delta" else 1
+    when = rng.choice(("before", "after"))
+    return At(
+        event,
+        number,
+        when="before" if when == "before" else "after",
+        question=question,
+        attempt=attempt,
+    )
+
+
+def _client(rng: random.Random, question: str, attempt: int) -> At:
+    return At(rng.choice(_CLIENT_EVENTS), side="client", question=question, attempt=attempt)
+
+
+def _seconds(rng: random.Random, most: float) -> float:
+    return round(rng.uniform(0.05, most), 3)
+
+
+def _refusal(rng: random.Random, question: str, attempt: int) -> Fault:
+    at = At("response.create", side="client", question=question, attempt=attempt)
+    code = rng.choice(ERROR_CLASSES["transient"])
+    return InjectError(at, code, linked=rng.random() < 0.8, instead=True)
+
+
+def _any_error(rng: random.Random, question: str, attempt: int) -> Fault:
+    code = rng.choice(ERROR_CLASSES[rng.choice(sorted(ERROR_CLASSES))])
+    return InjectError(_server(rng, question, attempt), code, linked=rng.random() < 0.5)
+
+
+def _broken(rng: random.Random, question: str, attempt: int) -> Fault:
+    refused = rng.choice((0, 0, 0, 1, 2))
+    status = rng.choice((429, 500, 502, 503))
+    return BreakConnection(_server(rng, question, attempt), refused=refused, status=status)
+
+
+_SLOW: tuple[_Strike, ...] = (
+    lambda rng, q, a: Late(_server(rng, q, a), _seconds(rng, 1.0)),
+    lambda rng, q, a: Silence(_server(rng, q, a), _seconds(rng, 1.0)),
+    _refusal,
+)
+_LOSSY: tuple[_Strike, ...] = (
+    *_SLOW,
+    lambda rng, q, a: Late(_server(rng, q, a), _seconds(rng, 6.0)),
+    lambda rng, q, a: Late(_client(rng, q, a), _seconds(rng, 2.0)),
+    lambda rng, q, a: Silence(_server(rng, q, a), _seconds(rng, 6.0)),
+    lambda rng, q, a: Lose(_client(rng, q, a)),
+    lambda rng, q, a: Lose(_server(rng, q, a)),
+    _broken,
+    lambda rng, q, a: HangUp(_server(rng, q, a), rng.choice((1000, 1001, 1011, 1012))),
+)
+_BROKEN: tuple[_Strike, ...] = (
+    *_LOSSY,
+    _any_error,
+    lambda rng, q, a: Malform(_server(rng, q, a), rng.choice(get_args(Shape))),
+    lambda rng, q, a: Malform(_client(rng, q, a), rng.choice(get_args(Shape))),
+    lambda rng, q, a: Double(_server(rng, q, a)),
+    lambda rng, q, a: Double(_client(rng, q, a)),
+    lambda rng, q, a: Reorder(_server(rng, q, a), rng.randint(1, 3)),
+    lambda rng, q, a: HalfOpen(_server(rng, q, a)),
+)
+_STRIKES: dict[str, tuple[_Strike, ...]] = {"mild": _SLOW, "rough": _LOSSY, "hostile": _BROKEN}
