@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from realtime_fsm._core.session.timers import timer_of
-
 import realtime_fsm as rf
+from realtime_fsm._core.timers import timer_of
 
 C = TypeVar("C", bound=rf.Command)
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from realtime_fsm._core.session.error_kinds import active_response_id
-from realtime_fsm._core.session.frames import is_out_of_band
 
 import realtime_fsm as rf
+from realtime_fsm._core.error_kinds import active_response_id
+from realtime_fsm._core.frames import is_out_of_band
 
 # --- policy
 

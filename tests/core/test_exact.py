@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from realtime_fsm._core.session.frames import text_delta
 
 import realtime_fsm as rf
+from realtime_fsm._core.frames import text_delta
 
 from .harness import Bench
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 from enum import Enum
 
 import pytest
-from realtime_fsm._core.session.machine import MACHINES, TURN_DEFINITION, Definition, build, check
-from realtime_fsm._core.session.turn_table import TABLE, Row, TurnEvent
 
 import realtime_fsm as rf
+from realtime_fsm._core.machine import MACHINES, TURN_DEFINITION, Definition, build, check
+from realtime_fsm._core.turn_table import TABLE, Row, TurnEvent
 
 from .harness import Bench
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from realtime_fsm._core.session.frames import output_of
 
 import realtime_fsm as rf
+from realtime_fsm._core.frames import output_of
 
 from .harness import Bench
 

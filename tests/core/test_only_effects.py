@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from realtime_fsm._core.session.records import Message, Response, Turn
 
 import realtime_fsm as rf
+from realtime_fsm._core.records import Message, Response, Turn
 from realtime_fsm._core.session import machine as _machine
 
 from . import test_response_rows, test_rows
@@ -127,7 +127,7 @@ def test_only_rows_write_when_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_write_by_a_helper_or_setattr_is_seen_when_it_runs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from realtime_fsm._core.session.turn_rules import end_speech, stop_clock
+    from realtime_fsm._core.turn_rules import end_speech, stop_clock
 
     watch = Watch(monkeypatch)
     b = Bench()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from realtime_fsm._core.session.policy import RetryPolicy
-from realtime_fsm._core.session.timers import timer_of
 
 import realtime_fsm as rf
+from realtime_fsm._core.policy import RetryPolicy
+from realtime_fsm._core.timers import timer_of
 
 from .harness import Bench
 from .test_rows import PLACES

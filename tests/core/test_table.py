@@ -8,10 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from realtime_fsm._core.session.connection import Connection
-from realtime_fsm._core.session.errors import ErrorInfo
-from realtime_fsm._core.session.lane import Lane
-from realtime_fsm._core.session.machine import (
+
+from realtime_fsm import TableError
+from realtime_fsm._core.connection import Connection
+from realtime_fsm._core.errors import ErrorInfo
+from realtime_fsm._core.lane import Lane
+from realtime_fsm._core.machine import (
     PLAYBACK_DEFINITION,
     RESPONSE_DEFINITION,
     TURN_DEFINITION,
@@ -20,20 +22,23 @@ from realtime_fsm._core.session.machine import (
     arrows,
     fire,
 )
-from realtime_fsm._core.session.machine import build as build_definition
-from realtime_fsm._core.session.machine import check as check_definition
-from realtime_fsm._core.session.machine_events import (
+from realtime_fsm._core.machine import build as build_definition
+from realtime_fsm._core.machine import check as check_definition
+from realtime_fsm._core.machine_events import (
     TOLD_BY,
     ConnectionEvent,
     PlaybackEvent,
     ResponseEvent,
     TurnEvent,
 )
-from realtime_fsm._core.session.playback_table import PLAYBACK_TABLE
-from realtime_fsm._core.session.policy import RetryPolicy
-from realtime_fsm._core.session.records import Message, Response, Turn
-from realtime_fsm._core.session.response_table import RESPONSE_TABLE, ResponseRow
-from realtime_fsm._core.session.states import (
+from realtime_fsm._core.playback_table import PLAYBACK_TABLE
+from realtime_fsm._core.policy import RetryPolicy
+from realtime_fsm._core.records import Message, Response, Turn
+from realtime_fsm._core.response_table import RESPONSE_TABLE, ResponseRow
+from realtime_fsm._core.session import events as ev
+from realtime_fsm._core.session import response_rules
+from realtime_fsm._core.session import turn_rules as rules
+from realtime_fsm._core.states import (
     FINAL,
     OVER,
     WANTED,
@@ -45,14 +50,9 @@ from realtime_fsm._core.session.states import (
     ResponseState,
     TurnState,
 )
-from realtime_fsm._core.session.step import Report, Step
-from realtime_fsm._core.session.turn_table import TABLE, TIMERS, Row
-from realtime_fsm._core.session.user_speech import UserSpeech
-
-from realtime_fsm import TableError
-from realtime_fsm._core.session import events as ev
-from realtime_fsm._core.session import response_rules
-from realtime_fsm._core.session import turn_rules as rules
+from realtime_fsm._core.step import Report, Step
+from realtime_fsm._core.turn_table import TABLE, TIMERS, Row
+from realtime_fsm._core.user_speech import UserSpeech
 
 S, E = TurnState, TurnEvent
 DEFINITIONS = {

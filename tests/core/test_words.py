@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import pytest
-from realtime_fsm._core.session.words import heard_words
 
+from realtime_fsm._core.words import heard_words
 from realtime_fsm.simulator.conversation import Item
 
 WORDS = "one two three four five six seven eight nine ten"

@@ -13,22 +13,22 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from realtime_fsm._core.session.machine import (
+
+from realtime_fsm import diagrams
+from realtime_fsm._core.machine import (
     PLAYBACK_DEFINITION,
     RESPONSE_DEFINITION,
     TURN_DEFINITION,
     Definition,
     arrows,
 )
-from realtime_fsm._core.session.machine_events import (
+from realtime_fsm._core.machine_events import (
     ConnectionEvent,
     PlaybackEvent,
     ResponseEvent,
     TurnEvent,
 )
-from realtime_fsm._core.session.response_table import TURN as MEANS
-
-from realtime_fsm import diagrams
+from realtime_fsm._core.response_table import TURN as MEANS
 from realtime_fsm.diagrams import _dot, _markdown, _mermaid, _svg
 from realtime_fsm.diagrams._errors import DiagramError
 from realtime_fsm.diagrams._layouts import LAYOUTS

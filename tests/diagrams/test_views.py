@@ -7,17 +7,17 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from realtime_fsm._core.session.commands import TurnMoved
-from realtime_fsm._core.session.errors import ErrorInfo
-from realtime_fsm._core.session.events import (
+
+from realtime_fsm import RetryPolicy, TurnController, diagrams
+from realtime_fsm._core.commands import TurnMoved
+from realtime_fsm._core.errors import ErrorInfo
+from realtime_fsm._core.events import (
     CreateSent,
     ResponseCreated,
     ResponseDone,
     ResponseStatus,
 )
-from realtime_fsm._core.session.states import ErrorKind
-
-from realtime_fsm import RetryPolicy, TurnController, diagrams
+from realtime_fsm._core.states import ErrorKind
 from realtime_fsm.diagrams._errors import DiagramError
 from realtime_fsm.diagrams._model import CHARTS, EVERYWHERE, FAMILIES, PLAYBACK, TURN, Edge, Rule
 from realtime_fsm.diagrams._views import Move, brief, view, walk

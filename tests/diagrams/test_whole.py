@@ -8,15 +8,15 @@ from enum import Enum
 from xml.etree import ElementTree
 
 import pytest
-from realtime_fsm._core.session.machine_events import (
+
+from realtime_fsm import diagrams
+from realtime_fsm._core.machine_events import (
     TOLD_BY,
     ConnectionEvent,
     PlaybackEvent,
     ResponseEvent,
     TurnEvent,
 )
-
-from realtime_fsm import diagrams
 from realtime_fsm._core.session import machine
 from realtime_fsm.diagrams._layouts import WHOLE
 from realtime_fsm.diagrams._whole import PARTS, RELATIONS

@@ -8,20 +8,20 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from realtime_fsm._core.session.commands import DeliverItem
-from realtime_fsm._core.session.connection import Connection
-from realtime_fsm._core.session.machine import arrows
-from realtime_fsm._core.session.machine_events import PlaybackEvent, ResponseEvent, TurnEvent
-from realtime_fsm._core.session.playback_table import PLAYBACK_TABLE
-from realtime_fsm._core.session.response_table import RESPONSE_TABLE, ResponseRow
 from realtime_fsm._core.session.session import Session
-from realtime_fsm._core.session.states import Generation, ResponseState
-from realtime_fsm._core.session.step import Step
-from realtime_fsm._core.session.turn_table import TABLE, Row
 
 from realtime_fsm import RetryPolicy, TurnState
+from realtime_fsm._core.commands import DeliverItem
+from realtime_fsm._core.connection import Connection
+from realtime_fsm._core.machine import arrows
+from realtime_fsm._core.machine_events import PlaybackEvent, ResponseEvent, TurnEvent
+from realtime_fsm._core.playback_table import PLAYBACK_TABLE
+from realtime_fsm._core.response_table import RESPONSE_TABLE, ResponseRow
 from realtime_fsm._core.session import response_rules
 from realtime_fsm._core.session import turn_rules as rules
+from realtime_fsm._core.states import Generation, ResponseState
+from realtime_fsm._core.step import Step
+from realtime_fsm._core.turn_table import TABLE, Row
 from realtime_fsm.lab.explore import Bound, Tables, mermaid, replay, search
 
 S, E = TurnState, TurnEvent

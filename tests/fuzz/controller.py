@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from realtime_fsm._core.session.frames import parse
-
 import realtime_fsm as rf
+from realtime_fsm._core.frames import parse
 
 from .choices import Choices
 from .parser import frame_of

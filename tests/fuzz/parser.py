@@ -6,9 +6,8 @@ import json
 import math
 from typing import Any
 
-from realtime_fsm._core.session.frames import is_out_of_band, parse
-
 import realtime_fsm as rf
+from realtime_fsm._core.frames import is_out_of_band, parse
 
 from .choices import Choices
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from realtime_fsm._core.session.frames import parse
 
+from realtime_fsm._core.frames import parse
 from realtime_fsm._core.session import events as ev
 from realtime_fsm._traits import ServerTraits
 from realtime_fsm.lab.scenarios.run import compare_scenario

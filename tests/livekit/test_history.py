@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from livekit.agents import llm
-from realtime_fsm._core.session.words import heard_words
 
 import realtime_fsm as rf
+from realtime_fsm._core.words import heard_words
 from realtime_fsm.livekit._features import history_of, push_history, realtime_session_of
 from realtime_fsm.simulator import (
     CREATED,

@@ -9,14 +9,14 @@ from enum import Enum
 from typing import Any
 
 import pytest
-from realtime_fsm._core.session.machine import Fired, arrows
-from realtime_fsm._core.session.playback_table import PLAYBACK_TABLE
-from realtime_fsm._core.session.records import Message, Turn
-from realtime_fsm._core.session.response_table import RESPONSE_TABLE
-from realtime_fsm._core.session.turn_table import TABLE
 
 import realtime_fsm as rf
+from realtime_fsm._core.machine import Fired, arrows
+from realtime_fsm._core.playback_table import PLAYBACK_TABLE
+from realtime_fsm._core.records import Message, Turn
+from realtime_fsm._core.response_table import RESPONSE_TABLE
 from realtime_fsm._core.session import session as _core
+from realtime_fsm._core.turn_table import TABLE
 from realtime_fsm.livekit import _driver
 from realtime_fsm.testing.corpus import cases, run
 

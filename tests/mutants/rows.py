@@ -22,8 +22,10 @@ from unittest.mock import patch
 
 from hypothesis import HealthCheck, Phase, Verbosity, settings
 from hypothesis.stateful import run_state_machine_as_test
-from realtime_fsm._core.session.errors import TableError
-from realtime_fsm._core.session.machine import (
+
+from realtime_fsm import RetryPolicy, TurnController
+from realtime_fsm._core.errors import TableError
+from realtime_fsm._core.machine import (
     MACHINES,
     PLAYBACK_DEFINITION,
     RESPONSE_DEFINITION,
@@ -34,11 +36,9 @@ from realtime_fsm._core.session.machine import (
     build,
     check,
 )
-from realtime_fsm._core.session.states import PlaybackState, ResponseState, TurnState
-
-from realtime_fsm import RetryPolicy, TurnController
 from realtime_fsm._core.session import machine as _machine
 from realtime_fsm._core.session import session as _core
+from realtime_fsm._core.states import PlaybackState, ResponseState, TurnState
 from realtime_fsm.testing.corpus import Case, cases, run
 from tests.core import (
     test_announced,

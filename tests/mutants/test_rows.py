@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from realtime_fsm._core.session.machine import arrows
-from realtime_fsm._core.session.turn_table import TurnEvent
+
+from realtime_fsm._core.machine import arrows
+from realtime_fsm._core.turn_table import TurnEvent
 
 from .rows import DEFINITIONS, How, Mutant, all_mutants, in_force, killer
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from realtime_fsm._core.session.turn_table import TABLE
 
+from realtime_fsm._core.turn_table import TABLE
 from realtime_fsm.report import Group, collect, page
 from realtime_fsm.simulator import Failed, Message, Rejected, Reply, audio_ms
 from realtime_fsm.testing import SimulatedCall, check_all, run_virtual, simulated_call
