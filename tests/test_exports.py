@@ -25,8 +25,8 @@ def test_the_public_names_are_those_of_the_list(module: str) -> None:
 
 
 def test_every_event_is_exported_and_the_controller_knows_what_to_do_with_it() -> None:
+    from realtime_fsm._core import events as _events
     from realtime_fsm._core.server_events import HANDLERS
-    from realtime_fsm._core.session import events as _events
 
     classes = {c for c in vars(_events).values() if isinstance(c, type)}
     events = {c for c in classes if issubclass(c, _events.Event) and c is not _events.Event}

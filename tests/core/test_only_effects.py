@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 import realtime_fsm as rf
+from realtime_fsm._core import machine as _machine
 from realtime_fsm._core.records import Message, Response, Turn
-from realtime_fsm._core.session import machine as _machine
 
 from . import test_response_rows, test_rows
 from .harness import Bench

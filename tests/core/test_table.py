@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 
 from realtime_fsm import TableError
+from realtime_fsm._core import events as ev
+from realtime_fsm._core import response_rules
+from realtime_fsm._core import turn_rules as rules
 from realtime_fsm._core.connection import Connection
 from realtime_fsm._core.errors import ErrorInfo
 from realtime_fsm._core.lane import Lane
@@ -35,9 +38,6 @@ from realtime_fsm._core.playback_table import PLAYBACK_TABLE
 from realtime_fsm._core.policy import RetryPolicy
 from realtime_fsm._core.records import Message, Response, Turn
 from realtime_fsm._core.response_table import RESPONSE_TABLE, ResponseRow
-from realtime_fsm._core.session import events as ev
-from realtime_fsm._core.session import response_rules
-from realtime_fsm._core.session import turn_rules as rules
 from realtime_fsm._core.states import (
     FINAL,
     OVER,

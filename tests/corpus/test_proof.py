@@ -7,15 +7,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from realtime_fsm._core.session.session import Session
 
 import realtime_fsm as rf
+from realtime_fsm._core import error_kinds as _classify
+from realtime_fsm._core import playback_table as _playback_table
+from realtime_fsm._core import response_rules as _response_rules
+from realtime_fsm._core import server_events as _receive
+from realtime_fsm._core import turn_rules as _rules
 from realtime_fsm._core.lane import Lane
-from realtime_fsm._core.session import error_kinds as _classify
-from realtime_fsm._core.session import playback_table as _playback_table
-from realtime_fsm._core.session import response_rules as _response_rules
-from realtime_fsm._core.session import server_events as _receive
-from realtime_fsm._core.session import turn_rules as _rules
+from realtime_fsm._core.session import Session
 from realtime_fsm._core.user_speech import UserSpeech
 from realtime_fsm.livekit._driver import Driver
 from realtime_fsm.livekit._raw import RawLink

@@ -97,8 +97,8 @@ def test_a_case_reads_as_what_happened() -> None:
 
 def test_every_event_has_a_line_and_every_command_is_of_one_kind() -> None:
     """What is added to the controller is added to the notation."""
-    from realtime_fsm._core.session import commands as _commands
-    from realtime_fsm._core.session import events as _events
+    from realtime_fsm._core import commands as _commands
+    from realtime_fsm._core import events as _events
     from realtime_fsm.testing.corpus._events import EVENTS, WIRE
 
     assert {event for _, event, _ in EVENTS} == kinds_of(_events.Event, vars(_events))

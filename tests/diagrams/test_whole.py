@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 from realtime_fsm import diagrams
+from realtime_fsm._core import machine
 from realtime_fsm._core.machine_events import (
     TOLD_BY,
     ConnectionEvent,
@@ -17,7 +18,6 @@ from realtime_fsm._core.machine_events import (
     ResponseEvent,
     TurnEvent,
 )
-from realtime_fsm._core.session import machine
 from realtime_fsm.diagrams._layouts import WHOLE
 from realtime_fsm.diagrams._whole import PARTS, RELATIONS
 

@@ -13,9 +13,9 @@ from dataclasses import replace
 import pytest
 
 from realtime_fsm import RetryPolicy, TurnController
+from realtime_fsm._core import commands as cmd
 from realtime_fsm._core.connection import Connection
 from realtime_fsm._core.lane import Lane
-from realtime_fsm._core.session import commands as cmd
 from realtime_fsm._core.user_speech import UserSpeech
 from realtime_fsm.lab.explore import Bound, parts
 from realtime_fsm.lab.explore import snapshot as snapshots

@@ -8,17 +8,17 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from realtime_fsm._core.session.session import Session
 
 from realtime_fsm import RetryPolicy, TurnState
+from realtime_fsm._core import response_rules
+from realtime_fsm._core import turn_rules as rules
 from realtime_fsm._core.commands import DeliverItem
 from realtime_fsm._core.connection import Connection
 from realtime_fsm._core.machine import arrows
 from realtime_fsm._core.machine_events import PlaybackEvent, ResponseEvent, TurnEvent
 from realtime_fsm._core.playback_table import PLAYBACK_TABLE
 from realtime_fsm._core.response_table import RESPONSE_TABLE, ResponseRow
-from realtime_fsm._core.session import response_rules
-from realtime_fsm._core.session import turn_rules as rules
+from realtime_fsm._core.session import Session
 from realtime_fsm._core.states import Generation, ResponseState
 from realtime_fsm._core.step import Step
 from realtime_fsm._core.turn_table import TABLE, Row

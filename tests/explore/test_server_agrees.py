@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from realtime_fsm import RetryPolicy
+from realtime_fsm._core import events as ev
 from realtime_fsm._core.frames import parse
-from realtime_fsm._core.session import events as ev
 from realtime_fsm._core.states import ErrorKind
 from realtime_fsm.lab.explore import Bound
 from realtime_fsm.lab.explore.rows import Rules

@@ -7,8 +7,8 @@ import random
 
 import pytest
 
-from realtime_fsm._core.session import frames as _wire
-from realtime_fsm._core.session import session as _core
+from realtime_fsm._core import frames as _wire
+from realtime_fsm._core import session as _core
 
 from .controller import controller
 from .parser import KEYS, frame_of, parser

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from realtime_fsm._core import events as ev
 from realtime_fsm._core.frames import parse
-from realtime_fsm._core.session import events as ev
 from realtime_fsm._traits import ServerTraits
 from realtime_fsm.lab.scenarios.run import compare_scenario
 from realtime_fsm.lab.scenarios.suite import SCENARIOS

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from realtime_fsm import TurnState
+from realtime_fsm._core import events as ev
 from realtime_fsm._core.frames import parse
-from realtime_fsm._core.session import events as ev
 from realtime_fsm.livekit._repair import Repair
 from realtime_fsm.simulator import Created, Failed, Message, Reply, ServerConfig
 from realtime_fsm.simulator.wire import Send

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 import realtime_fsm as rf
+from realtime_fsm._core import session as _core
 from realtime_fsm._core.machine import Fired, arrows
 from realtime_fsm._core.playback_table import PLAYBACK_TABLE
 from realtime_fsm._core.records import Message, Turn
 from realtime_fsm._core.response_table import RESPONSE_TABLE
-from realtime_fsm._core.session import session as _core
 from realtime_fsm._core.turn_table import TABLE
 from realtime_fsm.livekit import _driver
 from realtime_fsm.testing.corpus import cases, run

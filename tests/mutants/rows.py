@@ -24,6 +24,8 @@ from hypothesis import HealthCheck, Phase, Verbosity, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from realtime_fsm import RetryPolicy, TurnController
+from realtime_fsm._core import machine as _machine
+from realtime_fsm._core import session as _core
 from realtime_fsm._core.errors import TableError
 from realtime_fsm._core.machine import (
     MACHINES,
@@ -36,8 +38,6 @@ from realtime_fsm._core.machine import (
     build,
     check,
 )
-from realtime_fsm._core.session import machine as _machine
-from realtime_fsm._core.session import session as _core
 from realtime_fsm._core.states import PlaybackState, ResponseState, TurnState
 from realtime_fsm.testing.corpus import Case, cases, run
 from tests.core import (

@@ -41,7 +41,7 @@ def test_what_changes_nothing_is_not_noticed(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_mutant_is_in_force_for_a_while() -> None:
-    from realtime_fsm._core.session import session as _core
+    from realtime_fsm._core import session as _core
     from tests.core.test_rows import happened
 
     before = _core.MACHINES
