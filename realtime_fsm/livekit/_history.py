@@ -227,7 +227,8 @@ class History:
                 # The plugin notes the words of a message only when its response is done.
                 item.content = [words] if (words := self._received(item.id)) else []
         self.correct_mirror(self._heard)
-        self._conversation.connection_lost(self._inner.chat_ctx.items)
+        # Copies: a dead session may read on, and write into its own.
+        self._conversation.connection_lost(map(_copied, self._inner.chat_ctx.items))
         self._keep_unlisted()
 
     def _keep_unlisted(self) -> None:
@@ -325,7 +326,8 @@ class History:
 
     async def replay(self, inner: llm.RealtimeSession[Any], unwanted: Collection[str]) -> None:
         """Put the history as it was heard, but for the unwanted items, on a new inner session."""
-        self.lost()
+        if not self._down:
+            self.lost()
         self._inner = inner
         await self._give_up()  # it waits for a confirmation that cannot come
         async with self._pushing:
@@ -459,6 +461,12 @@ def _output_ids(done: Mapping[str, Any]) -> list[str]:
     output = response.get("output") if isinstance(response, Mapping) else None
     items = output if isinstance(output, list) else []
     return [str(item.get("id")) for item in items if isinstance(item, Mapping)]
+
+
+def _copied(item: llm.ChatItem) -> llm.ChatItem:
+    if isinstance(item, llm.ChatMessage):
+        return item.model_copy(update={"content": list(item.content)})
+    return item
 
 
 def _place(items: list[llm.ChatItem], mirror: llm.ChatContext, item_id: str) -> int:

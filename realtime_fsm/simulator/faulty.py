@@ -279,7 +279,8 @@ class FaultyCore:
         if self._over or self._dead:
             return
         if isinstance(fault, InjectError):
-            named = event_id or self._last_event_id if fault.linked else None
+            named = self._last_event_id if fault.at.side == "server" else event_id
+            named = named if fault.linked else None
             self._put(self._error(fault.code, named))
         elif isinstance(fault, Silence):
             self._quiet(fault.seconds)
