@@ -334,6 +334,11 @@ class FaultyCore:
         return self._dead
 
     @property
+    def silent(self) -> bool:
+        """Whether something that was sent has not arrived yet, in either direction."""
+        return bool(self._line or self._inbound or self._held) and not self._over
+
+    @property
     def blocked(self) -> bool:
         """Whether the client's writes wait: nobody reads them, and no buffer takes more."""
         return self._room is not None and self._room <= 0

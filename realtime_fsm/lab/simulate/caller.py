@@ -455,7 +455,8 @@ class _Caller:
         """Nobody asks anything any more: what is under way has to come to its end."""
         end = self._now + _STUCK
         while self._now < end and not self._closed:
-            if all(handle.done() for _, handle in self._handles) and not self._busy():
+            told = not self._call.server.silent
+            if all(handle.done() for _, handle in self._handles) and not self._busy() and told:
                 break
             await asyncio.sleep(_STEP)
         else:
