@@ -106,6 +106,22 @@ async def test_g16_a_message_that_is_not_announced_to_the_mirror(
     assert agent == server == [known]
 
 
+@pytest.mark.parametrize("message", [1, 2])
+@virtual_time
+async def test_g16_a_message_that_the_mirror_does_not_have_keeps_its_place(message: int) -> None:
+    """After a reconnect, with what was said before and since."""
+    spoken = [Message("one two three", seconds=0.6), Message("four five six", seconds=0.6)]
+    script = [Reply(spoken), Reply([Message("Second.", seconds=0.5)])]
+    config = ServerConfig(faults=Schedule([Lose(At("conversation.item.added", 1 + message))]))
+    async with simulated_call(script, check=False, turn_detection=None, config=config) as c:
+        for words in ("hi", "and"):
+            await c.session.generate_reply(user_input=words)
+        before = c.remembered
+        await reconnect(c)
+        assert c.remembered == before
+        assert sorted(before) == sorted(c.history)
+
+
 @virtual_time
 async def test_g16_what_a_dead_session_still_reads_is_not_replayed() -> None:
     """The stall goes on in the instant in which its connection is given up."""

@@ -417,6 +417,8 @@ def test_late_output_and_edits_are_drawn_where_things_fail_and_shift_nothing_els
     for index in range(200):
         scenario = draw(call_seed(1, index), "rough")
         kinds.update(edit.kind for edit in scenario.edits)
+        busy = draw(call_seed(1, index), "rough", acts=True)
+        kinds["stale"] += any(edit.kind == "stale" for edit in busy.edits)
         kinds["withheld"] += scenario.config.withheld_ms > 0
         for fault in scenario.config.faults.event_faults if scenario.config.faults else ():
             stalls = isinstance(fault, Silence) and fault.seconds > 8
