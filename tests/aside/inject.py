@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import realtime_fsm
+from realtime_fsm.livekit._facts import unsafe
 from realtime_fsm.testing import _watch, call
 from realtime_fsm.trace import recorder
 
@@ -39,8 +40,16 @@ _CORE += (
     "_core.user_speech",
 )
 _CORE += ("_core.frames",)
-_ADAPTER = ("_alarm", "_announcements", "_below", "_conversation", "_driver", "_emit", "_foreign")
-_ADAPTER += ("_gate", "_guarded_output", "_history", "_http", "_listener", "_outcomes", "_outlet")
+_ADAPTER = ("_announcements", "_conversation", "_deadline_timer", "_driver", "_emit", "_foreign")
+_ADAPTER += (
+    "_gate",
+    "_guarded_output",
+    "_history",
+    "_http",
+    "_inner_session",
+    "_listener",
+    "_outcomes",
+)
 _ADAPTER += ("_playout", "_private", "_raw", "_reader", "_reading", "_requests", "_segments")
 _ADAPTER += ("_session", "_sight", "_speech", "_streams", "_tap", "_usage", "telemetry._reporter")
 _ADAPTER += ("providers", "providers._family")
@@ -49,15 +58,15 @@ MODULES = (*_CORE, *(f"livekit.{name}" for name in _ADAPTER))
 #: session, what LiveKit, the plugin and the sink call, which passes on and asks the rest under the guard, and
 #: what LiveKit reads from. Functions, classes, or whole modules.
 TRUSTED = (
-    "livekit._below.Below.__init__",
-    "livekit._below.Below.open",
-    "livekit._below.Below.repeat",
-    "livekit._below.close",
-    "livekit._below.Below.on",
-    "livekit._below.Below._relay",
+    "livekit._inner_session.InnerSession.__init__",
+    "livekit._inner_session.InnerSession.open",
+    "livekit._inner_session.InnerSession.repeat",
+    "livekit._inner_session.close",
+    "livekit._inner_session.InnerSession.on",
+    "livekit._inner_session.InnerSession._relay",
     "livekit._guarded_output",
     "livekit._listener",
-    "livekit._outlet._Watched.__aiter__",
+    "livekit._turn_output._Watched.__aiter__",
     "livekit._reader",
     "livekit._reading",
     *(
@@ -89,14 +98,15 @@ TRUSTED = (
             "update_tools",
         )
     ),
-    "livekit._speech.Speeches._safe",
-    "livekit._speech.Speeches.__init__",  # with the model, before there is a call
+    "livekit._speech.SpeechTracker._safe",
+    "livekit._speech.SpeechTracker.__init__",  # with the model, before there is a call
     "livekit._tap.Tap.__aiter__",
 )
 _ONLOOKERS = (recorder.__file__, call.__file__, _watch.__file__)
 _HERE = Path(__file__).parent
 _CORE_FOLDER = Path(realtime_fsm.__file__).parent / "_core"
 _WORDS = "planted: words of the user"
+unsafe()  # looked for once, by the arguments of our methods, which are others while something is planted
 
 
 @dataclass(frozen=True)
