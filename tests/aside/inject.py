@@ -104,7 +104,8 @@ TRUSTED = (
 )
 _ONLOOKERS = (recorder.__file__, call.__file__, _watch.__file__)
 _HERE = Path(__file__).parent
-_CORE_FOLDER = Path(realtime_fsm.__file__).parent / "_core"
+#: Folders of the core and of this; what is planted, and what a dataclass writes itself, has no file.
+_OURS = (Path(realtime_fsm.__file__).parent / "_core", _HERE, Path())
 _WORDS = "planted: words of the user"
 unsafe()  # looked for once, by the arguments of our methods, which are others while something is planted
 
@@ -182,7 +183,7 @@ def _looks_on() -> bool:
     """Whether what is planted is called for who only looks on, the recorder or the kit of tests: what
     fails there is not in the call."""
     frame: types.FrameType | None = sys._getframe(2)
-    while frame is not None and Path(frame.f_code.co_filename).parent in (_CORE_FOLDER, _HERE):
+    while frame is not None and Path(frame.f_code.co_filename).parent in _OURS:
         frame = frame.f_back
     return frame is not None and frame.f_code.co_filename in _ONLOOKERS
 
