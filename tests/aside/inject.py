@@ -36,7 +36,7 @@ LEFT_OUT = {
     "_core.states": "data",
     "_core.turn_table": "rows, read at import",
     "livekit._aside": "stepping aside itself",
-    "livekit._ask": "data",
+    "livekit._reply_request": "data",
     "livekit._facts": "looked at before there is a model",
     "livekit._guard": "stepping aside itself",
     "livekit._link": "data",
