@@ -237,9 +237,9 @@ class History:
                 continue
             if message.outcome is MessageOutcome.SKIPPED or self._is_open(message):
                 item.content = []  # not replayed; `restore` puts what will have been heard
-            elif message.outcome is MessageOutcome.FULL and not item.content:
+            elif not item.content:
                 # The plugin notes the words of a message only when its response is done.
-                item.content = [words] if (words := self._received(item.id)) else []
+                item.content = [words] if (words := self._text_of(message)) else []
         self.correct_mirror(self._heard)
         order = self._conversation.order
         # Copies: a dead session may read on, and write into its own.

@@ -117,6 +117,8 @@ class RawLink:
             inner.send_event,
             self.restore,
             driver.controller.generates,
+            lambda: self._pulse.seen,
+            guard,
         )
         #: Deletes the server has not confirmed: a new connection's replay has these items again.
         self._deleting: OrderedDict[str, str] = OrderedDict(unwanted)
@@ -261,6 +263,7 @@ class RawLink:
             self._inner.off(name, handler)
         self._doubt.reset()
         self._pulse.stop()
+        self._corrections.lost()
         for reader in self._reading:
             reader.stop()
         self._sight.aclose()

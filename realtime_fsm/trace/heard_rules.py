@@ -33,7 +33,7 @@ _CHARS = 24  # that a cut may be off by
 
 class TruncateBounds(Rule):
     """G15: ``audio_end_ms`` is an integer, above 0 and within what the item had received, and sent
-    once per item, or once more where the server refused it; where playback is known, it is where
+    once per item, or once more where the server refused it or did not answer; where playback is known, it is where
     the sink stopped."""
 
     id, name = "G15", "truncate bounds"
@@ -83,7 +83,10 @@ class TruncateBounds(Rule):
         else:
             self._waiting[item_id] = each
             self.story.later(each.t + self.settings.settle, lambda: self._look(item_id))
-        if item_id in self._seen and item_id not in self._refused:
+        lost = (
+            item_id in self._unanswered and each.t - self._seen[item_id].t >= self.settings.settle
+        )
+        if item_id in self._seen and item_id not in self._refused and not lost:
             self.broken(f"{item_id} was truncated again", [self._seen[item_id], each])
         self._seen[item_id] = each
         self._refused.pop(item_id, None)
@@ -379,6 +382,7 @@ class HeardIsHistory(_Heard):
         if not item.ms or each.connection <= item.added.connection:
             return
         heard, words = self.story.sound.seconds(item.id), _words(each)
+        most: float
         if item.text and words is not None:
             told, most = len(words), heard_count(len(item.text.split()), heard * 1000, item.ms) + 1
             what = f"{told} words"
