@@ -31,9 +31,16 @@ _CORE = (
     "_core.playback",
 )
 _CORE += (
+    "_core.connection_events",
+    "_core.deadlines",
+    "_core.error_events",
     "_core.server_events",
-    "_core.response_rules",
-    "_core.turn_rules",
+    "_core.speech_events",
+    "_core.response_effects",
+    "_core.response_guards",
+    "_core.retry_budget",
+    "_core.turn_effects",
+    "_core.turn_guards",
     "_core.step",
     "_core.timers",
     "_core.records",
