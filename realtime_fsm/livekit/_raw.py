@@ -98,6 +98,7 @@ class RawLink:
         self._pulse = Pulse(driver.controller.policy, inner.send_event, self._dead, guard)
         self.history = history
         history.on_restored = self._restored
+        history.on_dropped = self._dropped
         history.on_left_out(driver.left_out)
         self._log = get_logger()
         self._more_output = driver.controller.more_output
@@ -218,6 +219,9 @@ class RawLink:
 
     def _restored(self, item_id: str, ms: int) -> None:
         self._driver.receive(ev.ItemTruncated(item_id=item_id, audio_end_ms=ms))
+
+    def _dropped(self, item_id: str) -> None:
+        self._driver.receive(ev.ItemDeleted(item_id=item_id))
 
     def withheld(self, item_id: str, *, forward: bool) -> None:
         if not forward:

@@ -157,6 +157,7 @@ class Witness:
             how long at most.
         ended: when an error ended the session, and which.
         handed_over: when another agent took over, and how that came.
+        forgotten: items that the application has deleted.
     """
 
     call: SimulatedCall
@@ -166,6 +167,7 @@ class Witness:
     waits: list[_Waiting] = field(default_factory=list)
     ended: tuple[float, str] | None = None
     handed_over: list[tuple[float, _Handover]] = field(default_factory=list)
+    forgotten: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -484,6 +486,8 @@ class Witness:
             left_by = ""
             if item is not None:
                 kept = item.audio_ms / 1000 or _share(item.text, each.text) * each.seconds
+            elif each.id in self.forgotten:
+                kept = None
             elif (handover := self._left_behind_by(each)) is not None:
                 # The next agent was not to know of it.
                 kept, left_by = None, self._name_of(handover)

@@ -107,7 +107,8 @@ class TruncateBounds(Rule):
             return
         ms = each.event["audio_end_ms"]
         item = self.wire.items.get(item_id)
-        more = item is not None and item.ms > ms  # came when the rest was played already
+        # More came when the rest was played already, or was still to come.
+        more = item is not None and (item.ms > ms or item.done is None or item.done.t > each.t)
         at = ms / 1000
         less = item is not None and any(_holds_less(item, at, h.seconds) for h in heard)
         ends = [h.seconds for h in heard if h.cut or more]

@@ -176,3 +176,34 @@ async def test_g16_another_order() -> None:
         await push(c, list.reverse)
         assert c.remembered == [SECOND, FIRST, ASKED]
         assert c.controller.differences() == {}
+
+
+@virtual_time
+async def test_g16_what_is_deleted_while_nothing_is_connected_stays_deleted() -> None:
+    """A reconnect replays it before it is deleted: LiveKit would enter it again, at the end."""
+    async with call(reply(), Reply([Message("seven", seconds=0.5)])) as c:
+        await c.session.generate_reply(user_input="hi")
+        await asyncio.sleep(0.5)
+        c.server.drop()
+        await asyncio.sleep(0.05)
+        await push(c, without(FIRST[1]))
+        await asyncio.sleep(5.0)
+        assert c.remembered == agents(c) == [ASKED, SECOND]
+        await c.session.generate_reply(user_input="hi")
+        assert c.remembered == agents(c) == [ASKED, SECOND, ASKED, ("assistant", "seven")]
+        assert c.controller.differences() == {}
+        assert c.errors[1:] == []
+
+
+@virtual_time
+async def test_g16_a_tools_output_does_not_write_into_the_mirror() -> None:
+    """LiveKit pushes it in a copy of the mirror, whose message has no words until its response is done.
+    Both the push and the end of the response would write them."""
+    stalls = Reply([Message(FIRST[1], seconds=0.5), FunctionCall("slow")], done_delay=6.0)
+    async with call(stalls, Reply([Message("Well.", seconds=0.5)])) as c:
+        await c.session.current_agent.update_tools([slow])
+        c.session.generate_reply(user_input="hi")
+        await asyncio.sleep(9.0)
+        c.server.drop()
+        await asyncio.sleep(5.0)
+        assert [text for role, text in c.remembered if role == "assistant"] == [FIRST[1], "Well."]

@@ -41,10 +41,11 @@ from ...simulator.script import (
     audio_ms,
 )
 
-__all__ = ["fail", "on_the_way"]
+__all__ = ["fail", "late", "on_the_way"]
 
 _REPLIES = {"none": 0.0, "mild": 0.10, "rough": 0.20, "hostile": 0.30}  # share that fails
 _NETWORK = {"none": 0.0, "mild": 0.10, "rough": 0.25, "hostile": 0.4}  # share with a fault
+_LATE = {"none": 0.0, "mild": 0.0, "rough": 0.15, "hostile": 0.25}  # share of the questions
 
 # --- replies
 
@@ -183,3 +184,26 @@ _BROKEN: tuple[_Strike, ...] = (
     lambda rng, q, a: HalfOpen(_server(rng, q, a)),
 )
 _STRIKES: dict[str, tuple[_Strike, ...]] = {"mild": _SLOW, "rough": _LOSSY, "hostile": _BROKEN}
+
+# --- what comes late, or is not done
+
+_REFUSED = ("invalid_value", "unsupported_content_type", "item_truncate_invalid_item_id")
+
+
+def late(rng: random.Random, profile: Profile, question: str, *, stalls: bool) -> Iterator[Fault]:
+    """Yield a stall that goes on after its turn was given up, a cancel that the server ignores, or a
+    truncate that it refuses, if any. With *stalls* off there are none of the first."""
+    if rng.random() >= _LATE[profile]:
+        return
+    kind = rng.choice(("stall", "cancel", "truncate"))
+    if kind == "stall" and not stalls:
+        return
+    if kind == "stall":
+        audio = At("response.output_audio.delta", rng.randint(2, 12), question=question)
+        # Longer than a turn waits for its next output, by anything from no time to a retry's.
+        yield Silence(audio, round(rng.uniform(8.0, 13.0), 3))
+    elif kind == "cancel":
+        yield Lose(At("response.cancel", side="client", question=question))
+    else:
+        cut = At("conversation.item.truncate", side="client", question=question)
+        yield InjectError(cut, rng.choice(_REFUSED), linked=rng.random() < 0.5, instead=True)
