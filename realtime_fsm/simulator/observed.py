@@ -282,6 +282,10 @@ class ObservedServer:
         """
         return self._replies.of_item(item_id)
 
+    def known_as(self, item_id: str) -> str:
+        """Return the id by which LiveKit knows an item of the model: here the same."""
+        return item_id
+
     @property
     def actions(self) -> tuple[Action, ...]:
         """What the server did itself, in order; times are those of the record."""
