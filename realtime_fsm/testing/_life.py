@@ -21,6 +21,7 @@ from ..compare import Attempt, Collision, Deed, Ending, Heard, Life, Message, Qu
 from ..livekit._features import AgentSession, handed_on, history_of
 from ..simulator.generation import mark_of
 from ..trace.wire import body_of
+from ._promised import shows_wire
 from .sink import Segment
 
 if TYPE_CHECKING:
@@ -496,7 +497,7 @@ class Witness:
                 number=each.number,
                 seconds=each.seconds,
                 whole=each.whole,
-                server=kept,
+                server=kept if shows_wire(self.call) else None,  # else nobody can correct it
                 handover=left_by,
                 by_words=item is not None and not item.audio_ms,
                 written=each.written,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 from typing import Any
 
-from ._fake import Fake, need
+from ._fake import CHUNK, Fake, need
 from ._genai import PLACEHOLDER, instructions_in, texts_of, without_tls
 from ._script import ARGUMENTS
 
@@ -29,6 +30,7 @@ class GeminiLive(Fake):
         self._port = server.sockets[0].getsockname()[1]
         self._ws: Any = None
         self._said: list[str] = []
+        self._plays_until = 0.0
         #: What was asked last when a handle was given: what a connection with it remembers.
         self._restored: dict[str, str] = {}
 
@@ -84,12 +86,16 @@ class GeminiLive(Fake):
     async def _say(self, words: str, audio: bytes) -> None:
         blob = self._types.Blob(data=audio, mime_type="audio/pcm;rate=24000")
         turn = self._types.Content(parts=[self._types.Part(inline_data=blob)], role="model")
+        now = asyncio.get_running_loop().time()
+        self._plays_until = max(self._plays_until, now) + CHUNK
         await self._content(model_turn=turn)
         if words:
             await self._content(output_transcription=self._types.Transcription(text=words))
 
     async def _finish(self, text: str) -> None:
+        """Its turn is complete when it believes that it was heard."""
         await self._content(generation_complete=True)
+        await asyncio.sleep(self._plays_until - asyncio.get_running_loop().time())
         await self._content(turn_complete=True)
         handle = f"handle_{len(self._restored) + 1}"
         self._restored[handle] = self._question
@@ -100,6 +106,7 @@ class GeminiLive(Fake):
         )
 
     async def _interrupted(self, *, barge_in: bool, begun: bool) -> None:
+        self._plays_until = 0.0
         await self._content(interrupted=True)
         await self._content(turn_complete=True)
 

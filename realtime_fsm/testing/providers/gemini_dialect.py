@@ -166,8 +166,13 @@ class GeminiDialect:
     def _cut_in(self) -> None:
         """The user speaks into what is believed to play. What is being generated, the simulator
         cancels itself."""
-        if self._complete_at is not None:
+        if self._spoke and not self._responding():
             self._interrupted()
+
+    @property
+    def _spoke(self) -> bool:
+        """Whether something was said in a turn that is not complete."""
+        return self._generation is not None and self._generation.item is not None
 
     def _interrupted(self) -> None:
         self._content(interrupted=True)
@@ -286,7 +291,7 @@ class GeminiDialect:
         """A reply is asked for, which ends what runs."""
         if self._responding():
             self.events.append({"type": "response.cancel"})
-        elif self._complete_at is not None:
+        elif self._spoke:
             self._interrupted()
         event: dict[str, Any] = {"type": "response.create"}
         if instructions:

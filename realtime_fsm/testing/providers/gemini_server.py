@@ -45,6 +45,8 @@ class GeminiServer(ObservedServer):
         PluginMissing: Its plugin is not installed.
     """
 
+    provider = "google"
+
     def __init__(
         self,
         script: Script | None = None,
@@ -145,6 +147,11 @@ class GeminiServer(ObservedServer):
         goes_on = self._live and self._live[-1].core.next_deadline() is not None
         return super().active_response_id if goes_on else None
 
+    def half_open(self) -> None:
+        """See :meth:`ObservedServer.half_open`. Nor is a ping answered."""
+        super().half_open()
+        self._lines[-1].pause_if_lost()
+
     # --- connections
 
     def _asked(self, ws: Any, request: Any) -> Any:
@@ -217,7 +224,7 @@ class _Line:
                 async for text in self._ws:
                     if not self._connection.half_open:
                         self.dialect.receives(text)
-                        self._pump()
+                    self._pump()
         finally:
             if self._timer is not None:
                 self._timer.cancel()
@@ -229,6 +236,11 @@ class _Line:
     def abort(self) -> None:
         """Break the TCP connection."""
         self._ws.transport.abort()
+
+    def pause_if_lost(self) -> None:
+        """Answer no ping on a connection that is half-open."""
+        if self._connection.half_open:
+            self._ws.transport.pause_reading()
 
     def _put(self, frame: Frame) -> None:
         """A frame of the simulator's."""
@@ -254,8 +266,7 @@ class _Line:
             if dialect.events:
                 self._connection.receive(json.dumps(dialect.events.pop(0)))
         self._pumping = False
-        if self._connection.half_open:
-            self._ws.transport.pause_reading()  # nor are pings answered
+        self.pause_if_lost()
         if self._timer is not None:
             self._timer.cancel()
         when = dialect.deadline
