@@ -127,7 +127,7 @@ def test_a_proactive_gemini_may_stay_silent() -> None:
         ("google", "slow", {"patience": 0.0}),
         ("ultravox", "asked", {"announces": False}),
         ("phonic", "noise, asked", {"tells_of_user": True}),
-        ("phonic", "slow", {"repeats": True, "patience": 0.0}),
+        ("phonic", "tool", {"repeats": True}),
     ],
 )
 def test_a_trait_declared_wrongly_is_noticed(family: str, name: str, wrong: dict[str, Any]) -> None:
@@ -137,8 +137,9 @@ def test_a_trait_declared_wrongly_is_noticed(family: str, name: str, wrong: dict
     need(family)
     (declared,) = (f for f in CONTROLLED if f.name == family)
     row = BY_NAME[name]
-    right = played(family, row.answers, row.row)
-    with_it = played(family, row.answers, row.row, family=replace(declared, **wrong))
+    right = played(family, row.answers, row.row, tools=row.tools)
+    other = replace(declared, **wrong)
+    with_it = played(family, row.answers, row.row, tools=row.tools, family=other)
     assert judge(right.life, with_it.life).worse
 
 
