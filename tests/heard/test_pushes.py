@@ -10,7 +10,12 @@ from typing import Any
 import pytest
 from livekit.agents import Agent, function_tool, llm
 
-from realtime_fsm.livekit._features import realtime_session_of
+from realtime_fsm.livekit._features import (
+    history_of,
+    push_history,
+    push_tools,
+    realtime_session_of,
+)
 from realtime_fsm.simulator import FunctionCall, Message, Reply
 from realtime_fsm.testing import SimulatedCall, simulated_call, virtual_time
 
@@ -33,10 +38,9 @@ async def slow() -> str:
 
 
 async def push(c: SimulatedCall, change: Callable[[Items], None] = lambda items: None) -> None:
-    agent = c.session.current_agent
-    context = agent.chat_ctx.copy()
+    context = history_of(c.session).copy()
     change(context.items)
-    await agent.update_chat_ctx(context)
+    await push_history(c.session, context)
 
 
 def without(text: str) -> Callable[[Items], None]:
@@ -47,7 +51,7 @@ def without(text: str) -> Callable[[Items], None]:
 
 
 def agents(c: SimulatedCall) -> list[tuple[str, str]]:
-    items = c.session.current_agent.chat_ctx.items
+    items = history_of(c.session).items
     return [(i.role, i.text_content or "") for i in items if i.type == "message"]
 
 
@@ -63,7 +67,7 @@ async def test_g16_what_livekit_has_not_entered_is_not_deleted(at: float) -> Non
     async with call(reply()) as c:
         said = c.session.generate_reply(user_input="hi")
         await c.until(lambda: c.server.sent("response.create") != [])
-        await c.session.current_agent.update_tools([slow])
+        await push_tools(c.session, [slow])
         await c.until(lambda: c.heard > at)
         await push(c)
         await said
@@ -79,7 +83,7 @@ async def test_g16_g17_a_call_that_livekit_has_not_entered_is_not_deleted() -> N
     async with call(reply(FunctionCall("slow")), Reply([Message("Well.")])) as c:
         c.session.generate_reply(user_input="hi")
         await c.until(lambda: c.server.sent("response.create") != [])
-        await c.session.current_agent.update_tools([slow])
+        await push_tools(c.session, [slow])
         await c.until(lambda: c.heard > 0.7)
         await push(c)
         await asyncio.sleep(8.0)
