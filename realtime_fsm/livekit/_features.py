@@ -29,7 +29,6 @@ __all__ = [
     "history_of",
     "push_history",
     "push_instructions",
-    "push_tools",
     "realtime_session_of",
 ]
 
@@ -73,12 +72,6 @@ async def push_instructions(session: AgentSession[Any], instructions: str) -> No
     """``Agent.update_instructions``, which is gone since 2.0 but for what it calls."""
     public = getattr(session.current_agent, "update_instructions", None)
     await (public or realtime_session_of(session).update_instructions)(instructions)
-
-
-async def push_tools(session: AgentSession[Any], tools: list[llm.Tool]) -> None:
-    """``Agent.update_tools``, which is gone since 2.0 but for what it calls."""
-    public = getattr(session.current_agent, "update_tools", None)
-    await (public or _activity_of(session).update_tools)(tools)
 
 
 @functools.cache

@@ -10,12 +10,7 @@ from typing import Any
 import pytest
 from livekit.agents import Agent, function_tool, llm
 
-from realtime_fsm.livekit._features import (
-    history_of,
-    push_history,
-    push_tools,
-    realtime_session_of,
-)
+from realtime_fsm.livekit._features import history_of, push_history, realtime_session_of
 from realtime_fsm.simulator import FunctionCall, Message, Reply
 from realtime_fsm.testing import SimulatedCall, simulated_call, virtual_time
 
@@ -60,6 +55,14 @@ def call(*replies: Reply) -> Any:
     return simulated_call([*replies], agent=agent, check=False, turn_detection=None)
 
 
+#: What makes LiveKit enter a note of its own at the end of the history.
+needs_notes = pytest.mark.skipif(
+    not hasattr(Agent, "update_tools"),
+    reason="since livekit-agents 2.0 the tools of an agent do not change in a call",
+)
+
+
+@needs_notes
 @pytest.mark.parametrize("at", [0.2, 0.7, 1.5, 2.4])
 @virtual_time
 async def test_g16_what_livekit_has_not_entered_is_not_deleted(at: float) -> None:
@@ -67,7 +70,7 @@ async def test_g16_what_livekit_has_not_entered_is_not_deleted(at: float) -> Non
     async with call(reply()) as c:
         said = c.session.generate_reply(user_input="hi")
         await c.until(lambda: c.server.sent("response.create") != [])
-        await push_tools(c.session, [slow])
+        await c.session.current_agent.update_tools([slow])
         await c.until(lambda: c.heard > at)
         await push(c)
         await said
@@ -78,12 +81,13 @@ async def test_g16_what_livekit_has_not_entered_is_not_deleted(at: float) -> Non
         assert c.controller.differences() == {}
 
 
+@needs_notes
 @virtual_time
 async def test_g16_g17_a_call_that_livekit_has_not_entered_is_not_deleted() -> None:
     async with call(reply(FunctionCall("slow")), Reply([Message("Well.")])) as c:
         c.session.generate_reply(user_input="hi")
         await c.until(lambda: c.server.sent("response.create") != [])
-        await push_tools(c.session, [slow])
+        await c.session.current_agent.update_tools([slow])
         await c.until(lambda: c.heard > 0.7)
         await push(c)
         await asyncio.sleep(8.0)
