@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import inspect
+import pkgutil
 import sys
 import types
 from collections import Counter
@@ -18,49 +19,42 @@ from realtime_fsm.livekit._facts import unsafe
 from realtime_fsm.testing import _watch, call
 from realtime_fsm.trace import recorder
 
-#: Everything that runs in a call.
-_CORE = (
-    "_core.activity",
-    "_core.error_kinds",
-    "_core.connection",
-    "_core.controller",
-    "_core.session",
-    "_core.playback_events",
-    "_core.lane",
-    "_core.machine",
-    "_core.playback",
+#: Looked for once, and before anything is wrapped: what is wrapped has other arguments, by which every model
+#: would pass through, and nothing that is planted would be in a call.
+assert not unsafe()
+
+_FOLDERS = ("_core", "livekit", "livekit.providers", "livekit.telemetry")
+#: Modules in which nothing is planted, each with its reason. All others of these folders are.
+LEFT_OUT = {
+    "_core.commands": "data",
+    "_core.difference": "asked by the application, outside of a call's course",
+    "_core.errors": "data",
+    "_core.events": "data",
+    "_core.handlers": "data",
+    "_core.machine_events": "data",
+    "_core.playback_table": "rows, read at import",
+    "_core.response_table": "rows, read at import",
+    "_core.states": "data",
+    "_core.turn_table": "rows, read at import",
+    "livekit._aside": "stepping aside itself",
+    "livekit._reply_request": "data",
+    "livekit._facts": "looked at before there is a model",
+    "livekit._guard": "stepping aside itself",
+    "livekit._link": "data",
+    "livekit._log": "passes on to logging",
+    "livekit._model": "makes the session, with a test for each step of it",
+    "livekit._pass_on": "runs at import",
+    "livekit._profile": "runs when the model is made",
+    "livekit.telemetry._observer": "what applications subclass",
+    "livekit.telemetry._otel": "an application's observer",
+    "livekit.telemetry._prometheus": "an application's observer",
+}
+MODULES = tuple(
+    name
+    for folder in _FOLDERS
+    for info in pkgutil.iter_modules(importlib.import_module(f"realtime_fsm.{folder}").__path__)
+    if (name := f"{folder}.{info.name}") not in LEFT_OUT
 )
-_CORE += (
-    "_core.connection_events",
-    "_core.deadlines",
-    "_core.error_events",
-    "_core.server_events",
-    "_core.speech_events",
-    "_core.response_effects",
-    "_core.response_guards",
-    "_core.retry_budget",
-    "_core.turn_effects",
-    "_core.turn_guards",
-    "_core.step",
-    "_core.timers",
-    "_core.records",
-    "_core.user_speech",
-)
-_CORE += ("_core.frames",)
-_ADAPTER = ("_announcements", "_conversation", "_deadline_timer", "_driver", "_emit", "_foreign")
-_ADAPTER += (
-    "_gate",
-    "_guarded_output",
-    "_history",
-    "_http",
-    "_inner_session",
-    "_listener",
-    "_outcomes",
-)
-_ADAPTER += ("_playout", "_private", "_raw", "_reader", "_reading", "_requests", "_segments")
-_ADAPTER += ("_session", "_sight", "_speech", "_streams", "_tap", "_usage", "telemetry._reporter")
-_ADAPTER += ("providers", "providers._family")
-MODULES = (*_CORE, *(f"livekit.{name}" for name in _ADAPTER))
 #: What stepping aside itself stands on, which is small for that reason: opening and closing an inner
 #: session, what LiveKit, the plugin and the sink call, which passes on and asks the rest under the guard, and
 #: what LiveKit reads from. Functions, classes, or whole modules.
@@ -114,7 +108,6 @@ _HERE = Path(__file__).parent
 #: Folders of the core and of this; what is planted, and what a dataclass writes itself, has no file.
 _OURS = (Path(realtime_fsm.__file__).parent / "_core", _HERE, Path())
 _WORDS = "planted: words of the user"
-unsafe()  # looked for once, by the arguments of our methods, which are others while something is planted
 
 
 @dataclass(frozen=True)
