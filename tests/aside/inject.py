@@ -30,6 +30,7 @@ LEFT_OUT = {
     "_core.difference": "asked by the application, outside of a call's course",
     "_core.errors": "data",
     "_core.events": "data",
+    "_core.handlers": "data",
     "_core.machine_events": "data",
     "_core.playback_table": "rows, read at import",
     "_core.response_table": "rows, read at import",
@@ -107,7 +108,6 @@ _HERE = Path(__file__).parent
 #: Folders of the core and of this; what is planted, and what a dataclass writes itself, has no file.
 _OURS = (Path(realtime_fsm.__file__).parent / "_core", _HERE, Path())
 _WORDS = "planted: words of the user"
-unsafe()  # looked for once, by the arguments of our methods, which are others while something is planted
 
 
 @dataclass(frozen=True)
