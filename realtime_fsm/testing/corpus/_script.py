@@ -9,6 +9,7 @@ from typing import Any
 
 from ...simulator import script as s
 from ...simulator.config import ServerConfig
+from ...simulator.rules import RULES
 from ...simulator.errors import ErrorInfo
 from ...simulator.faults import (
     AcceptThenClose,
@@ -122,6 +123,13 @@ class Plan:
         """The server's."""
         faults = Schedule(self.faults) if self.faults else None
         return ServerConfig(**self.server, faults=faults)
+
+    @property
+    def profile(self) -> str:
+        """What the controller knows of it: that it is like the service, unless the case has it
+        otherwise."""
+        switches = {rule.field for rule in RULES.values()}
+        return "auto" if switches & set(self.server) else "openai"
 
 
 def plan(case: Case) -> Plan:
