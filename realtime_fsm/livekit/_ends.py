@@ -224,7 +224,7 @@ class Ends:
 
 def _become_end(frame: dict[str, Any], one: _Cancelled) -> None:
     reason = "turn_detected" if one.talked_over else "client_cancelled"
-    response = {
+    response: dict[str, Any] = {
         "object": "realtime.response",
         "id": one.response_id,
         "status": "cancelled",

@@ -139,6 +139,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             )
 
     def _raw_link(self, history: History, unwanted: Mapping[str, str] | None = None) -> RawLink:
+        inner: Any = self._inner
         repair = Repair(unique=self._traits.unique_ids)
 
         def ended(response_id: str) -> None:
@@ -154,7 +155,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             unwanted or {},
             echo=Echo(self._traits, lambda: self.driver.controller.unanswered),
             repair=repair,
-            ends=Ends(self._traits, self._inner.send_event, ended, self._guard),
+            ends=Ends(self._traits, inner.send_event, ended, self._guard),
         )
 
     @property

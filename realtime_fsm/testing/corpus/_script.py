@@ -9,7 +9,6 @@ from typing import Any
 
 from ...simulator import script as s
 from ...simulator.config import ServerConfig
-from ...simulator.rules import RULES
 from ...simulator.errors import ErrorInfo
 from ...simulator.faults import (
     AcceptThenClose,
@@ -28,6 +27,7 @@ from ...simulator.faults import (
     Schedule,
     Silence,
 )
+from ...simulator.rules import RULES
 from ._case import Case, Line
 from ._exact import policy_value
 from ._grammar import Form, NotationError, Word, match, split
