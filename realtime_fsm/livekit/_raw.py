@@ -27,6 +27,7 @@ from ._creates import Creates
 from ._doubt import Doubt
 from ._driver import Driver
 from ._echo import Echo
+from ._ends import Ends
 from ._foreign import Foreign
 from ._guard import Guard
 from ._history import History
@@ -72,6 +73,7 @@ class RawLink:
         unwanted: Items that were to be deleted in the session it takes the place of.
         echo: Puts back the metadata that a server leaves out.
         repair: Puts back what else it leaves out.
+        ends: Asks whether a cancelled response is over.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class RawLink:
         *,
         echo: Echo,
         repair: Repair,
+        ends: Ends,
     ) -> None:
         self._inner = inner
         self._driver = driver
@@ -92,6 +95,7 @@ class RawLink:
         self._guard = guard
         self._echo = echo
         self._repair = repair
+        self._ends = ends
         self._doubt = Doubt(
             driver.controller.policy, driver.receive, self._forwarder("error"), guard
         )
@@ -261,6 +265,7 @@ class RawLink:
             self._inner.off(name, handler)
         self._doubt.reset()
         self._pulse.stop()
+        self._ends.reset()
         for reader in self._reading:
             reader.stop()
         self._sight.aclose()
@@ -285,6 +290,7 @@ class RawLink:
         self._take(frame)
 
     def _take(self, frame: object) -> None:
+        self._ends.came(frame)
         self._repair.came(frame)
         self._echo.came(frame)
         event = parse(frame)
@@ -355,6 +361,7 @@ class RawLink:
         self._creates.frame_left(frame)
         self._echo.left(frame)
         self._repair.left(frame)
+        self._ends.left(frame)
         if frame.get("type") == "conversation.item.truncate":
             self._corrections.sent(frame)
         if frame.get("type") != "response.create":
@@ -425,6 +432,7 @@ class RawLink:
     def _on_reconnected(self, event: llm.RealtimeSessionReconnectedEvent) -> None:
         self._echo.reset()
         self._repair.reset()
+        self._ends.reset()
         self._doubt.reset()
         self._pulse.stop()
         self._sight.reset()
@@ -458,6 +466,7 @@ class RawLink:
     def _lost(self, error: ErrorInfo, for_good: bool) -> bool:
         """Returns whether a turn that failed of it has reported it (G12)."""
         self._pulse.stop()
+        self._ends.reset()
         reports = self._driver.reports
         self._creates.take_back()
         if self._was_up:

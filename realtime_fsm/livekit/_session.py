@@ -10,6 +10,7 @@ from typing import Any, Literal, Optional
 from livekit import rtc
 from livekit.agents import NOT_GIVEN, NotGivenOr, llm, utils
 
+from .._core import events as ev
 from .._core.policy import RetryPolicy
 from .._core.records import Turn
 from .._core.states import Origin
@@ -19,6 +20,7 @@ from ._aside import Aside
 from ._driver import Driver
 from ._echo import Echo
 from ._emit import Emitter
+from ._ends import Ends
 from ._guard import Guard
 from ._history import History
 from ._host import Host
@@ -137,6 +139,13 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             )
 
     def _raw_link(self, history: History, unwanted: Mapping[str, str] | None = None) -> RawLink:
+        inner: Any = self._inner
+        repair = Repair(unique=self._traits.unique_ids)
+
+        def ended(response_id: str) -> None:
+            name, cancelled = repair.name(response_id), ev.ResponseStatus.CANCELLED
+            self.driver.receive(ev.ResponseDone(response_id=name, status=cancelled))
+
         return RawLink(
             self._inner,
             self.driver,
@@ -145,7 +154,8 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             self._guard,
             unwanted or {},
             echo=Echo(self._traits, lambda: self.driver.controller.unanswered),
-            repair=Repair(unique=self._traits.unique_ids),
+            repair=repair,
+            ends=Ends(self._traits, inner.send_event, ended, self._guard),
         )
 
     @property
