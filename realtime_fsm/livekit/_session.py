@@ -12,7 +12,6 @@ from livekit.agents import NOT_GIVEN, NotGivenOr, llm, utils
 
 from .._core import events as ev
 from .._core.policy import RetryPolicy
-from .._core.records import Turn
 from .._core.states import Origin
 from .._core.words import heard_words
 from .._traits import ServerTraits
@@ -348,11 +347,11 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
     def has_active_generation(self) -> bool:
         """Whether a response is alive below, or a turn still waits for one: a retry counts, so that who
         drains before a hand-off waits for it."""
-        below = bool(getattr(self._inner, "has_active_generation", False))
-        return below or any(not turn.generation_over for turn in self._live())
+        awaits = bool(self._guard.run(False, self._awaits))
+        return awaits or bool(getattr(self._inner, "has_active_generation", False))
 
-    def _live(self) -> tuple[Turn, ...]:
-        return () if self._guard.off else self.driver.controller.turns
+    def _awaits(self) -> bool:
+        return any(not turn.generation_over for turn in self.driver.controller.turns)
 
     @property
     def chat_ctx(self) -> llm.ChatContext:
