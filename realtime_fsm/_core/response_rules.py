@@ -51,7 +51,7 @@ def cancel_is_out(response: Response, step: Step) -> bool:
 
 
 def nothing_came(response: Response, step: Step) -> bool:
-    """Was the server silent ever since it was asked: by a check, a probe or a cancel?"""
+    """Was the server silent ever since it was asked: by a probe or a cancel?"""
     return step.lane.connection.is_silent_since(response.asked_at)
 
 
@@ -115,17 +115,10 @@ def note_sent(response: Response, step: Step) -> None:
 
 
 def doubt(response: Response, step: Step) -> None:
-    """Ask whether the server lives, by what cancels nothing."""
+    """Have the server asked whether it lives, by what cancels nothing."""
     step.failure = SLOW
-    response.asked_at = step.now
-    wait_for_time_out(response, step)
-    at = step.now + step.policy.answer_timeout
-    response.deadline = at if response.deadline is None else min(response.deadline, at)
-    step.out.append(CheckConnection(event_id=step.new_event_id("check")))
-
-
-def wait_for_time_out(response: Response, step: Step) -> None:
     response.deadline = _times_out_at(response, step)
+    step.out.append(CheckConnection(event_id=step.new_event_id("check")))
 
 
 def note_sent_late(response: Response, step: Step) -> None:

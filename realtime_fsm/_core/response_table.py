@@ -99,8 +99,6 @@ RESPONSE_TABLE: tuple[ResponseRow, ...] = (
     _(AWAITED,       E.ABANDONED,           S.UNANSWERED,  None,             R.wait_a_moment,        None,                 "the lane stays closed (G4)"),
     _(AWAITED,       E.GIVEN_UP_BELOW,      S.UNANSWERED,  None,             R.leave_cancel_below,   T.CREATE_TIMEOUT,     "its response is cancelled below, should it come"),
     _(S.SENT,        E.DEADLINE,            S.DOUBTED,     R.has_time_left,  R.doubt,                T.CREATE_DOUBTED,     "asked by nothing that could cancel what is awaited (G4)"),
-    _(S.DOUBTED,     E.DEADLINE,            None,          R.nothing_came,   None,                   C.SILENT,             "every server answers what it was asked"),
-    _(S.DOUBTED,     E.DEADLINE,            None,          R.has_time_left,  R.wait_for_time_out,    None,                 "the server lives: it is slow"),
     _(AWAITED,       E.DEADLINE,            S.PROBED,      R.may_probe,      R.time_out_and_probe,   T.CREATE_TIMEOUT,     "an ordered wire: the answer proves what became of it"),
     _(AWAITED,       E.DEADLINE,            S.UNANSWERED,  None,             R.time_out,             T.CREATE_TIMEOUT,     "a bare cancel could hit another response (G6)"),
     _(ON_WIRE,       (E.REFUSED, E.CONFLICT), S.ENDED,     None,             None,                   TURN,                 "it settles exactly once (G2)"),

@@ -21,6 +21,7 @@ from .._core.records import Message
 from .._core.session import OWN_IDS, remember
 from .._core.states import MessageOutcome
 from .._core.words import heard_words
+from ._blame import Blame
 from ._conversation import Conversation, words_of
 from ._guard import Guard
 from ._log import get_logger
@@ -191,6 +192,8 @@ class History:
                 self._confirmed(item["id"], words_of(item))
         elif kind == "session.updated":
             self._conversation.answered()
+        elif kind == "response.created":
+            self._conversation.created()
         elif kind == "conversation.item.deleted":
             self._conversation.deleted(str(frame.get("item_id")))
         elif kind == "error" and isinstance(frame.get("error"), Mapping):
@@ -210,13 +213,20 @@ class History:
 
     # --- connections
 
-    def on_left_out(self, told: Callable[[str], None]) -> None:
-        """Call *told* with each item at which the server hung up twice: it is left out from then on."""
-        self._conversation.on_left_out = told
+    @property
+    def blame(self) -> Blame:
+        """What the server hangs up on, and is not told of."""
+        return self._conversation.blame
 
-    def lost(self) -> None:
-        """The connection is gone. The mirror is what the next one replays."""
+    def lost(self, *, hung_up: bool) -> None:
+        """The connection is gone. The mirror is what the next one replays.
+
+        Args:
+            hung_up: It was ended by the other side; not given up by us, nor known before.
+        """
         self._down = True
+        if hung_up:
+            self._conversation.hung_up()
         for item in self._inner.chat_ctx.items:
             message = self._controller.message(item.id)
             if message is None or not isinstance(item, llm.ChatMessage):
@@ -325,12 +335,13 @@ class History:
 
     async def replay(self, inner: llm.RealtimeSession[Any], unwanted: Collection[str]) -> None:
         """Put the history as it was heard, but for the unwanted items, on a new inner session."""
-        self.lost()
+        self.lost(hung_up=False)
         self._inner = inner
         await self._give_up()  # it waits for a confirmation that cannot come
         async with self._pushing:
             lost = self._conversation.lost.values()
-            kept = llm.ChatContext([i for i in lost if i.id not in unwanted]).copy(
+            left_out = self.blame.out.union(unwanted)
+            kept = llm.ChatContext([i for i in lost if i.id not in left_out]).copy(
                 exclude_instructions=True,
                 exclude_empty_message=True,
                 exclude_handoff=True,
@@ -399,7 +410,7 @@ class History:
         items: list[llm.ChatItem] = [
             ours.pop(item.id) if item.id in ours else self._as_it_is(item, mirror)
             for item in reversed(asked.values())
-            if not self._is_gone(item.id, mirror) and item.id not in self._conversation.left_out
+            if not self._is_gone(item.id, mirror) and item.id not in self.blame.out
         ]
         for item_id in asked:
             self.entered(item_id)

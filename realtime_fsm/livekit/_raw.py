@@ -48,8 +48,6 @@ _WORTH_ANOTHER = frozenset({408, 425, 429})
 _LOST = ErrorInfo(
     kind=ErrorKind.TRANSIENT, code="connection_lost", message="the connection was lost"
 )
-#: No item has this id.
-_NO_ITEM = "rfsm_none"
 #: Deletes that are remembered.
 _DELETES = 64
 
@@ -98,7 +96,8 @@ class RawLink:
         self._pulse = Pulse(driver.controller.policy, inner.send_event, self._dead, guard)
         self.history = history
         history.on_restored = self._restored
-        history.on_left_out(driver.left_out)
+        history.blame.on_suspected = driver.item_suspected
+        history.blame.on_proven = driver.item_left_out
         self._log = get_logger()
         self._more_output = driver.controller.more_output
         self._time = asyncio.get_running_loop().time
@@ -175,10 +174,7 @@ class RawLink:
         )
 
     def check(self, event_id: str) -> None:
-        # Read-only, and of an item that nobody has: the answer is one short error.
-        self._inner.send_event(
-            {"type": "conversation.item.retrieve", "item_id": _NO_ITEM, "event_id": event_id}
-        )
+        self._pulse.ask(event_id)
 
     def probe(self, event_id: str) -> None:
         self._inner.send_event({"type": "response.cancel", "event_id": event_id})
@@ -353,8 +349,8 @@ class RawLink:
         self._repair.left(frame)
         if frame.get("type") == "conversation.item.truncate":
             self._corrections.sent(frame)
+        self.history.client_frame(frame)
         if frame.get("type") != "response.create":
-            self.history.client_frame(frame)
             return
         self._sight.create_left(frame)
         event_id = frame.get("event_id")
@@ -457,7 +453,7 @@ class RawLink:
         reports = self._driver.reports
         self._creates.take_back()
         if self._was_up:
-            self.history.lost()
+            self.history.lost(hung_up=error is not SILENT)
             self._corrections.lost()
         self._driver.receive(ev.ConnectionLost(error=error, for_good=for_good))
         return self._driver.reports > reports
