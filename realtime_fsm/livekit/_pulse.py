@@ -14,11 +14,9 @@ from typing import Any
 from livekit.agents import utils
 
 from .._core.policy import RetryPolicy
+from ._alarm import LATE
 from ._guard import Guard
 from ._log import get_logger
-
-#: A timer that fires so much too late, seconds, tells of the loop and not of the peer.
-_LATE = 0.25
 
 
 class Pulse:
@@ -101,7 +99,7 @@ class Pulse:
         if self._timer is None:
             return
         now = self._loop.time()
-        late = now - self._timer.when() > _LATE
+        late = now - self._timer.when() > LATE
         if self._asked is not None and not late:
             get_logger().warning("the connection is dead", silent=round(now - self._seen, 1))
             self.stop()

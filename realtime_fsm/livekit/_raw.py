@@ -107,6 +107,8 @@ class RawLink:
         self.beginning: object = None
         self._reading: dict[Reader, str] = {}
         self._leaving: deque[tuple[str, int]] = deque()
+        #: What the inner session answers, with turn and attempt, until that is known.
+        self._requests: dict[asyncio.Future[llm.GenerationCreatedEvent], tuple[str, int]] = {}
         self._started: dict[str, tuple[str, int]] = {}
         self._creates = Creates()
         self._announcements = Announcements(driver, history)
@@ -160,9 +162,8 @@ class RawLink:
             return
         ask.request = future
         self._creates.made(future)
-        future.add_done_callback(
-            lambda f: self._guard.run(None, self._settled, turn_id, attempt, f)
-        )
+        self._requests[future] = (turn_id, attempt)
+        future.add_done_callback(self._guard(self._settled))
 
     def cancel(self, response_id: str, event_id: str) -> None:
         self._inner.send_event(
@@ -289,6 +290,10 @@ class RawLink:
         event = self._follow_corrections(event, frame)
         again = isinstance(frame, dict) and self._follow_history(frame)
         self._driver.frame_received()
+        if isinstance(event, ev.ResponseCreated):
+            # Timed out below in this very step of the loop, which stood still: it is not shown to us.
+            for future in [f for f in self._requests if f.done()]:
+                self._settled(future)
         doubted = self._doubt.holds(event)
         known = event is not None and not doubted and self._driver.receive(event)
         if isinstance(event, ev.Unreadable):
@@ -366,13 +371,13 @@ class RawLink:
             ev.CreateSent(turn_id=turn_id, attempt=attempt, event_id=str(event_id))
         )
 
-    def _settled(
-        self, turn_id: str, attempt: int, future: asyncio.Future[llm.GenerationCreatedEvent]
-    ) -> None:
+    def _settled(self, future: asyncio.Future[llm.GenerationCreatedEvent]) -> None:
         """The inner future is over. What it says came over the wire before, but for the plugin's
         own time-out (10 s), after which it cancels the response itself should it still come."""
+        asked = self._requests.pop(future, None)
         error = None if future.cancelled() else future.exception()
-        if error is not None and "timed out" in str(error):
+        if asked is not None and error is not None and "timed out" in str(error):
+            turn_id, attempt = asked
             info = ErrorInfo(kind=ErrorKind.TRANSIENT, code="create_timeout", message=str(error))
             self._driver.receive(ev.CreateGivenUp(turn_id=turn_id, attempt=attempt, error=info))
 
