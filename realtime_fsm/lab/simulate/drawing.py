@@ -13,10 +13,10 @@ from dataclasses import replace
 from typing import Literal
 
 from ...simulator.config import ServerConfig
-from ...simulator.faults import AcceptThenClose, Fault, Profile, Schedule
+from ...simulator.faults import AcceptThenClose, Fault, Schedule
 from ...simulator.script import FunctionCall, Message, Reasoning, Reply, Script
-from .failing import fail, on_the_way
-from .scenario import PROFILES, TOOL, Act, ActKind, Scenario, Turn
+from .failing import deviate, fail, on_the_way
+from .scenario import PROFILES, TOOL, Act, ActKind, Profile, Scenario, Turn
 
 __all__ = ["draw"]
 
@@ -64,6 +64,8 @@ def draw(seed: int, profile: Profile = "none", *, acts: bool = False) -> Scenari
         reasoning_items=rng.choice(("hidden", "item")),
         faults=Schedule(faults, seed) if faults else None,
     )
+    if profile == "compat":
+        config = deviate(random.Random(f"deviations:{seed}"), config)
     return Scenario(
         turns=turns,
         script=Script(answers=drawn.answers, default=drawn.default),
