@@ -300,7 +300,11 @@ class Driver:
             code="not_sent",
             message=f"{type(error).__name__}: {error}",
         )
-        self.receive(CreateNotSent(turn_id=turn_id, attempt=attempt, error=info))
+        self.refuse(turn_id, attempt, info)
+
+    def refuse(self, turn_id: str, attempt: int, error: ErrorInfo) -> None:
+        """A create is not to leave."""
+        self.receive(CreateNotSent(turn_id=turn_id, attempt=attempt, error=error))
 
     def generated(self, turn_id: str, item_id: str, item: Item) -> None:
         outlet = self._outlet(turn_id)

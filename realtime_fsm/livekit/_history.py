@@ -72,6 +72,10 @@ class History:
         self._push: asyncio.Task[None] | None = None
         #: The last context that the inner session was given.
         self.pushed: llm.ChatContext | None = None
+        #: The item that the next answer is to, and one that went with its connection before its
+        #: words were known, until there is another.
+        self.question: str | None = None
+        self.question_lost: str | None = None
         self._closed = False
         self._log = get_logger()
 
@@ -190,6 +194,10 @@ class History:
             if isinstance(item, Mapping) and isinstance(item.get("id"), str):
                 self._conversation.added(item["id"], frame.get("previous_item_id"))
                 self._confirmed(item["id"], words_of(item))
+                if item.get("role") == "user" or item.get("type") == "function_call_output":
+                    self._asks(item["id"])
+        elif kind == "input_audio_buffer.committed":
+            self._asks(str(frame.get("item_id")))
         elif kind == "session.updated":
             self._conversation.answered()
         elif kind == "response.created":
@@ -200,6 +208,21 @@ class History:
             error = frame["error"]
             return self._conversation.refused(str(error.get("event_id")), str(error.get("code")))
         return False
+
+    def _asks(self, item_id: str) -> None:
+        """This item is to be answered; one of an earlier connection was told anew."""
+        if item_id not in self._conversation.lost and item_id != self.question_lost:
+            self.question, self.question_lost = item_id, None
+
+    def _lose_question(self) -> None:
+        """A new connection is told nothing of what was said without a transcript. Asked again it would
+        answer the question before once more."""
+        asked, self.question = self.question, None
+        if asked is None or self._conversation.told(asked):
+            return
+        item = self._inner.chat_ctx.get_by_id(asked)
+        if not isinstance(item, llm.FunctionCallOutput) and not getattr(item, "content", None):
+            self.question_lost = asked
 
     def client_frame(self, frame: Mapping[str, Any]) -> None:
         """Note what a frame that leaves says of items."""
@@ -225,6 +248,7 @@ class History:
             hung_up: It was ended by the other side; not given up by us, nor known before.
         """
         self._down = True
+        self._lose_question()
         if hung_up:
             self._conversation.hung_up()
         for item in self._inner.chat_ctx.items:

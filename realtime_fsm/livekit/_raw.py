@@ -19,7 +19,7 @@ from .._core import events as ev
 from .._core.connection import SILENT
 from .._core.errors import ErrorInfo
 from .._core.frames import output_of, parse
-from .._core.states import ErrorKind
+from .._core.states import ErrorKind, Origin
 from .._redact import named
 from ._announcements import Announcements
 from ._ask import Ask
@@ -47,6 +47,11 @@ CLIENT_EVENT = "openai_client_event_queued"
 _WORTH_ANOTHER = frozenset({408, 425, 429})
 _LOST = ErrorInfo(
     kind=ErrorKind.TRANSIENT, code="connection_lost", message="the connection was lost"
+)
+_QUESTION_LOST = ErrorInfo(
+    kind=ErrorKind.CLIENT_BUG,
+    code="question_lost",
+    message="the connection was lost before the words of the question were known",
 )
 #: Deletes that are remembered.
 _DELETES = 64
@@ -143,6 +148,9 @@ class RawLink:
     # --- down
 
     def create(self, turn_id: str, attempt: int, ask: Ask) -> None:
+        if self._lost_its_question(turn_id, ask):
+            self._driver.refuse(turn_id, attempt, _QUESTION_LOST)
+            return
         self._pulse.created()
         if ask.frame is not None:
             event_id = str(ask.frame["event_id"])
@@ -164,6 +172,12 @@ class RawLink:
         self._creates.made(future)
         self._requests[future] = (turn_id, attempt)
         future.add_done_callback(self._guard(self._settled))
+
+    def _lost_its_question(self, turn_id: str, ask: Ask) -> bool:
+        """Whether what it answers went with a connection before its words were known."""
+        lost, turn = self.history.question_lost, self._driver.controller.find(turn_id)
+        owed = turn is not None and turn.origin is Origin.SERVER_VAD
+        return lost is not None and (owed or ask.question == lost)
 
     def cancel(self, response_id: str, event_id: str) -> None:
         self._inner.send_event(

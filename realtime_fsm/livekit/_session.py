@@ -187,6 +187,8 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
         speaks; it fails only with `llm.RealtimeError`; cancelling it cancels the turn."""
         given = {"instructions": instructions, "tool_choice": tool_choice, "tools": tools, **more}
         ask = Ask(arguments={name: value for name, value in given.items() if utils.is_given(value)})
+        if self._history is not None and "instructions" not in ask.arguments:
+            ask.question = self._history.question
         future = self._guard.run(None, self.driver.ask, ask, Origin.CLIENT)
         return self._aside.answer(ask) if future is None else future
 
