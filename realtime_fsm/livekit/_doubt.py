@@ -16,7 +16,7 @@ from .._core.error_kinds import is_of_a_request
 from .._core.errors import ErrorInfo
 from .._core.policy import RetryPolicy
 from .._core.states import ErrorKind
-from ._alarm import Alarm
+from ._deadline_timer import DeadlineTimer
 from ._guard import Guard
 
 #: Seconds in which a create is nearly always answered.
@@ -43,7 +43,7 @@ class Doubt:
         self._refuse = refuse
         self._tell = tell
         self._loop = asyncio.get_running_loop()
-        self._alarm = Alarm(self._over, guard)
+        self._alarm = DeadlineTimer(self._over, guard)
         #: Creates that left and were not answered.
         self._waiting: list[str] = []
         self._vad_due = False

@@ -14,7 +14,7 @@ from typing import Any
 from livekit.agents import utils
 
 from .._core.policy import RetryPolicy
-from ._alarm import LATE
+from ._deadline_timer import LATE
 from ._guard import Guard
 from ._log import get_logger
 
@@ -38,7 +38,7 @@ class Pulse:
         self._patience = policy.answer_timeout
         self._send = send
         self._dead = dead
-        self._look = guard(self._due)
+        self._check_peer = guard(self._due)
         self._loop = asyncio.get_running_loop()
         #: What to ask with, once the server is known to answer.
         self._session: dict[str, Any] | None = None
@@ -93,7 +93,7 @@ class Pulse:
     def _wait(self, until: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_at(until, self._look)
+        self._timer = self._loop.call_at(until, self._check_peer)
 
     def _due(self) -> None:
         if self._timer is None:

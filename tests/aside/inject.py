@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import inspect
+import pkgutil
 import sys
 import types
 from collections import Counter
@@ -14,50 +15,58 @@ from pathlib import Path
 from typing import Any
 
 import realtime_fsm
+from realtime_fsm.livekit._facts import unsafe
 from realtime_fsm.testing import _watch, call
 from realtime_fsm.trace import recorder
 
-#: Everything that runs in a call.
-_CORE = (
-    "_core.activity",
-    "_core.error_kinds",
-    "_core.connection",
-    "_core.controller",
-    "_core.session",
-    "_core.playback_events",
-    "_core.lane",
-    "_core.machine",
-    "_core.playback",
+#: Looked for once, and before anything is wrapped: what is wrapped has other arguments, by which every model
+#: would pass through, and nothing that is planted would be in a call.
+assert not unsafe()
+
+_FOLDERS = ("_core", "livekit", "livekit.providers", "livekit.telemetry")
+#: Modules in which nothing is planted, each with its reason. All others of these folders are.
+LEFT_OUT = {
+    "_core.commands": "data",
+    "_core.difference": "asked by the application, outside of a call's course",
+    "_core.errors": "data",
+    "_core.events": "data",
+    "_core.machine_events": "data",
+    "_core.playback_table": "rows, read at import",
+    "_core.response_table": "rows, read at import",
+    "_core.states": "data",
+    "_core.turn_table": "rows, read at import",
+    "livekit._aside": "stepping aside itself",
+    "livekit._reply_request": "data",
+    "livekit._facts": "looked at before there is a model",
+    "livekit._guard": "stepping aside itself",
+    "livekit._link": "data",
+    "livekit._log": "passes on to logging",
+    "livekit._model": "makes the session, with a test for each step of it",
+    "livekit._pass_on": "runs at import",
+    "livekit._profile": "runs when the model is made",
+    "livekit.telemetry._observer": "what applications subclass",
+    "livekit.telemetry._otel": "an application's observer",
+    "livekit.telemetry._prometheus": "an application's observer",
+}
+MODULES = tuple(
+    name
+    for folder in _FOLDERS
+    for info in pkgutil.iter_modules(importlib.import_module(f"realtime_fsm.{folder}").__path__)
+    if (name := f"{folder}.{info.name}") not in LEFT_OUT
 )
-_CORE += (
-    "_core.server_events",
-    "_core.response_rules",
-    "_core.turn_rules",
-    "_core.step",
-    "_core.timers",
-    "_core.records",
-    "_core.user_speech",
-)
-_CORE += ("_core.frames",)
-_ADAPTER = ("_alarm", "_announcements", "_below", "_conversation", "_driver", "_emit", "_foreign")
-_ADAPTER += ("_gate", "_guarded_output", "_history", "_http", "_listener", "_outcomes", "_outlet")
-_ADAPTER += ("_playout", "_private", "_raw", "_reader", "_reading", "_requests", "_segments")
-_ADAPTER += ("_session", "_sight", "_speech", "_streams", "_tap", "_usage", "telemetry._reporter")
-_ADAPTER += ("providers", "providers._family")
-MODULES = (*_CORE, *(f"livekit.{name}" for name in _ADAPTER))
 #: What stepping aside itself stands on, which is small for that reason: opening and closing an inner
 #: session, what LiveKit, the plugin and the sink call, which passes on and asks the rest under the guard, and
 #: what LiveKit reads from. Functions, classes, or whole modules.
 TRUSTED = (
-    "livekit._below.Below.__init__",
-    "livekit._below.Below.open",
-    "livekit._below.Below.repeat",
-    "livekit._below.close",
-    "livekit._below.Below.on",
-    "livekit._below.Below._relay",
+    "livekit._inner_session.InnerSession.__init__",
+    "livekit._inner_session.InnerSession.open",
+    "livekit._inner_session.InnerSession.repeat",
+    "livekit._inner_session.close",
+    "livekit._inner_session.InnerSession.on",
+    "livekit._inner_session.InnerSession._relay",
     "livekit._guarded_output",
     "livekit._listener",
-    "livekit._outlet._Watched.__aiter__",
+    "livekit._turn_output._Watched.__aiter__",
     "livekit._reader",
     "livekit._reading",
     *(
@@ -89,14 +98,16 @@ TRUSTED = (
             "update_tools",
         )
     ),
-    "livekit._speech.Speeches._safe",
-    "livekit._speech.Speeches.__init__",  # with the model, before there is a call
+    "livekit._speech.SpeechTracker._safe",
+    "livekit._speech.SpeechTracker.__init__",  # with the model, before there is a call
     "livekit._tap.Tap.__aiter__",
 )
 _ONLOOKERS = (recorder.__file__, call.__file__, _watch.__file__)
 _HERE = Path(__file__).parent
-_CORE_FOLDER = Path(realtime_fsm.__file__).parent / "_core"
+#: Folders of the core and of this; what is planted, and what a dataclass writes itself, has no file.
+_OURS = (Path(realtime_fsm.__file__).parent / "_core", _HERE, Path())
 _WORDS = "planted: words of the user"
+unsafe()  # looked for once, by the arguments of our methods, which are others while something is planted
 
 
 @dataclass(frozen=True)
@@ -172,7 +183,7 @@ def _looks_on() -> bool:
     """Whether what is planted is called for who only looks on, the recorder or the kit of tests: what
     fails there is not in the call."""
     frame: types.FrameType | None = sys._getframe(2)
-    while frame is not None and Path(frame.f_code.co_filename).parent in (_CORE_FOLDER, _HERE):
+    while frame is not None and Path(frame.f_code.co_filename).parent in _OURS:
         frame = frame.f_back
     return frame is not None and frame.f_code.co_filename in _ONLOOKERS
 

@@ -97,5 +97,5 @@ def test_nearly_everything_is_called_and_little_is_trusted() -> None:
     planted_in = [t for t in every if count[t.label] and not trusted(t)]
     assert len(planted_in) > 300
     assert sum(map(lines, filter(trusted, every))) < 0.12 * sum(map(lines, every))
-    for name in ("_controller.TurnController.receive", "livekit._driver.Driver.run"):
+    for name in ("_core.controller.TurnController.receive", "livekit._driver.Driver.run"):
         assert count[name] > 100

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import realtime_fsm as rf
-from realtime_fsm.livekit import _alarm
-from realtime_fsm.livekit._alarm import Alarm
+from realtime_fsm.livekit import _deadline_timer
+from realtime_fsm.livekit._deadline_timer import DeadlineTimer
 from realtime_fsm.simulator import Failed, Message, Reasoning, Reply, ServerConfig
 from realtime_fsm.simulator.faults import At, InjectError, Schedule
 from realtime_fsm.testing import SimulatedCall, simulated_call, virtual_time
@@ -120,14 +120,14 @@ async def test_g3_an_error_that_names_nothing_is_judged_by_what_waits() -> None:
 async def test_a_timer_that_is_late_waits_for_what_is_unread_and_one_set_late_does_not() -> None:
     loop: Any = asyncio.get_running_loop()
     fired: list[float] = []
-    alarm = Alarm(lambda: fired.append(loop.time()))
+    alarm = DeadlineTimer(lambda: fired.append(loop.time()))
     began = loop.time()
     alarm.set(began + 1.0)
     loop.advance(9.0)
     alarm.set(began + 0.5)
-    await asyncio.sleep(_alarm.LATE / 2)
+    await asyncio.sleep(_deadline_timer.LATE / 2)
     assert not fired, "one that is replaced late tells the same"
-    await asyncio.sleep(_alarm.LATE)
+    await asyncio.sleep(_deadline_timer.LATE)
     assert len(fired) == 1
     alarm.set(began)
     await asyncio.sleep(0.01)

@@ -12,13 +12,13 @@ from ._guard import Guard
 LATE = 0.25
 
 
-class Alarm:
+class DeadlineTimer:
     """Calls *due* at a time of the running loop, at most one at once: a timer judges what has been
     read."""
 
     def __init__(self, due: Callable[[], None], guard: Guard | None = None) -> None:
         self._due = due
-        self._ring = self._fire if guard is None else guard(self._fire)
+        self._when_due = self._fire if guard is None else guard(self._fire)
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         #: Until when what is not read yet is read; nothing is due before.
@@ -35,7 +35,7 @@ class Alarm:
             self._timer = None
         if at is not None:
             at = max(at, self._reading_until, self._loop.time())
-            self._timer = self._loop.call_at(at, self._ring)
+            self._timer = self._loop.call_at(at, self._when_due)
 
     def _was_late(self, timer: asyncio.TimerHandle) -> bool:
         now = self._loop.time()
