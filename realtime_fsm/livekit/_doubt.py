@@ -86,7 +86,7 @@ class Doubt:
 
     def _open(self, error: ErrorInfo) -> bool:
         """Whether it may answer the one create that waits, and may not."""
-        perhaps = self._policy.judged(error).kind in _PERHAPS and not is_of_a_request(error)
+        perhaps = self._policy.reclassified(error).kind in _PERHAPS and not is_of_a_request(error)
         return perhaps and len(self._waiting) == 1 and not self._vad_due
 
     def _answered(self, event_id: str | None) -> None:

@@ -11,8 +11,7 @@ import pytest
 
 from realtime_fsm import TableError
 from realtime_fsm._core import events as ev
-from realtime_fsm._core import response_rules
-from realtime_fsm._core import turn_rules as rules
+from realtime_fsm._core.commands import CancelResponse
 from realtime_fsm._core.connection import Connection
 from realtime_fsm._core.errors import ErrorInfo
 from realtime_fsm._core.lane import Lane
@@ -38,6 +37,7 @@ from realtime_fsm._core.playback_table import PLAYBACK_TABLE
 from realtime_fsm._core.policy import RetryPolicy
 from realtime_fsm._core.records import Message, Response, Turn
 from realtime_fsm._core.response_table import RESPONSE_TABLE, ResponseRow
+from realtime_fsm._core.retry_budget import MAX_CONFLICTS
 from realtime_fsm._core.states import (
     FINAL,
     OVER,
@@ -262,7 +262,7 @@ def make(state: TurnState, flags: frozenset[str]) -> Turn:
     turn.announced = state not in (S.REQUESTED, S.CREATED) or bool(flags & {"exposed", "failed"})
     turn.speech_over = "unattended" in flags
     turn.first_failure = 0.0 if "failed" in flags else None
-    turn.conflicts = rules.MAX_CONFLICTS if "conflicts" in flags else 0
+    turn.conflicts = MAX_CONFLICTS if "conflicts" in flags else 0
     if state is S.CANCELLING:
         turn.generation = Generation.INTERRUPTED
     elif "replacing" in flags:
@@ -506,7 +506,7 @@ def test_g6_a_cancel_goes_out_once_whatever_happens() -> None:
             step = response_step(event, flags)
             model = some_response(state, flags | {"cancelled"})
             fire(machine, model, event, step)
-            sent = [c for c in step.out if isinstance(c, response_rules.CancelResponse)]
+            sent = [c for c in step.out if isinstance(c, CancelResponse)]
             assert sent == [], (state, event, flags)
 
 
