@@ -300,7 +300,11 @@ class Driver:
             code="not_sent",
             message=f"{type(error).__name__}: {error}",
         )
-        self.receive(CreateNotSent(turn_id=turn_id, attempt=attempt, error=info))
+        self.refuse(turn_id, attempt, info)
+
+    def refuse(self, turn_id: str, attempt: int, error: ErrorInfo) -> None:
+        """A create is not to leave."""
+        self.receive(CreateNotSent(turn_id=turn_id, attempt=attempt, error=error))
 
     def generated(self, turn_id: str, item_id: str, item: Item) -> None:
         output = self._output_of(turn_id)
@@ -360,9 +364,13 @@ class Driver:
         self._end_session(report.model_copy(update={"recoverable": False}), info)
         self.receive(SessionFailed(error=info))
 
-    def left_out(self, item_id: str) -> None:
-        """The server hung up on this item twice: the conversation goes on without it."""
-        self._log.warning("item left out: the server hung up on it twice", item=shown(item_id))
+    def item_suspected(self, item_id: str) -> None:
+        """Two connections in a row ended at this item: the next one is not told of it."""
+        self._log.warning("two connections ended at this item, tried without", item=shown(item_id))
+
+    def item_left_out(self, item_id: str) -> None:
+        """Without this item the connection goes on."""
+        self._log.error("item left out: the server hung up on it twice", item=shown(item_id))
         message = f"the server hung up on an item twice; it was left out: {shown(item_id)}"
         info = ErrorInfo(kind=ErrorKind.CLIENT_BUG, code="item_left_out", message=message)
         self.forward("error", self._report_of(info, recoverable=True))

@@ -59,7 +59,7 @@ class Link(Protocol):
         """Cancel this response."""
 
     def check(self, event_id: str) -> None:
-        """Send something harmless that every server answers."""
+        """Ask whether the server lives, by what changes nothing."""
 
     def probe(self, event_id: str) -> None:
         """Cancel whatever runs, to learn what became of an unanswered create."""

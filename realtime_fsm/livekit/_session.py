@@ -198,6 +198,8 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
         ask = ReplyRequest(
             arguments={name: value for name, value in given.items() if utils.is_given(value)}
         )
+        if self._history is not None and "instructions" not in ask.arguments:
+            ask.question = self._history.question
         future = self._guard.run(None, self.driver.ask, ask, Origin.CLIENT)
         return self._aside.answer(ask) if future is None else future
 
