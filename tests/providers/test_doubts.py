@@ -92,6 +92,9 @@ def test_a_plugin_that_moved_passes_through(
         controlled, session = run_virtual(look)
     assert not isinstance(session, ControlledRealtimeSession)
     assert controlled.controller is None
+    (told,) = [r for r in caplog.records if r.name == "realtime_fsm"]
+    assert told.levelno == logging.WARNING
+    assert "auto_tool_reply_generation changed" in told.getMessage()
 
 
 def test_a_proactive_gemini_may_stay_silent() -> None:
