@@ -17,6 +17,7 @@ from livekit.agents.voice import SpeechHandle
 from livekit.agents.voice.io import TextOutput
 
 from .. import Recovering, TurnEnded, TurnMoved, TurnState
+from .._core.words import share_of
 from ..compare import Attempt, Collision, Deed, Ending, Heard, Life, Message, Question, Span, Wait
 from ..livekit._features import AgentSession, handed_on, history_of
 from ..simulator.generation import mark_of
@@ -488,7 +489,7 @@ class Witness:
             kept: float | None = 0.0
             left_by = ""
             if item is not None:
-                kept = item.audio_ms / 1000 or _share(item.text, each.text) * each.seconds
+                kept = item.audio_ms / 1000 or share_of(item.text, each.text) * each.seconds
             elif each.id in self.forgotten:
                 kept = None
             elif (handover := self._left_behind_by(each)) is not None:
@@ -505,7 +506,11 @@ class Witness:
                 handover=left_by,
                 by_words=item is not None and not item.audio_ms,
                 written=each.written,
+<<<<<<< HEAD
                 local=_share(history.get(known_as, ""), each.text) * each.seconds,
+=======
+                local=share_of(history.get(each.id, ""), each.text) * each.seconds,
+>>>>>>> b-heard
                 place=place,
             )
 
@@ -522,8 +527,3 @@ class _Waiting:
 def _is_aside(question: str) -> bool:
     """Whether nobody is to hear an answer to it; what is said of its tool's output is heard."""
     return question.startswith("aside:") and " > " not in question
-
-
-def _share(kept: str, whole: str) -> float:
-    """How much of the words is left."""
-    return len(kept.split()) / len(whole.split()) if whole.split() else 0.0
