@@ -506,11 +506,7 @@ class Witness:
                 handover=left_by,
                 by_words=item is not None and not item.audio_ms,
                 written=each.written,
-<<<<<<< HEAD
-                local=_share(history.get(known_as, ""), each.text) * each.seconds,
-=======
-                local=share_of(history.get(each.id, ""), each.text) * each.seconds,
->>>>>>> b-heard
+                local=share_of(history.get(known_as, ""), each.text) * each.seconds,
                 place=place,
             )
 
