@@ -384,17 +384,16 @@ class RawLink:
             return
         self._sight.create_left(frame)
         event_id = frame.get("event_id")
-        metadata = (frame.get("response") or {}).get("metadata") or {}
+        if not isinstance(event_id, str):
+            return
         if event_id in self._started:
             turn_id, attempt = self._started.pop(event_id)
-        elif self._leaving and event_id and metadata.get("client_event_id") == event_id:
+        elif self._leaving and event_id and client_event_id(frame) == event_id:
             turn_id, attempt = self._leaving.popleft()
         else:
             return
-        self._doubt.left(str(event_id))
-        self._driver.receive(
-            ev.CreateSent(turn_id=turn_id, attempt=attempt, event_id=str(event_id))
-        )
+        self._doubt.left(event_id)
+        self._driver.receive(ev.CreateSent(turn_id=turn_id, attempt=attempt, event_id=event_id))
 
     def _settled(self, future: asyncio.Future[llm.GenerationCreatedEvent]) -> None:
         """The inner future is over. What it says came over the wire before, but for the plugin's
@@ -535,15 +534,28 @@ def _is_verdict(report: llm.RealtimeModelError) -> bool:
 
 
 def own_create(event: Any) -> dict[str, Any] | None:
-    """The frame of an application's own in-band ``response.create``, or None for other events."""
+    """The frame of an application's own in-band ``response.create``, or None for other events, and
+    for one that the server will refuse as malformed."""
     frame: Any = event
     if hasattr(event, "model_dump"):
         frame = event.model_dump(by_alias=True, exclude_unset=True, exclude_defaults=False)
     if not isinstance(frame, dict) or frame.get("type") != "response.create":
         return None
-    if (frame.get("response") or {}).get("conversation") == "none":
+    response, event_id = frame.get("response") or {}, frame.get("event_id") or ""
+    if not isinstance(response, Mapping) or not isinstance(event_id, str):
+        return None
+    if not isinstance(response.get("metadata") or {}, Mapping):
+        return None
+    if response.get("conversation") == "none":
         return None
     return _with_event_id(frame, frame.get("event_id") or utils.shortuuid("response_create_"))
+
+
+def client_event_id(frame: Mapping[str, Any]) -> object:
+    """What the metadata of a ``response.create`` call it."""
+    response = frame.get("response")
+    metadata = response.get("metadata") if isinstance(response, Mapping) else None
+    return metadata.get("client_event_id") if isinstance(metadata, Mapping) else None
 
 
 def _with_event_id(frame: Mapping[str, Any], event_id: str) -> dict[str, Any]:
