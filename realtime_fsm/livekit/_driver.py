@@ -16,6 +16,7 @@ from .._core.controller import TurnController
 from .._core.errors import ErrorInfo
 from .._core.events import (
     AnnouncementLost,
+    ConnectionLost,
     ConnectionReady,
     CreateNotSent,
     Event,
@@ -34,6 +35,7 @@ from .._core.states import ErrorKind, MessageOutcome, Origin, TurnOutcome, TurnS
 from .._redact import known_message, named, shown
 from ._deadline_timer import DeadlineTimer
 from ._emit import Emitter, Listeners
+from ._fresh import FreshConnection
 from ._guard import Guard
 from ._link import Link
 from ._log import code_of, get_logger
@@ -90,6 +92,7 @@ class Driver:
         self._label = label
         self._loop = asyncio.get_running_loop()
         self._timer = DeadlineTimer(self._due, guard)
+        self._fresh = FreshConnection(self.controller)
         self._order = Order(speeches, guard)
         self._outputs: dict[str, TurnOutput] = {}
         self._asks: dict[str, ReplyRequest] = {}
@@ -601,6 +604,8 @@ class Driver:
         if self.link is not None:
             self.link.stop_reading(c.turn_id)
         self._model.emit("recovering", c)
+        if self._fresh.is_due(c) and self.link is not None and self.link.may_be_replaced:
+            self.receive(ConnectionLost(error=c.reason, for_good=True))
 
     def _ended(self, c: cmd.TurnEnded) -> None:
         output = self._outputs.get(c.turn_id)
@@ -620,6 +625,7 @@ class Driver:
         if self.link is None or self._closed or not self.link.reading(c.turn_id):
             self.all_read(c.turn_id)
         self._asks.pop(c.turn_id, None)
+        self._fresh.over(c.turn_id)
         self._passed.discard(c.turn_id)
         self._unplayed.discard(c.turn_id)
         self._speeches.forget(c.turn_id)

@@ -231,12 +231,18 @@ class History:
     def _lose_question(self) -> None:
         """A new connection is told nothing of what was said without a transcript. Asked again it would
         answer the question before once more."""
-        asked, self.question = self.question, None
+        if not self.question_has_words:
+            self.question_lost = self.question
+        self.question = None
+
+    @property
+    def question_has_words(self) -> bool:
+        """Whether another connection can be told what is to be answered."""
+        asked = self.question
         if asked is None or self._conversation.told(asked):
-            return
+            return True
         item = self._inner.chat_ctx.get_by_id(asked)
-        if not isinstance(item, llm.FunctionCallOutput) and not getattr(item, "content", None):
-            self.question_lost = asked
+        return isinstance(item, llm.FunctionCallOutput) or bool(getattr(item, "content", None))
 
     def client_frame(self, frame: Mapping[str, Any]) -> None:
         """Note what a frame that leaves says of items."""

@@ -46,6 +46,10 @@ class Link(Protocol):
         """Announcements that wait to be passed on, by item."""
 
     @property
+    def may_be_replaced(self) -> bool:
+        """Whether another inner session can be told all that is to be answered."""
+
+    @property
     def spoken(self) -> Sequence[Foreign]:
         """Responses that the inner session is not shown and the host speaks, until their end."""
 

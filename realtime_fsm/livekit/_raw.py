@@ -251,6 +251,10 @@ class RawLink:
         return self._announcements.held
 
     @property
+    def may_be_replaced(self) -> bool:
+        return self.history.question_has_words
+
+    @property
     def spoken(self) -> Sequence[Foreign]:
         return self._sight.foreigners.announced
 
