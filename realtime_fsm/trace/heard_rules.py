@@ -379,6 +379,7 @@ class HeardIsHistory(_Heard):
         if not item.ms or each.connection <= item.added.connection:
             return
         heard, words = self.story.sound.seconds(item.id), _words(each)
+        most: float
         if item.text and words is not None:
             told, most = len(words), heard_count(len(item.text.split()), heard * 1000, item.ms) + 1
             what = f"{told} words"
