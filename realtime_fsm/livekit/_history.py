@@ -21,6 +21,7 @@ from .._core.records import Message
 from .._core.session import OWN_IDS, remember
 from .._core.states import MessageOutcome
 from .._core.words import heard_words
+from ._blame import Blame
 from ._conversation import Conversation, words_of
 from ._guard import Guard
 from ._log import get_logger
@@ -75,6 +76,10 @@ class History:
         self._push: asyncio.Task[None] | None = None
         #: The last context that the inner session was given.
         self.pushed: llm.ChatContext | None = None
+        #: The item that the next answer is to, and one that went with its connection before its
+        #: words were known, until there is another.
+        self.question: str | None = None
+        self.question_lost: str | None = None
         self._closed = False
         self._log = get_logger()
 
@@ -193,12 +198,18 @@ class History:
             if isinstance(item, Mapping) and isinstance(item.get("id"), str):
                 self._conversation.added(item["id"], frame.get("previous_item_id"))
                 self._confirmed(item["id"], words_of(item))
+                if item.get("role") == "user" or item.get("type") == "function_call_output":
+                    self._asks(item["id"])
         elif kind == "conversation.item.done":
             item = frame.get("item")
             if isinstance(item, Mapping) and self._missed(str(item.get("id"))):
                 self._conversation.added(str(item["id"]), frame.get("previous_item_id"))
+        elif kind == "input_audio_buffer.committed":
+            self._asks(str(frame.get("item_id")))
         elif kind == "session.updated":
             self._conversation.answered()
+        elif kind == "response.created":
+            self._conversation.created()
         elif kind == "conversation.item.deleted":
             self._conversation.deleted(str(frame.get("item_id")))
             self._dropped.discard(str(frame.get("item_id")))
@@ -212,6 +223,27 @@ class History:
         known = self._controller.message(item_id) is not None and item_id not in self._deleted
         return known and not self._conversation.holds(item_id)
 
+    def _asks(self, item_id: str) -> None:
+        """This item is to be answered; one of an earlier connection was told anew."""
+        if item_id not in self._conversation.lost and item_id != self.question_lost:
+            self.question, self.question_lost = item_id, None
+
+    def _lose_question(self) -> None:
+        """A new connection is told nothing of what was said without a transcript. Asked again it would
+        answer the question before once more."""
+        if not self.question_has_words:
+            self.question_lost = self.question
+        self.question = None
+
+    @property
+    def question_has_words(self) -> bool:
+        """Whether another connection can be told what is to be answered."""
+        asked = self.question
+        if asked is None or self._conversation.told(asked):
+            return True
+        item = self._inner.chat_ctx.get_by_id(asked)
+        return isinstance(item, llm.FunctionCallOutput) or bool(getattr(item, "content", None))
+
     def client_frame(self, frame: Mapping[str, Any]) -> None:
         """Note what a frame that leaves says of items."""
         if not str(frame.get("event_id")).startswith(OWN_IDS):
@@ -224,13 +256,21 @@ class History:
 
     # --- connections
 
-    def on_left_out(self, told: Callable[[str], None]) -> None:
-        """Call *told* with each item at which the server hung up twice: it is left out from then on."""
-        self._conversation.on_left_out = told
+    @property
+    def blame(self) -> Blame:
+        """What the server hangs up on, and is not told of."""
+        return self._conversation.blame
 
-    def lost(self) -> None:
-        """The connection is gone. The mirror is what the next one replays."""
+    def lost(self, *, hung_up: bool) -> None:
+        """The connection is gone. The mirror is what the next one replays.
+
+        Args:
+            hung_up: It was ended by the other side; not given up by us, nor known before.
+        """
         self._down = True
+        self._lose_question()
+        if hung_up:
+            self._conversation.hung_up()
         for item in self._inner.chat_ctx.items:
             message = self._controller.message(item.id)
             if message is None or not isinstance(item, llm.ChatMessage):
@@ -343,12 +383,13 @@ class History:
     async def replay(self, inner: llm.RealtimeSession[Any], unwanted: Collection[str]) -> None:
         """Put the history as it was heard, but for the unwanted items, on a new inner session."""
         if not self._down:
-            self.lost()
+            self.lost(hung_up=False)
         self._inner = inner
         await self._give_up()  # it waits for a confirmation that cannot come
         async with self._pushing:
             lost = self._conversation.lost.values()
-            kept = llm.ChatContext([i for i in lost if i.id not in unwanted]).copy(
+            left_out = self.blame.out.union(unwanted)
+            kept = llm.ChatContext([i for i in lost if i.id not in left_out]).copy(
                 exclude_instructions=True,
                 exclude_empty_message=True,
                 exclude_handoff=True,
@@ -431,7 +472,7 @@ class History:
         items: list[llm.ChatItem] = [
             ours.pop(item.id) if item.id in ours else self._as_it_is(item, mirror)
             for item in reversed(asked.values())
-            if not self._is_gone(item.id, mirror) and item.id not in self._conversation.left_out
+            if not self._is_gone(item.id, mirror) and item.id not in self.blame.out
         ]
         for item_id in asked:
             self.entered(item_id)

@@ -22,6 +22,7 @@ from ..compare import Attempt, Collision, Deed, Ending, Heard, Life, Message, Qu
 from ..livekit._features import AgentSession, handed_on, history_of
 from ..simulator.generation import mark_of
 from ..trace.wire import body_of
+from ._promised import shows_wire
 from .sink import Segment
 
 if TYPE_CHECKING:
@@ -467,7 +468,8 @@ class Witness:
         """The handover since which no agent knows of a message."""
         found: _Handover | None = None
         for t, handover in reversed(self.handed_over):
-            if self._t(t) < message.begun or message.id in handover.known:
+            known_as = self.call.server.known_as(message.id)
+            if self._t(t) < message.begun or known_as in handover.known:
                 break
             found = handover
         return found
@@ -483,6 +485,7 @@ class Witness:
         }
         for each in generated.values():
             place, item = memory.get(each.id, (None, None))
+            known_as = self.call.server.known_as(each.id)
             kept: float | None = 0.0
             left_by = ""
             if item is not None:
@@ -499,11 +502,11 @@ class Witness:
                 number=each.number,
                 seconds=each.seconds,
                 whole=each.whole,
-                server=kept,
+                server=kept if shows_wire(self.call) else None,  # else nobody can correct it
                 handover=left_by,
                 by_words=item is not None and not item.audio_ms,
                 written=each.written,
-                local=share_of(history.get(each.id, ""), each.text) * each.seconds,
+                local=share_of(history.get(known_as, ""), each.text) * each.seconds,
                 place=place,
             )
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import realtime_fsm as rf
+from realtime_fsm.livekit._features import history_of, push_history
 from realtime_fsm.simulator import Message, Reply, ServerConfig
 from realtime_fsm.simulator.faults import At, Double, Fault, Lose, Schedule, Silence
 from realtime_fsm.testing import SimulatedCall, simulated_call, virtual_time
@@ -38,8 +39,7 @@ async def reconnect(c: SimulatedCall) -> None:
 
 
 async def push(c: SimulatedCall) -> None:
-    agent = c.session.current_agent
-    await agent.update_chat_ctx(agent.chat_ctx.copy())
+    await push_history(c.session, history_of(c.session).copy())
     await asyncio.sleep(2.0)
 
 

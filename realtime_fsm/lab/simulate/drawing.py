@@ -13,10 +13,10 @@ from dataclasses import replace
 from typing import Literal, get_args
 
 from ...simulator.config import ServerConfig
-from ...simulator.faults import AcceptThenClose, Fault, Profile, Schedule
+from ...simulator.faults import AcceptThenClose, Fault, Schedule
 from ...simulator.script import FunctionCall, Message, Reasoning, Reply, Script
-from .failing import fail, late, on_the_way
-from .scenario import PROFILES, TOOL, Act, ActKind, Edit, EditKind, Scenario, Turn
+from .failing import deviate, fail, late, on_the_way
+from .scenario import PROFILES, TOOL, Act, ActKind, Edit, EditKind, Profile, Scenario, Turn
 
 __all__ = ["draw"]
 
@@ -65,6 +65,8 @@ def draw(seed: int, profile: Profile = "none", *, acts: bool = False) -> Scenari
         withheld_ms=_withheld(random.Random(f"withheld:{seed}"), profile),
         faults=Schedule(faults, seed) if faults else None,
     )
+    if profile == "compat":
+        config = deviate(random.Random(f"deviations:{seed}"), config)
     return Scenario(
         turns=turns,
         script=Script(answers=drawn.answers, default=drawn.default),
@@ -147,7 +149,8 @@ def _with_acts(rng: random.Random, turns: Sequence[Turn], voice: Voice) -> tuple
 
 # --- what the application does to its history
 
-_EDITED = {"none": 0.0, "mild": 0.0, "rough": 0.06, "hostile": 0.12}  # share of the turns
+#: Share of the turns.
+_EDITED = {"none": 0.0, "mild": 0.0, "rough": 0.06, "hostile": 0.12, "compat": 0.0}
 
 
 def _edits(rng: random.Random, turns: int, profile: Profile, *, pairs: bool) -> Iterator[Edit]:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import get_args
 
+from ...simulator.config import ServerConfig
+from ...simulator.deviations import Omission
 from ...simulator.errors import ERROR_CLASSES
 from ...simulator.faults import (
     At,
@@ -19,7 +21,6 @@ from ...simulator.faults import (
     Late,
     Lose,
     Malform,
-    Profile,
     Reorder,
     Shape,
     Silence,
@@ -40,12 +41,14 @@ from ...simulator.script import (
     Unanswered,
     audio_ms,
 )
+from .scenario import Profile
 
-__all__ = ["fail", "late", "on_the_way"]
+__all__ = ["deviate", "fail", "late", "on_the_way"]
 
-_REPLIES = {"none": 0.0, "mild": 0.10, "rough": 0.20, "hostile": 0.30}  # share that fails
-_NETWORK = {"none": 0.0, "mild": 0.10, "rough": 0.25, "hostile": 0.4}  # share with a fault
-_LATE = {"none": 0.0, "mild": 0.0, "rough": 0.15, "hostile": 0.25}  # share of the questions
+#: Shares that fail; with a fault on the way; and of the questions whose output comes late.
+_REPLIES = {"none": 0.0, "mild": 0.10, "rough": 0.20, "hostile": 0.30, "compat": 0.10}
+_NETWORK = {"none": 0.0, "mild": 0.10, "rough": 0.25, "hostile": 0.4, "compat": 0.15}
+_LATE = {"none": 0.0, "mild": 0.0, "rough": 0.15, "hostile": 0.25, "compat": 0.0}
 
 # --- replies
 
@@ -96,7 +99,12 @@ _HOSTILE: tuple[_Failing, ...] = (
     lambda rng, reply: replace(reply, end=Failed("insufficient_quota", at=CREATED)),
     lambda rng, reply: replace(reply, end=Incomplete("content_filter", at=CREATED)),
 )
-_FAULTS: dict[str, tuple[_Failing, ...]] = {"mild": _MILD, "rough": _ROUGH, "hostile": _HOSTILE}
+_FAULTS: dict[str, tuple[_Failing, ...]] = {
+    "mild": _MILD,
+    "rough": _ROUGH,
+    "hostile": _HOSTILE,
+    "compat": _MILD,
+}
 
 # --- the network
 
@@ -183,7 +191,17 @@ _BROKEN: tuple[_Strike, ...] = (
     lambda rng, q, a: Reorder(_server(rng, q, a), rng.randint(1, 3)),
     lambda rng, q, a: HalfOpen(_server(rng, q, a)),
 )
-_STRIKES: dict[str, tuple[_Strike, ...]] = {"mild": _SLOW, "rough": _LOSSY, "hostile": _BROKEN}
+_COMPAT: tuple[_Strike, ...] = (
+    *_SLOW,
+    lambda rng, q, a: InjectError(_server(rng, q, a), "what_is_this", linked=False),
+)
+_STRIKES: dict[str, tuple[_Strike, ...]] = {
+    "mild": _SLOW,
+    "rough": _LOSSY,
+    "hostile": _BROKEN,
+    "compat": _COMPAT,
+}
+
 
 # --- what comes late, or is not done
 
@@ -207,3 +225,25 @@ def late(rng: random.Random, profile: Profile, question: str, *, stalls: bool) -
     else:
         cut = At("conversation.item.truncate", side="client", question=question)
         yield InjectError(cut, rng.choice(_REFUSED), linked=rng.random() < 0.5, instead=True)
+
+
+# --- servers that only resemble the service
+
+
+def deviate(rng: random.Random, config: ServerConfig) -> ServerConfig:
+    """Return *config* with each deviation switched on or not."""
+
+    def often(share: float) -> bool:
+        return rng.random() < share
+
+    return replace(
+        config,
+        leaves_out=[name for name in get_args(Omission) if often(0.3)],
+        metadata_echo=not often(0.4),
+        conflict_event_id=rng.choice(("linked", "null", "foreign")),
+        vad_conflict=rng.choice(("error", "silent")),
+        one_response_id=often(0.2),
+        confirm_items=not often(0.15),
+        truncate_beyond=rng.choice(("refuse", "clamp")),
+        rate_limits=rng.choice(("after_done", "after_created", "off")),
+    )

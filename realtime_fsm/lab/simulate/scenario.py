@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from ...simulator.config import ServerConfig
-from ...simulator.faults import Profile
 from ...simulator.script import Script
 
 __all__ = [
@@ -17,11 +16,13 @@ __all__ = [
     "ActKind",
     "Edit",
     "EditKind",
+    "Profile",
     "Scenario",
     "Turn",
     "call_seed",
 ]
 
+Profile = Literal["none", "mild", "rough", "hostile", "compat"]
 PROFILES: tuple[str, ...] = get_args(Profile)
 TOOL = "look_up"
 """The name of the tool that is called most."""
