@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import pytest
 
@@ -105,27 +104,6 @@ async def test_g16_a_message_that_is_not_announced_to_the_mirror(
     lost = Lose(At("conversation.item.added", 2))
     agent, server, _ = await spoken(lost, after=after, cut=cut)
     assert agent == server == [known]
-
-
-@virtual_time
-async def test_g16_a_text_that_was_cut_short_survives_a_reconnect() -> None:
-    """Its end never came, so that the plugin has no words of it."""
-    lost = Lose(At("response.done"))
-    script = [Reply([Message(WORDS, seconds=2.0)], pace=0.1), Reply([Message("Second.")])]
-    config = ServerConfig(faults=Schedule([lost]))
-    options: Any = {"modalities": ["text"], "turn_detection": None, "config": config}
-    async with simulated_call(script, check=False, **options) as c:
-        c.read()
-        handle = c.session.generate_reply(user_input="hi")
-        await c.until(lambda: c.screen is not None and c.screen.lines)
-        await asyncio.sleep(0.35)
-        handle.interrupt()
-        await asyncio.sleep(3.0)
-        shown = c.history
-        await reconnect(c)
-        assert c.remembered == c.history == shown
-        assert shown[1][1]
-        assert WORDS.startswith(shown[1][1].strip())
 
 
 @pytest.mark.parametrize("message", [1, 2])
