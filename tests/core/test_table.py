@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterator
 from dataclasses import replace
@@ -238,9 +239,22 @@ def test_every_event_has_somebody_who_tells_it() -> None:
 # --- every (state, event) pair, against a plain interpreter of the same table
 
 
+WRITTEN_OUT = {id(table): arrows(table) for table in (TABLE, RESPONSE_TABLE, PLAYBACK_TABLE)}
+
+
+@functools.cache
+def _found(number: int, state: Any, event: Any) -> list[Any]:
+    return [a for a in WRITTEN_OUT[number] if a.source is state and a.event is event]
+
+
+def rows_of(table: tuple[Any, ...], state: Any, event: Any) -> list[Any]:
+    """Ours are looked through once for each pair: the tests below ask for each some thousand times."""
+    return _found(id(table), state, event)
+
+
 def interpret(table: tuple[Any, ...], model: Any, event: Any, step: Step) -> Fired:
     """A table without `transitions`: what the machine must do, in ten lines."""
-    rows = [a for a in arrows(table) if a.source is model.state and a.event is event]
+    rows = rows_of(table, model.state, event)
     if not rows:
         return Fired.NO_ROW
     for row in rows:
@@ -506,7 +520,9 @@ def response_circumstances() -> Iterator[frozenset[str]]:
 def test_every_pair_of_the_response_table_does_what_it_says(state: R) -> None:
     machine = build_definition(RESPONSE_DEFINITION)
     for event in ResponseEvent:
-        for flags in response_circumstances():
+        known = bool(rows_of(RESPONSE_TABLE, state, event))
+        # Without a row nothing is asked: one circumstance is as good as all.
+        for flags in itertools.islice(response_circumstances(), None if known else 1):
             mine, theirs = some_response(state, flags), some_response(state, flags)
             step, other = response_step(event, flags), response_step(event, flags)
             before = record(mine)
