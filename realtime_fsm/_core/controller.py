@@ -75,6 +75,11 @@ class TurnController:
         return self._session.connection.epoch
 
     @property
+    def losses(self) -> int:
+        """Connections lost in a row without useful progress (G11)."""
+        return self._session.connection.losses
+
+    @property
     def connected(self) -> bool:
         """Whether a connection is up, as far as the driver told."""
         return self._session.connection.up

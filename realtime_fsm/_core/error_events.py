@@ -27,9 +27,6 @@ def error_received(session: Session, event: ev.ErrorReceived, step: Step) -> boo
     response = session.by_event.get(event.event_id or "")
     if event.event_id is None and error.kind in _ANSWERS_A_CREATE:
         response = session.only_pending()
-        doubted = response is not None and response.state is ResponseState.DOUBTED
-        if doubted and error.kind is ErrorKind.UNKNOWN:
-            return session.ignore("answer to a check")
     if response is None and _names_another_create(event):
         response = session.only_pending()
     if response is None and event.event_id is None and _refuses_answer(session, error):

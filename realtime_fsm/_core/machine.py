@@ -128,7 +128,8 @@ def _unknown(definition: Definition, row: Arrow) -> list[str]:
     if not isinstance(row.event, definition.events):
         problems.append(f"unknown event {row.event!r} in a row of {row.source}")
     where = f"in the row of {row.source} and {row.event}"
-    for what, found in (("guard", row.guard), ("effect", row.effect)):
+    named: tuple[tuple[str, object], ...] = (("guard", row.guard), ("effect", row.effect))
+    for what, found in named:
         if found is not None and not callable(found):
             problems.append(f"{what} {found!r} cannot be called, {where}")
     if row.tells is not None:

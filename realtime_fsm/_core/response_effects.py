@@ -45,17 +45,10 @@ def note_sent(response: Response, step: Step) -> None:
 
 
 def doubt(response: Response, step: Step) -> None:
-    """Ask whether the server lives, by what cancels nothing."""
+    """Have the server asked whether it lives, by what cancels nothing."""
     step.failure = SLOW
-    response.asked_at = step.now
-    wait_for_time_out(response, step)
-    at = step.now + step.policy.answer_timeout
-    response.deadline = at if response.deadline is None else min(response.deadline, at)
-    step.out.append(CheckConnection(event_id=step.new_event_id("check")))
-
-
-def wait_for_time_out(response: Response, step: Step) -> None:
     response.deadline = response.sent_at + step.policy.timeout
+    step.out.append(CheckConnection(event_id=step.new_event_id("check")))
 
 
 def note_sent_late(response: Response, step: Step) -> None:

@@ -19,7 +19,7 @@ def cancel_is_out(response: Response, step: Step) -> bool:
 
 
 def nothing_came(response: Response, step: Step) -> bool:
-    """Was the server silent ever since it was asked: by a check, a probe or a cancel?"""
+    """Was the server silent ever since it was asked: by a probe or a cancel?"""
     return step.lane.connection.is_silent_since(response.asked_at)
 
 

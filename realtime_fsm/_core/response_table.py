@@ -100,8 +100,6 @@ RESPONSE_TABLE: tuple[ResponseRow, ...] = (
     _(AWAITED,       E.ABANDONED,           S.UNANSWERED,  None,             X.wait_a_moment,        None,                 "the lane stays closed (G4)"),
     _(AWAITED,       E.GIVEN_UP_BELOW,      S.UNANSWERED,  None,             X.leave_cancel_below,   T.CREATE_TIMEOUT,     "its response is cancelled below, should it come"),
     _(S.SENT,        E.DEADLINE,            S.DOUBTED,     G.has_time_left,  X.doubt,                T.CREATE_DOUBTED,     "asked by nothing that could cancel what is awaited (G4)"),
-    _(S.DOUBTED,     E.DEADLINE,            None,          G.nothing_came,   None,                   C.SILENT,             "every server answers what it was asked"),
-    _(S.DOUBTED,     E.DEADLINE,            None,          G.has_time_left,  X.wait_for_time_out,    None,                 "the server lives: it is slow"),
     _(AWAITED,       E.DEADLINE,            S.PROBED,      G.may_probe,      X.time_out_and_probe,   T.CREATE_TIMEOUT,     "an ordered wire: the answer proves what became of it"),
     _(AWAITED,       E.DEADLINE,            S.UNANSWERED,  None,             X.time_out,             T.CREATE_TIMEOUT,     "a bare cancel could hit another response (G6)"),
     _(ON_WIRE,       (E.REFUSED, E.CONFLICT), S.ENDED,     None,             None,                   TURN,                 "it settles exactly once (G2)"),
