@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -407,7 +407,7 @@ def test_every_row_can_be_taken() -> None:
     assert [rows[i] for i in range(len(rows)) if i not in taken] == []
 
 
-def _first(rows: tuple[Any, ...], model: Any, event: Any, step: Step) -> set[int]:
+def _first(rows: Sequence[Any], model: Any, event: Any, step: Step) -> set[int]:
     for i, row in enumerate(rows):
         mine = row.source is model.state and row.event is event
         if mine and (row.guard is None or row.guard(model, step)):
@@ -536,13 +536,13 @@ def test_every_pair_of_the_response_table_does_what_it_says(state: R) -> None:
 
 
 def test_every_row_of_the_response_table_can_be_taken() -> None:
-    taken: set[int] = set()
-    rows = arrows(RESPONSE_TABLE)
     for state, event in itertools.product(ResponseState, ResponseEvent):
+        rows, taken = rows_of(RESPONSE_TABLE, state, event), set[int]()
         for flags in response_circumstances():
-            model, step = some_response(state, flags), response_step(event, flags)
-            taken |= _first(rows, model, event, step)
-    assert [rows[i] for i in range(len(rows)) if i not in taken] == []
+            if len(taken) < len(rows):  # else all of them were
+                model, step = some_response(state, flags), response_step(event, flags)
+                taken |= _first(rows, model, event, step)
+        assert [row for i, row in enumerate(rows) if i not in taken] == []
 
 
 def test_g1_the_states_of_a_response_say_what_the_lane_asks() -> None:
@@ -555,7 +555,8 @@ def test_g1_the_states_of_a_response_say_what_the_lane_asks() -> None:
 def test_g6_a_cancel_goes_out_once_whatever_happens() -> None:
     """From a state in which it is out no row sends another."""
     machine = build_definition(RESPONSE_DEFINITION)
-    for state, event in itertools.product(ResponseState, ResponseEvent):
+    pairs = {(a.source, a.event) for a in arrows(RESPONSE_TABLE)}
+    for state, event in pairs:
         for flags in response_circumstances():
             step = response_step(event, flags)
             model = some_response(state, flags | {"cancelled"})
