@@ -286,6 +286,12 @@ class History:
         self._conversation.connection_lost(map(_copied, self._inner.chat_ctx.items))
         self._keep_unlisted(order)
 
+    def given_up(self) -> None:
+        """The same, if it is not known yet. What the plugin reads until it is closed is given to nobody, and
+        changes its mirror."""
+        if not self._down:
+            self.lost(hung_up=False)
+
     def _keep_unlisted(self, order: list[str]) -> None:
         """What was heard, and is not in the mirror since the ``conversation.item.added`` of it never
         came, is put on the next connection by us, where the lost one had it."""
@@ -382,8 +388,7 @@ class History:
 
     async def replay(self, inner: llm.RealtimeSession[Any], unwanted: Collection[str]) -> None:
         """Put the history as it was heard, but for the unwanted items, on a new inner session."""
-        if not self._down:
-            self.lost(hung_up=False)
+        self.given_up()
         self._inner = inner
         await self._give_up()  # it waits for a confirmation that cannot come
         async with self._pushing:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
-from functools import partial
 from typing import Any, Literal, Optional
 
 from livekit import rtc
@@ -289,8 +288,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
         if isinstance(self.driver.link, RawLink):
             self.driver.link.detach()
         if self._history is not None:
-            # What the plugin reads until it is closed was given to nobody, and changes its mirror.
-            self._guard.run(None, partial(self._history.lost, hung_up=False))
+            self._guard.run(None, self._history.given_up)
         if self._renewal is not None:
             self._renewal.cancel()
         self._inner_session.retire()
