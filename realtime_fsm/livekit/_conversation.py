@@ -185,6 +185,21 @@ class Conversation:
     def keep(self, items: Iterable[llm.ChatItem]) -> None:
         self.lost.update({item.id: item for item in items})
 
+    @property
+    def order(self) -> list[str]:
+        """What the server has confirmed, in its order."""
+        return list(self._there)
+
+    def move(self, item_id: str, order: list[str]) -> None:
+        """Let an item of a lost connection go where *order* has it."""
+        if item_id not in order:
+            return
+        before = order[: order.index(item_id)]
+        kept = [each for each in self.lost if each != item_id]
+        behind = next((n for n in range(len(kept), 0, -1) if kept[n - 1] in before), 0)
+        kept.insert(behind, item_id)
+        self.lost = {each: self.lost[each] for each in kept}
+
     def replayed(self, unwanted: Iterable[str]) -> None:
         """A replay left. Add what an earlier one had, of which nothing was heard since."""
         for item_id in unwanted:

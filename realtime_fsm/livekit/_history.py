@@ -67,6 +67,10 @@ class History:
         self._restoring: dict[str, tuple[Message, list[str]]] = {}
         #: Called with a message's id and how much of it the server keeps, milliseconds.
         self.on_restored: Callable[[str, int], None] = lambda item_id, ms: None
+        #: Called with the id of a message that was deleted while no server could be told.
+        self.on_dropped: Callable[[str], None] = lambda item_id: None
+        #: What was deleted so, until the server that a replay tells of it forgets it.
+        self._dropped: set[str] = set()
         #: Held by a push, or a replay, until it is confirmed or nobody waits for that any more.
         self._pushing = asyncio.Lock()
         self._push: asyncio.Task[None] | None = None
@@ -198,6 +202,10 @@ class History:
                 self._confirmed(item["id"], words_of(item))
                 if item.get("role") == "user" or item.get("type") == "function_call_output":
                     self._asks(item["id"])
+        elif kind == "conversation.item.done":
+            item = frame.get("item")
+            if isinstance(item, Mapping) and self._missed(str(item.get("id"))):
+                self._conversation.added(str(item["id"]), frame.get("previous_item_id"))
         elif kind == "input_audio_buffer.committed":
             self._asks(str(frame.get("item_id")))
         elif kind == "session.updated":
@@ -206,10 +214,16 @@ class History:
             self._conversation.created()
         elif kind == "conversation.item.deleted":
             self._conversation.deleted(str(frame.get("item_id")))
+            self._dropped.discard(str(frame.get("item_id")))
         elif kind == "error" and isinstance(frame.get("error"), Mapping):
             error = frame["error"]
             return self._conversation.refused(str(error.get("event_id")), str(error.get("code")))
         return False
+
+    def _missed(self, item_id: str) -> bool:
+        """Whether the beginning of a message, which tells its place, was not seen."""
+        known = self._controller.message(item_id) is not None and item_id not in self._deleted
+        return known and not self._conversation.holds(item_id)
 
     def _asks(self, item_id: str) -> None:
         """This item is to be answered; one of an earlier connection was told anew."""
@@ -279,12 +293,14 @@ class History:
                 # The plugin notes the words of a message only when its response is done.
                 item.content = [words] if (words := self._received(item.id)) else []
         self.correct_mirror(self._heard)
-        self._conversation.connection_lost(self._inner.chat_ctx.items)
-        self._keep_unlisted()
+        order = self._conversation.order
+        # Copies: a dead session may read on, and write into its own.
+        self._conversation.connection_lost(map(_copied, self._inner.chat_ctx.items))
+        self._keep_unlisted(order)
 
-    def _keep_unlisted(self) -> None:
+    def _keep_unlisted(self, order: list[str]) -> None:
         """What was heard, and is not in the mirror since the ``conversation.item.added`` of it never
-        came, is put on the next connection by us."""
+        came, is put on the next connection by us, where the lost one had it."""
         for turn in (*self._controller.finished, *self._controller.turns):
             for message in turn.messages:
                 known = message.item_id in self._conversation.lost or message.released
@@ -293,6 +309,7 @@ class History:
                 if words := self._text_of(message):
                     item = llm.ChatMessage(id=message.item_id, role="assistant", content=[words])
                     self._conversation.keep([item])
+                    self._conversation.move(message.item_id, order)
                     self._owed[message.item_id] = message
 
     def replayed(self, unwanted: Collection[str]) -> None:
@@ -377,7 +394,8 @@ class History:
 
     async def replay(self, inner: llm.RealtimeSession[Any], unwanted: Collection[str]) -> None:
         """Put the history as it was heard, but for the unwanted items, on a new inner session."""
-        self.lost(hung_up=False)
+        if not self._down:
+            self.lost(hung_up=False)
         self._inner = inner
         await self._give_up()  # it waits for a confirmation that cannot come
         async with self._pushing:
@@ -413,12 +431,26 @@ class History:
         # is confirmed in between.
         chat_ctx = self.protected(asked)
         if not self._controller.connected:
+            self._drop({item.id for item in chat_ctx.items})
             self._conversation.keep(chat_ctx.items)  # a session that takes over is told of it too
         self.pushed = asked
         try:
             await self._inner.update_chat_ctx(chat_ctx)
         except Exception as e:
             raise e if isinstance(e, llm.RealtimeError) else llm.RealtimeError(str(e)) from e
+
+    def _drop(self, kept: set[str]) -> None:
+        """The host deletes what is not *kept* while no connection is up. A replay of the mirror, which is
+        told of it first, is no reason to enter it in the agent's history again."""
+        for item in self._inner.chat_ctx.items:
+            if item.id not in kept:
+                self._dropped.add(item.id)
+                self._conversation.deleted(item.id)
+                self.on_dropped(item.id)
+
+    def is_dropped(self, item_id: str) -> bool:
+        """Whether an item is only told to the server to be deleted."""
+        return item_id in self._dropped
 
     def _start(self, update: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         push = asyncio.create_task(update, name="realtime_fsm.push")
@@ -469,6 +501,8 @@ class History:
             if message is None or message.outcome in _UNHEARD or item.type != "message":
                 continue
             known = mirror.get_by_id(item.id)
+            if known is item:  # LiveKit pushes a tool's output in a copy of the mirror
+                continue
             if known is not None and known.type == "message" and not item.content:
                 item.content[:] = [message.shown] if message.shown else known.content
 
@@ -512,6 +546,12 @@ def _output_ids(done: Mapping[str, Any]) -> list[str]:
     output = response.get("output") if isinstance(response, Mapping) else None
     items = output if isinstance(output, list) else []
     return [str(item.get("id")) for item in items if isinstance(item, Mapping)]
+
+
+def _copied(item: llm.ChatItem) -> llm.ChatItem:
+    if isinstance(item, llm.ChatMessage):
+        return item.model_copy(update={"content": list(item.content)})
+    return item
 
 
 def _place(items: list[llm.ChatItem], mirror: llm.ChatContext, item_id: str) -> int:

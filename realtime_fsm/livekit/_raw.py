@@ -27,6 +27,7 @@ from ._creates import Creates
 from ._doubt import Doubt
 from ._driver import Driver
 from ._echo import Echo
+from ._ends import Ends
 from ._foreign import Foreign
 from ._guard import Guard
 from ._history import History
@@ -75,6 +76,7 @@ class RawLink:
         unwanted: Items that were to be deleted in the session it takes the place of.
         echo: Puts back the metadata that a server leaves out.
         repair: Puts back what else it leaves out.
+        ends: Asks whether a cancelled response is over.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class RawLink:
         *,
         echo: Echo,
         repair: Repair,
+        ends: Ends,
     ) -> None:
         self._inner = inner
         self._driver = driver
@@ -95,12 +98,14 @@ class RawLink:
         self._guard = guard
         self._echo = echo
         self._repair = repair
+        self._ends = ends
         self._doubt = Doubt(
             driver.controller.policy, driver.receive, self._forwarder("error"), guard
         )
         self._pulse = Pulse(driver.controller.policy, inner.send_event, self._dead, guard)
         self.history = history
         history.on_restored = self._restored
+        history.on_dropped = self._dropped
         history.blame.on_suspected = driver.item_suspected
         history.blame.on_proven = driver.item_left_out
         self._log = get_logger()
@@ -230,6 +235,9 @@ class RawLink:
     def _restored(self, item_id: str, ms: int) -> None:
         self._driver.receive(ev.ItemTruncated(item_id=item_id, audio_end_ms=ms))
 
+    def _dropped(self, item_id: str) -> None:
+        self._driver.receive(ev.ItemDeleted(item_id=item_id))
+
     def withheld(self, item_id: str, *, forward: bool) -> None:
         if not forward:
             self.history.unheard(item_id)
@@ -272,6 +280,7 @@ class RawLink:
             self._inner.off(name, handler)
         self._doubt.reset()
         self._pulse.stop()
+        self._ends.reset()
         for reader in self._reading:
             reader.stop()
         self._sight.aclose()
@@ -296,6 +305,7 @@ class RawLink:
         self._take(frame)
 
     def _take(self, frame: object) -> None:
+        self._ends.came(frame)
         self._repair.came(frame)
         self._echo.came(frame)
         event = parse(frame)
@@ -370,6 +380,7 @@ class RawLink:
         self._creates.frame_left(frame)
         self._echo.left(frame)
         self._repair.left(frame)
+        self._ends.left(frame)
         if frame.get("type") == "conversation.item.truncate":
             self._corrections.sent(frame)
         self.history.client_frame(frame)
@@ -377,17 +388,16 @@ class RawLink:
             return
         self._sight.create_left(frame)
         event_id = frame.get("event_id")
-        metadata = (frame.get("response") or {}).get("metadata") or {}
+        if not isinstance(event_id, str):
+            return
         if event_id in self._started:
             turn_id, attempt = self._started.pop(event_id)
-        elif self._leaving and event_id and metadata.get("client_event_id") == event_id:
+        elif self._leaving and event_id and client_event_id(frame) == event_id:
             turn_id, attempt = self._leaving.popleft()
         else:
             return
-        self._doubt.left(str(event_id))
-        self._driver.receive(
-            ev.CreateSent(turn_id=turn_id, attempt=attempt, event_id=str(event_id))
-        )
+        self._doubt.left(event_id)
+        self._driver.receive(ev.CreateSent(turn_id=turn_id, attempt=attempt, event_id=event_id))
 
     def _settled(self, future: asyncio.Future[llm.GenerationCreatedEvent]) -> None:
         """The inner future is over. What it says came over the wire before, but for the plugin's
@@ -440,6 +450,7 @@ class RawLink:
     def _on_reconnected(self, event: llm.RealtimeSessionReconnectedEvent) -> None:
         self._echo.reset()
         self._repair.reset()
+        self._ends.reset()
         self._doubt.reset()
         self._pulse.stop()
         self._sight.reset()
@@ -473,6 +484,7 @@ class RawLink:
     def _lost(self, error: ErrorInfo, for_good: bool) -> bool:
         """Returns whether a turn that failed of it has reported it (G12)."""
         self._pulse.stop()
+        self._ends.reset()
         reports = self._driver.reports
         self._creates.take_back()
         if self._was_up:
@@ -526,15 +538,28 @@ def _is_verdict(report: llm.RealtimeModelError) -> bool:
 
 
 def own_create(event: Any) -> dict[str, Any] | None:
-    """The frame of an application's own in-band ``response.create``, or None for other events."""
+    """The frame of an application's own in-band ``response.create``, or None for other events, and
+    for one that the server will refuse as malformed."""
     frame: Any = event
     if hasattr(event, "model_dump"):
         frame = event.model_dump(by_alias=True, exclude_unset=True, exclude_defaults=False)
     if not isinstance(frame, dict) or frame.get("type") != "response.create":
         return None
-    if (frame.get("response") or {}).get("conversation") == "none":
+    response, event_id = frame.get("response") or {}, frame.get("event_id") or ""
+    if not isinstance(response, Mapping) or not isinstance(event_id, str):
+        return None
+    if not isinstance(response.get("metadata") or {}, Mapping):
+        return None
+    if response.get("conversation") == "none":
         return None
     return _with_event_id(frame, frame.get("event_id") or utils.shortuuid("response_create_"))
+
+
+def client_event_id(frame: Mapping[str, Any]) -> object:
+    """What the metadata of a ``response.create`` call it."""
+    response = frame.get("response")
+    metadata = response.get("metadata") if isinstance(response, Mapping) else None
+    return metadata.get("client_event_id") if isinstance(metadata, Mapping) else None
 
 
 def _with_event_id(frame: Mapping[str, Any], event_id: str) -> dict[str, Any]:

@@ -37,6 +37,7 @@ from realtime_fsm._core.playback_table import PLAYBACK_TABLE
 from realtime_fsm._core.policy import RetryPolicy
 from realtime_fsm._core.records import Message, Response, Turn
 from realtime_fsm._core.response_table import RESPONSE_TABLE, ResponseRow
+from realtime_fsm._core.response_table import TURN as SAME_TO_TURN
 from realtime_fsm._core.retry_budget import MAX_CONFLICTS
 from realtime_fsm._core.states import (
     FINAL,
@@ -153,6 +154,43 @@ def test_every_problem_is_named_at_once() -> None:
     with pytest.raises(TableError) as e:
         check_table(_with(*rows))
     assert len(e.value.problems) == 2
+
+
+def test_what_is_not_known_hides_no_other_problem() -> None:
+    rows = [
+        Row("speaking", E.CLOSED, S.DONE, None, None, None, ""),  # type: ignore[arg-type]
+        Row(S.CREATED, E.INTERRUPTED, S.DONE, None, None, None, ""),
+        Row(S.DONE, E.CLOSED, S.FAILED, "is_due", None, None, ""),  # type: ignore[arg-type]
+        Row(S.CREATED, E.LIMIT_TOLD, None, None, 3, None, ""),  # type: ignore[arg-type]
+        Row(S.CREATED, E.LIMIT_TOLD, None, None, None, "them", ""),  # type: ignore[arg-type]
+        Row(S.CREATED, E.LIMIT_TOLD, None, None, None, E.CLOSED, ""),  # type: ignore[arg-type]
+        Row(S.FAILED, E.CLOSED, S.DONE, None, None, None, ""),
+    ]
+    with pytest.raises(TableError) as e:
+        check_table(_with(*rows))
+    where = "in the row of TurnState.CREATED and TurnEvent.LIMIT_TOLD"
+    assert e.value.problems == (
+        "unknown source state 'speaking'",
+        "guard 'is_due' cannot be called, in the row of TurnState.DONE and TurnEvent.CLOSED",
+        f"effect 3 cannot be called, {where}",
+        f"tells 'them', which nobody listens to, {where}",
+        f"tells its own machine CLOSED, {where}",
+        "dead row: CREATED --INTERRUPTED--> DONE stands behind an unguarded row",
+        "final state FAILED has an exit: FAILED --CLOSED--> DONE",
+    )
+
+
+def test_an_event_that_means_nothing_to_the_turn_cannot_be_told_as_the_same() -> None:
+    row = ResponseRow(R.QUEUED, RE.NAMED, None, None, None, SAME_TO_TURN, "")
+    with pytest.raises(TableError, match=r"which nobody listens to, in the row of .*NAMED"):
+        check_definition(replace(RESPONSE_DEFINITION, table=(*RESPONSE_TABLE, row)))
+
+
+def test_only_a_deadline_of_a_response_doubts_the_connection() -> None:
+    """So it is enough to look at what was told when deadlines were fired."""
+    rows = [a for d in DEFINITIONS.values() for a in arrows(d.table)]
+    doubts = {a.event for a in rows if isinstance(a.tells, ConnectionEvent)}
+    assert doubts == {RE.DEADLINE}
 
 
 everywhere = pytest.mark.parametrize("definition", DEFINITIONS.values(), ids=list(DEFINITIONS))

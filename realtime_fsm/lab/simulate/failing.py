@@ -43,11 +43,12 @@ from ...simulator.script import (
 )
 from .scenario import Profile
 
-__all__ = ["deviate", "fail", "on_the_way"]
+__all__ = ["deviate", "fail", "late", "on_the_way"]
 
-#: Shares that fail; and with a fault on the way.
+#: Shares that fail; with a fault on the way; and of the questions whose output comes late.
 _REPLIES = {"none": 0.0, "mild": 0.10, "rough": 0.20, "hostile": 0.30, "compat": 0.10}
 _NETWORK = {"none": 0.0, "mild": 0.10, "rough": 0.25, "hostile": 0.4, "compat": 0.15}
+_LATE = {"none": 0.0, "mild": 0.0, "rough": 0.15, "hostile": 0.25, "compat": 0.0}
 
 # --- replies
 
@@ -200,6 +201,31 @@ _STRIKES: dict[str, tuple[_Strike, ...]] = {
     "hostile": _BROKEN,
     "compat": _COMPAT,
 }
+
+
+# --- what comes late, or is not done
+
+_REFUSED = ("invalid_value", "unsupported_content_type", "item_truncate_invalid_item_id")
+
+
+def late(rng: random.Random, profile: Profile, question: str, *, stalls: bool) -> Iterator[Fault]:
+    """Yield a stall that goes on after its turn was given up, a cancel that the server ignores, or a
+    truncate that it refuses, if any. With *stalls* off there are none of the first."""
+    if rng.random() >= _LATE[profile]:
+        return
+    kind = rng.choice(("stall", "cancel", "truncate"))
+    if kind == "stall" and not stalls:
+        return
+    if kind == "stall":
+        audio = At("response.output_audio.delta", rng.randint(2, 12), question=question)
+        # Longer than a turn waits for its next output, by anything from no time to a retry's.
+        yield Silence(audio, round(rng.uniform(8.0, 13.0), 3))
+    elif kind == "cancel":
+        yield Lose(At("response.cancel", side="client", question=question))
+    else:
+        cut = At("conversation.item.truncate", side="client", question=question)
+        yield InjectError(cut, rng.choice(_REFUSED), linked=rng.random() < 0.5, instead=True)
+
 
 # --- servers that only resemble the service
 
