@@ -80,6 +80,8 @@ class History:
         #: words were known, until there is another.
         self.question: str | None = None
         self.question_lost: str | None = None
+        #: The last one of the user's that was asked about.
+        self._answered: str | None = None
         self._closed = False
         self._log = get_logger()
 
@@ -234,6 +236,16 @@ class History:
         if not self.question_has_words:
             self.question_lost = self.question
         self.question = None
+
+    def is_of_user(self) -> bool:
+        """Whether what is asked for now answers something that the user wrote since the last time. What
+        was said server VAD answers by itself, or the application commits."""
+        asked, answered = self.question, self._answered
+        if asked is None or asked == answered or not self._conversation.told(asked):
+            return False
+        self._answered = asked
+        item = self._inner.chat_ctx.get_by_id(asked)
+        return isinstance(item, llm.ChatMessage) and item.role == "user"
 
     @property
     def question_has_words(self) -> bool:

@@ -83,6 +83,18 @@ def test_g3_the_newest_owner_of_an_id_has_it() -> None:
     assert repair.original("r") == "r"
 
 
+def test_g3_one_that_failed_without_created_had_its_id_too() -> None:
+    repair = fresh()
+    assert tell(repair, SPOKEN, done("r", status="failed"), created("r", "c1")) == [
+        None,
+        ("r", "failed"),
+        "r~2",
+    ]
+    late = fresh()
+    end = done("r", status="failed", metadata={"client_event_id": "c1"})
+    assert tell(late, end, created("r", "c1")) == [("r", "failed"), "r"], "it came late"
+
+
 def test_g3_without_metadata_an_id_is_used_again_only_if_something_was_asked() -> None:
     repair = fresh()
     end = done("r", status="completed")
