@@ -142,7 +142,7 @@ BROKEN: dict[str, tuple[Bound, str, Tables]] = {
     "streams end twice": (SMALL, "G7", table(end_completed=end_streams_twice)),
     "two creates at once": (SMALL, "G1", table(send_create=send_two)),
     "a conflict is fatal": (ODD, "G20", table(may_ask_again=no)),
-    "output of a cancelled response": (CUT, "G4", hand_out_late()),
+    "output of a cancelled response": (CUT, "G3", hand_out_late()),
     "a create that was given up holds no lane": (
         replace(CUT, turns=2),
         "G1",

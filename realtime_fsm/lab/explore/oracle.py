@@ -1,10 +1,7 @@
-"""The judge of a controller by what goes in and out of it. Shares no code with the controller.
+"""What must hold, judged by what goes in and out. Shares no code with the controller.
 
 It knows what a client must believe from the frames it has seen and the times it waits at least;
 and for each turn what the controller has said of it. Each complaint begins with the guarantee's id.
-
-Whoever surrounds a controller uses it: the search here, and the random histories of the tests, which
-remember more (`tests/properties/watch.py`).
 """
 
 from __future__ import annotations
@@ -32,8 +29,6 @@ _SETTLES = frozenset(
 )
 #: A create that meets another response may fail for good after this many times.
 _CONFLICTS = 5
-#: Seconds by which two sums of the same times may differ.
-_MOMENT = 1e-6
 
 
 class Violation(Exception):  # noqa: N818 - a finding, not an error
@@ -93,9 +88,7 @@ class Oracle:
 
     Attributes:
         turns: The turns that have not ended, by id.
-        creates: Creates that may be alive, as far as evidence goes: until when. By turn and attempt
-            until they leave, and then by event id.
-        believed: Responses that may be, likewise, by id.
+        believed: Creates and responses that may be alive, as far as evidence goes: until when.
         cancelled: Responses that were cancelled, by us or below us, and have not ended.
         voice_until: While server VAD may answer: until when at the longest (G24).
         owed: A committed user turn has no answer yet (G18).
@@ -108,7 +101,6 @@ class Oracle:
         self.policy = policy
         self.now = 0.0
         self.turns: dict[str, Record] = {}
-        self.creates: dict[str, float] = {}
         self.believed: dict[str, float] = {}
         self.cancelled: set[str] = set()
         self.voice_until: Optional[float] = None
@@ -139,13 +131,9 @@ class Oracle:
         elif isinstance(c, cmd.ExposeTurn):
             if record.exposed and self.policy.after_exposure == "stop":
                 raise Violation("G7: a turn is exposed twice")
-            if not self.alive(c.response_id):
-                raise Violation("G3: a turn is exposed by a response that is over")
             record.exposed = True
         elif isinstance(c, cmd.DeliverItem):
-            if record.interrupted:
-                raise Violation("G4: output of a cancelled response is handed out")
-            if record.given_up or record.ended_streams:
+            if record.interrupted or record.given_up or record.ended_streams:
                 raise Violation("G3: output is handed out that nobody waits for")
             record.since = None  # the silence is over
         elif isinstance(c, cmd.EndStreams):
@@ -168,23 +156,19 @@ class Oracle:
 
     def alive(self, response_id: str) -> bool:
         """Whether a client must think that this response is alive."""
-        return self.now < self.believed.get(response_id, -math.inf) - _MOMENT
+        return self.now < self.believed.get(response_id, -math.inf)
 
-    def pending(self) -> list[str]:
-        """The event ids of the creates that left and may be alive."""
-        return [k for k, t in self.creates.items() if "/" not in k and self.now < t - _MOMENT]
+    def _alive(self) -> list[str]:
+        return [key for key, until in self.believed.items() if self.now < until]
 
     def _create(self, c: cmd.CreateResponse, record: Record) -> None:
         if self.dead:
             raise Violation("G10: a create after a fatal error")
         if not self.connected:
             raise Violation("G19: a create without a connection")
-        alive = [key for key in self.believed if self.alive(key)]
-        if any(key in self.cancelled for key in alive):
-            raise Violation("G5: a create between a cancel and the end of its response")
-        if alive or any(self.now < until - _MOMENT for until in self.creates.values()):
+        if self._alive():
             raise Violation("G1: a create while another response may be alive")
-        if self.voice_until is not None and self.now < self.voice_until - _MOMENT:
+        if self.voice_until is not None and self.now < self.voice_until:
             raise Violation("G24: a create while server VAD's answer is due")
         if record.interrupted:
             raise Violation("G7: a create for a turn that was interrupted")
@@ -205,7 +189,7 @@ class Oracle:
         record.asked = record.current = c.attempt
         record.given_up = record.settled = False
         self.owed = False
-        self.creates[f"{c.turn_id}/{c.attempt}"] = math.inf
+        self.believed[f"{c.turn_id}/{c.attempt}"] = math.inf
 
     def adopted(self, record: Record, attempt: int) -> None:
         """An attempt that was given up shows itself: it is awaited again."""
@@ -217,7 +201,7 @@ class Oracle:
             return  # only doubted
         if record.exposed and self.policy.after_exposure == "stop":
             raise Violation("G9: a retry after something was handed out")
-        if self.dead or reason.kind is ErrorKind.FATAL:
+        if reason.kind is ErrorKind.FATAL:
             raise Violation("G10: a retry after a fatal error")
         if reason.kind is ErrorKind.SESSION_END:
             record.reissues += 1
@@ -270,15 +254,10 @@ class Oracle:
             # Without an answer it is given up after this time.
             self.believed[c.response_id] = self.now + self.policy.cancel_timeout
         elif isinstance(c, cmd.ProbeCancel):
-            if any(self.alive(key) for key in self.believed):
+            if any(key.startswith("resp_") for key in self._alive()):
                 raise Violation("G6: a bare cancel that may hit a response")
             self.given_up_below()
             self.unanswered = self.unanswered or self.now > self.heard_at
-        elif isinstance(c, cmd.ReplaceConnection):
-            if self.dead:
-                raise Violation("G10: a new connection after a fatal error")
-            # What was queued in what is replaced never leaves.
-            self.creates = {k: t for k, t in self.creates.items() if "/" not in k}
         elif isinstance(c, cmd.ReportSession):
             if self.reported_dead:
                 raise Violation("G12: the end of the session is reported twice")
@@ -297,21 +276,23 @@ class Oracle:
 
     def sent(self, turn_id: str, attempt: int, event_id: str) -> None:
         """A create left: unanswered, and its probe too, it is given up after some time."""
-        self.not_sent(turn_id, attempt)
-        self.creates[event_id] = self.now + self.policy.timeout + self.policy.first_doubt
+        self.believed.pop(f"{turn_id}/{attempt}", None)
+        self.believed[event_id] = self.now + self.policy.timeout + self.policy.first_doubt
 
     def not_sent(self, turn_id: str, attempt: int) -> None:
-        self.creates.pop(f"{turn_id}/{attempt}", None)
+        self.believed.pop(f"{turn_id}/{attempt}", None)
 
     def created(self, response_id: str, event_id: Optional[str]) -> None:
         self.owed = False
-        self.rejected(event_id)
+        if event_id is not None:
+            self.believed.pop(event_id, None)
         self.believed[response_id] = math.inf
 
     def given_up_below(self) -> None:
         """Nobody waits for the answer to a create any more; what is left is that of its probe."""
-        until = self.now + self.policy.first_doubt
-        self.creates = {k: t if "/" in k else min(t, until) for k, t in self.creates.items()}
+        for key in self.believed:
+            if key.startswith("e_"):
+                self.believed[key] = min(self.believed[key], self.now + self.policy.first_doubt)
 
     def cancelled_below(self, response_id: str) -> None:
         """Somebody else cancels it: without an answer it is given up as if we had."""
@@ -322,17 +303,16 @@ class Oracle:
         """A response's terminal, or "nothing to cancel": once it shows itself it may be cancelled."""
         self.believed.pop(response_id, None)
         self.cancelled.discard(response_id)
-        self.rejected(event_id)
-
-    def rejected(self, event_id: Optional[str]) -> None:
-        """The create of this id came to nothing, or is the response that shows itself now."""
         if event_id is not None:
-            self.creates.pop(event_id, None)
+            self.believed.pop(event_id, None)
+
+    def rejected(self, event_id: str) -> None:
+        self.believed.pop(event_id, None)
 
     def refused_unlinked(self, event_id: Optional[str] = None) -> None:
         """A create was refused, ours or server VAD's. Without an id that reads as the answer to
         ours, if just one is pending, and else to VAD's: nobody can tell them apart."""
-        pending = self.pending()
+        pending = [key for key in self._alive() if key.startswith("e_")]
         if event_id is None or pending != [event_id]:
             self.speech(None)
         if len(pending) == 1:
@@ -356,8 +336,7 @@ class Oracle:
 
     def disconnected(self) -> None:
         """What ran on the old connection is over; what has not left will leave on the next."""
-        self.creates = {k: t for k, t in self.creates.items() if "/" in k}
-        self.believed.clear()
+        self.believed = {k: v for k, v in self.believed.items() if k.startswith("turn_")}
         self.cancelled.clear()
         self.voice_until = None
         self.deaf = self.unanswered = False
@@ -398,8 +377,13 @@ class Oracle:
                     for turn_id, r in self.turns.items()
                 ]
             ),
-            tuple([(_key(k, names), _until(t, now)) for k, t in self.creates.items() if t > now]),
-            tuple([(names[k], _until(t, now)) for k, t in self.believed.items() if t > now]),
+            tuple(
+                [
+                    (_key(k, names), None if until == math.inf else relative(until, now, 0))
+                    for k, until in self.believed.items()
+                    if until > now
+                ]
+            ),
             tuple(sorted([names[k] for k in self.cancelled if self.alive(k) or k in known])),
             relative(self.voice_until, now),
             (
@@ -409,25 +393,19 @@ class Oracle:
         )
 
     def unpack(self, data: tuple[Any, ...]) -> None:
-        turns, creates, believed, cancelled, voice, flags = data
+        turns, believed, cancelled, voice, flags = data
         for turn_id, *values, since, hint in turns:
             record = self.new_turn(turn_id)
             for name, value in zip(_PLAIN, values, strict=True):
                 setattr(record, name, value)
             record.since = None if since is None else since / 1000
             record.hint = None if hint is None else hint / 1000
-        self.creates, self.believed = (
-            {k: math.inf if t is None else t / 1000 for k, t in told} for told in (creates, believed)
-        )
+        self.believed = {k: math.inf if t is None else t / 1000 for k, t in believed}
         self.cancelled = set(cancelled)
         self.voice_until = None if voice is None else voice / 1000
         self.owed, self.dead, self.reported_dead, self.connected, *rest = flags
         self.deaf, self.unanswered, heard = rest
         self.heard_at = 0.0 if heard else -math.inf
-
-
-def _until(until: float, now: float) -> Optional[int]:
-    return None if until == math.inf else relative(until, now, 0)
 
 
 def _key(key: str, names: Names) -> str:
