@@ -147,10 +147,10 @@ conform-proof: $(READY)
 live: $(READY)
 	$(BIN)/python docs/live/make.py
 
-# The plugins of all providers (200 MB), and every call with each of them (two minutes).
+# The plugins of all providers (200 MB), and every call with each of them (four minutes).
 providers: $(READY)
 	$(BIN)/python -m pip install -q -c constraints.txt -e ".[providers]"
-	PROVIDERS=all $(BIN)/python -m pytest tests/providers
+	PROVIDERS=all $(BIN)/python -m pytest tests/providers tests/docs/test_testing_page.py
 
 # The oldest livekit-agents whose facts we rely on. Its own warnings are not ours to fix.
 test-oldest: $(OLDEST)/.ready
