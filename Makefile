@@ -33,7 +33,7 @@ lint: $(READY)
 # Types: mypy over the package, and both checkers over what a user would write.
 types: $(READY)
 	$(BIN)/mypy
-	$(BIN)/mypy tests/typing
+	$(BIN)/mypy tests/typing tests/conform
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 # The documentation, to build/docs; a warning is an error.

@@ -13,8 +13,8 @@ from typing import Any
 from livekit.agents import llm
 
 from ._driver import Driver
-from ._features import history_of
 from ._guard import Guard
+from ._private import agent_history
 from ._speech import SpeechTracker
 
 
@@ -51,9 +51,8 @@ class Host:
     def _activity(self) -> Any:
         """What the adapter asks since 2.0 for the history as it was heard."""
         session = self._speeches.session
-        if session is None:
-            return SimpleNamespace(chat_ctx=self._inner.chat_ctx)
-        return SimpleNamespace(chat_ctx=history_of(session))
+        history = None if session is None else agent_history(session)
+        return SimpleNamespace(chat_ctx=self._inner.chat_ctx if history is None else history)
 
     async def interrupt(self, *, force: bool = False) -> None:
         session = self._speeches.session
@@ -67,5 +66,9 @@ class Host:
 
     @property
     def _speaking(self) -> bool:
+        """As far as the adapter is concerned; once we stepped aside, that is the AgentSession's to say."""
+        return bool(self._guard.run(True, self._is_heard))
+
+    def _is_heard(self) -> bool:
         turns = self._driver.controller.turns
-        return self._guard.off or any(t.has_output and not t.playback_over for t in turns)
+        return any(turn.has_output and not turn.playback_over for turn in turns)

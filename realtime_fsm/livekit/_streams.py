@@ -218,6 +218,10 @@ class StreamLink:
         return False
 
     @property
+    def may_be_replaced(self) -> bool:
+        return False
+
+    @property
     def spoken(self) -> Sequence[Foreign]:
         return ()
 

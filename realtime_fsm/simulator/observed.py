@@ -316,6 +316,12 @@ class ObservedServer:
         return bool(self._live) and not self._live[-1].half_open
 
     @property
+    def silent(self) -> bool:
+        """Whether something that was sent on a connection that is up has not arrived yet."""
+        core = self._live[-1].core if self.connected else None
+        return isinstance(core, FaultyCore) and core.silent
+
+    @property
     def started_at(self) -> float:
         """When it was started, on the loop's clock: the zero of the record's times."""
         return self._started_at

@@ -17,6 +17,7 @@ from livekit.agents.voice import SpeechHandle
 from livekit.agents.voice.io import TextOutput
 
 from .. import Recovering, TurnEnded, TurnMoved, TurnState
+from .._core.words import share_of
 from ..compare import Attempt, Collision, Deed, Ending, Heard, Life, Message, Question, Span, Wait
 from ..livekit._features import AgentSession, handed_on, history_of
 from ..simulator.generation import mark_of
@@ -159,6 +160,7 @@ class Witness:
             how long at most.
         ended: when an error ended the session, and which.
         handed_over: when another agent took over, and how that came.
+        forgotten: items that the application has deleted.
     """
 
     call: SimulatedCall
@@ -168,6 +170,7 @@ class Witness:
     waits: list[_Waiting] = field(default_factory=list)
     ended: tuple[float, str] | None = None
     handed_over: list[tuple[float, _Handover]] = field(default_factory=list)
+    forgotten: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -487,7 +490,9 @@ class Witness:
             kept: float | None = 0.0
             left_by = ""
             if item is not None:
-                kept = item.audio_ms / 1000 or _share(item.text, each.text) * each.seconds
+                kept = item.audio_ms / 1000 or share_of(item.text, each.text) * each.seconds
+            elif each.id in self.forgotten:
+                kept = None
             elif (handover := self._left_behind_by(each)) is not None:
                 # The next agent was not to know of it.
                 kept, left_by = None, self._name_of(handover)
@@ -502,7 +507,7 @@ class Witness:
                 handover=left_by,
                 by_words=item is not None and not item.audio_ms,
                 written=each.written,
-                local=_share(history.get(known_as, ""), each.text) * each.seconds,
+                local=share_of(history.get(known_as, ""), each.text) * each.seconds,
                 place=place,
                 word=_SPOKEN if shows_wire(self.call) else _seconds_of_a_word(each),
             )
@@ -524,8 +529,3 @@ def _is_aside(question: str) -> bool:
 
 def _seconds_of_a_word(message: _Generated) -> float:
     return max(_SPOKEN, message.seconds / max(1, len(message.text.split())))
-
-
-def _share(kept: str, whole: str) -> float:
-    """How much of the words is left."""
-    return len(kept.split()) / len(whole.split()) if whole.split() else 0.0

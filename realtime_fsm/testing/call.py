@@ -21,6 +21,7 @@ from .. import Recovering, RetryPolicy, Turn, TurnController, TurnEnded, TurnMov
 from ..compare import Life
 from ..livekit import ControlledRealtimeModel
 from ..livekit._features import AgentSession, realtime_session_of
+from ..profiles import Profile
 from ..simulator.config import ServerConfig
 from ..simulator.memory import InMemoryServer
 from ..simulator.observed import ObservedServer
@@ -269,6 +270,7 @@ async def simulated_call(
     trace: str | os.PathLike[str] | None = None,
     transcripts: bool = False,
     like: SimulatedCall | None = None,
+    profile: Profile | str = "auto",
     **model: Any,
 ) -> AsyncIterator[SimulatedCall]:
     """Run a call of *agent* with a real ``AgentSession`` and the real plugin of *provider*.
@@ -302,6 +304,7 @@ async def simulated_call(
         transcripts: Whether that has the words, too.
         like: Another call of the same script: each attempt at a question takes the reply that it
             took there, also where replies are listed in order.
+        profile: What is known of the server; by default nothing, as of any that is unknown.
         **model: More arguments for the plugin's ``RealtimeModel``. OpenAI's ``turn_detection`` is a
             server VAD unless given; None is push-to-talk.
 
@@ -330,7 +333,7 @@ async def simulated_call(
             made = make_plugin(**options)
             if not controlled:
                 return made, None
-            return made, ControlledRealtimeModel(made, retry=policy, mode=mode)
+            return made, ControlledRealtimeModel(made, retry=policy, mode=mode, profile=profile)
 
         plugin, controller = make()
         options = {"llm": controller or plugin, "vad": None, **(session or {})}

@@ -8,7 +8,7 @@ import functools
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 from unittest import mock
 
 from livekit.agents import Agent, RunContext, function_tool, llm
@@ -28,6 +28,9 @@ from realtime_fsm.simulator import (
     Rejected,
     Reply,
     Script,
+    ServerCall,
+    ServerConfig,
+    Stalled,
     Unanswered,
     audio_ms,
 )
@@ -259,6 +262,83 @@ async def _strangers(call: SimulatedCall) -> None:
     await asyncio.sleep(15.0)
 
 
+async def _raw(call: SimulatedCall, frame: str) -> None:
+    call.server.send_text(frame)
+    await asyncio.sleep(0.1)
+
+
+#: What only resembles the service, and breaks off now and then.
+DEVIATING = {
+    "Hello?": [Reply(end=Failed("server_error")), says("Here I am.", 0.5)],
+    "Cut?": [says("One two three four five six seven.", 3.0, pace=0.02)],
+    "Search?": [Reply([ServerCall("find", seconds=1.0), Message("I have found it.", seconds=0.5)])],
+    "Refused?": [Reply(ack=Rejected("server_error", linked=False)), says("Now then.", 0.5)],
+    "Late?": [says("It came late.", 0.5, ack=Created(after=6.0))],
+    "Hangs?": [Reply([Message("It hangs.", seconds=1.0)], end=Stalled(at=audio_ms(500)))],
+    "Last?": LAST,
+}
+
+
+async def _deviating(call: SimulatedCall) -> None:
+    await call.say("Hello?", seconds=0.5)
+    await asyncio.sleep(5.0)
+    heard = call.heard
+    await call.say("Cut?", seconds=0.5)
+    await call.until(lambda: call.heard > heard + 0.5, timeout=9.0)
+    await call.session.interrupt()
+    await asyncio.sleep(1.0)
+    await call.say("Search?", seconds=0.5)
+    await asyncio.sleep(4.0)
+    for text in ("Refused?", "Late?"):
+        await _asked(call, text)
+        await asyncio.sleep(1.0)
+    call.session.generate_reply(user_input="Hangs?")
+    await asyncio.sleep(30.0)
+
+
+#: Each is given up, in one way or another.
+GIVEN_UP = {
+    "Never?": [Reply(ack=Rejected("server_error"))],
+    "Odd?": [says("Not so odd.", 0.5, ack=Created(after=0.5))],
+    "Cough?": [Reply(end=Failed("server_error")), says("As I said.", 0.5)],
+    "Cut off?": [Reply(end=Failed("server_error")), says("Nobody hears this.", 0.5)],
+    "Newer?": [Reply(end=Failed("server_error")), says("Nobody hears this.", 0.5)],
+    "So?": [says("So it is.", 0.5)],
+    "Tool?": [
+        Reply([Message("One moment.", seconds=0.4), FunctionCall("look_up", {"city": "Rome"})])
+    ],
+    "Tool? > look_up": [Reply(end=Failed("server_error")), says("Rain.", 0.4)],
+    "Last?": LAST,
+}
+
+
+async def _given_up(call: SimulatedCall) -> None:
+    await _asked(call, "Never?")
+    await asyncio.sleep(1.0)
+    call.session.generate_reply(user_input="Odd?")
+    await asyncio.sleep(0.2)
+    await _raw(
+        call,
+        '{"type": "error", "event_id": "x", "error": {"type": "server_error", "code": "other", '
+        '"message": "Something else.", "param": null, "event_id": null}}',
+    )
+    await asyncio.sleep(3.0)
+    call.session.generate_reply(user_input="Cut off?")
+    await asyncio.sleep(0.5)
+    await call.session.interrupt()
+    await asyncio.sleep(2.0)
+    await call.say("Newer?", seconds=0.5)
+    await asyncio.sleep(0.1)
+    await call.say("So?", seconds=0.5)
+    await asyncio.sleep(3.0)
+    await call.say("Tool?", seconds=0.5)
+    await asyncio.sleep(5.0)
+    await call.say("Cough?", seconds=0.5)
+    await asyncio.sleep(0.05)
+    call.session.update_agent(Tooled())
+    await asyncio.sleep(6.0)
+
+
 @dataclass(frozen=True)
 class Call:
     """A call that can be made.
@@ -268,12 +348,16 @@ class Call:
         course: What happens in it.
         sink: What plays it.
         family: The plugin's, if not its own.
+        mode: The model's.
+        config: The server's.
     """
 
     answers: dict[str, list[Reply]]
     course: Callable[[SimulatedCall], Any]
     sink: type[PacedAudioOutput] = PacedAudioOutput
     family: str | None = None
+    mode: Literal["control", "observe"] = "control"
+    config: ServerConfig | None = None
 
 
 CALLS = {
@@ -282,6 +366,14 @@ CALLS = {
     "late report": Call(HEALTHY, _late, sink=Late),
     "lost report": Call(HEALTHY, _silent, sink=Silent),
     "out of band": Call(STRANGERS, _strangers),
+    "deviating": Call(
+        DEVIATING,
+        _deviating,
+        config=ServerConfig(leaves_out=("response_id", "status"), one_response_id=True),
+    ),
+    "given up": Call(GIVEN_UP, _given_up),
+    "observed": Call(FAILING, _failing, mode="observe"),
+    "healthy, observed": Call(HEALTHY, _healthy, mode="observe"),
     "healthy, by streams": Call(HEALTHY, _healthy, family="streams"),
     "failing, by streams": Call(FAILING, _failing, family="streams"),
 }
@@ -290,7 +382,7 @@ CALLS = {
 def play(name: str, *, controlled: bool = True, attach: bool = True) -> Seen:
     """One call, in virtual time, that ends with a question which has to be answered."""
     seen = Seen()
-    answers, course, family = CALLS[name].answers, CALLS[name].course, CALLS[name].family
+    chosen = CALLS[name]
 
     async def run() -> None:
         loop = asyncio.get_running_loop()
@@ -298,19 +390,21 @@ def play(name: str, *, controlled: bool = True, attach: bool = True) -> Seen:
         loop.set_exception_handler(lambda _, context: _complained(seen, context))
         agent = Tooled()
         async with simulated_call(
-            Script(answers=answers),
+            Script(answers=chosen.answers),
             controlled=controlled,
             attach=attach,
             agent=agent,
             check=False,
-            sink=CALLS[name].sink(),
+            sink=chosen.sink(),
+            mode=chosen.mode,
+            config=chosen.config,
             policy=RetryPolicy(retry_interval=0.3),
         ) as call:
             frames: list[Any] = []
             session = realtime_session_of(call.session)
             session.on("openai_server_event_received", lambda frame: frames.append(frame["type"]))
             try:
-                await course(call)
+                await chosen.course(call)
                 await call.say("Last?", seconds=0.5)
                 await asyncio.sleep(6.0)
             except Exception as e:
@@ -345,7 +439,9 @@ def play(name: str, *, controlled: bool = True, attach: bool = True) -> Seen:
     for one in loggers:
         one.addHandler(log)
         one.propagate = False
-    made = functools.partial(ControlledRealtimeModel, family=family, observers=[TurnObserver()])
+    made = functools.partial(
+        ControlledRealtimeModel, family=chosen.family, observers=[TurnObserver()]
+    )
     try:
         with mock.patch("realtime_fsm.testing.call.ControlledRealtimeModel", made):
             run_virtual(run)

@@ -16,8 +16,6 @@ from typing import Any
 
 import realtime_fsm
 from realtime_fsm.livekit._facts import unsafe
-from realtime_fsm.testing import _watch, call
-from realtime_fsm.trace import recorder
 
 #: Looked for once, and before anything is wrapped: what is wrapped has other arguments, by which every model
 #: would pass through, and nothing that is planted would be in a call.
@@ -26,10 +24,12 @@ assert not unsafe()
 _FOLDERS = ("_core", "livekit", "livekit.providers", "livekit.telemetry")
 #: Modules in which nothing is planted, each with its reason. All others of these folders are.
 LEFT_OUT = {
+    "_core.activity": "asked by the application, outside of a call's course",
     "_core.commands": "data",
     "_core.difference": "asked by the application, outside of a call's course",
     "_core.errors": "data",
     "_core.events": "data",
+    "_core.handlers": "data",
     "_core.machine_events": "data",
     "_core.playback_table": "rows, read at import",
     "_core.response_table": "rows, read at import",
@@ -39,11 +39,18 @@ LEFT_OUT = {
     "livekit._reply_request": "data",
     "livekit._facts": "looked at before there is a model",
     "livekit._guard": "stepping aside itself",
+    "livekit._host": "of a fallback adapter's calls: tests/aside/test_host.py",
+    "livekit._http": "an application's choice, for real sockets",
     "livekit._link": "data",
     "livekit._log": "passes on to logging",
     "livekit._model": "makes the session, with a test for each step of it",
     "livekit._pass_on": "runs at import",
     "livekit._profile": "runs when the model is made",
+    "livekit.providers._aws": "data",
+    "livekit.providers._azure": "read when the session is made, with a test for that step",
+    "livekit.providers._google": "read when the session is made, with a test for that step",
+    "livekit.providers._phonic": "data",
+    "livekit.providers._ultravox": "data",
     "livekit.telemetry._observer": "what applications subclass",
     "livekit.telemetry._otel": "an application's observer",
     "livekit.telemetry._prometheus": "an application's observer",
@@ -102,12 +109,21 @@ TRUSTED = (
     "livekit._speech.SpeechTracker.__init__",  # with the model, before there is a call
     "livekit._tap.Tap.__aiter__",
 )
-_ONLOOKERS = (recorder.__file__, call.__file__, _watch.__file__)
-_HERE = Path(__file__).parent
-#: Folders of the core and of this; what is planted, and what a dataclass writes itself, has no file.
-_OURS = (Path(realtime_fsm.__file__).parent / "_core", _HERE, Path())
+#: An answer of theirs is a RuntimeError.
+ANSWERS = ("livekit._features.history_of", "livekit._features._activity_of")
+_PACKAGE = Path(realtime_fsm.__file__).parent
+#: What a call does not need: it looks on, or is the server's side.
+_ONLOOKERS = (
+    *(str(_PACKAGE / name) for name in ("simulator", "testing", "trace", "compare", "lab")),
+    str(Path(__file__).with_name("calls.py")),
+)
+#: What these call is called for whoever calls them.
+_SHARED = (
+    *(str(_PACKAGE / name) for name in ("_core", "livekit/_features.py")),
+    __file__,
+    "<string>",
+)
 _WORDS = "planted: words of the user"
-unsafe()  # looked for once, by the arguments of our methods, which are others while something is planted
 
 
 @dataclass(frozen=True)
@@ -180,12 +196,12 @@ def wrapped(
 
 
 def _looks_on() -> bool:
-    """Whether what is planted is called for who only looks on, the recorder or the kit of tests: what
-    fails there is not in the call."""
+    """Whether what is planted is called for who only looks on, the recorder or the kit of tests, or for the
+    simulated server: what fails there is not in the call."""
     frame: types.FrameType | None = sys._getframe(2)
-    while frame is not None and Path(frame.f_code.co_filename).parent in _OURS:
+    while frame is not None and frame.f_code.co_filename.startswith(_SHARED):
         frame = frame.f_back
-    return frame is not None and frame.f_code.co_filename in _ONLOOKERS
+    return frame is not None and frame.f_code.co_filename.startswith(_ONLOOKERS)
 
 
 @contextlib.contextmanager
