@@ -15,11 +15,11 @@ from unittest.mock import patch
 from livekit.rtc import EventEmitter
 
 from realtime_fsm import TurnController
-from realtime_fsm.livekit._alarm import Alarm
+from realtime_fsm.livekit._deadline_timer import DeadlineTimer
 from realtime_fsm.livekit._driver import Driver
-from realtime_fsm.livekit._outlet import Outlet
 from realtime_fsm.livekit._raw import RawLink
-from realtime_fsm.livekit._speech import Speeches
+from realtime_fsm.livekit._speech import SpeechTracker
+from realtime_fsm.livekit._turn_output import TurnOutput
 
 from .calls import call
 from .canned import Recording
@@ -39,10 +39,10 @@ _PARTS: dict[str, tuple[tuple[type, tuple[str, ...]], ...]] = {
     "the driver": (
         (Driver, ("ask", "receive", "run", "_pulled", "generated", "all_read")),
         (RawLink, ("create", "_settled")),
-        (Alarm, ("set", "_fire")),
-        (Outlet, ("received", "deliver", "end")),
+        (DeadlineTimer, ("set", "_fire")),
+        (TurnOutput, ("received", "deliver", "end")),
         (
-            Speeches,
+            SpeechTracker,
             ("_on_started", "_on_finished", "_on_speech_created", "_on_agent_state", "_on_item_added"),
         ),
     ),

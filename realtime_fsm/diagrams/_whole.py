@@ -72,24 +72,24 @@ CAPTION = (
 )
 
 PARTS = (
-    Part("HOST", "host", ("asks, interrupts,", "forwards messages"), "_controller.TurnController",
+    Part("HOST", "host", ("asks, interrupts,", "forwards messages"), "_core.controller.TurnController",
          outside=True),
-    Part("SINK", "sink", ("plays; its reports", "carry no id"), "_hear.playback_finished",
+    Part("SINK", "sink", ("plays; its reports", "carry no id"), "_core.playback_events.playback_finished",
          outside=True),
-    Part("LANE", "lane", ("the server's single", "slot for a response"), "_lane.Lane"),
+    Part("LANE", "lane", ("the server's single", "slot for a response"), "_core.lane.Lane"),
     Part("SPEECH", "user's speech", ("what server VAD", "owes an answer"),
-         "_user_speech.UserSpeech"),
-    Part("TIMER", "timers", ("deadlines,", "as data"), "_timers.timer_of"),
+         "_core.user_speech.UserSpeech"),
+    Part("TIMER", "timers", ("deadlines,", "as data"), "_core.timers.timer_of"),
     Part("TURN", "turn", ("one thing to be said,", "in one or more attempts"),
-         "_machine.TURN_DEFINITION"),
+         "_core.machine.TURN_DEFINITION"),
     Part("RESPONSE", "response", ("one response.create and", "what becomes of it"),
-         "_machine.RESPONSE_DEFINITION"),
+         "_core.machine.RESPONSE_DEFINITION"),
     Part("PLAYBACK", "playback", ("what was heard", "of one message"),
-         "_machine.PLAYBACK_DEFINITION"),
-    Part("CONNECTION", "connection", ("one is", "one epoch"), "_connection.Connection"),
-    Part("DRIVER", "driver", ("what is between", "us and the socket"), "_commands.CreateResponse",
+         "_core.machine.PLAYBACK_DEFINITION"),
+    Part("CONNECTION", "connection", ("one is", "one epoch"), "_core.connection.Connection"),
+    Part("DRIVER", "driver", ("what is between", "us and the socket"), "_core.commands.CreateResponse",
          outside=True),
-    Part("SERVER", "server", ("its events,", "matched by id"), "_receive.HANDLERS", outside=True),
+    Part("SERVER", "server", ("its events,", "matched by id"), "_core.server_events.HANDLERS", outside=True),
 )  # fmt: skip
 
 _MACHINES: dict[type[Enum], str] = {

@@ -20,16 +20,16 @@ from livekit.agents import llm, utils
 
 from .._core.errors import ErrorInfo
 from .._core.states import ErrorKind
-from ._ask import Ask
-from ._below import Below, close
 from ._driver import Driver
 from ._emit import Emitter
 from ._guard import Guard
+from ._inner_session import InnerSession, close
 from ._link import Link, Source
 from ._listener import GuardedEmitter, cheap
 from ._log import get_logger
-from ._outlet import Item, Outlet
 from ._reader import Reader
+from ._reply_request import ReplyRequest
+from ._turn_output import Item, TurnOutput
 
 SERVER_EVENT = "openai_server_event_received"
 CLIENT_EVENT = "openai_client_event_queued"
@@ -41,18 +41,20 @@ _PATIENCE = 10.0
 class Way:
     """One turn's way to the host: its future, and its streams."""
 
-    def __init__(self, outlet: Outlet | None, tell: Callable[[llm.GenerationCreatedEvent], None]):
+    def __init__(
+        self, output: TurnOutput | None, tell: Callable[[llm.GenerationCreatedEvent], None]
+    ):
         self._tell = tell
-        self._outlet = outlet
+        self._output = output
         self._messages = utils.aio.Chan[llm.MessageGeneration]()
         self._calls = utils.aio.Chan[llm.FunctionCall]()
         self.future: asyncio.Future[llm.GenerationCreatedEvent] | None = None
         #: What the host has of it.
         self.event: llm.GenerationCreatedEvent | None = None
         self.handed: dict[str, Item] = {}
-        if outlet is not None:
-            self._messages, self._calls = outlet.messages, outlet.calls
-            self.future, self.event, self.handed = outlet.future, outlet.event, outlet.handed
+        if output is not None:
+            self._messages, self._calls = output.messages, output.calls
+            self.future, self.event, self.handed = output.future, output.event, output.handed
             if self.future is not None and not self.future.done():
                 self.event = None  # made, and not given
 
@@ -111,11 +113,15 @@ class Aside:
     """
 
     def __init__(
-        self, session: GuardedEmitter[Any], model: Emitter, below: Below, guard: Guard
+        self,
+        session: GuardedEmitter[Any],
+        model: Emitter,
+        inner_session: InnerSession,
+        guard: Guard,
     ) -> None:
         self._session = session
         self._model = model
-        self._below = below
+        self._inner_session = inner_session
         self._guard = guard
         guard.failed, guard.plain = self.step, self.heard
         self.driver: Driver | None = None
@@ -135,7 +141,7 @@ class Aside:
 
     @property
     def _inner(self) -> Any:
-        return self._below.session
+        return self._inner_session.session
 
     def step(self, error: Exception) -> None:
         """Something of ours raised: from now on the session is the inner one."""
@@ -171,7 +177,7 @@ class Aside:
         link = driver.link
         readers: Mapping[str, Source] = {} if link is None else link.readers
         # In the order they were asked for.
-        for turn_id in dict.fromkeys([*driver._asks, *driver._outlets, *readers]):
+        for turn_id in dict.fromkeys([*driver._asks, *driver._outputs, *readers]):
             self._try(self._take_over, driver, turn_id, readers.get(turn_id))
         for announcement in [] if link is None else [*link.held.values()]:
             self._try(self._session.emit, "remote_item_added", announcement)
@@ -180,32 +186,32 @@ class Aside:
             self._try(self._session.emit, "error", driver.final_report)
 
     def _take_over(self, driver: Driver, turn_id: str, reader: Source | None) -> None:
-        outlet, ask = driver._outlets.get(turn_id), driver._asks.get(turn_id)
+        output, ask = driver._outputs.get(turn_id), driver._asks.get(turn_id)
         if ask is not None and ask.frame is not None and not ask.left:
             ask.left = True
             self._inner.send_event(ask.frame)  # what follows is a generation of its own
             return
-        if outlet is None and ask is None and (reader is None or reader.over):
+        if output is None and ask is None and (reader is None or reader.over):
             return  # that turn has ended
-        way = self._way(outlet)
-        if outlet is None and ask is not None:
+        way = self._way(output)
+        if output is None and ask is not None:
             way.future = ask.future
         if way.over:
             return
-        if outlet is not None:
-            for item in outlet.kept.values():
+        if output is not None:
+            for item in output.kept.values():
                 way.hand(item)
         if reader is not None and not reader.over:
             way.announce(reader.response_id)
             reader.bypass, reader.bypass_over = way.hand, way.close
-        elif way.handed or (outlet is not None and outlet.ending):
+        elif way.handed or (output is not None and output.ending):
             if way.handed:
                 way.announce(None)
             way.close()
         else:
             self._answer(way, ask, reader)
 
-    def _answer(self, way: Way, ask: Ask | None, reader: Source | None) -> None:
+    def _answer(self, way: Way, ask: ReplyRequest | None, reader: Source | None) -> None:
         """Nothing of this turn was handed on, and nothing is being read for it."""
         request = None if ask is None else ask.request
         read = None if reader is None else reader.generation
@@ -229,7 +235,7 @@ class Aside:
                 del self._expected[response_id]
                 self._ask(way, {})
 
-    def answer(self, ask: Ask) -> asyncio.Future[llm.GenerationCreatedEvent]:
+    def answer(self, ask: ReplyRequest) -> asyncio.Future[llm.GenerationCreatedEvent]:
         """The future of a request that ours did not get to, or did not finish."""
         driver = self.driver
         if ask.future is not None and driver is not None and ask in driver._asks.values():
@@ -241,8 +247,8 @@ class Aside:
         self._answer(way, ask, None)
         return ask.future
 
-    def _way(self, outlet: Outlet | None) -> Way:
-        way = Way(outlet, lambda event: self._session.emit("generation_created", event))
+    def _way(self, output: TurnOutput | None) -> Way:
+        way = Way(output, lambda event: self._session.emit("generation_created", event))
         self._ways.append(way)
         return way
 
@@ -371,21 +377,21 @@ class Aside:
 
     def _reopen(self) -> None:
         """Another inner session was to take the place of this one: let it do so."""
-        before = self._below.retired
+        before = self._inner_session.retired
         if before is not None:
             work = self._take_its_place(before)
             self._reopening = asyncio.get_running_loop().create_task(work)
 
     async def _take_its_place(self, before: llm.RealtimeSession[Any]) -> None:
         try:
-            inner = self._below.open() if self._inner is before else self._inner
+            inner = self._inner_session.open() if self._inner is before else self._inner
         except Exception as e:
             self._session.emit("error", failure(before, e))
             return
         if self.deaf:
             for name in (*_EVENTS, *_RAW):
                 inner.on(name, self._listener(name))
-        await self._below.repeat()
+        await self._inner_session.repeat()
         kept = before.chat_ctx.copy(exclude_instructions=True, exclude_empty_message=True)
         with contextlib.suppress(llm.RealtimeError):
             await inner.update_chat_ctx(kept)
@@ -395,7 +401,7 @@ class Aside:
     def _listener(self, name: str) -> Callable[..., None]:
         def listen(event: Any = None, *_: Any) -> None:
             if name in _RAW:
-                self._below.listeners.show(name, event)
+                self._inner_session.listeners.show(name, event)
             self.heard(name, event)
 
         return cheap(listen)

@@ -32,15 +32,15 @@ from .._core.policy import RetryPolicy
 from .._core.records import Turn
 from .._core.states import ErrorKind, MessageOutcome, Origin, TurnOutcome, TurnState
 from .._redact import known_message, named, shown
-from ._alarm import Alarm
-from ._ask import Ask
+from ._deadline_timer import DeadlineTimer
 from ._emit import Emitter, Listeners
 from ._guard import Guard
 from ._link import Link
 from ._log import code_of, get_logger
 from ._order import Order
-from ._outlet import Item, Outlet
-from ._speech import Speeches, stop_interrupted
+from ._reply_request import ReplyRequest
+from ._speech import SpeechTracker, stop_interrupted
+from ._turn_output import Item, TurnOutput
 from .telemetry._reporter import Reporter
 
 _SIGNS_OF_LIFE = (ItemActivity, OutputReceived, ResponseActivity)
@@ -69,7 +69,7 @@ class Driver:
     def __init__(
         self,
         policy: RetryPolicy,
-        speeches: Speeches,
+        speeches: SpeechTracker,
         *,
         session: Emitter,
         model: Emitter,
@@ -89,10 +89,10 @@ class Driver:
         self._source = model
         self._label = label
         self._loop = asyncio.get_running_loop()
-        self._alarm = Alarm(self._due, guard)
+        self._timer = DeadlineTimer(self._due, guard)
         self._order = Order(speeches, guard)
-        self._outlets: dict[str, Outlet] = {}
-        self._asks: dict[str, Ask] = {}
+        self._outputs: dict[str, TurnOutput] = {}
+        self._asks: dict[str, ReplyRequest] = {}
         #: Turns whose generation the host has from the inner session itself.
         self._passed: set[str] = set()
         #: Turns of no speech: nothing plays them.
@@ -116,7 +116,7 @@ class Driver:
         self._receive = guard(self.receive)
         speeches.connect(
             self._receive,
-            over=guard(self._rest_soon),
+            over=guard(self._listen_if_idle_soon),
             begun=guard(self._another_speaks),
             changed=self._tell_playback,
             failed=lambda error: guard.failed(error),
@@ -126,18 +126,18 @@ class Driver:
         )
 
     @property
-    def speeches(self) -> Speeches:
+    def speeches(self) -> SpeechTracker:
         """The attached AgentSession."""
         return self._speeches
 
     def _do_without(self) -> None:
         """The attached AgentSession is another's."""
-        self._speeches = Speeches()
+        self._speeches = SpeechTracker()
         self._tell_playback()
 
     # --- what the session calls
 
-    def ask(self, ask: Ask, origin: Origin) -> asyncio.Future[llm.GenerationCreatedEvent]:
+    def ask(self, ask: ReplyRequest, origin: Origin) -> asyncio.Future[llm.GenerationCreatedEvent]:
         """Start a turn. The future fails only with `llm.RealtimeError`; cancelling it cancels
         the turn."""
         ask.future = future = self._loop.create_future()
@@ -145,11 +145,11 @@ class Driver:
             future.set_exception(llm.RealtimeError("realtime session closed"))
             return future
         self._speeches.settle()
-        self._speeches.look()
+        self._speeches.follow_sink()
         turn = self.controller.request(self._loop.time(), origin=origin)
         self._asks[turn.id] = ask
         if origin is Origin.CLIENT:
-            self._outlets[turn.id] = self._new_outlet(turn.id, future)
+            self._outputs[turn.id] = self._new_output(turn.id, future)
             self._speeches.assign(turn.id, self._speeches.owner())
             cancelled = self._guard(self._interrupt)
             future.add_done_callback(lambda f: cancelled(turn) if f.cancelled() else None)
@@ -218,9 +218,9 @@ class Driver:
         """The speech that the host made of a turn ends, and the turn goes on without one."""
         self._speeches.forget(turn.id)
         self.receive(AnnouncementLost(turn_id=turn.id))
-        outlet = self._outlets.pop(turn.id, None)
-        if outlet is not None:
-            outlet.cut()
+        output = self._outputs.pop(turn.id, None)
+        if output is not None:
+            output.cut()
 
     def truncating(self, item_id: str, audio_end_ms: int) -> int | None:
         """The host truncates a message. Returns where it may be cut, or None if it must not be:
@@ -259,7 +259,7 @@ class Driver:
         """The session stepped aside: tell those who follow the turns that they are over."""
         self._closed = True
         self._order.close()
-        self._alarm.set(None)
+        self._timer.set(None)
         self._speeches.disconnect(self._receive)
         self.controller.close(self._loop.time())
         for command in self.controller.commands():
@@ -303,23 +303,23 @@ class Driver:
         self.receive(CreateNotSent(turn_id=turn_id, attempt=attempt, error=info))
 
     def generated(self, turn_id: str, item_id: str, item: Item) -> None:
-        outlet = self._outlet(turn_id)
-        if outlet is not None:
-            outlet.received(item_id, item)
+        output = self._output_of(turn_id)
+        if output is not None:
+            output.received(item_id, item)
 
     def all_read(self, turn_id: str) -> None:
         """No more items of this turn will come from the inner session."""
-        outlet = self._outlets.get(turn_id)
-        if outlet is not None and outlet.ending:
-            outlet.cut()
+        output = self._outputs.get(turn_id)
+        if output is not None and output.ending:
+            output.cut()
         if self.controller.find(turn_id) is None:
-            outlet = self._outlets.get(turn_id)
-            if outlet is not None:
-                self._check_delivered(turn_id, outlet)
-                outlet.cut()
-                del self._outlets[turn_id]
+            output = self._outputs.get(turn_id)
+            if output is not None:
+                self._check_delivered(turn_id, output)
+                output.cut()
+                del self._outputs[turn_id]
 
-    def _check_delivered(self, turn_id: str, outlet: Outlet) -> None:
+    def _check_delivered(self, turn_id: str, output: TurnOutput) -> None:
         """What a completed turn received, the host has got.
 
         Raises:
@@ -329,10 +329,10 @@ class Driver:
         if turn is None or turn.outcome is not TurnOutcome.COMPLETED or self._closed:
             return
         items = [message.item_id for message in turn.messages if message.delivered]
-        if any(item_id not in outlet.handed for item_id in (*items, *turn.calls)):
+        if any(item_id not in output.handed for item_id in (*items, *turn.calls)):
             raise UndeliveredError("an item")
         for message in turn.messages:
-            if outlet.cut_short(message.item_id, message.received_ms):
+            if output.cut_short(message.item_id, message.received_ms):
                 raise UndeliveredError("the end of a message")
 
     def pass_through(self, turn_id: str) -> None:
@@ -347,7 +347,7 @@ class Driver:
         if not self.controller.connected and self.controller.dead is None:
             self.receive(ConnectionReady())
         elif not connected:
-            self._alarm.set(self.controller.next_deadline())
+            self._timer.set(self.controller.next_deadline())
 
     def session_failed(self, report: llm.RealtimeModelError) -> None:
         """The inner session is of no more use: pass its report on, once (G12)."""
@@ -402,7 +402,7 @@ class Driver:
             return  # called from an event handler of the application, within the loop below
         self._running = True
         if self.reporter is not None:
-            self.reporter.look()
+            self.reporter.notice_changes()
         try:
             while commands := self.controller.commands():
                 for command in commands:
@@ -412,7 +412,7 @@ class Driver:
         finally:
             self._running = False
         self._report_the_end()
-        self._alarm.set(None if self._closed else self.controller.next_deadline())
+        self._timer.set(None if self._closed else self.controller.next_deadline())
 
     def _do(self, command: cmd.Command) -> None:
         handler = self._HANDLERS.get(type(command))
@@ -426,7 +426,7 @@ class Driver:
         if turn is not None and c.turn_id in self._passed:
             self.controller.interrupt(turn, self._loop.time())
         elif self.link is not None and not self._closed:
-            self.link.create(c.turn_id, c.attempt, self._asks.setdefault(c.turn_id, Ask()))
+            self.link.create(c.turn_id, c.attempt, self._asks.setdefault(c.turn_id, ReplyRequest()))
 
     def _cancel(self, c: cmd.CancelResponse) -> None:
         if self.link is not None and not self._closed:
@@ -465,15 +465,15 @@ class Driver:
             self.replace(c.wait)
 
     def _announce(self, c: cmd.AnnounceTurn) -> None:
-        outlet = self._outlet(c.turn_id)
-        if outlet is None:
+        output = self._output_of(c.turn_id)
+        if output is None:
             return
         self._speeches.settle()
-        self._speeches.look()
+        self._speeches.follow_sink()
         with self._speeches.announcing() as announced:
-            self._session.emit("generation_created", outlet.generation(c.response_id))
+            self._session.emit("generation_created", output.generation(c.response_id))
             handle = announced()
-        if self._outlets.get(c.turn_id) is not outlet:
+        if self._outputs.get(c.turn_id) is not output:
             return  # withdrawn by what a listener asked for
         self._speeches.assign(c.turn_id, handle)
         turn = self.controller.find(c.turn_id)
@@ -486,12 +486,12 @@ class Driver:
 
     def _expose(self, c: cmd.ExposeTurn) -> None:
         self._failures = 0
-        self._speeches.look()
-        outlet = self._outlet(c.turn_id)
-        if outlet is None:
+        self._speeches.follow_sink()
+        output = self._output_of(c.turn_id)
+        if output is None:
             return
-        generation = outlet.generation(c.response_id)
-        if outlet.future is not None:
+        generation = output.generation(c.response_id)
+        if output.future is not None:
             self._session.emit("generation_created", generation)
         self._order.ready(c.turn_id)
         if self._order.waits:
@@ -500,8 +500,8 @@ class Driver:
             self.receive(SpeechOver(turn_id=c.turn_id, interrupted=False))
 
     def _deliver(self, c: cmd.DeliverItem) -> None:
-        outlet = self._outlet(c.turn_id)
-        if outlet is None:
+        output = self._output_of(c.turn_id)
+        if output is None:
             return
         turn = self._find(c.turn_id)
         call = turn is not None and c.item_id in turn.calls
@@ -510,24 +510,24 @@ class Driver:
         elif self.link is not None:
             # LiveKit makes a placeholder of it in the agent's history, with the words that came.
             self.link.withheld(c.item_id, forward=True)
-        outlet.deliver(c.item_id)
-        if outlet.calls_read:
+        output.deliver(c.item_id)
+        if output.calls_read:
             self._calls_read(c.turn_id)
 
     def _end_attempt(self, c: cmd.EndAttempt) -> None:
-        outlet = self._outlets.get(c.turn_id)
-        if outlet is not None:
-            outlet.end_messages()
+        output = self._outputs.get(c.turn_id)
+        if output is not None:
+            output.end_messages()
 
     def _end(self, c: cmd.EndStreams) -> None:
-        outlet = self._outlets.get(c.turn_id)
+        output = self._outputs.get(c.turn_id)
         turn = self._find(c.turn_id)
-        if outlet is None:
+        if output is None:
             return
         if turn is not None and turn.interrupted:
-            outlet.cut()
+            output.cut()
         else:
-            outlet.end()
+            output.end()
 
     def _report(self, c: cmd.ReportFailure) -> None:
         self.reports += 1
@@ -535,8 +535,8 @@ class Driver:
         turn = self._find(c.turn_id)
         exhausted = turn is not None and turn.ending is TurnOutcome.FAILED
         recoverable = not c.fatal and (not exhausted or self._tolerates_failure())
-        outlet = self._outlets.get(c.turn_id)
-        told = outlet is not None and outlet.fail(error)
+        output = self._outputs.get(c.turn_id)
+        told = output is not None and output.fail(error)
         # An AgentSession that closes on this report interrupts the speech before it looks at
         # the future, so its handle has to be told as well.
         if c.on_handle and not (told and recoverable):
@@ -595,9 +595,9 @@ class Driver:
         self._model.emit("recovering", c)
 
     def _ended(self, c: cmd.TurnEnded) -> None:
-        outlet = self._outlets.get(c.turn_id)
-        if outlet is not None:
-            outlet.fail(llm.RealtimeError(f"turn {c.outcome.value}", code=c.outcome.value))
+        output = self._outputs.get(c.turn_id)
+        if output is not None:
+            output.fail(llm.RealtimeError(f"turn {c.outcome.value}", code=c.outcome.value))
         # The inner session hands items out later than the wire shows them: a turn may end in
         # between. Of a response that still runs without us nothing is awaited, nor of a failed turn,
         # whose response may never be seen to end.
@@ -606,9 +606,9 @@ class Driver:
         useless = turn is not None and c.outcome is TurnOutcome.FAILED and not turn.calls
         if self.link is not None and (useless or (attempt is not None and not attempt.over)):
             self.link.stop_reading(c.turn_id)
-        if turn is not None and turn.calls and outlet is not None and not outlet.calls_read:
+        if turn is not None and turn.calls and output is not None and not output.calls_read:
             forget = self._guard(self._forget_unread_calls)
-            self._speeches.when_done(c.turn_id, lambda: forget(turn, outlet))
+            self._speeches.when_done(c.turn_id, lambda: forget(turn, output))
         if self.link is None or self._closed or not self.link.reading(c.turn_id):
             self.all_read(c.turn_id)
         self._asks.pop(c.turn_id, None)
@@ -616,13 +616,13 @@ class Driver:
         self._unplayed.discard(c.turn_id)
         self._speeches.forget(c.turn_id)
         if turn is not None and not turn.gave_output:
-            self._rest_soon()
+            self._listen_if_idle_soon()
         self._model.emit("turn_ended", c)
 
-    def _forget_unread_calls(self, turn: Turn, outlet: Outlet) -> None:
+    def _forget_unread_calls(self, turn: Turn, output: TurnOutput) -> None:
         """The speech was interrupted before LiveKit looked at the calls: no tool runs and no output
         follows, so the server must not remember them either (G16, G17)."""
-        if self.link is not None and not outlet.calls_read and not self._closed:
+        if self.link is not None and not output.calls_read and not self._closed:
             for item_id in turn.calls:
                 self.link.withheld(item_id, forward=False)
                 self.link.delete(item_id, utils.shortuuid("rfsm_delete_"))
@@ -673,13 +673,13 @@ class Driver:
             if self.link is not None:
                 self.link.withdraw(turn.id)
 
-    def _rest_soon(self) -> None:
+    def _listen_if_idle_soon(self) -> None:
         if not self._closed:
-            self._loop.call_soon(self._guard(self._rest))
+            self._loop.call_soon(self._guard(self._listen_if_idle))
 
-    def _rest(self) -> None:
+    def _listen_if_idle(self) -> None:
         if not self._closed and not self.controller.turns:
-            self._speeches.rest()
+            self._speeches.listen_if_idle()
 
     def _tell_playback(self) -> None:
         self.controller.playback_reported = self._speeches.attached
@@ -687,7 +687,7 @@ class Driver:
 
     def _pulled(self, item_id: str) -> None:
         self._speeches.settle()
-        self._speeches.look()
+        self._speeches.follow_sink()
         self._speeches.begins(item_id)
         self.receive(MessagePulled(item_id=item_id))
 
@@ -701,19 +701,19 @@ class Driver:
         for item_id in turn.calls:
             self.link.withheld(item_id, forward=True)
 
-    def _outlet(self, turn_id: str) -> Outlet | None:
-        """A live turn's outlet; one that the server started gets its own when it is needed."""
+    def _output_of(self, turn_id: str) -> TurnOutput | None:
+        """A live turn's output; one that the server started gets its own when it is needed."""
         if turn_id in self._passed:
             return None
-        if turn_id not in self._outlets and self.controller.find(turn_id) is not None:
-            self._outlets[turn_id] = self._new_outlet(turn_id, None)
-        return self._outlets.get(turn_id)
+        if turn_id not in self._outputs and self.controller.find(turn_id) is not None:
+            self._outputs[turn_id] = self._new_output(turn_id, None)
+        return self._outputs.get(turn_id)
 
-    def _new_outlet(
+    def _new_output(
         self, turn_id: str, future: asyncio.Future[llm.GenerationCreatedEvent] | None
-    ) -> Outlet:
+    ) -> TurnOutput:
         read = self._guard(self._calls_read)
-        return Outlet(future, self._guard(self._pulled), lambda: read(turn_id), self._guard)
+        return TurnOutput(future, self._guard(self._pulled), lambda: read(turn_id), self._guard)
 
     def _find(self, turn_id: str) -> Turn | None:
         turn = self.controller.find(turn_id)

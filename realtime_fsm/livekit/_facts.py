@@ -102,7 +102,7 @@ FACTS: tuple[Fact, ...] = (
     ),
     Fact(
         "the fields of GenerationCreatedEvent, MessageGeneration and RemoteItemAddedEvent",
-        "realtime_fsm/livekit/_outlet.py, _raw.py",
+        "realtime_fsm/livekit/_turn_output.py, _raw.py",
         "plain",
         _handed_on,
     ),
@@ -132,7 +132,7 @@ FACTS: tuple[Fact, ...] = (
     ),
     Fact(
         "AgentSession._update_agent_state(state)",
-        "realtime_fsm/livekit/_private.py: rest",
+        "realtime_fsm/livekit/_private.py: listen_again",
         "less",
         lambda: callable(vars(features.AgentSession)["_update_agent_state"]),
     ),

@@ -27,8 +27,8 @@ from livekit.agents.utils.aio.channel import ChanClosed
 from .._core.frames import output_of
 from .._core.session import remember
 from ._guard import Guard
-from ._outlet import Item
 from ._tap import AudioTap, Tap
+from ._turn_output import Item
 
 #: PCM16 mono, the one format the plugin asks for.
 _SAMPLE_RATE = 24_000
@@ -133,7 +133,7 @@ class Foreigners:
 
     Args:
         inner: The inner session.
-        quiet: Whether nothing else is said, or about to be.
+        nobody_speaks: Whether nothing else is said, or about to be.
         patience: Seconds after which a response that says nothing more is over.
         announce: Gives a generation to the host.
     """
@@ -142,14 +142,14 @@ class Foreigners:
         self,
         inner: llm.RealtimeSession[Any],
         *,
-        quiet: Callable[[], bool],
+        nobody_speaks: Callable[[], bool],
         patience: float,
         announce: Callable[[llm.GenerationCreatedEvent], None],
         guard: Guard,
     ) -> None:
         self._inner = inner
         self._guard = guard
-        self._quiet = quiet
+        self._nobody_speaks = nobody_speaks
         self._patience = patience
         self._announce = announce
         self._audible = inner.realtime_model.capabilities.audio_output
@@ -288,14 +288,14 @@ class Foreigners:
         if not response.wanted:
             response.wanted = True
             self._waiting.append(response)
-            self._look()
+            self._announce_next()
 
-    def _look(self) -> None:
+    def _announce_next(self) -> None:
         """Announce what waits if nothing else is said, and end what says nothing more."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._waiting and self._quiet():
+        if self._waiting and self._nobody_speaks():
             self._announce_one(self._waiting.pop(0))
         now = self._loop.time()
         for response in [*self.announced, *self._waiting]:
@@ -303,7 +303,7 @@ class Foreigners:
                 self._open.pop(response.response_id or "", None)
                 self._finish(response)
         if self._waiting or self.announced:
-            self._timer = self._loop.call_later(_LOOK, self._guard(self._look))
+            self._timer = self._loop.call_later(_LOOK, self._guard(self._announce_next))
 
     def _announce_one(self, response: Foreign) -> None:
         response.streams = streams = _Streams()

@@ -82,7 +82,7 @@ class History:
         self.correct_mirror([item_id])
         self._show(item_id, text)
 
-    def shown(self, item_id: str, text: str) -> None:
+    def note_shown(self, item_id: str, text: str) -> None:
         """The host shows this text of a message from now on."""
         self._show(item_id, text)
         self._placeholders.pop(item_id, None)
@@ -105,7 +105,7 @@ class History:
 
     def unheard(self, item_id: str) -> None:
         """Nothing of a message was heard, and nothing will be."""
-        self.shown(item_id, "")
+        self.note_shown(item_id, "")
 
     def shown_in(self, item: llm.ChatMessage) -> None:
         """The host makes a placeholder of a message, which shares this item's list of words, as the

@@ -15,7 +15,7 @@ from livekit.agents import llm
 from ._driver import Driver
 from ._guard import Guard
 from ._private import agent_history
-from ._speech import Speeches
+from ._speech import SpeechTracker
 
 
 class Host:
@@ -26,7 +26,7 @@ class Host:
     """
 
     def __init__(
-        self, speeches: Speeches, driver: Driver, inner: llm.RealtimeSession[Any], guard: Guard
+        self, speeches: SpeechTracker, driver: Driver, inner: llm.RealtimeSession[Any], guard: Guard
     ) -> None:
         self._speeches = speeches
         self._driver = driver

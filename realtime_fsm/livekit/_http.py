@@ -134,7 +134,7 @@ class LivelySocket:
         #: When a ping was sent that nothing has answered.
         self._asked: float | None = None
         self._due = self._seen + interval
-        self._timer = self._loop.call_at(self._due, self._look)
+        self._timer = self._loop.call_at(self._due, self._check_peer)
         self._ping: asyncio.Task[None] | None = None
         self._goodbye: asyncio.Task[bool] | None = None
 
@@ -175,7 +175,7 @@ class LivelySocket:
                 with contextlib.suppress(Exception):
                     raw.shutdown(socket.SHUT_RDWR)
 
-    def _look(self) -> None:
+    def _check_peer(self) -> None:
         """The timer: is the peer alive?"""
         if self._socket.closed:
             return
@@ -193,7 +193,7 @@ class LivelySocket:
                 self._ping = asyncio.create_task(self._send_ping(), name="realtime_fsm.ping")
         else:
             self._asked, self._due = None, self._seen + self._interval
-        self._timer = self._loop.call_at(self._due, self._look)
+        self._timer = self._loop.call_at(self._due, self._check_peer)
 
     async def _send_ping(self) -> None:
         # One that cannot leave any more is no news: whoever receives learns why.

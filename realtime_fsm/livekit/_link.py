@@ -7,9 +7,9 @@ from typing import Any, Optional, Protocol
 
 from livekit.agents import llm
 
-from ._ask import Ask
 from ._foreign import Foreign
-from ._outlet import Item
+from ._reply_request import ReplyRequest
+from ._turn_output import Item
 
 
 class Source(Protocol):
@@ -52,7 +52,7 @@ class Link(Protocol):
     def veil(self, frame: dict[str, Any]) -> None:
         """The session stepped aside: keep on hiding what is hidden already."""
 
-    def create(self, turn_id: str, attempt: int, ask: Ask) -> None:
+    def create(self, turn_id: str, attempt: int, ask: ReplyRequest) -> None:
         """Put a ``response.create`` on the wire; tell `CreateSent` when it left."""
 
     def cancel(self, response_id: str, event_id: str) -> None:

@@ -21,7 +21,7 @@ from ._observe import Observation, Observer
 from ._pass_on import passes_on
 from ._profile import resolve
 from ._session import ControlledRealtimeSession
-from ._speech import Speeches
+from ._speech import SpeechTracker
 from .providers import DUPLEX, NAMED, Family, family_of
 from .telemetry import TurnObserver
 
@@ -111,7 +111,7 @@ class ControlledRealtimeModel(
         self._family = family
         self._profile = resolve(profile, inner)
         self._told = False
-        self._speeches = Speeches()
+        self._speeches = SpeechTracker()
         self._controller: TurnController | None = None
         self._observer: Observer | None = None
         #: What would have been done, oldest first; the last thousand. With ``mode="observe"``.

@@ -27,13 +27,13 @@ from .._core.policy import RetryPolicy
 from .._core.records import Message, Turn
 from .._core.session import remember
 from .._core.states import ErrorKind, Origin, PlaybackState
-from ._alarm import Alarm
 from ._aside import report_step
+from ._deadline_timer import DeadlineTimer
 from ._emit import Emitter
 from ._guard import Guard
 from ._listener import cheap, hear_first
 from ._log import code_of, get_logger
-from ._speech import Speeches, stop_interrupted
+from ._speech import SpeechTracker, stop_interrupted
 
 _LOST = ErrorInfo(kind=ErrorKind.TRANSIENT, code="connection_lost")
 #: Ends a turn whose next attempt is not made.
@@ -81,7 +81,7 @@ class Observer:
         self,
         inner: llm.RealtimeSession[Any],
         policy: RetryPolicy,
-        speeches: Speeches,
+        speeches: SpeechTracker,
         *,
         model: Emitter,
         note: Callable[[Observation], None],
@@ -93,7 +93,7 @@ class Observer:
         self._loop = asyncio.get_running_loop()
         self._guard = guard = Guard()
         guard.failed = self._failed
-        self._alarm = Alarm(self._due, guard)
+        self._timer = DeadlineTimer(self._due, guard)
         self._log = get_logger()
         #: The turn the host asks for; what follows from that is no news.
         self._asking: str | None = None
@@ -137,7 +137,7 @@ class Observer:
         if self._guard.off:
             return
         self._guard.off = True
-        self._alarm.set(None)
+        self._timer.set(None)
         self._speeches.disconnect(self._receive)
         with contextlib.suppress(Exception):  # as much of it as still works
             self.controller.close(self._loop.time())
@@ -156,7 +156,7 @@ class Observer:
         if isinstance(event, ev.ResponseCreated):
             self._unanswered.pop(event.client_event_id or "", None)
         if event is not None:
-            self._speeches.look()
+            self._speeches.follow_sink()
             self.receive(event)
 
     def _on_client_event(self, frame: Mapping[str, Any]) -> None:
@@ -247,7 +247,7 @@ class Observer:
         while commands := self.controller.commands():
             for command in commands:
                 self._would(command)
-        self._alarm.set(self.controller.next_deadline())
+        self._timer.set(self.controller.next_deadline())
 
     def _would(self, command: cmd.Command) -> None:
         if isinstance(command, cmd.CreateResponse):

@@ -15,7 +15,7 @@ from livekit.agents.voice import SpeechHandle
 from ._guard import Guard
 from ._log import get_logger
 from ._private import asks_for_itself, is_reached, put_back
-from ._speech import Speeches
+from ._speech import SpeechTracker
 
 #: Seconds after which LiveKit has come to the next speech; and after which to look whether a speech
 #: that plays is over. Nothing tells to which one it has come.
@@ -25,13 +25,13 @@ _SOON, _LATER = 0.02, 0.1
 class Order:
     """One session's. Where LiveKit cannot be asked, its order stays."""
 
-    def __init__(self, speeches: Speeches, guard: Guard) -> None:
+    def __init__(self, speeches: SpeechTracker, guard: Guard) -> None:
         self._speeches = speeches
         self._loop = asyncio.get_running_loop()
-        self._look = guard(self.look)
+        self._reorder_again = guard(self.reorder)
         #: Speeches that wait for a reply, with its future.
         self._asking: dict[SpeechHandle, asyncio.Future[Any]] = {}
-        #: Speeches with something to hear, which LiveKit may not have come to.
+        #: SpeechTracker with something to hear, which LiveKit may not have come to.
         self._ready: set[SpeechHandle] = set()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -47,14 +47,14 @@ class Order:
 
         self._asking[handle] = future
         future.add_done_callback(over)
-        self.look()
+        self.reorder()
 
     def ready(self, turn_id: str) -> None:
         """There is something to hear of this turn."""
         handle = self._speeches.speech(turn_id)
         if handle is not None:
             self._ready.add(handle)
-            self.look()
+            self.reorder()
 
     @property
     def waits(self) -> bool:
@@ -63,7 +63,7 @@ class Order:
         self._ready -= gone
         return bool(self._ready)
 
-    def look(self) -> None:
+    def reorder(self) -> None:
         """Let the next speech go first, as long as the first one only waits."""
         if self._timer is not None:
             self._timer.cancel()
@@ -75,7 +75,7 @@ class Order:
             if not (head.done() or head.interrupted or put_back(session, head)):
                 return
             get_logger().debug("put back, for something is ready", speech=head.id)
-        self._timer = self._loop.call_later(_SOON if only_waits else _LATER, self._look)
+        self._timer = self._loop.call_later(_SOON if only_waits else _LATER, self._reorder_again)
 
     def close(self) -> None:
         if self._timer is not None:

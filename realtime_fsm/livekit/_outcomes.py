@@ -11,7 +11,7 @@ from livekit import rtc
 from livekit.agents import utils
 from livekit.agents.voice import io
 
-from ._alarm import Alarm
+from ._deadline_timer import DeadlineTimer
 from ._guard import Guard
 from ._log import get_logger
 from ._private import captured_segments, has_other_listeners
@@ -67,7 +67,7 @@ class Outcomes:
         self._guard = guard
         self._segments = Segments(grace)
         self._loop = asyncio.get_running_loop()
-        self._alarm = Alarm(self._due, guard)
+        self._timer = DeadlineTimer(self._due, guard)
         self._paused_at: float | None = None
         #: How many segments the sink had counted before this one.
         self._count: int | None = None
@@ -78,7 +78,7 @@ class Outcomes:
         self._log = get_logger(sink=type(sink).__qualname__)
 
     def close(self) -> None:
-        self._alarm.set(None)
+        self._timer.set(None)
         self._read_no_more()
         self.watcher = None
 
@@ -93,7 +93,7 @@ class Outcomes:
 
     def capture(self, frame: rtc.AudioFrame) -> Coroutine[Any, Any, None] | None:
         """What hands the sink the first frame; None: nothing but the sink itself."""
-        return self._capture_behind(frame) if self._segments.owed else None
+        return self._capture_behind(frame) if self._segments.unreported else None
 
     async def _capture_behind(self, frame: rtc.AudioFrame) -> None:
         """The sink never said that it is done with what came before: it may wait for that itself."""
@@ -101,13 +101,13 @@ class Outcomes:
         try:
             done, _ = await asyncio.wait({capture}, timeout=self._segments.grace)
             if not done:
-                self._guard.run(None, self._unblock)
+                self._guard.run(None, self._drop_blocked)
             await capture
         finally:
             if not capture.done():
                 await utils.aio.cancel_and_wait(capture)
 
-    def _unblock(self) -> None:
+    def _drop_blocked(self) -> None:
         self._complain("blocked", "the sink takes no more audio: what it holds is dropped")
         self._above.call(self._sink.clear_buffer)
         self._above.call(self._sink.resume)
@@ -184,7 +184,7 @@ class Outcomes:
         if segment is None:
             self._log.debug("report for nothing that was captured")
             return
-        late = segment in self._segments.owed
+        late = segment in self._segments.unreported
         self._segments.done(segment)
         if late:
             self._log.debug("report after its segment was given up")
@@ -220,7 +220,7 @@ class Outcomes:
         """Until the report that comes next is overdue, or a pause is."""
         head = self._segments.head
         if head is None:
-            self._alarm.set(None)
+            self._timer.set(None)
             self._read_no_more()
             return
         over = head.over is not None or head.cleared
@@ -234,7 +234,7 @@ class Outcomes:
         at, left = head.due, self._pause_left(head)
         if left is not None:
             at = self._loop.time() + left
-        self._alarm.set(None if at == math.inf else at)
+        self._timer.set(None if at == math.inf else at)
 
     def _pause_left(self, head: Segment) -> float | None:
         """Seconds until a pause has lasted too long, for a segment that LiveKit waits for."""

@@ -63,15 +63,15 @@ class Playout:
         self._user = safe_listener(self._on_user_state, failed)
         session.on("user_state_changed", self._user)
 
-    def look(self) -> None:
+    def follow_sink(self) -> None:
         """Something is about to play: guard the sink it will play on, and listen to it."""
         output = self._session.output
         if self.grace is not None and output.audio is not None:
             self._guard(output.audio, self.grace)
         self._watch(output.audio if output.audio_enabled else None)
 
-    def rest(self) -> None:
-        """Listen no more until the next look."""
+    def unfollow_sink(self) -> None:
+        """Listen no more until something is about to play."""
         self._watch(None)
 
     def close(self) -> None:
@@ -168,7 +168,7 @@ class Playout:
             self._failed(error)
 
     def taken_out(self) -> None:
-        self.look()
+        self.follow_sink()
 
     # --- events
 

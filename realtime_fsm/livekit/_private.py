@@ -109,19 +109,19 @@ def put_back(session: AgentSession[Any], handle: SpeechHandle) -> bool:
     """
     schedule = getattr(getattr(session, "_activity", None), "_schedule_speech", None)
     clear = getattr(handle, "_clear_authorization", None)
-    let_go = getattr(handle, "_mark_generation_done", None)
+    mark_done = getattr(handle, "_mark_generation_done", None)
     reached = getattr(handle, "_generations", None)
-    if not (callable(schedule) and callable(clear) and callable(let_go) and reached):
+    if not (callable(schedule) and callable(clear) and callable(mark_done) and reached):
         return False
     clear()
-    let_go()
+    mark_done()
     # Tools count the generations of their speech to wait until one was played: this one was none.
     reached.pop()
     schedule(handle, SpeechHandle.SPEECH_PRIORITY_NORMAL, force=True)
     return True
 
 
-def rest(session: AgentSession[Any]) -> None:
+def listen_again(session: AgentSession[Any]) -> None:
     """Let an AgentSession that waits for nothing, and speaks nothing, listen again
     (``_update_agent_state``).
 

@@ -40,7 +40,7 @@ class Pulse:
         self._patience = policy.answer_timeout
         self._send = send
         self._dead = dead
-        self._look = guard(self._due)
+        self._check_peer = guard(self._due)
         self._loop = asyncio.get_running_loop()
         #: What to ask with, once the server is known to answer.
         self._session: dict[str, Any] | None = None
@@ -84,7 +84,7 @@ class Pulse:
     def _wait(self, until: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_at(until, self._look)
+        self._timer = self._loop.call_at(until, self._check_peer)
 
     def _due(self) -> None:
         if self._timer is None or self._interval is None:

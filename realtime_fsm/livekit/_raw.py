@@ -22,8 +22,6 @@ from .._core.frames import output_of, parse
 from .._core.states import ErrorKind
 from .._redact import named
 from ._announcements import Announcements
-from ._ask import Ask
-from ._below import close
 from ._corrections import Corrections
 from ._creates import Creates
 from ._doubt import Doubt
@@ -32,12 +30,14 @@ from ._echo import Echo
 from ._foreign import Foreign
 from ._guard import Guard
 from ._history import History
+from ._inner_session import close
 from ._link import Source
 from ._listener import Listeners, cheap
 from ._log import get_logger
 from ._pulse import Pulse
 from ._reader import Reader
 from ._repair import Repair
+from ._reply_request import ReplyRequest
 from ._sight import Sight
 
 SERVER_EVENT = "openai_server_event_received"
@@ -123,7 +123,7 @@ class RawLink:
         #: what there is to send queued.
         self._was_up = False
         #: The inner session reports right after a frame what that frame told us already.
-        self._claimed = False
+        self._error_reported = False
         self._refused = False
         self._handlers: dict[str, Any] = {
             SERVER_EVENT: self._on_server_event,
@@ -141,7 +141,7 @@ class RawLink:
 
     # --- down
 
-    def create(self, turn_id: str, attempt: int, ask: Ask) -> None:
+    def create(self, turn_id: str, attempt: int, ask: ReplyRequest) -> None:
         self._pulse.created()
         if ask.frame is not None:
             event_id = str(ask.frame["event_id"])
@@ -269,7 +269,7 @@ class RawLink:
     # --- up
 
     def _on_server_event(self, frame: Any) -> None:
-        self._claimed = False
+        self._error_reported = False
         self._pulse.came(frame)
         output = output_of(frame)
         if output is not None and frame["response_id"] == self._sight.slot:
@@ -299,7 +299,7 @@ class RawLink:
             self._log.debug("frame ignored", reason=event.reason, type=_kind(frame))
         refused = isinstance(event, ev.ErrorReceived)
         failed = isinstance(event, ev.ResponseDone) and event.status is ev.ResponseStatus.FAILED
-        self._claimed = again or self._refused or (known and (refused or failed))
+        self._error_reported = again or self._refused or (known and (refused or failed))
         self._refused = False
         if isinstance(event, ev.ResponseDone) and not event.out_of_band:
             self._corrections.go_on()
@@ -430,7 +430,7 @@ class RawLink:
         self._driver.forward("session_reconnected", event)
 
     def _on_error(self, report: llm.RealtimeModelError) -> None:
-        claimed, self._claimed = self._claimed, False
+        reported, self._error_reported = self._error_reported, False
         dead = self._driver.controller.dead is not None
         if _is_refusal(report.error) or (not report.recoverable and (dead or _is_verdict(report))):
             self._driver.session_failed(report)
@@ -441,14 +441,14 @@ class RawLink:
             report = report.model_copy(update={"recoverable": True})
             broken = type(report.error).__name__
             info = ErrorInfo(kind=ErrorKind.SESSION_END, code="broken", message=broken)
-            claimed = self._lost(info, True)
+            reported = self._lost(info, True)
             # The response that a rollover waited for was reported when it failed (G12).
-            claimed = claimed or isinstance(report.error, llm.RealtimeError)
+            reported = reported or isinstance(report.error, llm.RealtimeError)
         elif isinstance(report.error, APIConnectionError):
-            claimed = self._lost(_LOST, False)
-        elif not claimed and self._doubt.reported(report):
+            reported = self._lost(_LOST, False)
+        elif not reported and self._doubt.reported(report):
             return
-        if not claimed and self._driver.final_report is None:
+        if not reported and self._driver.final_report is None:
             self._driver.forward("error", report)
 
     def _lost(self, error: ErrorInfo, for_good: bool) -> bool:

@@ -10,8 +10,8 @@ from livekit.agents import llm
 
 from ._guard import Guard
 from ._log import get_logger
-from ._outlet import Item
 from ._tap import tapped
+from ._turn_output import Item
 
 
 class Reader:

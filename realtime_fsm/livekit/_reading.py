@@ -19,7 +19,7 @@ from .._core import events as ev
 from .._core.errors import ErrorInfo
 from ._guard import Guard
 from ._log import get_logger
-from ._outlet import Item
+from ._turn_output import Item
 
 
 class Response:

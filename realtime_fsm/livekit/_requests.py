@@ -6,7 +6,7 @@ import asyncio
 
 from livekit.agents import llm
 
-from ._ask import Ask
+from ._reply_request import ReplyRequest
 from .providers import Family
 
 
@@ -21,7 +21,7 @@ class Request:
 
     __slots__ = ("ask", "attempt", "event_id", "future", "late", "turn_id", "withdrawn")
 
-    def __init__(self, turn_id: str, attempt: int, ask: Ask) -> None:
+    def __init__(self, turn_id: str, attempt: int, ask: ReplyRequest) -> None:
         self.turn_id = turn_id
         self.attempt = attempt
         self.ask = ask

@@ -77,7 +77,7 @@ class Segments:
     #: Those that wait for their report, oldest first. The last one may still be growing.
     waiting: list[Segment] = field(default_factory=list)
     #: Those that wait no longer, and whose report may still come.
-    owed: list[Segment] = field(default_factory=list)
+    unreported: list[Segment] = field(default_factory=list)
     #: The sink tells when a segment begins to sound.
     tells_starts: bool = False
 
@@ -125,16 +125,16 @@ class Segments:
 
     def owner(self, outcome: Outcome, now: float) -> Segment | None:
         """Whose report this is; None: nobody's, as a second one for the same segment."""
-        self.owed = [s for s in self.owed if now - s.due < _FORGOTTEN]
+        self.unreported = [s for s in self.unreported if now - s.due < _FORGOTTEN]
         head = self.head
-        if self.owed:
+        if self.unreported:
             mine = head is not None and self._fits(head, outcome, now)
-            return head if mine else self.owed[0]
+            return head if mine else self.unreported[0]
         return head if head is not None and self._possible(head, outcome, now) else None
 
     def done(self, segment: Segment) -> None:
         """Its report is there."""
-        for where in (self.waiting, self.owed):
+        for where in (self.waiting, self.unreported):
             if segment in where:
                 where.remove(segment)
 
@@ -142,7 +142,7 @@ class Segments:
         """Nobody waits for its report any more. Returns what is taken to be true of it."""
         self.waiting.remove(segment)
         if segment.counted:
-            self.owed.append(segment)
+            self.unreported.append(segment)
         if not segment.taken:
             return Outcome(0.0, True)
         if segment.cleared:

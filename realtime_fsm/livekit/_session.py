@@ -15,21 +15,21 @@ from .._core.states import Origin
 from .._core.words import heard_words
 from .._traits import ServerTraits
 from ._aside import Aside
-from ._ask import Ask
-from ._below import Below, close
 from ._driver import Driver
 from ._echo import Echo
 from ._emit import Emitter
 from ._guard import Guard
 from ._history import History
 from ._host import Host
+from ._inner_session import InnerSession, close
 from ._listener import GuardedEmitter
 from ._log import get_logger
 from ._pass_on import passes_on
 from ._private import bind_host, own_update
 from ._raw import CLIENT_EVENT, SERVER_EVENT, RawLink, own_create
 from ._repair import Repair
-from ._speech import Speeches
+from ._reply_request import ReplyRequest
+from ._speech import SpeechTracker
 from ._streams import StreamLink
 from .providers import Family
 from .telemetry._observer import SessionInfo, TurnObserver
@@ -68,16 +68,16 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
         *,
         family: Family,
         policy: RetryPolicy,
-        speeches: Speeches,
+        speeches: SpeechTracker,
         observer: Emitter,
         observers: Sequence[TurnObserver] = (),
         traits: ServerTraits = _UNKNOWN,
     ) -> None:
         super().__init__(model)
         self._traits = traits
-        self._below = Below(inner, open_inner)
+        self._inner_session = InnerSession(inner, open_inner)
         self._guard = Guard()
-        self._aside = Aside(self, observer, self._below, self._guard)
+        self._aside = Aside(self, observer, self._inner_session, self._guard)
         self._speeches = speeches
         self._history: History | None = None
         self._renewal: asyncio.Task[None] | None = None
@@ -121,7 +121,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             self.driver.reporter = Reporter(observers, info, self.driver.controller, loop.time)
         if family.control == "full":
             self._history = History(inner, self.driver.controller, self._guard)
-            self._below.heard = frozenset({SERVER_EVENT, CLIENT_EVENT})
+            self._inner_session.heard = frozenset({SERVER_EVENT, CLIENT_EVENT})
             self.driver.link = self._raw_link(self._history)
             self.driver.replace = self._replace
             speeches.heard_text = self._guard(self._history.heard_text)
@@ -140,7 +140,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             self._inner,
             self.driver,
             history,
-            self._below.listeners,
+            self._inner_session.listeners,
             self._guard,
             unwanted or {},
             echo=Echo(self._traits, lambda: self.driver.controller.unanswered),
@@ -149,7 +149,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
 
     @property
     def _inner(self) -> llm.RealtimeSession[Any]:
-        return self._below.session
+        return self._inner_session.session
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -163,14 +163,14 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             return super().on(event, callback)
         if callback is None:
             return functools.partial(self.on, event)
-        self._below.on(event, callback)
+        self._inner_session.on(event, callback)
         return callback
 
     def off(self, event: str, callback: Callable[..., Any]) -> None:
         if event in _KNOWN:
             super().off(event, callback)
         else:
-            self._below.off(event, callback)
+            self._inner_session.off(event, callback)
 
     # --- responses
 
@@ -185,7 +185,9 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
         """Ask for a reply. The future resolves with the first output of whichever attempt
         speaks; it fails only with `llm.RealtimeError`; cancelling it cancels the turn."""
         given = {"instructions": instructions, "tool_choice": tool_choice, "tools": tools, **more}
-        ask = Ask(arguments={name: value for name, value in given.items() if utils.is_given(value)})
+        ask = ReplyRequest(
+            arguments={name: value for name, value in given.items() if utils.is_given(value)}
+        )
         future = self._guard.run(None, self.driver.ask, ask, Origin.CLIENT)
         return self._aside.answer(ask) if future is None else future
 
@@ -247,7 +249,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
                 return None  # the controller sees to it: this connection holds no audio of it
             self._history.heard(message_id, self._heard_text(message_id, at, transcript))
         elif utils.is_given(transcript):
-            self._history.shown(message_id, transcript)
+            self._history.note_shown(message_id, transcript)
         return at
 
     def _heard_text(self, item_id: str, heard_ms: int, transcript: NotGivenOr[str]) -> str:
@@ -270,12 +272,12 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
 
     def _replace(self, wait: float) -> None:
         """The connection below cannot be used any more: another inner session takes over."""
-        self._below.retired, self._aside.deaf = self._inner, True
+        self._inner_session.retired, self._aside.deaf = self._inner, True
         if isinstance(self.driver.link, RawLink):
             self.driver.link.detach()
         if self._renewal is not None:
             self._renewal.cancel()
-        self._below.retire()
+        self._inner_session.retire()
         self._renewal = asyncio.create_task(self._renew(wait), name="realtime_fsm.renew")
 
     async def _renew(self, wait: float) -> None:
@@ -284,9 +286,9 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             link = self._guard.run(None, self._take_its_place)
             if link is None or self._history is None:
                 return
-            await self._below.repeat()
+            await self._inner_session.repeat()
             await self._history.replay(self._inner, link.unwanted)
-            self._below.retired = None
+            self._inner_session.retired = None
         except Exception as e:
             self._guard.failed(e)
         self.emit("session_reconnected", llm.RealtimeSessionReconnectedEvent())
@@ -296,7 +298,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
         assert isinstance(before, RawLink)
         assert self._history is not None
         try:
-            self._below.open()
+            self._inner_session.open()
         except Exception as e:
             self.driver.unopened(e)
             return None
@@ -314,7 +316,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
         if self._guard.off:
             await close(self._inner)
         await self._aside.aclose()
-        await self._close(self._below.aclose)
+        await self._close(self._inner_session.aclose)
 
     async def _close(self, work: Callable[[], Awaitable[None]]) -> None:
         try:
@@ -347,7 +349,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
         return self._inner.tools
 
     async def update_instructions(self, instructions: str) -> None:
-        self._guard.run(None, self._below.note_instructions, instructions)
+        self._guard.run(None, self._inner_session.note_instructions, instructions)
         await self._inner.update_instructions(instructions)
 
     async def update_chat_ctx(self, chat_ctx: llm.ChatContext) -> None:
@@ -387,9 +389,9 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             return
         instructions, tools = changes.get("instructions"), changes.get("tools")
         if utils.is_given(instructions) and instructions is not None:
-            self._guard.run(None, self._below.note_instructions, instructions)
+            self._guard.run(None, self._inner_session.note_instructions, instructions)
         if utils.is_given(tools) and tools is not None:
-            self._guard.run(None, self._below.note_tools, tools)
+            self._guard.run(None, self._inner_session.note_tools, tools)
         chat_ctx: NotGivenOr[llm.ChatContext] = NOT_GIVEN
         if self._history is not None:  # the history is pushed by us
             chat_ctx = changes.pop("chat_ctx", NOT_GIVEN)
@@ -398,11 +400,11 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             await super()._update_session(chat_ctx=chat_ctx)
 
     async def update_tools(self, tools: list[llm.Tool]) -> None:
-        self._guard.run(None, self._below.note_tools, tools)
+        self._guard.run(None, self._inner_session.note_tools, tools)
         await self._inner.update_tools(tools)
 
     def update_options(self, **options: Any) -> None:
-        self._guard.run(None, self._below.note_options, options)
+        self._guard.run(None, self._inner_session.note_options, options)
         self._inner.update_options(**options)
 
     def push_audio(self, frame: rtc.AudioFrame) -> None:
@@ -421,8 +423,8 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
         self._inner.start_user_activity()
 
 
-def _asked_for(event: Any) -> Ask | None:
+def _asked_for(event: Any) -> ReplyRequest | None:
     """What a raw client event asks of the lane: nothing, unless it is a create for the default
     conversation."""
     frame = own_create(event)
-    return None if frame is None else Ask(frame=frame)
+    return None if frame is None else ReplyRequest(frame=frame)

@@ -60,7 +60,7 @@ class Sight:
         self._gate = Gate(lambda response_id: self._owner(response_id) is not None)
         self.foreigners = Foreigners(
             inner,
-            quiet=self._quiet,
+            nobody_speaks=self._nobody_speaks,
             patience=driver.controller.policy.stall_timeout,
             announce=functools.partial(driver.forward, "generation_created"),
             guard=guard,
@@ -121,7 +121,7 @@ class Sight:
         else:
             self._user_until = self._time() + _ANSWER_DUE
 
-    def _quiet(self) -> bool:
+    def _nobody_speaks(self) -> bool:
         return not self._driver.controller.turns and self._time() >= self._user_until
 
     def let_through(self, frame: dict[str, Any], event: ev.Event | None, known: bool) -> None:

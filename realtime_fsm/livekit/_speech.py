@@ -39,7 +39,7 @@ from ._private import (
     drop_placeholder,
     is_closed,
     is_closing,
-    rest,
+    listen_again,
     set_handle_error,
 )
 
@@ -50,7 +50,7 @@ _PROGRESSED: Any = "playback_progressed"
 _TOLERANCE = 3
 
 
-class Speeches:
+class SpeechTracker:
     """Connects one AgentSession. Unattached, every question is answered with "unknown"."""
 
     def __init__(self) -> None:
@@ -225,7 +225,7 @@ class Speeches:
         self._open.clear()
         self._calling.clear()
         if self._playout is not None:
-            self._playout.rest()
+            self._playout.unfollow_sink()
         if self._before:
             self._go_back()
 
@@ -331,7 +331,7 @@ class Speeches:
         if handle is not None:
             self._calling.add(handle)
 
-    def rest(self) -> None:
+    def listen_if_idle(self) -> None:
         """No turn is alive: unless a tool runs, nothing more comes of what was asked (G22)."""
         session = self._session
         if session is None or not all(handle.done() for handle in self._calling):
@@ -339,7 +339,7 @@ class Speeches:
         if self._reply_due:
             return  # LiveKit goes on thinking, as in plain
         if session.current_speech is None or session.current_speech.done():
-            rest(session)
+            listen_again(session)
 
     def fail(self, turn_id: str, error: llm.RealtimeError) -> None:
         """Make the failure visible on the turn's handle."""
@@ -397,10 +397,10 @@ class Speeches:
         elif self._session is not None:
             drop_placeholder(self._session, item_id)
 
-    def look(self) -> None:
+    def follow_sink(self) -> None:
         """Something is about to play: listen to the sink it will play on."""
         if self._playout is not None and self._session is not None:
-            self._playout.look()
+            self._playout.follow_sink()
             self._follow(self._session.output.audio)
 
     def _follow(self, sink: AudioOutput | None) -> None:
@@ -460,7 +460,7 @@ class Speeches:
             self._announced = event.speech_handle
         self._reply_due = False
         self._open.add(event.speech_handle)
-        self.look()
+        self.follow_sink()
         event.speech_handle.add_done_callback(self._open.discard)
         if self._ended is not None:
             set_handle_error(event.speech_handle, self._ended)
@@ -523,7 +523,7 @@ class Speeches:
         self._closed()
 
 
-def stop_interrupted(controller: TurnController, speeches: Speeches, now: float) -> None:
+def stop_interrupted(controller: TurnController, speeches: SpeechTracker, now: float) -> None:
     """The host interrupted these speeches. Once all of the answer is there it tells only its sink."""
     for turn in controller.turns:
         if not turn.interrupted and speeches.interrupted(turn.id):

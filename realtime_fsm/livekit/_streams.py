@@ -23,16 +23,16 @@ from .._core.errors import ErrorInfo
 from .._core.policy import RetryPolicy
 from .._core.states import ErrorKind, MessageOutcome, Origin
 from .._core.words import heard_words
-from ._ask import Ask
-from ._below import close
 from ._driver import Driver
 from ._foreign import Foreign
 from ._guard import Guard
+from ._inner_session import close
 from ._link import Source
 from ._listener import cheap
-from ._outlet import Item
 from ._reading import Reading, Response
+from ._reply_request import ReplyRequest
 from ._requests import Request, Requests
+from ._turn_output import Item
 from .providers import Family
 
 _FORWARDED = ("input_audio_transcription_completed", "remote_item_added")
@@ -139,7 +139,7 @@ class StreamLink:
 
     # --- down: requests
 
-    def create(self, turn_id: str, attempt: int, ask: Ask) -> None:
+    def create(self, turn_id: str, attempt: int, ask: ReplyRequest) -> None:
         self._not_owed()
         request = Request(turn_id, attempt, ask)
         self._requests.add(request)
@@ -268,7 +268,7 @@ class StreamLink:
     def _ask_what_is_owed(self) -> None:
         self._not_owed()
         if not self._driver.controller.turns:
-            self._driver.ask(Ask(), Origin.APPLICATION)
+            self._driver.ask(ReplyRequest(), Origin.APPLICATION)
 
     def _not_owed(self) -> None:
         if self._owed_by is not None:

@@ -35,7 +35,7 @@ LEFT_OUT = {
     "_core.states": "data",
     "_core.turn_table": "rows, read at import",
     "livekit._aside": "stepping aside itself",
-    "livekit._ask": "data",
+    "livekit._reply_request": "data",
     "livekit._facts": "looked at before there is a model",
     "livekit._guard": "stepping aside itself",
     "livekit._host": "of a fallback adapter's calls: tests/aside/test_host.py",
@@ -64,15 +64,15 @@ MODULES = tuple(
 #: session, what LiveKit, the plugin and the sink call, which passes on and asks the rest under the guard, and
 #: what LiveKit reads from. Functions, classes, or whole modules.
 TRUSTED = (
-    "livekit._below.Below.__init__",
-    "livekit._below.Below.open",
-    "livekit._below.Below.repeat",
-    "livekit._below.close",
-    "livekit._below.Below.on",
-    "livekit._below.Below._relay",
+    "livekit._inner_session.InnerSession.__init__",
+    "livekit._inner_session.InnerSession.open",
+    "livekit._inner_session.InnerSession.repeat",
+    "livekit._inner_session.close",
+    "livekit._inner_session.InnerSession.on",
+    "livekit._inner_session.InnerSession._relay",
     "livekit._guarded_output",
     "livekit._listener",
-    "livekit._outlet._Watched.__aiter__",
+    "livekit._turn_output._Watched.__aiter__",
     "livekit._reader",
     "livekit._reading",
     *(
@@ -104,8 +104,8 @@ TRUSTED = (
             "update_tools",
         )
     ),
-    "livekit._speech.Speeches._safe",
-    "livekit._speech.Speeches.__init__",  # with the model, before there is a call
+    "livekit._speech.SpeechTracker._safe",
+    "livekit._speech.SpeechTracker.__init__",  # with the model, before there is a call
     "livekit._tap.Tap.__aiter__",
 )
 #: An answer of theirs is a RuntimeError.

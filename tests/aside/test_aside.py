@@ -14,8 +14,8 @@ from realtime_fsm.livekit import ControlledRealtimeModel
 from realtime_fsm.livekit._driver import Driver
 from realtime_fsm.livekit._features import AgentSession, realtime_session_of
 from realtime_fsm.livekit._gate import Gate
-from realtime_fsm.livekit._outlet import Outlet
 from realtime_fsm.livekit._session import ControlledRealtimeSession
+from realtime_fsm.livekit._turn_output import TurnOutput
 from realtime_fsm.simulator import Created, Failed, Message, Reply, Script
 from realtime_fsm.testing import SimulatedCall, simulated_call, virtual_time
 from realtime_fsm.trace import read
@@ -363,13 +363,13 @@ async def test_a_completed_turn_that_was_not_delivered_steps_aside(
 
 @virtual_time
 async def test_an_item_that_never_came_steps_aside(monkeypatch: pytest.MonkeyPatch) -> None:
-    received = Outlet.received
+    received = TurnOutput.received
 
-    def loses(self: Outlet, item_id: str, item: Any) -> None:
+    def loses(self: TurnOutput, item_id: str, item: Any) -> None:
         if not self.handed:
             received(self, item_id, item)
 
-    monkeypatch.setattr(Outlet, "received", loses)
+    monkeypatch.setattr(TurnOutput, "received", loses)
     async with simulated_call(Script(answers=ANSWERS), check=False) as call:
         await call.say("Hello?")
         await asyncio.sleep(9.0)

@@ -75,10 +75,10 @@ CALLED_BACK = (
     "livekit._driver.Driver._rest_soon",
     "livekit._playout.Playout._watch",
     "livekit._playout.Playout._guard",
-    "livekit._speech.Speeches._follow",
-    "livekit._speech.Speeches._on_agent_state",
-    "livekit._speech.Speeches._on_item_added",
-    "livekit._speech.Speeches._tell",
+    "livekit._speech.SpeechTracker._follow",
+    "livekit._speech.SpeechTracker._on_agent_state",
+    "livekit._speech.SpeechTracker._on_item_added",
+    "livekit._speech.SpeechTracker._tell",
 )
 
 

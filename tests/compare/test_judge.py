@@ -478,6 +478,15 @@ def test_what_is_queued_behind_the_same_answer_is_compared_since_its_end() -> No
     assert worse(plain, queued((TWO, 12.2), (THREE, 15.6))) == [("late", "Q3")]
 
 
+def test_what_comes_sooner_since_it_was_asked_is_not_late_behind_an_answer_that_was_over_sooner() -> (
+    None
+):
+    plain = queued((TWO, 12.2), (THREE, 15.3))
+    ours = queued((TWO, 10.2), (THREE, 13.6))
+    assert worse(plain, ours) == [], "0.4 s behind it, where plain LiveKit has 0.1 s"
+    assert worse(plain, queued((TWO, 10.2), (THREE, 15.6))) == [("late", "Q3")], "both ways"
+
+
 def test_what_is_queued_behind_another_answer_is_compared_since_it_was_asked() -> None:
     plain = queued((TWO, 10.2), (ONE, 13.2), (THREE, 16.3))
     other = queued((ONE, 10.2), (TWO, 13.2), (THREE, 18.3))

@@ -16,7 +16,7 @@ from livekit.plugins import openai
 import realtime_fsm as rf
 from realtime_fsm.livekit import ControlledRealtimeModel
 from realtime_fsm.livekit._features import AgentSession, realtime_session_of
-from realtime_fsm.livekit._speech import Speeches
+from realtime_fsm.livekit._speech import SpeechTracker
 from realtime_fsm.simulator import (
     END,
     Failed,
@@ -206,7 +206,7 @@ async def test_handoff_keeps_the_session() -> None:
 @virtual_time
 async def test_g3_a_speech_that_outlives_its_realtime_session_ends_no_turn_of_the_next() -> None:
     """One whose tool waits for another agent does. Both sessions have a turn 1."""
-    speeches = Speeches()
+    speeches = SpeechTracker()
     first: list[rf.Event] = []
     second: list[rf.Event] = []
     before, after = SpeechHandle.create(), SpeechHandle.create()
@@ -400,7 +400,7 @@ async def test_g7_closing_in_any_state_ends_futures_and_leaves_nothing(when: str
         await session.aclose()
         if future is not None and when != "streaming":
             assert isinstance(future.exception(), llm.RealtimeError)
-        assert driver._alarm._timer is None
+        assert driver._timer._timer is None
         late = session.generate_reply()
         assert isinstance(late.exception(), llm.RealtimeError)
         session.interrupt()

@@ -189,7 +189,7 @@ def test_the_data_that_is_handed_on() -> None:
         relied_on(
             names <= found,
             f"{kind.__name__} has {names}",
-            "realtime_fsm/livekit/_outlet.py, _raw.py",
+            "realtime_fsm/livekit/_turn_output.py, _raw.py",
         )
     report = llm.RealtimeModelError(
         timestamp=0.0, label="", error=llm.RealtimeError("x", code="y"), recoverable=True
@@ -498,7 +498,7 @@ async def test_a_refused_create_fails_its_future_with_a_realtime_error_that_has_
         future = session.generate_reply()
         with pytest.raises(llm.RealtimeError) as caught:
             await future
-        look = "realtime_fsm/livekit/_raw.py: _claimed, _settled"
+        look = "realtime_fsm/livekit/_raw.py: _error_reported, _settled"
         relied_on(caught.value.code == "server_error", "RealtimeError.code", look)
         frame, frame_turn = seen.place("openai_server_event_received", "error")
         error, error_turn = seen.place("error")
@@ -825,7 +825,7 @@ async def test_a_hand_off_keeps_the_realtime_session() -> None:
         relied_on(
             realtime_session_of(c.session) is session,
             "the next agent takes over the realtime session of the same model",
-            "realtime_fsm/livekit/_session.py, _below.py",
+            "realtime_fsm/livekit/_session.py, _inner_session.py",
         )
 
 

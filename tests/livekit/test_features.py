@@ -204,7 +204,7 @@ def test_what_livekit_adds_to_the_interface_is_the_inner_ones() -> None:
     @passes_on(Base)
     class Wrapper(ControlledRealtimeSession):
         def __init__(self) -> None:
-            self._below: Any = type("Below", (), {"session": Inner()})
+            self._inner_session: Any = type("InnerSession", (), {"session": Inner()})
 
     wrapper: Any = Wrapper()
     assert wrapper.warm_up() == "inner"

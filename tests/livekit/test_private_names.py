@@ -121,7 +121,7 @@ async def test_agent_session_can_be_told_to_listen(state: Any) -> None:
     session: AgentSession[Any] = AgentSession(vad=None)
     session._update_agent_state(state)
     assert session.agent_state == state
-    _private.rest(session)
+    _private.listen_again(session)
     assert session.agent_state == "listening"
 
 

@@ -22,7 +22,7 @@ class Line:
         self.reporter = Reporter([self.notes], session, self.controller, lambda: self.now)
 
     def run(self) -> None:
-        self.reporter.look()
+        self.reporter.notice_changes()
         for command in self.controller.commands():
             self.reporter.saw(command)
 

@@ -83,7 +83,7 @@ class Reporter:
         self._broken: set[int] = set()
         self._log = get_logger()
 
-    def look(self) -> None:
+    def notice_changes(self) -> None:
         """Notice what no command tells: turns that wait, and what was ignored."""
         for turn in self._controller.turns:
             self._follow(turn.id)

@@ -70,7 +70,8 @@ class OpenAI(Fake):
         def translated(text: str, now: float) -> None:
             event = json.loads(text)
             if event.get("type") == "session.update":
-                self._own_words(event["session"])
+                with self.judging():
+                    self._own_words(event["session"])
                 text = json.dumps(event)
             receive(text, now)
 
@@ -180,8 +181,9 @@ class ThunderPhone(OpenAI):
 
     def _own_words(self, session: dict[str, Any]) -> None:
         session.pop("config", None)
-        session["audio"]["output"]["voice"] = "alloy"
-        session["audio"]["input"]["transcription"] = {"model": "gpt-4o-mini-transcribe"}
+        if "audio" in session:  # not in one that changes nothing
+            session["audio"]["output"]["voice"] = "alloy"
+            session["audio"]["input"]["transcription"] = {"model": "gpt-4o-mini-transcribe"}
 
 
 class Inference(OpenAI):

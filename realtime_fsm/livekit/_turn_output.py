@@ -31,7 +31,7 @@ class _Watched(Generic[T]):
         return self._stream.__aiter__()
 
 
-class Outlet:
+class TurnOutput:
     """The outer future and streams of one turn.
 
     Args:

@@ -12,7 +12,7 @@ from ._listener import Listeners, cheap
 from ._log import get_logger
 
 
-class Below:
+class InnerSession:
     """Holds the inner session and repeats to a new one what the host told the old one.
 
     The application's listeners to the inner session's own events are told from here: ours is the only

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from ._guard import Guard
 
 
-class Alarm:
+class DeadlineTimer:
     """Calls *due* at a time of the running loop, at most one at once."""
 
     def __init__(self, due: Callable[[], None], guard: Guard | None = None) -> None:
         self._due = due
-        self._ring = self._fire if guard is None else guard(self._fire)
+        self._when_due = self._fire if guard is None else guard(self._fire)
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -26,7 +26,7 @@ class Alarm:
             self._timer.cancel()
             self._timer = None
         if at is not None:
-            self._timer = self._loop.call_at(at, self._ring)
+            self._timer = self._loop.call_at(at, self._when_due)
 
     def _fire(self) -> None:
         self._timer = None

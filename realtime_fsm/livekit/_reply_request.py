@@ -12,7 +12,7 @@ Answer = Optional["asyncio.Future[llm.GenerationCreatedEvent]"]
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Ask:
+class ReplyRequest:
     """What the host asked for; repeated word for word on a retry.
 
     Attributes:
