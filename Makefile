@@ -33,7 +33,7 @@ lint: $(READY)
 # Types: mypy over the package, and both checkers over what a user would write.
 types: $(READY)
 	$(BIN)/mypy
-	$(BIN)/mypy tests/typing
+	$(BIN)/mypy tests/typing tests/conform
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 # The documentation, to build/docs; a warning is an error.
@@ -147,10 +147,10 @@ conform-proof: $(READY)
 live: $(READY)
 	$(BIN)/python docs/live/make.py
 
-# The plugins of all providers (200 MB), and every call with each of them (two minutes).
+# The plugins of all providers (200 MB), and every call with each of them (four minutes).
 providers: $(READY)
 	$(BIN)/python -m pip install -q -c constraints.txt -e ".[providers]"
-	PROVIDERS=all $(BIN)/python -m pytest tests/providers
+	PROVIDERS=all $(BIN)/python -m pytest tests/providers tests/docs/test_testing_page.py
 
 # The oldest livekit-agents whose facts we rely on. Its own warnings are not ours to fix.
 test-oldest: $(OLDEST)/.ready

@@ -9,23 +9,23 @@ __all__ = ["ServerTraits"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerTraits:
-    """What a controller may rely on. False means that the server may do either.
+    """What a controller may rely on.
 
     Attributes:
         metadata_echo: ``response.created`` and ``response.done`` carry the metadata of the create,
-            so a response without ours is somebody else's.
+            so a response without ours is somebody else's. False: they may not.
         unique_ids: no two responses bear the same id, so a ``response.created`` with a known one was
-            said twice.
+            said twice. False: they may.
         conflict_ids: the error for a taken slot names the create, so one that names nothing is not
-            about ours.
-        cancelled_ends: a response that was cancelled ends by ``response.done``, so its end is worth
-            waiting for.
-        dropped_ends: so does a response that the user's speech cut off, so one without an end is
-            still alive.
+            about ours. False: it may not.
+        cancelled_ends: a response that the client cancelled ends by ``response.done``, so that is
+            waited for. False: it does not, so the server is asked at once whether it is over. None:
+            nobody knows; it is asked after a moment.
+        dropped_ends: the same of a response that the user's speech cut off.
     """
 
     metadata_echo: bool = False
     unique_ids: bool = False
     conflict_ids: bool = False
-    cancelled_ends: bool = False
-    dropped_ends: bool = False
+    cancelled_ends: bool | None = None
+    dropped_ends: bool | None = None

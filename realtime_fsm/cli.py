@@ -125,7 +125,7 @@ def simulate(
     calls: Annotated[int, typer.Option(help="How many calls.")] = 100,
     seed: Annotated[int, typer.Option(help="Where the calls are drawn from.")] = 1,
     faults: Annotated[
-        str, typer.Option(metavar="PROFILE", help="none, mild, rough or hostile.")
+        str, typer.Option(metavar="PROFILE", help="none, mild, rough, hostile or compat.")
     ] = "none",
     shard: Annotated[
         str, typer.Option(metavar="I/N", help="Run only every N-th call, from the I-th on.")

@@ -25,11 +25,11 @@ def test_the_public_names_are_those_of_the_list(module: str) -> None:
 
 
 def test_every_event_is_exported_and_the_controller_knows_what_to_do_with_it() -> None:
-    from realtime_fsm._core import events as _events
-    from realtime_fsm._core.server_events import HANDLERS
+    from realtime_fsm._core import events as kinds
+    from realtime_fsm._core.handlers import HANDLERS
 
-    classes = {c for c in vars(_events).values() if isinstance(c, type)}
-    events = {c for c in classes if issubclass(c, _events.Event) and c is not _events.Event}
+    classes = {c for c in vars(kinds).values() if isinstance(c, type)}
+    events = {c for c in classes if issubclass(c, kinds.Event) and c is not kinds.Event}
     assert events == set(HANDLERS)
     assert {event.__name__ for event in events} <= set(realtime_fsm.__all__)
 

@@ -34,8 +34,8 @@ class CancelResponse(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckConnection(Command):
-    """Send, with this event id, something that every server answers and that changes nothing: not a
-    cancel, which could hit what is awaited."""
+    """Send, with this event id, something that this server answers and that changes nothing: not a
+    cancel, which could hit what is awaited. If nothing at all comes, report `ConnectionLost`."""
 
     event_id: str
 

@@ -18,13 +18,15 @@ from collections import Counter, deque
 
 from .activity import activity_of
 from .commands import Command
+from .connection_events import note_proven
+from .deadlines import advance, next_deadline
 from .difference import Difference
 from .errors import ErrorInfo, LocalProtocolError
 from .events import Event
+from .handlers import HANDLERS
 from .machine_events import TurnEvent
 from .policy import RetryPolicy
 from .records import Message, Response, Turn
-from .server_events import HANDLERS
 from .session import Session
 from .states import Activity, Origin
 from .step import Step
@@ -71,6 +73,11 @@ class TurnController:
     def epoch(self) -> int:
         """Number of the current connection, from 0 (G19)."""
         return self._session.connection.epoch
+
+    @property
+    def losses(self) -> int:
+        """Connections lost in a row without useful progress (G11)."""
+        return self._session.connection.losses
 
     @property
     def connected(self) -> bool:
@@ -124,7 +131,7 @@ class TurnController:
         session = self._session
         session.connection.last_frame = now
         if not session.connection.proven and not session.closed:
-            session.connection_proven(session.step(max(session.now, now)))
+            note_proven(session, session.step(max(session.now, now)))
 
     def find(self, turn_id: str) -> Turn | None:
         """The live turn with this id."""
@@ -175,7 +182,7 @@ class TurnController:
 
     def next_deadline(self) -> float | None:
         """When `advance` must be called at the latest, or None."""
-        soonest = self._session.next_deadline()
+        soonest = next_deadline(self._session)
         return None if soonest == math.inf else soonest
 
     # --- what a driver calls
@@ -265,7 +272,7 @@ class TurnController:
         if session.closed:
             return
         step = self._step("advance", now)
-        session.advance(step)
+        advance(session, step)
         session.grant_lane(step)
 
     def close(self, now: float) -> None:

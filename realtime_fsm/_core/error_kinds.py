@@ -31,11 +31,14 @@ FATAL = frozenset(
 #: Those that end plain LiveKit's session as well; any other fails its turn alone (G10).
 ENDS_SESSION = FATAL - {"authentication_error", "permission_error"}
 
+_NOT_ACTIVE = frozenset(
+    {"response_cancel_not_active", "response_not_active", "response_cancel_no_active_response"}
+)
+_NOTHING = "cancellation failed"
+
 BY_CODE: dict[str, ErrorKind] = {
     ACTIVE_RESPONSE: ErrorKind.CONFLICT,
-    "response_cancel_not_active": ErrorKind.CONFLICT,
-    "response_not_active": ErrorKind.CONFLICT,
-    "response_cancel_no_active_response": ErrorKind.CONFLICT,
+    **dict.fromkeys(_NOT_ACTIVE, ErrorKind.CONFLICT),
     "input_audio_buffer_commit_empty": ErrorKind.CONFLICT,
     "server_error": ErrorKind.TRANSIENT,
     "inference_rate_limit_exceeded": ErrorKind.TRANSIENT,
@@ -64,7 +67,7 @@ _YOUR_REQUEST = "the server had an error while processing your request"
 
 BY_MESSAGE: tuple[tuple[str, ErrorKind], ...] = (
     ("conversation already has an active response", ErrorKind.CONFLICT),
-    ("cancellation failed", ErrorKind.CONFLICT),
+    (_NOTHING, ErrorKind.CONFLICT),
     (_YOUR_REQUEST, ErrorKind.TRANSIENT),
     ("session hit the maximum duration", ErrorKind.SESSION_END),
 )
@@ -109,6 +112,11 @@ def error_info(code: str | None, type: str | None, message: str) -> ErrorInfo:
 def ends_session(error: ErrorInfo) -> bool:
     """Whether no attempt can succeed in this session any more, and plain LiveKit ends it too."""
     return error.code in ENDS_SESSION or error.type in ENDS_SESSION
+
+
+def is_nothing_to_cancel(error: ErrorInfo) -> bool:
+    """Whether it says that what was to be cancelled does not run."""
+    return error.code in _NOT_ACTIVE or error.message.lower().startswith(_NOTHING)
 
 
 def is_rate_limit(error: ErrorInfo) -> bool:

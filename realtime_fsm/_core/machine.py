@@ -77,7 +77,8 @@ def arrows(table: tuple[Any, ...] = TABLE) -> tuple[Arrow, ...]:
         sources = row.source if isinstance(row.source, tuple) else (row.source,)
         events = row.event if isinstance(row.event, tuple) else (row.event,)
         for source, event in product(sources, events):
-            tells = row.tells[event] if isinstance(row.tells, Mapping) else row.tells
+            # One that the mapping lacks stands as it is, for `check` to name.
+            tells = row.tells.get(event, row.tells) if isinstance(row.tells, Mapping) else row.tells
             out.append(Arrow(source, event, row.dest, row.guard, row.effect, tells, row.reason))
     return tuple(out)
 
@@ -103,23 +104,40 @@ def told(row: Arrow) -> str:
 def check(definition: Definition) -> None:
     """Raise `TableError` naming every problem of a table.
 
-    Checked: states and events are ours, every state is reachable, no row is dead (behind an
-    unguarded row for the same state and event), final states have no exit, every other state
-    has a way out, and a timer that takes it or tells another machine.
+    Checked: states and events are ours, guards and effects can be called, who is told is another
+    machine, every state is reachable, no row is dead (behind an unguarded row for the same state and
+    event), final states have no exit, every other state has a way out, and a timer that takes it or
+    tells another machine.
     """
-    problems: list[str] = []
     rows = arrows(definition.table)
-    for row in rows:
-        if not isinstance(row.source, definition.states):
-            problems.append(f"unknown source state {row.source!r}")
-        if row.dest is not None and not isinstance(row.dest, definition.states):
-            problems.append(f"unknown destination state {row.dest!r} in a row of {row.source}")
-        if not isinstance(row.event, definition.events):
-            problems.append(f"unknown event {row.event!r} in a row of {row.source}")
-    if not problems:
-        problems = _dead_rows(rows) + _unreachable(definition, rows) + _traps(definition, rows)
+    wrong = [_unknown(definition, row) for row in rows]
+    problems = [problem for each in wrong for problem in each]
+    rows = tuple(row for row, found in zip(rows, wrong, strict=True) if not found)
+    problems += _dead_rows(rows) + _unreachable(definition, rows) + _traps(definition, rows)
     if problems:
         raise TableError(tuple(problems))
+
+
+def _unknown(definition: Definition, row: Arrow) -> list[str]:
+    """What a row names that there is not."""
+    problems = []
+    if not isinstance(row.source, definition.states):
+        problems.append(f"unknown source state {row.source!r}")
+    if row.dest is not None and not isinstance(row.dest, definition.states):
+        problems.append(f"unknown destination state {row.dest!r} in a row of {row.source}")
+    if not isinstance(row.event, definition.events):
+        problems.append(f"unknown event {row.event!r} in a row of {row.source}")
+    where = f"in the row of {row.source} and {row.event}"
+    named: tuple[tuple[str, object], ...] = (("guard", row.guard), ("effect", row.effect))
+    for what, found in named:
+        if found is not None and not callable(found):
+            problems.append(f"{what} {found!r} cannot be called, {where}")
+    if row.tells is not None:
+        if type(row.tells) not in _LISTENERS:
+            problems.append(f"tells {row.tells!r}, which nobody listens to, {where}")
+        elif isinstance(row.tells, definition.events):
+            problems.append(f"tells its own machine {row.tells.name}, {where}")
+    return problems
 
 
 def _dead_rows(rows: tuple[Arrow, ...]) -> list[str]:

@@ -178,7 +178,7 @@ class RetryPolicy:
             min(FIRST_RETRY_INTERVAL, self.retry_interval) if retries == 0 else self.retry_interval
         )
 
-    def judged(self, error: ErrorInfo) -> ErrorInfo:
+    def reclassified(self, error: ErrorInfo) -> ErrorInfo:
         """The error with the kind that `kinds` gives it."""
         for name in (error.code, error.type):
             if name is not None and name in self.kinds:

@@ -145,6 +145,11 @@ class Response:
         """Whether its turn waits for what comes of it."""
         return self.state in WANTED
 
+    @property
+    def last_sign(self) -> float:
+        """When something last came of it, or it was asked after, seconds."""
+        return max(self.last_activity, self.asked_at)
+
     def message(self, item_id: str) -> Message | None:
         """The message of it with this id, also once its turn has ended."""
         for message in self.turn.messages if self.turn is not None else ():

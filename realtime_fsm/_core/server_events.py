@@ -6,19 +6,16 @@ arrival order. An event nobody owns is counted and changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from . import events as ev
-from . import playback_events as hear
-from .connection import ROLLOVER
-from .error_kinds import active_response_id, ends_session, is_slot_taken
+from .connection_events import note_carried
+from .error_events import note_conflict
 from .errors import ErrorInfo
 from .machine_events import ResponseEvent as R
 from .machine_events import TurnEvent as E
 from .records import Response
-from .session import OWN_IDS, Session, remember
-from .states import PENDING, ErrorKind, Origin, ResponseState
+from .session import Session, remember
+from .speech_events import fire_speech
+from .states import ErrorKind, Origin, ResponseState
 from .step import Step
 from .user_speech import SpeechEvent
 
@@ -32,27 +29,22 @@ _EMPTY = ErrorInfo(
     kind=ErrorKind.EMPTY, code="empty_response", message="the response completed without output"
 )
 _FAILED = ErrorInfo(kind=ErrorKind.TRANSIENT, message="the response failed without a reason")
-#: An error without an event id answers the only pending create, if it is one of these: errors
-#: about our own frames come with the id of the frame, or concern a frame that has none (truncate).
-_ANSWERS_A_CREATE = (ErrorKind.TRANSIENT, ErrorKind.FATAL, ErrorKind.UNKNOWN)
-#: …and the answer that server VAD owes is refused by one of these.
-_ANSWERS_VAD = (ErrorKind.TRANSIENT, ErrorKind.UNKNOWN)
 
 
 # --- the create on its way
 
 
-def _create_sent(session: Session, event: ev.CreateSent, step: Step) -> bool:
+def create_sent(session: Session, event: ev.CreateSent, step: Step) -> bool:
     response = session.unsent.pop((event.turn_id, event.attempt), None)
     if response is None:
         return session.ignore("unknown attempt")
     remember(session.by_event, event.event_id, response)
-    session.connection_carried(step)
+    note_carried(session, step)
     session.fire(response, R.LEFT, step)
     return True
 
 
-def _create_not_sent(session: Session, event: ev.CreateNotSent, step: Step) -> bool:
+def create_not_sent(session: Session, event: ev.CreateNotSent, step: Step) -> bool:
     response = session.unsent.pop((event.turn_id, event.attempt), None)
     if response is None:
         return session.ignore("unknown attempt")
@@ -61,7 +53,7 @@ def _create_not_sent(session: Session, event: ev.CreateNotSent, step: Step) -> b
     return True
 
 
-def _create_given_up(session: Session, event: ev.CreateGivenUp, step: Step) -> bool:
+def create_given_up(session: Session, event: ev.CreateGivenUp, step: Step) -> bool:
     for response in tuple(session.by_event.values()):  # those that left: others may do so yet
         turn = response.turn
         mine = turn is not None and (turn.id, response.number) == (event.turn_id, event.attempt)
@@ -75,7 +67,7 @@ def _create_given_up(session: Session, event: ev.CreateGivenUp, step: Step) -> b
 # --- the server: responses
 
 
-def _response_created(session: Session, event: ev.ResponseCreated, step: Step) -> bool:
+def response_created(session: Session, event: ev.ResponseCreated, step: Step) -> bool:
     if event.out_of_band:
         return session.ignore("out of band")
     known = session.response(event.response_id)
@@ -90,7 +82,7 @@ def _response_created(session: Session, event: ev.ResponseCreated, step: Step) -
             return session.ignore("repeated response.created")
     if owner is not None and owner.response_id is not None:
         return session.ignore("repeated response.created")
-    session.speech_happened(SpeechEvent.ANSWERED, step)
+    fire_speech(session, SpeechEvent.ANSWERED, step)
     step.rumour = known
     _end_rumours(session, event.response_id, step)
     if owner is None:
@@ -113,7 +105,7 @@ def _begin_unasked(session: Session, event: ev.ResponseCreated, step: Step) -> N
     create of somebody below us is no answer of server VAD."""
     unnamed = event.client_event_id is None
     if unnamed:
-        session.speech_happened(SpeechEvent.ANSWERED_BY_SERVER, step)
+        fire_speech(session, SpeechEvent.ANSWERED_BY_SERVER, step)
     vad = session.speech.server_answers and unnamed
     if vad:
         for holder in tuple(session.lane.holders):
@@ -132,7 +124,7 @@ def _begin_unasked(session: Session, event: ev.ResponseCreated, step: Step) -> N
     session.fire(turn, E.RESPONSE_CREATED, step)
 
 
-def _response_done(session: Session, event: ev.ResponseDone, step: Step) -> bool:
+def response_done(session: Session, event: ev.ResponseDone, step: Step) -> bool:
     if event.out_of_band:
         return session.ignore("out of band")
     terminal = _TERMINAL[event.status]
@@ -150,7 +142,7 @@ def _response_done(session: Session, event: ev.ResponseDone, step: Step) -> bool
         return session.ignore("stale response")
     if response is None:
         # Somebody's: what else comes of it is stale.
-        session.conflict_told(event.response_id, step)
+        note_conflict(session, event.response_id, step)
         session.fire(session.by_id[event.response_id], terminal, step)
         return session.ignore("stale response")
     if event.status is ev.ResponseStatus.COMPLETED:
@@ -177,7 +169,7 @@ def _owner_without_created(
         return pending
     # Server VAD's own response, failed without created: its turn is retried too.
     step.event = created = ev.ResponseCreated(response_id=event.response_id)
-    _response_created(session, created, step)
+    response_created(session, created, step)
     step.event = event
     return session.by_id.get(event.response_id)
 
@@ -185,7 +177,7 @@ def _owner_without_created(
 # --- the server: output
 
 
-def _item_started(session: Session, event: ev.ItemStarted, step: Step) -> bool:
+def item_started(session: Session, event: ev.ItemStarted, step: Step) -> bool:
     response = session.by_id.get(event.response_id)
     if response is None:
         return session.ignore("stale response")
@@ -207,7 +199,7 @@ def _item_started(session: Session, event: ev.ItemStarted, step: Step) -> bool:
     return True
 
 
-def _output_received(session: Session, event: ev.OutputReceived, step: Step) -> bool:
+def output_received(session: Session, event: ev.OutputReceived, step: Step) -> bool:
     known = session.messages.get(event.item_id)
     owner = session.response(event.response_id) if known is None else known[1]
     if owner is not None and owner.handed_out(event.item_id):
@@ -240,7 +232,7 @@ def _late_output(
     return True
 
 
-def _call_received(session: Session, event: ev.CallReceived, step: Step) -> bool:
+def call_received(session: Session, event: ev.CallReceived, step: Step) -> bool:
     response = session.by_id.get(event.response_id)
     if response is None:
         return session.ignore("stale response")
@@ -251,7 +243,7 @@ def _call_received(session: Session, event: ev.CallReceived, step: Step) -> bool
     return True
 
 
-def _action_ended(session: Session, event: ev.ActionEnded, step: Step) -> bool:
+def action_ended(session: Session, event: ev.ActionEnded, step: Step) -> bool:
     response = session.by_id.get(event.response_id)
     if response is None:
         return session.ignore("stale response")
@@ -265,7 +257,7 @@ def _action_ended(session: Session, event: ev.ActionEnded, step: Step) -> bool:
     return True
 
 
-def _item_activity(session: Session, event: ev.ItemActivity, step: Step) -> bool:
+def item_activity(session: Session, event: ev.ItemActivity, step: Step) -> bool:
     for response in session.lane.holders:
         if event.item_id in response.acting or event.item_id in response.undelivered:
             response.last_activity = step.now
@@ -277,7 +269,7 @@ def _item_activity(session: Session, event: ev.ItemActivity, step: Step) -> bool
     return True
 
 
-def _response_activity(session: Session, event: ev.ResponseActivity, step: Step) -> bool:
+def response_activity(session: Session, event: ev.ResponseActivity, step: Step) -> bool:
     response = session.by_id.get(event.response_id)
     if response is None:
         return session.ignore("stale response")
@@ -285,162 +277,5 @@ def _response_activity(session: Session, event: ev.ResponseActivity, step: Step)
     return True
 
 
-# --- the server: errors and limits
-
-
-def _error_received(session: Session, event: ev.ErrorReceived, step: Step) -> bool:
-    step.failure = error = step.assess(event.error)
-    response = session.by_event.get(event.event_id or "")
-    if event.event_id is None and error.kind in _ANSWERS_A_CREATE:
-        response = session.only_pending()
-        doubted = response is not None and response.state is ResponseState.DOUBTED
-        if doubted and error.kind is ErrorKind.UNKNOWN:
-            return session.ignore("answer to a check")
-    if response is None and _names_another_create(event):
-        response = session.only_pending()
-    if response is None and event.event_id is None and _refuses_answer(session, error):
-        session.speech_happened(SpeechEvent.DROPPED, step)
-        turn = session.new_turn(Origin.SERVER_VAD, step)
-        session.fire(turn, E.ANSWER_REFUSED, step)
-        return True
-    known = True
-    conflict = error.kind is ErrorKind.CONFLICT
-    if response is None or response.state not in PENDING:
-        known = event.event_id is not None and event.event_id.startswith(OWN_IDS)
-        if known and conflict:
-            _nothing_to_cancel(session, event.event_id, step)
-        elif conflict and active_response_id(error.message):
-            # G20: it settles nothing (any more), but it names who holds the lane.
-            session.conflict_told(active_response_id(error.message), step)
-    elif event.event_id is not None and event.event_id == response.probe_id:
-        # On an ordered protocol this proves that the create never became a response.
-        if conflict:
-            session.fire(response, R.NOTHING_TO_CANCEL, step)
-    elif conflict:
-        session.conflict_told(active_response_id(error.message), step)
-        session.fire(response, R.CONFLICT, step)
-    else:
-        session.fire(response, R.REFUSED, step)
-    if error.kind is ErrorKind.SESSION_END:
-        session.connection.announce_end()
-    if ends_session(error):
-        session.session_failed(error, step)
-        return True
-    return known or session.ignore("error for somebody else")
-
-
-def _names_another_create(event: ev.ErrorReceived) -> bool:
-    """Whether a taken slot is told by an id of another form than that of the create it answers."""
-    named = event.event_id is not None and not event.event_id.startswith(OWN_IDS)
-    return named and is_slot_taken(event.error)
-
-
-def _refuses_answer(session: Session, error: ErrorInfo) -> bool:
-    """Whether it answers the create that server VAD made for itself."""
-    owed = session.speech.owed and session.speech.answer_due
-    return owed and error.kind in _ANSWERS_VAD and not session.connection.dead
-
-
-def _nothing_to_cancel(session: Session, event_id: str | None, step: Step) -> None:
-    """G6, G20: it harms nothing."""
-    for holder in tuple(session.lane.holders):
-        if holder.cancel_id == event_id:
-            session.fire(holder, R.NOTHING_TO_CANCEL, step)
-
-
-def _rate_limits_updated(session: Session, event: ev.RateLimitsUpdated, step: Step) -> bool:
-    if event.reset_after is not None:
-        session.rate_limits_told(step.now + event.reset_after, step)
-    return event.reset_after is not None
-
-
-# --- the server: the user's speech
-
-
-def _session_configured(session: Session, event: ev.SessionConfigured, step: Step) -> bool:
-    session.speech.server_answers = event.server_creates
-    return True
-
-
-def _speech_started(session: Session, event: ev.SpeechStarted, step: Step) -> bool:
-    session.speech_happened(SpeechEvent.STARTED, step)
-    return True
-
-
-def _speech_stopped(session: Session, event: ev.SpeechStopped, step: Step) -> bool:
-    if not session.speech.speaking:
-        return session.ignore("speech dropped before")
-    session.speech_happened(SpeechEvent.STOPPED, step)
-    if not session.speech.server_answers:
-        session.speech_happened(SpeechEvent.DROPPED, step)
-    return True
-
-
-def _input_cleared(session: Session, event: ev.InputCleared, step: Step) -> bool:
-    session.speech_happened(SpeechEvent.CLEARED, step)
-    return True
-
-
-def _input_committed(session: Session, event: ev.InputCommitted, step: Step) -> bool:
-    session.speech_happened(SpeechEvent.COMMITTED, step)
-    return session.speech.owed
-
-
-def _unreadable(session: Session, event: ev.Unreadable, step: Step) -> bool:
+def unreadable(session: Session, event: ev.Unreadable, step: Step) -> bool:
     return session.ignore(event.reason)
-
-
-# --- the connection
-
-
-def _connection_lost(session: Session, event: ev.ConnectionLost, step: Step) -> bool:
-    session.connection_lost(event.error, step, for_good=event.for_good)
-    return True
-
-
-def _connection_ready(session: Session, event: ev.ConnectionReady, step: Step) -> bool:
-    step.failure = ROLLOVER
-    session.connection_ready(step)
-    return True
-
-
-def _session_failed(session: Session, event: ev.SessionFailed, step: Step) -> bool:
-    session.session_failed(event.error, step)
-    return True
-
-
-HANDLERS: dict[type[ev.Event], Callable[[Session, Any, Step], bool]] = {
-    ev.CreateSent: _create_sent,
-    ev.CreateNotSent: _create_not_sent,
-    ev.CreateGivenUp: _create_given_up,
-    ev.SessionConfigured: _session_configured,
-    ev.ResponseCreated: _response_created,
-    ev.ItemStarted: _item_started,
-    ev.OutputReceived: _output_received,
-    ev.CallReceived: _call_received,
-    ev.ActionEnded: _action_ended,
-    ev.ItemActivity: _item_activity,
-    ev.ResponseActivity: _response_activity,
-    ev.ResponseDone: _response_done,
-    ev.ErrorReceived: _error_received,
-    ev.RateLimitsUpdated: _rate_limits_updated,
-    ev.SpeechStarted: _speech_started,
-    ev.SpeechStopped: _speech_stopped,
-    ev.InputCleared: _input_cleared,
-    ev.InputCommitted: _input_committed,
-    ev.Unreadable: _unreadable,
-    ev.ConnectionLost: _connection_lost,
-    ev.ConnectionReady: _connection_ready,
-    ev.SessionFailed: _session_failed,
-    ev.MessagePulled: hear.message_pulled,
-    ev.PlaybackStarted: hear.playback_started,
-    ev.PlaybackFinished: hear.playback_finished,
-    ev.PlaybackPaused: hear.playback_paused,
-    ev.PlaybackResumed: hear.playback_resumed,
-    ev.MessageTruncated: hear.message_truncated,
-    ev.MessageShown: hear.message_shown,
-    ev.ItemTruncated: hear.item_truncated,
-    ev.ItemDeleted: hear.item_deleted,
-    ev.AnnouncementLost: hear.announcement_lost,
-    ev.SpeechOver: hear.speech_over,
-}

@@ -7,34 +7,28 @@ from __future__ import annotations
 
 import math
 from collections import Counter, OrderedDict, deque
-from dataclasses import replace
 from enum import Enum
 from typing import TypeVar
 
 from .commands import (
     Command,
-    ReplaceConnection,
-    ReportSession,
     RestoreItem,
     TurnEnded,
     TurnMoved,
 )
-from .connection import SILENT, Connection
-from .errors import ErrorInfo
+from .connection import Connection
 from .lane import Lane
 from .machine import MACHINES, Fired, fire
 from .machine_events import ConnectionEvent
 from .machine_events import PlaybackEvent as P
-from .machine_events import ResponseEvent as R
 from .machine_events import TurnEvent as E
 from .memory import cut_back, remove_unheard
 from .playback import Playback, Stranded
 from .policy import RetryPolicy
 from .records import Message, Response, Turn
-from .states import FINAL, OVER, PENDING, RUNNING, ErrorKind, Origin, ResponseState, TurnState
+from .states import FINAL, OVER, PENDING, Origin, ResponseState, TurnState
 from .step import NOTHING, Report, Step
-from .timers import TIMEOUTS, timer_of
-from .user_speech import SpeechEvent, UserSpeech
+from .user_speech import UserSpeech
 
 #: Prefix of the event ids of what we send besides creates.
 OWN_IDS = "rfsm_"
@@ -91,7 +85,7 @@ class Session:
         self.machines = MACHINES
         self._told: deque[tuple[Turn | Response | Message, Enum, Report, Turn | None]] = deque()
         self._over: deque[Turn] = deque()
-        self._doubts: deque[ConnectionEvent] = deque()
+        self.doubts: deque[ConnectionEvent] = deque()
         self._turn_count = 0
         self._id_count = 0
 
@@ -151,11 +145,6 @@ class Session:
         finally:
             self._told.clear()
             self._over.clear()
-        while self._doubts:
-            if self._doubts.popleft() is ConnectionEvent.STUCK:
-                self.connection_stuck(step)
-            else:
-                self.connection_lost(SILENT, step, for_good=True)
 
     def _apply_turn(self, turn: Turn, event: Enum, step: Step) -> None:
         if not turn.live:
@@ -193,7 +182,7 @@ class Session:
             self._place(response, source)
         tells, turn = step.taken.tells, response.turn
         if isinstance(tells, ConnectionEvent):
-            self._doubts.append(tells)
+            self.doubts.append(tells)
         elif tells is not None and turn is not None and turn.hears(response, tells):
             self._told.append((turn, tells, NOTHING, None))
 
@@ -309,173 +298,6 @@ class Session:
                 assert turn.attempt is not None
                 self.begin(turn.attempt)
                 remember(self.unsent, (turn.id, turn.attempt.number), turn.attempt)
-
-    # --- time
-
-    def next_deadline(self) -> float:
-        """When something is due at the earliest; infinity: nothing is."""
-        soonest = math.inf if self.speech.until is None else self.speech.until
-        for response in self.lane.holders:
-            if response.deadline is not None and response.deadline < soonest:
-                soonest = response.deadline
-        for turn in self.live.values():
-            timer = timer_of(turn, self.policy, user_speaking=self.speech.held_up)
-            if timer is not None and timer.at < soonest:
-                soonest = timer.at
-            if self.now < turn.retry_at < soonest:
-                soonest = turn.retry_at
-            elif turn.waiting and turn.retry_at <= self.now and self.lane.free():
-                soonest = self.now
-        return soonest
-
-    def advance(self, step: Step) -> None:
-        """Fire what is due."""
-        now = step.now
-        if self.speech.until is not None and now >= self.speech.until:
-            self._speech_overdue(step)
-        for turn in tuple(self.live.values()):
-            timer = timer_of(turn, self.policy, user_speaking=self.speech.held_up)
-            if timer is not None and now >= timer.at:
-                step.failure = TIMEOUTS.get(timer.event, step.failure)
-                self.fire(turn, timer.event, step)
-        for response in tuple(self.lane.holders):
-            due = response.deadline is not None and now >= response.deadline
-            if due and not response.over:
-                self.fire(response, R.DEADLINE, step)
-
-    def _speech_overdue(self, step: Step) -> None:
-        # G18: the answer that never came, unless one that waits will be it.
-        owed = self.speech.owed and not any(turn.waiting for turn in self.live.values())
-        self.speech_happened(SpeechEvent.TIMEOUT, step)
-        if owed and not self.connection.dead:
-            self.new_turn(Origin.SERVER_VAD, step)
-
-    # --- the connection
-
-    def connection_lost(self, error: ErrorInfo, step: Step, *, for_good: bool) -> None:
-        """What ran on it, or was owed on it, is asked again on the next (G18, G19), of which there
-        are not many without progress (G11)."""
-        step.failure = error
-        was_up = self.connection.up
-        if self.connection.end_announced:
-            step.failure = error = replace(error, kind=ErrorKind.SESSION_END)
-        elif error.kind is ErrorKind.SESSION_END and not for_good:
-            self.connection.announce_end()
-        counts = self.connection.lost(step.now, for_good=for_good)
-        losses = self.connection.losses
-        if counts and losses > self.policy.max_reconnect:
-            # Before the turns hear of the loss, so that they fail of the end: one report (G12).
-            fatal = f"gave up after {losses} connections in a row were lost"
-            self.session_failed(
-                ErrorInfo(kind=ErrorKind.FATAL, code=error.code, message=fatal), step
-            )
-        if was_up:
-            self._tell_waiting(step)
-        self.connection_over(step)
-        if not self.connection.dead and (for_good or (counts and losses > 1)):
-            # What is below would try again at once, for ever (livekit/agents PR#6352).
-            wait = self.policy.retry_interval if losses > 1 else 0.0
-            self.unsent.clear()
-            step.failure = error
-            for queued in tuple(self.lane.holders):
-                self.fire(queued, R.QUEUE_LOST, step)
-            step.out.append(ReplaceConnection(reason=error, wait=wait))
-
-    def connection_over(self, step: Step) -> None:
-        """G19: what ran on it is over; what has not left yet still will."""
-        owed = self.speech.owed
-        for turn in (*self.finished, *self.live.values()):
-            self.stranded.add(turn)
-        self.speech_happened(SpeechEvent.DROPPED, step)
-        for response in tuple(self.lane.holders):
-            self.fire(response, R.CONNECTION_LOST, step)
-        if owed and not self.connection.dead:
-            self.new_turn(Origin.SERVER_VAD, step)
-
-    def connection_ready(self, step: Step) -> None:
-        """Another connection can be used. What ran on the one before is over, whether its loss was
-        told or not."""
-        self.connection_over(step)
-        self.connection.ready(step.now)
-        self._tell_ready(step)
-
-    def connection_carried(self, step: Step) -> None:
-        """Something left, so there is a connection."""
-        if not self.connection.up:
-            self.connection_proven(step)
-
-    def connection_proven(self, step: Step) -> None:
-        """It is not stuck."""
-        self.connection.carried(step.now)
-        self._tell_ready(step)
-
-    def connection_stuck(self, step: Step) -> None:
-        """Nothing leaves, it seems: as good as none."""
-        if self.connection.up:
-            self.connection.stuck()
-            self._tell_waiting(step)
-
-    def _tell_waiting(self, step: Step) -> None:
-        for turn in tuple(self.live.values()):
-            if turn.waiting:
-                self.fire(turn, E.CONNECTION_LOST, step)
-
-    def _tell_ready(self, step: Step) -> None:
-        for turn in tuple(self.live.values()):
-            if turn.state is TurnState.REQUESTED:
-                self.fire(turn, E.CONNECTION_READY, step)
-        for response in tuple(self.lane.holders):
-            self.fire(response, R.CONNECTION_READY, step)
-
-    def session_failed(self, error: ErrorInfo, step: Step) -> None:
-        """The session below is dead: no attempt can succeed, and nothing more is awaited (G10)."""
-        if not self.connection.dead:
-            step.out.append(ReportSession(error=error))
-        self.connection.fail(error)
-        step.failure = error
-        for response in tuple(self.lane.holders):
-            self.fire(response, R.SESSION_FAILED, step)
-        for turn in tuple(self.live.values()):
-            self.fire(turn, E.SESSION_FAILED, step)
-
-    # --- what is told of a session
-
-    def speech_happened(self, event: SpeechEvent, step: Step) -> None:
-        """Once the user's speech is dealt with, recovery's clocks run again."""
-        step.held_up = self.speech.happened(event, step.now)
-        if not step.held_up:
-            return
-        for turn in tuple(self.live.values()):
-            if turn.state is TurnState.RETRY_WAIT:
-                self.fire(turn, E.USER_SILENT, step)
-
-    def rate_limits_told(self, until: float, step: Step) -> None:
-        """The exhausted rate limits are reset then: a failure without a hint has one now."""
-        self.limited_until = step.limited_until = until
-        for turn in tuple(self.live.values()):
-            if turn.state is TurnState.RETRY_WAIT:
-                self.fire(turn, E.LIMIT_TOLD, step)
-
-    def conflict_told(self, name: str | None, step: Step) -> None:
-        """A conflict told that somebody holds the lane: that is believed for a while (G20)."""
-        known = self.response(name)
-        running = [r for r in self.lane.holders if r.state in RUNNING]
-        if name is None and running:
-            # On an ordered wire no other can have the slot.
-            for holder in running:
-                self.fire(holder, R.NAMED, step)
-        elif known is None:
-            rumour = Response(
-                turn=None,
-                number=0,
-                state=ResponseState.RUMOURED,
-                last_activity=step.now,
-                response_id=name,
-                deadline=step.now + self.policy.stall_timeout,
-            )
-            self.begin(rumour)
-        elif known.state is not ResponseState.ENDED:
-            self.fire(known, R.NAMED, step)
 
     # --- who is who
 

@@ -71,7 +71,7 @@ class Step:
 
     def assess(self, error: ErrorInfo) -> ErrorInfo:
         """What the policy makes of an error, and when the server allows another attempt."""
-        error = self.policy.judged(error)
+        error = self.policy.reclassified(error)
         unhinted = is_rate_limit(error) and error.retry_after is None
         if unhinted and self.limited_until > self.now:
             return replace(error, retry_after=self.limited_until - self.now)

@@ -99,7 +99,7 @@ class UserSpeech:
         return self.state in _SPEAKING
 
     @property
-    def owed(self) -> bool:
+    def answer_owed(self) -> bool:
         """Whether server VAD committed a user turn and has not answered it yet (G18)."""
         return self.state in _OWED
 

@@ -89,7 +89,7 @@ PARTS = (
     Part("CONNECTION", "connection", ("one is", "one epoch"), "_core.connection.Connection"),
     Part("DRIVER", "driver", ("what is between", "us and the socket"), "_core.commands.CreateResponse",
          outside=True),
-    Part("SERVER", "server", ("its events,", "matched by id"), "_core.server_events.HANDLERS", outside=True),
+    Part("SERVER", "server", ("its events,", "matched by id"), "_core.handlers.HANDLERS", outside=True),
 )  # fmt: skip
 
 _MACHINES: dict[type[Enum], str] = {

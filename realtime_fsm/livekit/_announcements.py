@@ -26,6 +26,8 @@ class Announcements:
     def take(self, announcement: llm.RemoteItemAddedEvent) -> None:
         """Pass it on, or keep it."""
         item = announcement.item
+        if self._history.is_dropped(item.id):
+            return
         if isinstance(item, llm.ChatMessage):
             # LiveKit's placeholder would share the list that the plugin writes the text into, and
             # go on to show words that nobody heard.

@@ -7,20 +7,21 @@ the items of lost connections are kept here, in order, with the frame that makes
 
 from __future__ import annotations
 
-from collections import Counter
+import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from livekit.agents import llm
 
 from .._core.session import OWN_IDS
+from ._blame import Blame
 
 Frame = Mapping[str, Any]
 #: Refused because of what precedes it, not because of what it is.
 _MISPLACED = "item_create_invalid_previous_item_id"
 _DUPLICATE = "item_create_duplicate_item_id"
-#: Connections that end at one item until it is left out.
-_ENOUGH = 2
+#: Characters of an item's frame.
+_LARGE = 10_000
 
 
 class Conversation:
@@ -32,24 +33,27 @@ class Conversation:
 
     def __init__(self, send: Callable[[dict[str, Any]], None]) -> None:
         self.send = send
-        #: Called with an item at which the server hung up again and again.
-        self.on_left_out: Callable[[str], None] = lambda item_id: None
+        #: What the server hangs up on.
+        self.blame = Blame()
         #: What lost connections held, in order.
         self.lost: dict[str, llm.ChatItem] = {}
         #: The frames that make items of this connection, in the order they were sent.
         self._told: dict[str, Frame] = {}
         #: Those of the connection before, until a replay left.
         self._told_before: dict[str, Frame] = {}
+        #: Those of its replay.
+        self._replayed: set[str] = set()
         #: What the server has confirmed, in its order.
         self._there: list[str] = []
-        #: The server has answered what precedes the items.
+        #: The server has answered what precedes the items; and those told before a create that it
+        #: answered: it went past them.
         self._answered = False
+        self._before_create: set[str] = set()
+        self._passed: set[str] = set()
+        #: What any connection confirmed, of what was told.
+        self._taken: set[str] = set()
         #: Made again because their first frame got lost.
         self._again: set[str] = set()
-        #: How often the connection ended at an item; at some it always does.
-        self._ended_at: Counter[str] = Counter()
-        #: Those that are not told to any server again.
-        self.left_out: set[str] = set()
         self._count = 0
 
     # --- the wire
@@ -62,6 +66,8 @@ class Conversation:
             self._told[str(item.get("id"))] = frame
         elif frame.get("type") == "conversation.item.delete":
             self._told.pop(str(frame.get("item_id")), None)
+        elif frame.get("type") == "response.create":
+            self._before_create.update(self._told)
 
     def expect(self, items: Iterable[llm.ChatItem]) -> None:
         """Frames that make these items are on their way."""
@@ -71,13 +77,34 @@ class Conversation:
             self._told[item.id] = {"item": body}
 
     def answered(self) -> None:
-        """The server took what is sent before the items."""
+        """The server took what is sent before the items, or asks nothing of them."""
+        if self._answered and all(item_id in self._there for item_id in self._told):
+            self.blame.went_on()
         self._answered = True
 
+    def created(self) -> None:
+        """The server began a response."""
+        self._passed |= self._before_create
+        self.blame.went_on()
+
     def added(self, item_id: str, previous: object = None) -> None:
+        self.blame.confirmed(item_id)
+        if item_id in self._told:
+            self._taken.add(item_id)
+        if self._is_behind(item_id, self.blame.on_trial):
+            self.blame.went_on()
         self._leaves(item_id)
         behind = self._there.index(previous) + 1 if previous in self._there else None
         self._there.insert(len(self._there) if behind is None else behind, item_id)
+
+    def _is_behind(self, item_id: str, other: str | None) -> bool:
+        """Whether an item comes after one that a replay left out."""
+        if item_id not in self._replayed:
+            return True
+        known = list(self.lost)
+        if item_id not in known or other not in known:
+            return False
+        return known.index(other) < known.index(item_id)
 
     def _leaves(self, item_id: str | None) -> None:
         if item_id in self._there:
@@ -130,40 +157,60 @@ class Conversation:
 
     def connection_lost(self, items: Iterable[llm.ChatItem]) -> None:
         """The connection is gone; *items* are what it held."""
-        self._blame()
         self.keep(items)
         self._told_before.update(self._told)
         self._told.clear()
         self._there.clear()
         self._again.clear()
+        self._before_create.clear()
+        self._passed.clear()
+        self._answered = False
 
-    def _blame(self) -> None:
-        """A connection is ordered: what the server did not confirm first is what it ended at. If it
-        answered nothing at all that says nothing."""
-        waiting = next((i for i in self._told if i not in self._there), None)
-        answered, self._answered = self._answered or bool(self._there), False
-        if waiting is None or not answered:
-            return
-        self._ended_at[waiting] += 1
-        if self._ended_at[waiting] < _ENOUGH or waiting in self.left_out:
-            return
-        self.left_out.add(waiting)
-        del self._told[waiting]
-        self.lost.pop(waiting, None)
-        self._told_before.pop(waiting, None)
-        self.on_left_out(waiting)
+    def hung_up(self) -> None:
+        """The server, or what is between, ended the connection. If it answered nothing at all that
+        says nothing of the items."""
+        if self._answered or self._there:
+            done = self._passed.union(self._there)
+            first = next((i for i in self._told if i not in done), None)
+            self.blame.ended_at(first if first is not None and self._may_be_why(first) else None)
+
+    def _may_be_why(self, item_id: str) -> bool:
+        """Whether the server may have hung up on it: on none that it took before; and where it took
+        none at all on one that is large, or it would have hung up anyway (openai-agents-js#501)."""
+        if item_id in self._taken:
+            return False
+        confirmed = any(told in self._there for told in self._told)
+        return confirmed or len(json.dumps(self._told[item_id]["item"], default=str)) >= _LARGE
 
     def keep(self, items: Iterable[llm.ChatItem]) -> None:
-        self.lost.update({item.id: item for item in items if item.id not in self.left_out})
+        self.lost.update({item.id: item for item in items})
+
+    @property
+    def order(self) -> list[str]:
+        """What the server has confirmed, in its order."""
+        return list(self._there)
+
+    def move(self, item_id: str, order: list[str]) -> None:
+        """Let an item of a lost connection go where *order* has it."""
+        if item_id not in order:
+            return
+        before = order[: order.index(item_id)]
+        kept = [each for each in self.lost if each != item_id]
+        behind = next((n for n in range(len(kept), 0, -1) if kept[n - 1] in before), 0)
+        kept.insert(behind, item_id)
+        self.lost = {each: self.lost[each] for each in kept}
 
     def replayed(self, unwanted: Iterable[str]) -> None:
         """A replay left. Add what an earlier one had, of which nothing was heard since."""
         for item_id in unwanted:
             self._told_before.pop(item_id, None)
-        for item_id, frame in list(self._told_before.items()):
-            if item_id not in self._told:
+        before, self._told_before = self._told_before, {}
+        for item_id, frame in before.items():
+            if item_id in self.blame.out:
+                self._told_before[item_id] = frame
+            elif item_id not in self._told:
                 self._make(item_id, frame)
-        self._told_before.clear()
+        self._replayed = set(self._told)
 
     # --- items
 

@@ -16,6 +16,7 @@ from .._core.error_kinds import is_of_a_request
 from .._core.errors import ErrorInfo
 from .._core.policy import RetryPolicy
 from .._core.states import ErrorKind
+from ._deadline_timer import DeadlineTimer
 from ._guard import Guard
 
 #: Seconds in which a create is nearly always answered.
@@ -41,14 +42,13 @@ class Doubt:
         self._policy = policy
         self._refuse = refuse
         self._tell = tell
-        self._end = guard(self._over)
         self._loop = asyncio.get_running_loop()
+        self._alarm = DeadlineTimer(self._over, guard)
         #: Creates that left and were not answered.
         self._waiting: list[str] = []
         self._vad_due = False
         self._error: ev.ErrorReceived | None = None
         self._report: llm.RealtimeModelError | None = None
-        self._timer: asyncio.TimerHandle | None = None
 
     def left(self, event_id: str) -> None:
         """A create is on the wire."""
@@ -67,7 +67,7 @@ class Doubt:
             self._answered(event.event_id)
             if event.event_id is None and self._error is None and self._open(event.error):
                 self._error = event
-                self._timer = self._loop.call_later(_A_MOMENT, self._end)
+                self._alarm.set(self._loop.time() + _A_MOMENT)
                 return True
         return False
 
@@ -86,7 +86,7 @@ class Doubt:
 
     def _open(self, error: ErrorInfo) -> bool:
         """Whether it may answer the one create that waits, and may not."""
-        perhaps = self._policy.judged(error).kind in _PERHAPS and not is_of_a_request(error)
+        perhaps = self._policy.reclassified(error).kind in _PERHAPS and not is_of_a_request(error)
         return perhaps and len(self._waiting) == 1 and not self._vad_due
 
     def _answered(self, event_id: str | None) -> None:
@@ -98,14 +98,12 @@ class Doubt:
     def _dismiss(self) -> None:
         """It was about something else."""
         report, self._error, self._report = self._report, None, None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._alarm.set(None)
         if report is not None:
             self._tell(report)
 
     def _over(self) -> None:
-        error, self._error, self._report, self._timer = self._error, None, None, None
+        error, self._error, self._report = self._error, None, None
         if error is not None and self._waiting:
             create = self._waiting.pop()
             self._refuse(ev.ErrorReceived(error=error.error, event_id=create))

@@ -16,6 +16,7 @@ from .._core.controller import TurnController
 from .._core.errors import ErrorInfo
 from .._core.events import (
     AnnouncementLost,
+    ConnectionLost,
     ConnectionReady,
     CreateNotSent,
     Event,
@@ -34,6 +35,7 @@ from .._core.states import ErrorKind, MessageOutcome, Origin, TurnOutcome, TurnS
 from .._redact import known_message, named, shown
 from ._deadline_timer import DeadlineTimer
 from ._emit import Emitter, Listeners
+from ._fresh import FreshConnection
 from ._guard import Guard
 from ._link import Link
 from ._log import code_of, get_logger
@@ -90,6 +92,7 @@ class Driver:
         self._label = label
         self._loop = asyncio.get_running_loop()
         self._timer = DeadlineTimer(self._due, guard)
+        self._fresh = FreshConnection(self.controller)
         self._order = Order(speeches, guard)
         self._outputs: dict[str, TurnOutput] = {}
         self._asks: dict[str, ReplyRequest] = {}
@@ -300,7 +303,11 @@ class Driver:
             code="not_sent",
             message=f"{type(error).__name__}: {error}",
         )
-        self.receive(CreateNotSent(turn_id=turn_id, attempt=attempt, error=info))
+        self.refuse(turn_id, attempt, info)
+
+    def refuse(self, turn_id: str, attempt: int, error: ErrorInfo) -> None:
+        """A create is not to leave."""
+        self.receive(CreateNotSent(turn_id=turn_id, attempt=attempt, error=error))
 
     def generated(self, turn_id: str, item_id: str, item: Item) -> None:
         output = self._output_of(turn_id)
@@ -360,9 +367,13 @@ class Driver:
         self._end_session(report.model_copy(update={"recoverable": False}), info)
         self.receive(SessionFailed(error=info))
 
-    def left_out(self, item_id: str) -> None:
-        """The server hung up on this item twice: the conversation goes on without it."""
-        self._log.warning("item left out: the server hung up on it twice", item=shown(item_id))
+    def item_suspected(self, item_id: str) -> None:
+        """Two connections in a row ended at this item: the next one is not told of it."""
+        self._log.warning("two connections ended at this item, tried without", item=shown(item_id))
+
+    def item_left_out(self, item_id: str) -> None:
+        """Without this item the connection goes on."""
+        self._log.error("item left out: the server hung up on it twice", item=shown(item_id))
         message = f"the server hung up on an item twice; it was left out: {shown(item_id)}"
         info = ErrorInfo(kind=ErrorKind.CLIENT_BUG, code="item_left_out", message=message)
         self.forward("error", self._report_of(info, recoverable=True))
@@ -593,6 +604,8 @@ class Driver:
         if self.link is not None:
             self.link.stop_reading(c.turn_id)
         self._model.emit("recovering", c)
+        if self._fresh.is_due(c) and self.link is not None and self.link.may_be_replaced:
+            self.receive(ConnectionLost(error=c.reason, for_good=True))
 
     def _ended(self, c: cmd.TurnEnded) -> None:
         output = self._outputs.get(c.turn_id)
@@ -612,6 +625,7 @@ class Driver:
         if self.link is None or self._closed or not self.link.reading(c.turn_id):
             self.all_read(c.turn_id)
         self._asks.pop(c.turn_id, None)
+        self._fresh.over(c.turn_id)
         self._passed.discard(c.turn_id)
         self._unplayed.discard(c.turn_id)
         self._speeches.forget(c.turn_id)

@@ -21,6 +21,7 @@ from .._core.records import Message
 from .._core.session import OWN_IDS, remember
 from .._core.states import MessageOutcome
 from .._core.words import heard_words
+from ._blame import Blame
 from ._conversation import Conversation, words_of
 from ._guard import Guard
 from ._log import get_logger
@@ -66,11 +67,19 @@ class History:
         self._restoring: dict[str, tuple[Message, list[str]]] = {}
         #: Called with a message's id and how much of it the server keeps, milliseconds.
         self.on_restored: Callable[[str, int], None] = lambda item_id, ms: None
+        #: Called with the id of a message that was deleted while no server could be told.
+        self.on_dropped: Callable[[str], None] = lambda item_id: None
+        #: What was deleted so, until the server that a replay tells of it forgets it.
+        self._dropped: set[str] = set()
         #: Held by a push, or a replay, until it is confirmed or nobody waits for that any more.
         self._pushing = asyncio.Lock()
         self._push: asyncio.Task[None] | None = None
         #: The last context that the inner session was given.
         self.pushed: llm.ChatContext | None = None
+        #: The item that the next answer is to, and one that went with its connection before its
+        #: words were known, until there is another.
+        self.question: str | None = None
+        self.question_lost: str | None = None
         self._closed = False
         self._log = get_logger()
 
@@ -189,14 +198,51 @@ class History:
             if isinstance(item, Mapping) and isinstance(item.get("id"), str):
                 self._conversation.added(item["id"], frame.get("previous_item_id"))
                 self._confirmed(item["id"], words_of(item))
+                if item.get("role") == "user" or item.get("type") == "function_call_output":
+                    self._asks(item["id"])
+        elif kind == "conversation.item.done":
+            item = frame.get("item")
+            if isinstance(item, Mapping) and self._missed(str(item.get("id"))):
+                self._conversation.added(str(item["id"]), frame.get("previous_item_id"))
+        elif kind == "input_audio_buffer.committed":
+            self._asks(str(frame.get("item_id")))
         elif kind == "session.updated":
             self._conversation.answered()
+        elif kind == "response.created":
+            self._conversation.created()
         elif kind == "conversation.item.deleted":
             self._conversation.deleted(str(frame.get("item_id")))
+            self._dropped.discard(str(frame.get("item_id")))
         elif kind == "error" and isinstance(frame.get("error"), Mapping):
             error = frame["error"]
             return self._conversation.refused(str(error.get("event_id")), str(error.get("code")))
         return False
+
+    def _missed(self, item_id: str) -> bool:
+        """Whether the beginning of a message, which tells its place, was not seen."""
+        known = self._controller.message(item_id) is not None and item_id not in self._deleted
+        return known and not self._conversation.holds(item_id)
+
+    def _asks(self, item_id: str) -> None:
+        """This item is to be answered; one of an earlier connection was told anew."""
+        if item_id not in self._conversation.lost and item_id != self.question_lost:
+            self.question, self.question_lost = item_id, None
+
+    def _lose_question(self) -> None:
+        """A new connection is told nothing of what was said without a transcript. Asked again it would
+        answer the question before once more."""
+        if not self.question_has_words:
+            self.question_lost = self.question
+        self.question = None
+
+    @property
+    def question_has_words(self) -> bool:
+        """Whether another connection can be told what is to be answered."""
+        asked = self.question
+        if asked is None or self._conversation.told(asked):
+            return True
+        item = self._inner.chat_ctx.get_by_id(asked)
+        return isinstance(item, llm.FunctionCallOutput) or bool(getattr(item, "content", None))
 
     def client_frame(self, frame: Mapping[str, Any]) -> None:
         """Note what a frame that leaves says of items."""
@@ -210,13 +256,21 @@ class History:
 
     # --- connections
 
-    def on_left_out(self, told: Callable[[str], None]) -> None:
-        """Call *told* with each item at which the server hung up twice: it is left out from then on."""
-        self._conversation.on_left_out = told
+    @property
+    def blame(self) -> Blame:
+        """What the server hangs up on, and is not told of."""
+        return self._conversation.blame
 
-    def lost(self) -> None:
-        """The connection is gone. The mirror is what the next one replays."""
+    def lost(self, *, hung_up: bool) -> None:
+        """The connection is gone. The mirror is what the next one replays.
+
+        Args:
+            hung_up: It was ended by the other side; not given up by us, nor known before.
+        """
         self._down = True
+        self._lose_question()
+        if hung_up:
+            self._conversation.hung_up()
         for item in self._inner.chat_ctx.items:
             message = self._controller.message(item.id)
             if message is None or not isinstance(item, llm.ChatMessage):
@@ -227,12 +281,14 @@ class History:
                 # The plugin notes the words of a message only when its response is done.
                 item.content = [words] if (words := self._received(item.id)) else []
         self.correct_mirror(self._heard)
-        self._conversation.connection_lost(self._inner.chat_ctx.items)
-        self._keep_unlisted()
+        order = self._conversation.order
+        # Copies: a dead session may read on, and write into its own.
+        self._conversation.connection_lost(map(_copied, self._inner.chat_ctx.items))
+        self._keep_unlisted(order)
 
-    def _keep_unlisted(self) -> None:
+    def _keep_unlisted(self, order: list[str]) -> None:
         """What was heard, and is not in the mirror since the ``conversation.item.added`` of it never
-        came, is put on the next connection by us."""
+        came, is put on the next connection by us, where the lost one had it."""
         for turn in (*self._controller.finished, *self._controller.turns):
             for message in turn.messages:
                 known = message.item_id in self._conversation.lost or message.released
@@ -241,6 +297,7 @@ class History:
                 if words := self._text_of(message):
                     item = llm.ChatMessage(id=message.item_id, role="assistant", content=[words])
                     self._conversation.keep([item])
+                    self._conversation.move(message.item_id, order)
                     self._owed[message.item_id] = message
 
     def replayed(self, unwanted: Collection[str]) -> None:
@@ -325,12 +382,14 @@ class History:
 
     async def replay(self, inner: llm.RealtimeSession[Any], unwanted: Collection[str]) -> None:
         """Put the history as it was heard, but for the unwanted items, on a new inner session."""
-        self.lost()
+        if not self._down:
+            self.lost(hung_up=False)
         self._inner = inner
         await self._give_up()  # it waits for a confirmation that cannot come
         async with self._pushing:
             lost = self._conversation.lost.values()
-            kept = llm.ChatContext([i for i in lost if i.id not in unwanted]).copy(
+            left_out = self.blame.out.union(unwanted)
+            kept = llm.ChatContext([i for i in lost if i.id not in left_out]).copy(
                 exclude_instructions=True,
                 exclude_empty_message=True,
                 exclude_handoff=True,
@@ -360,12 +419,26 @@ class History:
         # is confirmed in between.
         chat_ctx = self.protected(asked)
         if not self._controller.connected:
+            self._drop({item.id for item in chat_ctx.items})
             self._conversation.keep(chat_ctx.items)  # a session that takes over is told of it too
         self.pushed = asked
         try:
             await self._inner.update_chat_ctx(chat_ctx)
         except Exception as e:
             raise e if isinstance(e, llm.RealtimeError) else llm.RealtimeError(str(e)) from e
+
+    def _drop(self, kept: set[str]) -> None:
+        """The host deletes what is not *kept* while no connection is up. A replay of the mirror, which is
+        told of it first, is no reason to enter it in the agent's history again."""
+        for item in self._inner.chat_ctx.items:
+            if item.id not in kept:
+                self._dropped.add(item.id)
+                self._conversation.deleted(item.id)
+                self.on_dropped(item.id)
+
+    def is_dropped(self, item_id: str) -> bool:
+        """Whether an item is only told to the server to be deleted."""
+        return item_id in self._dropped
 
     def _start(self, update: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         push = asyncio.create_task(update, name="realtime_fsm.push")
@@ -399,7 +472,7 @@ class History:
         items: list[llm.ChatItem] = [
             ours.pop(item.id) if item.id in ours else self._as_it_is(item, mirror)
             for item in reversed(asked.values())
-            if not self._is_gone(item.id, mirror) and item.id not in self._conversation.left_out
+            if not self._is_gone(item.id, mirror) and item.id not in self.blame.out
         ]
         for item_id in asked:
             self.entered(item_id)
@@ -416,6 +489,8 @@ class History:
             if message is None or message.outcome in _UNHEARD or item.type != "message":
                 continue
             known = mirror.get_by_id(item.id)
+            if known is item:  # LiveKit pushes a tool's output in a copy of the mirror
+                continue
             if known is not None and known.type == "message" and not item.content:
                 item.content[:] = [message.shown] if message.shown else known.content
 
@@ -459,6 +534,12 @@ def _output_ids(done: Mapping[str, Any]) -> list[str]:
     output = response.get("output") if isinstance(response, Mapping) else None
     items = output if isinstance(output, list) else []
     return [str(item.get("id")) for item in items if isinstance(item, Mapping)]
+
+
+def _copied(item: llm.ChatItem) -> llm.ChatItem:
+    if isinstance(item, llm.ChatMessage):
+        return item.model_copy(update={"content": list(item.content)})
+    return item
 
 
 def _place(items: list[llm.ChatItem], mirror: llm.ChatContext, item_id: str) -> int:

@@ -46,6 +46,10 @@ class Link(Protocol):
         """Announcements that wait to be passed on, by item."""
 
     @property
+    def may_be_replaced(self) -> bool:
+        """Whether another inner session can be told all that is to be answered."""
+
+    @property
     def spoken(self) -> Sequence[Foreign]:
         """Responses that the inner session is not shown and the host speaks, until their end."""
 
@@ -59,7 +63,7 @@ class Link(Protocol):
         """Cancel this response."""
 
     def check(self, event_id: str) -> None:
-        """Send something harmless that every server answers."""
+        """Ask whether the server lives, by what changes nothing."""
 
     def probe(self, event_id: str) -> None:
         """Cancel whatever runs, to learn what became of an unanswered create."""

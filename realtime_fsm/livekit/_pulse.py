@@ -14,11 +14,9 @@ from typing import Any
 from livekit.agents import utils
 
 from .._core.policy import RetryPolicy
+from ._deadline_timer import LATE
 from ._guard import Guard
 from ._log import get_logger
-
-#: A timer that fires so much too late, seconds, tells of the loop and not of the peer.
-_LATE = 0.25
 
 
 class Pulse:
@@ -56,7 +54,7 @@ class Pulse:
         self._seen = self._loop.time()
         self._asked = self._created = None
         if (
-            self._timer is None
+            self._session is None
             and isinstance(frame, dict)
             and frame.get("type") == "session.updated"
         ):
@@ -67,6 +65,17 @@ class Pulse:
         self._session = {"type": session["type"]} if typed else {}  # type: ignore[index]
         if self._interval is not None:
             self._wait(self._seen + self._interval)
+
+    def ask(self, event_id: str) -> None:
+        """Ask now, unless that was done; whoever was never seen to answer is not asked."""
+        if self._session is not None and self._asked is None:
+            self._ask(event_id)
+
+    def _ask(self, event_id: str) -> None:
+        frame = {"type": "session.update", "event_id": event_id, "session": self._session}
+        self._asked = self._loop.time()
+        self._send(frame)
+        self._wait(self._asked + self._patience)
 
     def created(self) -> None:
         """A create was given to the inner session; whether it leaves is another question."""
@@ -87,27 +96,28 @@ class Pulse:
         self._timer = self._loop.call_at(until, self._check_peer)
 
     def _due(self) -> None:
-        if self._timer is None or self._interval is None:
+        if self._timer is None:
             return
         now = self._loop.time()
-        late = now - self._timer.when() > _LATE
+        late = now - self._timer.when() > LATE
         if self._asked is not None and not late:
             get_logger().warning("the connection is dead", silent=round(now - self._seen, 1))
             self.stop()
             self._dead()
             return
-        due = self._seen + self._interval
-        if self._created is not None:
-            due = min(due, self._created + self._patience)
-        if self._asked is not None or now >= due:
+        due = self._silent_at
+        if self._asked is not None or (due is not None and now >= due):
             # Also where it is late: what came while the loop stood still is not read yet.
-            self._asked = now
-            self._send(
-                {
-                    "type": "session.update",
-                    "event_id": utils.shortuuid("rfsm_alive_"),
-                    "session": self._session,
-                }
-            )
-            due = now + self._patience
-        self._wait(due)
+            self._ask(utils.shortuuid("rfsm_alive_"))
+        elif due is not None:
+            self._wait(due)
+        else:
+            self._timer = None  # it was asked once, and lives
+
+    @property
+    def _silent_at(self) -> float | None:
+        """When it is silent for long enough to be asked; None: never."""
+        if self._interval is None:
+            return None
+        due = self._seen + self._interval
+        return due if self._created is None else min(due, self._created + self._patience)

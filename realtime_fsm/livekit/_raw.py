@@ -19,7 +19,7 @@ from .._core import events as ev
 from .._core.connection import SILENT
 from .._core.errors import ErrorInfo
 from .._core.frames import output_of, parse
-from .._core.states import ErrorKind
+from .._core.states import ErrorKind, Origin
 from .._redact import named
 from ._announcements import Announcements
 from ._corrections import Corrections
@@ -27,6 +27,7 @@ from ._creates import Creates
 from ._doubt import Doubt
 from ._driver import Driver
 from ._echo import Echo
+from ._ends import Ends
 from ._foreign import Foreign
 from ._guard import Guard
 from ._history import History
@@ -48,8 +49,11 @@ _WORTH_ANOTHER = frozenset({408, 425, 429})
 _LOST = ErrorInfo(
     kind=ErrorKind.TRANSIENT, code="connection_lost", message="the connection was lost"
 )
-#: No item has this id.
-_NO_ITEM = "rfsm_none"
+_QUESTION_LOST = ErrorInfo(
+    kind=ErrorKind.CLIENT_BUG,
+    code="question_lost",
+    message="the connection was lost before the words of the question were known",
+)
 #: Deletes that are remembered.
 _DELETES = 64
 
@@ -72,6 +76,7 @@ class RawLink:
         unwanted: Items that were to be deleted in the session it takes the place of.
         echo: Puts back the metadata that a server leaves out.
         repair: Puts back what else it leaves out.
+        ends: Asks whether a cancelled response is over.
     """
 
     def __init__(
@@ -85,6 +90,7 @@ class RawLink:
         *,
         echo: Echo,
         repair: Repair,
+        ends: Ends,
     ) -> None:
         self._inner = inner
         self._driver = driver
@@ -92,13 +98,16 @@ class RawLink:
         self._guard = guard
         self._echo = echo
         self._repair = repair
+        self._ends = ends
         self._doubt = Doubt(
             driver.controller.policy, driver.receive, self._forwarder("error"), guard
         )
         self._pulse = Pulse(driver.controller.policy, inner.send_event, self._dead, guard)
         self.history = history
         history.on_restored = self._restored
-        history.on_left_out(driver.left_out)
+        history.on_dropped = self._dropped
+        history.blame.on_suspected = driver.item_suspected
+        history.blame.on_proven = driver.item_left_out
         self._log = get_logger()
         self._more_output = driver.controller.more_output
         self._time = asyncio.get_running_loop().time
@@ -108,6 +117,8 @@ class RawLink:
         self.beginning: object = None
         self._reading: dict[Reader, str] = {}
         self._leaving: deque[tuple[str, int]] = deque()
+        #: What the inner session answers, with turn and attempt, until that is known.
+        self._requests: dict[asyncio.Future[llm.GenerationCreatedEvent], tuple[str, int]] = {}
         self._started: dict[str, tuple[str, int]] = {}
         self._creates = Creates()
         self._announcements = Announcements(driver, history)
@@ -142,6 +153,9 @@ class RawLink:
     # --- down
 
     def create(self, turn_id: str, attempt: int, ask: ReplyRequest) -> None:
+        if self._lost_its_question(turn_id, ask):
+            self._driver.refuse(turn_id, attempt, _QUESTION_LOST)
+            return
         self._pulse.created()
         if ask.frame is not None:
             event_id = str(ask.frame["event_id"])
@@ -161,9 +175,14 @@ class RawLink:
             return
         ask.request = future
         self._creates.made(future)
-        future.add_done_callback(
-            lambda f: self._guard.run(None, self._settled, turn_id, attempt, f)
-        )
+        self._requests[future] = (turn_id, attempt)
+        future.add_done_callback(self._guard(self._settled))
+
+    def _lost_its_question(self, turn_id: str, ask: ReplyRequest) -> bool:
+        """Whether what it answers went with a connection before its words were known."""
+        lost, turn = self.history.question_lost, self._driver.controller.find(turn_id)
+        owed = turn is not None and turn.origin is Origin.SERVER_VAD
+        return lost is not None and (owed or ask.question == lost)
 
     def cancel(self, response_id: str, event_id: str) -> None:
         self._inner.send_event(
@@ -175,10 +194,7 @@ class RawLink:
         )
 
     def check(self, event_id: str) -> None:
-        # Read-only, and of an item that nobody has: the answer is one short error.
-        self._inner.send_event(
-            {"type": "conversation.item.retrieve", "item_id": _NO_ITEM, "event_id": event_id}
-        )
+        self._pulse.ask(event_id)
 
     def probe(self, event_id: str) -> None:
         self._inner.send_event({"type": "response.cancel", "event_id": event_id})
@@ -219,6 +235,9 @@ class RawLink:
     def _restored(self, item_id: str, ms: int) -> None:
         self._driver.receive(ev.ItemTruncated(item_id=item_id, audio_end_ms=ms))
 
+    def _dropped(self, item_id: str) -> None:
+        self._driver.receive(ev.ItemDeleted(item_id=item_id))
+
     def withheld(self, item_id: str, *, forward: bool) -> None:
         if not forward:
             self.history.unheard(item_id)
@@ -230,6 +249,10 @@ class RawLink:
     @property
     def held(self) -> Mapping[str, llm.RemoteItemAddedEvent]:
         return self._announcements.held
+
+    @property
+    def may_be_replaced(self) -> bool:
+        return self.history.question_has_words
 
     @property
     def spoken(self) -> Sequence[Foreign]:
@@ -257,6 +280,7 @@ class RawLink:
             self._inner.off(name, handler)
         self._doubt.reset()
         self._pulse.stop()
+        self._ends.reset()
         for reader in self._reading:
             reader.stop()
         self._sight.aclose()
@@ -281,6 +305,7 @@ class RawLink:
         self._take(frame)
 
     def _take(self, frame: object) -> None:
+        self._ends.came(frame)
         self._repair.came(frame)
         self._echo.came(frame)
         event = parse(frame)
@@ -293,6 +318,10 @@ class RawLink:
         event = self._follow_corrections(event, frame)
         again = isinstance(frame, dict) and self._follow_history(frame)
         self._driver.frame_received()
+        if isinstance(event, ev.ResponseCreated):
+            # Timed out below in this very step of the loop, which stood still: it is not shown to us.
+            for future in [f for f in self._requests if f.done()]:
+                self._settled(future)
         doubted = self._doubt.holds(event)
         known = event is not None and not doubted and self._driver.receive(event)
         if isinstance(event, ev.Unreadable):
@@ -351,32 +380,32 @@ class RawLink:
         self._creates.frame_left(frame)
         self._echo.left(frame)
         self._repair.left(frame)
+        self._ends.left(frame)
         if frame.get("type") == "conversation.item.truncate":
             self._corrections.sent(frame)
+        self.history.client_frame(frame)
         if frame.get("type") != "response.create":
-            self.history.client_frame(frame)
             return
         self._sight.create_left(frame)
         event_id = frame.get("event_id")
-        metadata = (frame.get("response") or {}).get("metadata") or {}
+        if not isinstance(event_id, str):
+            return
         if event_id in self._started:
             turn_id, attempt = self._started.pop(event_id)
-        elif self._leaving and event_id and metadata.get("client_event_id") == event_id:
+        elif self._leaving and event_id and client_event_id(frame) == event_id:
             turn_id, attempt = self._leaving.popleft()
         else:
             return
-        self._doubt.left(str(event_id))
-        self._driver.receive(
-            ev.CreateSent(turn_id=turn_id, attempt=attempt, event_id=str(event_id))
-        )
+        self._doubt.left(event_id)
+        self._driver.receive(ev.CreateSent(turn_id=turn_id, attempt=attempt, event_id=event_id))
 
-    def _settled(
-        self, turn_id: str, attempt: int, future: asyncio.Future[llm.GenerationCreatedEvent]
-    ) -> None:
+    def _settled(self, future: asyncio.Future[llm.GenerationCreatedEvent]) -> None:
         """The inner future is over. What it says came over the wire before, but for the plugin's
         own time-out (10 s), after which it cancels the response itself should it still come."""
+        asked = self._requests.pop(future, None)
         error = None if future.cancelled() else future.exception()
-        if error is not None and "timed out" in str(error):
+        if asked is not None and error is not None and "timed out" in str(error):
+            turn_id, attempt = asked
             info = ErrorInfo(kind=ErrorKind.TRANSIENT, code="create_timeout", message=str(error))
             self._driver.receive(ev.CreateGivenUp(turn_id=turn_id, attempt=attempt, error=info))
 
@@ -421,6 +450,7 @@ class RawLink:
     def _on_reconnected(self, event: llm.RealtimeSessionReconnectedEvent) -> None:
         self._echo.reset()
         self._repair.reset()
+        self._ends.reset()
         self._doubt.reset()
         self._pulse.stop()
         self._sight.reset()
@@ -454,10 +484,11 @@ class RawLink:
     def _lost(self, error: ErrorInfo, for_good: bool) -> bool:
         """Returns whether a turn that failed of it has reported it (G12)."""
         self._pulse.stop()
+        self._ends.reset()
         reports = self._driver.reports
         self._creates.take_back()
         if self._was_up:
-            self.history.lost()
+            self.history.lost(hung_up=error is not SILENT)
             self._corrections.lost()
         self._driver.receive(ev.ConnectionLost(error=error, for_good=for_good))
         return self._driver.reports > reports
@@ -507,15 +538,28 @@ def _is_verdict(report: llm.RealtimeModelError) -> bool:
 
 
 def own_create(event: Any) -> dict[str, Any] | None:
-    """The frame of an application's own in-band ``response.create``, or None for other events."""
+    """The frame of an application's own in-band ``response.create``, or None for other events, and
+    for one that the server will refuse as malformed."""
     frame: Any = event
     if hasattr(event, "model_dump"):
         frame = event.model_dump(by_alias=True, exclude_unset=True, exclude_defaults=False)
     if not isinstance(frame, dict) or frame.get("type") != "response.create":
         return None
-    if (frame.get("response") or {}).get("conversation") == "none":
+    response, event_id = frame.get("response") or {}, frame.get("event_id") or ""
+    if not isinstance(response, Mapping) or not isinstance(event_id, str):
+        return None
+    if not isinstance(response.get("metadata") or {}, Mapping):
+        return None
+    if response.get("conversation") == "none":
         return None
     return _with_event_id(frame, frame.get("event_id") or utils.shortuuid("response_create_"))
+
+
+def client_event_id(frame: Mapping[str, Any]) -> object:
+    """What the metadata of a ``response.create`` call it."""
+    response = frame.get("response")
+    metadata = response.get("metadata") if isinstance(response, Mapping) else None
+    return metadata.get("client_event_id") if isinstance(metadata, Mapping) else None
 
 
 def _with_event_id(frame: Mapping[str, Any], event_id: str) -> dict[str, Any]:

@@ -57,6 +57,9 @@ class Above(Protocol):
 class Reading:
     """One generation. A `realtime_fsm.livekit._link.Source`.
 
+    Args:
+        silence: The longest of a response that is not over, in seconds.
+
     Attributes:
         response: The one that its output is of.
     """
@@ -67,9 +70,12 @@ class Reading:
         response: Response,
         generation: llm.GenerationCreatedEvent,
         guard: Guard,
+        silence: float,
     ) -> None:
         self._above = above
         self._guard = guard
+        self._silence = silence
+        self._plays: list[asyncio.Future[None]] = []
         self.response = response
         self.generation: llm.GenerationCreatedEvent | None = generation
         self._streams = (generation.message_stream, generation.function_stream)
@@ -99,8 +105,19 @@ class Reading:
                 pumps.append(asyncio.ensure_future(run))
             await asyncio.gather(*pumps)
         finally:
-            for pump in pumps:
-                pump.cancel()
+            for task in (*pumps, *self._plays):
+                task.cancel()
+
+    def complete(self, item_id: str, until: float) -> None:
+        """All of a message came. Some say that a response is over when they believe that it was
+        heard, *until* then by the loop's clock: it has not gone silent."""
+        self._plays.append(asyncio.ensure_future(self._alive(item_id, until)))
+
+    async def _alive(self, item_id: str, until: float) -> None:
+        time = asyncio.get_running_loop().time
+        while (left := until - time()) > 0 and not (self.plain or self.response.over):
+            await asyncio.sleep(min(left, self._silence / 2))
+            self.receive(ev.OutputReceived, item_id, audio_ms=0.0)
 
     async def _calls(self) -> None:
         async for call in self._streams[1]:
@@ -143,6 +160,7 @@ class _Message:
         self._reading = reading
         self._source = source
         self._count = 0
+        self._plays_until = 0.0
         self._open()
 
     def _open(self) -> None:
@@ -157,6 +175,8 @@ class _Message:
         finally:
             self._text.close()
             self._audio.close()
+        if self._item_id:
+            self._reading.complete(self._item_id, self._plays_until)
 
     async def _pump_text(self) -> None:
         async for piece in self._source.text_stream:
@@ -168,7 +188,9 @@ class _Message:
         self._text.close()
 
     async def _pump_audio(self) -> None:
+        time = asyncio.get_running_loop().time
         async for frame in self._source.audio_stream:
+            self._plays_until = max(self._plays_until, time()) + frame.duration
             if self._output(frame.duration * 1000):
                 with contextlib.suppress(utils.aio.channel.ChanClosed):
                     self._audio.send_nowait(frame)

@@ -84,6 +84,11 @@ class Repair:
         """What the server calls the response of this name."""
         return name.rpartition(_USE)[0] or name
 
+    def name(self, original: str) -> str:
+        """What the newest response that the server calls so is called here."""
+        known = self._uses.get(original)
+        return original if known is None else known[1].name
+
     def came(self, frame: object) -> None:
         """A frame came: put back what is missing."""
         if not isinstance(frame, dict) or not isinstance(kind := frame.get("type"), str):

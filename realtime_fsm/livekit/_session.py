@@ -10,6 +10,7 @@ from typing import Any, Literal, Optional
 from livekit import rtc
 from livekit.agents import NOT_GIVEN, NotGivenOr, llm, utils
 
+from .._core import events as ev
 from .._core.policy import RetryPolicy
 from .._core.states import Origin
 from .._core.words import heard_words
@@ -18,6 +19,7 @@ from ._aside import Aside
 from ._driver import Driver
 from ._echo import Echo
 from ._emit import Emitter
+from ._ends import Ends
 from ._guard import Guard
 from ._history import History
 from ._host import Host
@@ -136,6 +138,13 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             )
 
     def _raw_link(self, history: History, unwanted: Mapping[str, str] | None = None) -> RawLink:
+        inner: Any = self._inner
+        repair = Repair(unique=self._traits.unique_ids)
+
+        def ended(response_id: str) -> None:
+            name, cancelled = repair.name(response_id), ev.ResponseStatus.CANCELLED
+            self.driver.receive(ev.ResponseDone(response_id=name, status=cancelled))
+
         return RawLink(
             self._inner,
             self.driver,
@@ -144,7 +153,8 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             self._guard,
             unwanted or {},
             echo=Echo(self._traits, lambda: self.driver.controller.unanswered),
-            repair=Repair(unique=self._traits.unique_ids),
+            repair=repair,
+            ends=Ends(self._traits, inner.send_event, ended, self._guard),
         )
 
     @property
@@ -188,6 +198,8 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
         ask = ReplyRequest(
             arguments={name: value for name, value in given.items() if utils.is_given(value)}
         )
+        if self._history is not None and "instructions" not in ask.arguments:
+            ask.question = self._history.question
         future = self._guard.run(None, self.driver.ask, ask, Origin.CLIENT)
         return self._aside.answer(ask) if future is None else future
 
@@ -275,6 +287,9 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
         self._inner_session.retired, self._aside.deaf = self._inner, True
         if isinstance(self.driver.link, RawLink):
             self.driver.link.detach()
+        if self._history is not None:
+            # What the plugin reads until it is closed was given to nobody, and changes its mirror.
+            self._guard.run(None, self._history.lost)
         if self._renewal is not None:
             self._renewal.cancel()
         self._inner_session.retire()

@@ -218,6 +218,10 @@ class StreamLink:
         return False
 
     @property
+    def may_be_replaced(self) -> bool:
+        return False
+
+    @property
     def spoken(self) -> Sequence[Foreign]:
         return ()
 
@@ -359,7 +363,7 @@ class StreamLink:
         response = self._begin(request, generation.response_id)
         if self._guard.off:
             return  # what the host did when it was told went wrong
-        reading = Reading(self, response, generation, self._guard)
+        reading = Reading(self, response, generation, self._guard, self._policy.stall_timeout)
         task = asyncio.create_task(self._read(reading), name="realtime_fsm.read")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

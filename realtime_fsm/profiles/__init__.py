@@ -107,9 +107,13 @@ class Profile:
             metadata_echo=self.holds("metadata") is True,
             unique_ids=self.holds("response-ids") is False,
             conflict_ids=self.holds("conflict-link") == "linked",
-            cancelled_ends=self.holds("done-always") is True,
-            dropped_ends=self.holds("vad-interrupts") is True,
+            cancelled_ends=_truth(self.holds("done-always")),
+            dropped_ends=_truth(self.holds("vad-interrupts")),
         )
+
+
+def _truth(value: object) -> bool | None:
+    return value if isinstance(value, bool) else None
 
 
 CAREFUL = Profile(name="careful", title="A server that nothing is known of")

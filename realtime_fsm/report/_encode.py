@@ -135,6 +135,8 @@ def _message(message: Message, connection: int) -> dict[str, Any]:
         "right": message.right,
         "local": message.local,
         "words": message.words,
+        "heardWords": message.heard_words,
+        "unheardWords": message.unheard_words,
     }
 
 

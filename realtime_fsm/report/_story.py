@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from .._core.words import heard_words
 from ..trace import Header, Issue
 
 __all__ = [
@@ -107,6 +108,18 @@ class Message:
     words: str = ""
     right: bool | None = None
     sure: bool = True
+
+    @property
+    def heard_words(self) -> str:
+        """The words that were heard to their end; all of them where that is not known."""
+        if self.heard_ms is None or (self.heard_ms and not self.cut):
+            return self.words
+        return heard_words(self.words, self.heard_ms, self.ms)
+
+    @property
+    def unheard_words(self) -> str:
+        """The other ones."""
+        return " ".join(self.words.split()[len(self.heard_words.split()) :])
 
 
 @dataclass(slots=True, eq=False)

@@ -42,6 +42,8 @@ class ServerConfig:
             None takes any.
         leaves_out: what a server that only resembles the service does not send, see
             :data:`~realtime_fsm.simulator.deviations.Omission`.
+        withheld_ms: how much less of each message's audio the server holds than it sent, for a
+            truncate; pipecat-ai/pipecat#2106 met 85.
         one_response_id: such a server gives every response the same id; a cancel by id then cancels
             whichever is alive.
 
@@ -66,6 +68,7 @@ class ServerConfig:
     stuck: Sequence[int] = ()
     largest_frame: int | None = None
     leaves_out: Sequence[Omission] = ()
+    withheld_ms: int = 0
 
     metadata_echo: bool = True
     cancelled_done: bool = True

@@ -229,12 +229,13 @@ class Conversation:
                 f"Invalid value: '{audio_end_ms}'. Expected a non-negative integer.",
                 "audio_end_ms",
             )
-        if audio_end_ms > item.audio_ms and self._config.truncate_beyond == "clamp":
-            audio_end_ms = item.audio_ms
-        if audio_end_ms > item.audio_ms:
+        held = item.audio_ms if item.cut else max(0, item.audio_ms - self._config.withheld_ms)
+        if audio_end_ms > held and self._config.truncate_beyond == "clamp":
+            audio_end_ms = held
+        if audio_end_ms > held:
             raise Refusal(
                 "invalid_value",
-                f"Audio content of {item.audio_ms}ms is already shorter than {audio_end_ms}ms",
+                f"Audio content of {held}ms is already shorter than {audio_end_ms}ms",
                 "audio_end_ms",
             )
         item.truncate(audio_end_ms, keep_words=self._config.truncated_text == "share")

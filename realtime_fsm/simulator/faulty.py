@@ -279,7 +279,8 @@ class FaultyCore:
         if self._over or self._dead:
             return
         if isinstance(fault, InjectError):
-            named = event_id or self._last_event_id if fault.linked else None
+            named = self._last_event_id if fault.at.side == "server" else event_id
+            named = named if fault.linked else None
             self._put(self._error(fault.code, named))
         elif isinstance(fault, Silence):
             self._quiet(fault.seconds)
@@ -331,6 +332,11 @@ class FaultyCore:
     def half_open(self) -> bool:
         """Whether nothing arrives any more, in either direction."""
         return self._dead
+
+    @property
+    def silent(self) -> bool:
+        """Whether something that was sent has not arrived yet, in either direction."""
+        return bool(self._line or self._inbound or self._held) and not self._over
 
     @property
     def blocked(self) -> bool:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 from .config import ServerConfig
 from .conversation import ItemSnapshot
@@ -137,7 +137,10 @@ class ObservedServer:
     Attributes:
         record: everything that was sent and received, in order.
         speech: what the user said, as :meth:`user_speaks` was told.
+        provider: whose protocol it speaks; its record is in OpenAI's terms in any case.
     """
+
+    provider: ClassVar[str] = "openai"
 
     def __init__(
         self,
@@ -282,6 +285,10 @@ class ObservedServer:
         """
         return self._replies.of_item(item_id)
 
+    def known_as(self, item_id: str) -> str:
+        """Return the id by which LiveKit knows an item of the model: here the same."""
+        return item_id
+
     @property
     def actions(self) -> tuple[Action, ...]:
         """What the server did itself, in order; times are those of the record."""
@@ -307,6 +314,12 @@ class ObservedServer:
     def connected(self) -> bool:
         """Whether a connection is up, and carries frames."""
         return bool(self._live) and not self._live[-1].half_open
+
+    @property
+    def silent(self) -> bool:
+        """Whether something that was sent on a connection that is up has not arrived yet."""
+        core = self._live[-1].core if self.connected else None
+        return isinstance(core, FaultyCore) and core.silent
 
     @property
     def started_at(self) -> float:

@@ -17,10 +17,12 @@ from livekit.agents.voice import SpeechHandle
 from livekit.agents.voice.io import TextOutput
 
 from .. import Recovering, TurnEnded, TurnMoved, TurnState
+from .._core.words import share_of
 from ..compare import Attempt, Collision, Deed, Ending, Heard, Life, Message, Question, Span, Wait
 from ..livekit._features import AgentSession, handed_on, history_of
 from ..simulator.generation import mark_of
 from ..trace.wire import body_of
+from ._promised import shows_wire
 from .sink import Segment
 
 if TYPE_CHECKING:
@@ -157,6 +159,7 @@ class Witness:
             how long at most.
         ended: when an error ended the session, and which.
         handed_over: when another agent took over, and how that came.
+        forgotten: items that the application has deleted.
     """
 
     call: SimulatedCall
@@ -166,6 +169,7 @@ class Witness:
     waits: list[_Waiting] = field(default_factory=list)
     ended: tuple[float, str] | None = None
     handed_over: list[tuple[float, _Handover]] = field(default_factory=list)
+    forgotten: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -464,7 +468,8 @@ class Witness:
         """The handover since which no agent knows of a message."""
         found: _Handover | None = None
         for t, handover in reversed(self.handed_over):
-            if self._t(t) < message.begun or message.id in handover.known:
+            known_as = self.call.server.known_as(message.id)
+            if self._t(t) < message.begun or known_as in handover.known:
                 break
             found = handover
         return found
@@ -480,10 +485,13 @@ class Witness:
         }
         for each in generated.values():
             place, item = memory.get(each.id, (None, None))
+            known_as = self.call.server.known_as(each.id)
             kept: float | None = 0.0
             left_by = ""
             if item is not None:
-                kept = item.audio_ms / 1000 or _share(item.text, each.text) * each.seconds
+                kept = item.audio_ms / 1000 or share_of(item.text, each.text) * each.seconds
+            elif each.id in self.forgotten:
+                kept = None
             elif (handover := self._left_behind_by(each)) is not None:
                 # The next agent was not to know of it.
                 kept, left_by = None, self._name_of(handover)
@@ -494,11 +502,11 @@ class Witness:
                 number=each.number,
                 seconds=each.seconds,
                 whole=each.whole,
-                server=kept,
+                server=kept if shows_wire(self.call) else None,  # else nobody can correct it
                 handover=left_by,
                 by_words=item is not None and not item.audio_ms,
                 written=each.written,
-                local=_share(history.get(each.id, ""), each.text) * each.seconds,
+                local=share_of(history.get(known_as, ""), each.text) * each.seconds,
                 place=place,
             )
 
@@ -515,8 +523,3 @@ class _Waiting:
 def _is_aside(question: str) -> bool:
     """Whether nobody is to hear an answer to it; what is said of its tool's output is heard."""
     return question.startswith("aside:") and " > " not in question
-
-
-def _share(kept: str, whole: str) -> float:
-    """How much of the words is left."""
-    return len(kept.split()) / len(whole.split()) if whole.split() else 0.0

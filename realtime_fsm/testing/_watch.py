@@ -13,6 +13,8 @@ from ..trace.facts import Fact, facts_of
 from ..trace.format import Line
 from ..trace.recorder import Recorder
 from ..trace.witness import Witness
+from ._frames import with_frames
+from ._promised import shows_wire
 from .sink import PacedAudioOutput
 
 if TYPE_CHECKING:
@@ -58,6 +60,8 @@ class Watch:
     def facts(self, call: SimulatedCall, *, rest: bool | None) -> list[Fact]:
         """All facts by now, and a look at the call, which is not kept."""
         facts = self._witness.facts()
+        if not shows_wire(call):
+            facts = with_frames(facts, call.server, self.loop_time(call.server.started_at))
         if rest is None:
             return facts
         seen = {**_seen(call, rest=rest), **_memories(call, self._witness)}
@@ -109,7 +113,9 @@ def _memories(call: SimulatedCall, recorder: Recorder) -> dict[str, Any]:
         "history": recorder.items(call.session.history.items),
         "context": recorder.context(),
         "memory": [
-            recorder.remembered(i.id, i.type, i.role or "", i.text, audio_ms=float(i.audio_ms))
+            recorder.remembered(
+                call.server.known_as(i.id), i.type, i.role or "", i.text, audio_ms=float(i.audio_ms)
+            )
             for i in call.server.conversation
         ],
     }

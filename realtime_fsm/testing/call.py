@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import Parameter, Signature
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias, get_args
 
 from livekit import rtc
 from livekit.agents import Agent, CloseEvent, ErrorEvent, llm
@@ -20,20 +21,27 @@ from .. import Recovering, RetryPolicy, Turn, TurnController, TurnEnded, TurnMov
 from ..compare import Life
 from ..livekit import ControlledRealtimeModel
 from ..livekit._features import AgentSession, realtime_session_of
+from ..profiles import Profile
 from ..simulator.config import ServerConfig
 from ..simulator.memory import InMemoryServer
+from ..simulator.observed import ObservedServer
 from ..simulator.script import Reply, Script
 from ..simulator.websocket import RealtimeServer
 from ..trace.facts import Fact
 from ..trace.recorder import record
 from ._life import Screen, Witness, WitnessedSession
 from ._watch import Watch
+from .providers.gemini_server import GeminiServer
 from .sink import PacedAudioOutput
 
 __all__ = ["SimulatedCall", "simulated_call"]
 
+Server: TypeAlias = InMemoryServer | RealtimeServer | GeminiServer
+Provider: TypeAlias = Literal["openai", "google"]
+
 _RATE = 24_000
 _STEP = 0.01  # seconds between two looks
+_RESTARTS = 0.5  # seconds in which Gemini's plugin connects again, for the agent's tools
 
 
 @dataclass(eq=False)
@@ -60,9 +68,9 @@ class SimulatedCall:
     """
 
     session: AgentSession[Any]
-    plugin: openai.realtime.RealtimeModel
+    plugin: llm.RealtimeModel
     model: ControlledRealtimeModel | None
-    server: InMemoryServer | RealtimeServer
+    server: Server
     sink: PacedAudioOutput
     errors: list[ErrorEvent] = field(default_factory=list)
     closed: list[CloseEvent] = field(default_factory=list)
@@ -78,9 +86,7 @@ class SimulatedCall:
     screen: Screen | None = None
     _speaks_until: float = 0.0
     _tools: dict[str, Agent] = field(default_factory=dict)  # that run, by call: whose they are
-    _another: Callable[
-        [dict[str, Any]], ControlledRealtimeModel | openai.realtime.RealtimeModel
-    ] = field(init=False, repr=False)
+    _another: Callable[[dict[str, Any]], llm.RealtimeModel] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.sinks = [self.sink]
@@ -126,9 +132,7 @@ class SimulatedCall:
         )
         self.session.commit_user_turn()
 
-    def another_model(
-        self, **options: Any
-    ) -> ControlledRealtimeModel | openai.realtime.RealtimeModel:
+    def another_model(self, **options: Any) -> llm.RealtimeModel:
         """Return one more model of the same server, controlled or plain as that of the call, for an
         agent with a model of its own. It is closed with the call.
         """
@@ -256,8 +260,9 @@ async def simulated_call(
     policy: RetryPolicy | None = None,
     controlled: bool = True,
     mode: Literal["control", "off"] = "control",
+    provider: Provider = "openai",
     config: ServerConfig | None = None,
-    server: InMemoryServer | RealtimeServer | None = None,
+    server: Server | None = None,
     sink: PacedAudioOutput | None = None,
     attach: bool = True,
     session: Mapping[str, Any] | None = None,
@@ -265,9 +270,10 @@ async def simulated_call(
     trace: str | os.PathLike[str] | None = None,
     transcripts: bool = False,
     like: SimulatedCall | None = None,
+    profile: Profile | str = "auto",
     **model: Any,
 ) -> AsyncIterator[SimulatedCall]:
-    """Run a call of *agent* with a real ``AgentSession`` and the real OpenAI plugin.
+    """Run a call of *agent* with a real ``AgentSession`` and the real plugin of *provider*.
 
     In virtual time (:func:`virtual_time`, :func:`run_virtual`) it takes milliseconds; on an
     ordinary loop it takes as long as the script says::
@@ -287,6 +293,7 @@ async def simulated_call(
         policy: How turns recover.
         controlled: Whether :class:`ControlledRealtimeModel` is around the plugin's model.
         mode: Its mode.
+        provider: Whose plugin: ``openai``, or ``google`` for Gemini Live.
         config: The server's delays, switches and faults.
         server: A started server to use instead; *script* and *config* are then its own.
         sink: The audio output; by default one that plays in real time.
@@ -297,45 +304,41 @@ async def simulated_call(
         transcripts: Whether that has the words, too.
         like: Another call of the same script: each attempt at a question takes the reply that it
             took there, also where replies are listed in order.
-        **model: More arguments for the plugin's ``RealtimeModel``. ``turn_detection`` is a server
-            VAD unless given; None is push-to-talk.
+        profile: What is known of the server; by default nothing, as of any that is unknown.
+        **model: More arguments for the plugin's ``RealtimeModel``. OpenAI's ``turn_detection`` is a
+            server VAD unless given; None is push-to-talk.
 
     Raises:
         AssertionError: The check at the end failed, and nothing else did.
-        ValueError: *agent* brings its own ``llm``.
+        ValueError: *agent* brings its own ``llm``; there is no simulator of *provider*, or it has
+            nothing for a field of *script*, *config* or *model*, which is named with its value.
+        PluginMissing: The plugin of *provider* is not installed: an ``ImportError`` that names the
+            extra which brings it.
     """
     if agent is not None and isinstance(agent.llm, (llm.LLM, llm.RealtimeModel)):
         raise ValueError("the agent brings its own llm, so it would not talk to the simulator")
     before = asyncio.all_tasks()
     async with contextlib.AsyncExitStack() as stack:
+        like_server = None if like is None else like.server
+        served: Server
         if server is None:
-            server = await stack.enter_async_context(
-                InMemoryServer(
-                    script if isinstance(script, Script) else Script(script),
-                    config=config,
-                    like=None if like is None else like.server,
-                )
-            )
-        if isinstance(server, InMemoryServer):
-            model.setdefault("http_session", server.http_session)
-        model.setdefault(
-            "turn_detection",
-            ServerVad(type="server_vad", create_response=True, interrupt_response=True),
-        )
-        arguments = {"api_key": "simulated", "base_url": server.url, **model}
+            script = script if isinstance(script, Script) else Script(script)
+            begun = _server(provider, script, config, like_server)
+            served = await stack.enter_async_context(begun)
+        else:
+            served = server
+        make_plugin = _maker(served, model)
 
-        def make(
-            **options: Any,
-        ) -> tuple[openai.realtime.RealtimeModel, ControlledRealtimeModel | None]:
-            made = openai.realtime.RealtimeModel(**{**arguments, **options})
-            return made, ControlledRealtimeModel(
-                made, retry=policy, mode=mode
-            ) if controlled else None
+        def make(**options: Any) -> tuple[llm.RealtimeModel, ControlledRealtimeModel | None]:
+            made = make_plugin(**options)
+            if not controlled:
+                return made, None
+            return made, ControlledRealtimeModel(made, retry=policy, mode=mode, profile=profile)
 
         plugin, controller = make()
         options = {"llm": controller or plugin, "vad": None, **(session or {})}
         call = SimulatedCall(
-            WitnessedSession(**options), plugin, controller, server, sink or PacedAudioOutput()
+            WitnessedSession(**options), plugin, controller, served, sink or PacedAudioOutput()
         )
         _listen(call)
 
@@ -359,13 +362,36 @@ async def simulated_call(
         stack.push_async_callback(plugin.aclose)
         stack.push_async_callback(_close, call, controlled)
         await call.session.start(agent or Agent(instructions="Be brief."))
-        await _connected(server)
+        await _connected(served)
         try:
             yield call
         finally:
             call.lived = call.witness.life()
     if check:
         await _check(call, before)
+
+
+def _server(
+    provider: Provider, script: Script, config: ServerConfig | None, like: ObservedServer | None
+) -> InMemoryServer | GeminiServer:
+    """The simulator of a provider, not yet started."""
+    if provider not in get_args(Provider):
+        known = ", ".join(get_args(Provider))
+        raise ValueError(f"there is no simulator of provider {provider!r}, but of {known}")
+    kind = GeminiServer if provider == "google" else InMemoryServer
+    return kind(script, config=config, like=like)
+
+
+def _maker(server: Server, given: dict[str, Any]) -> Callable[..., llm.RealtimeModel]:
+    """What makes models of the real plugin for this server."""
+    if isinstance(server, GeminiServer):
+        return functools.partial(server.model, **given)
+    if isinstance(server, InMemoryServer):
+        given.setdefault("http_session", server.http_session)
+    vad = ServerVad(type="server_vad", create_response=True, interrupt_response=True)
+    given.setdefault("turn_detection", vad)
+    arguments = {"api_key": "simulated", "base_url": server.url, **given}
+    return functools.partial(openai.realtime.RealtimeModel, **arguments)
 
 
 class _Into:
@@ -395,10 +421,12 @@ def _listen(call: SimulatedCall) -> None:
         call.model.on("turn_ended", _Into(call.ended))
 
 
-async def _connected(server: InMemoryServer | RealtimeServer) -> None:
+async def _connected(server: Server) -> None:
     """Wait for the first connection to be ready. A script may refuse it: then go on."""
     with contextlib.suppress(asyncio.TimeoutError):
         await server.wait_for("session.updated", direction="server", timeout=1.0)
+    if isinstance(server, GeminiServer):
+        await asyncio.sleep(_RESTARTS)
 
 
 async def _close(call: SimulatedCall, controlled: bool) -> None:

@@ -15,6 +15,8 @@ Both take their script, and for a server its options, from a mark::
         async with virtual_call(agent=MyAgent()) as call:
             ...
 
+With ``provider="google"`` in the mark ``virtual_call`` runs the plugin of Gemini Live.
+
 Nothing of LiveKit is imported before a fixture is used.
 """
 
@@ -47,17 +49,22 @@ _servers = pytest.StashKey[list["ObservedServer"]]()
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
-        f"{_MARK}(script, config=None): what the simulated Realtime server does",
+        f"{_MARK}(script, config=None, provider='openai'): what the simulated server does",
     )
 
 
 @async_fixture
 async def realtime_server(request: pytest.FixtureRequest) -> AsyncIterator[RealtimeServer]:
-    """A started Realtime server on a loopback socket; its ``url`` is for ``base_url``."""
+    """A started Realtime server on a loopback socket; its ``url`` is for ``base_url``.
+
+    Raises ``ValueError`` for another provider in the mark.
+    """
     from ..simulator.script import Script
     from ..simulator.websocket import RealtimeServer
 
     script, options = _marked(request)
+    if (provider := options.pop("provider", "openai")) != "openai":
+        raise ValueError(f"realtime_server speaks OpenAI's protocol, not {provider!r}'s")
     script = script if isinstance(script, Script) else Script(script)
     async with RealtimeServer(script, **options) as server:
         _watch(request, server)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Any, ClassVar
 
+from .._core.words import heard_count
 from .facts import (
     Closed,
     Context,
@@ -107,7 +108,8 @@ class TruncateBounds(Rule):
             return
         ms = each.event["audio_end_ms"]
         item = self.wire.items.get(item_id)
-        more = item is not None and item.ms > ms  # came when the rest was played already
+        # More came when the rest was played already, or was still to come.
+        more = item is not None and (item.ms > ms or item.done is None or item.done.t > each.t)
         at = ms / 1000
         less = item is not None and any(_holds_less(item, at, h.seconds) for h in heard)
         ends = [h.seconds for h in heard if h.cut or more]
@@ -376,10 +378,16 @@ class HeardIsHistory(_Heard):
     def _look_at_replay(self, item: Item, each: Line) -> None:
         if not item.ms or each.connection <= item.added.connection:
             return
-        heard, chars = self.story.sound.seconds(item.id), _chars(each)
-        share = min(1.0, heard * 1000 / item.ms)
-        if chars and (heard == 0 or (share < 0.95 and chars > item.chars * share + _CHARS)):
-            text = f"the new connection is told {chars} characters of {item.id}, {heard:.3f} s of"
+        heard, words = self.story.sound.seconds(item.id), _words(each)
+        most: float
+        if item.text and words is not None:
+            told, most = len(words), heard_count(len(item.text.split()), heard * 1000, item.ms) + 1
+            what = f"{told} words"
+        else:
+            told, most = _chars(each), item.chars * min(1.0, heard * 1000 / item.ms) + _CHARS
+            what = f"{told} characters"
+        if told and (heard == 0 or (heard * 1000 < 0.95 * item.ms and told > most)):
+            text = f"the new connection is told {what} of {item.id}, {heard:.3f} s of"
             text += f" {item.ms / 1000:.3f} s were heard"
             self._say(item, item.id, text, each)
 
@@ -501,6 +509,8 @@ def _counts(item: Item, heard: float) -> bool:
     """Whether more was heard than what leaves no word behind."""
     if heard <= _WORD or not item.ms:
         return heard > _WORD
+    if item.text:
+        return heard_count(len(item.text.split()), heard * 1000, item.ms) > 0
     return item.chars == 0 or item.chars * heard * 1000 / item.ms > _CHARS / 2
 
 
@@ -516,13 +526,21 @@ def _alike(server: Remembered, local: Remembered, *, whole: bool) -> bool:
     return server.text.split()[:both] == local.text.split()[:both]
 
 
-def _chars(each: Line) -> int:
-    """How much text an item has that the client creates."""
+def _texts(each: Line) -> list[int | str]:
+    """The text of an item that the client creates: its words, or how many characters."""
     content = body_of(each.event.get("item")).get("content")
-    total = 0
-    for part in content if isinstance(content, list) else ():
-        for key in ("text", "transcript"):
-            value = body_of(part).get(key)
-            if isinstance(value, (int, str)):
-                total += value if isinstance(value, int) else len(value)
-    return total
+    parts = [body_of(part) for part in content] if isinstance(content, list) else []
+    values = [part.get(key) for part in parts for key in ("text", "transcript")]
+    return [value for value in values if isinstance(value, (int, str))]
+
+
+def _chars(each: Line) -> int:
+    return sum(each if isinstance(each, int) else len(each) for each in _texts(each))
+
+
+def _words(each: Line) -> list[str] | None:
+    """None where the trace does not tell."""
+    texts = _texts(each)
+    if any(isinstance(text, int) for text in texts):
+        return None
+    return " ".join(map(str, texts)).split()

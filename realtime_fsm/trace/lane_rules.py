@@ -187,7 +187,9 @@ class CancelBarrier(Rule):
 
 class BenignCancel(Rule):
     """G6: a cancel names its response, and is sent once for it; "nothing to cancel" is no error of
-    the session. A bare cancel may only ask what became of a create without an answer."""
+    the session. A bare cancel may only ask what became of a create without an answer. A second one
+    may ask whether the response is over, once, of a server that has ended none so far that was
+    cancelled."""
 
     id, name = "G6", "benign cancel"
 
@@ -209,8 +211,15 @@ class BenignCancel(Rule):
             what = f"while {alive[0].id} was alive" if alive else "with nothing to cancel"
             self.broken(f"a cancel that names no response, {what}", [each])
         known = None if named is None else self.wire.responses.get(named)
-        if known is not None and (before := known.cancels):
+        if known is None or not (before := known.cancels):
+            return
+        if len(before) > 1 or known.over or self._ends(each.connection):
             self.broken(f"{named} was cancelled again", [*before, each])
+
+    def _ends(self, connection: int) -> bool:
+        """Whether it was seen that a response ends that is cancelled."""
+        mine = (r for r in self.wire.responses.values() if r.cancels and r.status == "cancelled")
+        return any(r.created and r.created.connection == connection for r in mine)
 
     def _unsettled(self, connection: int) -> bool:
         mine = (c for c in self.wire.creates if c.sent.connection == connection)

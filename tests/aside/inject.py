@@ -29,6 +29,7 @@ LEFT_OUT = {
     "_core.difference": "asked by the application, outside of a call's course",
     "_core.errors": "data",
     "_core.events": "data",
+    "_core.handlers": "data",
     "_core.machine_events": "data",
     "_core.playback_table": "rows, read at import",
     "_core.response_table": "rows, read at import",

@@ -72,7 +72,7 @@ async def test_g32_whether_something_is_generated_is_answered_by_the_inner_sessi
 CALLED_BACK = (
     "livekit._driver.Driver._tell_playback",
     "livekit._driver.Driver._another_speaks",
-    "livekit._driver.Driver._rest_soon",
+    "livekit._driver.Driver._listen_if_idle_soon",
     "livekit._playout.Playout._watch",
     "livekit._playout.Playout._guard",
     "livekit._speech.SpeechTracker._follow",

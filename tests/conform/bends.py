@@ -424,7 +424,7 @@ class AnyLimitIsTaken(Forgives):
     path = ("max_output_tokens",)
 
     def refuses(self, value: Any) -> bool:
-        return value == 0
+        return bool(value == 0)
 
 
 @found_as("value-ranges")

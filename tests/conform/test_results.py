@@ -5,6 +5,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ElementTree
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -159,7 +160,12 @@ def test_the_page_is_one_file_and_shows_everything_as_text() -> None:
 
 def test_frames_are_shown_without_audio_and_secrets() -> None:
     audio = {"type": "response.output_audio.delta", "delta": "AAAA" * 6400}
-    loose = {"type": None, "text": "x" * 5000, "number": float("nan"), "deep": [[[{}]]] * 50}
+    loose: dict[str, Any] = {
+        "type": None,
+        "text": "x" * 5000,
+        "number": float("nan"),
+        "deep": [[[{}]]] * 50,
+    }
     key = {"type": "error", "error": {"message": "the key sk-secret is wrong"}}
     sent = [Seen(0.0, "server", e, e) for e in (audio, audio, loose, key)]
     sent.append(Seen(0.0, "client", key, key, fence=True))

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -337,9 +338,12 @@ async def test_the_number_of_responses_is_bounded() -> None:
 async def test_a_run_that_is_stopped_keeps_what_was_found() -> None:
     async with talking(deaf) as url:
         pace, begun = Pace(patience=0.2, quiet=0.05, settle=0.02), asyncio.Event()
-        run = Run(
-            Options(url=url, pace=pace), lambda name: name == "whole response" and begun.set()
-        )
+
+        def asking(name: str) -> None:
+            if name == "whole response":
+                begun.set()
+
+        run = Run(Options(url=url, pace=pace), asking)
         task = asyncio.create_task(run.go())
         await asyncio.wait_for(begun.wait(), 10)
         task.cancel()
@@ -363,7 +367,7 @@ async def test_a_key_is_never_shown() -> None:
     async def tattling(ws: web.WebSocketResponse) -> None:
         await greet(ws)
         async for event in events(ws):
-            error = {"type": "x", "message": f"Incorrect API key provided: {key}."}
+            error: dict[str, Any] = {"type": "x", "message": f"Incorrect API key provided: {key}."}
             error["event_id"] = event.get("event_id")
             await ws.send_json({"type": "error", "error": error})
 

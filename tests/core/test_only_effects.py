@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import realtime_fsm as rf
-from realtime_fsm._core import machine as _machine
+from realtime_fsm._core import machine
 from realtime_fsm._core.records import Message, Response, Turn
 
 from . import test_response_rows, test_rows
@@ -30,7 +30,7 @@ FIELDS = {of: set(of.__slots__) - noted for of, noted in NOTED.items()}
 CORE = Path(rf.__file__).parent
 MODULES = sorted((CORE / "_core").glob("*.py"))
 #: Where the effects are, and what sets the state.
-EFFECTS = {"turn_rules", "response_rules", "playback_table", "machine"}
+EFFECTS = {"turn_effects", "response_effects", "playback_table", "machine"}
 
 
 def writes(tree: ast.AST) -> Iterator[str]:
@@ -104,7 +104,7 @@ class Watch:
         frame = sys._getframe(2)
         if frame.f_code.co_name == "__init__":
             return True  # how it begins
-        execute = _machine._Transition.execute.__code__
+        execute = machine._Transition.execute.__code__
         while frame is not None and frame.f_code is not execute:
             frame = frame.f_back  # type: ignore[assignment]
         return frame is not None
@@ -127,7 +127,7 @@ def test_only_rows_write_when_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_write_by_a_helper_or_setattr_is_seen_when_it_runs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from realtime_fsm._core.turn_rules import end_speech, stop_clock
+    from realtime_fsm._core.turn_effects import end_speech, stop_clock
 
     watch = Watch(monkeypatch)
     b = Bench()

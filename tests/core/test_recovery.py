@@ -37,7 +37,7 @@ def test_the_policy_says_what_an_error_means() -> None:
             rf.ErrorKind.FATAL,
         ),
     ):
-        assert policy.judged(info).kind is kind
+        assert policy.reclassified(info).kind is kind
 
 
 @pytest.mark.parametrize("kinds", [{"x": "fatal"}, {3: rf.ErrorKind.FATAL}, ["x"], None])

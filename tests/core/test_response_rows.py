@@ -421,10 +421,10 @@ probed | 5 s, created                                      => active - created 2
 probed | lost                                              => ended - retry_wait 8 0:
 probed | session failed                                    => ended - failed - 0: ReportSession
 
-doubted |                                                  => doubted 3 requested - 0:
+doubted |                                                  => doubted 5 requested - 0:
 doubted | created                                          => active - created 20 0:
 doubted | 3 s                                              => doubted 2 requested - 0:
-doubted | silent, 3 s                                      => ended - retry_wait 8 0: ReplaceConnection
+doubted | silent, 3 s                                      => doubted 2 requested - 0:
 doubted | 5 s                                              => probed 3 retry_wait 8 0: ProbeCancel
 doubted | speech, 5 s                                      => unanswered 5 retry_wait 8 0:
 doubted | interrupted                                      => unanswered 0 cancelling 5 0:

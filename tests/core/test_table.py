@@ -11,8 +11,7 @@ import pytest
 
 from realtime_fsm import TableError
 from realtime_fsm._core import events as ev
-from realtime_fsm._core import response_rules
-from realtime_fsm._core import turn_rules as rules
+from realtime_fsm._core.commands import CancelResponse
 from realtime_fsm._core.connection import Connection
 from realtime_fsm._core.errors import ErrorInfo
 from realtime_fsm._core.lane import Lane
@@ -38,6 +37,8 @@ from realtime_fsm._core.playback_table import PLAYBACK_TABLE
 from realtime_fsm._core.policy import RetryPolicy
 from realtime_fsm._core.records import Message, Response, Turn
 from realtime_fsm._core.response_table import RESPONSE_TABLE, ResponseRow
+from realtime_fsm._core.response_table import TURN as SAME_TO_TURN
+from realtime_fsm._core.retry_budget import MAX_CONFLICTS
 from realtime_fsm._core.states import (
     FINAL,
     OVER,
@@ -155,6 +156,43 @@ def test_every_problem_is_named_at_once() -> None:
     assert len(e.value.problems) == 2
 
 
+def test_what_is_not_known_hides_no_other_problem() -> None:
+    rows = [
+        Row("speaking", E.CLOSED, S.DONE, None, None, None, ""),  # type: ignore[arg-type]
+        Row(S.CREATED, E.INTERRUPTED, S.DONE, None, None, None, ""),
+        Row(S.DONE, E.CLOSED, S.FAILED, "is_due", None, None, ""),  # type: ignore[arg-type]
+        Row(S.CREATED, E.LIMIT_TOLD, None, None, 3, None, ""),  # type: ignore[arg-type]
+        Row(S.CREATED, E.LIMIT_TOLD, None, None, None, "them", ""),  # type: ignore[arg-type]
+        Row(S.CREATED, E.LIMIT_TOLD, None, None, None, E.CLOSED, ""),  # type: ignore[arg-type]
+        Row(S.FAILED, E.CLOSED, S.DONE, None, None, None, ""),
+    ]
+    with pytest.raises(TableError) as e:
+        check_table(_with(*rows))
+    where = "in the row of TurnState.CREATED and TurnEvent.LIMIT_TOLD"
+    assert e.value.problems == (
+        "unknown source state 'speaking'",
+        "guard 'is_due' cannot be called, in the row of TurnState.DONE and TurnEvent.CLOSED",
+        f"effect 3 cannot be called, {where}",
+        f"tells 'them', which nobody listens to, {where}",
+        f"tells its own machine CLOSED, {where}",
+        "dead row: CREATED --INTERRUPTED--> DONE stands behind an unguarded row",
+        "final state FAILED has an exit: FAILED --CLOSED--> DONE",
+    )
+
+
+def test_an_event_that_means_nothing_to_the_turn_cannot_be_told_as_the_same() -> None:
+    row = ResponseRow(R.QUEUED, RE.NAMED, None, None, None, SAME_TO_TURN, "")
+    with pytest.raises(TableError, match=r"which nobody listens to, in the row of .*NAMED"):
+        check_definition(replace(RESPONSE_DEFINITION, table=(*RESPONSE_TABLE, row)))
+
+
+def test_only_a_deadline_of_a_response_doubts_the_connection() -> None:
+    """So it is enough to look at what was told when deadlines were fired."""
+    rows = [a for d in DEFINITIONS.values() for a in arrows(d.table)]
+    doubts = {a.event for a in rows if isinstance(a.tells, ConnectionEvent)}
+    assert doubts == {RE.DEADLINE}
+
+
 everywhere = pytest.mark.parametrize("definition", DEFINITIONS.values(), ids=list(DEFINITIONS))
 
 
@@ -262,7 +300,7 @@ def make(state: TurnState, flags: frozenset[str]) -> Turn:
     turn.announced = state not in (S.REQUESTED, S.CREATED) or bool(flags & {"exposed", "failed"})
     turn.speech_over = "unattended" in flags
     turn.first_failure = 0.0 if "failed" in flags else None
-    turn.conflicts = rules.MAX_CONFLICTS if "conflicts" in flags else 0
+    turn.conflicts = MAX_CONFLICTS if "conflicts" in flags else 0
     if state is S.CANCELLING:
         turn.generation = Generation.INTERRUPTED
     elif "replacing" in flags:
@@ -506,7 +544,7 @@ def test_g6_a_cancel_goes_out_once_whatever_happens() -> None:
             step = response_step(event, flags)
             model = some_response(state, flags | {"cancelled"})
             fire(machine, model, event, step)
-            sent = [c for c in step.out if isinstance(c, response_rules.CancelResponse)]
+            sent = [c for c in step.out if isinstance(c, CancelResponse)]
             assert sent == [], (state, event, flags)
 
 

@@ -9,13 +9,16 @@ from typing import Any
 import pytest
 
 import realtime_fsm as rf
-from realtime_fsm._core import error_kinds as _classify
-from realtime_fsm._core import playback_table as _playback_table
-from realtime_fsm._core import response_rules as _response_rules
-from realtime_fsm._core import server_events as _receive
-from realtime_fsm._core import turn_rules as _rules
+from realtime_fsm._core import (
+    connection_events,
+    error_events,
+    error_kinds,
+    handlers,
+    playback_table,
+    response_effects,
+    retry_budget,
+)
 from realtime_fsm._core.lane import Lane
-from realtime_fsm._core.session import Session
 from realtime_fsm._core.user_speech import UserSpeech
 from realtime_fsm.livekit._driver import Driver
 from realtime_fsm.livekit._raw import RawLink
@@ -34,34 +37,34 @@ def nobody_waits_for_server_vad(patch: Patch) -> None:
 
 
 def the_error_names_no_create(patch: Patch) -> None:
-    handle: Any = _receive.HANDLERS[rf.ErrorReceived]
+    handle: Any = handlers.HANDLERS[rf.ErrorReceived]
 
-    def nameless(core: Any, event: rf.ErrorReceived, step: Any) -> bool:
-        return bool(handle(core, rf.ErrorReceived(error=event.error), step))
+    def nameless(session: Any, event: rf.ErrorReceived, step: Any) -> bool:
+        return bool(handle(session, rf.ErrorReceived(error=event.error), step))
 
-    patch.setitem(_receive.HANDLERS, rf.ErrorReceived, nameless)
+    patch.setitem(handlers.HANDLERS, rf.ErrorReceived, nameless)
 
 
 def a_late_response_is_let_live(patch: Patch) -> None:
-    patch.setattr(_response_rules, "cancel", lambda response, step: None)
+    patch.setattr(response_effects, "cancel", lambda response, step: None)
 
 
 def nothing_is_tried_again(patch: Patch) -> None:
-    patch.setattr(_rules, "_RETRIES", dict.fromkeys(rf.ErrorKind, 0))
+    patch.setattr(retry_budget, "RETRIES", dict.fromkeys(rf.ErrorKind, 0))
 
 
 def the_type_says_it_all(patch: Patch) -> None:
     code = "inference_rate_limit_exceeded"
-    patch.setitem(_classify.BY_CODE, code, rf.ErrorKind.CLIENT_BUG)
+    patch.setitem(error_kinds.BY_CODE, code, rf.ErrorKind.CLIENT_BUG)
 
 
 def quota_is_a_passing_failure(patch: Patch) -> None:
-    patch.setattr(_classify, "FATAL", frozenset())
-    patch.setitem(_classify.BY_CODE, "insufficient_quota", rf.ErrorKind.TRANSIENT)
+    patch.setattr(error_kinds, "FATAL", frozenset())
+    patch.setitem(error_kinds.BY_CODE, "insufficient_quota", rf.ErrorKind.TRANSIENT)
 
 
 def a_lost_connection_loses_its_turns(patch: Patch) -> None:
-    patch.setattr(Session, "connection_over", lambda self, step: None)
+    patch.setattr(connection_events, "end_connection", lambda session, step: None)
 
 
 def unheard_items_stay(patch: Patch) -> None:
@@ -73,17 +76,17 @@ def every_truncate_passes(patch: Patch) -> None:
 
 
 def endless_positions_are_zero(patch: Patch) -> None:
-    within = _playback_table._within
+    within = playback_table._within
 
-    def believed(report: _playback_table.Report, message: rf.Message) -> int:
+    def believed(report: playback_table.Report, message: rf.Message) -> int:
         return within(report, message) if math.isfinite(report.position_ms) else 0
 
-    patch.setattr(_playback_table, "_within", believed)
+    patch.setattr(playback_table, "_within", believed)
 
 
 def the_sink_is_not_heard(patch: Patch) -> None:
     for event in (rf.PlaybackFinished, rf.PlaybackStarted):
-        patch.setitem(_receive.HANDLERS, event, lambda core, event, step: False)
+        patch.setitem(handlers.HANDLERS, event, lambda session, event, step: False)
 
 
 def calls_are_not_handed_out(patch: Patch) -> None:
@@ -98,7 +101,7 @@ def calls_are_not_handed_out(patch: Patch) -> None:
 
 
 def nothing_to_cancel_means_nothing(patch: Patch) -> None:
-    patch.setattr(_receive, "_nothing_to_cancel", lambda core, event_id, step: None)
+    patch.setattr(error_events, "_nothing_to_cancel", lambda session, event_id, step: None)
 
 
 def cancels_name_no_response(patch: Patch) -> None:

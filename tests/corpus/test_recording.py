@@ -97,11 +97,10 @@ def test_a_case_reads_as_what_happened() -> None:
 
 def test_every_event_has_a_line_and_every_command_is_of_one_kind() -> None:
     """What is added to the controller is added to the notation."""
-    from realtime_fsm._core import commands as _commands
-    from realtime_fsm._core import events as _events
+    from realtime_fsm._core import commands, events
     from realtime_fsm.testing.corpus._events import EVENTS, WIRE
 
-    assert {event for _, event, _ in EVENTS} == kinds_of(_events.Event, vars(_events))
+    assert {event for _, event, _ in EVENTS} == kinds_of(events.Event, vars(events))
     to_the_host = {
         rf.AnnounceTurn,
         rf.ExposeTurn,
@@ -114,7 +113,7 @@ def test_every_event_has_a_line_and_every_command_is_of_one_kind() -> None:
         rf.TurnEnded,
         rf.TurnMoved,
     }
-    assert kinds_of(_commands.Command, vars(_commands)) == {*WIRE, *to_the_host}
+    assert kinds_of(commands.Command, vars(commands)) == {*WIRE, *to_the_host}
 
 
 def kinds_of(base: type, names: dict[str, object]) -> set[type]:

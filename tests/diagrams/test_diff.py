@@ -55,11 +55,11 @@ def edited(text: str) -> str:
     lines = text.splitlines(keepends=True)
     (superseded,) = [i for i, li in enumerate(lines) if "Row(S.RETRY_WAIT, E.SUPERSEDED" in li]
     lines[superseded] = (
-        '    Row(S.CREATED, E.SUPERSEDED, S.DONE, None, R.end_superseded, None, "new | rule"),\n'
+        '    Row(S.CREATED, E.SUPERSEDED, S.DONE, None, X.end_superseded, None, "new | rule"),\n'
     )
     (again,) = [i for i, li in enumerate(lines) if "Row(S.RETRY_WAIT, E.BACKOFF_OVER" in li]
     lines[again] = (
-        '    Row(S.RETRY_WAIT, E.BACKOFF_OVER, S.REQUESTED, None, R.keep_request, HUSH, "other words"),\n'
+        '    Row(S.RETRY_WAIT, E.BACKOFF_OVER, S.REQUESTED, None, X.keep_request, HUSH, "other words"),\n'
     )
     return "".join(lines)
 

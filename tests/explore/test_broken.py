@@ -10,15 +10,13 @@ from typing import Any
 import pytest
 
 from realtime_fsm import RetryPolicy, TurnState
-from realtime_fsm._core import response_rules
-from realtime_fsm._core import turn_rules as rules
+from realtime_fsm._core import error_events, response_effects, turn_effects
 from realtime_fsm._core.commands import DeliverItem
 from realtime_fsm._core.connection import Connection
 from realtime_fsm._core.machine import arrows
 from realtime_fsm._core.machine_events import PlaybackEvent, ResponseEvent, TurnEvent
 from realtime_fsm._core.playback_table import PLAYBACK_TABLE
 from realtime_fsm._core.response_table import RESPONSE_TABLE, ResponseRow
-from realtime_fsm._core.session import Session
 from realtime_fsm._core.states import Generation, ResponseState
 from realtime_fsm._core.step import Step
 from realtime_fsm._core.turn_table import TABLE, Row
@@ -89,35 +87,37 @@ def retry_after_exposure(turn: Any, step: Step) -> bool:
 
 
 def fail_unseen(turn: Any, step: Step) -> None:
-    rules._end_generation(turn, step, Generation.FAILED)
+    turn_effects._end_generation(turn, step, Generation.FAILED)
 
 
 def give_the_call_twice(turn: Any, step: Any) -> None:
-    rules.hand_out_call(turn, step)
+    turn_effects.hand_out_call(turn, step)
     step.out.append(DeliverItem(turn_id=turn.id, item_id=step.event.item_id))
 
 
 def end_streams_twice(turn: Any, step: Step) -> None:
-    rules.end_completed(turn, step)
+    turn_effects.end_completed(turn, step)
     turn.generation = Generation.RUNNING
-    rules.end_completed(turn, step)
+    turn_effects.end_completed(turn, step)
 
 
 def send_two(turn: Any, step: Step) -> None:
-    rules.send_create(turn, step)
-    rules.send_create(turn, step)
+    turn_effects.send_create(turn, step)
+    turn_effects.send_create(turn, step)
 
 
 def cancel_twice(response: Any, step: Step) -> None:
-    response_rules.cancel(response, step)
-    response_rules.cancel(response, step)
+    response_effects.cancel(response, step)
+    response_effects.cancel(response, step)
 
 
 def hand_out_late() -> Tables:
     late = R.CANCELLING, RE.OUTPUT_RECEIVED
     rows = arrows(RESPONSE_TABLE)
     told = [r._replace(tells=E.OUTPUT_RECEIVED) if r[:2] == late else r for r in rows]
-    deliver = Row(S.CANCELLING, E.OUTPUT_RECEIVED, None, None, rules.deliver_message, None, "")
+    deliver = Row(
+        S.CANCELLING, E.OUTPUT_RECEIVED, None, None, turn_effects.deliver_message, None, ""
+    )
     return replace(_response(told), turn=(*TABLE, deliver))
 
 
@@ -134,7 +134,7 @@ BROKEN: dict[str, tuple[Bound, str, Tables]] = {
     "a late response is not cancelled": (
         CUT,
         "G4",
-        table(cancel_late=response_rules.acknowledge_late),
+        table(cancel_late=response_effects.acknowledge_late),
     ),
     "a cancel goes out twice": (CUT, "G6", table(cancel=cancel_twice)),
     "a call is handed out twice": (SMALL, "G17", table(hand_out_call=give_the_call_twice)),
@@ -229,7 +229,7 @@ def test_a_connection_that_is_replaced_though_it_answers_is_found() -> None:
 
 def test_a_retry_before_the_rate_limit_is_reset_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """G9: what the server said of its rate limits counts for the failure before and after it."""
-    monkeypatch.setattr(Session, "rate_limits_told", lambda session, until, step: None)
+    monkeypatch.setattr(error_events, "tell_rate_limits", lambda session, until, step: None)
     for policy in (SMALL.policy, replace(SMALL.policy, after_exposure="regenerate")):
         found = search(replace(SMALL, oddities=1, policy=policy), stop_at_violation=True).violations
         assert found[0].text.startswith("G9: a retry before the rate limit")
@@ -237,7 +237,7 @@ def test_a_retry_before_the_rate_limit_is_reset_is_found(monkeypatch: pytest.Mon
 
 def forget_limits(turn: Any, step: Step) -> None:
     step.limited_until = -math.inf
-    rules.regenerate(turn, step)
+    turn_effects.regenerate(turn, step)
 
 
 def test_a_limit_that_is_forgotten_while_a_message_plays_is_found() -> None:
@@ -252,7 +252,7 @@ def test_a_second_cancel_of_a_response_that_is_named_again_is_found() -> None:
 
     def forgetful(response: Any, step: Step) -> None:
         response.cancel_id = None
-        response_rules.believe(response, step)
+        response_effects.note_named(response, step)
 
     again = redone(R.FORGOTTEN, RE.NAMED, effect=forgetful, dest=R.RUMOURED)
     bound = Bound(

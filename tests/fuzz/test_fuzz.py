@@ -7,8 +7,7 @@ import random
 
 import pytest
 
-from realtime_fsm._core import frames as _wire
-from realtime_fsm._core import session as _core
+from realtime_fsm._core import deadlines, frames
 
 from .controller import controller
 from .parser import KEYS, frame_of, parser
@@ -36,7 +35,7 @@ def test_the_inputs_reach_what_they_should() -> None:
 
 
 def test_a_parser_that_trusts_a_frame_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_wire, "_map", lambda value, key: value.get(key) or {})
+    monkeypatch.setattr(frames, "_map", lambda value, key: value.get(key) or {})
     with pytest.raises((AttributeError, TypeError)):
         test_g25_the_parser()
 
@@ -44,6 +43,6 @@ def test_a_parser_that_trusts_a_frame_is_found_out(monkeypatch: pytest.MonkeyPat
 def test_a_controller_whose_turns_have_no_timers_is_found_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(_core, "timer_of", lambda turn, policy, user_speaking: None)
+    monkeypatch.setattr(deadlines, "timer_of", lambda turn, policy, user_speaking: None)
     with pytest.raises(AssertionError, match="hang"):
         test_g7_g17_g25_the_controller()

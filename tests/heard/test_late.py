@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 import realtime_fsm as rf
+from realtime_fsm.livekit._features import history_of, push_history
 from realtime_fsm.simulator import Message, Reply, ServerConfig
 from realtime_fsm.simulator.faults import At, Double, Fault, Lose, Schedule, Silence
 from realtime_fsm.testing import SimulatedCall, simulated_call, virtual_time
@@ -37,8 +38,7 @@ async def reconnect(c: SimulatedCall) -> None:
 
 
 async def push(c: SimulatedCall) -> None:
-    agent = c.session.current_agent
-    await agent.update_chat_ctx(agent.chat_ctx.copy())
+    await push_history(c.session, history_of(c.session).copy())
     await asyncio.sleep(2.0)
 
 
@@ -104,3 +104,39 @@ async def test_g16_a_message_that_is_not_announced_to_the_mirror(
     lost = Lose(At("conversation.item.added", 2))
     agent, server, _ = await spoken(lost, after=after, cut=cut)
     assert agent == server == [known]
+
+
+@pytest.mark.parametrize("message", [1, 2])
+@virtual_time
+async def test_g16_a_message_that_the_mirror_does_not_have_keeps_its_place(message: int) -> None:
+    """After a reconnect, with what was said before and since."""
+    spoken = [Message("one two three", seconds=0.6), Message("four five six", seconds=0.6)]
+    script = [Reply(spoken), Reply([Message("Second.", seconds=0.5)])]
+    config = ServerConfig(faults=Schedule([Lose(At("conversation.item.added", 1 + message))]))
+    async with simulated_call(script, check=False, turn_detection=None, config=config) as c:
+        for words in ("hi", "and"):
+            await c.session.generate_reply(user_input=words)
+        before = c.remembered
+        await reconnect(c)
+        assert c.remembered == before
+        assert sorted(before) == sorted(c.history)
+
+
+@virtual_time
+async def test_g16_what_a_dead_session_still_reads_is_not_replayed() -> None:
+    """The stall goes on in the instant in which its connection is given up."""
+    script = [
+        Reply([Message(WORDS, seconds=2.0), Message("never heard", seconds=0.5)], pace=0.01),
+        Reply([Message("Second.", seconds=0.5)]),
+    ]
+    config = ServerConfig(
+        create_delay=0.023, faults=Schedule([Silence(At(AUDIO, 5), seconds=11.0)])
+    )
+    async with simulated_call(script, check=False, turn_detection=None, config=config) as c:
+        c.session.generate_reply(user_input="hi")
+        await asyncio.sleep(14.0)
+        await c.session.generate_reply(user_input="And?")
+        known = [("assistant", "one two three"), ("user", "And?"), ("assistant", "Second.")]
+        assert len(c.server.sent("session.update")) > 3, "another connection"
+        assert c.history[1:] == c.remembered[1:] == known
+        assert c.controller.differences() == {}

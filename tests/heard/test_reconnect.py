@@ -403,28 +403,3 @@ async def test_g16_unattached_nothing_is_known_and_nothing_forgotten(how: str) -
         await c.until(lambda: c.server.connections == 2)
         await asyncio.sleep(1.0)
         assert conversation(c) == before
-
-
-def test_g27_an_item_the_server_hangs_up_on_twice_is_left_out() -> None:
-    sent: list[dict[str, Any]] = []
-    told: list[str] = []
-    conversation = Conversation(sent.append)
-    conversation.on_left_out = told.append
-    create = "conversation.item.create"
-
-    def connect(*items: str, confirmed: int) -> None:
-        for item_id in items:
-            conversation.sent({"type": create, "item": {"id": item_id}, "event_id": item_id})
-        for item_id in items[:confirmed]:
-            conversation.added(item_id)
-        conversation.connection_lost([])
-
-    connect("a", "b", "poison", confirmed=2)
-    connect("a", "b", "poison", confirmed=0)
-    assert not told, "a connection that confirmed nothing blames nothing"
-    connect("a", "poison", "b", confirmed=1)
-    assert told == ["poison"]
-    conversation.replayed([])
-    assert "poison" not in [f["item"]["id"] for f in sent]
-    connect("a", "b", confirmed=2)
-    assert told == ["poison"]

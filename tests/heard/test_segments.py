@@ -166,7 +166,7 @@ def test_what_is_owed_is_forgotten(segments: Segments) -> None:
     segments.give_up(first)
     second = played(segments, 4.0, at=100.0, flush=100.0)
     assert segments.owner(full(1.0), 101.0) is second
-    assert segments.owed == []
+    assert segments.unreported == []
 
 
 # --- positions

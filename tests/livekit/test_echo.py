@@ -227,7 +227,9 @@ def test_g3_an_asked_reply_is_spoken_once_and_its_handle_knows() -> None:
     run_virtual(call)
 
 
-@pytest.mark.parametrize("name", ["a", "h", "p", "s", "t", "server_vad/g", "i/no early cancel"])
+@pytest.mark.parametrize("name", [
+    "a", "h", "i", "i2", "p", "s", "t", "server_vad/g", "server_vad/o2", "i/no early cancel",
+])  # fmt: skip
 def test_g27_a_scenario_without_metadata_is_not_worse(name: str) -> None:
     scenario = SCENARIOS[name]
     config = replace(scenario.config, metadata_echo=False)

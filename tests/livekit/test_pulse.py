@@ -60,6 +60,47 @@ async def test_g31_a_slow_server_lives() -> None:
 
 
 @virtual_time
+@pytest.mark.parametrize("interval", [10.0, None])
+async def test_g4_a_doubted_create_is_asked_after_without_an_error(
+    interval: float | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    slow = [Reply([Message("At last.", seconds=0.5)], ack=Created(after=9.0))]
+    policy = rf.RetryPolicy(alive_interval=interval)
+    async with simulated_call(slow, policy=policy, **PUSH) as call:
+        await call.session.generate_reply(user_input="one")
+        assert call.heard == pytest.approx(0.5)
+        types = {frame["type"] for frame in call.server.received()}
+        assert "error" not in types
+        updates = call.server.sent("session.update")
+        assert any(str(f.get("event_id")).startswith("rfsm_") for f in updates)
+        assert call.server.connections == 1
+        assert not call.errors
+    assert not [r for r in caplog.records if r.levelname == "ERROR"]
+
+
+@virtual_time
+async def test_g4_a_doubted_create_finds_a_dead_wire_where_nothing_else_is_asked() -> None:
+    policy = rf.RetryPolicy(alive_interval=None)
+    async with simulated_call(SPOKEN, policy=policy, **PUSH) as call:
+        await call.session.generate_reply(user_input="one")
+        call.server.half_open()
+        began = asyncio.get_running_loop().time()
+        await call.session.generate_reply(instructions="two")
+        assert asyncio.get_running_loop().time() - began < 9.5
+        assert call.heard == pytest.approx(1.0)
+
+
+@virtual_time
+async def test_g4_a_slow_server_that_answers_no_question_is_heard() -> None:
+    slow = [Reply([Message("At last.", seconds=0.5)], ack=Created(after=9.0))]
+    config = ServerConfig(leaves_out=("session_updated",))
+    async with simulated_call(slow, config=config, **PUSH) as call:
+        await call.session.generate_reply(user_input="one")
+        assert call.heard == pytest.approx(0.5)
+        assert call.server.connections == 1
+
+
+@virtual_time
 async def test_g31_the_question_changes_nothing_and_is_rare() -> None:
     async with simulated_call(SPOKEN, **PUSH) as call:
         await call.session.generate_reply(user_input="one")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import realtime_fsm as rf
-from realtime_fsm._core import session as _core
+from realtime_fsm._core import session as core_session
 from realtime_fsm._core.machine import Fired, arrows
 from realtime_fsm._core.playback_table import PLAYBACK_TABLE
 from realtime_fsm._core.records import Message, Turn
@@ -138,7 +138,7 @@ def test_a_recorded_call_replayed_gives_the_same_states(
     with recording(monkeypatch) as made:
         assert run(CASES[name]).holds == (CASES[name].status != "open")
     assert sum(replay(recorded) for recorded in made) > 20
-    monkeypatch.setattr(_core, "fire", interpreted)
+    monkeypatch.setattr(core_session, "fire", interpreted)
     for recorded in made:
         replay(recorded)
 

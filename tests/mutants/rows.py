@@ -24,8 +24,7 @@ from hypothesis import HealthCheck, Phase, Verbosity, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from realtime_fsm import RetryPolicy, TurnController
-from realtime_fsm._core import machine as _machine
-from realtime_fsm._core import session as _core
+from realtime_fsm._core import machine, session
 from realtime_fsm._core.errors import TableError
 from realtime_fsm._core.machine import (
     MACHINES,
@@ -165,10 +164,10 @@ def all_mutants() -> tuple[Mutant, ...]:
 @contextmanager
 def in_force(mutant: Mutant) -> Iterator[None]:
     """Within this every new controller obeys the broken table."""
-    with patch.object(_machine, "check"):  # some would be refused
-        machine = build(replace(mutant.definition, table=mutant.table))
+    with patch.object(machine, "check"):  # some would be refused
+        built = build(replace(mutant.definition, table=mutant.table))
     (name,) = [name for name, each in DEFINITIONS.items() if each is mutant.definition]
-    with patch.object(_core, "MACHINES", MACHINES._replace(**{name: machine})):
+    with patch.object(session, "MACHINES", MACHINES._replace(**{name: built})):
         yield
 
 
@@ -243,12 +242,12 @@ def _tests_of(module: ModuleType) -> Iterator[tuple[str, Callable[[], Any]]]:
 def _observed(name: str, play: Callable[[], Any]) -> Scenario:
     pairs: set[Pair] = set()
 
-    def noted(machine: Any, model: Any, event: Enum, step: Any) -> Any:
+    def noted(of: Any, model: Any, event: Enum, step: Any) -> Any:
         pairs.add((model.state, event))
-        return _machine.fire(machine, model, event, step)
+        return machine.fire(of, model, event, step)
 
     began = time.perf_counter()
-    with patch.object(_core, "fire", noted):
+    with patch.object(session, "fire", noted):
         play()
     return Scenario(name, play, frozenset(pairs), time.perf_counter() - began)
 

@@ -41,10 +41,10 @@ def test_what_changes_nothing_is_not_noticed(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_mutant_is_in_force_for_a_while() -> None:
-    from realtime_fsm._core import session as _core
+    from realtime_fsm._core import session
     from tests.core.test_rows import happened
 
-    before = _core.MACHINES
+    before = session.MACHINES
     mutant = next(
         m
         for m in all_mutants()
@@ -54,5 +54,5 @@ def test_a_mutant_is_in_force_for_a_while() -> None:
     )
     with in_force(mutant), pytest.raises(AssertionError):
         happened("created | completed | -")
-    assert _core.MACHINES is before
+    assert session.MACHINES is before
     assert happened("created | completed | -").startswith("retry_wait")

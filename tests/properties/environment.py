@@ -71,8 +71,6 @@ class Environment:
             self.outgoing.append(command)
         elif isinstance(command, rf.CancelResponse):
             self.to_server.append(("cancel", command.event_id, command.response_id))
-        elif isinstance(command, rf.CheckConnection):
-            self.to_server.append(("check", command.event_id, None))
         elif isinstance(command, rf.ProbeCancel):
             self.to_server.append(("cancel", command.event_id, None))
         elif isinstance(command, rf.DeleteItem):
@@ -175,10 +173,7 @@ class Environment:
     def serve(self, answer: str) -> None:
         """Handle the oldest client frame: accept, refuse or lose a create; honour a cancel."""
         kind, event_id, of = self.to_server.popleft()
-        if kind == "check":
-            error = rf.error_info("item_retrieve_invalid_item_id", None, "")
-            self.to_client.append(rf.ErrorReceived(error=error, event_id=event_id))
-        elif kind == "delete":
+        if kind == "delete":
             self.to_client.append(rf.ItemDeleted(item_id=of or ""))
         elif kind == "create":
             self.created.add(event_id)

@@ -104,9 +104,9 @@ class ProtocolEnvironment(Environment):
         elif isinstance(command, rf.CheckConnection):
             self.send(
                 {
-                    "type": "conversation.item.retrieve",
+                    "type": "session.update",
                     "event_id": command.event_id,
-                    "item_id": "rfsm_none",
+                    "session": {"type": "realtime"},
                 }
             )
         elif isinstance(command, rf.ProbeCancel):

@@ -92,6 +92,9 @@ def test_a_plugin_that_moved_passes_through(
         controlled, session = run_virtual(look)
     assert not isinstance(session, ControlledRealtimeSession)
     assert controlled.controller is None
+    (told,) = [r for r in caplog.records if r.name == "realtime_fsm"]
+    assert told.levelno == logging.WARNING
+    assert "auto_tool_reply_generation changed" in told.getMessage()
 
 
 def test_a_proactive_gemini_may_stay_silent() -> None:
@@ -127,7 +130,7 @@ def test_a_proactive_gemini_may_stay_silent() -> None:
         ("google", "slow", {"patience": 0.0}),
         ("ultravox", "asked", {"announces": False}),
         ("phonic", "noise, asked", {"tells_of_user": True}),
-        ("phonic", "slow", {"repeats": True, "patience": 0.0}),
+        ("phonic", "tool", {"repeats": True}),
     ],
 )
 def test_a_trait_declared_wrongly_is_noticed(family: str, name: str, wrong: dict[str, Any]) -> None:
@@ -137,8 +140,9 @@ def test_a_trait_declared_wrongly_is_noticed(family: str, name: str, wrong: dict
     need(family)
     (declared,) = (f for f in CONTROLLED if f.name == family)
     row = BY_NAME[name]
-    right = played(family, row.answers, row.row)
-    with_it = played(family, row.answers, row.row, family=replace(declared, **wrong))
+    right = played(family, row.answers, row.row, tools=row.tools)
+    other = replace(declared, **wrong)
+    with_it = played(family, row.answers, row.row, tools=row.tools, family=other)
     assert judge(right.life, with_it.life).worse
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from realtime_fsm.cli import app
 from realtime_fsm.lab.simulate import (
+    Edit,
     MergeError,
     Scenario,
     Turn,
@@ -24,6 +26,7 @@ from realtime_fsm.lab.simulate import (
     summarize,
 )
 from realtime_fsm.lab.simulate.pool import run_calls, seeds_of
+from realtime_fsm.lab.simulate.scenario import EditKind
 from realtime_fsm.simulator import (
     CREATED,
     At,
@@ -31,6 +34,8 @@ from realtime_fsm.simulator import (
     Dropped,
     Failed,
     FunctionCall,
+    InjectError,
+    Lose,
     Message,
     Reply,
     Schedule,
@@ -402,3 +407,45 @@ def test_bad_input(simulate: Callable[..., Result], options: list[str], message:
     assert done.exit_code == 2
     assert message in done.stderr
     assert not done.stdout
+
+
+# --- what comes late, is refused, or is edited
+
+
+def test_late_output_and_edits_are_drawn_where_things_fail_and_shift_nothing_else() -> None:
+    kinds: Counter[str] = Counter()
+    for index in range(200):
+        scenario = draw(call_seed(1, index), "rough")
+        kinds.update(edit.kind for edit in scenario.edits)
+        busy = draw(call_seed(1, index), "rough", acts=True)
+        kinds["stale"] += any(edit.kind == "stale" for edit in busy.edits)
+        kinds["withheld"] += scenario.config.withheld_ms > 0
+        for fault in scenario.config.faults.event_faults if scenario.config.faults else ():
+            stalls = isinstance(fault, Silence) and fault.seconds > 8
+            refused = isinstance(fault, InjectError) and fault.at.event.endswith("truncate")
+            ignored = isinstance(fault, Lose) and fault.at.event == "response.cancel"
+            kinds.update({"stall": stalls, "refused": refused, "ignored": ignored})
+    assert set(kinds) == {"withheld", "stall", "refused", "ignored", *get_args(EditKind)}
+    assert min(kinds.values()) > 3, kinds
+    for index in range(20):
+        calm = draw(call_seed(1, index), "mild")
+        assert (calm.edits, calm.config.withheld_ms) == ((), 0)
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_each_edit_is_made_and_what_it_deletes_is_known(plain: bool) -> None:
+    """By the witness: what the application deleted is not to be remembered."""
+    said = {
+        f"{n}. Hello?": [Reply([Message(f"{n}.1.1 one two", seconds=0.4)])] for n in range(1, 7)
+    }
+    for kind in get_args(EditKind):
+        turns = tuple(Turn(words=words, pause=0.3) for words in said)
+        scenario = Scenario(turns=turns, script=Script(answers=said), edits=(Edit(6, kind, 0.2),))
+        _, seen, judged = run_scenario(scenario, plain=plain)
+        assert f"updates the history ({kind})" in [text for _, _, text in seen.notes]
+        kept = {m.question: m.server for m in seen.life.messages}
+        gone = {"forget": 1, "trim": 1}.get(kind, 0)
+        assert sum(each is None for each in kept.values()) == gone, (kind, kept)
+        # Plain LiveKit deletes what came since a copy was made.
+        assert (plain and kind == "stale") or 0.0 not in kept.values(), (kind, kept)
+        assert plain or not judged.verdict.violations, (kind, judged.verdict.violations)

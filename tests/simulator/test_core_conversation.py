@@ -177,6 +177,18 @@ def test_the_error_of_a_too_long_truncation_tells_what_is_held(
     assert connection.error["message"] == "Audio content of 1000ms is already shorter than 9100ms"
 
 
+def test_a_server_may_hold_less_than_it_sent() -> None:
+    config = ServerConfig(withheld_ms=85)
+    connection = VirtualConnection(Script([Reply([TEN_WORDS])]), config=config)
+    connection.send("response.create")
+    connection.run()
+    cut = {"item_id": "item_001", "content_index": 0}
+    connection.send("conversation.item.truncate", audio_end_ms=950, **cut)
+    assert connection.error["message"] == "Audio content of 915ms is already shorter than 950ms"
+    connection.send("conversation.item.truncate", audio_end_ms=915, **cut)
+    assert connection.core.conversation[-1].audio_ms == 915
+
+
 def test_a_message_without_audio_yet_cannot_be_truncated(connection: VirtualConnection) -> None:
     connection.send("response.create")
     connection.run_until("response.content_part.added")

@@ -253,8 +253,6 @@ class Oracle:
             self.unanswered = self.unanswered or self.now > self.heard_at
             # Without an answer it is given up after this time.
             self.believed[c.response_id] = self.now + self.policy.cancel_timeout
-        elif isinstance(c, cmd.CheckConnection):
-            self.unanswered = self.unanswered or self.now > self.heard_at
         elif isinstance(c, cmd.ProbeCancel):
             if any(key.startswith("resp_") for key in self._alive()):
                 raise Violation("G6: a bare cancel that may hit a response")

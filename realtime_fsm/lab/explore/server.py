@@ -88,8 +88,6 @@ class Server:
     def _answers(self, odd: int) -> list[str]:
         kind, _, target, *_ = self.inbox[0]
         active = self.active
-        if kind == "check":
-            return ["answer"]
         if kind == "create":
             if active is not None:
                 return ["conflict"]

@@ -100,7 +100,7 @@ _SESSION = frozenset(
         *("connection", "speech", "lane", "by_event", "past", "unsent", "messages", "playback"),
         *("limited_until", "closed", "machines", "stranded", "_ended_messages"),
         "by_id",  # follows from the lane
-        *("_told", "_over", "_doubts"),  # empty between two events
+        *("_told", "_over", "doubts"),  # empty between two events
         *("_turn_count", "_id_count"),
     )
 )

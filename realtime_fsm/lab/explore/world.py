@@ -163,8 +163,6 @@ class World:
                 self.queued.append((c.turn_id, c.attempt))
             elif isinstance(c, cmd.CancelResponse):
                 self.server.inbox.append(("cancel", c.event_id, c.response_id))
-            elif isinstance(c, cmd.CheckConnection):
-                self.server.inbox.append(("check", c.event_id, None))
             elif isinstance(c, cmd.ProbeCancel):
                 self.server.inbox.append(("cancel", c.event_id, None))
             elif isinstance(c, cmd.ReplaceConnection):

@@ -12,11 +12,12 @@ from .pairs import Difference, PairResult, run_pair
 from .replay import replay, show
 from .report import MergeError, describe, merge, summarize
 from .run import CallResult, run_call, run_scenario
-from .scenario import PROFILES, Act, Scenario, Turn, call_seed
+from .scenario import PROFILES, Act, Edit, Scenario, Turn, call_seed
 
 __all__ = [
     "PROFILES",
     "Act",
+    "Edit",
     "CallResult",
     "Evidence",
     "Difference",

@@ -9,7 +9,7 @@ from inspect import Parameter, Signature
 from pathlib import Path
 from typing import Any
 
-from livekit.agents import AgentTask, CloseEvent, ErrorEvent, SpeechCreatedEvent
+from livekit.agents import AgentTask, CloseEvent, ErrorEvent, SpeechCreatedEvent, llm
 from livekit.agents.voice import SpeechHandle
 from livekit.agents.voice.io import PlaybackFinishedEvent, PlaybackStartedEvent
 
@@ -20,8 +20,9 @@ from ...testing import SimulatedCall, run_virtual, simulated_call
 from ...testing.clock import VirtualTimeError
 from .agents import Desk
 from .drawing import asked_besides
+from .editing import edited
 from .evidence import Asked, Evidence, Reported, Spoken
-from .scenario import Scenario, Turn
+from .scenario import Edit, Scenario, Turn
 
 __all__ = ["play"]
 
@@ -286,6 +287,9 @@ class _Caller:
         if turn.act is not None:
             after = turn.act.after + (turn.seconds if turn.kind == "speech" else 0.0)
             self._acting.append(asyncio.create_task(self._act(turn, number, max(0.0, after))))
+        for edit in self._scenario.edits:
+            if edit.turn == number:
+                self._acting.append(asyncio.create_task(self._edit(edit)))
         session = self._call.session
         try:
             if turn.kind == "text":
@@ -341,6 +345,26 @@ class _Caller:
                 self.note("app", "shuts down, draining")
                 session.shutdown(drain=True)
         except RuntimeError as error:  # the session is closing
+            self.note("app", f"could not: {error}")
+
+    async def _edit(self, edit: Edit) -> None:
+        """The application changes its agent's history."""
+        await asyncio.sleep(edit.after)
+        agent = self._call.session.current_agent
+        context = agent.chat_ctx.copy()
+        if edit.kind == "stale":
+            await asyncio.sleep(1.0)
+        changed = edited(context, edit)
+        kept = {item.id for item in changed.items}
+        left_out = (item.id for item in context.items if item.id not in kept)
+        self._call.witness.forgotten.update(left_out)
+        self.note("app", f"updates the history ({edit.kind})")
+        try:
+            await agent.update_chat_ctx(changed)
+        except (
+            RuntimeError,
+            llm.RealtimeError,
+        ) as error:  # the session is closing, or not connected
             self.note("app", f"could not: {error}")
 
     async def _react(self, asked: Asked) -> None:
@@ -431,7 +455,8 @@ class _Caller:
         """Nobody asks anything any more: what is under way has to come to its end."""
         end = self._now + _STUCK
         while self._now < end and not self._closed:
-            if all(handle.done() for _, handle in self._handles) and not self._busy():
+            told = not self._call.server.silent
+            if all(handle.done() for _, handle in self._handles) and not self._busy() and told:
                 break
             await asyncio.sleep(_STEP)
         else:

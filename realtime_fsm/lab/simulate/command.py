@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any, cast
 
 from ..._output import UnwritableError
-from ...simulator.faults import Profile
 from ...trace.source import is_whole
 from .pairs import describe_pairs, merge_pairs, summarize_pairs
 from .pool import available_cores, run_calls, run_pairs, seeds_of
 from .replay import replay, replay_pair
 from .report import describe, merge, summarize
-from .scenario import PROFILES
+from .scenario import PROFILES, Profile
 
 __all__ = [
     "BadOptionError",

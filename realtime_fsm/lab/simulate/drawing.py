@@ -10,13 +10,13 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, get_args
 
 from ...simulator.config import ServerConfig
-from ...simulator.faults import AcceptThenClose, Fault, Profile, Schedule
+from ...simulator.faults import AcceptThenClose, Fault, Schedule
 from ...simulator.script import FunctionCall, Message, Reasoning, Reply, Script
-from .failing import fail, on_the_way
-from .scenario import PROFILES, TOOL, Act, ActKind, Scenario, Turn
+from .failing import deviate, fail, late, on_the_way
+from .scenario import PROFILES, TOOL, Act, ActKind, Edit, EditKind, Profile, Scenario, Turn
 
 __all__ = ["draw"]
 
@@ -49,7 +49,7 @@ def draw(seed: int, profile: Profile = "none", *, acts: bool = False) -> Scenari
     turns = _turns(rng, voice)
     if acts:
         turns = _with_acts(random.Random(f"acts:{seed}"), turns, voice)
-    drawn = _Drawing(seed, profile)
+    drawn = _Drawing(seed, profile, stalls=not acts)
     for number, turn in enumerate(turns, 1):
         drawn.turn(number, turn, turns[number - 2] if number > 1 else None)
     faults = drawn.faults
@@ -62,8 +62,11 @@ def draw(seed: int, profile: Profile = "none", *, acts: bool = False) -> Scenari
         pace=rng.choice((0.01, 0.02, 0.05)),
         transcription_delay=_seconds(rng, 0.01, 0.8),
         reasoning_items=rng.choice(("hidden", "item")),
+        withheld_ms=_withheld(random.Random(f"withheld:{seed}"), profile),
         faults=Schedule(faults, seed) if faults else None,
     )
+    if profile == "compat":
+        config = deviate(random.Random(f"deviations:{seed}"), config)
     return Scenario(
         turns=turns,
         script=Script(answers=drawn.answers, default=drawn.default),
@@ -71,6 +74,7 @@ def draw(seed: int, profile: Profile = "none", *, acts: bool = False) -> Scenari
         voice=voice,
         modality="text" if rng.random() < 0.12 else "audio",
         tool_seconds=_seconds(rng, 0.05, 2.0),
+        edits=tuple(_edits(random.Random(f"edits:{seed}"), len(turns), profile, pairs=acts)),
         seed=seed,
     )
 
@@ -143,6 +147,27 @@ def _with_acts(rng: random.Random, turns: Sequence[Turn], voice: Voice) -> tuple
     return tuple(made)
 
 
+# --- what the application does to its history
+
+#: Share of the turns.
+_EDITED = {"none": 0.0, "mild": 0.0, "rough": 0.06, "hostile": 0.12, "compat": 0.0}
+
+
+def _edits(rng: random.Random, turns: int, profile: Profile, *, pairs: bool) -> Iterator[Edit]:
+    """An old copy that is pushed cannot be told from a wish to delete what came since. It deletes as
+    much on plain LiveKit: so only a call that is lived twice has one."""
+    kinds = [kind for kind in get_args(EditKind) if pairs or kind != "stale"]
+    for number in range(1, turns + 1):
+        if rng.random() < _EDITED[profile]:
+            yield Edit(number, rng.choice(kinds), after=_seconds(rng, 0.0, 4.0))
+
+
+def _withheld(rng: random.Random, profile: Profile) -> int:
+    """Few servers hold less of a message than they sent."""
+    share = {"rough": 0.05, "hostile": 0.1}.get(profile, 0.0)
+    return 85 if rng.random() < share else 0
+
+
 # --- what is replied, and what fails
 
 
@@ -155,11 +180,13 @@ class _Drawing:
         default: what is said to a question that nobody foresaw.
     """
 
-    def __init__(self, seed: int, profile: Profile) -> None:
+    def __init__(self, seed: int, profile: Profile, *, stalls: bool) -> None:
         self.answers: dict[str, list[Reply]] = {}
         self.faults: list[Fault] = []
         self._seed = seed
         self._profile = profile
+        # Plain LiveKit waits for as long as it takes; how long a turn does is its policy.
+        self._stalls = stalls
         self.default = self._said(random.Random(f"reply:{seed}:"), "0")(1)
 
     def turn(self, number: int, turn: Turn, before: Turn | None) -> None:
@@ -191,6 +218,9 @@ class _Drawing:
             if attempt <= 2:
                 self.faults += on_the_way(faulty, self._profile, key, attempt)
         self.answers[key] = replies
+        # Of its own, so that what fails besides is the same with and without it.
+        rare = random.Random(f"late:{self._profile}:{self._seed}:{key}")
+        self.faults += late(rare, self._profile, key, stalls=self._stalls)
         if tool:
             self._question(f"{key} > {tool}", f"{name}t", "", number, depth + 1)
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import get_args
 
+from ...simulator.config import ServerConfig
+from ...simulator.deviations import Omission
 from ...simulator.errors import ERROR_CLASSES
 from ...simulator.faults import (
     At,
@@ -19,7 +21,6 @@ from ...simulator.faults import (
     Late,
     Lose,
     Malform,
-    Profile,
     Reorder,
     Shape,
     Silence,
@@ -40,11 +41,14 @@ from ...simulator.script import (
     Unanswered,
     audio_ms,
 )
+from .scenario import Profile
 
-__all__ = ["fail", "on_the_way"]
+__all__ = ["deviate", "fail", "late", "on_the_way"]
 
-_REPLIES = {"none": 0.0, "mild": 0.10, "rough": 0.20, "hostile": 0.30}  # share that fails
-_NETWORK = {"none": 0.0, "mild": 0.10, "rough": 0.25, "hostile": 0.4}  # share with a fault
+#: Shares that fail; with a fault on the way; and of the questions whose output comes late.
+_REPLIES = {"none": 0.0, "mild": 0.10, "rough": 0.20, "hostile": 0.30, "compat": 0.10}
+_NETWORK = {"none": 0.0, "mild": 0.10, "rough": 0.25, "hostile": 0.4, "compat": 0.15}
+_LATE = {"none": 0.0, "mild": 0.0, "rough": 0.15, "hostile": 0.25, "compat": 0.0}
 
 # --- replies
 
@@ -95,7 +99,12 @@ _HOSTILE: tuple[_Failing, ...] = (
     lambda rng, reply: replace(reply, end=Failed("insufficient_quota", at=CREATED)),
     lambda rng, reply: replace(reply, end=Incomplete("content_filter", at=CREATED)),
 )
-_FAULTS: dict[str, tuple[_Failing, ...]] = {"mild": _MILD, "rough": _ROUGH, "hostile": _HOSTILE}
+_FAULTS: dict[str, tuple[_Failing, ...]] = {
+    "mild": _MILD,
+    "rough": _ROUGH,
+    "hostile": _HOSTILE,
+    "compat": _MILD,
+}
 
 # --- the network
 
@@ -182,4 +191,59 @@ _BROKEN: tuple[_Strike, ...] = (
     lambda rng, q, a: Reorder(_server(rng, q, a), rng.randint(1, 3)),
     lambda rng, q, a: HalfOpen(_server(rng, q, a)),
 )
-_STRIKES: dict[str, tuple[_Strike, ...]] = {"mild": _SLOW, "rough": _LOSSY, "hostile": _BROKEN}
+_COMPAT: tuple[_Strike, ...] = (
+    *_SLOW,
+    lambda rng, q, a: InjectError(_server(rng, q, a), "what_is_this", linked=False),
+)
+_STRIKES: dict[str, tuple[_Strike, ...]] = {
+    "mild": _SLOW,
+    "rough": _LOSSY,
+    "hostile": _BROKEN,
+    "compat": _COMPAT,
+}
+
+
+# --- what comes late, or is not done
+
+_REFUSED = ("invalid_value", "unsupported_content_type", "item_truncate_invalid_item_id")
+
+
+def late(rng: random.Random, profile: Profile, question: str, *, stalls: bool) -> Iterator[Fault]:
+    """Yield a stall that goes on after its turn was given up, a cancel that the server ignores, or a
+    truncate that it refuses, if any. With *stalls* off there are none of the first."""
+    if rng.random() >= _LATE[profile]:
+        return
+    kind = rng.choice(("stall", "cancel", "truncate"))
+    if kind == "stall" and not stalls:
+        return
+    if kind == "stall":
+        audio = At("response.output_audio.delta", rng.randint(2, 12), question=question)
+        # Longer than a turn waits for its next output, by anything from no time to a retry's.
+        yield Silence(audio, round(rng.uniform(8.0, 13.0), 3))
+    elif kind == "cancel":
+        yield Lose(At("response.cancel", side="client", question=question))
+    else:
+        cut = At("conversation.item.truncate", side="client", question=question)
+        yield InjectError(cut, rng.choice(_REFUSED), linked=rng.random() < 0.5, instead=True)
+
+
+# --- servers that only resemble the service
+
+
+def deviate(rng: random.Random, config: ServerConfig) -> ServerConfig:
+    """Return *config* with each deviation switched on or not."""
+
+    def often(share: float) -> bool:
+        return rng.random() < share
+
+    return replace(
+        config,
+        leaves_out=[name for name in get_args(Omission) if often(0.3)],
+        metadata_echo=not often(0.4),
+        conflict_event_id=rng.choice(("linked", "null", "foreign")),
+        vad_conflict=rng.choice(("error", "silent")),
+        one_response_id=often(0.2),
+        confirm_items=not often(0.15),
+        truncate_beyond=rng.choice(("refuse", "clamp")),
+        rate_limits=rng.choice(("after_done", "after_created", "off")),
+    )

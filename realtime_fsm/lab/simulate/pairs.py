@@ -10,13 +10,12 @@ from typing import Any
 
 from ...compare import CLAUSES, Finding, Life, Verdict
 from ...compare import judge as judge_lives
-from ...simulator.faults import Profile
 from .caller import play
 from .drawing import draw
 from .evidence import Evidence
 from .report import MergeError, shards_of
 from .run import quiet_logs
-from .scenario import Scenario, Turn
+from .scenario import Profile, Scenario, Turn
 
 __all__ = ["Difference", "PairResult", "compare_scenario", "describe_pairs", "live_pair", "merge_pairs", "run_pair", "summarize_pairs"]  # fmt: skip
 

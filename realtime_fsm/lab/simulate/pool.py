@@ -12,10 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from ...simulator.faults import Profile
 from .pairs import PairResult, run_pair
 from .run import CallResult, quiet_logs, run_call
-from .scenario import call_seed
+from .scenario import Profile, call_seed
 
 __all__ = ["available_cores", "run_calls", "run_pairs", "seeds_of"]
 

@@ -6,14 +6,13 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from ...simulator.faults import Profile
 from ...testing import canonical
 from .drawing import draw
 from .evidence import Evidence
 from .judge import Judged
 from .pairs import compare_scenario, live_pair, questions_table
 from .run import CallResult, run_scenario
-from .scenario import Scenario
+from .scenario import Profile, Scenario
 
 __all__ = ["replay", "replay_pair", "show"]
 

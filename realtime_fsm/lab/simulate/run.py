@@ -9,12 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ...simulator.faults import Profile
 from .caller import play
 from .drawing import draw
 from .evidence import Evidence
 from .judge import Judged, judge
-from .scenario import Scenario
+from .scenario import Profile, Scenario
 
 __all__ = ["CallResult", "quiet_logs", "run_call", "run_scenario"]
 

@@ -7,11 +7,22 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from ...simulator.config import ServerConfig
-from ...simulator.faults import Profile
 from ...simulator.script import Script
 
-__all__ = ["PROFILES", "TOOL", "Act", "ActKind", "Scenario", "Turn", "call_seed"]
+__all__ = [
+    "PROFILES",
+    "TOOL",
+    "Act",
+    "ActKind",
+    "Edit",
+    "EditKind",
+    "Profile",
+    "Scenario",
+    "Turn",
+    "call_seed",
+]
 
+Profile = Literal["none", "mild", "rough", "hostile", "compat"]
 PROFILES: tuple[str, ...] = get_args(Profile)
 TOOL = "look_up"
 """The name of the tool that is called most."""
@@ -40,6 +51,26 @@ class Act:
     """
 
     kind: ActKind
+    after: float = 0.0
+
+
+EditKind = Literal["push", "rebuild", "stale", "note", "trim", "forget"]
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """What the application does to its agent's history, with ``update_chat_ctx``.
+
+    Attributes:
+        turn: number of the turn, from 1, about which it does so.
+        kind: ``push`` a copy as it is; ``rebuild`` it from its ``to_dict()``; ``stale`` a copy that
+            is a second old; ``note`` of its own at the end; ``trim`` to the last eight items;
+            ``forget`` the answer to the turn before.
+        after: seconds after the turn was asked.
+    """
+
+    turn: int
+    kind: EditKind
     after: float = 0.0
 
 
@@ -83,6 +114,7 @@ class Scenario:
         voice: who ends the user's turns: the server's VAD, or the application that commits them.
         modality: what the model answers with.
         tool_seconds: how long the agent's tools take.
+        edits: what the application does to the history meanwhile.
         seed: where it was drawn from; None for a written one.
     """
 
@@ -92,6 +124,7 @@ class Scenario:
     voice: Literal["server_vad", "push_to_talk"] = "server_vad"
     modality: Literal["audio", "text"] = "audio"
     tool_seconds: float = 0.5
+    edits: tuple[Edit, ...] = ()
     seed: int | None = None
 
 

@@ -143,7 +143,8 @@ class Detail {
         make("td", {}, `${ms(message.heardMs)}${message.cut ? ", cut off" : ""}`),
         make("td", {}, kept));
       if (!message.words) return [row];
-      return [row, make("tr", {}, make("td", { colSpan: 4, class: "words" }, foreign(message.words)))];
+      const unheard = message.unheardWords ? [" ", foreign(message.unheardWords, "s")] : [];
+      return [row, make("tr", {}, make("td", { colSpan: 4, class: "words" }, foreign(message.heardWords), ...unheard))];
     });
     return [make("h3", {}, "Messages"),
       make("div", { class: "wide" }, make("table", { class: "plain" }, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows.flat())))];

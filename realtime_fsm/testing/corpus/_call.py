@@ -152,6 +152,7 @@ class Player:
             policy=RetryPolicy(**made.retry),
             controlled=self.controlled,
             config=made.config,
+            profile=made.profile,
             attach="unattached" not in made.flags,
             sink=self._sink(),
             session=session,

@@ -27,6 +27,7 @@ from ...simulator.faults import (
     Schedule,
     Silence,
 )
+from ...simulator.rules import RULES
 from ._case import Case, Line
 from ._exact import policy_value
 from ._grammar import Form, NotationError, Word, match, split
@@ -122,6 +123,13 @@ class Plan:
         """The server's."""
         faults = Schedule(self.faults) if self.faults else None
         return ServerConfig(**self.server, faults=faults)
+
+    @property
+    def profile(self) -> str:
+        """What the controller knows of it: that it is like the service, unless the case has it
+        otherwise."""
+        switches = {rule.field for rule in RULES.values()}
+        return "auto" if switches & set(self.server) else "openai"
 
 
 def plan(case: Case) -> Plan:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
-import re
 from typing import Any
-from unittest import mock
 
-from ._fake import Fake, need
+from ._fake import CHUNK, Fake, need
+from ._genai import PLACEHOLDER, instructions_in, texts_of, without_tls
 from ._script import ARGUMENTS
 
 __all__ = ["GeminiLive"]
-
-#: What the plugin wraps instructions in (livekit-plugins-google 1.8), and its empty user turn.
-_INSTRUCTIONS = re.compile(r"<instructions?>(.*?)</instructions?>", re.DOTALL)
-_PLACEHOLDER = "."
 
 
 class GeminiLive(Fake):
@@ -27,13 +23,14 @@ class GeminiLive(Fake):
         self._plugin = need("livekit.plugins.google")
         self._types = need("google.genai.types")
         serving = need("websockets.asyncio.server")
-        self._stack.enter_context(_without_tls())
+        self._stack.enter_context(without_tls())
         server = await self._stack.enter_async_context(
             serving.serve(self._serve, "127.0.0.1", 0, max_size=None, close_timeout=1)
         )
         self._port = server.sockets[0].getsockname()[1]
         self._ws: Any = None
         self._said: list[str] = []
+        self._plays_until = 0.0
         #: What was asked last when a handle was given: what a connection with it remembers.
         self._restored: dict[str, str] = {}
 
@@ -67,7 +64,7 @@ class GeminiLive(Fake):
             if content.turn_complete:
                 texts = self._said or _texts(content, "model")  # instructions
                 self._said = []
-                await self.asked(_unwrapped(texts[-1]) if texts else None)
+                await self.asked((instructions_in(texts[-1]) or texts[-1]) if texts else None)
         elif message.tool_response:
             await self.asked("tool")
 
@@ -89,12 +86,16 @@ class GeminiLive(Fake):
     async def _say(self, words: str, audio: bytes) -> None:
         blob = self._types.Blob(data=audio, mime_type="audio/pcm;rate=24000")
         turn = self._types.Content(parts=[self._types.Part(inline_data=blob)], role="model")
+        now = asyncio.get_running_loop().time()
+        self._plays_until = max(self._plays_until, now) + CHUNK
         await self._content(model_turn=turn)
         if words:
             await self._content(output_transcription=self._types.Transcription(text=words))
 
     async def _finish(self, text: str) -> None:
+        """Its turn is complete when it believes that it was heard."""
         await self._content(generation_complete=True)
+        await asyncio.sleep(self._plays_until - asyncio.get_running_loop().time())
         await self._content(turn_complete=True)
         handle = f"handle_{len(self._restored) + 1}"
         self._restored[handle] = self._question
@@ -105,6 +106,7 @@ class GeminiLive(Fake):
         )
 
     async def _interrupted(self, *, barge_in: bool, begun: bool) -> None:
+        self._plays_until = 0.0
         await self._content(interrupted=True)
         await self._content(turn_complete=True)
 
@@ -123,31 +125,4 @@ class GeminiLive(Fake):
 
 
 def _texts(content: Any, role: str) -> list[str]:
-    parts = [part for turn in content.turns or () if turn.role == role for part in turn.parts or ()]
-    return [part.text for part in parts if part.text and part.text != _PLACEHOLDER]
-
-
-def _unwrapped(text: str) -> str:
-    found = _INSTRUCTIONS.search(text)
-    return found[1].strip() if found else text
-
-
-@contextlib.contextmanager
-def _without_tls() -> Any:
-    """The SDK asks for TLS whatever the address is; nothing else of it is changed."""
-    client = need("google.genai._api_client").BaseApiClient
-    live = need("google.genai.live")
-    url, connect = client._websocket_base_url, live.ws_connect
-
-    def plain_url(self: Any, *args: Any, **kwargs: Any) -> str:
-        return str(url(self, *args, **kwargs)).replace("wss://", "ws://")
-
-    def plain_connect(uri: str, **options: Any) -> Any:
-        options.pop("ssl", None)
-        return connect(uri, **options)
-
-    with (
-        mock.patch.object(client, "_websocket_base_url", plain_url),
-        mock.patch.object(live, "ws_connect", plain_connect),
-    ):
-        yield
+    return [text for of, text in texts_of(content) if of == role and text != PLACEHOLDER]

@@ -14,4 +14,3 @@ RESET_AFTER = 30.0
 #: The code of a conflict; its message names a response.
 ACTIVE = "conversation_already_has_active_response"
 NOT_ACTIVE = error_info("response_cancel_not_active", None, "Cancellation failed")
-NO_ITEM = error_info("item_retrieve_invalid_item_id", "invalid_request_error", "")

@@ -13,7 +13,7 @@ from ..oracle import Violation
 from ..server import SPEECH, Response
 from ..snapshot import PAST_RESPONSE
 from . import connection, late
-from .errors import ACTIVE, FATAL, LIMITED, NO_ITEM, NOT_ACTIVE, RESET_AFTER, TRANSIENT
+from .errors import ACTIVE, FATAL, LIMITED, NOT_ACTIVE, RESET_AFTER, TRANSIENT
 
 if TYPE_CHECKING:
     from ..world import World
@@ -23,8 +23,6 @@ def serve(world: World, how: str) -> None:
     frame = world.server.inbox.pop(0)
     if frame[0] == "create":
         _serve_create(world, how, *frame[1:])
-    elif frame[0] == "check":
-        world.tell(ev.ErrorReceived(error=NO_ITEM, event_id=frame[1]))
     else:
         _serve_cancel(world, how, *frame[1:])
 

@@ -65,6 +65,12 @@ A call is better or worse by the words of [G27](testing.md#never-worse-than-plai
 what happened, whether a tool ran that should, and what was left over.
 """
 
+_TESTS = """## Test an agent with its plugin
+
+`simulated_call(script, provider="google")` is [the kit](testing.md#gemini-live) with Gemini's plugin: what the user says, what is heard, recoveries,
+errors and checks, in virtual time. The fake servers of [all providers](testing.md#with-the-plugin-you-run-with) are in `realtime_fsm.testing.providers`.
+"""
+
 _FALLBACK = """## With LiveKit's fallback adapter
 
 Around ours (`RealtimeModelFallbackAdapter([ControlledRealtimeModel(a), ControlledRealtimeModel(b)])`): each child is controlled as its own family
@@ -85,6 +91,7 @@ def page(version: str, cells: Mapping[str, Mapping[str, Cell]]) -> str:
         _table(cells),
         _details(cells),
         _FALLBACK,
+        _TESTS,
     ]
     return "\n".join(parts)
 

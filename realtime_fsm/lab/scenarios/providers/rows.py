@@ -13,6 +13,7 @@ __all__ = ["ROWS", "ProviderRow"]
 A = Answer("One two three four.", 0.8)
 B = Answer("Five six seven.", 0.6)
 LONG = Answer("Eight nine ten eleven twelve thirteen fourteen fifteen sixteen.", 4.0, pace=0.15)
+FAST = Answer(" ".join(f"Word{number}" for number in range(1, 61)), 24.0, pace=0.02)
 SILENT = Answer(end="silent")
 LOST = Answer(end="lost")
 ERROR = Answer(end="error")
@@ -97,6 +98,12 @@ async def spoken_then_asked_lost(call: Call) -> None:
     await asyncio.sleep(1)
     await call.done(call.ask("Next"), 25)
     await asyncio.sleep(2)
+
+
+async def long(call: Call) -> None:
+    await call.done(call.ask("Hi"), 40)
+    await call.done(call.ask("Next"), 25)
+    await asyncio.sleep(1)
 
 
 async def slow(call: Call) -> None:
@@ -212,6 +219,12 @@ ROWS: tuple[ProviderRow, ...] = (
     ),
     ProviderRow(
         "slow", "the answer takes six seconds", {HI: [Answer(A.text, A.seconds, after=6)]}, slow
+    ),
+    ProviderRow(
+        "long",
+        "the answer comes ten times as fast as it plays; then another is asked for",
+        {HI: [FAST], NEXT: [B]},
+        long,
     ),
     ProviderRow(
         "lost before",

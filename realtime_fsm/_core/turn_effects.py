@@ -1,13 +1,10 @@
-"""Guards and effects of the turn table: small pure functions.
+"""Effects of the turn table: each changes the turn, and appends commands.
 
-A guard asks, an effect changes the turn and appends commands. Neither raises, logs, awaits, reads a
-clock or fires an event: what other machines are told stands in the table. A guard may ask whether what
-is below the turn is over (`heard`, `response_over`).
+None raises, logs, awaits, reads a clock or fires an event: what other machines are told stands in the
+table.
 """
 
 from __future__ import annotations
-
-import math
 
 from .commands import (
     AnnounceTurn,
@@ -31,144 +28,12 @@ from .events import (
 from .memory import cut_back, remove_unheard
 from .policy import FIRST_RETRY_INTERVAL
 from .records import Message, Response, Turn
+from .retry_budget import retry_delay
 from .states import ErrorKind, Generation, Origin, ResponseState
 from .step import Step
 
-#: A create that meets another response this often fails instead of asking again.
-MAX_CONFLICTS = 5
 #: Seconds to wait at most before asking again after a conflict, once the lane is free.
 _LONGEST_CONFLICT = 1.0
-
-_RETRIES: dict[ErrorKind, int | None] = {
-    ErrorKind.TRANSIENT: None,
-    ErrorKind.SESSION_END: None,
-    ErrorKind.UNKNOWN: 1,
-    ErrorKind.EMPTY: 1,
-}
-"""Retries that a kind of failure is worth; None: as many as the policy has."""
-
-
-# --- guards
-
-
-def is_waiting(turn: Turn, step: Step) -> bool:
-    """Is it not asked for yet, for want of the lane?"""
-    return turn.attempt is None
-
-
-def is_awaited_below(turn: Turn, step: Step) -> bool:
-    """Did somebody below us ask for it, whose create carries an id of its own?"""
-    assert isinstance(step.event, ResponseCreated)
-    return turn.attempt is None and step.event.client_event_id is not None
-
-
-def nobody_asked(turn: Turn, step: Step) -> bool:
-    """Does no call of the host wait for it?"""
-    return turn.origin is not Origin.CLIENT
-
-
-def was_not_heard_of(turn: Turn, step: Step) -> bool:
-    """Was nothing of it handed out?"""
-    return not turn.has_output
-
-
-def has_failed(turn: Turn, step: Step) -> bool:
-    """Did an attempt fail before?"""
-    return turn.first_failure is not None
-
-
-def may_ask_again(turn: Turn, step: Step) -> bool:
-    """Did its create not meet too many other responses?"""
-    return turn.conflicts < MAX_CONFLICTS
-
-
-def may_retry(turn: Turn, step: Step) -> bool:
-    """G9: was nothing of the attempt handed out, does somebody listen, and is there a budget?"""
-    exposed = turn.attempt is not None and turn.attempt.has_output
-    return not exposed and not turn.speech_over and _within_budget(turn, step)
-
-
-def may_regenerate(turn: Turn, step: Step) -> bool:
-    """Was some of it handed out, and is the policy to go on from there? A tool that was handed out
-    speaks for itself (G17)."""
-    wanted = (
-        step.policy.after_exposure == "regenerate"
-        and turn.has_output
-        and not (turn.calls or turn.actions)
-    )
-    return wanted and not turn.speech_over and _within_budget(turn, step)
-
-
-def may_regenerate_now(turn: Turn, step: Step) -> bool:
-    """The same, and has all of it been heard?"""
-    return may_regenerate(turn, step) and turn.playback_over
-
-
-def replaces(turn: Turn, step: Step) -> bool:
-    """Is it to be asked for again once what was handed out has played?"""
-    return turn.generation is Generation.BROKEN
-
-
-def replaces_in_time(turn: Turn, step: Step) -> bool:
-    """The same, and does somebody listen still?"""
-    return replaces(turn, step) and not turn.speech_over
-
-
-def _within_budget(turn: Turn, step: Step) -> bool:
-    """G9: bounded in number and in total time; G10: not in a session that is dead."""
-    if step.lane.connection.dead:
-        return False
-    kind = step.failure.kind
-    worth = _RETRIES.get(kind, 0)
-    if worth is None and kind is ErrorKind.SESSION_END:
-        limit: float = math.inf  # a planned end costs nothing
-    else:
-        limit = step.policy.max_retry if worth is None else min(worth, step.policy.max_retry)
-    if turn.retries >= limit:
-        return False
-    by = turn.recover_by
-    wait = retry_delay(turn, step)
-    return wait <= step.policy.recovery_deadline if by is None else step.now + wait <= by
-
-
-def spoke(turn: Turn, step: Step) -> bool:
-    """Was something of it handed out?"""
-    return turn.has_output
-
-
-def spoke_and_heard(turn: Turn, step: Step) -> bool:
-    """The same, and has all of it been heard?"""
-    return turn.has_output and turn.playback_over
-
-
-def heard(turn: Turn, step: Step) -> bool:
-    """Does nothing of it play, or wait to be played?"""
-    return turn.playback_over
-
-
-def still_playing(turn: Turn, step: Step) -> bool:
-    """Was something of it handed out that plays, or waits to be played?"""
-    return turn.has_output and not turn.playback_over
-
-
-def ends_failed(turn: Turn, step: Step) -> bool:
-    """Did generation end with a failure?"""
-    return turn.generation is Generation.FAILED
-
-
-def generated(turn: Turn, step: Step) -> bool:
-    """Does no more output come?"""
-    return turn.generation_over
-
-
-def generated_and_playing(turn: Turn, step: Step) -> bool:
-    """Does no more output come, and does some of it play or wait to be played?"""
-    return turn.generation_over and not turn.playback_over
-
-
-def response_over(turn: Turn, step: Step) -> bool:
-    """Is the response that was cancelled over?"""
-    return turn.attempt is None or turn.attempt.over
 
 
 # --- effects: asking
@@ -363,13 +228,6 @@ def end_speech(turn: Turn, step: Step) -> None:
 
 
 # --- effects: recovery
-
-
-def retry_delay(turn: Turn, step: Step) -> float:
-    hint = step.failure.retry_after
-    if hint is not None:
-        return min(hint, step.policy.longest_hint)
-    return step.policy.interval(turn.retries)
 
 
 def schedule_retry(turn: Turn, step: Step) -> None:

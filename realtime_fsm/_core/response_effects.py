@@ -1,4 +1,4 @@
-"""Guards and effects of the response table: small pure functions, as in `realtime_fsm._core.turn_rules`."""
+"""Effects of the response table: each changes a response, and appends commands, as in `realtime_fsm._core.turn_effects`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .events import (
 )
 from .memory import cut_back, delete_undelivered
 from .records import Response
-from .states import ErrorKind, Origin
+from .states import ErrorKind
 from .step import Step
 
 #: Seconds within which a create is acknowledged, nearly always. Before that "nothing to cancel"
@@ -36,77 +36,7 @@ SLOW = ErrorInfo(
 )
 
 
-# --- guards
-
-
-def may_probe(response: Response, step: Step) -> bool:
-    """Can a bare cancel hit nothing but creates that were given up unanswered?"""
-    return step.lane.may_probe(response)
-
-
-def cancel_is_out(response: Response, step: Step) -> bool:
-    """Was its one cancel sent, by us or below us, or when a conflict named it (G6)?"""
-    rumour = step.rumour
-    return response.cancel_id is not None or (rumour is not None and rumour.cancel_id is not None)
-
-
-def nothing_came(response: Response, step: Step) -> bool:
-    """Was the server silent ever since it was asked: by a check, a probe or a cancel?"""
-    return step.lane.connection.is_silent_since(response.asked_at)
-
-
-def has_time_left(response: Response, step: Step) -> bool:
-    """May it still be answered in time?"""
-    return _times_out_at(response, step) > step.now
-
-
-def is_missed(response: Response, step: Step) -> bool:
-    """Does its turn want a response, and has none that was acknowledged?"""
-    return response.turn is not None and response.turn.misses(response)
-
-
-def was_probed(response: Response, step: Step) -> bool:
-    """Was a bare cancel sent before it showed itself, and was nothing of it handed out?"""
-    return response.probe_id is not None and not response.has_output
-
-
-def probe_is_young(response: Response, step: Step) -> bool:
-    """May the answer to its probe still come?"""
-    return response.asked_at + step.policy.first_doubt > step.now
-
-
-def may_still_end(response: Response, step: Step) -> bool:
-    """Did something come of it, or was its cancel sent, within the cancel's time-out?"""
-    return _last(response) + step.policy.cancel_timeout > step.now
-
-
-def may_still_show(response: Response, step: Step) -> bool:
-    """Did something come of it, or was its cancel sent, within the longest silence?"""
-    return _last(response) + step.policy.stall_timeout > step.now
-
-
-def may_be_cancelled(response: Response, step: Step) -> bool:
-    """Has it a name, and was it not cancelled yet (G6)?"""
-    return response.response_id is not None and response.cancel_id is None
-
-
-def was_dropped(response: Response, step: Step) -> bool:
-    """Is it server VAD's, and nothing came of it? Some servers drop a response that the user talked
-    over, without a terminal, and answer no cancel of it."""
-    turn = response.turn
-    silent = not response.has_output and not response.undelivered
-    return silent and turn is not None and turn.origin is Origin.SERVER_VAD
-
-
-def _last(response: Response) -> float:
-    return max(response.last_activity, response.asked_at)
-
-
 # --- effects: the create
-
-
-def _times_out_at(response: Response, step: Step) -> float:
-    return response.sent_at + step.policy.timeout
 
 
 def note_sent(response: Response, step: Step) -> None:
@@ -115,17 +45,10 @@ def note_sent(response: Response, step: Step) -> None:
 
 
 def doubt(response: Response, step: Step) -> None:
-    """Ask whether the server lives, by what cancels nothing."""
+    """Have the server asked whether it lives, by what cancels nothing."""
     step.failure = SLOW
-    response.asked_at = step.now
-    wait_for_time_out(response, step)
-    at = step.now + step.policy.answer_timeout
-    response.deadline = at if response.deadline is None else min(response.deadline, at)
+    response.deadline = response.sent_at + step.policy.timeout
     step.out.append(CheckConnection(event_id=step.new_event_id("check")))
-
-
-def wait_for_time_out(response: Response, step: Step) -> None:
-    response.deadline = _times_out_at(response, step)
 
 
 def note_sent_late(response: Response, step: Step) -> None:
@@ -230,13 +153,13 @@ def note_id(response: Response, step: Step) -> None:
     response.response_id = step.event.response_id
 
 
-def believe(response: Response, step: Step) -> None:
+def note_named(response: Response, step: Step) -> None:
     """A conflict tells of it: that is believed for a while. What was asked before had its time."""
     response.last_activity, response.asked_at = step.now, -math.inf
     response.deadline = step.now + step.policy.stall_timeout
 
 
-def note_life(response: Response, step: Step) -> None:
+def note_activity(response: Response, step: Step) -> None:
     response.last_activity = step.now
 
 
@@ -279,7 +202,7 @@ def note_late(response: Response, step: Step) -> None:
         message.late_ms = (message.late_ms or 0.0) + step.event.audio_ms
 
 
-def tidy(response: Response, step: Step) -> None:
+def correct_memory(response: Response, step: Step) -> None:
     """The server's items of it are complete now: to each what was heard of it."""
     delete_undelivered(response, step)
     cut_back(response, step)
@@ -307,11 +230,11 @@ def wait_for_terminal(response: Response, step: Step) -> None:
 
 
 def wait_to_end(response: Response, step: Step) -> None:
-    response.deadline = _last(response) + step.policy.cancel_timeout
+    response.deadline = response.last_sign + step.policy.cancel_timeout
 
 
 def wait_to_show(response: Response, step: Step) -> None:
-    response.deadline = _last(response) + step.policy.stall_timeout
+    response.deadline = response.last_sign + step.policy.stall_timeout
 
 
 def expect_terminal(response: Response, step: Step) -> None:

@@ -1,0 +1,66 @@
+"""Time: when something is due, and what happens then."""
+
+from __future__ import annotations
+
+import math
+
+from .connection import SILENT, ConnectionEvent
+from .connection_events import drop_connection, note_stuck
+from .machine_events import ResponseEvent as R
+from .session import Session
+from .speech_events import fire_speech
+from .states import Origin
+from .step import Step
+from .timers import TIMEOUTS, timer_of
+from .user_speech import SpeechEvent
+
+
+def next_deadline(session: Session) -> float:
+    """When something is due at the earliest; infinity: nothing is."""
+    soonest = math.inf if session.speech.until is None else session.speech.until
+    for response in session.lane.holders:
+        if response.deadline is not None and response.deadline < soonest:
+            soonest = response.deadline
+    for turn in session.live.values():
+        timer = timer_of(turn, session.policy, user_speaking=session.speech.held_up)
+        if timer is not None and timer.at < soonest:
+            soonest = timer.at
+        if session.now < turn.retry_at < soonest:
+            soonest = turn.retry_at
+        elif turn.waiting and turn.retry_at <= session.now and session.lane.free():
+            soonest = session.now
+    return soonest
+
+
+def advance(session: Session, step: Step) -> None:
+    """Fire what is due."""
+    now = step.now
+    if session.speech.until is not None and now >= session.speech.until:
+        _end_speech_wait(session, step)
+    for turn in tuple(session.live.values()):
+        timer = timer_of(turn, session.policy, user_speaking=session.speech.held_up)
+        if timer is not None and now >= timer.at:
+            step.failure = TIMEOUTS.get(timer.event, step.failure)
+            session.fire(turn, timer.event, step)
+    for response in tuple(session.lane.holders):
+        due = response.deadline is not None and now >= response.deadline
+        if due and not response.over:
+            session.fire(response, R.DEADLINE, step)
+            _doubt_connection(session, step)
+
+
+def _end_speech_wait(session: Session, step: Step) -> None:
+    # G18: the answer that never came, unless one that waits will be it.
+    owed = session.speech.answer_owed and not any(turn.waiting for turn in session.live.values())
+    fire_speech(session, SpeechEvent.TIMEOUT, step)
+    if owed and not session.connection.dead:
+        session.new_turn(Origin.SERVER_VAD, step)
+
+
+def _doubt_connection(session: Session, step: Step) -> None:
+    """What a response's deadline told of the connection it is on."""
+    while session.doubts:
+        if session.doubts.popleft() is ConnectionEvent.STUCK:
+            note_stuck(session, step)
+        else:
+            drop_connection(session, SILENT, step, for_good=True)

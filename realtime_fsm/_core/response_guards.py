@@ -1,0 +1,66 @@
+"""Guards of the response table: each asks one thing of a response, and changes nothing."""
+
+from __future__ import annotations
+
+from .records import Response
+from .states import Origin
+from .step import Step
+
+
+def may_probe(response: Response, step: Step) -> bool:
+    """Can a bare cancel hit nothing but creates that were given up unanswered?"""
+    return step.lane.may_probe(response)
+
+
+def cancel_is_out(response: Response, step: Step) -> bool:
+    """Was its one cancel sent, by us or below us, or when a conflict named it (G6)?"""
+    rumour = step.rumour
+    return response.cancel_id is not None or (rumour is not None and rumour.cancel_id is not None)
+
+
+def nothing_came(response: Response, step: Step) -> bool:
+    """Was the server silent ever since it was asked: by a probe or a cancel?"""
+    return step.lane.connection.is_silent_since(response.asked_at)
+
+
+def has_time_left(response: Response, step: Step) -> bool:
+    """May it still be answered in time?"""
+    return response.sent_at + step.policy.timeout > step.now
+
+
+def is_missed(response: Response, step: Step) -> bool:
+    """Does its turn want a response, and has none that was acknowledged?"""
+    return response.turn is not None and response.turn.misses(response)
+
+
+def was_probed(response: Response, step: Step) -> bool:
+    """Was a bare cancel sent before it showed itself, and was nothing of it handed out?"""
+    return response.probe_id is not None and not response.has_output
+
+
+def probe_is_young(response: Response, step: Step) -> bool:
+    """May the answer to its probe still come?"""
+    return response.asked_at + step.policy.first_doubt > step.now
+
+
+def may_still_end(response: Response, step: Step) -> bool:
+    """Did something come of it, or was its cancel sent, within the cancel's time-out?"""
+    return response.last_sign + step.policy.cancel_timeout > step.now
+
+
+def may_still_show(response: Response, step: Step) -> bool:
+    """Did something come of it, or was its cancel sent, within the longest silence?"""
+    return response.last_sign + step.policy.stall_timeout > step.now
+
+
+def may_be_cancelled(response: Response, step: Step) -> bool:
+    """Has it a name, and was it not cancelled yet (G6)?"""
+    return response.response_id is not None and response.cancel_id is None
+
+
+def was_dropped(response: Response, step: Step) -> bool:
+    """Is it server VAD's, and nothing came of it? Some servers drop a response that the user talked
+    over, without a terminal, and answer no cancel of it."""
+    turn = response.turn
+    silent = not response.has_output and not response.undelivered
+    return silent and turn is not None and turn.origin is Origin.SERVER_VAD

@@ -1,0 +1,101 @@
+"""G18, G27: a question that went with its connection, before its words were known, is not answered by what
+answered the one before."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from livekit.agents import Agent, function_tool
+
+from realtime_fsm.simulator import FunctionCall, Message, Reply, Script, ServerConfig
+from realtime_fsm.testing import SimulatedCall, simulated_call, virtual_time
+
+FIRST, SECOND = "Where is it?", "What does it cost?"
+SCRIPT = Script(
+    answers={
+        FIRST: [Reply([Message("It is here.", seconds=0.5)], pace=0.05) for _ in range(3)],
+        SECOND: [Reply([Message("It is free.", seconds=0.5)]) for _ in range(3)],
+    }
+)
+
+
+def lost(call: SimulatedCall) -> list[str]:
+    return [t.error.code or "" for t in call.controller.finished if t.error is not None]
+
+
+async def answered_once(call: SimulatedCall) -> None:
+    await call.say(FIRST)
+    await call.idle()
+    assert call.heard == pytest.approx(0.5)
+
+
+@virtual_time
+@pytest.mark.parametrize("after", [0.55, 0.65, 0.75])
+async def test_g18_it_fails_with_its_reason(after: float) -> None:
+    config = ServerConfig(vad_create_delay=0.3, transcription_delay=5.0)
+    async with simulated_call(SCRIPT, config=config, check=False) as call:
+        await answered_once(call)
+        await asyncio.sleep(6.0)  # the first one's words are known
+        await call.server.user_speaks(SECOND, seconds=0.5)
+        await asyncio.sleep(after)
+        call.server.drop()
+        await asyncio.sleep(20.0)
+        assert call.heard == pytest.approx(0.5), "the first answer is not given again"
+        assert lost(call) == ["question_lost"]
+        assert not call.closed
+        await call.say(SECOND)
+        await call.idle()
+        assert call.heard == pytest.approx(1.0)
+
+
+@virtual_time
+async def test_g19_one_whose_words_are_known_is_answered_on_the_next_connection() -> None:
+    config = ServerConfig(vad_create_delay=0.5, transcription_delay=0.1)
+    async with simulated_call(SCRIPT, config=config, check=False) as call:
+        await answered_once(call)
+        await call.server.user_speaks(SECOND, seconds=0.5)
+        await asyncio.sleep(0.8)
+        call.server.drop()
+        await call.idle()
+        assert call.heard == pytest.approx(1.0)
+        assert not lost(call)
+
+
+@virtual_time
+async def test_g19_what_is_asked_in_so_many_words_does_not_need_it() -> None:
+    config = ServerConfig(transcription_delay=30.0, create_delay=0.5)
+    script = Script(answers={"Say hello.": [Reply([Message("Hello.", seconds=0.5)])] * 2})
+    options: dict[str, Any] = {"turn_detection": None, "check": False}
+    async with simulated_call(script, config=config, **options) as call:
+        handle = call.session.generate_reply(instructions="Say hello.")
+        await asyncio.sleep(0.2)
+        call.server.drop()
+        await handle
+        assert call.heard == pytest.approx(0.5)
+
+
+class Looks(Agent):
+    def __init__(self) -> None:
+        super().__init__(instructions="Be brief.")
+
+    @function_tool
+    async def look_up(self) -> str:
+        """Look it up."""
+        return "There."
+
+
+@virtual_time
+async def test_g19_a_tools_reply_is_asked_again_though_the_question_had_no_words() -> None:
+    said = [Reply([Message("It is there.", seconds=0.5)], pace=0.05) for _ in range(3)]
+    script = Script(answers={FIRST: [Reply([FunctionCall("look_up")])], f"{FIRST} > look_up": said})
+    config = ServerConfig(transcription_delay=60.0, create_delay=0.5)
+    async with simulated_call(script, agent=Looks(), config=config, check=False) as call:
+        await call.say(FIRST)
+        await call.until(lambda: len(call.server.sent("response.create")) == 1)
+        await asyncio.sleep(0.2)
+        call.server.drop()
+        await asyncio.sleep(20.0)
+        assert call.heard == pytest.approx(0.5)
+        assert not lost(call)
