@@ -226,7 +226,7 @@ def report(
         Path | None, typer.Option(metavar="FILE", help="By default the trace's name, and .html.")
     ] = None,
 ) -> None:
-    """A recorded call as one HTML page. Exit status 2: nothing could be read."""
+    """A recorded call as one HTML page. Exit status 2: nothing could be read or judged."""
     from .report import command
 
     try:

@@ -8,11 +8,14 @@ from typing import IO
 from ..trace import Header, Line, Report
 from ..trace.check import judge
 from ..trace.reader import End, Entry, follow
+from ..trace.show import notes
 from ._call import CallReader
 from ._story import Side
 from ._values import clipped
 
 __all__ = ["collect"]
+
+_NOTES = 5  # of a kind, that are told; the page has more
 
 
 def collect(file: IO[bytes], label: str) -> Side:
@@ -30,6 +33,7 @@ def collect(file: IO[bytes], label: str) -> Side:
             reader.judged(report.violations)
     side.judged, side.not_judged = report.judged, report.not_judged
     side.issues, side.unreadable = report.issues, report.unreadable
+    side.notes = notes(report, _NOTES)
     side.lines = sum(report.lines.values())
     _breaches(side, report, readers)
     return side

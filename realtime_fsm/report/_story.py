@@ -245,6 +245,7 @@ class Side:
         calls: in the order of the file.
         broken: (id, name, text, line, number of the call, number of the turn or None).
         not_judged: id of a guarantee to why not.
+        notes: what could not be read and what is not judged for it, in a line each, the first few.
         lines: how many could be read.
     """
 
@@ -255,5 +256,6 @@ class Side:
     not_judged: Mapping[str, str] = field(default_factory=dict)
     issues: list[Issue] = field(default_factory=list)
     unreadable: int = 0
+    notes: list[str] = field(default_factory=list)
     lines: int = 0
     note: str = ""

@@ -5,16 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from .._output import UnwritableError, say
-from ..trace.reader import Issue
-from ..trace.show import issue_text
 from ..trace.source import cannot_be_read, name_of, opened
 from ._collect import collect
 from ._page import Group, page
 from ._story import Side
 
 __all__ = ["run"]
-
-_ISSUES = 5  # that are told; the page has more
 
 
 def run(trace: Path, output: Path | None) -> int:
@@ -25,7 +21,8 @@ def run(trace: Path, output: Path | None) -> int:
         output: the page; by default beside the trace, with the ending ``.html``.
 
     Returns:
-        The exit code: 2 when nothing could be read, and nothing was written.
+        The exit code: 2 when nothing could be read, and nothing was written, or nothing of what
+        was read could be judged.
 
     Raises:
         OSError: The page cannot be written.
@@ -38,15 +35,18 @@ def run(trace: Path, output: Path | None) -> int:
         with opened(trace) as file:
             side = collect(file, "standard input" if str(trace) == "-" else trace.name)
     except OSError as error:
-        side = Side(trace.name, issues=[Issue(0, cannot_be_read(error))], unreadable=1)
+        side = Side(trace.name, notes=[cannot_be_read(error)])
     if side.lines:
         _write(output, page(side.label, [Group(side.label, [side])]))
         say(str(output))
-    for issue in side.issues[:_ISSUES]:
-        say(issue_text(issue), err=True)
-    if side.lines:
+    for note in side.notes:
+        say(note, err=True)
+    if side.judged:
         return 0
-    say(f"realtime-fsm: {name_of(trace)}: nothing could be read", err=True)
+    what = "read"
+    if side.lines:
+        what = f"judged: {next(iter(side.not_judged.values()))}"
+    say(f"realtime-fsm: {name_of(trace)}: nothing could be {what}", err=True)
     return 2
 
 

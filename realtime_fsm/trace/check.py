@@ -145,11 +145,13 @@ class _Reading:
         self._quiet: Quiet | None = None
         self._skipped = 0
         self._judged: set[str] = set()
+        self._empty = False  # a header, and nothing behind it so far
 
     def run(self, entries: Iterable[Entry | End]) -> Report:
         report = self._report
         for entry in entries:
             if isinstance(entry, Line):
+                self._empty = False
                 self._line(entry)
             elif isinstance(entry, Header):
                 self._begin(entry)
@@ -157,6 +159,8 @@ class _Reading:
                 self._end_call(entry)
             else:
                 self._issue(entry)
+        if not (report.calls or report.unreadable):
+            self._issue(Issue(0, "no event of a call in it"))
         for rule in self._rules:
             if rule.id in self._judged:
                 report.judged.append(rule.id)
@@ -187,6 +191,7 @@ class _Reading:
     def _begin(self, header: Header) -> None:
         self._report.header = header
         self._report.calls += 1
+        self._empty = True
         self._judge, self._quiet = Judge(self._rules, self._settings), None
         self._feed(header)
         if header.partial and header.mode == "raw":
@@ -215,7 +220,7 @@ class _Reading:
         self._feed(line)
 
     def _skip_to(self, number: int) -> None:
-        if len(self._report.skipped) < _ISSUES:
+        if self._skipped < number and len(self._report.skipped) < _ISSUES:
             self._report.skipped.append((self._skipped + 1, number))
 
     def _end_call(self, end: End) -> None:
@@ -225,7 +230,9 @@ class _Reading:
         if self._quiet is not None:
             self._skip_to(end.number)
         raw = report.header is not None and report.header.mode == "raw"
-        if not (end.complete or raw) and len(report.cut_off) < _ISSUES:
+        if self._empty:
+            self._issue(Issue(end.number, "a header, and nothing of a call behind it"))
+        elif not (end.complete or raw) and len(report.cut_off) < _ISSUES:
             report.cut_off.append(end.number)
         verdict = judge.end(cut=not end.complete)
         self._judge = self._quiet = None

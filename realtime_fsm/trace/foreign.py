@@ -29,8 +29,11 @@ _SERVER_TYPES = frozenset(
         "mcp_list_tools.in_progress", "mcp_list_tools.completed", "mcp_list_tools.failed",
     }
 )  # fmt: skip
-
-
+#: How the kinds of GPT-Live's events begin that this protocol has not.
+_LIVE = (
+    "session.start", "session.closed", "session.delegation.", "session.input_audio.",
+    "session.output_audio.", "response.event",
+)  # fmt: skip
 #: Of each of them a connection has one, which comes once.
 _NAMED = {
     "session.created": ("session", "id"), "session.updated": ("session", "id"),
@@ -61,7 +64,13 @@ class Foreign:
 
     def feed(self, frame: Frame) -> None:
         """The next frame."""
-        if self.why or not self._raw:
+        if self.why:
+            return
+        if not self._raw:
+            # What a recorder wrote came over one connection of this protocol; a server that only
+            # resembles the service may have kinds of its own.
+            if frame.type.startswith(_LIVE):
+                self.why = f"events of another protocol: {frame.type}"
             return
         if _is_foreign(frame.type, frame.event):
             self.why = f"events of another protocol: {frame.type}"

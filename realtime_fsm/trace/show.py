@@ -15,7 +15,7 @@ from .format import Line
 from .reader import Issue
 from .wire import body_of
 
-__all__ = ["describe", "details", "issue_text", "show"]
+__all__ = ["describe", "details", "issue_text", "notes", "show"]
 
 _LINES = 8  # of one violation
 
@@ -31,6 +31,23 @@ def issue_text(issue: Issue) -> str:
     """What is wrong with a file, in one line."""
     where = f"line {issue.number}: " if issue.number else ""
     return where + printable(issue.text)
+
+
+def notes(report: Report, most: int | None = None) -> list[str]:
+    """What is wrong with a file, in a line each: what cannot be read, of which *most* are told one by
+    one, and what is not judged for it."""
+    shown = report.issues[:most]
+    told = [issue_text(issue) for issue in shown]
+    if report.unreadable > len(shown):
+        told.append(f"and {_counted(report.unreadable - len(shown), 'more such line')}")
+    for first, last in report.skipped[:most]:
+        what = f"line {first} is" if first == last else f"lines {first} to {last} are"
+        told.append(f"{what} not judged: what was under way there is not known")
+    told += [
+        f"cut off after line {number}: what was under way then is not judged"
+        for number in report.cut_off[:most]
+    ]
+    return told
 
 
 def _show(report: Report, console: Console) -> None:
@@ -54,18 +71,8 @@ def _show(report: Report, console: Console) -> None:
         console.print(f"  responses: {_amounts(report.responses)}")
     if report.errors:
         console.print(f"  errors from the server: {_amounts(report.errors)}")
-    for issue in report.issues:
-        console.print(f"  [yellow]{escape(issue_text(issue))}[/]")
-    if report.unreadable > len(report.issues):
-        more = _counted(report.unreadable - len(report.issues), "more such line")
-        console.print(f"  [yellow]and {more}[/]")
-    for first, last in report.skipped:
-        what = f"line {first} is" if first == last else f"lines {first} to {last} are"
-        console.print(f"  [yellow]{what} not judged:[/] what was under way there is not known")
-    for number in report.cut_off:
-        console.print(
-            f"  [yellow]cut off after line {number}:[/] what was under way then is not judged"
-        )
+    for note in notes(report):
+        console.print(f"  [yellow]{escape(note)}[/]")
     for violation in report.violations:
         _show_violation(violation, console)
     hidden = sum(report.broken.values()) - len(report.violations)
