@@ -273,7 +273,7 @@ class History:
         """What the server hangs up on, and is not told of."""
         return self._conversation.blame
 
-    def lost(self, *, hung_up: bool) -> None:
+    def lost(self, *, hung_up: bool = False) -> None:
         """The connection is gone. The mirror is what the next one replays.
 
         Args:
