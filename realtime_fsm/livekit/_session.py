@@ -289,7 +289,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             self.driver.link.detach()
         if self._history is not None:
             # What the plugin reads until it is closed was given to nobody, and changes its mirror.
-            self._guard.run(None, self._history.lost)
+            self._guard.run(None, functools.partial(self._history.lost, hung_up=False))
         if self._renewal is not None:
             self._renewal.cancel()
         self._inner_session.retire()
