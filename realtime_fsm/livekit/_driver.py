@@ -149,7 +149,7 @@ class Driver:
             return future
         self._speeches.settle()
         self._speeches.follow_sink()
-        turn = self.controller.request(self._loop.time(), origin=origin)
+        turn = self.controller.request(self._loop.time(), origin=origin, of_user=ask.of_user)
         self._asks[turn.id] = ask
         if origin is Origin.CLIENT:
             self._outputs[turn.id] = self._new_output(turn.id, future)

@@ -127,6 +127,8 @@ class RawLink:
             inner.send_event,
             self.restore,
             driver.controller.generates,
+            lambda: self._pulse.seen,
+            guard,
         )
         #: Deletes the server has not confirmed: a new connection's replay has these items again.
         self._deleting: OrderedDict[str, str] = OrderedDict(unwanted)
@@ -280,6 +282,7 @@ class RawLink:
             self._inner.off(name, handler)
         self._doubt.reset()
         self._pulse.stop()
+        self._corrections.lost()
         self._ends.reset()
         for reader in self._reading:
             reader.stop()
