@@ -14,13 +14,9 @@ from realtime_fsm._traits import ServerTraits
 from realtime_fsm.lab.scenarios.run import compare_scenario
 from realtime_fsm.lab.scenarios.suite import SCENARIOS
 from realtime_fsm.livekit._echo import Echo
-<<<<<<< HEAD
-from realtime_fsm.simulator import Created, Message, Reply, ServerConfig
-=======
 from realtime_fsm.profiles import shipped
-from realtime_fsm.simulator import Message, Reply, ServerConfig
+from realtime_fsm.simulator import Created, Message, Reply, ServerConfig
 from realtime_fsm.simulator.profiled import switches
->>>>>>> b-conform
 from realtime_fsm.testing import run_virtual, simulated_call
 
 VAD = {"type": "realtime", "audio": {"input": {"turn_detection": {"type": "server_vad"}}}}
