@@ -129,7 +129,8 @@ class Repair:
         not, it was said twice."""
         if create is not None:
             return create != use.create
-        return use.over and self._asked
+        # One that was stopped may have ended without a word.
+        return (use.over or use.cut) and self._asked
 
     def _done(self, response: object) -> None:
         if not isinstance(response, dict):

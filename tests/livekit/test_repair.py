@@ -105,6 +105,13 @@ def test_g3_without_metadata_an_id_is_used_again_only_if_something_was_asked() -
     ]  # fmt: skip
 
 
+def test_g3_one_that_was_stopped_without_a_word_gives_its_id_to_the_next() -> None:
+    cancel = {"type": "response.cancel", "response_id": "r"}
+    twice = tell(fresh(), created("r"), cancel, created("r"))
+    assert twice == ["r", "r"], "nothing was asked since: it was said twice"
+    assert tell(fresh(), created("r"), cancel, SPOKEN, created("r")) == ["r", None, "r~2"]
+
+
 def test_g3_said_twice_is_no_other_response() -> None:
     repair = fresh()
     assert tell(repair, created("r", "a"), SPOKEN, created("r", "a"), created("r")) == [
