@@ -148,7 +148,7 @@ BROKEN: dict[str, tuple[Bound, str, Tables]] = {
         "G28",
         table(may_regenerate_now=lambda turn, step: bool(turn.actions)),
     ),
-    "output of a cancelled response": (CUT, "G3", hand_out_late()),
+    "output of a cancelled response": (CUT, "G4", hand_out_late()),
     "a create that was given up holds no lane": (
         replace(CUT, turns=2),
         "G1",

@@ -1,7 +1,10 @@
-"""What must hold, judged by what goes in and out. Shares no code with the controller.
+"""The judge of a controller by what goes in and out of it. Shares no code with the controller.
 
 It knows what a client must believe from the frames it has seen and the times it waits at least;
 and for each turn what the controller has said of it. Each complaint begins with the guarantee's id.
+
+Whoever surrounds a controller uses it: the search here, and the random histories of the tests, which
+remember more (`tests/properties/watch.py`).
 """
 
 from __future__ import annotations
@@ -29,6 +32,8 @@ _SETTLES = frozenset(
 )
 #: A create that meets another response may fail for good after this many times.
 _CONFLICTS = 5
+#: Seconds by which two sums of the same times may differ.
+_MOMENT = 1e-6
 
 
 class Violation(Exception):  # noqa: N818 - a finding, not an error
@@ -90,9 +95,12 @@ class Oracle:
 
     Attributes:
         turns: The turns that have not ended, by id.
-        believed: Creates and responses that may be alive, as far as evidence goes: until when.
+        creates: Creates that may be alive, as far as evidence goes: until when. By turn and attempt
+            until they leave, and then by event id.
+        believed: Responses that may be, likewise, by id.
         cancelled: Responses that were cancelled, by us or below us, and have not ended.
-        voice_until: While server VAD may answer: until when at the longest (G24).
+        voice_until: While the user speaks, or server VAD may answer: until when at the longest (G24).
+        server_creates: Server VAD answers by itself.
         owed: A committed user turn has no answer yet (G18).
         deaf: The connection is dead and nobody was told: nothing is read, nothing is said.
         unanswered: A cancel or probe was sent after the last frame came.
@@ -103,9 +111,11 @@ class Oracle:
         self.policy = policy
         self.now = 0.0
         self.turns: dict[str, Record] = {}
+        self.creates: dict[str, float] = {}
         self.believed: dict[str, float] = {}
         self.cancelled: set[str] = set()
         self.voice_until: Optional[float] = None
+        self.server_creates = True
         self.owed = False
         self.dead = False
         self.reported_dead = False
@@ -133,9 +143,13 @@ class Oracle:
         elif isinstance(c, cmd.ExposeTurn):
             if record.exposed and self.policy.after_exposure == "stop":
                 raise Violation("G7: a turn is exposed twice")
+            if not self.alive(c.response_id):
+                raise Violation("G3: a turn is exposed by a response that is over")
             record.exposed = True
         elif isinstance(c, cmd.DeliverItem):
-            if record.interrupted or record.given_up or record.ended_streams:
+            if record.interrupted:
+                raise Violation("G4: output of a cancelled response is handed out")
+            if record.given_up or record.ended_streams:
                 raise Violation("G3: output is handed out that nobody waits for")
             record.since = None  # the silence is over
         elif isinstance(c, cmd.EndStreams):
@@ -158,19 +172,24 @@ class Oracle:
 
     def alive(self, response_id: str) -> bool:
         """Whether a client must think that this response is alive."""
-        return self.now < self.believed.get(response_id, -math.inf)
+        return self.now < self.believed.get(response_id, -math.inf) - _MOMENT
 
-    def _alive(self) -> list[str]:
-        return [key for key, until in self.believed.items() if self.now < until]
+    def pending(self) -> list[str]:
+        """The event ids of the creates that left and may be alive."""
+        return [k for k, t in self.creates.items() if "/" not in k and self.now < t - _MOMENT]
 
     def _create(self, c: cmd.CreateResponse, record: Record) -> None:
         if self.dead:
             raise Violation("G10: a create after a fatal error")
         if not self.connected:
             raise Violation("G19: a create without a connection")
-        if self._alive():
+        alive = [key for key in self.believed if self.alive(key)]
+        if any(key in self.cancelled for key in alive):
+            raise Violation("G5: a create between a cancel and the end of its response")
+        if alive or any(self.now < until - _MOMENT for until in self.creates.values()):
             raise Violation("G1: a create while another response may be alive")
-        if self.voice_until is not None and self.now < self.voice_until:
+        voice = self.server_creates and self.voice_until is not None
+        if voice and self.now < (self.voice_until or 0.0) - _MOMENT:
             raise Violation("G24: a create while server VAD's answer is due")
         if record.interrupted:
             raise Violation("G7: a create for a turn that was interrupted")
@@ -191,7 +210,7 @@ class Oracle:
         record.asked = record.current = c.attempt
         record.given_up = record.settled = False
         self.owed = False
-        self.believed[f"{c.turn_id}/{c.attempt}"] = math.inf
+        self.creates[f"{c.turn_id}/{c.attempt}"] = math.inf
 
     def adopted(self, record: Record, attempt: int) -> None:
         """An attempt that was given up shows itself: it is awaited again."""
@@ -205,7 +224,7 @@ class Oracle:
             raise Violation("G9: a retry after something was handed out")
         if record.acted:
             raise Violation("G28: a retry of what the server did by itself")
-        if reason.kind is ErrorKind.FATAL:
+        if self.dead or reason.kind is ErrorKind.FATAL:
             raise Violation("G10: a retry after a fatal error")
         if reason.kind is ErrorKind.SESSION_END:
             record.reissues += 1
@@ -258,10 +277,15 @@ class Oracle:
             # Without an answer it is given up after this time.
             self.believed[c.response_id] = self.now + self.policy.cancel_timeout
         elif isinstance(c, cmd.ProbeCancel):
-            if any(key.startswith("resp_") for key in self._alive()):
+            if any(self.alive(key) for key in self.believed):
                 raise Violation("G6: a bare cancel that may hit a response")
             self.given_up_below()
             self.unanswered = self.unanswered or self.now > self.heard_at
+        elif isinstance(c, cmd.ReplaceConnection):
+            if self.dead:
+                raise Violation("G10: a new connection after a fatal error")
+            # What was queued in what is replaced never leaves.
+            self.creates = {k: t for k, t in self.creates.items() if "/" not in k}
         elif isinstance(c, cmd.ReportSession):
             if self.reported_dead:
                 raise Violation("G12: the end of the session is reported twice")
@@ -280,23 +304,21 @@ class Oracle:
 
     def sent(self, turn_id: str, attempt: int, event_id: str) -> None:
         """A create left: unanswered, and its probe too, it is given up after some time."""
-        self.believed.pop(f"{turn_id}/{attempt}", None)
-        self.believed[event_id] = self.now + self.policy.timeout + self.policy.first_doubt
+        self.not_sent(turn_id, attempt)
+        self.creates[event_id] = self.now + self.policy.timeout + self.policy.first_doubt
 
     def not_sent(self, turn_id: str, attempt: int) -> None:
-        self.believed.pop(f"{turn_id}/{attempt}", None)
+        self.creates.pop(f"{turn_id}/{attempt}", None)
 
     def created(self, response_id: str, event_id: Optional[str]) -> None:
         self.owed = False
-        if event_id is not None:
-            self.believed.pop(event_id, None)
+        self.rejected(event_id)
         self.believed[response_id] = math.inf
 
     def given_up_below(self) -> None:
         """Nobody waits for the answer to a create any more; what is left is that of its probe."""
-        for key in self.believed:
-            if key.startswith("e_"):
-                self.believed[key] = min(self.believed[key], self.now + self.policy.first_doubt)
+        until = self.now + self.policy.first_doubt
+        self.creates = {k: t if "/" in k else min(t, until) for k, t in self.creates.items()}
 
     def cancelled_below(self, response_id: str) -> None:
         """Somebody else cancels it: without an answer it is given up as if we had."""
@@ -307,16 +329,17 @@ class Oracle:
         """A response's terminal, or "nothing to cancel": once it shows itself it may be cancelled."""
         self.believed.pop(response_id, None)
         self.cancelled.discard(response_id)
-        if event_id is not None:
-            self.believed.pop(event_id, None)
+        self.rejected(event_id)
 
-    def rejected(self, event_id: str) -> None:
-        self.believed.pop(event_id, None)
+    def rejected(self, event_id: Optional[str]) -> None:
+        """The create of this id came to nothing, or is the response that shows itself now."""
+        if event_id is not None:
+            self.creates.pop(event_id, None)
 
     def refused_unlinked(self, event_id: Optional[str] = None) -> None:
         """A create was refused, ours or server VAD's. Without an id that reads as the answer to
         ours, if just one is pending, and else to VAD's: nobody can tell them apart."""
-        pending = [key for key in self._alive() if key.startswith("e_")]
+        pending = self.pending()
         if event_id is None or pending != [event_id]:
             self.speech(None)
         if len(pending) == 1:
@@ -340,7 +363,8 @@ class Oracle:
 
     def disconnected(self) -> None:
         """What ran on the old connection is over; what has not left will leave on the next."""
-        self.believed = {k: v for k, v in self.believed.items() if k.startswith("turn_")}
+        self.creates = {k: t for k, t in self.creates.items() if "/" in k}
+        self.believed.clear()
         self.cancelled.clear()
         self.voice_until = None
         self.deaf = self.unanswered = False
@@ -381,13 +405,8 @@ class Oracle:
                     for turn_id, r in self.turns.items()
                 ]
             ),
-            tuple(
-                [
-                    (_key(k, names), None if until == math.inf else relative(until, now, 0))
-                    for k, until in self.believed.items()
-                    if until > now
-                ]
-            ),
+            tuple([(_key(k, names), _until(t, now)) for k, t in self.creates.items() if t > now]),
+            tuple([(names[k], _until(t, now)) for k, t in self.believed.items() if t > now]),
             tuple(sorted([names[k] for k in self.cancelled if self.alive(k) or k in known])),
             relative(self.voice_until, now),
             (
@@ -397,19 +416,26 @@ class Oracle:
         )
 
     def unpack(self, data: tuple[Any, ...]) -> None:
-        turns, believed, cancelled, voice, flags = data
+        turns, creates, believed, cancelled, voice, flags = data
         for turn_id, *values, since, hint in turns:
             record = self.new_turn(turn_id)
             for name, value in zip(_PLAIN, values, strict=True):
                 setattr(record, name, value)
             record.since = None if since is None else since / 1000
             record.hint = None if hint is None else hint / 1000
-        self.believed = {k: math.inf if t is None else t / 1000 for k, t in believed}
+        self.creates, self.believed = (
+            {k: math.inf if t is None else t / 1000 for k, t in told}
+            for told in (creates, believed)
+        )
         self.cancelled = set(cancelled)
         self.voice_until = None if voice is None else voice / 1000
         self.owed, self.dead, self.reported_dead, self.connected, *rest = flags
         self.deaf, self.unanswered, heard = rest
         self.heard_at = 0.0 if heard else -math.inf
+
+
+def _until(until: float, now: float) -> Optional[int]:
+    return None if until == math.inf else relative(until, now, 0)
 
 
 def _key(key: str, names: Names) -> str:

@@ -166,15 +166,9 @@ class World:
             elif isinstance(c, cmd.ProbeCancel):
                 self.server.inbox.append(("cancel", c.event_id, None))
             elif isinstance(c, cmd.ReplaceConnection):
-                self._drop_queue()
+                self.queued.clear()  # what has not left goes with the connection that is replaced
             elif isinstance(c, cmd.TurnEnded):
                 self._ended(c.turn_id)
-
-    def _drop_queue(self) -> None:
-        """What has not left goes with the connection that is replaced."""
-        for turn_id, attempt in self.queued:
-            self.oracle.not_sent(turn_id, attempt)
-        self.queued.clear()
 
     def _is_new(self, c: cmd.TurnMoved) -> bool:
         """Server VAD's own, or one that it owes and cannot start, or in a session that dies."""

@@ -92,7 +92,7 @@ def _serve_cancel(world: World, how: str, event_id: str, response_id: Optional[s
     else:
         # On an ordered wire this settles the creates before it. Not every server orders them
         # so ("The probe is not a proof", docs/decisions.md), but it is what a client knows.
-        for key in [k for k in world.oracle.believed if k.startswith("e_")]:
+        for key in world.oracle.pending():
             if all(frame[1] != key for frame in world.server.inbox):
                 world.oracle.rejected(key)
     world.tell(ev.ErrorReceived(error=NOT_ACTIVE, event_id=event_id))
