@@ -31,9 +31,7 @@ class Guard:
         self.off = True
         get_logger().exception("internal error")
 
-    def run(
-        self, default: Any, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs
-    ) -> R | Any:
+    def run(self, default: Any, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | Any:
         """Call this, unless the session stepped aside. Returns *default* if it did, or does now."""
         if not self.off:
             try:

@@ -49,6 +49,11 @@ class Pulse:
         self._created: float | None = None
         self._timer: asyncio.TimerHandle | None = None
 
+    @property
+    def seen(self) -> float:
+        """When the server last said something, on the loop's clock."""
+        return self._seen
+
     def came(self, frame: object) -> None:
         """Something came from the server."""
         self._seen = self._loop.time()

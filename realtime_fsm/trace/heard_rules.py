@@ -33,7 +33,7 @@ _CHARS = 24  # that a cut may be off by
 
 class TruncateBounds(Rule):
     """G15: ``audio_end_ms`` is an integer, above 0 and within what the item had received, and sent
-    once per item, or once more where the server refused it; where playback is known, it is where
+    once per item, or once more where the server refused it or did not answer; where playback is known, it is where
     the sink stopped."""
 
     id, name = "G15", "truncate bounds"
@@ -83,7 +83,10 @@ class TruncateBounds(Rule):
         else:
             self._waiting[item_id] = each
             self.story.later(each.t + self.settings.settle, lambda: self._look(item_id))
-        if item_id in self._seen and item_id not in self._refused:
+        lost = (
+            item_id in self._unanswered and each.t - self._seen[item_id].t >= self.settings.settle
+        )
+        if item_id in self._seen and item_id not in self._refused and not lost:
             self.broken(f"{item_id} was truncated again", [self._seen[item_id], each])
         self._seen[item_id] = each
         self._refused.pop(item_id, None)
@@ -506,11 +509,11 @@ def _by_id(items: Iterable[Remembered] | None) -> dict[str, Remembered] | None:
 
 
 def _counts(item: Item, heard: float) -> bool:
-    """Whether more was heard than what leaves no word behind."""
+    """Whether more was heard than what leaves no word behind, or one that LiveKit cut a little before."""
     if heard <= _WORD or not item.ms:
         return heard > _WORD
     if item.text:
-        return heard_count(len(item.text.split()), heard * 1000, item.ms) > 0
+        return heard_count(len(item.text.split()), heard * 1000, item.ms) > 1
     return item.chars == 0 or item.chars * heard * 1000 / item.ms > _CHARS / 2
 
 

@@ -7,6 +7,7 @@ heard: the source of a room, an avatar, whoever reads a queue, the client and th
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -28,9 +29,11 @@ class FarEnd(Protocol):
 
     Attributes:
         output: LiveKit's.
+        late: Seconds by which the machine was too slow for it.
     """
 
     output: io.AudioOutput
+    late: float
 
     def reached(self) -> list[float]:
         """How far into each segment it came, seconds."""
@@ -72,6 +75,8 @@ class _Source(rtc.AudioSource):
 
 
 class Room:
+    late = 0.0
+
     def __init__(self, output: io.AudioOutput, source: _Source) -> None:
         self.output = output
         self._source = source
@@ -95,6 +100,8 @@ class Room:
 
 
 class OfAvatar:
+    late = 0.0
+
     def __init__(self, avatar: Avatar, output: io.AudioOutput) -> None:
         self.output = output
         self._avatar = avatar
@@ -161,6 +168,8 @@ class Player:
 class OfQueue:
     """As an avatar's worker in the same process does."""
 
+    late = 0.0
+
     def __init__(self) -> None:
         self.output: Any = QueueAudioOutput(sample_rate=RATE)
         self._player = Player(self.output.notify_playback_finished)
@@ -185,6 +194,8 @@ class OfQueue:
 
 class OfTcpConsole:
     """The client of a console. It knows no pause, whatever the output says."""
+
+    late = 0.0
 
     def __init__(self) -> None:
         self.output: Any = TcpAudioOutput(self)  # type: ignore[arg-type]
@@ -214,14 +225,18 @@ class OfTcpConsole:
 
 
 class OfConsole:
-    """A sound card, which asks for 20 ms at a time."""
+    """A sound card, which asks for 20 ms at a time, in a thread of its own."""
 
     def __init__(self) -> None:
         self.output: Any = ConsoleAudioOutput(asyncio.get_running_loop())
+        #: Seconds for which it had something to play, and the machine no time: the output counts by a clock.
+        self.late = 0.0
         self._before: list[float] = []
         self._now = 0.0
         self.output.on("playback_started", self._begins)
-        self._task = asyncio.create_task(self._run())
+        self._over = threading.Event()
+        self._card = threading.Thread(target=self._run, daemon=True)
+        self._card.start()
 
     @classmethod
     async def opened(cls, _: pytest.MonkeyPatch) -> OfConsole:
@@ -229,24 +244,27 @@ class OfConsole:
 
     def _begins(self, _: object) -> None:
         """A moment late, as the card's thread tells it."""
-        if self._now > 0.05:
+        if self._now > 0.1:
             self._before.append(self._now)
             self._now = 0.0
 
-    async def _run(self) -> None:
+    def _run(self) -> None:
         samples, due = RATE // 50, time.monotonic()
-        while True:
-            due += 0.02
-            await asyncio.sleep(max(0.0, due - time.monotonic()))
+        while not self._over.wait(max(0.0, due + 0.02 - time.monotonic())):
+            late = time.monotonic() - due - 0.02
+            due += 0.02 + max(0.0, late - 0.04)
             there = len(self.output._output_buf)
+            if there:
+                self.late += max(0.0, late - 0.04)
             self.output.read_into(np.zeros((samples, 1), np.int16), samples)
-            self._now += (there - len(self.output._output_buf)) / 2 / RATE
+            self._now += max(0, there - len(self.output._output_buf)) / 2 / RATE
 
     def reached(self) -> list[float]:
         return [*self._before, *([self._now] if self._now else [])]
 
     async def aclose(self) -> None:
-        await utils.aio.cancel_and_wait(self._task)
+        self._over.set()
+        await asyncio.get_running_loop().run_in_executor(None, self._card.join)
 
 
 #: Each output that LiveKit ships, and what opens it.

@@ -74,7 +74,7 @@ async def live(kind: str, act: str, chain: str, monkeypatch: pytest.MonkeyPatch)
         played = far.reached()
         if act == "replaced":
             played = joined(played, other.reached())
-        judge(call, played)
+        judge(call, played, OFF + far.late)
         await asyncio.wait_for(call.session.generate_reply(user_input="And?"), LONG)
         assert call.remembered[-1] == ("assistant", "Well.")
         assert call.errors == []
@@ -94,7 +94,7 @@ async def happens(call: SimulatedCall, act: str, handle: Any, far: FarEnd, other
         await call.until(lambda: len(at := far.reached()) >= message and at[message - 1] >= seconds)
 
     if act == "interrupted before":
-        await asyncio.sleep(0.1)
+        await call.until(lambda: call.server.sent("response.create"))
         handle.interrupt()
     elif act in ("in 1 of 2", "in 2"):
         await reaches(0.5, int(act[3]))
@@ -115,7 +115,7 @@ async def happens(call: SimulatedCall, act: str, handle: Any, far: FarEnd, other
         call.session.output.replace_audio_tail(other.output)
 
 
-def judge(call: SimulatedCall, played: list[float]) -> None:
+def judge(call: SimulatedCall, played: list[float], off: float) -> None:
     """Each message is remembered as far as it was played, by everybody."""
     server = {item.id: item for item in call.server.conversation}
     context = call.session.current_agent.chat_ctx.items
@@ -124,11 +124,11 @@ def judge(call: SimulatedCall, played: list[float]) -> None:
         heard = played[number] if number < len(played) else 0.0
         item, shown = server.get(message.item_id), local.get(message.item_id, "")
         told = f"{number + 1}: {heard:.3f} s of {played} were heard; server {item}; shown {shown!r}"
-        if heard < OFF and item is None:
+        if heard < off and item is None:
             assert not shown, told
             continue
         assert item is not None, told
-        assert item.audio_ms / 1000 == pytest.approx(heard, abs=OFF), told
+        assert item.audio_ms / 1000 == pytest.approx(heard, abs=off), told
         assert abs(len(shown.split()) - len(item.text.split())) <= WORDS, told
         assert message.heard_ms == pytest.approx(item.audio_ms, abs=1), told
     assert call.controller.differences() == {}

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from realtime_fsm.simulator import Message, Reply, ServerConfig
-from realtime_fsm.simulator.faults import At, InjectError, Schedule, Silence
+from realtime_fsm.simulator.faults import At, InjectError, Lose, Schedule, Silence
 from realtime_fsm.testing import SimulatedCall, check_all, simulated_call, virtual_time
 
 WORDS = "one two three four five six seven eight nine ten"
@@ -142,3 +142,35 @@ async def test_g16_a_cut_of_our_own_that_is_refused() -> None:
         assert c.remembered == c.history == [("user", "hi"), ("assistant", "one two three four")]
         assert [e.error.recoverable for e in c.errors] == [True], "the stall"
         assert c.controller.differences() == {}
+
+
+@pytest.mark.parametrize("what", ["asked", "answered"])
+@virtual_time
+async def test_g16_a_cut_that_nothing_answers_is_asked_for_once_more(what: str) -> None:
+    """It got lost, or its answer: the server says other things meanwhile."""
+    answer = At("conversation.item.truncated")
+    async with spoken(Lose(TRUNCATE if what == "asked" else answer)) as c:
+        await interrupted(c, 1.0)
+        await asyncio.sleep(3.0)
+        assert c.history == c.remembered
+        assert c.remembered[1] == HEARD
+        sent = [e["audio_end_ms"] for e in c.server.sent("conversation.item.truncate")]
+        assert sent == [sent[0]] * 2
+        assert c.errors == []
+        check_all(c)
+
+
+@pytest.mark.parametrize("close", [False, True])
+@virtual_time
+async def test_g16_a_server_that_says_nothing_is_not_asked_again(close: bool) -> None:
+    """Nor is one whose call is over."""
+    quiet = Silence(TRUNCATE, seconds=6.0)
+    async with spoken(quiet) as c:
+        c.session.generate_reply(user_input="hi")
+        await c.until(lambda: c.heard > 1.0)
+        c.session.interrupt()
+        await asyncio.sleep(0.5 if close else 5.0)
+        if close:
+            await c.session.aclose()
+            await asyncio.sleep(5.0)
+        assert len(c.server.sent("conversation.item.truncate")) == 1

@@ -14,7 +14,9 @@ from realtime_fsm._traits import ServerTraits
 from realtime_fsm.lab.scenarios.run import compare_scenario
 from realtime_fsm.lab.scenarios.suite import SCENARIOS
 from realtime_fsm.livekit._echo import Echo
+from realtime_fsm.profiles import shipped
 from realtime_fsm.simulator import Created, Message, Reply, ServerConfig
+from realtime_fsm.simulator.profiled import switches
 from realtime_fsm.testing import run_virtual, simulated_call
 
 VAD = {"type": "realtime", "audio": {"input": {"turn_detection": {"type": "server_vad"}}}}
@@ -261,6 +263,15 @@ def test_g9_an_error_about_something_else_has_nothing_said_twice() -> None:
 def test_g27_a_scenario_without_metadata_is_not_worse(name: str) -> None:
     scenario = SCENARIOS[name]
     config = replace(scenario.config, metadata_echo=False)
+    verdict = compare_scenario(replace(scenario, config=config))
+    assert verdict is not None
+    assert not verdict.worse, "\n".join(map(str, verdict.worse))
+
+
+@pytest.mark.parametrize("name", ["i", "i2", "server_vad/t", "semantic_vad/t"])
+def test_g27_at_a_server_that_only_resembles_the_service_too(name: str) -> None:
+    scenario = SCENARIOS[name]
+    config = replace(scenario.config, **switches(shipped()["compat"]))
     verdict = compare_scenario(replace(scenario, config=config))
     assert verdict is not None
     assert not verdict.worse, "\n".join(map(str, verdict.worse))
