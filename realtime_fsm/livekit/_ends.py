@@ -169,9 +169,10 @@ class Ends:
             return
         self._running.pop(response_id, None)
         one = self._open.get(response_id)
-        talked_over = self._talked_over if one is None else one.talked_over
-        if response.get("status") == "cancelled" and self._tells[talked_over] is None:
-            self._tells[talked_over] = True
+        if response.get("status") == "cancelled":
+            self._tells = {
+                how: True if tells is None else tells for how, tells in self._tells.items()
+            }
         if one is not None:
             self._close(one)
 

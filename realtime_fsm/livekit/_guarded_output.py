@@ -53,9 +53,14 @@ class GuardedOutput(io.AudioOutput):
         self._following: asyncio.Task[None] | None = None
         self._raised: set[str] = set()
         self._outcomes = Outcomes(self, sink, grace, self._guard)
-        sink.on("playback_started", listener(self._on_started))
-        sink.on("playback_progressed", listener(self._on_progressed))  # since livekit-agents 1.8
-        sink.on(REPORT, listener(self._on_finished))
+        #: What listens to the sink; "playback_progressed" since livekit-agents 1.8.
+        self._heard: dict[Any, Callable[[Any], None]] = {
+            "playback_started": listener(self._on_started),
+            "playback_progressed": listener(self._on_progressed),
+            REPORT: listener(self._on_finished),
+        }
+        for name, handler in self._heard.items():
+            sink.on(name, handler)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name == "sink":
@@ -75,6 +80,11 @@ class GuardedOutput(io.AudioOutput):
         self._guard.run(None, self._outcomes.close)
         if self._following is not None:
             self._following.cancel()
+
+    def leave(self) -> None:
+        """Listen to the sink no more: nothing above waits for it."""
+        for name, handler in self._heard.items():
+            self.sink.off(name, handler)
 
     def _step_aside(self, error: Exception) -> None:
         self._guard.off = True

@@ -232,8 +232,8 @@ class History:
 
     def _lose_question(self) -> None:
         """A new connection is told nothing of what was said without a transcript. Asked again it would
-        answer the question before once more."""
-        if not self.question_has_words:
+        answer the question before once more, if there was one."""
+        if not self.question_has_words and any(map(_is_question, self._inner.chat_ctx.items)):
             self.question_lost = self.question
         self.question = None
 
@@ -551,6 +551,10 @@ def _output_ids(done: Mapping[str, Any]) -> list[str]:
     output = response.get("output") if isinstance(response, Mapping) else None
     items = output if isinstance(output, list) else []
     return [str(item.get("id")) for item in items if isinstance(item, Mapping)]
+
+
+def _is_question(item: llm.ChatItem) -> bool:
+    return isinstance(item, llm.ChatMessage) and item.role == "user" and bool(item.content)
 
 
 def _copied(item: llm.ChatItem) -> llm.ChatItem:

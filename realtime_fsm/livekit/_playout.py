@@ -79,7 +79,12 @@ class Playout:
         self._watch(None)
         self._session.off("user_state_changed", self._user)
         for guard in self._guards:
-            guard.close()
+            # Another session may have gone on with the same output, and with its guard.
+            if guard.watcher is self:
+                guard.close()
+                # Below other outputs it goes on to pass on what they wait for.
+                if guard.alone and not pending_segments(guard):
+                    guard.leave()
         for task in self._late:
             task.cancel()
 

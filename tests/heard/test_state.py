@@ -17,6 +17,7 @@ from realtime_fsm.simulator import InMemoryServer, Message, Reply, Script
 from realtime_fsm.testing import PacedAudioOutput, simulated_call, virtual_time
 
 from ..livekit.test_families import Session, capabilities
+from .real_sinks import synchronised
 
 STREAMS = Family(name="made up", control="streams", owes_replies=True)
 
@@ -46,7 +47,9 @@ class ComposingModel(llm.RealtimeModel):
     async def aclose(self) -> None: ...
 
 
-def generation(response_id: str, *calls: llm.FunctionCall) -> llm.GenerationCreatedEvent:
+def generation(
+    response_id: str, *calls: llm.FunctionCall, asked: bool = True
+) -> llm.GenerationCreatedEvent:
     async def audio() -> AsyncIterator[rtc.AudioFrame]:
         for _ in range(10):
             yield rtc.AudioFrame(b"\0\0" * 2400, 24_000, 1, 2400)
@@ -71,7 +74,7 @@ def generation(response_id: str, *calls: llm.FunctionCall) -> llm.GenerationCrea
     return llm.GenerationCreatedEvent(
         message_stream=messages(),
         function_stream=functions(),
-        user_initiated=True,
+        user_initiated=asked,
         response_id=response_id,
     )
 
@@ -92,9 +95,10 @@ async def thought(*, controlled: bool, composes: bool) -> dict[str, list[str]]:
     session.output.audio = sink = PacedAudioOutput()
     if isinstance(model, ControlledRealtimeModel):
         model.attach(session)
-    states: dict[str, list[str]] = {"agent": [], "user": []}
-    session.on("agent_state_changed", lambda e: states["agent"].append(e.new_state))
-    session.on("user_state_changed", lambda e: states["user"].append(e.new_state))
+    states: dict[str, list[str]] = {"agent": [], "user": [], "both": []}
+    for who, event in (("agent", "agent_state_changed"), ("user", "user_state_changed")):
+        told = [states[who], states["both"]]
+        session.on(event, lambda e, told=told: [each.append(e.new_state) for each in told])  # type: ignore[misc,call-overload]
     await session.start(Looking(instructions="Be brief."))
     session.generate_reply()
     await asyncio.sleep(0.1)
@@ -103,7 +107,7 @@ async def thought(*, controlled: bool, composes: bool) -> dict[str, list[str]]:
     opened.asked[0].set_result(generation("r1", call))
     await asyncio.sleep(5.0)
     if composes:
-        opened.emit("generation_created", generation("r2"))
+        opened.emit("generation_created", generation("r2", asked=False))
         await asyncio.sleep(6.0)
     await session.aclose()
     await sink.aclose()
@@ -117,6 +121,10 @@ async def test_g22_g27_a_reply_that_the_model_composes_by_itself(composes: bool)
     ours = await thought(controlled=True, composes=composes)
     assert ours == plain
     assert "thinking" in plain["agent"]
+    if composes:
+        thinks = ours["both"].index("thinking")
+        assert "away" not in ours["both"][thinks : ours["both"].index("speaking", thinks)]
+        assert ours["both"][-1] == "away", "afterwards"
 
 
 @virtual_time
@@ -131,10 +139,33 @@ async def test_nobody_listens_to_a_session_that_is_closed() -> None:
     assert model is not None
 
 
+@pytest.mark.parametrize("words", [False, True])
+@virtual_time
+async def test_an_output_serves_one_session_after_another(words: bool) -> None:
+    """Alone it has nothing of ours after each. Below others the guard goes on to pass on, for whoever takes
+    the chain next, and is the only one."""
+    sink = PacedAudioOutput()
+    chain = synchronised(sink) if words else None
+    top = sink if chain is None else chain.audio_output
+    for number in range(3):
+        async with simulated_call([Reply([Message("Hello.", seconds=0.5)])], check=False) as c:
+            c.session.output.audio = top
+            await c.session.generate_reply(user_input="hi")
+            assert heard_by_us(sink) == 3
+            session = c.session
+        assert heard_by_us(sink) == (3 if words else 0)
+        assert heard_by_us(top) == (0 if words else heard_by_us(sink))
+        assert heard_by_us(session) == 0
+        assert len(sink.segments) == number + 1
+    if chain is not None:
+        await chain.aclose()
+    await sink.aclose()
+
+
 def heard_by_us(emitter: Any) -> int:
     """How many listeners are of the package."""
     every = [each for listed in emitter._events.values() for each in listed]
-    return sum("safe_listener" in getattr(each, "__qualname__", "") for each in every)
+    return sum(getattr(each, "__module__", "").startswith("realtime_fsm.livekit") for each in every)
 
 
 @pytest.mark.parametrize("first", ["the attached", "the other"])
