@@ -187,16 +187,20 @@ class TurnController:
 
     # --- what a driver calls
 
-    def request(self, now: float, *, origin: Origin = Origin.CLIENT) -> Turn:
+    def request(self, now: float, *, origin: Origin = Origin.CLIENT, of_user: bool = True) -> Turn:
         """Ask for a response. It is created as soon as the lane allows.
 
-        A turn that waits for its retry gives way to this one.
+        Args:
+            now: Seconds of the controller's clock.
+            origin: Who asks.
+            of_user: It answers something new of the user's: a turn that waits for its retry gives
+                way to it. What the application asks for by itself takes nobody's place.
 
         Raises:
             LocalProtocolError: The controller is closed, or time went backwards.
         """
         session, step = self._session, self._step("request", now)
-        turn = session.new_turn(origin, step)
+        turn = session.new_turn(origin, step, of_user=of_user)
         if session.connection.failure is not None:
             step.failure = session.connection.failure
             session.fire(turn, TurnEvent.SESSION_FAILED, step)

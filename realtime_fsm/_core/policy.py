@@ -13,6 +13,10 @@ from .states import ErrorKind
 #: LiveKit waits this long before the first retry whatever ``retry_interval`` says
 #: (``APIConnectOptions._interval_for_retry``).
 FIRST_RETRY_INTERVAL = 0.1
+#: Seconds; the default of ``retry_interval``.
+RETRY_INTERVAL = 2.0
+#: Seconds; the default of ``recovery_deadline``.
+RECOVERY_DEADLINE = 8.0
 #: Seconds; the default of ``doubt_after``, which gives way to a shorter ``timeout``.
 DOUBT_AFTER = 5.0
 
@@ -75,10 +79,10 @@ class RetryPolicy:
 
     max_retry: int = 3
     max_reconnect: int = 3
-    retry_interval: float = 2.0
+    retry_interval: float = RETRY_INTERVAL
     timeout: float = 10.0
     doubt_after: float = DOUBT_AFTER
-    recovery_deadline: float = 8.0
+    recovery_deadline: float = RECOVERY_DEADLINE
     first_output_timeout: float = 20.0
     stall_timeout: float = 8.0
     action_timeout: float = 120.0
@@ -112,6 +116,7 @@ class RetryPolicy:
             raise ValueError(
                 f"doubt_after must not be above timeout ({self.timeout!r}), got {self.doubt_after!r}"
             )
+        self._check_deadline()
         if self.alive_interval is not None:
             self._check_seconds("alive_interval", self.alive_interval, zero=False)
         if self.after_exposure not in ("stop", "regenerate"):
@@ -124,6 +129,18 @@ class RetryPolicy:
                 f"got {self.on_exhausted!r}"
             )
         self._check_kinds(self.kinds)
+
+    def _check_deadline(self) -> None:
+        """A retry has to fit in. The default interval only does without its second one."""
+        for name, wait in (
+            ("the first retry's wait", self.interval(0) if self.max_retry else 0.0),
+            ("retry_interval", self.retry_interval if self.max_retry > 1 else 0.0),
+        ):
+            if wait > self.recovery_deadline and wait != RETRY_INTERVAL:
+                raise ValueError(
+                    f"recovery_deadline must not be below {name} ({wait!r}), "
+                    f"got {self.recovery_deadline!r}"
+                )
 
     @staticmethod
     def _check_kinds(kinds: Any) -> None:
@@ -167,6 +184,7 @@ class RetryPolicy:
                 "max_retry": options.max_retry,
                 "retry_interval": options.retry_interval,
                 "timeout": min(options.timeout, 10.0),
+                "recovery_deadline": max(RECOVERY_DEADLINE, options.retry_interval),
             }
         except AttributeError as e:
             raise TypeError(f"options must be an APIConnectOptions, got {options!r}") from e

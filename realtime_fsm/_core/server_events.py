@@ -111,7 +111,7 @@ def _begin_unasked(session: Session, event: ev.ResponseCreated, step: Step) -> N
         for holder in tuple(session.lane.holders):
             if holder.state is ResponseState.CANCELLING:
                 session.fire(holder, R.SUCCEEDED, step)
-    turn = session.new_turn(Origin.SERVER_VAD if vad else Origin.APPLICATION, step)
+    turn = session.new_turn(Origin.SERVER_VAD if vad else Origin.APPLICATION, step, of_user=vad)
     step.response = Response(
         turn=turn,
         number=1,

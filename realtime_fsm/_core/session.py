@@ -228,11 +228,10 @@ class Session:
 
     # --- turns
 
-    def new_turn(self, origin: Origin, step: Step) -> Turn:
-        """A turn, in place of what waits for a retry."""
-        for older in tuple(self.live.values()):
-            if older.state is TurnState.RETRY_WAIT:
-                self.fire(older, E.SUPERSEDED, step)
+    def new_turn(self, origin: Origin, step: Step, *, of_user: bool = True) -> Turn:
+        """A turn; the user's takes the place of what waits for a retry."""
+        if of_user:
+            self.supersede_retries(step)
         self._turn_count += 1
         by = None if self.connection.up else step.now + self.policy.recovery_deadline
         turn = Turn(
@@ -244,6 +243,12 @@ class Session:
         )
         self.live[turn.id] = turn
         return turn
+
+    def supersede_retries(self, step: Step) -> None:
+        """The user said something new: one reply, to the latest turn."""
+        for older in tuple(self.live.values()):
+            if older.state is TurnState.RETRY_WAIT:
+                self.fire(older, E.SUPERSEDED, step)
 
     def _retire(self, turn: Turn, step: Step) -> None:
         """The turn reached a final state: the same for all of them (G7)."""

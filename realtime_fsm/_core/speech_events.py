@@ -45,5 +45,7 @@ def input_cleared(session: Session, event: ev.InputCleared, step: Step) -> bool:
 
 
 def input_committed(session: Session, event: ev.InputCommitted, step: Step) -> bool:
+    if not session.speech.answer_due:
+        session.supersede_retries(step)  # the client's own commit: it is about to ask
     fire_speech(session, SpeechEvent.COMMITTED, step)
     return session.speech.answer_owed

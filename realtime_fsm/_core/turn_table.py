@@ -108,9 +108,7 @@ TABLE: tuple[Row, ...] = (
     Row(S.REQUESTED,  E.SPEECH_OVER,          S.FAILED,      G.has_failed,      X.fail_late,           DROP, "nobody listens any more to the retry"),
     Row(S.REQUESTED,  E.SPEECH_OVER,          S.DONE,        G.is_waiting,      X.end_interrupted,     None, "nobody listens any more; never asked for"),
     Row(S.REQUESTED,  E.SPEECH_OVER,          S.CANCELLING,  None,              X.begin_cancelling,    DROP, "nobody listens any more; its response may still come"),
-
-    Row((S.REQUESTED, S.RETRY_WAIT),
-                      E.RESPONSE_ADOPTED,     S.CREATED,     None,              X.adopt,               DROP, "what comes late is heard; what was asked since is given up (G4)"),
+    Row(S.REQUESTED,  E.RESPONSE_ADOPTED,     S.CREATED,     None,              X.adopt,               DROP, "what comes late is heard; what was asked since is given up (G4)"),
 
     Row(S.CREATED,    E.ITEM_STARTED,         S.STREAMING,   None,              X.begin_item,          None, "first output item"),
     Row(S.CREATED,    E.CALL_RECEIVED,        S.STREAMING,   None,              X.hand_out_call,       None, "its response.output_item.added was lost"),
@@ -151,6 +149,7 @@ TABLE: tuple[Row, ...] = (
     Row(S.STREAMING,  E.SESSION_FAILED,       None,          G.still_playing,   X.end_failed,          DROP, "what was received plays out"),
     Row(S.STREAMING,  E.INTERRUPTED,          S.CANCELLING,  None,              X.begin_cancelling,    DROP, "cancel by id, once (G6)"),
 
+    Row(S.RETRY_WAIT, E.RESPONSE_ADOPTED,     S.CREATED,     None,              X.adopt,               None, "what comes late is heard (G4)"),
     Row(S.RETRY_WAIT, E.BACKOFF_OVER,         S.REQUESTED,   None,              None,                  None, "the same turn, the same handle"),
     Row(S.RETRY_WAIT, E.LIMIT_TOLD,           None,          None,              X.heed_limit,          None, "a failure without a hint has one now"),
     Row(S.RETRY_WAIT, E.USER_SILENT,          None,          None,              X.run_clocks,          None, "they stood still while the user spoke"),

@@ -56,6 +56,13 @@ class UndeliveredError(Exception):
     """A turn ended ``completed``, and not all that was received went to the host."""
 
 
+QUESTION_LOST = ErrorInfo(
+    kind=ErrorKind.CLIENT_BUG,
+    code="question_lost",
+    message="the connection was lost before the words of the question were known",
+)
+
+
 class Driver:
     """One realtime session's turns.
 
@@ -149,7 +156,7 @@ class Driver:
             return future
         self._speeches.settle()
         self._speeches.follow_sink()
-        turn = self.controller.request(self._loop.time(), origin=origin)
+        turn = self.controller.request(self._loop.time(), origin=origin, of_user=ask.of_user)
         self._asks[turn.id] = ask
         if origin is Origin.CLIENT:
             self._outputs[turn.id] = self._new_output(turn.id, future)
@@ -555,7 +562,9 @@ class Driver:
         self._log.warning(
             "turn failed", turn=c.turn_id, code=code_of(c.error), kind=c.error.kind.value
         )
-        if recoverable:
+        if recoverable and c.error.code == QUESTION_LOST.code:
+            pass  # its connection's loss was told (G12)
+        elif recoverable:
             self.forward("error", self._report_of(c.error, recoverable=True))
         else:
             self._end_session(self._report_of(c.error, recoverable=False), c.error)

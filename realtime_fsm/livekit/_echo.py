@@ -36,6 +36,7 @@ class Echo:
         "_given_up",
         "_nameless",
         "_others",
+        "_perhaps_refused",
         "_spoken",
         "_unanswered",
         "_vad",
@@ -56,6 +57,9 @@ class Echo:
         self._others: OrderedDict[str, None] = OrderedDict()
         #: One that waits left when the server might have answered the user.
         self._doubt = False
+        #: An error that names nothing came while one waited: it is refused, or the error is about
+        #: something else. A response that comes before another create answers it all the same.
+        self._perhaps_refused = False
         #: Response ids, with the create of each that was found.
         self._whose: OrderedDict[str, str] = OrderedDict()
         #: Whether server VAD creates responses, None until the server says so; and what the user
@@ -84,6 +88,8 @@ class Echo:
         if not named:
             self._nameless.append(sent_id)
             return
+        if self._perhaps_refused:
+            self._forget()
         self._doubt = self._vad_may_answer() or (self._doubt and bool(self._waiting))
         self._waiting.append(sent_id)
 
@@ -123,6 +129,7 @@ class Echo:
         self._spoken = False
 
     def _forget(self) -> None:
+        self._perhaps_refused = False
         self._waiting.clear()
         self._given_up.clear()
 
@@ -146,7 +153,9 @@ class Echo:
                 return
         conflict = event.error.kind is ErrorKind.CONFLICT
         if event.event_id not in self._others:
-            if not (conflict and self._conflict_ids):
+            if event.event_id is None and not conflict and len(self._waiting) == 1:
+                self._perhaps_refused = True
+            elif not (conflict and self._conflict_ids):
                 self._forget()  # it names nothing that is known: it may answer any of them
         elif conflict:
             self._given_up += self._waiting  # there is nothing to cancel

@@ -22,9 +22,11 @@ from .._core.session import remember
 from .._traits import ServerTraits
 from ._guard import Guard
 
-#: Seconds that the end of a cancelled response has to come, where nothing is known, until it is asked
-#: for: most servers tell it sooner, and are not asked.
+#: Seconds of silence after a cancel, where nothing is known, until the response's end is asked for:
+#: most servers tell it sooner, and are not asked.
 _UNKNOWN = 0.1
+#: A timer that fires so much too late, seconds, tells of the loop and not of the server.
+_LATE = 0.05
 #: Seconds of silence after which one has ended whose server is known not to say so, and says nothing;
 #: and until a probe is repeated that nothing answered.
 _SILENT = 0.5
@@ -74,6 +76,7 @@ class Ends:
         self._send = send
         self._ended = ended
         self._asks = guard(self._ask)
+        self._ask_if_silent = guard(self._look)
         self._gives_up = guard(self._give_up)
         self._loop = asyncio.get_running_loop()
         #: Responses that began and were not told to be over.
@@ -109,8 +112,21 @@ class Ends:
         if tells:
             return
         self._open[one.response_id] = one
+        one.seen_at = self._loop.time()
         if tells is None:
-            one.timer = self._loop.call_later(_UNKNOWN, self._asks, one)
+            self._wait_for_silence(one)
+        else:
+            self._ask(one)
+
+    def _wait_for_silence(self, one: _Cancelled) -> None:
+        one.timer = self._loop.call_later(_UNKNOWN, self._ask_if_silent, one)
+
+    def _look(self, one: _Cancelled) -> None:
+        """What still streams is not over; and a timer that is late fires before what came is read."""
+        now = self._loop.time()
+        late = one.timer is None or now - one.timer.when() > _LATE
+        if late or now < one.seen_at + _UNKNOWN - _LATE:
+            self._wait_for_silence(one)
         else:
             self._ask(one)
 
@@ -153,9 +169,10 @@ class Ends:
             return
         self._running.pop(response_id, None)
         one = self._open.get(response_id)
-        talked_over = self._talked_over if one is None else one.talked_over
-        if response.get("status") == "cancelled" and self._tells[talked_over] is None:
-            self._tells[talked_over] = True
+        if response.get("status") == "cancelled":
+            self._tells = {
+                how: True if tells is None else tells for how, tells in self._tells.items()
+            }
         if one is not None:
             self._close(one)
 

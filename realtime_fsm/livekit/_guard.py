@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from ._log import get_logger
 
+P = ParamSpec("P")
 R = TypeVar("R")
 
 
@@ -30,11 +31,11 @@ class Guard:
         self.off = True
         get_logger().exception("internal error")
 
-    def run(self, default: Any, work: Callable[..., R], *args: Any) -> R | Any:
+    def run(self, default: Any, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | Any:
         """Call this, unless the session stepped aside. Returns *default* if it did, or does now."""
         if not self.off:
             try:
-                return work(*args)
+                return work(*args, **kwargs)
             except Exception as e:
                 self.failed(e)
         return default

@@ -80,6 +80,8 @@ class History:
         #: words were known, until there is another.
         self.question: str | None = None
         self.question_lost: str | None = None
+        #: The last one of the user's that was asked about.
+        self._answered: str | None = None
         self._closed = False
         self._log = get_logger()
 
@@ -230,10 +232,20 @@ class History:
 
     def _lose_question(self) -> None:
         """A new connection is told nothing of what was said without a transcript. Asked again it would
-        answer the question before once more."""
-        if not self.question_has_words:
+        answer the question before once more, if there was one."""
+        if not self.question_has_words and any(map(_is_question, self._inner.chat_ctx.items)):
             self.question_lost = self.question
         self.question = None
+
+    def is_of_user(self) -> bool:
+        """Whether what is asked for now answers something that the user wrote since the last time. What
+        was said server VAD answers by itself, or the application commits."""
+        asked, answered = self.question, self._answered
+        if asked is None or asked == answered or not self._conversation.told(asked):
+            return False
+        self._answered = asked
+        item = self._inner.chat_ctx.get_by_id(asked)
+        return isinstance(item, llm.ChatMessage) and item.role == "user"
 
     @property
     def question_has_words(self) -> bool:
@@ -261,7 +273,7 @@ class History:
         """What the server hangs up on, and is not told of."""
         return self._conversation.blame
 
-    def lost(self, *, hung_up: bool) -> None:
+    def lost(self, *, hung_up: bool = False) -> None:
         """The connection is gone. The mirror is what the next one replays.
 
         Args:
@@ -539,6 +551,10 @@ def _output_ids(done: Mapping[str, Any]) -> list[str]:
     output = response.get("output") if isinstance(response, Mapping) else None
     items = output if isinstance(output, list) else []
     return [str(item.get("id")) for item in items if isinstance(item, Mapping)]
+
+
+def _is_question(item: llm.ChatItem) -> bool:
+    return isinstance(item, llm.ChatMessage) and item.role == "user" and bool(item.content)
 
 
 def _copied(item: llm.ChatItem) -> llm.ChatItem:

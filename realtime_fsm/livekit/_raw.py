@@ -25,7 +25,7 @@ from ._announcements import Announcements
 from ._corrections import Corrections
 from ._creates import Creates
 from ._doubt import Doubt
-from ._driver import Driver
+from ._driver import QUESTION_LOST, Driver
 from ._echo import Echo
 from ._ends import Ends
 from ._foreign import Foreign
@@ -48,11 +48,6 @@ CLIENT_EVENT = "openai_client_event_queued"
 _WORTH_ANOTHER = frozenset({408, 425, 429})
 _LOST = ErrorInfo(
     kind=ErrorKind.TRANSIENT, code="connection_lost", message="the connection was lost"
-)
-_QUESTION_LOST = ErrorInfo(
-    kind=ErrorKind.CLIENT_BUG,
-    code="question_lost",
-    message="the connection was lost before the words of the question were known",
 )
 #: Deletes that are remembered.
 _DELETES = 64
@@ -156,7 +151,7 @@ class RawLink:
 
     def create(self, turn_id: str, attempt: int, ask: ReplyRequest) -> None:
         if self._lost_its_question(turn_id, ask):
-            self._driver.refuse(turn_id, attempt, _QUESTION_LOST)
+            self._driver.refuse(turn_id, attempt, QUESTION_LOST)
             return
         self._pulse.created()
         if ask.frame is not None:

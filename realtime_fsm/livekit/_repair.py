@@ -115,8 +115,7 @@ class Repair:
     def _created(self, response: object) -> None:
         if not isinstance(response, dict) or not isinstance(named := response.get("id"), str):
             return
-        metadata = response.get("metadata")
-        create = metadata.get("client_event_id") if isinstance(metadata, dict) else None
+        create = _create_of(response)
         number, use = self._uses.get(named, (0, None))
         if use is None or (not self._unique and self._is_another(use, create)):
             name = named if use is None else f"{named}{_USE}{number + 1}"
@@ -130,7 +129,8 @@ class Repair:
         not, it was said twice."""
         if create is not None:
             return create != use.create
-        return use.over and self._asked
+        # One that was stopped may have ended without a word.
+        return (use.over or use.cut) and self._asked
 
     def _done(self, response: object) -> None:
         if not isinstance(response, dict):
@@ -143,6 +143,9 @@ class Repair:
             response["status"] = _status_of(response, cut=use is not None and use.cut)
         if use is not None:
             response["id"], use.over = use.name, True
+        elif isinstance(named, str) and named:
+            # One that failed without ``response.created``: what bears its id next is another.
+            remember(self._uses, named, (1, _Use(named, _create_of(response), over=True)))
         if named == self._running:
             self._running = None
 
@@ -159,6 +162,11 @@ class Repair:
             remember(self._items, item_id, named)
         if isinstance(named, str) and (known := self._uses.get(named)) is not None:
             frame["response_id"] = known[1].name
+
+
+def _create_of(response: Mapping[str, Any]) -> object:
+    metadata = response.get("metadata")
+    return metadata.get("client_event_id") if isinstance(metadata, dict) else None
 
 
 def _status_of(response: Mapping[str, Any], *, cut: bool) -> str:

@@ -87,6 +87,8 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
         self._streams: StreamLink | None = None
         #: A tool's output was pushed, and the loop has not run since.
         self._output_pushed = False
+        #: The application ended the user's turn, and did not ask for its answer yet.
+        self._committed = False
         try:
             self._build(inner, family, policy, observer, observers)
         except Exception:
@@ -198,8 +200,13 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
         ask = ReplyRequest(
             arguments={name: value for name, value in given.items() if utils.is_given(value)}
         )
-        if self._history is not None and "instructions" not in ask.arguments:
-            ask.question = self._history.question
+        if self._history is not None:
+            if "instructions" not in ask.arguments:
+                ask.question = self._history.question
+            written = self._guard.run(True, self._history.is_of_user)
+            ask.of_user, self._committed = self._committed or written, False
+        else:
+            ask.of_user = True  # nothing tells
         future = self._guard.run(None, self.driver.ask, ask, Origin.CLIENT)
         return self._aside.answer(ask) if future is None else future
 
@@ -428,6 +435,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
         self._inner.push_video(frame)
 
     def commit_audio(self) -> None:
+        self._committed = True
         self._inner.commit_audio()
 
     def clear_audio(self) -> None:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Screen", "Witness", "WitnessedSession"]
 
 _WORD = 0.4  # seconds that a word takes, in a call by text
+_SPOKEN = 0.5  # and in one by sound
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -508,6 +509,7 @@ class Witness:
                 written=each.written,
                 local=share_of(history.get(known_as, ""), each.text) * each.seconds,
                 place=place,
+                word=_SPOKEN if shows_wire(self.call) else _seconds_of_a_word(each),
             )
 
 
@@ -523,3 +525,7 @@ class _Waiting:
 def _is_aside(question: str) -> bool:
     """Whether nobody is to hear an answer to it; what is said of its tool's output is heard."""
     return question.startswith("aside:") and " > " not in question
+
+
+def _seconds_of_a_word(message: _Generated) -> float:
+    return max(_SPOKEN, message.seconds / max(1, len(message.text.split())))

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 __all__ = ["cannot", "misremembered", "shows_wire"]
 
-#: What is promised in part, and judged as far as it is: failures that the plugin shows, questions
-#: that it can be asked again, and what LiveKit remembers.
-_JUDGED = ("G8", "G16", "G18")
+#: What is promised in part, and judged as far as it is: failures that the plugin shows, and what
+#: LiveKit remembers.
+_JUDGED = ("G8", "G16")
 _SOUND = 0.15  # seconds that a sink may play or not
 
 

@@ -64,7 +64,7 @@ async def realtime_server(request: pytest.FixtureRequest) -> AsyncIterator[Realt
 
     script, options = _marked(request)
     if (provider := options.pop("provider", "openai")) != "openai":
-        raise ValueError(f"realtime_server speaks OpenAI's protocol, not {provider!r}'s")
+        raise ValueError(f"realtime_server speaks OpenAI's protocol, and provider is {provider!r}")
     script = script if isinstance(script, Script) else Script(script)
     async with RealtimeServer(script, **options) as server:
         _watch(request, server)

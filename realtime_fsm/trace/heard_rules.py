@@ -509,11 +509,11 @@ def _by_id(items: Iterable[Remembered] | None) -> dict[str, Remembered] | None:
 
 
 def _counts(item: Item, heard: float) -> bool:
-    """Whether more was heard than what leaves no word behind."""
+    """Whether more was heard than what leaves no word behind, or one that LiveKit cut a little before."""
     if heard <= _WORD or not item.ms:
         return heard > _WORD
     if item.text:
-        return heard_count(len(item.text.split()), heard * 1000, item.ms) > 0
+        return heard_count(len(item.text.split()), heard * 1000, item.ms) > 1
     return item.chars == 0 or item.chars * heard * 1000 / item.ms > _CHARS / 2
 
 

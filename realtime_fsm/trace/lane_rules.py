@@ -9,7 +9,7 @@ from .facts import Closed, ErrorTold, Fact, Look, SpeechDone, TurnOver, Waiting
 from .format import Seen
 from .kept import Kept
 from .rule import Handler, Key, Rule
-from .wire import ACTIVE, CONFLICTS, LOST, NOT_ACTIVE, Create, body_of, text_of
+from .wire import ACTIVE, ASKS_WHETHER_OVER, CONFLICTS, LOST, NOT_ACTIVE, Create, body_of, text_of
 
 __all__ = [
     "BenignCancel", "CancelBarrier", "ConflictResync", "CreateSettles", "Orphan", "OwnerOfTurns",
@@ -188,8 +188,8 @@ class CancelBarrier(Rule):
 class BenignCancel(Rule):
     """G6: a cancel names its response, and is sent once for it; "nothing to cancel" is no error of
     the session. A bare cancel may only ask what became of a create without an answer. A second one
-    may ask whether the response is over, once, of a server that has ended none so far that was
-    cancelled."""
+    that says so may ask whether the response is over, once, of a server that has ended none so far
+    that was cancelled."""
 
     id, name = "G6", "benign cancel"
 
@@ -213,7 +213,8 @@ class BenignCancel(Rule):
         known = None if named is None else self.wire.responses.get(named)
         if known is None or not (before := known.cancels):
             return
-        if len(before) > 1 or known.over or self._ends(each.connection):
+        asks = str(each.event.get("event_id")).startswith(ASKS_WHETHER_OVER)
+        if not asks or len(before) > 1 or known.over or self._ends(each.connection):
             self.broken(f"{named} was cancelled again", [*before, each])
 
     def _ends(self, connection: int) -> bool:

@@ -9,11 +9,13 @@ from typing import Any
 from .format import Seen
 
 __all__ = [
-    "ACTIVE", "AUDIO_DELTAS", "CONFLICTS", "FATAL", "LOST", "NOT_ACTIVE", "Create", "Item", "Response", "Wire",
+    "ACTIVE", "ASKS_WHETHER_OVER", "AUDIO_DELTAS", "CONFLICTS", "FATAL", "LOST", "NOT_ACTIVE", "Create", "Item", "Response", "Wire",
     "body_of", "text_of",
 ]  # fmt: skip
 
 NOT_ACTIVE = "response_cancel_not_active"
+#: How the event id begins of a second cancel that asks whether its response is over.
+ASKS_WHETHER_OVER = "rfsm_over_"
 ACTIVE = "conversation_already_has_active_response"
 #: Codes that say that the client's picture was stale, and no more.
 CONFLICTS = frozenset(

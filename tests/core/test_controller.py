@@ -214,6 +214,22 @@ def test_g4_a_late_created_is_cancelled_by_id_and_swallowed() -> None:
     assert turn.state is TurnState.CREATED, "the newer one was acknowledged"
 
 
+def test_g4_a_late_created_is_cancelled_once_a_newer_attempt_was_acknowledged() -> None:
+    b = Bench(rf.RetryPolicy(timeout=5.0))
+    turn = b.ask()
+    first = b.sent(turn)
+    b.wait(5.0)
+    (probe,) = b.those(rf.ProbeCancel)
+    b.refused(probe.event_id, "response_cancel_not_active")
+    b.wait(0.5)
+    b.created(turn, "r2")
+    b.failed("r2")
+    assert turn.state is TurnState.RETRY_WAIT
+    b.got(rf.ResponseCreated(response_id="r1", client_event_id=first))
+    assert turn.state is TurnState.RETRY_WAIT
+    assert b.cancels == ["r1"]
+
+
 def test_g4_a_late_created_is_adopted() -> None:
     """E2: what plain LiveKit would speak is spoken."""
     b = Bench(rf.RetryPolicy(timeout=5.0))

@@ -49,6 +49,8 @@ WRONG: list[tuple[str, Any]] = [
     ("after_exposure", "restart"),
     ("on_exhausted", "panic"),
     ("doubt_after", 10.5),
+    ("recovery_deadline", 0.05),
+    ("retry_interval", 9.0),
     *[(name, value) for name in SECONDS for value in (0, -1, float("inf"), "5", None, True)],
 ]
 
@@ -58,6 +60,15 @@ def test_a_wrong_policy_value_names_field_and_value(field: str, value: Any) -> N
     with pytest.raises(ValueError, match=field) as e:
         rf.RetryPolicy(**{field: value})
     assert repr(value) in str(e.value)
+
+
+def test_what_livekit_is_asked_for_fits_in() -> None:
+    class Slow:
+        max_retry, retry_interval, timeout = 3, 12.0, 10.0
+
+    assert rf.RetryPolicy.from_conn_options(Slow).recovery_deadline == 12.0
+    assert rf.RetryPolicy(max_retry=1, retry_interval=9.0).recovery_deadline == 8.0
+    assert rf.RetryPolicy(recovery_deadline=1.0).retry_interval == 2.0
 
 
 def test_a_policy_cannot_change() -> None:

@@ -380,6 +380,14 @@ sent | lost                                                => ended - retry_wait
 sent | session failed                                      => ended - failed - 0: ReportSession
 sent | 5 s                                                 => probed 3 retry_wait 8 0: ProbeCancel
 sent | speech, 5 s                                         => unanswered 5 retry_wait 8 0:
+sent | speech, 5 s, created                                => active - created 20 0:
+sent | speech, 5 s, created, item                          => active - streaming 8 1:
+
+doubted | conflict, 8 s                                    => ended - requested - 0: CreateResponse
+doubted | completed, created                               => ended - retry_wait 8 0:
+doubted | incomplete, created                              => ended - done - 0:
+doubted | cancelled, created                               => ended - done - 0:
+doubted | failed, created                                  => ended - retry_wait 8 0:
 
 unanswered |                                               => unanswered 5 cancelling 4 0:
 unanswered | created                                       => cancelling 3 cancelling 5 0: CancelResponse
@@ -522,7 +530,10 @@ playing_given_up | played, failed                          => ended - failed - 2
 playing_given_up | late, item, failed, played              => ended - failed - 2: DeleteItem TruncateItem
 playing_given_up | late, interrupted, cut short, failed    => ended - done - 2: DeleteItem
 playing_given_up | late, lost, played                      => ended - failed - 2: DeleteItem
+playing_forgotten | late                                   => forgotten - streaming 63 2:
 playing_forgotten | late, failed                           => ended - streaming 63 2:
+playing_forgotten | played, failed                         => ended - streaming 68 2:
+playing_forgotten | played, late, failed                   => ended - streaming 68 2: TruncateItem
 
 rumoured |                                                 => rumoured 8 requested - 0:
 rumoured | shown                                           => ended - requested - 0:
@@ -533,6 +544,8 @@ rumoured | failed                                          => ended - requested 
 rumoured | item                                            => rumoured 8 requested - 0:
 rumoured | stray                                           => rumoured 8 requested - 0:
 rumoured | call                                            => rumoured 8 requested - 0:
+rumoured | action                                          => rumoured 8 requested - 0:
+rumoured | acted                                           => rumoured 8 requested - 0:
 rumoured | 5 s, item, 3 s                                  => rumoured 5 requested - 0:
 rumoured | named                                           => rumoured 8 requested - 0:
 rumoured | 5 s, named, 3 s                                 => rumoured 3 requested - 0: CancelResponse

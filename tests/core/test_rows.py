@@ -15,10 +15,18 @@ from realtime_fsm import ResponseStatus as Status
 
 from .harness import Bench
 
+
+def without_time() -> rf.RetryPolicy:
+    """One whose deadline is over before the first retry, which none can be given."""
+    policy = rf.RetryPolicy(timeout=5.0)
+    object.__setattr__(policy, "recovery_deadline", 0.05)
+    return policy
+
+
 POLICIES = {
     "-": rf.RetryPolicy(timeout=5.0),
     "no retry": rf.RetryPolicy(timeout=5.0, max_retry=0, max_reconnect=0),
-    "no time": rf.RetryPolicy(timeout=5.0, recovery_deadline=0.05),
+    "no time": without_time(),
     "regenerate": rf.RetryPolicy(timeout=5.0, after_exposure="regenerate"),
     "no retry, regenerate": rf.RetryPolicy(
         timeout=5.0, max_retry=0, max_reconnect=0, after_exposure="regenerate"
@@ -220,6 +228,7 @@ EVENTS: dict[str, Callable[[Bench, rf.Turn], object]] = {
     "item": lambda b, turn: b.item("r1", "m2"),
     "output": lambda b, turn: b.got(rf.OutputReceived(response_id="r1", item_id="m1", audio_ms=10)),
     "call": lambda b, turn: b.got(rf.CallReceived(response_id="r1", item_id="f1")),
+    "action": lambda b, turn: b.item("r1", "a1", rf.ItemKind.ACTION),
     "stray": lambda b, turn: b.got(rf.OutputReceived(response_id="r1", item_id="m7")),
     "ready": lambda b, turn: b.got(rf.ConnectionReady()),
     "nothing": lambda b, turn: None,
@@ -297,6 +306,8 @@ created          | closed                     | -          => done interrupted -
 created          | interrupted                | -          => cancelling - -: EndStreams CancelResponse
 created          | item                       | -          => streaming - -:
 created          | call                       | -          => streaming - -: ExposeTurn DeliverItem
+created          | action                     | -          => streaming - -: ExposeTurn
+created          | action, failed             | -          => failed failed server_error: ExposeTurn ReportFailure EndStreams TurnEnded
 created          | speech over                | -          => cancelling - -: EndStreams CancelResponse
 created          | stray, completed           | -          => retry_wait - empty_response: Recovering DeleteItem
 created          | stray, failed              | -          => retry_wait - server_error: Recovering DeleteItem

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -238,9 +239,22 @@ def test_every_event_has_somebody_who_tells_it() -> None:
 # --- every (state, event) pair, against a plain interpreter of the same table
 
 
+WRITTEN_OUT = {id(table): arrows(table) for table in (TABLE, RESPONSE_TABLE, PLAYBACK_TABLE)}
+
+
+@functools.cache
+def _found(number: int, state: Any, event: Any) -> list[Any]:
+    return [a for a in WRITTEN_OUT[number] if a.source is state and a.event is event]
+
+
+def rows_of(table: tuple[Any, ...], state: Any, event: Any) -> list[Any]:
+    """Ours are looked through once for each pair: the tests below ask for each some thousand times."""
+    return _found(id(table), state, event)
+
+
 def interpret(table: tuple[Any, ...], model: Any, event: Any, step: Step) -> Fired:
     """A table without `transitions`: what the machine must do, in ten lines."""
-    rows = [a for a in arrows(table) if a.source is model.state and a.event is event]
+    rows = rows_of(table, model.state, event)
     if not rows:
         return Fired.NO_ROW
     for row in rows:
@@ -393,7 +407,7 @@ def test_every_row_can_be_taken() -> None:
     assert [rows[i] for i in range(len(rows)) if i not in taken] == []
 
 
-def _first(rows: tuple[Any, ...], model: Any, event: Any, step: Step) -> set[int]:
+def _first(rows: Sequence[Any], model: Any, event: Any, step: Step) -> set[int]:
     for i, row in enumerate(rows):
         mine = row.source is model.state and row.event is event
         if mine and (row.guard is None or row.guard(model, step)):
@@ -506,7 +520,9 @@ def response_circumstances() -> Iterator[frozenset[str]]:
 def test_every_pair_of_the_response_table_does_what_it_says(state: R) -> None:
     machine = build_definition(RESPONSE_DEFINITION)
     for event in ResponseEvent:
-        for flags in response_circumstances():
+        known = bool(rows_of(RESPONSE_TABLE, state, event))
+        # Without a row nothing is asked: one circumstance is as good as all.
+        for flags in itertools.islice(response_circumstances(), None if known else 1):
             mine, theirs = some_response(state, flags), some_response(state, flags)
             step, other = response_step(event, flags), response_step(event, flags)
             before = record(mine)
@@ -520,13 +536,13 @@ def test_every_pair_of_the_response_table_does_what_it_says(state: R) -> None:
 
 
 def test_every_row_of_the_response_table_can_be_taken() -> None:
-    taken: set[int] = set()
-    rows = arrows(RESPONSE_TABLE)
     for state, event in itertools.product(ResponseState, ResponseEvent):
+        rows, taken = rows_of(RESPONSE_TABLE, state, event), set[int]()
         for flags in response_circumstances():
-            model, step = some_response(state, flags), response_step(event, flags)
-            taken |= _first(rows, model, event, step)
-    assert [rows[i] for i in range(len(rows)) if i not in taken] == []
+            if len(taken) < len(rows):  # else all of them were
+                model, step = some_response(state, flags), response_step(event, flags)
+                taken |= _first(rows, model, event, step)
+        assert [row for i, row in enumerate(rows) if i not in taken] == []
 
 
 def test_g1_the_states_of_a_response_say_what_the_lane_asks() -> None:
@@ -539,7 +555,8 @@ def test_g1_the_states_of_a_response_say_what_the_lane_asks() -> None:
 def test_g6_a_cancel_goes_out_once_whatever_happens() -> None:
     """From a state in which it is out no row sends another."""
     machine = build_definition(RESPONSE_DEFINITION)
-    for state, event in itertools.product(ResponseState, ResponseEvent):
+    pairs = {(a.source, a.event) for a in arrows(RESPONSE_TABLE)}
+    for state, event in pairs:
         for flags in response_circumstances():
             step = response_step(event, flags)
             model = some_response(state, flags | {"cancelled"})

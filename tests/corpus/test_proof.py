@@ -150,10 +150,12 @@ def test_a_controller_of_another_make_can_be_run() -> None:
     """G1: one that grants every turn at once."""
 
     class Eager(rf.TurnController):
-        def request(self, now: float, *, origin: rf.Origin = rf.Origin.CLIENT) -> rf.Turn:
+        def request(
+            self, now: float, *, origin: rf.Origin = rf.Origin.CLIENT, of_user: bool = True
+        ) -> rf.Turn:
             lane = self._session.lane
             holders, lane.holders = lane.holders, []
-            turn = super().request(now, origin=origin)
+            turn = super().request(now, origin=origin, of_user=of_user)
             lane.holders = [*holders, *lane.holders]
             return turn
 

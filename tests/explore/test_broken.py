@@ -142,6 +142,12 @@ BROKEN: dict[str, tuple[Bound, str, Tables]] = {
     "streams end twice": (SMALL, "G7", table(end_completed=end_streams_twice)),
     "two creates at once": (SMALL, "G1", table(send_create=send_two)),
     "a conflict is fatal": (ODD, "G20", table(may_ask_again=no)),
+    "what the server did does not count": (ODD, "G28", table(note_action=nothing)),
+    "what the server did is asked for again": (
+        replace(ODD, policy=RetryPolicy(after_exposure="regenerate")),
+        "G28",
+        table(may_regenerate_now=lambda turn, step: bool(turn.actions)),
+    ),
     "output of a cancelled response": (CUT, "G3", hand_out_late()),
     "a create that was given up holds no lane": (
         replace(CUT, turns=2),

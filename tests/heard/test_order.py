@@ -99,7 +99,9 @@ async def test_g29_three_messages_after_a_reconnect_keep_their_order(voice: str)
     """LiveKit then has no place for them before they are heard, dates them all from the first one
     and sorts by that: the next agent would know them in another order."""
     script = [YES, Reply(said(1), end=Dropped(at=CREATED)), Reply(said(3)), YES]
-    async with simulated_call(script, config=ServerConfig(pace=0.001), **VOICES[voice]) as c:
+    async with simulated_call(
+        script, config=ServerConfig(pace=0.001, transcription_delay=0.0), **VOICES[voice]
+    ) as c:
         for question in ("Is it here?", "Where is it?"):
             await c.say(question, 1.0)
             await c.idle()

@@ -14,7 +14,9 @@ from realtime_fsm._traits import ServerTraits
 from realtime_fsm.lab.scenarios.run import compare_scenario
 from realtime_fsm.lab.scenarios.suite import SCENARIOS
 from realtime_fsm.livekit._echo import Echo
-from realtime_fsm.simulator import Message, Reply, ServerConfig
+from realtime_fsm.profiles import shipped
+from realtime_fsm.simulator import Created, Message, Reply, ServerConfig
+from realtime_fsm.simulator.profiled import switches
 from realtime_fsm.testing import run_virtual, simulated_call
 
 VAD = {"type": "realtime", "audio": {"input": {"turn_detection": {"type": "server_vad"}}}}
@@ -87,7 +89,8 @@ BESIDE = {"type": "response.create", "response": {"conversation": "none"}}
     "between",
     [
         pytest.param([create("b")], id="two creates"),
-        pytest.param([ERROR], id="an error that names nothing"),
+        pytest.param([create("b"), ERROR], id="an error that names nothing, and two creates"),
+        pytest.param([SPEECH, ERROR], id="an error that names nothing, and the user's speech"),
         pytest.param([CONFLICT], id="an error that names what nobody sent"),
         pytest.param([CONFIGURED, SPEECH], id="server VAD may answer"),
         pytest.param([SPEECH], id="nothing is known of server VAD"),
@@ -150,7 +153,15 @@ def test_g20_a_conflict_that_names_nothing_is_about_nothing_of_ours_where_confli
         asked = [create("a"), conflict, of("created", "r1")]
         assert tell(fresh(), *asked) == [None]
         assert tell(fresh(conflict_ids=True), *asked) == ["a"]
-    assert tell(fresh(conflict_ids=True), create("a"), ERROR, of("created", "r1")) == [None]
+
+
+def test_g3_an_error_that_names_nothing_begins_no_response() -> None:
+    """Whether it refused the create is not known; what comes before another one answers it."""
+    assert tell(fresh(), create("a"), ERROR, of("created", "r1"), of("created", "r2")) == [
+        "a",
+        None,
+    ]
+    assert tell(fresh(), create("a"), ERROR, create("b"), of("created", "r1")) == ["b"]
 
 
 def test_g3_an_id_that_is_used_again_is_another_response() -> None:
@@ -227,12 +238,40 @@ def test_g3_an_asked_reply_is_spoken_once_and_its_handle_knows() -> None:
     run_virtual(call)
 
 
+def test_g9_an_error_about_something_else_has_nothing_said_twice() -> None:
+    async def call() -> None:
+        slow = Reply([Message("Once.", seconds=1.0)], ack=Created(after=0.5))
+        config = ServerConfig(metadata_echo=False)
+        async with simulated_call([slow, slow], config=config, turn_detection=None) as living:
+            handle = living.session.generate_reply(user_input="one")
+            await asyncio.sleep(0.2)
+            living.server.send_text(
+                '{"type": "error", "event_id": "x", "error": {"type": "server_error", "code": "other",'
+                ' "message": "Something else.", "param": null, "event_id": null}}'
+            )
+            await asyncio.sleep(20.0)
+            assert handle.exception() is None
+            assert living.heard == pytest.approx(1.0, abs=0.01)
+            assert len(living.server.sent("response.create")) == 1
+
+    run_virtual(call)
+
+
 @pytest.mark.parametrize("name", [
     "a", "h", "i", "i2", "p", "s", "t", "server_vad/g", "server_vad/o2", "i/no early cancel",
 ])  # fmt: skip
 def test_g27_a_scenario_without_metadata_is_not_worse(name: str) -> None:
     scenario = SCENARIOS[name]
     config = replace(scenario.config, metadata_echo=False)
+    verdict = compare_scenario(replace(scenario, config=config))
+    assert verdict is not None
+    assert not verdict.worse, "\n".join(map(str, verdict.worse))
+
+
+@pytest.mark.parametrize("name", ["i", "i2", "server_vad/t", "semantic_vad/t"])
+def test_g27_at_a_server_that_only_resembles_the_service_too(name: str) -> None:
+    scenario = SCENARIOS[name]
+    config = replace(scenario.config, **switches(shipped()["compat"]))
     verdict = compare_scenario(replace(scenario, config=config))
     assert verdict is not None
     assert not verdict.worse, "\n".join(map(str, verdict.worse))

@@ -83,6 +83,18 @@ def test_g3_the_newest_owner_of_an_id_has_it() -> None:
     assert repair.original("r") == "r"
 
 
+def test_g3_one_that_failed_without_created_had_its_id_too() -> None:
+    repair = fresh()
+    assert tell(repair, SPOKEN, done("r", status="failed"), created("r", "c1")) == [
+        None,
+        ("r", "failed"),
+        "r~2",
+    ]
+    late = fresh()
+    end = done("r", status="failed", metadata={"client_event_id": "c1"})
+    assert tell(late, end, created("r", "c1")) == [("r", "failed"), "r"], "it came late"
+
+
 def test_g3_without_metadata_an_id_is_used_again_only_if_something_was_asked() -> None:
     repair = fresh()
     end = done("r", status="completed")
@@ -91,6 +103,13 @@ def test_g3_without_metadata_an_id_is_used_again_only_if_something_was_asked() -
     assert tell(repair, done("r", status="completed"), {"type": "response.create"}, created("r")) == [
         ("r~2", "completed"), "r~3",
     ]  # fmt: skip
+
+
+def test_g3_one_that_was_stopped_without_a_word_gives_its_id_to_the_next() -> None:
+    cancel = {"type": "response.cancel", "response_id": "r"}
+    twice = tell(fresh(), created("r"), cancel, created("r"))
+    assert twice == ["r", "r"], "nothing was asked since: it was said twice"
+    assert tell(fresh(), created("r"), cancel, SPOKEN, created("r")) == ["r", None, "r~2"]
 
 
 def test_g3_said_twice_is_no_other_response() -> None:

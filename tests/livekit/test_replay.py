@@ -38,9 +38,11 @@ class Recorder(rf.TurnController):
     def _called(self, name: str, *args: Any) -> None:
         self.calls.append((name, args, stand(self)))
 
-    def request(self, now: float, *, origin: rf.Origin = rf.Origin.CLIENT) -> Turn:
-        turn = super().request(now, origin=origin)
-        self._called("request", now, origin)
+    def request(
+        self, now: float, *, origin: rf.Origin = rf.Origin.CLIENT, of_user: bool = True
+    ) -> Turn:
+        turn = super().request(now, origin=origin, of_user=of_user)
+        self._called("request", now, origin, of_user)
         return turn
 
     def interrupt(self, turn: Turn, now: float) -> None:
@@ -94,7 +96,7 @@ def replay(recorded: Recorder) -> int:
     turns: dict[str, Turn] = {}
     for name, args, stood in recorded.calls:
         if name == "request":
-            c.request(args[0], origin=args[1])
+            c.request(args[0], origin=args[1], of_user=args[2])
         elif name == "interrupt":
             c.interrupt(turns[args[0]], args[1])
         elif name == "commands":

@@ -40,6 +40,7 @@ from realtime_fsm._core.machine import (
 from realtime_fsm._core.states import PlaybackState, ResponseState, TurnState
 from realtime_fsm.testing.corpus import Case, cases, run
 from tests.core import (
+    test_actions,
     test_announced,
     test_controller,
     test_dropped,
@@ -192,7 +193,7 @@ class Scenario(NamedTuple):
 
 
 _MODULES = (
-    *(test_announced, test_controller, test_dropped),
+    *(test_actions, test_announced, test_controller, test_dropped),
     *(test_recovery, test_response_rows, test_rows),
 )
 

@@ -39,9 +39,11 @@ class Watched(RecordingController):
         except AssertionError as error:
             self.broken.append(str(error))
 
-    def request(self, now: float, *, origin: rf.Origin = rf.Origin.CLIENT) -> rf.Turn:
+    def request(
+        self, now: float, *, origin: rf.Origin = rf.Origin.CLIENT, of_user: bool = True
+    ) -> rf.Turn:
         self.watch.now = now
-        turn = super().request(now, origin=origin)
+        turn = super().request(now, origin=origin, of_user=of_user)
         self._judge("asks", turn.id)
         return turn
 

@@ -274,7 +274,7 @@ def test_replay_shows_both_lives(simulate: Callable[..., Result]) -> None:
         (["--plain"], "--compare lives each call both ways: without --plain and --trace"),
         (["--trace", "x"], "--compare lives each call both ways: without --plain and --trace"),
         (["--calls", "0"], "--calls is at least 1, not 0"),
-        (["--faults", "wild"], "--faults is one of none, mild, rough, hostile, not 'wild'"),
+        (["--faults", "wild"], "--faults is one of none, mild, rough, hostile, compat, not 'wild'"),
         (["--replay", "1", "--faults", "wild"], "--faults is one of"),
     ],
 )

@@ -392,7 +392,7 @@ def test_a_written_scenario_can_be_shown() -> None:
     [
         (["--calls", "0"], "--calls is at least 1, not 0"),
         (["--jobs", "0"], "--jobs is at least 1, not 0"),
-        (["--faults", "wild"], "--faults is one of none, mild, rough, hostile, not 'wild'"),
+        (["--faults", "wild"], "--faults is one of none, mild, rough, hostile, compat, not 'wild'"),
         (["--shard", "3"], "--shard is i/n, as in 2/8, not '3'"),
         (["--shard", "3/2"], "--shard i/n needs 1 <= i <= n, not '3/2'"),
         (["--shard", "0/2"], "--shard i/n needs 1 <= i <= n, not '0/2'"),

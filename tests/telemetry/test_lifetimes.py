@@ -80,7 +80,9 @@ async def _dies(c: Call) -> None:
 async def _superseded(c: Call) -> None:
     c.session.generate_reply(instructions="Answer.")
     await c.until(lambda: c.turn.state is rf.TurnState.RETRY_WAIT)
-    await realtime_session_of(c.session).generate_reply()
+    session = realtime_session_of(c.session)
+    session.commit_audio()
+    await session.generate_reply()
     await c.until(lambda: len(c.ended) == 2)
 
 

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 TESTS = """
 import aiohttp
 import pytest
-from realtime_fsm.simulator import Message, Reply, ServerConfig
+from realtime_fsm.simulator import Failed, Message, Reply, ServerConfig
 from realtime_fsm.testing import virtual_time
 
 HELLO = Reply([Message("Hello.", seconds=3.0)])
@@ -40,6 +40,19 @@ async def test_loopback(realtime_server):
     async with aiohttp.ClientSession() as http:
         async with http.ws_connect(realtime_server.url + "/realtime") as ws:
             assert (await ws.receive_json())["type"] == "session.created"
+
+
+@pytest.mark.realtime([HELLO], provider="google")
+async def test_no_loopback_of_google(realtime_server):
+    pass
+
+
+@pytest.mark.realtime([Reply(end=Failed("server_error"))], provider="google")
+@virtual_time
+async def test_not_of_google(virtual_call):
+    with pytest.raises(ValueError, match=r"replies\\[0\\].end is Failed"):
+        async with virtual_call():
+            pass
 """
 
 
@@ -56,7 +69,8 @@ def test_the_fixtures(tmp_path: Path) -> None:
     loops = ("-o", "asyncio_mode=auto", "-o", "asyncio_default_fixture_loop_scope=function")
     options = ("-q", "-W", "error", "--strict-markers", *loops)
     run = _python("-m", "pytest", *plugins, *options, cwd=tmp_path)
-    assert "1 failed, 2 passed" in run.stdout, run.stdout + run.stderr
+    assert "1 failed, 3 passed, 1 error" in run.stdout, run.stdout + run.stderr
+    assert "speaks OpenAI's protocol, and provider is 'google'" in run.stdout
     assert "the wire" in run.stdout
     assert "server  response.done" in run.stdout.replace("server   ", "server  ")
 

@@ -40,6 +40,7 @@ class Record:
 
     __slots__ = (
         "acknowledged",
+        "acted",
         "asked",
         "conflicts",
         "current",
@@ -63,6 +64,7 @@ class Record:
         self.given_up, self.settled = True, False
         self.exposed = self.ended_streams = self.reported = self.interrupted = False
         self.left_alone = False  # the host is done with its speech
+        self.acted = False  # the server did something by itself
         self.hint: Optional[float] = None  # no sooner than this, said the server
         self.since: Optional[float] = None  # when recovery began; None while speech stretches it
 
@@ -201,6 +203,8 @@ class Oracle:
             return  # only doubted
         if record.exposed and self.policy.after_exposure == "stop":
             raise Violation("G9: a retry after something was handed out")
+        if record.acted:
+            raise Violation("G28: a retry of what the server did by itself")
         if reason.kind is ErrorKind.FATAL:
             raise Violation("G10: a retry after a fatal error")
         if reason.kind is ErrorKind.SESSION_END:

@@ -107,6 +107,7 @@ class Server:
                 out.append(("item", "call"))
             if odd:
                 out += [("item", "unseen message"), ("item", "unseen call")]
+                out += [("item", "action"), ("item", "unseen action")]
         if items and not items[-1][2]:
             out.append(("output",))
         return out

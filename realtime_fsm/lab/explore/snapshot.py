@@ -77,7 +77,7 @@ def _plain(of: type, *named: str) -> tuple[str, ...]:
 _TURN = _plain(
     Turn,
     *("id", "state", "generation", "attempt", "messages", "calls"),
-    "actions",  # no server does anything by itself here
+    "actions",
     *("error", "first_failure"),  # whether, not what
     *("recover_by", "retry_at", "since"),  # times
     "origin",  # whether somebody waits for it
@@ -181,6 +181,7 @@ def pack(
                     [(_pack_message(m, names), add(session.messages[m.item_id][1])) for m in kept]
                 ),
                 tuple([names[c] for c in turn.calls]),
+                tuple([names[a] for a in turn.actions]),
             )
         )
     limits = losing or any(
@@ -287,7 +288,10 @@ def _pack_response(
         dead.append(turn)
     awaited = response.state in (ResponseState.SENT, ResponseState.DOUBTED)
     sent_at = response.sent_at if awaited else -math.inf
-    times = (response.last_activity, sent_at, response.asked_at)
+    # What the server does by itself has its own time.
+    acting = -round(1000 * session.policy.action_timeout) - 1
+    quiet = min(longest, acting) if response.acting else longest
+    times = (response.last_activity, quiet), (sent_at, longest), (response.asked_at, longest)
     return (
         None if turn is None else names[turn.id],
         response.state._value_,
@@ -296,10 +300,11 @@ def _pack_response(
         response.cancel_id and names[response.cancel_id],
         names.of(response.probe_id),
         # Of one that is over nothing is timed any more; when it left matters until it is given up.
-        *[longest if response.over else relative(t, now, longest) for t in times],
+        *[longest if response.over else relative(t, now, least) for t, least in times],
         None if response.over else relative(response.deadline, now),
         _response_of(response),
         tuple([names[u] for u in response.undelivered]),
+        tuple([names[a] for a in response.acting]),
     )
 
 
@@ -340,9 +345,9 @@ def unpack(
         turn.recover_by = _time(recover_by)
         turn.retry_at = retry_at / 1000
         _set(turn, _TURN, rest[0])
-        turn.calls = list(rest[2])
+        turn.calls, turn.actions = list(rest[2]), list(rest[3])
     made = [_new_response(r, known) for r in responses]
-    for name, _, _, _, number, *_, last_wait, _, messages, _ in turns:
+    for name, _, _, _, number, *_, last_wait, _, messages, _, _ in turns:
         turn = known[name]
         turn.attempt = None if number is None else made[number]
         for packed, owner in messages:
@@ -404,7 +409,9 @@ def _new_message(data: tuple[Any, ...]) -> Message:
 
 
 def _new_response(data: tuple[Any, ...], turns: dict[str, Turn]) -> Response:
-    turn, state, event_id, response_id, cancel_id, probe_id, *times, rest, undelivered = data
+    turn, state, event_id, response_id, cancel_id, probe_id, *times, rest, undelivered, acting = (
+        data
+    )
     last, sent, asked, deadline = times
     response = Response(
         turn=None if turn is None else turns[turn],
@@ -419,6 +426,7 @@ def _new_response(data: tuple[Any, ...], turns: dict[str, Turn]) -> Response:
         asked_at=asked / 1000,
         deadline=_time(deadline),
         undelivered=list(undelivered),
+        acting=list(acting),
     )
     _set(response, _RESPONSE, rest)
     return response

@@ -182,7 +182,11 @@ CLIENT = (
 
 #: What the host does.
 HOST = (
-    Form("ask", "asks <turn> [application]", "`generate_reply()`, or a create of its own"),
+    Form(
+        "ask",
+        "asks <turn> [application] [besides]",
+        "`generate_reply()`, or a create of its own; besides: about nothing new of the user's",
+    ),
     Form("interrupt", "interrupts <turn>"),
     Form("close", "closes"),
     Form("playback", "plays <what:sound|text|nothing>", "what the sink reports, from here on"),

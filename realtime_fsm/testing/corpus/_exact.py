@@ -156,7 +156,9 @@ class _Bench:
             self._wait(values["seconds"])
         elif form.key == "ask":
             origin = Origin.APPLICATION if values.get("application") else Origin.CLIENT
-            self._name(values["turn"], self._c.request(self._now, origin=origin))
+            of_user = not values.get("besides")
+            asked = self._c.request(self._now, origin=origin, of_user=of_user)
+            self._name(values["turn"], asked)
         elif form.key == "interrupt":
             self._c.interrupt(self._turn(values["turn"]), self._now)
         elif form.key == "close":

@@ -33,6 +33,7 @@ class Asked:
 
     turn_id: str
     application: bool = False
+    besides: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +78,9 @@ class RecordingController(TurnController):
         self.history: list[tuple[float, Happening]] = []
         self._last = 0.0
 
-    def request(self, now: float, *, origin: Origin = Origin.CLIENT) -> Turn:
-        turn = super().request(now, origin=origin)
-        self._note(now, Asked(turn.id, origin is Origin.APPLICATION))
+    def request(self, now: float, *, origin: Origin = Origin.CLIENT, of_user: bool = True) -> Turn:
+        turn = super().request(now, origin=origin, of_user=of_user)
+        self._note(now, Asked(turn.id, origin is Origin.APPLICATION, besides=not of_user))
         return turn
 
     def interrupt(self, turn: Turn, now: float) -> None:
@@ -235,7 +236,8 @@ class _Writer:
         self._response = getattr(what, "response_id", None)
         if isinstance(what, Asked):
             self.names[what.turn_id] = what.turn_id
-            return f"U asks {what.turn_id}{' application' if what.application else ''}"
+            marks = " application" * what.application + " besides" * what.besides
+            return f"U asks {what.turn_id}{marks}"
         if isinstance(what, Interrupted):
             return f"U interrupts {self._name(what.turn_id)}"
         if isinstance(what, Plays):

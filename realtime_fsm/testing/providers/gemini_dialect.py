@@ -43,6 +43,7 @@ class GeminiDialect:
 
     Args:
         responding: whether a response is under way, as the simulator says.
+        has: whether it remembers an item of this id.
         known: the id of an item that other connections had, and this one has not: its role and
             words. Gemini's messages name no items.
         restore: the events that bring back what a handle stands for.
@@ -58,12 +59,14 @@ class GeminiDialect:
     def __init__(
         self,
         responding: Callable[[], bool],
+        has: Callable[[str], bool],
         known: Callable[[str, str], str | None],
         restore: Callable[[str], list[dict[str, Any]]],
         handle: Callable[[], str],
     ) -> None:
         self._types = need("google.genai.types")
         self._responding = responding
+        self._has = has
         self._known = known
         self._restore = restore
         self._handle = handle
@@ -79,7 +82,9 @@ class GeminiDialect:
         #: Until when what was sent plays: Gemini's turn is complete when it believes that it was heard.
         self._plays_until = 0.0
         self._complete_at: float | None = None
-        self._owes_reply = False
+        self._speaking = False
+        self._held: list[str | None] = []
+        self._cut_at = -1.0
 
     # --- from the simulator
 
@@ -100,7 +105,10 @@ class GeminiDialect:
         elif kind == "response.done":
             self._done(body_of(event.get("response")), now)
         elif kind == "input_audio_buffer.speech_started":
-            self._cut_in()
+            self._speaking = True
+            self._cut_in(now)
+        elif kind == "input_audio_buffer.speech_stopped":
+            self._speaking = False
         elif kind == "session.updated" and not self._ready:
             self._ready = True
             self._send(setup_complete=self._types.LiveServerSetupComplete())
@@ -153,20 +161,21 @@ class GeminiDialect:
         if self._calls:
             self.hangs_up()  # the turn goes on with their outputs
         elif response.get("status") == "cancelled":
-            self._interrupted()
+            if self._cut_at != now:
+                self._interrupted()
         else:
             if response.get("output"):
                 self._content(generation_complete=True)
             self._complete_at = max(now, self._plays_until)
             self.advance(now)
-        if self._owes_reply:
-            self._owes_reply = False
-            self._create()
+        held, self._held = self._held, []
+        for instructions in held[-1:]:  # one ends the other
+            self._create(instructions)
 
-    def _cut_in(self) -> None:
-        """The user speaks into what is believed to play. What is being generated, the simulator
-        cancels itself."""
-        if self._spoke and not self._responding():
+    def _cut_in(self, now: float) -> None:
+        """The user speaks into what is believed to play."""
+        if self._spoke:
+            self._cut_at = now
             self._interrupted()
 
     @property
@@ -272,23 +281,30 @@ class GeminiDialect:
     def _answered(self, response: Any) -> None:
         reply = False
         for each in response.function_responses or ():
-            item = {
-                "type": "function_call_output",
-                "call_id": each.id,
-                "output": json.dumps(each.response),
-            }
-            self.events.append({"type": "conversation.item.create", "item": item})
+            output_id = f"output_{each.id}"
+            if not self._has(output_id):  # it is sent again on a new connection
+                item = {
+                    "id": output_id,
+                    "type": "function_call_output",
+                    "call_id": each.id,
+                    "output": json.dumps(each.response),
+                }
+                self.events.append({"type": "conversation.item.create", "item": item})
             self._unanswered.discard(each.id)
             scheduling = getattr(each.scheduling, "value", each.scheduling)
             reply = reply or scheduling != "SILENT"
         if reply and not self._unanswered:
-            if self._responding():  # of the user's, who went on meanwhile
-                self._owes_reply = True
+            if self._responding():  # to the user, who went on meanwhile
+                self._held.append(None)
             else:
                 self._create()
 
     def _create(self, instructions: str | None = None) -> None:
-        """A reply is asked for, which ends what runs."""
+        """A reply is asked for, which ends what runs. While the user speaks it has to wait, as their
+        answer comes first."""
+        if self._speaking:
+            self._held.append(instructions)
+            return
         if self._responding():
             self.events.append({"type": "response.cancel"})
         elif self._spoke:

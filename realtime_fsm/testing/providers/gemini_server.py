@@ -206,6 +206,7 @@ class _Line:
         core = self._connection.core
         self.dialect = GeminiDialect(
             lambda: core.active_response_id is not None,
+            lambda item_id: any(item.id == item_id for item in core.conversation),
             lambda role, text: server._known(core, role, text),
             server._restored,
             lambda: server._handle(core),

@@ -29,7 +29,9 @@ def echo(world: World, response: Response) -> None:
         ),
     ]
     for item, kind, _ in response.items:
-        if kind == "call":
+        if kind == "action":
+            events.append(ev.ActionEnded(response_id=response.id, item_id=item))
+        elif kind == "call":
             events.append(ev.CallReceived(response_id=response.id, item_id=item))
         else:
             events.append(ev.OutputReceived(response_id=response.id, item_id=item, audio_ms=MS))
@@ -46,6 +48,8 @@ def check_stale(world: World) -> None:
         ev.ItemStarted(response_id=past, item_id="late", kind=ev.ItemKind.MESSAGE),
         ev.OutputReceived(response_id=past, item_id="late", audio_ms=MS),
         ev.CallReceived(response_id=past, item_id="late"),
+        ev.ItemStarted(response_id=past, item_id="late", kind=ev.ItemKind.ACTION),
+        ev.ActionEnded(response_id=past, item_id="late"),
         ev.ResponseDone(response_id=past, status=ev.ResponseStatus.FAILED),
         ev.CreateSent(turn_id="gone", attempt=1, event_id="late"),
         ev.CreateNotSent(turn_id="gone", attempt=1, error=TRANSIENT),
@@ -78,7 +82,12 @@ def _repeated(world: World) -> list[ev.Event]:
         for item, kind, done in active.items
         if kind == "call" and done
     ]
-    return [created, *calls]
+    actions = [
+        ev.ActionEnded(response_id=active.id, item_id=item)
+        for item, kind, done in active.items
+        if kind == "action" and done
+    ]
+    return [created, *calls, *actions]
 
 
 def _changes_nothing(world: World, events: list[ev.Event]) -> None:

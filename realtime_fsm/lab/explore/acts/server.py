@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Optional
 
 from ...._core import commands as cmd
 from ...._core import events as ev
 from ...._core.error_kinds import error_info
 from ...._core.errors import ErrorInfo
 from ..bound import MS, ODDITIES
-from ..oracle import Violation
+from ..oracle import Record, Violation
 from ..server import SPEECH, Response
 from ..snapshot import PAST_RESPONSE
 from . import connection, late
@@ -17,6 +17,13 @@ from .errors import ACTIVE, FATAL, LIMITED, NOT_ACTIVE, RESET_AFTER, TRANSIENT
 
 if TYPE_CHECKING:
     from ..world import World
+
+
+_KINDS = {
+    "message": ev.ItemKind.MESSAGE,
+    "call": ev.ItemKind.FUNCTION_CALL,
+    "action": ev.ItemKind.ACTION,
+}
 
 
 def serve(world: World, how: str) -> None:
@@ -147,7 +154,7 @@ def _announce(world: World) -> None:
         )
 
 
-def waiting_for(world: World, response: Response) -> Any:
+def waiting_for(world: World, response: Response) -> Optional[Record]:
     """The record of the turn that waits for this response, or None."""
     if response.owner is None:
         return None
@@ -162,12 +169,25 @@ def item(world: World, kind: str) -> None:
     item = world.fresh("item_")
     if kind.startswith("unseen"):
         world.left[ODDITIES] -= 1
-        response.items.append((item, "call" if kind == "unseen call" else "stray", False))
+        what = {"unseen call": "call", "unseen action": "action"}.get(kind, "stray")
+        response.items.append((item, what, False))
         world.note("Server", "Server", f"begins {item}, and nobody is told")
         return
     response.items.append((item, kind, False))
-    what = ev.ItemKind.MESSAGE if kind == "message" else ev.ItemKind.FUNCTION_CALL
-    world.tell(ev.ItemStarted(response_id=response.id, item_id=item, kind=what))
+    record = waiting_for(world, response)
+    world.tell(ev.ItemStarted(response_id=response.id, item_id=item, kind=_KINDS[kind]))
+    if kind == "action":
+        world.left[ODDITIES] -= 1
+        _acted(world, record)
+
+
+def _acted(world: World, record: Optional[Record]) -> None:
+    """The server did something by itself: of a turn that waits for it, that counts as handed out."""
+    if record is None:
+        return
+    record.acted = True
+    if not record.exposed:
+        raise Violation("G28: what the server did does not count as handed out")
 
 
 def output(world: World) -> None:
@@ -175,6 +195,11 @@ def output(world: World) -> None:
     assert response is not None
     item, kind, _ = response.items[-1]
     response.items[-1] = (item, kind, True)
+    if kind == "action":
+        record = waiting_for(world, response)
+        world.tell(ev.ActionEnded(response_id=response.id, item_id=item))
+        _acted(world, record)
+        return
     wanted = waiting_for(world, response) is not None and kind != "stray"
     event: ev.Event
     if kind == "call":
