@@ -233,7 +233,6 @@ class OfConsole:
         self.late = 0.0
         self._before: list[float] = []
         self._now = 0.0
-        self.output.on("playback_started", self._begins)
         self._over = threading.Event()
         self._card = threading.Thread(target=self._run, daemon=True)
         self._card.start()
@@ -241,12 +240,6 @@ class OfConsole:
     @classmethod
     async def opened(cls, _: pytest.MonkeyPatch) -> OfConsole:
         return cls()
-
-    def _begins(self, _: object) -> None:
-        """A moment late, as the card's thread tells it."""
-        if self._now > 0.1:
-            self._before.append(self._now)
-            self._now = 0.0
 
     def _run(self) -> None:
         samples, due = RATE // 50, time.monotonic()
@@ -256,7 +249,11 @@ class OfConsole:
             there = len(self.output._output_buf)
             if there:
                 self.late += max(0.0, late - 0.04)
+            begun = self.output._playback_started_fired
             self.output.read_into(np.zeros((samples, 1), np.int16), samples)
+            if self._now and self.output._playback_started_fired and not begun:  # another segment
+                self._before.append(self._now)
+                self._now = 0.0
             self._now += max(0, there - len(self.output._output_buf)) / 2 / RATE
 
     def reached(self) -> list[float]:
