@@ -9,11 +9,12 @@ import pytest
 
 import realtime_fsm as rf
 from realtime_fsm.lab.explore import oracle
+from realtime_fsm.lab.explore.oracle import Violation
 
 from .environment import Environment
 from .guarantees import GUARANTEES, Guarantee
 from .page import named, page
-from .watch import Violation, Watch
+from .watch import Watch
 
 DOCS = Path(__file__).parents[2] / "docs"
 
