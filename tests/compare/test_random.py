@@ -25,6 +25,11 @@ OPEN: dict[str, dict[Profile, tuple[int, ...]]] = {
     # of which it says, when that is cancelled, that it is not active. Nothing of the connection works
     # any more, and it is not replaced. Plain LiveKit does not retry, and so never comes to it.
     "a retry poisons the connection": {"rough": (5,)},
+    # A connection was lost before the words of a question were known, in a history that holds no other
+    # question, only a tool's answer: that is given once more.
+    "a question lost behind a tool's answer": {"rough": (82,)},
+    # Not looked into: the second of two replies that were asked for at once is not heard.
+    "two replies at once": {"rough": (89,)},
 }
 
 
