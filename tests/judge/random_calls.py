@@ -148,6 +148,7 @@ async def _call(
                 await _act(rng, call)
             await _settle(call)
         await asyncio.sleep(20.0 if failing else 2.0)
+        await _settle(call)  # a turn may have begun meanwhile: nobody judges it half way
         if call.model is not None and call.model.controller is not None:
             played.differences = call.controller.differences()
         try:
