@@ -20,6 +20,7 @@ from livekit.agents.voice import io
 from livekit.agents.voice.recorder_io import RecorderIO
 
 import realtime_fsm as rf
+from realtime_fsm.livekit._features import history_of
 from realtime_fsm.simulator import Message, Reply, ServerConfig
 from realtime_fsm.testing import SimulatedCall, simulated_call
 
@@ -141,7 +142,7 @@ async def happens(call: SimulatedCall, act: str, handle: Any, far: FarEnd, other
 def judge(call: SimulatedCall, played: list[float], off: float) -> None:
     """Each message is remembered as far as it was played, by everybody."""
     server = {item.id: item for item in call.server.conversation}
-    context = call.session.current_agent.chat_ctx.items
+    context = history_of(call.session).items
     local = {i.id: i.text_content or "" for i in context if i.type == "message"}
     for number, message in enumerate(call.turn.messages):
         heard = played[number] if number < len(played) else 0.0

@@ -203,6 +203,7 @@ async def test_g16_what_is_deleted_while_nothing_is_connected_stays_deleted() ->
         assert c.errors[1:] == []
 
 
+@needs_notes
 @virtual_time
 async def test_g16_a_tools_output_does_not_write_into_the_mirror() -> None:
     """LiveKit pushes it in a copy of the mirror, whose message has no words until its response is done.
