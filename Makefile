@@ -154,7 +154,7 @@ providers: $(READY)
 
 # The oldest livekit-agents whose facts we rely on. Its own warnings are not ours to fix.
 test-oldest: $(OLDEST)/.ready
-	$(OLDEST)/bin/python -m pytest -W default tests/livekit tests/demo tests/scenarios
+	$(OLDEST)/bin/python -m pytest -W default tests/livekit tests/demo tests/scenarios tests/corpus tests/heard
 
 # What the newest releases would have us change, pre-releases too, past our own bounds (five minutes).
 next:

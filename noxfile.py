@@ -10,6 +10,10 @@ nox.options.error_on_missing_interpreters = False
 PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 
 
+#: What touches LiveKit.
+SUITES = ["tests/livekit", "tests/demo", "tests/scenarios", "tests/corpus", "tests/heard"]
+
+
 @nox.session(python=PYTHONS)
 def newest(session: nox.Session) -> None:
     """Everything, with the versions of constraints.txt."""
@@ -21,7 +25,7 @@ def newest(session: nox.Session) -> None:
 def oldest(session: nox.Session) -> None:
     """What touches LiveKit, with the oldest release whose facts we rely on."""
     session.install("-c", "constraints-oldest.txt", "-e", ".[openai]", *nox_groups("test"))
-    paths = session.posargs or ["tests/livekit", "tests/demo", "tests/scenarios"]
+    paths = session.posargs or SUITES
     session.run("python", "-m", "pytest", "-W", "default", *paths)
 
 
@@ -29,13 +33,7 @@ def oldest(session: nox.Session) -> None:
 def pre(session: nox.Session) -> None:
     """The same with the newest releases there are, pre-releases included."""
     session.run("python", "-m", "tests.next.install")
-    paths = session.posargs or [
-        "tests/livekit",
-        "tests/demo",
-        "tests/scenarios",
-        "tests/corpus",
-        "tests/heard",
-    ]
+    paths = session.posargs or SUITES
     session.run("python", "-m", "pytest", "-W", "default", *paths)
 
 

@@ -21,6 +21,12 @@ from livekit.agents.voice.transcription import TranscriptSynchronizer
 FINISHED = "lk.playback_finished"
 RATE = 24_000
 
+#: What a room played is judged by what it told of its progress.
+needs_progress = pytest.mark.skipif(
+    not hasattr(io.AudioOutput, "on_playback_progressed"),
+    reason="livekit-agents 1.7 does not tell how far an output has played",
+)
+
 
 class _Publication:
     sid = "TR_x"

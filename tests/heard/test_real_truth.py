@@ -17,7 +17,7 @@ from livekit.agents.voice import io
 from realtime_fsm.simulator import Message, Reply
 from realtime_fsm.testing import SimulatedCall, simulated_call
 
-from .real_sinks import Avatar, avatars, room, synchronised
+from .real_sinks import Avatar, avatars, needs_progress, room, synchronised
 from .test_real_sinks import LONG, at_once
 
 WORDS = " ".join(f"w{n}" for n in range(30))
@@ -96,6 +96,7 @@ async def room_call(act: str, words: bool, monkeypatch: pytest.MonkeyPatch) -> N
     await sink.aclose()
 
 
+@needs_progress
 async def test_g16_a_rooms_output_that_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     acts = ("at once", "paused", "paused three times")
     await at_once(room_call, acts, (False, True), monkeypatch=monkeypatch)
@@ -114,6 +115,7 @@ async def replaced_call(words: bool, monkeypatch: pytest.MonkeyPatch) -> None:
         await each.aclose()
 
 
+@needs_progress
 async def test_g16_an_output_that_is_replaced_within_a_message(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -4,6 +4,7 @@ one broke (BASELINE j and j4)."""
 from __future__ import annotations
 
 import asyncio
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -36,6 +37,11 @@ QUESTION = ("user", "Where is my parcel?")
 #: Half of the first message's ten words.
 HALF = ("assistant", "One moment please while I")
 FAST = ServerConfig(pace=0.001)
+
+replays_calls = pytest.mark.skipif(
+    version("livekit-agents").startswith("1.7."),
+    reason="the plugin of livekit-agents 1.7 tells a new connection of no calls",
+)
 
 
 def said(count: int = 1) -> list[Message]:
@@ -263,6 +269,7 @@ def test_an_item_refused_everywhere_is_given_up() -> None:
     assert not any(conversation.holds(i) for i in "abc")
 
 
+@replays_calls
 @virtual_time
 async def test_g16_g17_calls_keep_their_outputs() -> None:
     agent = Tooled()
@@ -280,6 +287,7 @@ async def test_g16_g17_calls_keep_their_outputs() -> None:
         check(c, before)
 
 
+@replays_calls
 @virtual_time
 async def test_g16_g17_a_call_after_a_message_that_plays_when_the_connection_breaks() -> None:
     agent = Tooled()
