@@ -8,6 +8,7 @@ import inspect
 import pkgutil
 import sys
 import types
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -187,12 +188,20 @@ def wrapped(
     instead = eval(f"lambda *args, **kwargs: {name}(*args, **kwargs)", {}).__code__
     function.__globals__[name] = wrap(before)
     function.__defaults__ = function.__kwdefaults__ = None  # type: ignore[assignment]
-    function.__code__ = instead.replace(co_freevars=code.co_freevars)
+    _put(function, instead.replace(co_freevars=code.co_freevars))
     try:
         yield
     finally:
-        function.__code__, function.__defaults__, function.__kwdefaults__ = code, defaults, more
+        _put(function, code)
+        function.__defaults__, function.__kwdefaults__ = defaults, more
         del function.__globals__[name]
+
+
+def _put(function: types.FunctionType, code: types.CodeType) -> None:
+    with warnings.catch_warnings():
+        # Since Python 3.13, where one of the two is a generator's: what is planted only calls the other.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        function.__code__ = code
 
 
 def _looks_on() -> bool:

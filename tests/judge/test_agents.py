@@ -56,7 +56,9 @@ def alarms(play: Play, path: Path, *, controlled: bool = True, **failing: object
 def test_a_healthy_call(name: str, tmp_path: Path) -> None:
     assert not alarms(PLAYS[name], tmp_path / "controlled.jsonl")
     plain = alarms(PLAYS[name], tmp_path / "plain.jsonl", controlled=False)
-    assert plain == PLAIN.get(name, set())
+    # Spoken over at the moment it ends: which comes first is the loop's, and another's in Python 3.13.
+    least = set() if name == "greeting, spoken over" else PLAIN.get(name, set())
+    assert least <= plain <= PLAIN.get(name, set())
 
 
 @pytest.mark.parametrize("how", FAILS)
