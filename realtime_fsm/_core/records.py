@@ -133,7 +133,7 @@ class Response:
     deltas_shown: bool = True
     has_output: bool = False
     undelivered: list[str] = field(default_factory=list)
-    acting: list[str] = field(default_factory=list)
+    acting: tuple[str, ...] = ()
 
     @property
     def over(self) -> bool:
@@ -207,7 +207,7 @@ class Turn:
     message_number: int = 0
     messages: list[Message] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
-    actions: list[str] = field(default_factory=list)
+    actions: tuple[str, ...] = ()
     announced: bool = False
     speech_over: bool = False
     error: ErrorInfo | None = None

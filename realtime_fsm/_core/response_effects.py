@@ -185,13 +185,12 @@ def note_action(response: Response, step: Step) -> None:
     """As good as handed out: to ask again would make the server do it twice (G9, G28)."""
     assert isinstance(step.event, (ItemStarted, ActionEnded))
     response.has_output = True
-    response.acting.append(step.event.item_id)
+    response.acting += (step.event.item_id,)
 
 
 def note_action_end(response: Response, step: Step) -> None:
     assert isinstance(step.event, ActionEnded)
-    if step.event.item_id in response.acting:
-        response.acting.remove(step.event.item_id)
+    response.acting = tuple(i for i in response.acting if i != step.event.item_id)
 
 
 def note_late(response: Response, step: Step) -> None:

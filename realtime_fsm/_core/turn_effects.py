@@ -158,7 +158,7 @@ def note_action(turn: Turn, step: Step) -> None:
     """Nothing of it can be given to the host, and it counts as if it was (G28)."""
     assert isinstance(step.event, (ItemStarted, ActionEnded))
     _expose(turn, step)
-    turn.actions.append(step.event.item_id)
+    turn.actions += (step.event.item_id,)
 
 
 def _hand_out(turn: Turn, step: Step, item_id: str) -> None:

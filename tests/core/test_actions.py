@@ -109,7 +109,7 @@ def test_g28_an_action_whose_beginning_was_lost_counts() -> None:
     done = rf.ActionEnded(response_id="r1", item_id="a1")
     assert b.got(done)
     assert not b.got(done)
-    assert (turn.actions, turn.has_output) == (["a1"], True)
+    assert (turn.actions, turn.has_output) == (("a1",), True)
 
 
 def test_g28_a_stranger_s_action_is_counted_and_changes_nothing() -> None:

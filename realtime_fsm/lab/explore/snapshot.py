@@ -345,7 +345,7 @@ def unpack(
         turn.recover_by = _time(recover_by)
         turn.retry_at = retry_at / 1000
         _set(turn, _TURN, rest[0])
-        turn.calls, turn.actions = list(rest[2]), list(rest[3])
+        turn.calls, turn.actions = list(rest[2]), tuple(rest[3])
     made = [_new_response(r, known) for r in responses]
     for name, _, _, _, number, *_, last_wait, _, messages, _, _ in turns:
         turn = known[name]
@@ -426,7 +426,7 @@ def _new_response(data: tuple[Any, ...], turns: dict[str, Turn]) -> Response:
         asked_at=asked / 1000,
         deadline=_time(deadline),
         undelivered=list(undelivered),
-        acting=list(acting),
+        acting=tuple(acting),
     )
     _set(response, _RESPONSE, rest)
     return response
