@@ -45,7 +45,7 @@ LOOPS = {"STREAMING": ("ITEM_STARTED", "message N + 1")}
 
 #: Events that every live state of a turn has a rule for. An overview leaves them out and says so.
 EVERYWHERE = frozenset({"CLOSED", "SESSION_FAILED"})
-#: Events that the provider sends under one name. An overview writes them once.
+#: Events that the provider sends under one name, or that say nearly the same. An overview writes them once.
 FAMILIES = {
     "RESPONSE_COMPLETED": "response.done",
     "RESPONSE_INCOMPLETE": "response.done",
@@ -59,6 +59,13 @@ FAMILIES = {
     "REFUSED": "create error",
     "CREATE_CONFLICT": "create error",
     "CREATE_REFUSED": "create error",
+    "RESPONSE_CREATED": "response.created",
+    "RESPONSE_ADOPTED": "response.created",
+    "CREATE_STUCK": "create timeout",
+    "CREATE_TIMEOUT": "create timeout",
+    "ITEM_STARTED": "output item",
+    "CALL_RECEIVED": "output item",
+    "ACTION_STARTED": "output item",
 }
 
 
