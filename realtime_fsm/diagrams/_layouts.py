@@ -194,11 +194,11 @@ RESPONSE = Layout(
     places={
         "QUEUED": Place(170, 150, 140, 64, loop=34),
         "SENT": Place(480, 150, 220, 64),
-        "DOUBTED": Place(690, 250, 130, 52, loop=-30),
+        "DOUBTED": Place(715, 250, 110, 52, loop=-30),
         "ACTIVE": Place(860, 150, 160, 64, loop=36),
         "WITHDRAWN": Place(170, 350, 220, 64),
         "UNANSWERED": Place(480, 350, 150, 64, loop=-40),
-        "PROBED": Place(480, 560, 220, 96),
+        "PROBED": Place(480, 560, 220, 120),
         "CANCELLING": Place(860, 350, 190, 64),
         "RUMOURED": Place(480, 720, 160, 64, loop=-30),
         "ENDED": Place(1270, 150, 170, 84),
@@ -214,26 +214,26 @@ RESPONSE = Layout(
         ("WITHDRAWN", "UNANSWERED"): Route(("right", 0), ("left", 0), label="top"),
         ("UNANSWERED", "CANCELLING"): Route(("right", 0), ("left", 0), label="top", centred=True),
         ("UNANSWERED", "PROBED"): Route(("bottom", 0), ("top", 0), label="right", centred=True),
-        ("SENT", "DOUBTED"): Route(("right", 20), ("top", -30), (660,), label="bottom"),
+        ("SENT", "DOUBTED"): Route(("right", 24), ("top", -30), (685,), label="bottom"),
         ("DOUBTED", "ACTIVE"): Route(("right", 0), ("bottom", -60), (800,), label="bottom"),
         ("DOUBTED", "UNANSWERED"): Route(("left", 12), ("top", 50), (530,), label="top"),
         ("DOUBTED", "PROBED"): Route(("bottom", 0), ("top", 60), (470,), label="bottom"),
         ("DOUBTED", "ENDED"): Route(
-            ("top", 20), ("top", 0), (40,), label="right", joins=(_E, (710, 40))
+            ("top", 20), ("top", 0), (40,), label="right", joins=(_E, (735, 40))
         ),
         _A: Route(("left", 25), ("right", 25), label="bottom"),
         ("UNANSWERED", "ACTIVE"): Route(
             ("top", 60), ("bottom", -74), (300, 786), label="top", leg=1
         ),
         ("PROBED", "ACTIVE"): Route(
-            ("right", 12), ("right", 25), (990,), label="bottom", joins=(_A, (990, 175))
+            ("right", 15), ("right", 25), (990,), label="bottom", joins=(_A, (990, 175))
         ),
         ("FORGOTTEN", "ACTIVE"): Route(
             ("left", -60), ("right", 25), (1040,), label="bottom", joins=(_A, (1040, 175))
         ),
         ("SENT", "PROBED"): Route(("bottom", -93), ("top", -93), label="left"),
-        ("PROBED", "CANCELLING"): Route(("right", -4), ("bottom", -40), (820,), label="top"),
-        ("PROBED", "FORGOTTEN"): Route(("right", 28), ("left", -52), label="bottom", centred=True),
+        ("PROBED", "CANCELLING"): Route(("right", -14), ("bottom", -40), (820,), label="top"),
+        ("PROBED", "FORGOTTEN"): Route(("right", 44), ("left", -36), label="bottom", centred=True),
         ("CANCELLING", "FORGOTTEN"): Route(("right", 16), ("top", -40), (1230,), label="bottom"),
         ("FORGOTTEN", "CANCELLING"): Route(("left", -95), ("bottom", 40), (900,), label="top"),
         ("CANCELLING", "ENDED"): Route(("right", -16), ("bottom", -40), (1230,), label="top"),
@@ -255,7 +255,7 @@ RESPONSE = Layout(
             ("right", -20), ("top", 0), (650, 40), label="right", leg=1, joins=(_E, (650, 40))
         ),
         ("PROBED", "ENDED"): Route(
-            ("right", -32), ("top", 0), (650, 40), label="left", leg=1, joins=(_E, (650, 40))
+            ("right", -44), ("top", 0), (650, 40), label="left", leg=1, joins=(_E, (650, 40))
         ),
     },
     starts={"ACTIVE": "top"},
