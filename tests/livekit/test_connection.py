@@ -63,7 +63,9 @@ async def test_g11_g26_a_connection_that_is_always_lost_is_made_at_a_walk() -> N
 
 
 @virtual_time
-async def test_g11_g12_a_connection_that_is_always_lost_is_given_up_where_failures_escalate() -> None:
+async def test_g11_g12_a_connection_that_is_always_lost_is_given_up_where_failures_escalate() -> (
+    None
+):
     config = ServerConfig(default_handshake=Accept(Dropped(), on="session.update"))
     loop = asyncio.get_running_loop()
     async with call([], config=config, retry=rf.RetryPolicy(on_exhausted="escalate")) as c:
