@@ -215,10 +215,13 @@ def collided(life: Life, key: str) -> bool:
     for piece in mine:
         if any(_overlap(piece.span, other.span) > 0.05 for other in others):
             return True
-        for speech in life.spoke:
-            began = speech.begin + 0.05 < piece.span.begin < speech.end - 0.05
-            if began or _overlap(piece.span, speech) > _TALKS_OVER:
-                return True
+        # Until the server says that the user has stopped nobody knows: semantic VAD waits for more.
+        if any(
+            t.begin + 0.05 < piece.span.begin < t.end - 0.05 for t in (*life.spoke, *life.turns)
+        ):
+            return True
+        if any(_overlap(piece.span, speech) > _TALKS_OVER for speech in life.spoke):
+            return True
     return False
 
 

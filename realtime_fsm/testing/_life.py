@@ -264,6 +264,7 @@ class Witness:
                 for w in self.waits
             ),
             spoke=tuple(self._spoke()),
+            turns=tuple(self._turns()),
             cuts=tuple(map(self._t, self._session.cuts)),
             attempts=tuple(self._attempts()),
             collisions=tuple(self._collisions()),
@@ -361,6 +362,16 @@ class Witness:
         spans = [Span(s.t, s.t + s.seconds) for s in self.call.server.speech if s.seconds]
         spans += [Span(self._t(begin), self._t(end)) for begin, end, _ in self.call.pushed]
         yield from sorted(spans)
+
+    def _turns(self) -> Iterator[Span]:
+        """When the server took the user to be speaking."""
+        begun: float | None = None
+        for frame in self.call.server.record:
+            if frame.type == "input_audio_buffer.speech_started":
+                begun = frame.t
+            elif frame.type == "input_audio_buffer.speech_stopped" and begun is not None:
+                yield Span(begun, frame.t)
+                begun = None
 
     def _deeds(self) -> Iterator[Deed]:
         server = self.call.server

@@ -15,6 +15,7 @@ __all__ = ["BudgetByProgress", "Epoch", "FatalStops", "OneReport", "TurnNotSessi
 
 _INCIDENT = 1.5  # seconds; frames, closes and reports of one cause come this close together
 _HEALTHY = 60.0  # seconds of a connection that count as progress
+_WALK = 1.0  # seconds between two connections that nobody is harmed by
 _IN_A_ROW = 3  # failures after which a session may end
 
 
@@ -94,8 +95,8 @@ class FatalStops(Rule):
 
 
 class BudgetByProgress(Rule):
-    """G11: connections that bring nothing, no completed response and not a minute of health, come to
-    an end."""
+    """G11: connections that bring nothing, no completed response and not a minute of health, are
+    made at a walk."""
 
     id, name = "G11", "budget by progress"
     needs: ClassVar[tuple[str, ...]] = ("server", "time")
@@ -121,11 +122,12 @@ class BudgetByProgress(Rule):
         self._connection = each.connection
         if self._starts and each.t - self._starts[-1].t >= _HEALTHY:
             self._progress()
-        self._count += 1
+        if not self._starts or each.t - self._starts[-1].t < _WALK:
+            self._count += 1
         self._starts.append(each)
         if self._count > self.settings.reconnects and not self._told:
             self._told = True
-            text = f"{self._count} connections in a row without progress"
+            text = f"{self._count} connections in a row at once, without progress"
             self.broken(text, list(self._starts))
 
     def _done(self, each: Line) -> None:

@@ -505,10 +505,11 @@ def test_what_lies_in_two_reasons_counts_once() -> None:
     [
         replace(GOOD, collisions=(Collision(Q2, 10.1),)),
         replace(GOOD, spoke=(Span(9.5, 10.5),)),
+        replace(GOOD, spoke=(Span(9.5, 10.0),), turns=(Span(9.5, 10.5),)),
         replace(GOOD, spoke=(Span(11.0, 12.0),)),
         replace(GOOD, messages=(*GOOD.messages, message("x", id="x")), heard=(*GOOD.heard, Heard("x", Span(11.0, 12.0), 1.0))),
     ],
-    ids=["collided", "began while the user spoke", "talked over the user", "overlapped"],
+    ids=["collided", "began while the user spoke", "began before the user's turn was over", "talked over the user", "overlapped"],
 )  # fmt: skip
 def test_a_turn_in_which_plain_collided_is_better_and_not_compared_for_lateness(
     plain: Life,

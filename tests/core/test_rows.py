@@ -25,11 +25,15 @@ def without_time() -> rf.RetryPolicy:
 
 POLICIES = {
     "-": rf.RetryPolicy(timeout=5.0),
-    "no retry": rf.RetryPolicy(timeout=5.0, max_retry=0, max_reconnect=0),
+    "no retry": rf.RetryPolicy(timeout=5.0, max_retry=0, max_reconnect=0, on_exhausted="escalate"),
     "no time": without_time(),
     "regenerate": rf.RetryPolicy(timeout=5.0, after_exposure="regenerate"),
     "no retry, regenerate": rf.RetryPolicy(
-        timeout=5.0, max_retry=0, max_reconnect=0, after_exposure="regenerate"
+        timeout=5.0,
+        max_retry=0,
+        max_reconnect=0,
+        after_exposure="regenerate",
+        on_exhausted="escalate",
     ),
 }
 

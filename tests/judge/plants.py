@@ -185,7 +185,7 @@ def fatal_goes_on(s: Scene) -> None:
 
 def endless(s: Scene) -> None:
     for n in range(1, 14):
-        s.wire(f"up {n}", 1.5 + n, "server", "session.created", on=n, session={"id": f"s{n}"})
+        s.wire(f"up {n}", 1.5 + n / 10, "server", "session.created", on=n, session={"id": f"s{n}"})
 
 
 def told_twice(s: Scene) -> None:

@@ -98,9 +98,9 @@ GUARANTEES = (
     Guarantee(
         "G11",
         "budget by progress",
-        'Retry and reconnect budgets are reset by useful progress (a completed response, or 60 s of a healthy connection), never by "the socket opened".',
+        'Retry and reconnect budgets are reset by useful progress (a completed response, or 60 s of a healthy connection), never by "the socket opened". Connections without progress are made at a walk; what is asked on them is given up.',
         "A connection that opens and dies at once would reset its own budget, and be made again for ever.",
-        "connections in a row without progress are bounded, and not made at once",
+        "connections in a row without progress are not made at once",
     ),
     Guarantee(
         "G12",
@@ -203,8 +203,8 @@ GUARANTEES = (
     Guarantee(
         "G26",
         "turn failure ≠ session failure",
-        'Failed turns never end the session by default. With `on_exhausted="pipeline"` it ends at the failure after `max_unrecoverable_errors` in a row, reset when the agent speaks; with `"escalate"` the first is reported non-recoverable, which is what a fallback adapter around us needs. Errors that end plain LiveKit too, and an exhausted reconnect budget always end it.',
+        'Failed turns never end the session by default. With `on_exhausted="pipeline"` it ends at the failure after `max_unrecoverable_errors` in a row, reset when the agent speaks; with `"escalate"` the first is reported non-recoverable, which is what a fallback adapter around us needs. Errors that end plain LiveKit too always end it.',
         "After one lost answer the caller can ask again; after a hang-up they cannot. Where something else is to take over, the policy says so.",
-        "the session ends by a fatal error or spent connections only",
+        "the session ends by a fatal error only, or by spent connections where failures escalate",
     ),
 )

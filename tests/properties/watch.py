@@ -252,8 +252,6 @@ class Watch(Oracle):
             self.deleted[command.item_id] += 1
             self.check(self.deleted[command.item_id] == 1, "G16", "an item deleted twice")
         elif isinstance(command, rf.ReplaceConnection):
-            few = self.losses <= self.policy.max_reconnect
-            self.check(few, "G11", "another connection without progress")
             self.check(not (self.losses > 1 and not command.wait), "G11", "no wait before another")
         elif isinstance(command, rf.ReportSession):
             conflict = isinstance(self.event, rf.ErrorReceived) and (
@@ -262,7 +260,8 @@ class Watch(Oracle):
             self.check(not conflict, "G20", "a conflict ends the session")
             if command.error.code == _SILENT:
                 self._lose()  # nobody told, and this was one too many
-            spent = self.losses > self.policy.max_reconnect
+            escalates = self.policy.on_exhausted == "escalate"
+            spent = escalates and self.losses > self.policy.max_reconnect
             self.check(self.dead or spent, "G26", "the session ends and nothing was fatal")
 
     # --- at any time, and at the end

@@ -214,7 +214,10 @@ def pack(
             relative(since, now, -(10**9)),
             connection.state._value_,
             *(
-                (connection.losses, relative(connection.up_since, now, -_HEALTHY))
+                (
+                    min(connection.losses, session.policy.max_reconnect + 1),
+                    relative(connection.up_since, now, -_HEALTHY),
+                )
                 if losing
                 else (0, None)
             ),
