@@ -52,7 +52,7 @@ def said_aside(rng: random.Random, aside: Aside) -> Reply:
     """Return what is replied to it."""
     name = f"{aside.turn}x.1.1"
     said = Reply([Message(f"{name} a category", seconds=_seconds(rng, 0.3, 2.0))])
-    slow = replace(said, pace=rng.choice((0.02, 0.5, 1.0)))
+    slow = replace(said, pace=rng.choice((0.02, 0.1, 0.3)))
     return replace(slow, end=Failed("server_error", at=CREATED)) if rng.random() < 0.25 else slow
 
 
