@@ -184,6 +184,9 @@ class OneReport(Rule):
             return
         # A failure may be told twice: by an error that names nothing, and by the response's end.
         code, answers = error.get("code"), error.get("event_id")
+        body = body_of(each.event.get("response"))
+        if "conversation_id" in body and body["conversation_id"] is None:
+            answers = body.get("id")  # out of band: nothing else fails because of it
         told = [root for key, root in self._roots if key == (code, None)]
         if answers is not None or not any(root.type != each.type for root in told):
             self._roots.append(((code, answers), each))

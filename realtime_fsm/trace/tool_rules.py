@@ -39,6 +39,7 @@ class ToolOnce(Rule):
             SpeechDone: self._speech_done,
             ("server", "response.output_item.done"): self._item_done,
             ("client", "conversation.item.create"): self._output,
+            ("client", "conversation.item.delete"): self._deleted,
             ("client", "response.create"): self._create,
             ToolBegan: self._begins,
             ToolRan: self._executed,
@@ -65,6 +66,13 @@ class ToolOnce(Rule):
             return  # nobody asked for it
         if call_id not in self._outputs:
             self._calls[call_id] = (response, each)
+
+    def _deleted(self, each: Line) -> None:
+        """A call of a response whose beginning never came is nobody's; it may be asked for again."""
+        for call_id, (response, done) in tuple(self._calls.items()):
+            named = body_of(done.event.get("item")).get("id") == each.event.get("item_id")
+            if named and (response is None or response.created is None):
+                del self._calls[call_id]
 
     def _output(self, each: Line) -> None:
         item = body_of(each.event.get("item"))

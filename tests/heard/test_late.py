@@ -7,11 +7,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
+from livekit.agents import Agent, function_tool
 
 import realtime_fsm as rf
 from realtime_fsm.livekit._features import history_of, push_history
-from realtime_fsm.simulator import Message, Reply, ServerConfig
-from realtime_fsm.simulator.faults import At, Double, Fault, Lose, Schedule, Silence
+from realtime_fsm.simulator import FunctionCall, Message, Reply, ServerConfig
+from realtime_fsm.simulator.faults import At, Double, Fault, Lose, Reorder, Schedule, Silence
 from realtime_fsm.testing import SimulatedCall, simulated_call, virtual_time
 
 WORDS = "one two three four five six seven eight nine ten"
@@ -140,3 +141,52 @@ async def test_g16_what_a_dead_session_still_reads_is_not_replayed() -> None:
         assert len(c.server.sent("session.update")) > 3, "another connection"
         assert c.history[1:] == c.remembered[1:] == known
         assert c.controller.differences() == {}
+
+
+CREATED = At("response.created")
+
+
+@pytest.mark.parametrize("fault", [Lose(CREATED), Reorder(CREATED, behind=30, within=0.5)])
+@pytest.mark.parametrize("after", [nothing, reconnect, push])
+@virtual_time
+async def test_g16_a_message_whose_response_ends_before_it_is_created(
+    fault: Fault, after: Act
+) -> None:
+    """``response.done`` without, or before, ``response.created``: nobody was given it, so it goes."""
+    script = [Reply([Message(WORDS, seconds=0.5)], pace=0.001), Reply([Message("Second.")])]
+    config = ServerConfig(faults=Schedule([fault]))
+    async with simulated_call(script, check=False, turn_detection=None, config=config) as c:
+        await c.session.generate_reply(user_input="hi")
+        await asyncio.sleep(2.0)
+        await after(c)
+        assert c.history[1:] == c.remembered[1:] == [("assistant", "Second.")]
+        assert len(c.server.answers) == 2
+
+
+@pytest.mark.parametrize("fault", [Lose(CREATED), Reorder(CREATED, behind=30, within=0.5)])
+@virtual_time
+async def test_g17_a_call_whose_response_ends_before_it_is_created(fault: Fault) -> None:
+    """The server would wait for the output of a call that no tool got."""
+
+    class Calling(Agent):
+        ran = 0
+
+        @function_tool
+        async def look_up(self) -> str:
+            """Look something up."""
+            Calling.ran += 1
+            return "Found."
+
+    calls = Reply([FunctionCall("look_up")], pace=0.001)
+    script = [calls, calls, Reply([Message("Found it.", seconds=0.5)])]
+    config = ServerConfig(faults=Schedule([fault]))
+    agent = Calling(instructions="Be brief.")
+    async with simulated_call(
+        script, agent=agent, check=False, turn_detection=None, config=config
+    ) as c:
+        await c.session.generate_reply(user_input="hi")
+        await asyncio.sleep(2.0)
+        kinds = [item.type for item in c.server.conversation]
+        assert kinds == ["message", "function_call", "function_call_output", "message"]
+        assert Calling.ran == 1
+        assert c.remembered[-1] == ("assistant", "Found it.")
