@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Any, ClassVar
 
-from .._core.words import heard_count
 from .facts import (
     Closed,
     Context,
@@ -21,6 +20,7 @@ from .facts import (
 )
 from .format import Line, Seen
 from .kept import Kept
+from .redact import words_in
 from .rule import Handler, Key, Rule
 from .sound import Heard
 from .wire import Item, Response, body_of
@@ -28,7 +28,7 @@ from .wire import Item, Response, body_of
 __all__ = ["HeardIsHistory", "MessageOrder", "TruncateBounds"]
 
 _WORD = 0.5  # seconds; of less than a word no text is left
-_CHARS = 24  # that a cut may be off by
+_ROUNDING = 1e-6
 
 
 class TruncateBounds(Rule):
@@ -381,16 +381,11 @@ class HeardIsHistory(_Heard):
     def _look_at_replay(self, item: Item, each: Line) -> None:
         if not item.ms or each.connection <= item.added.connection:
             return
-        heard, words = self.story.sound.seconds(item.id), _words(each)
-        most: float
-        if item.text and words is not None:
-            told, most = len(words), heard_count(len(item.text.split()), heard * 1000, item.ms) + 1
-            what = f"{told} words"
-        else:
-            told, most = _chars(each), item.chars * min(1.0, heard * 1000 / item.ms) + _CHARS
-            what = f"{told} characters"
-        if told and (heard == 0 or (heard * 1000 < 0.95 * item.ms and told > most)):
-            text = f"the new connection is told {what} of {item.id}, {heard:.3f} s of"
+        heard, told = self.story.sound.seconds(item.id), _words(each)
+        words = _words_heard(item, heard)
+        too_many = words is not None and heard * 1000 < 0.95 * item.ms and told > words + 1
+        if told and (heard == 0 or too_many):
+            text = f"the new connection is told {told} words of {item.id}, {heard:.3f} s of"
             text += f" {item.ms / 1000:.3f} s were heard"
             self._say(item, item.id, text, each)
 
@@ -512,11 +507,15 @@ def _by_id(items: Iterable[Remembered] | None) -> dict[str, Remembered] | None:
 
 def _counts(item: Item, heard: float) -> bool:
     """Whether more was heard than what leaves no word behind, or one that LiveKit cut a little before."""
-    if heard <= _WORD or not item.ms:
-        return heard > _WORD
-    if item.text:
-        return heard_count(len(item.text.split()), heard * 1000, item.ms) > 1
-    return item.chars == 0 or item.chars * heard * 1000 / item.ms > _CHARS / 2
+    words = _words_heard(item, heard) if item.chars else None
+    return heard > _WORD and (words is None or words > 1)
+
+
+def _words_heard(item: Item, heard: float) -> int | None:
+    """How many words of it were heard to their end, evenly spoken; None where nobody tells."""
+    if item.words is None or not item.ms:
+        return None
+    return int(item.words * min(1.0, heard * 1000 / item.ms) + _ROUNDING)
 
 
 def _alike(server: Remembered, local: Remembered, *, whole: bool) -> bool:
@@ -531,21 +530,9 @@ def _alike(server: Remembered, local: Remembered, *, whole: bool) -> bool:
     return server.text.split()[:both] == local.text.split()[:both]
 
 
-def _texts(each: Line) -> list[int | str]:
-    """The text of an item that the client creates: its words, or how many characters."""
+def _words(each: Line) -> int:
+    """How many words an item has that the client creates; at least, where an old trace does not tell."""
     content = body_of(each.event.get("item")).get("content")
     parts = [body_of(part) for part in content] if isinstance(content, list) else []
-    values = [part.get(key) for part in parts for key in ("text", "transcript")]
-    return [value for value in values if isinstance(value, (int, str))]
-
-
-def _chars(each: Line) -> int:
-    return sum(each if isinstance(each, int) else len(each) for each in _texts(each))
-
-
-def _words(each: Line) -> list[str] | None:
-    """None where the trace does not tell."""
-    texts = _texts(each)
-    if any(isinstance(text, int) for text in texts):
-        return None
-    return " ".join(map(str, texts)).split()
+    told = [(part, key) for part in parts for key in ("text", "transcript") if part.get(key)]
+    return sum(words if (words := words_in(*each)) is not None else 1 for each in told)
