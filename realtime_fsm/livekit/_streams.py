@@ -104,6 +104,8 @@ class StreamLink:
         self._errs = asyncio.Event()
         #: How responses ended, by the plugin's names for them, where its frames tell.
         self._ends: OrderedDict[str, ev.ResponseDone] = OrderedDict()
+        #: A frame tells the end of the response without a name: what is announced in this moment is that.
+        self._trails = False
         #: The last turn whose response ended, and when.
         self._ended = ("", -math.inf)
         self._handlers: dict[str, Callable[..., None]] = {
@@ -344,6 +346,8 @@ class StreamLink:
             if request is not None:  # now: what its frames tell comes before the future's callbacks
                 self._requests.settle(request)
                 self._follow(generation, request)
+        elif self._trails:
+            self._remember(generation, None)
         elif self._saying:
             self._announced.append(generation)
         else:
@@ -477,15 +481,18 @@ class StreamLink:
     # --- up: what its frames tell besides
 
     def _on_frame(self, raw: object) -> None:
+        self._trails = False  # several may come in one step of the loop
         try:
             told = self._family.reads(raw)
         except Exception as e:  # whatever a server sends (G25)
             get_logger().debug("frame ignored", reason=type(e).__name__)
             return
         if isinstance(told, ev.ResponseDone):
-            response = self._named(told.response_id)
-            if response is not None:
-                remember(self._ends, response.given_id, told)
+            if told.response_id:
+                remember(self._ends, told.response_id, told)
+            else:
+                self._trails = True
+                self._soon(self._trailed)
         elif isinstance(told, _OF_NO_RESPONSE):
             self.receive(told)
         elif isinstance(told, (ev.ActionEnded, ev.ResponseActivity)) or _acts(told):
@@ -494,11 +501,14 @@ class StreamLink:
                 self.receive(dataclasses.replace(told, response_id=response.id))
 
     def _named(self, given_id: str) -> Response | None:
-        """The response that runs under this name; "": the newest."""
+        """The response that runs under this name."""
         for response in reversed(self._responses.values()):
-            if given_id in ("", response.given_id):
+            if response.given_id == given_id:
                 return response
         return None
+
+    def _trailed(self) -> None:
+        self._trails = False
 
     # --- up: what else the plugin tells
 

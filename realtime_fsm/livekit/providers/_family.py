@@ -67,7 +67,8 @@ class Family:
         shows: The name of the event by which its session shows what the server sends, "": none.
         reads: What one of these means to a turn, if anything. With ``control="streams"`` it is heard for
             what streams do not tell: how a response ended and why, that the server is at work, what it
-            does by itself, who answers the user. An empty response id stands for the newest response.
+            does by itself, who answers the user. The end of a response without an id says that what is
+            announced in the same moment is only that end, and no other response.
         adapts: What differs of these for this model.
         expects: Capabilities without which the rest does not hold.
         promises: For the page on providers.
