@@ -26,6 +26,7 @@ class Response:
     """What is known of one response.
 
     Attributes:
+        given_id: The plugin's name for it, "": none.
         turn_id: The turn that has it, "": none.
         items: How many items had output.
         cut_by_user: The user spoke into it.
@@ -33,10 +34,11 @@ class Response:
         over: Its end was told.
     """
 
-    __slots__ = ("cut_by_user", "error", "id", "items", "over", "turn_id", "unwanted")
+    __slots__ = ("cut_by_user", "error", "given_id", "id", "items", "over", "turn_id", "unwanted")
 
-    def __init__(self, response_id: str, turn_id: str) -> None:
+    def __init__(self, response_id: str, turn_id: str, given_id: str = "") -> None:
         self.id = response_id
+        self.given_id = given_id
         self.turn_id = turn_id
         self.items = 0
         self.error: ErrorInfo | None = None

@@ -13,7 +13,7 @@ import functools
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from livekit.agents import llm, utils
 
@@ -21,6 +21,7 @@ from .._core import events as ev
 from .._core.error_kinds import error_info
 from .._core.errors import ErrorInfo
 from .._core.policy import RetryPolicy
+from .._core.session import remember
 from .._core.states import ErrorKind, MessageOutcome, Origin
 from .._core.words import heard_words
 from ._driver import Driver
@@ -29,6 +30,7 @@ from ._guard import Guard
 from ._inner_session import close
 from ._link import Source
 from ._listener import cheap
+from ._log import get_logger
 from ._reading import Reading, Response
 from ._reply_request import ReplyRequest
 from ._requests import Request, Requests
@@ -36,6 +38,8 @@ from ._turn_output import Item
 from .providers import Family
 
 _FORWARDED = ("input_audio_transcription_completed", "remote_item_added")
+#: What frames tell besides, and that names no response.
+_OF_NO_RESPONSE = (ev.SessionConfigured, ev.InputCommitted, ev.InputCleared, ev.ItemActivity)
 #: Seconds that the error of a response may precede the end of its streams…
 _FRESH = 0.2
 #: …or follow it, where the inner session closes its socket in between.
@@ -98,6 +102,10 @@ class StreamLink:
         #: What was told of it, unless a turn tells.
         self._report: llm.RealtimeModelError | None = None
         self._errs = asyncio.Event()
+        #: How responses ended, by the plugin's names for them, where its frames tell.
+        self._ends: OrderedDict[str, ev.ResponseDone] = OrderedDict()
+        #: A frame tells the end of the response without a name: what is announced in this moment is that.
+        self._trails = False
         #: The last turn whose response ended, and when.
         self._ended = ("", -math.inf)
         self._handlers: dict[str, Callable[..., None]] = {
@@ -110,6 +118,8 @@ class StreamLink:
         }
         for name in _FORWARDED:
             self._handlers[name] = functools.partial(driver.forward, name)
+        if family.shows:
+            self._handlers[family.shows] = self._on_frame
         self._handlers = {name: self._guarded(name, h) for name, h in self._handlers.items()}
         for name, handler in self._handlers.items():
             inner.on(name, handler)
@@ -310,6 +320,8 @@ class StreamLink:
 
     def _came_anyway(self, request: Request, generation: llm.GenerationCreatedEvent) -> None:
         """It was given up, asked again, or answered by what was announced."""
+        if request.answered:
+            return
         if not request.withdrawn:  # the host wants to hear what comes
             self._on_generation(dataclasses.replace(generation, user_initiated=False))
         elif id(generation.message_stream) not in self._known:
@@ -318,7 +330,7 @@ class StreamLink:
     def _refusal(self, error: BaseException) -> ErrorInfo:
         info = error_info(getattr(error, "code", None), None, str(error))
         if self._family.repeats or info.kind is ErrorKind.FATAL:
-            return info
+            return _of_turn(info)
         return self._failure(info.code or "request_failed", str(error))
 
     def _failure(self, code: str | None, message: str) -> ErrorInfo:
@@ -330,7 +342,12 @@ class StreamLink:
         if id(generation.message_stream) in self._known:
             self._announced_again(generation)
         elif generation.user_initiated:
-            pass  # its future has it
+            request = self._requests.answered_by(generation)
+            if request is not None:  # now: what its frames tell comes before the future's callbacks
+                self._requests.settle(request)
+                self._follow(generation, request)
+        elif self._trails:
+            self._remember(generation, None)
         elif self._saying:
             self._announced.append(generation)
         else:
@@ -381,7 +398,7 @@ class StreamLink:
         self.receive(ev.ResponseCreated(response_id=response_id, client_event_id=event_id))
         attempt = self._driver.controller.owner_of(response_id)
         turn = attempt.turn if attempt is not None and attempt.wanted else None
-        response = Response(response_id, "" if turn is None else turn.id)
+        response = Response(response_id, "" if turn is None else turn.id, given_id or "")
         self._responses[response_id] = response
         return response
 
@@ -422,14 +439,21 @@ class StreamLink:
     async def _read(self, reading: Reading) -> None:
         broken = await reading.run()
         response = reading.response
-        if not (response.items or broken or response.error or response.unwanted or response.over):
+        known = response.items or broken or response.error or response.unwanted or response.over
+        if not known and response.given_id not in self._ends:
             # A fatal error is told after the streams ended.
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._errs.wait(), _FRESH)
         self._guard.run(None, self._ended_by_itself, response, broken)
 
     def _ended_by_itself(self, response: Response, broken: str | None) -> None:
-        """As an error says that was told right before; anything older was about something else."""
+        """As its frames say. Elsewhere, as an error says that was told right before; anything older was
+        about something else."""
+        told = self._ends.pop(response.given_id, None)
+        if told is not None and broken is None and not response.unwanted:
+            error = None if told.error is None else _of_turn(told.error)
+            self._over(response.id, told.status, error)
+            return
         if broken is not None:
             response.error = self._failure("stream_broke", broken)
         fresh = self._loop.time() - self._error_at < _FRESH
@@ -453,6 +477,38 @@ class StreamLink:
             self._ended = (response.turn_id, self._loop.time())
             done = ev.ResponseDone(response_id=response_id, status=status, error=error)
             self.receive(done)
+
+    # --- up: what its frames tell besides
+
+    def _on_frame(self, raw: object) -> None:
+        self._trails = False  # several may come in one step of the loop
+        try:
+            told = self._family.reads(raw)
+        except Exception as e:  # whatever a server sends (G25)
+            get_logger().debug("frame ignored", reason=type(e).__name__)
+            return
+        if isinstance(told, ev.ResponseDone):
+            if told.response_id:
+                remember(self._ends, told.response_id, told)
+            else:
+                self._trails = True
+                self._soon(self._trailed)
+        elif isinstance(told, _OF_NO_RESPONSE):
+            self.receive(told)
+        elif isinstance(told, (ev.ActionEnded, ev.ResponseActivity)) or _acts(told):
+            response = self._named(told.response_id)
+            if response is not None:
+                self.receive(dataclasses.replace(told, response_id=response.id))
+
+    def _named(self, given_id: str) -> Response | None:
+        """The response that runs under this name."""
+        for response in reversed(self._responses.values()):
+            if response.given_id == given_id:
+                return response
+        return None
+
+    def _trailed(self) -> None:
+        self._trails = False
 
     # --- up: what else the plugin tells
 
@@ -537,3 +593,15 @@ class StreamLink:
             self._back_by = None
         for request in self._requests.waiting():
             self._make(request)
+
+
+def _of_turn(error: ErrorInfo) -> ErrorInfo:
+    """Asking again is of no use, and the session goes on: a plugin whose session ends says so itself."""
+    if error.kind is not ErrorKind.FATAL:
+        return error
+    return ErrorInfo(kind=ErrorKind.CLIENT_BUG, code="permanent", message=str(error))
+
+
+def _acts(told: ev.Event | None) -> TypeGuard[ev.ItemStarted]:
+    """Whether the server does something by itself, which must not be asked for again (G28)."""
+    return isinstance(told, ev.ItemStarted) and told.kind is ev.ItemKind.ACTION

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, Literal
 
 import pytest
+from livekit.agents import llm
 
 from realtime_fsm.compare import judge
 from realtime_fsm.lab.scenarios.providers.call import Call, Row, play
@@ -27,6 +29,7 @@ from .installed import need
 
 STREAMS = ("azure", "google", "aws", "ultravox", "phonic")
 HEALTHY = ("asked", "spoken", "spoken, asked", "noise, asked", "two at once", "tool", "spoken, tool", "slow", "withdrawn")  # fmt: skip
+BY_FAMILY = {f.name: f for f in CONTROLLED}
 BY_NAME = {row.name: row for row in ROWS}
 
 
@@ -55,7 +58,9 @@ def test_the_plugin_is_as_it_was_declared(family: str) -> None:
             model: Any = server.model()
             session = model.session()
             try:
-                return family_of(model, session), declared.moved(session.capabilities)
+                return family_of(model, session), declared.moved(
+                    session.capabilities, type(session)
+                )
             finally:
                 await asyncio.sleep(1)
                 await session.aclose()
@@ -95,6 +100,19 @@ def test_a_plugin_that_moved_passes_through(
     (told,) = [r for r in caplog.records if r.name == "realtime_fsm"]
     assert told.levelno == logging.WARNING
     assert "auto_tool_reply_generation changed" in told.getMessage()
+
+
+@pytest.mark.parametrize("family", [f for f in STREAMS if BY_FAMILY[f].shows])
+def test_a_plugin_that_shows_other_events_passes_through(
+    family: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """G27: its frames tell what must not be asked for twice."""
+    need(family)
+    declared = BY_FAMILY[family]
+
+    class Session(llm.RealtimeSession[Literal["something_else"]]): ...
+
+    assert declared.moved(SimpleNamespace(**declared.expects), Session) == [declared.shows]
 
 
 def test_a_proactive_gemini_may_stay_silent() -> None:

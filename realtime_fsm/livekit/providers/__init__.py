@@ -62,7 +62,7 @@ def family_of(model: llm.RealtimeModel, session: llm.RealtimeSession[Any]) -> Fa
 
 def _as_it_was(family: Family, session: llm.RealtimeSession[Any]) -> Family:
     """The family, or plain if the plugin shows that it is another than was declared."""
-    moved = family.moved(session.capabilities)
+    moved = family.moved(session.capabilities, type(session))
     if moved and family.control != "plain":
         return family.plain(f"The plugin is not what it was: {', '.join(moved)} changed.")
     return family

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from ..._core import events as ev
 from ._family import Family, no_error
+
+
+def _reads(raw: Any) -> ev.Event | None:
+    """The last transcript of what the agent says. It may come when the state is "listening" again: the
+    plugin then makes a response of it, which has nothing else."""
+    if raw.get("type") == "transcript" and raw.get("role") == "agent" and raw.get("final"):
+        return ev.ResponseDone(response_id="", status=ev.ResponseStatus.COMPLETED)
+    return None
+
 
 ULTRAVOX = Family(
     name="ultravox",
     control="streams",
+    shows="ultravox_server_event_received",
+    reads=_reads,
     # "Stopped" comes when the answer begins.
     tells_of_user=False,
     # The field that says so gets lost in the plugin: its barge-in asks for a reply.
