@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from . import events as ev
-from .connection_events import fail_session
+from .connection_events import fail_session, heed_doubts
 from .error_kinds import active_response_id, ends_session, is_slot_taken
 from .errors import ErrorInfo
 from .machine_events import ResponseEvent as R
 from .machine_events import TurnEvent as E
 from .records import Response
+from .response_effects import SHOWS_ITSELF
 from .session import OWN_IDS, Session
 from .speech_events import fire_speech
 from .states import PENDING, RUNNING, ErrorKind, Origin, ResponseState, TurnState
@@ -77,10 +78,12 @@ def _nothing_to_cancel(session: Session, event_id: str | None, step: Step) -> No
     for holder in tuple(session.lane.holders):
         if holder.cancel_id == event_id:
             session.fire(holder, R.NOTHING_TO_CANCEL, step)
+    heed_doubts(session, step)
 
 
 def note_conflict(session: Session, name: str | None, step: Step) -> None:
-    """A conflict told that somebody holds the lane: that is believed for a while (G20)."""
+    """A conflict told that somebody holds the lane: that is believed for a while (G20). On an ordered
+    wire one that has a name should have shown itself before."""
     known = session.response(name)
     running = [r for r in session.lane.holders if r.state in RUNNING]
     if name is None and running:
@@ -94,7 +97,7 @@ def note_conflict(session: Session, name: str | None, step: Step) -> None:
             state=ResponseState.RUMOURED,
             last_activity=step.now,
             response_id=name,
-            deadline=step.now + session.policy.stall_timeout,
+            deadline=step.now + (session.policy.stall_timeout if name is None else SHOWS_ITSELF),
         )
         session.begin(rumour)
     elif known.state is not ResponseState.ENDED:

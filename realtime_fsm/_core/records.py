@@ -117,6 +117,7 @@ class Response:
         has_output: Something of it was handed downstream (G9).
         undelivered: Items the server keeps of it that nobody was given.
         acting: Items of what the server does by itself at the moment.
+        denied: A conflict told of it, and then the server that it does not run.
     """
 
     turn: Turn | None
@@ -134,6 +135,7 @@ class Response:
     has_output: bool = False
     undelivered: list[str] = field(default_factory=list)
     acting: tuple[str, ...] = ()
+    denied: bool = False
 
     @property
     def over(self) -> bool:
