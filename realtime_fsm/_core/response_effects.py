@@ -25,8 +25,8 @@ from .step import Step
 _ACKNOWLEDGED = 1.0
 #: Seconds within which the terminal of a response must come that "is not active" any more.
 _RACE = 0.5
-#: Seconds within which a response must show itself, or go on, that a conflict names: its
-#: ``response.created`` should have come before, and nobody hears it without.
+#: Seconds within which a response must show itself, or go on, that a conflict names and nobody
+#: here waits for.
 SHOWS_ITSELF = 1.0
 #: In place of the event id of a cancel that what is below the driver sends.
 BELOW = ""
@@ -241,7 +241,7 @@ def wait_to_show(response: Response, step: Step) -> None:
 
 def patience_with(response: Response, step: Step) -> float:
     """Seconds of silence until what a conflict told of is given up, or cancelled."""
-    if response.response_id is None or response.cancel_id is not None:
+    if not response.stranger or response.cancel_id is not None:
         return step.policy.stall_timeout
     return 0.0 if response.denied else SHOWS_ITSELF
 

@@ -192,6 +192,27 @@ def test_g20_who_a_conflict_names_is_cancelled_after_a_second_and_given_its_time
     assert next_create(b) == 9.0
 
 
+def test_g4_a_slow_response_that_its_turn_would_have_is_not_cancelled_as_a_strangers() -> None:
+    b = Bench(rf.RetryPolicy(timeout=2.0))
+    turn = b.ask()
+    first = b.sent(turn)
+    b.wait(2.0)
+    b.refused(b.those(rf.ProbeCancel)[0].event_id, "response_cancel_not_active")
+    b.wait(0.1)
+    b.refused(b.sent(turn), ACTIVE, "response in progress: resp_1")
+    b.wait(4.0)
+    b.got(rf.ResponseCreated(response_id="resp_1", client_event_id=first))
+    assert (b.cancels, turn.state) == ([], rf.TurnState.CREATED)
+
+
+def test_g24_what_server_vad_may_have_begun_is_not_cancelled_as_a_strangers() -> None:
+    b = Bench()
+    b.got(rf.SessionConfigured(server_creates=True, server_interrupts=True))
+    b.refused(b.sent(b.ask()), ACTIVE, "response in progress: resp_9")
+    b.wait(7.9)
+    assert b.cancels == []
+
+
 def named_and_cancelled() -> tuple[Bench, str]:
     """A create was given up, its response holds the slot unannounced, the next create met it."""
     b = Bench(rf.RetryPolicy(max_retry=0, timeout=5.0))
