@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from . import events as ev
 from .commands import ReplaceConnection, ReportSession
-from .connection import ROLLOVER
+from .connection import CONTRADICTED, ROLLOVER, SILENT, ConnectionEvent
 from .errors import ErrorInfo
 from .machine_events import ResponseEvent as R
 from .machine_events import TurnEvent as E
@@ -56,6 +56,17 @@ def end_connection(session: Session, step: Step) -> None:
         session.fire(response, R.CONNECTION_LOST, step)
     if owed and not session.connection.dead:
         session.new_turn(Origin.SERVER_VAD, step)
+
+
+def heed_doubts(session: Session, step: Step) -> None:
+    """What a response has told of the connection it is on."""
+    while session.doubts:
+        doubt = session.doubts.popleft()
+        if doubt is ConnectionEvent.STUCK:
+            note_stuck(session, step)
+        else:
+            why = SILENT if doubt is ConnectionEvent.SILENT else CONTRADICTED
+            drop_connection(session, why, step, for_good=True)
 
 
 def note_carried(session: Session, step: Step) -> None:

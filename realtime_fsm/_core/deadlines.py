@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 
-from .connection import SILENT, ConnectionEvent
-from .connection_events import drop_connection, note_stuck
+from .connection_events import heed_doubts
 from .machine_events import ResponseEvent as R
 from .session import Session
 from .speech_events import fire_speech
@@ -46,7 +45,7 @@ def advance(session: Session, step: Step) -> None:
         due = response.deadline is not None and now >= response.deadline
         if due and not response.over:
             session.fire(response, R.DEADLINE, step)
-            _doubt_connection(session, step)
+            heed_doubts(session, step)
 
 
 def _end_speech_wait(session: Session, step: Step) -> None:
@@ -55,12 +54,3 @@ def _end_speech_wait(session: Session, step: Step) -> None:
     fire_speech(session, SpeechEvent.TIMEOUT, step)
     if owed and not session.connection.dead:
         session.new_turn(Origin.SERVER_VAD, step)
-
-
-def _doubt_connection(session: Session, step: Step) -> None:
-    """What a response's deadline told of the connection it is on."""
-    while session.doubts:
-        if session.doubts.popleft() is ConnectionEvent.STUCK:
-            note_stuck(session, step)
-        else:
-            drop_connection(session, SILENT, step, for_good=True)

@@ -129,6 +129,8 @@ class Response:
         has_output: Something of it was handed downstream (G9).
         undelivered: Items the server keeps of it that nobody was given.
         acting: Items of what the server does by itself at the moment.
+        stranger: A conflict told of it, and neither server VAD nor a turn here waits for it.
+        denied: A conflict told of it, and then the server that it does not run.
     """
 
     turn: Turn | None
@@ -146,6 +148,8 @@ class Response:
     has_output: bool = False
     undelivered: tuple[str, ...] = ()
     acting: tuple[str, ...] = ()
+    stranger: bool = False
+    denied: bool = False
 
     @property
     def over(self) -> bool:

@@ -25,6 +25,9 @@ from .step import Step
 _ACKNOWLEDGED = 1.0
 #: Seconds within which the terminal of a response must come that "is not active" any more.
 _RACE = 0.5
+#: Seconds within which a response must show itself, or go on, that a conflict names and nobody
+#: here waits for.
+SHOWS_ITSELF = 1.0
 #: In place of the event id of a cancel that what is below the driver sends.
 BELOW = ""
 
@@ -156,7 +159,7 @@ def note_id(response: Response, step: Step) -> None:
 def note_named(response: Response, step: Step) -> None:
     """A conflict tells of it: that is believed for a while. What was asked before had its time."""
     response.last_activity, response.asked_at = step.now, -math.inf
-    response.deadline = step.now + step.policy.stall_timeout
+    response.deadline = step.now + patience_with(response, step)
 
 
 def note_activity(response: Response, step: Step) -> None:
@@ -238,7 +241,14 @@ def wait_to_end(response: Response, step: Step) -> None:
 
 
 def wait_to_show(response: Response, step: Step) -> None:
-    response.deadline = response.last_sign + step.policy.stall_timeout
+    response.deadline = response.last_sign + patience_with(response, step)
+
+
+def patience_with(response: Response, step: Step) -> float:
+    """Seconds of silence until what a conflict told of is given up, or cancelled."""
+    if not response.stranger or response.cancel_id is not None:
+        return step.policy.stall_timeout
+    return 0.0 if response.denied else SHOWS_ITSELF
 
 
 def expect_terminal(response: Response, step: Step) -> None:
@@ -248,6 +258,7 @@ def expect_terminal(response: Response, step: Step) -> None:
     response.last_activity = response.asked_at = -math.inf
 
 
-def forget_cancel(response: Response, step: Step) -> None:
+def note_denial(response: Response, step: Step) -> None:
+    response.denied = True
     response.cancel_id = None
     response.asked_at = -math.inf

@@ -567,6 +567,9 @@ def _output(done: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _is_question(item: llm.ChatItem) -> bool:
+    """Whether it can be answered, once more: a tool's output too."""
+    if isinstance(item, llm.FunctionCallOutput):
+        return True
     return isinstance(item, llm.ChatMessage) and item.role == "user" and bool(item.content)
 
 

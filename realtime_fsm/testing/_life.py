@@ -185,7 +185,7 @@ class Witness:
     def watch(self, model: ControlledRealtimeModel) -> None:
         """Note what a model says it waits for."""
         model.on("recovering", self._recovering)
-        model.on("turn_moved", self._moved)
+        model.on("turn_moved", lambda move: self._moved(move, model))
         model.on("turn_ended", self._over)
 
     # --- while it goes on
@@ -232,9 +232,15 @@ class Witness:
         name = f"{plan.turn_id} waits {plan.wait:.2f} s at most after {reason}"
         self.waits.append(_Waiting(plan.turn_id, name, self._loop.time(), plan.wait))
 
-    def _moved(self, move: TurnMoved) -> None:
-        if move.source is TurnState.RETRY_WAIT and move.dest is not TurnState.RETRY_WAIT:
+    def _moved(self, move: TurnMoved, model: ControlledRealtimeModel) -> None:
+        waited = move.source is TurnState.RETRY_WAIT and move.dest is not TurnState.RETRY_WAIT
+        if waited or move.event == "LANE_FREE":
             self._ends(move.turn_id)
+        elif move.event == "CREATE_CONFLICT":
+            name = f"{move.turn_id} waits for the response that has the slot"
+            assert model.controller is not None
+            at_most = model.controller.policy.recovery_deadline
+            self.waits.append(_Waiting(move.turn_id, name, self._loop.time(), at_most))
 
     def _over(self, end: TurnEnded) -> None:
         self._ends(end.turn_id)

@@ -99,3 +99,18 @@ async def test_g19_a_tools_reply_is_asked_again_though_the_question_had_no_words
         await asyncio.sleep(20.0)
         assert call.heard == pytest.approx(0.5)
         assert not lost(call)
+
+
+@virtual_time
+async def test_g18_what_a_tool_said_is_not_answered_again_either() -> None:
+    said = [Reply([Message("It is there.", seconds=0.5)], pace=0.05) for _ in range(3)]
+    script = Script(answers={FIRST: [Reply([FunctionCall("look_up")])], f"{FIRST} > look_up": said})
+    config = ServerConfig(vad_create_delay=0.3, transcription_delay=60.0)
+    async with simulated_call(script, agent=Looks(), config=config, check=False) as call:
+        await answered_once(call)
+        await call.server.user_speaks(SECOND, seconds=0.5)
+        await asyncio.sleep(0.65)
+        call.server.drop()
+        await asyncio.sleep(20.0)
+        assert call.heard == pytest.approx(0.5), "the tool's reply is not given again"
+        assert lost(call) == ["question_lost"]
