@@ -32,7 +32,9 @@ _PATIENCE = 40.0  # seconds without a sound until the caller gives the answer up
 _STUCK = 60.0  # seconds after the last turn until a speech counts as never done
 _CONNECTED = 30.0  # seconds the caller waits for a connection before speaking
 _COUGH = 0.2  # seconds
-_CLEANED_UP = 20.0  # seconds; a correction that got lost is asked for again once the server says anything
+_CLEANED_UP = (
+    20.0  # seconds; a correction that got lost is asked for again once the server says anything
+)
 
 
 def play(
