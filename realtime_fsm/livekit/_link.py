@@ -54,7 +54,8 @@ class Link(Protocol):
         """Responses that the inner session is not shown and the host speaks, until their end."""
 
     def veil(self, frame: dict[str, Any]) -> None:
-        """The session stepped aside: keep on hiding what is hidden already."""
+        """The session stepped aside: keep on hiding what is hidden already, and say of a response
+        which of the creates that are out it answers."""
 
     def create(self, turn_id: str, attempt: int, ask: ReplyRequest) -> None:
         """Put a ``response.create`` on the wire; tell `CreateSent` when it left."""

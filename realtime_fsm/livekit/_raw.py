@@ -256,6 +256,9 @@ class RawLink:
         return self._sight.foreigners.announced
 
     def veil(self, frame: dict[str, Any]) -> None:
+        if str(frame.get("type")).startswith("input_audio_buffer."):
+            self._echo.reset()  # nobody follows any more whether server VAD answers
+        self._echo.came(frame)
         self._sight.veil(frame)
 
     def stop_reading(self, turn_id: str) -> None:

@@ -29,6 +29,7 @@ __all__ = ["HeardIsHistory", "MessageOrder", "TruncateBounds"]
 
 _WORD = 0.5  # seconds; of less than a word no text is left
 _ROUNDING = 1e-6
+_ROUND_TRIP = 0.1  # seconds that a correction takes
 
 
 class TruncateBounds(Rule):
@@ -163,8 +164,9 @@ class _Heard(Rule):
             self._judge_all()
 
     def _closed(self, each: Closed) -> None:
-        """What the end of the call cuts off is nobody's fault."""
-        self._hung_up = self._hung_up or not self.story.still
+        """What the end of the call cuts off is nobody's fault: the sound ends just before."""
+        cut = not self.story.still or each.t - self.story.sound.over_at <= _ROUND_TRIP
+        self._hung_up = self._hung_up or cut
 
     def rest(self, look: Look) -> None:
         self.story.sound.settle()
@@ -405,7 +407,7 @@ class HeardIsHistory(_Heard):
             self._look_at_order("the agent", context, look)
         if memory is not None and history is not None:
             self._compare_both(history, memory, context, look)
-        for item_id in look.differences or ():
+        for item_id in (look.differences or ()) if look.connected is not False else ():
             text = f"the controller says that {item_id} is not remembered as it was heard"
             self._say(self.wire.items.get(item_id), item_id, text, look)
 

@@ -229,6 +229,8 @@ class OneReport(Rule):
             self._roots.popleft()
         while self._reports and each.t - self._reports[0].t > _INCIDENT:
             self._reports.popleft()
+        if each.code == "stalled" and not any(r.code == each.code for r in self._reports):
+            self._roots.append(("silence", each.line))  # no frame tells of it
         self._reports.append(each)
         if self._roots and len(self._reports) > len(self._roots):
             events: list[Seen | Fact] = [root for _, root in self._roots]

@@ -32,6 +32,9 @@ _PATIENCE = 40.0  # seconds without a sound until the caller gives the answer up
 _STUCK = 60.0  # seconds after the last turn until a speech counts as never done
 _CONNECTED = 30.0  # seconds the caller waits for a connection before speaking
 _COUGH = 0.2  # seconds
+_CLEANED_UP = (
+    20.0  # seconds; a correction that got lost is asked for again once the server says anything
+)
 
 
 def play(
@@ -506,8 +509,7 @@ class _Caller:
             await asyncio.sleep(_STEP)
         else:
             self._seen.stuck = sum(not handle.done() for _, handle in self._handles)
-        # Cleaning up the history takes a round trip.
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(_CLEANED_UP)
         self._rests = True
 
     def _look_back(self) -> None:
