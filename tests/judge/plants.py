@@ -8,7 +8,8 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from realtime_fsm.trace.format import Line
+from realtime_fsm.trace.facts import FactReader
+from realtime_fsm.trace.format import Header, Line
 from realtime_fsm.trace.quiet import Quiet
 
 __all__ = ["PLANTS", "healthy", "planted"]
@@ -310,12 +311,13 @@ def _remember(line: dict[str, Any], before: set[str]) -> None:
 
 def _quiet(lines: Lines) -> list[int]:
     """Before which lines nothing is under way."""
-    quiet = Quiet(timed=True, played=True)
+    quiet = Quiet(Header(mode="control", versions={}, retry={}, fields={}))
+    facts = FactReader()
     found = []
     for n, line in enumerate(lines):
-        told = Line(n + 1, line["t"], line["by"], line["type"], line.get("connection", 0),
-                    line.get("event", line) if line["by"] in ("server", "client") else line)  # fmt: skip
-        if quiet.feed(told) and n:
+        told = facts.read(Line(n + 1, line["t"], line["by"], line["type"], line.get("connection", 0),
+                    line.get("event", line) if line["by"] in ("server", "client") else line))  # fmt: skip
+        if told is not None and quiet.feed(told) and n:
             found.append(n)
     return found
 

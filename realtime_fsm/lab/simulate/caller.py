@@ -189,7 +189,6 @@ class _Caller:
     def _speech_created(self, event: SpeechCreatedEvent) -> None:
         self._handles.append((self._now, event.speech_handle))
         number = len(self._handles)
-        begun = self._now
         self.note("handle", f"{number} created")
 
         def done(handle: SpeechHandle) -> None:
@@ -200,7 +199,6 @@ class _Caller:
             if error is not None:
                 report = Reported(self._now, "handle", str(error), not handle.interrupted)
                 self._seen.reported.append(report)
-            self._seen.extra.setdefault("handles", []).append((begun, self._now, repr(error)))
 
         event.speech_handle.add_done_callback(done)
 
