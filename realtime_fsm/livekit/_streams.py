@@ -37,7 +37,7 @@ from ._requests import Request, Requests
 from ._turn_output import Item
 from .providers import Family
 
-_FORWARDED = ("input_audio_transcription_completed", "remote_item_added")
+_FORWARDED = ("remote_item_added",)
 #: What frames tell besides, and that names no response.
 _OF_NO_RESPONSE = (ev.SessionConfigured, ev.InputCommitted, ev.InputCleared, ev.ItemActivity)
 #: Seconds that the error of a response may precede the end of its streams…
@@ -106,10 +106,16 @@ class StreamLink:
         self._ends: OrderedDict[str, ev.ResponseDone] = OrderedDict()
         #: A frame tells the end of the response without a name: what is announced in this moment is that.
         self._trails = False
+        #: The response that began last, and the one before.
+        self._newest: Response | None = None
+        self._before: Response | None = None
+        #: The newest began in this step of the loop.
+        self._begins = False
         #: The last turn whose response ended, and when.
         self._ended = ("", -math.inf)
         self._handlers: dict[str, Callable[..., None]] = {
             "generation_created": self._on_generation,
+            "input_audio_transcription_completed": self._on_transcript,
             "input_speech_started": self._on_speech_started,
             "input_speech_stopped": self._on_speech_stopped,
             "session_reconnected": self._on_reconnected,
@@ -399,8 +405,14 @@ class StreamLink:
         attempt = self._driver.controller.owner_of(response_id)
         turn = attempt.turn if attempt is not None and attempt.wanted else None
         response = Response(response_id, "" if turn is None else turn.id, given_id or "")
+        response.of_user = request is None
         self._responses[response_id] = response
+        self._before, self._newest, self._begins = self._newest, response, True
+        self._soon(self._begun)
         return response
+
+    def _begun(self) -> None:
+        self._begins = False
 
     def revive(self) -> Response:
         """There is output of a response that had gone silent. The plugin may have put the answer to
@@ -408,7 +420,10 @@ class StreamLink:
         request = self._requests.newest()
         if request is not None:
             self._requests.settle(request)
-        return self._begin(request)
+        silent = self._newest
+        response = self._begin(request)
+        response.has_words = silent is not None and silent.has_words
+        return response
 
     def item(self, response: Response, item_id: str, item: Item, kind: ev.ItemKind) -> None:
         """A response has this item, and output in it."""
@@ -511,6 +526,19 @@ class StreamLink:
         self._trails = False
 
     # --- up: what else the plugin tells
+
+    def _on_transcript(self, event: llm.InputTranscriptionCompleted) -> None:
+        self._driver.forward("input_audio_transcription_completed", event)
+        response, before = self._newest, self._before
+        if response is None or event.is_final or not self._family.words_begin:
+            return  # the final one comes again with the end of a response
+        late = before is not None and before.of_user and not before.has_words
+        if before is not None and late and self._begins and response.of_user:
+            # The words of what was answered already: nothing more is due.
+            before.has_words, response.of_user = True, False
+            self._over(response.id, ev.ResponseStatus.CANCELLED, None)
+        else:
+            response.has_words = True
 
     def _on_speech_started(self, event: object) -> None:
         self._speech = event

@@ -62,6 +62,7 @@ class Family:
             up by itself: what comes late is adopted, for it cannot be stopped.
         owes_replies: The model is to answer a tool's output by itself, and may be asked if it does
             not.
+        words_begin: A transcript of the user's begins a response, also when it comes after the answer.
         tells_loss: Whether this recoverable error is a lost connection. The plugin then connects
             again, which it tells by metrics with an ``acquire_time``.
         shows: The name of the event by which its session shows what the server sends, "": none.
@@ -87,6 +88,7 @@ class Family:
     answers_all: bool = True
     patience: float = 0.0
     owes_replies: bool = False
+    words_begin: bool = False
     tells_loss: Callable[[llm.RealtimeModelError], bool] = no_error
     shows: str = ""
     reads: Callable[[Any], ev.Event | None] = nothing
@@ -146,6 +148,7 @@ def least(name: str, families: Sequence[Family]) -> Family:
         answers_all=all(f.answers_all for f in families),
         patience=max(f.patience for f in families),
         owes_replies=all(f.owes_replies for f in families),
+        words_begin=all(f.words_begin for f in families),
         tells_loss=lambda report: all(f.tells_loss(report) for f in families),
     )
 
