@@ -109,6 +109,8 @@ class StreamLink:
         #: The response that began last, and the one before.
         self._newest: Response | None = None
         self._before: Response | None = None
+        #: A tool's output went out, and nothing began since.
+        self._after_tool = False
         #: The newest began in this step of the loop.
         self._begins = False
         #: The last turn whose response ended, and when.
@@ -278,7 +280,10 @@ class StreamLink:
     def pushed(self, chat_ctx: llm.ChatContext) -> None:
         """The host pushed its history. A tool's output in it is to be answered."""
         last = chat_ctx.items[-1] if chat_ctx.items else None
-        if not self._family.owes_replies or not isinstance(last, llm.FunctionCallOutput):
+        if not isinstance(last, llm.FunctionCallOutput):
+            return
+        self._after_tool = True
+        if not self._family.owes_replies:
             return
         if getattr(last, "reply_required", True):
             self._not_owed()
@@ -405,7 +410,8 @@ class StreamLink:
         attempt = self._driver.controller.owner_of(response_id)
         turn = attempt.turn if attempt is not None and attempt.wanted else None
         response = Response(response_id, "" if turn is None else turn.id, given_id or "")
-        response.of_user = request is None
+        response.of_user = request is None and not self._after_tool
+        self._after_tool = False
         self._responses[response_id] = response
         self._before, self._newest, self._begins = self._newest, response, True
         self._soon(self._begun)
