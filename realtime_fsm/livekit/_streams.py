@@ -50,6 +50,14 @@ _WORDS_A_SECOND = 5
 _REMEMBERED = 64
 
 _WITHDRAWN = ErrorInfo(kind=ErrorKind.CLIENT_BUG, code="withdrawn")
+#: Seconds until it is asked for again: the user goes on, and is done, or it was empty.
+_USER_MAY_GO_ON = 2.0
+_PERHAPS_CUT = ErrorInfo(
+    kind=ErrorKind.EMPTY,
+    code="empty_response",
+    message="the response completed without output",
+    retry_after=_USER_MAY_GO_ON,
+)
 _NOTHING = ErrorInfo(kind=ErrorKind.CONFLICT, code="response_cancel_not_active")
 
 
@@ -484,12 +492,18 @@ class StreamLink:
             status, error = ev.ResponseStatus.CANCELLED, None
         elif error is not None:
             status = ev.ResponseStatus.FAILED
-        elif not response.items and not self._family.answers_all:
+        elif not response.items and self._may_be_silent(response):
             status = ev.ResponseStatus.CANCELLED
         elif not response.items and not self._family.repeats:
             status = ev.ResponseStatus.FAILED
             error = self._failure("empty_response", "the response completed without output")
+        elif not response.items and not self._family.cuts_show:
+            status, error = ev.ResponseStatus.FAILED, _PERHAPS_CUT
         self._over(response.id, status, error)
+
+    def _may_be_silent(self, response: Response) -> bool:
+        """Whether nothing is owed where a response has no output."""
+        return not self._family.answers_all or (response.of_user and not self._family.cuts_show)
 
     def _over(self, response_id: str, status: ev.ResponseStatus, error: ErrorInfo | None) -> None:
         response = self._responses.pop(response_id, None)

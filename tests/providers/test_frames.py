@@ -179,6 +179,41 @@ def test_g27_ultravox_a_transcript_that_trails_is_no_empty_answer() -> None:
     assert not ours.errors
 
 
+def test_g27_ultravox_a_user_who_goes_on_is_not_talked_over() -> None:
+    """ "Thinking", then "listening" again, with nothing to clear: nobody is to speak now."""
+
+    async def row(call: Call) -> None:
+        fake: Any = call.fake
+        for _ in range(3):
+            await fake._state("thinking")
+            await asyncio.sleep(0.3)
+            await fake._state("listening")
+            await asyncio.sleep(1.2)
+        await call.user_says("Hello there")
+        await asyncio.sleep(5)
+
+    plain, ours = both(need("ultravox"), row, {"Hello there": [Answer("One two three.", 0.8)]})
+    for seen in (plain, ours):
+        assert [h.question for h in seen.heard] == ["Hello there"]
+        assert creates(seen) == 0
+    assert not ours.errors
+
+
+def test_g27_ultravox_what_was_asked_gives_way_to_a_user_who_cuts_in() -> None:
+    """The user speaks while the reply is thought about: they are answered, and not talked over."""
+
+    async def row(call: Call) -> None:
+        call.ask("Hi")
+        await asyncio.sleep(1.0)
+        await call.user_says("Hello there")
+        await asyncio.sleep(8)
+
+    answer = Answer("One two three.", 0.8)
+    answers = {"Hi": [Answer(end="empty"), answer], "Hello there": [answer]}
+    _, ours = both(need("ultravox"), row, answers)
+    assert [h.question for h in ours.heard] == ["Hello there"]
+
+
 # --- Gemini
 
 

@@ -58,6 +58,9 @@ class Family:
             future resolves.
         resends: After a lost connection the plugin itself repeats what was not answered.
         answers_all: A response without output is a failure. Some models may choose to say nothing.
+        cuts_show: Speech of the user's that ends a response is told, also when nothing of it had come.
+            Elsewhere an empty answer to the user is left alone, for the user may have gone on; what
+            was asked for is asked for again two seconds later.
         patience: Seconds that a request may stay unanswered at least, however early the plugin gives
             up by itself: what comes late is adopted, for it cannot be stopped.
         owes_replies: The model is to answer a tool's output by itself, and may be asked if it does
@@ -86,6 +89,7 @@ class Family:
     announces: bool = False
     resends: bool = False
     answers_all: bool = True
+    cuts_show: bool = True
     patience: float = 0.0
     owes_replies: bool = False
     words_begin: bool = False
@@ -146,6 +150,7 @@ def least(name: str, families: Sequence[Family]) -> Family:
         announces=any(f.announces for f in families),
         resends=any(f.resends for f in families),
         answers_all=all(f.answers_all for f in families),
+        cuts_show=all(f.cuts_show for f in families),
         patience=max(f.patience for f in families),
         owes_replies=all(f.owes_replies for f in families),
         words_begin=all(f.words_begin for f in families),
