@@ -37,7 +37,7 @@ from ._requests import Request, Requests
 from ._turn_output import Item
 from .providers import Family
 
-_FORWARDED = ("input_audio_transcription_completed", "remote_item_added")
+_FORWARDED = ("remote_item_added",)
 #: What frames tell besides, and that names no response.
 _OF_NO_RESPONSE = (ev.SessionConfigured, ev.InputCommitted, ev.InputCleared, ev.ItemActivity)
 #: Seconds that the error of a response may precede the end of its streams…
@@ -50,6 +50,14 @@ _WORDS_A_SECOND = 5
 _REMEMBERED = 64
 
 _WITHDRAWN = ErrorInfo(kind=ErrorKind.CLIENT_BUG, code="withdrawn")
+#: Seconds until it is asked for again: the user goes on, and is done, or it was empty.
+_USER_MAY_GO_ON = 2.0
+_PERHAPS_CUT = ErrorInfo(
+    kind=ErrorKind.EMPTY,
+    code="empty_response",
+    message="the response completed without output",
+    retry_after=_USER_MAY_GO_ON,
+)
 _NOTHING = ErrorInfo(kind=ErrorKind.CONFLICT, code="response_cancel_not_active")
 
 
@@ -106,10 +114,18 @@ class StreamLink:
         self._ends: OrderedDict[str, ev.ResponseDone] = OrderedDict()
         #: A frame tells the end of the response without a name: what is announced in this moment is that.
         self._trails = False
+        #: The response that began last, and the one before.
+        self._newest: Response | None = None
+        self._before: Response | None = None
+        #: A tool's output went out, and nothing began since.
+        self._after_tool = False
+        #: The newest began in this step of the loop.
+        self._begins = False
         #: The last turn whose response ended, and when.
         self._ended = ("", -math.inf)
         self._handlers: dict[str, Callable[..., None]] = {
             "generation_created": self._on_generation,
+            "input_audio_transcription_completed": self._on_transcript,
             "input_speech_started": self._on_speech_started,
             "input_speech_stopped": self._on_speech_stopped,
             "session_reconnected": self._on_reconnected,
@@ -272,7 +288,10 @@ class StreamLink:
     def pushed(self, chat_ctx: llm.ChatContext) -> None:
         """The host pushed its history. A tool's output in it is to be answered."""
         last = chat_ctx.items[-1] if chat_ctx.items else None
-        if not self._family.owes_replies or not isinstance(last, llm.FunctionCallOutput):
+        if not isinstance(last, llm.FunctionCallOutput):
+            return
+        self._after_tool = True
+        if not self._family.owes_replies:
             return
         if getattr(last, "reply_required", True):
             self._not_owed()
@@ -399,8 +418,15 @@ class StreamLink:
         attempt = self._driver.controller.owner_of(response_id)
         turn = attempt.turn if attempt is not None and attempt.wanted else None
         response = Response(response_id, "" if turn is None else turn.id, given_id or "")
+        response.of_user = request is None and not self._after_tool
+        self._after_tool = False
         self._responses[response_id] = response
+        self._before, self._newest, self._begins = self._newest, response, True
+        self._soon(self._begun)
         return response
+
+    def _begun(self) -> None:
+        self._begins = False
 
     def revive(self) -> Response:
         """There is output of a response that had gone silent. The plugin may have put the answer to
@@ -408,7 +434,10 @@ class StreamLink:
         request = self._requests.newest()
         if request is not None:
             self._requests.settle(request)
-        return self._begin(request)
+        silent = self._newest
+        response = self._begin(request)
+        response.has_words = silent is not None and silent.has_words
+        return response
 
     def item(self, response: Response, item_id: str, item: Item, kind: ev.ItemKind) -> None:
         """A response has this item, and output in it."""
@@ -463,12 +492,18 @@ class StreamLink:
             status, error = ev.ResponseStatus.CANCELLED, None
         elif error is not None:
             status = ev.ResponseStatus.FAILED
-        elif not response.items and not self._family.answers_all:
+        elif not response.items and self._may_be_silent(response):
             status = ev.ResponseStatus.CANCELLED
         elif not response.items and not self._family.repeats:
             status = ev.ResponseStatus.FAILED
             error = self._failure("empty_response", "the response completed without output")
+        elif not response.items and not self._family.cuts_show:
+            status, error = ev.ResponseStatus.FAILED, _PERHAPS_CUT
         self._over(response.id, status, error)
+
+    def _may_be_silent(self, response: Response) -> bool:
+        """Whether nothing is owed where a response has no output."""
+        return not self._family.answers_all or (response.of_user and not self._family.cuts_show)
 
     def _over(self, response_id: str, status: ev.ResponseStatus, error: ErrorInfo | None) -> None:
         response = self._responses.pop(response_id, None)
@@ -511,6 +546,19 @@ class StreamLink:
         self._trails = False
 
     # --- up: what else the plugin tells
+
+    def _on_transcript(self, event: llm.InputTranscriptionCompleted) -> None:
+        self._driver.forward("input_audio_transcription_completed", event)
+        response, before = self._newest, self._before
+        if response is None or event.is_final or not self._family.words_begin:
+            return  # the final one comes again with the end of a response
+        late = before is not None and before.of_user and not before.has_words
+        if before is not None and late and self._begins and response.of_user:
+            # The words of what was answered already: nothing more is due.
+            before.has_words, response.of_user = True, False
+            self._over(response.id, ev.ResponseStatus.CANCELLED, None)
+        else:
+            response.has_words = True
 
     def _on_speech_started(self, event: object) -> None:
         self._speech = event

@@ -1,5 +1,5 @@
-"""What a family's frames tell beside its streams: how a response ended, what the server does by itself,
-and who answers the user."""
+"""What is told of a response beside its streams, or after them: how it ended, what the server does by
+itself, who answers the user, and what only trails."""
 
 from __future__ import annotations
 
@@ -177,3 +177,103 @@ def test_g27_ultravox_a_transcript_that_trails_is_no_empty_answer() -> None:
         assert [h.question for h in seen.heard] == ["Hello there", "Hi"]
         assert creates(seen) == creates(plain)
     assert not ours.errors
+
+
+def test_g27_ultravox_a_user_who_goes_on_is_not_talked_over() -> None:
+    """ "Thinking", then "listening" again, with nothing to clear: nobody is to speak now."""
+
+    async def row(call: Call) -> None:
+        fake: Any = call.fake
+        for _ in range(3):
+            await fake._state("thinking")
+            await asyncio.sleep(0.3)
+            await fake._state("listening")
+            await asyncio.sleep(1.2)
+        await call.user_says("Hello there")
+        await asyncio.sleep(5)
+
+    plain, ours = both(need("ultravox"), row, {"Hello there": [Answer("One two three.", 0.8)]})
+    for seen in (plain, ours):
+        assert [h.question for h in seen.heard] == ["Hello there"]
+        assert creates(seen) == 0
+    assert not ours.errors
+
+
+def test_g27_ultravox_what_was_asked_gives_way_to_a_user_who_cuts_in() -> None:
+    """The user speaks while the reply is thought about: they are answered, and not talked over."""
+
+    async def row(call: Call) -> None:
+        call.ask("Hi")
+        await asyncio.sleep(1.0)
+        await call.user_says("Hello there")
+        await asyncio.sleep(8)
+
+    answer = Answer("One two three.", 0.8)
+    answers = {"Hi": [Answer(end="empty"), answer], "Hello there": [answer]}
+    _, ours = both(need("ultravox"), row, answers)
+    assert [h.question for h in ours.heard] == ["Hello there"]
+
+
+# --- Gemini
+
+
+@pytest.mark.parametrize("late", [0.0, 0.1, 3.0])
+def test_g27_gemini_the_words_of_what_was_answered_ask_for_nothing(late: float) -> None:
+    """A transcript of the user's may come after the answer; the plugin begins a response with it, which
+    stays open. Nothing is said again; what is asked for next is heard, and mutes nothing."""
+    fake: Any = need("google")
+
+    class Late(fake):  # type: ignore[misc]
+        words = ""
+
+        async def _heard(self, text: str) -> None:
+            self.words = text
+
+        async def _finish(self, text: str) -> None:
+            await super()._finish(text)
+            if self.words:
+                words, self.words = self.words, ""
+                await asyncio.sleep(late)
+                await super()._heard(words)
+
+    async def row(call: Call) -> None:
+        await call.user_says("Hello there")
+        await call.quiet(12)
+        await asyncio.sleep(30)
+        await call.user_says("More")
+        await call.quiet(12)
+        await asyncio.sleep(5)
+        await call.done(call.ask("Hi"), 20)
+        await asyncio.sleep(25)
+
+    answer = Answer("One two three four.", 0.8)
+    answers = {"Hello there": [answer], "Hi": [answer], "More": [answer]}
+    _, ours = both(Late, row, answers)
+    assert [(h.question, h.attempt) for h in ours.heard] == [
+        ("Hello there", 1),
+        ("More", 1),
+        ("Hi", 1),
+    ]
+    assert [s.ended for s in ours.speeches] == ["ok"]
+    assert not ours.errors
+
+
+def test_g18_gemini_a_silent_turn_after_one_without_words_is_asked_for() -> None:
+    """No transcript came of the first question. The second is known by its own, and is answered."""
+    fake: Any = need("google")
+
+    class Wordless(fake):  # type: ignore[misc]
+        async def _heard(self, text: str) -> None:
+            if text != "Hello there":
+                await super()._heard(text)
+
+    async def row(call: Call) -> None:
+        await call.user_says("Hello there")
+        await call.quiet(12)
+        await asyncio.sleep(5)
+        await call.user_says("More")
+        await asyncio.sleep(5)
+
+    answer = Answer("One two three four.", 0.8)
+    _, ours = both(Wordless, row, {"Hello there": [answer], "More": [answer]})
+    assert [h.question for h in ours.heard] == ["Hello there", "More"]

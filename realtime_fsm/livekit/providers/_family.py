@@ -58,10 +58,14 @@ class Family:
             future resolves.
         resends: After a lost connection the plugin itself repeats what was not answered.
         answers_all: A response without output is a failure. Some models may choose to say nothing.
+        cuts_show: Speech of the user's that ends a response is told, also when nothing of it had come.
+            Elsewhere an empty answer to the user is left alone, for the user may have gone on; what
+            was asked for is asked for again two seconds later.
         patience: Seconds that a request may stay unanswered at least, however early the plugin gives
             up by itself: what comes late is adopted, for it cannot be stopped.
         owes_replies: The model is to answer a tool's output by itself, and may be asked if it does
             not.
+        words_begin: A transcript of the user's begins a response, also when it comes after the answer.
         tells_loss: Whether this recoverable error is a lost connection. The plugin then connects
             again, which it tells by metrics with an ``acquire_time``.
         shows: The name of the event by which its session shows what the server sends, "": none.
@@ -85,8 +89,10 @@ class Family:
     announces: bool = False
     resends: bool = False
     answers_all: bool = True
+    cuts_show: bool = True
     patience: float = 0.0
     owes_replies: bool = False
+    words_begin: bool = False
     tells_loss: Callable[[llm.RealtimeModelError], bool] = no_error
     shows: str = ""
     reads: Callable[[Any], ev.Event | None] = nothing
@@ -144,8 +150,10 @@ def least(name: str, families: Sequence[Family]) -> Family:
         announces=any(f.announces for f in families),
         resends=any(f.resends for f in families),
         answers_all=all(f.answers_all for f in families),
+        cuts_show=all(f.cuts_show for f in families),
         patience=max(f.patience for f in families),
         owes_replies=all(f.owes_replies for f in families),
+        words_begin=all(f.words_begin for f in families),
         tells_loss=lambda report: all(f.tells_loss(report) for f in families),
     )
 

@@ -26,6 +26,8 @@ ULTRAVOX = Family(
     # The field that says so gets lost in the plugin: its barge-in asks for a reply.
     cancels=False,
     announces=True,
+    # From "thinking" back to "listening": nothing to say, or the user goes on. Only what plays is cleared.
+    cuts_show=False,
     # It gives up after 5 s, and speaks all the same what comes later.
     patience=10.0,
     owes_replies=True,
@@ -46,7 +48,7 @@ ULTRAVOX = Family(
         "G16": ("partly", "LiveKit's history is as heard; the server keeps all that it said"),
         "G18": (
             "partly",
-            "an empty answer and a tool's are asked for; a lost connection is the end",
+            "a tool's reply, and an empty one that was asked for, are asked for; a lost connection is the end",
         ),
         "G19": ("cannot", "it never connects again after an unexpected close"),
         "G20": ("cannot", "it knows no conflicts"),
