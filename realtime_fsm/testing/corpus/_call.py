@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
+import os
 from collections.abc import Callable, Iterator
-from functools import cache
 from typing import Any
 
 from livekit.agents import NOT_GIVEN, Agent, StopResponse, function_tool
@@ -42,9 +43,12 @@ _PATIENCE = 40.0  # seconds without anything until a call counts as hung
 _CREATE_TIMEOUT = 4.9  # seconds that an unanswered create is believed in
 
 
-def run_call(case: Case, *, controlled: bool) -> Result:
-    """Run *case*, and return what was wrong."""
-    player = Player(case, plan(case), controlled=controlled)
+def run_call(
+    case: Case, *, controlled: bool, trace: str | os.PathLike[str] | None = None
+) -> Result:
+    """Run *case*, and return what was wrong; *trace* is a file to record the call in."""
+    make = simulated_call if trace is None else functools.partial(simulated_call, trace=trace)
+    player = Player(case, plan(case), controlled=controlled, make=make)
     with _quiet():
         try:
             run_virtual(player.play, limit=3600.0)
@@ -57,7 +61,7 @@ def run_call(case: Case, *, controlled: bool) -> Result:
     return Result(tuple(dict.fromkeys(player.problems)), tuple(player.log))
 
 
-@cache
+@functools.cache
 def compare_call(case: Case) -> Verdict:
     """Live *case* twice, on plain LiveKit and controlled, and compare the two."""
 
@@ -182,8 +186,11 @@ class Player:
                     continue
                 if line.actor == "N":
                     form, _ = match(FAULTS, line.words, line.number, "N")
-                    if form.key == "now_half_open":
-                        self.call.server.half_open()
+                    with contextlib.suppress(RuntimeError):  # nobody is connected
+                        if form.key == "now_half_open":
+                            self.call.server.half_open()
+                        elif form.key == "now_break":
+                            self.call.server.drop()
                     continue
                 form, values = match(ACTIONS[line.actor], line.words, line.number, line.actor)
                 await self._do(form.key, values, line)

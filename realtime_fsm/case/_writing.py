@@ -1,0 +1,169 @@
+"""Writes an ordering as a case of the corpus."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from ._ordering import Draft, Ordering, Output, Response
+
+__all__ = ["draft", "written"]
+
+_CREATED = {True: 0.02, False: 0.005}  # what the simulated server takes by default
+_DIFFERS = 0.02  # seconds
+_REST = 2.0  # seconds of a message that nobody received
+_PACE = 0.02
+_WORDS = (
+    "we open at nine and close at six on every day of the week but for Sunday when the shop is shut "
+    "and nobody is there to ask so please call again on Monday or leave a message with your name"
+).split()  # fmt: skip
+
+
+def draft(ordering: Ordering, first: int = 0, last: int | None = None) -> Draft:
+    """The acts from *first* up to *last*, and what the server did about them."""
+    acts = ordering.acts[first:last]
+    begin = acts[0].t if first and acts else float("-inf")
+    after = ordering.acts[last].t if last is not None and last < len(ordering.acts) else None
+    responses = [
+        each
+        for each in sorted(ordering.responses, key=lambda r: r.asked)
+        if each.asked >= begin and (after is None or each.asked < after)
+    ]
+    body, now = [], acts[0].t if acts else 0.0
+    for act in acts:
+        body.append((max(0.0, act.t - now), act.text))
+        now = max(now, act.t)
+    replies = tuple(tuple(_clauses(each, at)) for at, each in enumerate(responses, 1))
+    return Draft(tuple(ordering.setup), replies, tuple(body))
+
+
+def written(
+    made: Draft, *, id: str, title: str, source: str, guarantees: str, expect: Sequence[str]
+) -> str:
+    """The draft in the notation of the corpus."""
+    lines = [f"id: {id}", f"title: {title}", f"source: {source}", f"guarantees: {guarantees}"]
+    if made.setup:
+        lines.append("setup: " + "; ".join(made.setup))
+    for clauses in made.replies:
+        lines.append(("S replies " + ", ".join(clauses)).rstrip())
+    for gap, text in made.body:
+        if gap >= 0.001:
+            lines.append(f"T {_s(gap)}")
+        lines.append(text)
+    lines += [f"expect: {each}" for each in expect]
+    return "\n".join(lines) + "\n"
+
+
+def _clauses(response: Response, number: int) -> list[str]:
+    if response.status == "refused":
+        code, kind = response.code or "null", response.type
+        said = f"refused {_word(code)}" + ("" if response.linked else " unlinked")
+        return [said + (f" type {_word(kind)}" if kind and kind != code else "")]
+    if response.created is None:
+        if response.status == "failed":
+            return [f"failed {_word(response.code or response.type or 'null')} at before_created"]
+        if response.status == "lost":
+            return ["drops at before_created"]
+        return ["unanswered"]
+    clauses = []
+    after = response.created - response.asked
+    if after > _DIFFERS + 0.02:
+        clauses.append(f"created after {_s(after)}")
+    came = response.created
+    cut = response.status != "completed"
+    for index, output in enumerate(response.outputs, 1):
+        last = index == len(response.outputs)
+        clauses += _output(response, output, came, f"{number}.{index}", open=cut and last)
+        came = max(came, output.last or output.added)
+    pace = _pace(response)
+    if pace is not None:
+        clauses.append(f"pace {_s(pace)}")
+    clauses += _end(response, came)
+    return clauses
+
+
+def _output(
+    response: Response, output: Output, came: float, name: str, *, open: bool
+) -> list[str]:
+    late = output.added - came
+    after = f" after {_s(late)}" if late > _DIFFERS else ""
+    if output.kind == "message":
+        seconds = output.ms / 1000 if output.ms else max(0.1, output.chars / 15)
+        if open and not output.whole:
+            seconds += _REST
+        return [f"says {_text(output, name, seconds)} {_s(max(0.1, seconds))}{after}"]
+    if output.kind == "function_call":
+        return [f"calls {_word(output.name or 'tool')}{after}"]
+    if output.kind == "reasoning":
+        return [f"reasons {_s(max(0.1, late))}"]
+    return []
+
+
+def _end(response: Response, came: float) -> list[str]:
+    status = response.status
+    told = _word(response.code or response.type or "null")
+    at = _point(response)
+    if status == "completed":
+        late = (response.ended or came) - came
+        return [f"done after {_s(late)}"] if late > _DIFFERS else []
+    if status == "failed":
+        kind = response.type
+        return [f"failed {told}{at}" + (f" type {_word(kind)}" if kind and response.code else "")]
+    if status == "incomplete":
+        reason = response.reason
+        known = reason in ("max_output_tokens", "content_filter")
+        return [f"incomplete {reason if known else 'max_output_tokens'}{at}"]
+    if status == "cancelled":
+        if response.client_ended or response.reason != "turn_detected":
+            return []
+        return []
+    if status == "lost":
+        return [f"drops{at}"]
+    if response.client_ended:
+        return []
+    if response.outputs and all(each.whole for each in response.outputs):
+        return ["done lost"]
+    return [f"stalls{at}"]
+
+
+def _point(response: Response) -> str:
+    """How far it came, as the notation says it."""
+    if not response.outputs:
+        return " at created"
+    if all(each.whole for each in response.outputs):
+        return " at end"
+    ms = sum(each.ms for each in response.outputs)
+    if response.outputs[-1].kind == "message" and response.outputs[-1].ms:
+        return f' at "{round(ms)} ms"'
+    return f' at "item {len(response.outputs)}"'
+
+
+def _pace(response: Response) -> float | None:
+    """Seconds between two deltas of 100 ms, where it is not as ever."""
+    steps, seconds = 0.0, 0.0
+    for each in response.outputs:
+        if each.ms > 200 and each.first is not None and each.last is not None:
+            steps += each.ms / 100 - 1
+            seconds += each.last - each.first
+    if steps < 2:
+        return None
+    pace = seconds / steps
+    return round(pace, 3) if abs(pace - _PACE) > 0.004 else None
+
+
+def _text(output: Output, name: str, seconds: float) -> str:
+    if output.words:
+        return json.dumps(output.words)
+    count = max(1, round(seconds * 2.5) - 1)
+    words = [_WORDS[n % len(_WORDS)] for n in range(count)]
+    return json.dumps(f"{name} " + " ".join(words))
+
+
+def _word(text: str) -> str:
+    """A word, in quotes where it is none."""
+    plain = text.replace("_", "").replace("-", "").replace(".", "").isalnum()
+    return text if plain else json.dumps(text)
+
+
+def _s(seconds: float) -> str:
+    return f"{max(0.001, round(seconds, 3)):g}s"
