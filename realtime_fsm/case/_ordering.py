@@ -40,18 +40,22 @@ class Response:
     Attributes:
         asked: when it was requested, or the user's speech was committed; seconds.
         line: of the trace, where that stands.
+        vad: server VAD asked for it.
         created: when ``response.created`` came.
+        refused: when an error came in its place.
         outputs: its items, in order.
         ended: when its last event came.
         status: of ``response.done``; ``refused``; ``lost`` with its connection; empty if it never ended.
         code, type, reason: of its error.
         linked: a refusal names the request.
-        client_ended: the client cancelled it, or the user spoke over it.
+        client_ended: when the client cancelled it.
     """
 
     asked: float
     line: int
+    vad: bool = False
     created: float | None = None
+    refused: float | None = None
     outputs: list[Output] = field(default_factory=list)
     ended: float | None = None
     status: str = ""
@@ -59,7 +63,7 @@ class Response:
     type: str = ""
     reason: str = ""
     linked: bool = True
-    client_ended: bool = False
+    client_ended: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,7 @@ class Ordering:
         setup: switches.
         acts: in order.
         responses: in the order in which the server took them.
+        cancels_took: seconds from each cancel to the end of its response.
         has: who has lines in the trace.
         obstacles: what happened that a case cannot say: the line, and why.
     """
@@ -88,6 +93,7 @@ class Ordering:
     setup: list[str] = field(default_factory=list)
     acts: list[Act] = field(default_factory=list)
     responses: list[Response] = field(default_factory=list)
+    cancels_took: list[float] = field(default_factory=list)
     has: set[str] = field(default_factory=set)
     obstacles: list[tuple[int, str]] = field(default_factory=list)
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable
 
 from ..trace import Header, Line
-from ..trace.wire import ACTIVE, AUDIO_DELTAS, CONFLICTS, LOST, body_of
+from ..trace.wire import ACTIVE, AUDIO_DELTAS, CONFLICTS, LOST, NOT_ACTIVE, body_of
 from ._ordering import Act, Ordering, Output, Response
 
 __all__ = ["OrderingReader"]
@@ -39,6 +39,8 @@ class OrderingReader:
         self._spoke = self._interrupted = self._answered = float("-inf")
         self._talks: tuple[float, int] | None = None
         self._wrote = ""
+        self._cancels: list[float] = []  # that have no answer
+        self._speeches: dict[str, None] = {}
         self._names = 0
         self._texts = 0
         self._connection = 0
@@ -50,6 +52,7 @@ class OrderingReader:
             ("client", "conversation.item.create"): self._told,
             ("client", "input_audio_buffer.append"): self._push,
             ("client", "input_audio_buffer.commit"): self._commit,
+            ("client", "input_audio_buffer.clear"): self._discard,
             ("server", "input_audio_buffer.speech_started"): self._starts,
             ("server", "input_audio_buffer.speech_stopped"): self._stops,
             ("server", "input_audio_buffer.committed"): self._heard,
@@ -62,6 +65,7 @@ class OrderingReader:
             ("session", "speech_done"): self._speech_done,
             ("session", "tool_ended"): self._tool_ended,
             ("session", "tool_executed"): self._tool_executed,
+            ("session", "close"): self._closed,
             ("playback", "paused"): lambda line: self._act(line, "P pauses"),
             ("playback", "resumed"): lambda line: self._act(line, "P resumes"),
         }
@@ -97,7 +101,9 @@ class OrderingReader:
     def _policy(self, header: Header) -> None:
         for name in _RETRIED:
             value = header.retry.get(name)
-            default = {"max_retry": 3, "timeout": 10.0, "on_exhausted": "fail_turn"}.get(name, "stop")
+            default = {"max_retry": 3, "timeout": 10.0, "on_exhausted": "fail_turn"}.get(
+                name, "stop"
+            )
             if value is None or value == default:
                 continue
             told = f"{value:g}s" if name == "timeout" else str(value)
@@ -135,11 +141,18 @@ class OrderingReader:
         self._spoke = line.t
 
     def _stops(self, line: Line) -> None:
-        if self._talks is None:
-            return
-        began, number = self._talks
+        if self._talks is not None:
+            self._spoken(*self._talks, until=line.t)
+
+    def _discard(self, line: Line) -> None:
+        if self._talks is not None:
+            began, number = self._talks
+            self._spoken(began, number, until=line.t + max(0.05, line.t - began))
+        self._act(line, "U discards")
+
+    def _spoken(self, began: float, number: int, *, until: float) -> None:
         self._talks = None
-        name, seconds = self._name("V"), max(0.05, line.t - began)
+        name, seconds = self._name("V"), max(0.05, until - began)
         words = f"Question {self._names}."
         act = Act(began, f'U starts {name} "{words}" {_s(seconds)}', number)
         at = len(self.ordering.acts)
@@ -159,15 +172,18 @@ class OrderingReader:
             self._act(line, "U commits")
             return
         name = self._name("V")
-        act = Act(line.t - seconds, f'U says {name} "Question {self._names}." {_s(seconds)}', line.number)
+        act = Act(
+            line.t - seconds, f'U says {name} "Question {self._names}." {_s(seconds)}', line.number
+        )
         self.ordering.acts.append(act)
         self.ordering.acts.sort(key=lambda each: each.t)
 
     def _heard(self, line: Line) -> None:
         if self._vad and self._creates:
-            self._committed = Response(line.t, line.number)
+            self._committed = Response(line.t, line.number, vad=True)
 
     def _speech(self, line: Line) -> None:
+        self._speeches[str(line.event.get("speech"))] = None
         source, asked = line.event.get("source"), line.event.get("user_initiated")
         if source == "say":
             self.ordering.obstacles.append(
@@ -200,21 +216,39 @@ class OrderingReader:
                 self._wrote = words
 
     def _cancel(self, line: Line) -> None:
+        self._cancels.append(line.t)
         for response in self._by_id.values():
-            if not response.status:
-                response.client_ended = True
+            if not response.status and response.client_ended is None:
+                response.client_ended = line.t
         if not self.ordering.has & {"session"}:
             self._cut(line)
 
     def _speech_done(self, line: Line) -> None:
+        self._speeches.pop(str(line.event.get("speech")), None)
         if line.event.get("interrupted") is True:
             self._cut(line)
+
+    def _closed(self, line: Line) -> None:
+        """A call that is hung up over something is no call that came to its rest."""
+        if line.event.get("reason") == "user_initiated" and (
+            self._speeches or any(not each.status for each in self._by_id.values())
+        ):
+            acts = self.ordering.acts
+            if acts and acts[-1].text == "U interrupts" and line.t - acts[-1].t <= _SAME:
+                acts.pop()  # that is what hanging up does
+            self._act(line, "U hangs up")
 
     def _cut(self, line: Line) -> None:
         """Something was interrupted: by the user's speech, which does so by itself, or by the
         application."""
+        acts = self.ordering.acts
         if line.t - max(self._spoke, self._interrupted) > _SAME and self._talks is None:
-            self._act(line, "U interrupts")
+            made = Act(line.t, "U interrupts", line.number)
+            # One that is asked for in the same moment is not what was interrupted.
+            before = (
+                bool(acts) and acts[-1].text.startswith("U asks") and line.t - acts[-1].t < 0.01
+            )
+            acts.insert(len(acts) - before, made)
         self._interrupted = line.t
 
     def _tool_ended(self, line: Line) -> None:
@@ -320,8 +354,11 @@ class OrderingReader:
         response.code = str(error.get("code") or "")
         response.type = str(error.get("type") or "")
         response.reason = str(details.get("reason") or "")
-        response.outputs and setattr(response.outputs[-1], "whole", response.outputs[-1].whole)
         response.ended = line.t
+        if response.status == "cancelled" and response.client_ended is not None:
+            self.ordering.cancels_took.append(line.t - response.client_ended)
+            if response.client_ended in self._cancels:
+                self._cancels.remove(response.client_ended)
 
     def _done_alone(self, line: Line) -> Response | None:
         """An end without a beginning."""
@@ -335,6 +372,8 @@ class OrderingReader:
     def _refused(self, line: Line) -> None:
         error = body_of(line.event.get("error"))
         code, named = str(error.get("code") or ""), error.get("event_id")
+        if code == NOT_ACTIVE and self._cancels:
+            self.ordering.cancels_took.append(line.t - self._cancels.pop(0))
         if code == ACTIVE or code in CONFLICTS:
             # The simulated server refuses that by itself; what was refused takes no reply.
             refused = self._asked.pop(str(named), None)
@@ -352,7 +391,7 @@ class OrderingReader:
                 made.linked = False
         if made is None:
             return
-        made.status, made.code, made.ended = "refused", code, line.t
+        made.status, made.code, made.refused = "refused", code, line.t
         made.type = str(error.get("type") or "")
 
     def _lost(self, line: Line) -> None:

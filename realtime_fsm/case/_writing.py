@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
+from statistics import median
 
 from ._ordering import Draft, Ordering, Output, Response
 
 __all__ = ["draft", "written"]
 
+_STARTS = re.compile(r'U starts (\w+ ".*") ([\d.]+)s')
 _CREATED = {True: 0.02, False: 0.005}  # what the simulated server takes by default
+_CANCELLED = 0.03
 _DIFFERS = 0.02  # seconds
 _REST = 2.0  # seconds of a message that nobody received
 _PACE = 0.02
 _WORDS = (
     "we open at nine and close at six on every day of the week but for Sunday when the shop is shut "
     "and nobody is there to ask so please call again on Monday or leave a message with your name"
-).split()  # fmt: skip
+).split()  # fmt: skip  # noqa: SIM905
 
 
 def draft(ordering: Ordering, first: int = 0, last: int | None = None) -> Draft:
@@ -33,8 +37,30 @@ def draft(ordering: Ordering, first: int = 0, last: int | None = None) -> Draft:
     for act in acts:
         body.append((max(0.0, act.t - now), act.text))
         now = max(now, act.t)
-    replies = tuple(tuple(_clauses(each, at)) for at, each in enumerate(responses, 1))
-    return Draft(tuple(ordering.setup), replies, tuple(body))
+    delays = {vad: _delay(ordering, vad) for vad in _CREATED}
+    replies = tuple(
+        tuple(_clauses(each, at, delays[each.vad])) for at, each in enumerate(responses, 1)
+    )
+    setup = list(ordering.setup)
+    for vad, name in ((True, "vad_create_delay"), (False, "create_delay")):
+        if any(each.vad is vad for each in responses) and delays[vad] != _CREATED[vad]:
+            setup.append(f"server.{name} {_s(delays[vad])}")
+    if ordering.cancels_took:
+        took = median(ordering.cancels_took)
+        if abs(took - _CANCELLED) > _DIFFERS:
+            setup.append(f"server.cancel_delay {_s(took)}")
+    return Draft(tuple(setup), replies, tuple(body))
+
+
+def _delay(ordering: Ordering, vad: bool) -> float:
+    """How long the server takes for a response, mostly."""
+    took = [
+        at - each.asked
+        for each in ordering.responses
+        if each.vad is vad and (at := each.created or each.refused) is not None
+    ]
+    usual = _CREATED[vad]
+    return usual if not took or abs(median(took) - usual) < 0.01 else max(0.0, median(took))
 
 
 def written(
@@ -44,17 +70,24 @@ def written(
     lines = [f"id: {id}", f"title: {title}", f"source: {source}", f"guarantees: {guarantees}"]
     if made.setup:
         lines.append("setup: " + "; ".join(made.setup))
-    for clauses in made.replies:
-        lines.append(("S replies " + ", ".join(clauses)).rstrip())
-    for gap, text in made.body:
-        if gap >= 0.001:
-            lines.append(f"T {_s(gap)}")
+    lines += [("S replies " + ", ".join(clauses)).rstrip() for clauses in made.replies]
+    waited = 0.0  # of the gap, by the line before
+    for at, (gap, text) in enumerate(made.body):
+        if gap - waited >= 0.001:
+            lines.append(f"T {_s(gap - waited)}")
+        said = _STARTS.fullmatch(text)
+        waited = 0.0 if said is None else float(said[2])
+        after = made.body[at + 1][0] if at + 1 < len(made.body) else float("inf")
+        if said is None or after < waited:
+            waited = 0.0
+        else:
+            text = f"U says {said[1]} {_s(waited)}"
         lines.append(text)
     lines += [f"expect: {each}" for each in expect]
     return "\n".join(lines) + "\n"
 
 
-def _clauses(response: Response, number: int) -> list[str]:
+def _clauses(response: Response, number: int, delay: float) -> list[str]:
     if response.status == "refused":
         code, kind = response.code or "null", response.type
         said = f"refused {_word(code)}" + ("" if response.linked else " unlinked")
@@ -67,7 +100,7 @@ def _clauses(response: Response, number: int) -> list[str]:
         return ["unanswered"]
     clauses = []
     after = response.created - response.asked
-    if after > _DIFFERS + 0.02:
+    if abs(after - delay) > _DIFFERS:
         clauses.append(f"created after {_s(after)}")
     came = response.created
     cut = response.status != "completed"
@@ -82,13 +115,11 @@ def _clauses(response: Response, number: int) -> list[str]:
     return clauses
 
 
-def _output(
-    response: Response, output: Output, came: float, name: str, *, open: bool
-) -> list[str]:
+def _output(response: Response, output: Output, came: float, name: str, *, open: bool) -> list[str]:
     late = output.added - came
     after = f" after {_s(late)}" if late > _DIFFERS else ""
     if output.kind == "message":
-        seconds = output.ms / 1000 if output.ms else max(0.1, output.chars / 15)
+        seconds = _ms(output) / 1000
         if open and not output.whole:
             seconds += _REST
         return [f"says {_text(output, name, seconds)} {_s(max(0.1, seconds))}{after}"]
@@ -113,14 +144,12 @@ def _end(response: Response, came: float) -> list[str]:
         reason = response.reason
         known = reason in ("max_output_tokens", "content_filter")
         return [f"incomplete {reason if known else 'max_output_tokens'}{at}"]
-    if status == "cancelled":
-        if response.client_ended or response.reason != "turn_detected":
-            return []
-        return []
+    if status == "cancelled" or (not status and response.client_ended is not None):
+        # By the client, or the user's speech: they are in the case, and find it under way.
+        whole = response.outputs and all(each.whole for each in response.outputs)
+        return [f"done after {_s((response.ended or came) - came + _REST)}"] if whole else []
     if status == "lost":
         return [f"drops{at}"]
-    if response.client_ended:
-        return []
     if response.outputs and all(each.whole for each in response.outputs):
         return ["done lost"]
     return [f"stalls{at}"]
@@ -132,10 +161,17 @@ def _point(response: Response) -> str:
         return " at created"
     if all(each.whole for each in response.outputs):
         return " at end"
-    ms = sum(each.ms for each in response.outputs)
-    if response.outputs[-1].kind == "message" and response.outputs[-1].ms:
+    ms = sum(_ms(each) for each in response.outputs if each.kind == "message")
+    if response.outputs[-1].kind == "message" and _ms(response.outputs[-1]) >= 1:
         return f' at "{round(ms)} ms"'
     return f' at "item {len(response.outputs)}"'
+
+
+def _ms(output: Output) -> float:
+    """How much of a message came, in milliseconds of sound: of a text, what takes as long to come."""
+    if output.ms or output.first is None or output.last is None:
+        return output.ms
+    return 100.0 + (output.last - output.first) / _PACE * 100
 
 
 def _pace(response: Response) -> float | None:

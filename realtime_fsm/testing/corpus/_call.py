@@ -30,7 +30,7 @@ from ..pair import Living, live_twice
 from ..sink import PacedAudioOutput
 from ..virtual import run_virtual
 from ._case import Case, Line, Result
-from ._expect import wrong
+from ._expect import became, wrong
 from ._forms import ACTIONS
 from ._grammar import match
 from ._script import FAULTS, Plan, Tool, plan
@@ -59,6 +59,26 @@ def run_call(
         except Exception as error:
             player.problems.append(f"crash: {type(error).__name__}: {_first_line(error)}")
     return Result(tuple(dict.fromkeys(player.problems)), tuple(player.log))
+
+
+def fates_of(case: Case, *, controlled: bool) -> tuple[dict[str, str], tuple[str, ...], bool]:
+    """Run *case*, and return what became of each speech that it names, in the words of ``expect:``; what
+    was wrong; and whether the session lives."""
+    names = [
+        values["name"]
+        for line in case.body
+        if line.actor == "U"
+        for form, values in [match(ACTIONS["U"], line.words, line.number, "U")]
+        if form.key in ("ask", "raw", "say", "start")
+    ]
+    player = Player(case, plan(case), controlled=controlled)
+    player.watch = names
+    with _quiet():
+        try:
+            run_virtual(player.play, limit=3600.0)
+        except (VirtualTimeError, AssertionError) as error:
+            player.problems.append(_first_line(error))
+    return player.became, tuple(dict.fromkeys(player.problems)), player.lives
 
 
 @functools.cache
@@ -127,6 +147,9 @@ class Player:
         self.raw: dict[str, asyncio.Future[Any]] = {}
         self.refused: dict[str, Exception] = {}
         self.took = 0.0
+        self.watch: list[str] = []  # speeches whose fates are to be told
+        self.became: dict[str, str] = {}
+        self.lives = True
         self.call: SimulatedCall
         self._over = False
 
@@ -170,6 +193,7 @@ class Player:
                 await self._body()
                 if judged:
                     self._judge()
+                self._look_back()
             finally:
                 self._write_log()
 
@@ -242,6 +266,8 @@ class Player:
             await push_history(session, history)
         elif key == "commit":
             realtime_session_of(session).commit_audio()
+        elif key == "discard":
+            session.clear_user_turn()
         elif key == "hang_up":
             self._over = True
             await asyncio.wait_for(session.aclose(), 20.0)
@@ -365,6 +391,13 @@ class Player:
             )
         except AssertionError as error:
             self.problems += [each for each in str(error).splitlines() if each.startswith("G")]
+
+    def _look_back(self) -> None:
+        self.lives = not self.call.closed
+        for name in self.watch:
+            fate = became(self, name)
+            if fate.split()[0] in ("answered", "interrupted", "failed"):
+                self.became[name] = fate
 
     def _write_log(self) -> None:
         for each in self.call.server.record:
