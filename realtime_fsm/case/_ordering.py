@@ -19,6 +19,7 @@ class Output:
         chars: characters of its text.
         words: the text, where the trace has it.
         first, last: when its first and its last delta came; None without any.
+        done: when its end came.
         whole: it was received to its end.
     """
 
@@ -30,6 +31,7 @@ class Output:
     words: str = ""
     first: float | None = None
     last: float | None = None
+    done: float | None = None
     whole: bool = False
 
 

@@ -171,6 +171,9 @@ class OrderingReader:
         if self._vad:
             self._act(line, "U commits")
             return
+        acts = self.ordering.acts
+        if acts and acts[-1].text.startswith("U asks B") and line.t - acts[-1].t <= _SAME:
+            acts.pop()  # LiveKit tells of the speech first, and then commits what was said
         name = self._name("V")
         act = Act(
             line.t - seconds, f'U says {name} "Question {self._names}." {_s(seconds)}', line.number
@@ -334,6 +337,7 @@ class OrderingReader:
             return
         response, output = found
         response.ended = line.t
+        output.done = line.t
         output.whole = item.get("status") != "incomplete"
         if output.kind == "function_call":
             output.name = str(item.get("name") or output.name)

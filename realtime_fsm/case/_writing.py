@@ -42,6 +42,8 @@ def draft(ordering: Ordering, first: int = 0, last: int | None = None) -> Draft:
     for vad, name in ((True, "vad_create_delay"), (False, "create_delay")):
         if any(each.vad is vad for each in responses) and delays[vad] != _CREATED[vad]:
             setup.append(f"server.{name} {_s(delays[vad])}")
+    if any(each.kind == "reasoning" for response in responses for each in response.outputs):
+        setup.append("server.reasoning_items item")
     if ordering.cancels_took:
         took = median(ordering.cancels_took)
         if abs(took - _CANCELLED) > _DIFFERS:
@@ -104,7 +106,7 @@ def _clauses(response: Response, number: int, delay: float) -> list[str]:
     for index, output in enumerate(response.outputs, 1):
         last = index == len(response.outputs)
         clauses += _output(response, output, came, f"{number}.{index}", open=cut and last)
-        came = max(came, output.last or output.added)
+        came = max(came, output.last or output.done or output.added)
     pace = _pace(response)
     if pace is not None:
         clauses.append(f"pace {_s(pace)}")
@@ -123,7 +125,10 @@ def _output(response: Response, output: Output, came: float, name: str, *, open:
     if output.kind == "function_call":
         return [f"calls {_word(output.name or 'tool')}{after}"]
     if output.kind == "reasoning":
-        return [f"reasons {_s(max(0.1, late))}"]
+        until = output.done
+        if until is None or open:
+            until = (response.ended or came) + _REST
+        return [f"reasons {_s(max(0.1, until - output.added))}{after}"]
     return []
 
 
@@ -143,13 +148,22 @@ def _end(response: Response, came: float) -> list[str]:
         return [f"incomplete {reason if known else 'max_output_tokens'}{at}"]
     if status == "cancelled" or (not status and response.client_ended is not None):
         # By the client, or the user's speech: they are in the case, and find it under way.
-        whole = response.outputs and all(each.whole for each in response.outputs)
+        if not response.outputs or _fell_silent(response):
+            return [f"stalls{at}"]
+        whole = all(each.whole for each in response.outputs)
         return [f"done after {_s((response.ended or came) - came + _REST)}"] if whole else []
     if status == "lost":
         return [f"drops{at}"]
     if response.outputs and all(each.whole for each in response.outputs):
         return ["done lost"]
     return [f"stalls{at}"]
+
+
+def _fell_silent(response: Response) -> bool:
+    """Whether nothing of it had come for long when the client cancelled it."""
+    last = max(each.last or each.added for each in response.outputs)
+    open_ = not response.outputs[-1].whole and response.outputs[-1].kind != "reasoning"
+    return open_ and response.client_ended is not None and response.client_ended - last > _REST
 
 
 def _point(response: Response) -> str:
