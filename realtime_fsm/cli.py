@@ -240,6 +240,43 @@ def report(
 
 
 @app.command()
+def case(
+    trace: Annotated[Path, typer.Argument(help="A trace, or a log of raw events; - is stdin.")],
+    turn: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|ID", help="Its number, or an id of it; by default the first in trouble."
+        ),
+    ] = None,
+    call: Annotated[int, typer.Option(metavar="N", help="Which call of the file.")] = 1,
+    rule: Annotated[
+        str, typer.Option(metavar="ID", help="The breach of that guarantee alone, such as G18.")
+    ] = "",
+    pytest: Annotated[
+        bool, typer.Option("--pytest", help="A test of the kit, for your own agent.")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="By default it is printed.")
+    ] = None,
+) -> None:
+    """A turn of a recorded call as a test. Exit status 1: none can be made, and why."""
+    try:
+        importlib.import_module("livekit.plugins.openai")
+    except ModuleNotFoundError:
+        typer.echo('case needs the OpenAI plugin: pip install "realtime-fsm[openai]"', err=True)
+        raise typer.Exit(1) from None
+    from .case import command
+
+    try:
+        code = command.run(command.Request(trace, turn, call, rule, pytest, output))
+    except ValueError as error:
+        say(f"realtime-fsm: {error}", err=True)
+        raise typer.Exit(2) from None
+    if code:
+        raise typer.Exit(code)
+
+
+@app.command()
 def explore(
     turns: Annotated[int, typer.Option(help="Responses that the host asks for.")] = 2,
     messages: Annotated[int, typer.Option(help="Output items of a response.")] = 2,

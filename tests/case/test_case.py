@@ -1,0 +1,174 @@
+"""From a recorded call to a test: the same rule and the same outcome, failing before and passing after."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from realtime_fsm.case import command
+from realtime_fsm.case.command import Request
+from realtime_fsm.lab.simulate import Scenario, Turn
+from realtime_fsm.lab.simulate.caller import play
+from realtime_fsm.simulator import Failed, FunctionCall, Message, Rejected, Reply, Script, audio_ms
+from realtime_fsm.testing.corpus import parse, run
+
+KINDS = {
+    "failed": ([Reply(end=Failed("server_error"))], "G18"),
+    "refused": ([Reply(ack=Rejected("rate_limit_exceeded", linked=False))], "G18"),
+    "midway": (
+        [
+            Reply(
+                [Message("Your parcel arrives tomorrow.", seconds=2.0)],
+                end=Failed("server_error", at=audio_ms(700)),
+            )
+        ],
+        "G8",
+    ),
+    "tool": ([Reply([FunctionCall("look_up")]), Reply(end=Failed("server_error"))], "G18"),
+}
+
+
+@cache
+def _recorded(kind: str, tmp: Path) -> Path:
+    """A plain call of four questions, of which the second fails."""
+    path = tmp / f"{kind}.jsonl"
+    replies = [Reply([Message("Hello.", seconds=0.8)]), *KINDS[kind][0]]
+    turns = tuple(Turn(words=f"{n}. Hello?", pause=1.0 + n / 7) for n in range(1, 5))
+    play(Scenario(turns=turns, script=Script(replies)), plain=True, trace=path, check=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("calls")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_case_fails_as_the_call_did_and_passes_controlled(kind: str, folder: Path) -> None:
+    rule, output = KINDS[kind][1], folder / f"{kind}.txt"
+    assert command.run(Request(_recorded(kind, folder), rule=rule, output=output)) == 0
+    (case,) = parse(output.read_text("utf-8"))
+    # One question is left of four, and no reply that was not needed.
+    assert sum(line.actor == "U" for line in case.body) == 1, case.text
+    assert sum(line.actor == "S" for line in case.body) == len(KINDS[kind][0]), case.text
+    assert any(each.startswith(rule) for each in run(case, plain=True).problems)
+    assert run(case).holds
+
+
+@pytest.mark.parametrize("kind", ["failed", "tool"])
+def test_a_test_of_the_kit_passes_and_fails_on_plain_livekit(kind: str, folder: Path) -> None:
+    output = folder / f"test_{kind}.py"
+    assert command.run(Request(_recorded(kind, folder), pytest=True, output=output)) == 0
+    text = output.read_text("utf-8")
+    for plain in (False, True):
+        if plain:
+            text = text.replace("agent=agent", "agent=agent, controlled=False")
+        names: dict[str, object] = {}
+        exec(compile(text, str(output), "exec"), names)  # what pytest does with it
+        (test,) = (each for name, each in names.items() if name.startswith("test_"))
+        assert callable(test)
+        if plain:
+            with pytest.raises(AssertionError, match=KINDS[kind][1]):
+                test()
+        else:
+            test()
+
+
+def test_a_raw_log_becomes_a_case(folder: Path) -> None:
+    """A log of OpenAI's events, as an application writes them, with times and nothing else."""
+    log, output = folder / "raw.log", folder / "raw.txt"
+    with log.open("w") as file:
+        for text in _recorded("failed", folder).read_text("utf-8").splitlines()[1:]:
+            line = json.loads(text)
+            if line["by"] in ("server", "client"):
+                event = {"type": line["type"], **line["event"]}
+                file.write(json.dumps({"timestamp": line["t"], "event": event}) + "\n")
+    assert command.run(Request(log, turn="2", output=output)) == 0
+    (case,) = parse(output.read_text("utf-8"))
+    assert "failed server_error" in case.text
+    assert not run(case, plain=True).holds
+    assert run(case).holds
+
+
+# --- what no case can be made of
+
+
+def _with(trace: Path, folder: Path, after: str, line: str) -> Path:
+    """The trace with a line more, after the second turn's first line of that type."""
+    lines = trace.read_text("utf-8").splitlines()
+    found = [n for n, each in enumerate(lines) if f'"type":"{after}"' in each]
+    lines.insert(found[1] + 1, line)
+    changed = folder / "changed.jsonl"
+    changed.write_text("\n".join(lines) + "\n", "utf-8")
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ('{"t":2,"by":"server"', "cannot|not JSON|cut"),
+        (
+            '{"t":0,"by":"session","type":"speech_created","speech":"s","source":"say"}',
+            r"line \d+: the application says a text by itself",
+        ),
+        (
+            (
+                '{"t":0,"by":"client","type":"response.create","connection":1,'
+                '"event":{"event_id":"e","response":{"conversation":"none"}}}'
+            ),
+            r"line \d+: a response outside of the conversation",
+        ),
+    ],
+)
+def test_what_stands_in_the_way_is_named(
+    line: str, told: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trace = _with(_recorded("failed", folder), folder, "response.created", line)
+    code = command.run(Request(trace, turn="2"))
+    err = capsys.readouterr().err
+    assert code == 1, err
+    assert re.search(told, err), err
+
+
+def test_where_the_calls_part_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A server that does what the simulated one never does."""
+    line = (
+        '{"t":0,"by":"server","type":"response.output_item.added","connection":1,"event":'
+        '{"response_id":"resp_002","item":{"id":"x","type":"hologram"}}}'
+    )
+    trace = _with(_recorded("failed", folder), folder, "response.created", line)
+    assert command.run(Request(trace, turn="2", rule="")) in (0, 1)
+    err = capsys.readouterr().err
+    assert "no case of" not in err or "line " in err
+
+
+def test_a_trace_without_a_server_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trace = tmp_path / "no-server.jsonl"
+    trace.write_text(
+        '{"trace":"realtime-fsm","version":1,"mode":"control"}\n'
+        '{"t":0,"by":"turn","type":"moved","turn":"turn_1","source":"requested","event":"X","dest":"failed","attempt":1}\n'
+        '{"t":1,"by":"turn","type":"ended","turn":"turn_1","outcome":"failed","code":"server_error"}\n'
+    )
+    assert command.run(Request(trace)) == 1
+    assert "no lines of the server" in capsys.readouterr().err
+
+
+def test_a_turn_that_is_not_there(folder: Path) -> None:
+    with pytest.raises(ValueError, match=r"--turn is 99, expected 1 to \d"):
+        command.run(Request(_recorded("failed", folder), turn="99"))
+    with pytest.raises(ValueError, match="--call is 3, there are 1"):
+        command.run(Request(_recorded("failed", folder), call=3))
+
+
+def test_nothing_to_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    empty = tmp_path / "empty.jsonl"
+    empty.write_text("")
+    assert command.run(Request(empty)) == 2
+    assert command.run(Request(tmp_path / "none.jsonl")) == 2
+    assert "nothing could be read" in capsys.readouterr().err
