@@ -154,7 +154,7 @@ class HeardIsHistory(HeardRule):
             self._look_at_order("the agent", context, look)
         if memory is not None and history is not None:
             self._compare_both(history, memory, context, look)
-        for item_id in look.differences or ():
+        for item_id in (look.differences or ()) if look.connected is not False else ():
             text = f"the controller says that {item_id} is not remembered as it was heard"
             self._say(self.wire.items.get(item_id), item_id, text, look)
 
