@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from html import escape
 from typing import Any
-from xml.sax.saxutils import quoteattr
 
 from ._model import Chart, Rule, State
 from ._views import Picture
@@ -33,7 +33,7 @@ def scxml(picture: Picture) -> str:
     lines = [
         '<?xml version="1.0" encoding="UTF-8"?>',
         '<scxml xmlns="http://www.w3.org/2005/07/scxml" version="1.0" datamodel="ecmascript"',
-        f"       name={quoteattr(chart.name)} initial={quoteattr(_initial(chart))}>",
+        f'       name="{escape(chart.name)}" initial="{_initial(chart)}">',
         f"  <!-- {chart.title}.\n{_NOTE} -->",
         "  <datamodel>",
         *(f'    <data id="{name}" expr="1"/>' for name in _guards(chart)),
@@ -52,8 +52,8 @@ def scxml(picture: Picture) -> str:
 
 
 def _transition(rule: Rule) -> Iterator[str]:
-    cond = f" cond={quoteattr(rule.guard)}" if rule.guard else ""
-    target = f" target={quoteattr(rule.dest)}" if rule.dest else ""
+    cond = f' cond="{rule.guard}"' if rule.guard else ""
+    target = f' target="{rule.dest}"' if rule.dest else ""
     start = f'    <transition event="{rule.event}"{cond}{target}'
     does = []
     if rule.effect:

@@ -520,7 +520,8 @@ class StreamLink:
         try:
             told = self._family.reads(raw)
         except Exception as e:  # whatever a server sends (G25)
-            get_logger().debug("frame ignored", reason=type(e).__name__)
+            kind = type(raw).__name__
+            get_logger().debug("frame ignored", reason=type(e).__name__, type=kind)
             return
         if isinstance(told, ev.ResponseDone):
             if told.response_id:

@@ -113,9 +113,8 @@ def test_g10_voice_live_what_will_not_change_fails_its_turn_alone(code: str, ref
 
 def test_g24_voice_live_shows_who_answers() -> None:
     """``create_response: false``: the application answers, and nothing is waited for."""
-    from azure.ai.voicelive.models import ServerVad
-
     fake: Any = need("azure")
+    from azure.ai.voicelive.models import ServerVad
 
     class Mine(fake):  # type: ignore[misc]
         def model(self, **options: Any) -> Any:
