@@ -46,8 +46,10 @@ class RetryPolicy:
             have been acknowledged; then the turn fails.
         first_output_timeout: Longest silence of the server between ``response.created`` and
             the first output item. Long, since models think.
-        stall_timeout: Longest silence of the server within a response that has begun to
-            speak; also how much longer than its audio a playback report may take.
+        stall_timeout: Longest silence of the server within a response that has begun, until it is
+            asked for again. Of one that was heard in part, which cannot be, the application hears
+            ``recovering``; it may go on up to `first_output_timeout`, as long as no other request
+            waits for its end. Also how much longer than its audio a playback report may take.
         action_timeout: Longest silence of the server while something runs that it does by itself
             (an MCP call, a search): how long one may take that tells no progress.
         cancel_timeout: How long a cancelled turn waits for the server's terminal and for

@@ -206,7 +206,8 @@ class Turn:
         first_failure: Time of the first failure, seconds, or None.
         recover_by: When the recovery deadline ends, or None.
         retry_at: When the backoff is over: of a retry, or of a create that met a conflict.
-        since: When generation ended, or the cancel was asked: its last wait counts from then.
+        since: When generation ended, the cancel was asked, or its silence was told last: its last
+            wait counts from then.
     """
 
     id: str

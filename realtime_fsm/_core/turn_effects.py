@@ -81,6 +81,14 @@ def tell_doubt(turn: Turn, step: Step) -> None:
     )
 
 
+def tell_stall(turn: Turn, step: Step) -> None:
+    turn.since = step.now
+    wait = step.policy.first_output_timeout - step.policy.stall_timeout
+    step.out.append(
+        Recovering(turn_id=turn.id, attempt=turn.attempts, reason=step.failure, wait=wait)
+    )
+
+
 def take_over_and_announce(turn: Turn, step: Step) -> None:
     take_over(turn, step)
     announce(turn, step)

@@ -32,6 +32,7 @@ from .._core.events import (
 from .._core.policy import RetryPolicy
 from .._core.records import Turn
 from .._core.states import ErrorKind, MessageOutcome, Origin, TurnOutcome, TurnState
+from .._core.timers import STALLING
 from .._redact import known_message, named, shown
 from ._deadline_timer import DeadlineTimer
 from ._emit import Emitter, Listeners
@@ -610,7 +611,7 @@ class Driver:
             kind=c.reason.kind.value,
             wait=round(c.wait, 3),
         )
-        if self.link is not None:
+        if self.link is not None and c.reason.code != STALLING.code:
             self.link.stop_reading(c.turn_id)
         self._model.emit("recovering", c)
         if self._fresh.is_due(c) and self.link is not None and self.link.may_be_replaced:

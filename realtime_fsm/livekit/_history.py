@@ -78,10 +78,11 @@ class History:
         self._push: asyncio.Task[None] | None = None
         #: The last context that the inner session was given.
         self.pushed: llm.ChatContext | None = None
-        #: The item that the next answer is to, and one that went with its connection before its
-        #: words were known, until there is another.
+        #: The item that the next answer is to; one that went with its connection before its
+        #: words were known; one that the application deleted: until there is another.
         self.question: str | None = None
         self.question_lost: str | None = None
+        self.question_taken_back: str | None = None
         #: The last one of the user's that was asked about.
         self._answered: str | None = None
         self._closed = False
@@ -224,6 +225,8 @@ class History:
         elif kind == "conversation.item.deleted":
             self._conversation.deleted(str(frame.get("item_id")))
             self._dropped.discard(str(frame.get("item_id")))
+            if frame.get("item_id") == self.question and self._answers_another(self.question):
+                self.question_taken_back = self.question
         elif kind == "error" and isinstance(frame.get("error"), Mapping):
             error = frame["error"]
             return self._conversation.refused(str(error.get("event_id")), str(error.get("code")))
@@ -238,13 +241,19 @@ class History:
         """This item is to be answered; one of an earlier connection was told anew."""
         if item_id not in self._conversation.lost and item_id != self.question_lost:
             self.question, self.question_lost = item_id, None
+            self.question_taken_back = None
 
     def _lose_question(self) -> None:
         """A new connection is told nothing of what was said without a transcript. Asked again it would
         answer the question before once more, if there was one."""
-        if not self.question_has_words and any(map(_is_question, self._inner.chat_ctx.items)):
+        if not self.question_has_words and self._answers_another(self.question):
             self.question_lost = self.question
         self.question = None
+
+    def _answers_another(self, item_id: str | None) -> bool:
+        """Whether the server would find another question to answer in place of this one."""
+        items = self._inner.chat_ctx.items
+        return any(_is_question(item) for item in items if item.id != item_id)
 
     def is_of_user(self) -> bool:
         """Whether what is asked for now answers something that the user wrote since the last time. What

@@ -176,10 +176,12 @@ class RawLink:
         future.add_done_callback(self._guard(self._settled))
 
     def _lost_its_question(self, turn_id: str, ask: ReplyRequest) -> bool:
-        """Whether what it answers went with a connection before its words were known."""
-        lost, turn = self.history.question_lost, self._driver.controller.find(turn_id)
+        """Whether what it answers went with a connection before its words were known, or was deleted
+        by the application since it was asked."""
+        history, turn = self.history, self._driver.controller.find(turn_id)
         owed = turn is not None and turn.origin is Origin.SERVER_VAD
-        return lost is not None and (owed or ask.question == lost)
+        gone = (history.question_lost, history.question_taken_back)
+        return any(each is not None and (owed or ask.question == each) for each in gone)
 
     def cancel(self, response_id: str, event_id: str) -> None:
         self._inner.send_event(

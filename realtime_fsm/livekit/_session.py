@@ -201,8 +201,9 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             arguments={name: value for name, value in given.items() if utils.is_given(value)}
         )
         if self._history is not None:
-            if "instructions" not in ask.arguments:
-                ask.question = self._history.question
+            asked = self._history.question
+            if "instructions" not in ask.arguments and asked != self._history.question_taken_back:
+                ask.question = asked
             written = self._guard.run(True, self._history.is_of_user)
             ask.of_user, self._committed = self._committed or written, False
         else:

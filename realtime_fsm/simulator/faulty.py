@@ -183,6 +183,13 @@ class FaultyCore:
         self._collect()
         return item
 
+    def user_idles(self, now: float) -> str | None:
+        """See :meth:`ServerCore.user_idles`."""
+        self.advance(now)
+        item = self._core.user_idles(now)
+        self._collect()
+        return item
+
     def advance(self, now: float) -> None:
         """See :meth:`ServerCore.advance`."""
         while (deadline := self.next_deadline()) is not None and deadline <= now:

@@ -152,6 +152,24 @@ class UserAudio:
         self._wire.after(seconds, lambda: self._falls_silent(speech, part, seconds))
         return speech.item_id
 
+    @enforces(rules.VAD_IDLE)
+    def idles(self) -> str | None:
+        """Let the user have been silent for so long that server VAD answers it; return the id of the
+        item to come, None without server VAD or while the user speaks."""
+        if self._session.turn_detection is None or self._speech is not None:
+            return None
+        item_id, now = self._wire.ids.next("item"), self._clock_ms()
+        self._wire.send(
+            "input_audio_buffer.timeout_triggered",
+            audio_start_ms=now,
+            audio_end_ms=now,
+            item_id=item_id,
+        )
+        self._commit(item_id, MIN_COMMIT_MS, "")
+        if self._session.creates_responses:
+            self._responses.create_by_vad(item_id)
+        return item_id
+
     def _starts(self, transcript: str, item_id: str | None) -> _Speech:
         speech = self._speech
         if speech is None or speech.began is not None or speech.taken:

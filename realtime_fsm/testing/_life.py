@@ -17,6 +17,7 @@ from livekit.agents.voice import SpeechHandle
 from livekit.agents.voice.io import TextOutput
 
 from .. import Recovering, TurnEnded, TurnMoved, TurnState
+from .._core.timers import STALLING
 from .._core.words import share_of
 from ..compare import Attempt, Collision, Deed, Ending, Heard, Life, Message, Question, Span, Wait
 from ..livekit._features import AgentSession, handed_on, history_of
@@ -228,6 +229,8 @@ class Witness:
             self.ended = (self._loop.time(), str(getattr(error, "error", error)))
 
     def _recovering(self, plan: Recovering) -> None:
+        if plan.reason.code == STALLING.code:
+            return  # it plays what it has, and waits for more as plain LiveKit does
         reason = plan.reason.code or plan.reason.kind.value
         name = f"{plan.turn_id} waits {plan.wait:.2f} s at most after {reason}"
         self.waits.append(_Waiting(plan.turn_id, name, self._loop.time(), plan.wait))

@@ -383,3 +383,24 @@ def test_g4_a_late_response_is_known() -> None:
     b.wait(30.0)
     assert b.got(rf.ResponseCreated(response_id="r1", client_event_id=event_id))
     assert b.cancels == ["r1"]
+
+
+def test_g18_g24_a_silence_that_server_vad_answers_takes_the_lane_and_is_owed() -> None:
+    b = Bench()
+    b.got(rf.SessionConfigured(server_creates=True, server_interrupts=True))
+    b.got(rf.InputIdle(), rf.InputCommitted())
+    waiting = b.ask()
+    assert b.creates == []
+    b.got(rf.ResponseCreated(response_id="r1"))
+    b.message("r1", "m1")
+    b.done("r1")
+    assert b.creates == [(waiting.id, 1)]
+    lost = Bench()
+    lost.got(rf.SessionConfigured(server_creates=True, server_interrupts=True))
+    lost.got(rf.InputIdle(), rf.InputCommitted())
+    lost.wait(10.0)
+    assert len(lost.creates) == 1, "the answer that never came is asked for"
+    manual = Bench()
+    assert not manual.got(rf.InputIdle())
+    manual.ask()
+    assert len(manual.creates) == 1

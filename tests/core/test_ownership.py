@@ -42,6 +42,7 @@ def test_g8_what_comes_after_a_stall_is_not_handed_out() -> None:
     b = Bench(playback=True)
     turn = b.speaking()
     b.wait(8.0)
+    b.wait(12.0)
     assert turn.ending is rf.TurnOutcome.FAILED
     b.message("r1", "m2")
     assert ([m.item_id for m in turn.messages], b.delivered) == (["m1"], ["m1"])
@@ -111,7 +112,7 @@ def test_g7_an_ended_turn_runs_no_clock(place: str) -> None:
     b = Bench()
     turn = PLACES[place](b)
     b.c.close(b.now)
-    assert timer_of(turn, RetryPolicy(), user_speaking=False) is None
+    assert timer_of(turn, RetryPolicy(), user_speaking=False, waited_for=False) is None
 
 
 # --- what is remembered

@@ -164,6 +164,7 @@ def playing_given_up(b: Bench) -> rf.Response:
     turn = b.speaking(response_id="resp_1")
     b.item("resp_1", "m2")
     b.wait(8.0)
+    b.wait(12.0)
     assert turn.attempt is not None
     return turn.attempt
 
@@ -173,6 +174,7 @@ def playing_forgotten(b: Bench) -> rf.Response:
     turn = b.speaking(response_id="resp_1")
     b.message("resp_1", "m2", audio_ms=60_000)
     b.wait(8.0)
+    b.wait(12.0)
     b.wait(6.0)
     assert turn.attempt is not None
     return turn.attempt

@@ -223,6 +223,8 @@ EVENTS: dict[str, Callable[[Bench, rf.Turn], object]] = {
     "half a second": lambda b, turn: b.wait(0.5),
     "7.9 s": lambda b, turn: b.wait(7.9),
     "8 s": lambda b, turn: b.wait(8.0),
+    "twelve seconds": lambda b, turn: b.wait(12.0),
+    "another is asked": lambda b, turn: (b.ask(), b.wait(0.0)),
     "20 s": lambda b, turn: b.wait(20.0),
     "session failed": lambda b, turn: b.got(
         rf.SessionFailed(error=rf.error_info("gone", None, ""))
@@ -354,7 +356,9 @@ playing          | failed for good            | -          => streaming - insuff
 playing          | lost                       | -          => streaming - lost: ReportFailure EndStreams
 playing          | lost                       | no retry   => streaming - lost: ReportSession ReportFailure EndStreams
 playing          | lost                       | regenerate => streaming - lost: EndAttempt
-playing          | 8 s                        | -          => streaming - stalled: ReportFailure EndStreams CancelResponse
+playing          | 8 s                        | -          => streaming - -: Recovering
+playing          | 8 s, twelve seconds        | -          => streaming - stalled: Recovering ReportFailure EndStreams CancelResponse
+playing          | 8 s, another is asked      | -          => streaming - stalled: Recovering ReportFailure EndStreams CancelResponse
 playing          | 8 s                        | regenerate => streaming - stalled: EndAttempt CancelResponse
 playing          | session failed             | -          => streaming - gone: ReportSession ReportFailure EndStreams
 playing          | closed                     | -          => done interrupted -: EndStreams CancelResponse TurnEnded
@@ -392,7 +396,7 @@ heard            | failed for good            | -          => failed failed insu
 heard            | lost                       | -          => failed failed lost: ReportFailure EndStreams TurnEnded
 heard            | lost                       | no retry   => failed failed lost: ReportSession ReportFailure EndStreams TurnEnded
 heard            | lost                       | regenerate => retry_wait - lost: Recovering
-heard            | 8 s                        | -          => failed failed stalled: ReportFailure EndStreams CancelResponse TurnEnded
+heard            | 8 s, twelve seconds        | -          => failed failed stalled: Recovering ReportFailure EndStreams CancelResponse TurnEnded
 heard            | 8 s                        | regenerate => retry_wait - stalled: Recovering CancelResponse
 heard            | session failed             | -          => failed failed gone: ReportSession ReportFailure EndStreams TurnEnded
 heard            | closed                     | -          => done interrupted -: EndStreams CancelResponse TurnEnded

@@ -18,6 +18,7 @@ from realtime_fsm.lab.explore.oracle import Oracle, Violation
 _MOMENT = 1e-6
 #: Seconds that a terminal may be behind the news that its response is not active any more.
 _RACE = 0.5
+_DOUBTS = ("slow", "stalling")
 _HEALTHY = 60.0
 #: The code of a loss that the controller found out by itself.
 _SILENT = "connection_silent"
@@ -209,7 +210,7 @@ class Watch(Oracle):
         elif isinstance(command, rf.CreateResponse):
             due = self.memory[command.turn_id].due
             self.check(now >= due - _MOMENT, "G9", "a create before the backoff is over")
-        elif isinstance(command, rf.Recovering) and command.reason.code != "slow":
+        elif isinstance(command, rf.Recovering) and command.reason.code not in _DOUBTS:
             self.memory[command.turn_id].due = now + command.wait
         elif isinstance(command, rf.DeliverItem):
             self._deliver(command)

@@ -228,11 +228,16 @@ def pack(
 
 
 def _last_wait(turn: Turn, policy: RetryPolicy) -> Optional[float]:
-    """When a turn ends at the latest that only waits for playback or its terminal."""
+    """When a turn ends at the latest that only waits for playback or its terminal; of one whose
+    response is silent, when that was told."""
     if turn.state is TurnState.CANCELLING:
         return turn.since + policy.cancel_timeout
-    waits = turn.state is TurnState.STREAMING and turn.generation is not Generation.RUNNING
-    return playback_deadline(turn, policy) if waits else None
+    if turn.state is not TurnState.STREAMING:
+        return None
+    if turn.generation is not Generation.RUNNING:
+        return playback_deadline(turn, policy)
+    told = turn.attempt is not None and turn.since > turn.attempt.last_activity
+    return turn.since if told else None
 
 
 def _pack_last_frame(session: Session, responses: list[Response], longest: int) -> Optional[int]:

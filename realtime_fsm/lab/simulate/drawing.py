@@ -62,7 +62,7 @@ def draw(seed: int, profile: Profile = "none", *, acts: bool = False) -> Scenari
     turns = _turns(rng, voice)
     if acts:
         turns = _with_acts(random.Random(f"acts:{seed}"), turns, voice)
-    drawn = _Drawing(seed, profile, stalls=not acts)
+    drawn = _Drawing(seed, profile)
     for number, turn in enumerate(turns, 1):
         drawn.turn(number, turn, turns[number - 2] if number > 1 else None)
     aside = tuple(asides(random.Random(f"asides:{seed}"), len(turns), profile))
@@ -200,13 +200,11 @@ class _Drawing:
         default: what is said to a question that nobody foresaw.
     """
 
-    def __init__(self, seed: int, profile: Profile, *, stalls: bool) -> None:
+    def __init__(self, seed: int, profile: Profile) -> None:
         self.answers: dict[str, list[Reply]] = {}
         self.faults: list[Fault] = []
         self._seed = seed
         self._profile = profile
-        # Plain LiveKit waits for as long as it takes; how long a turn does is its policy.
-        self._stalls = stalls
         self.default = self._said(random.Random(f"reply:{seed}:"), "0")(1)
 
     def turn(self, number: int, turn: Turn, before: Turn | None) -> None:
@@ -240,7 +238,7 @@ class _Drawing:
         self.answers[key] = replies
         # Of its own, so that what fails besides is the same with and without it.
         rare = random.Random(f"late:{self._profile}:{self._seed}:{key}")
-        self.faults += late(rare, self._profile, key, stalls=self._stalls)
+        self.faults += late(rare, self._profile, key)
         strange = random.Random(f"foreign:{self._profile}:{self._seed}:{key}")
         self.faults += foreign(strange, self._profile, key)
         if tool:
