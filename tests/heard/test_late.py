@@ -10,7 +10,7 @@ import pytest
 from livekit.agents import Agent, function_tool
 
 import realtime_fsm as rf
-from realtime_fsm.livekit._features import history_of, push_history
+from realtime_fsm.livekit._features import history_of, push_history, realtime_session_of
 from realtime_fsm.simulator import FunctionCall, Message, Reply, ServerConfig
 from realtime_fsm.simulator.faults import At, Double, Fault, Lose, Reorder, Schedule, Silence
 from realtime_fsm.testing import SimulatedCall, simulated_call, virtual_time
@@ -190,3 +190,35 @@ async def test_g17_a_call_whose_response_ends_before_it_is_created(fault: Fault)
         assert kinds == ["message", "function_call", "function_call_output", "message"]
         assert Calling.ran == 1
         assert c.remembered[-1] == ("assistant", "Found it.")
+
+
+def _message(c: SimulatedCall) -> str:
+    """The id of the agent's first message, once it is announced; empty before."""
+    items = (r.event["item"] for r in c.server.record if r.type == "conversation.item.added")
+    return next((str(item["id"]) for item in items if item.get("role") == "assistant"), "")
+
+
+@pytest.mark.parametrize("attach", [True, False])
+@pytest.mark.parametrize("at", [1, 500, 5000])
+@pytest.mark.parametrize("when", [0.0, 0.02, 0.3])
+@virtual_time
+async def test_g15_a_host_that_cuts_what_has_not_come(when: float, at: int, attach: bool) -> None:
+    """Before any audio was counted, or behind it: what is heard afterwards is not forgotten."""
+    script = [Reply([Message(WORDS, seconds=2.0)], pace=0.05), Reply([Message("Second.")])]
+    async with simulated_call(script, check=False, turn_detection=None, attach=attach) as c:
+        c.session.generate_reply(user_input="hi")
+        await c.until(lambda: _message(c))
+        await asyncio.sleep(when)
+        realtime_session_of(c.session).truncate(
+            message_id=_message(c), modalities=["audio"], audio_end_ms=at, audio_transcript=WORDS
+        )
+        await asyncio.sleep(8.0)
+        within = when > 0.1 and at < 600  # that much had come: the application is obeyed
+        heard = at if within else 2000
+        assert [i.audio_ms for i in c.server.conversation if i.role == "assistant"] == [heard]
+        if not within:
+            assert c.history[1:] == c.remembered[1:] == [PLAYED]
+        assert c.errors == []
+        assert c.controller.differences() == {}
+        await c.session.generate_reply(user_input="more")
+        assert c.remembered[-1] == ("assistant", "Second.")
