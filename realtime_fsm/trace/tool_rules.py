@@ -105,6 +105,21 @@ class ToolOnce(Rule):
         self._once(each, each.call_id, self._ran)
         if each.reply is False:
             self._calls.pop(each.call_id, None)
+        elif each.call_id in self._calls:
+            self._look_later(each)
+
+    def _look_later(self, each: ToolRan) -> None:
+        self.story.later(self.story.now + self.settings.settle, lambda: self._look(each))
+
+    def _look(self, each: ToolRan) -> None:
+        """LiveKit sends it when all that was asked for before is over, if nobody has cut in since."""
+        if each.call_id not in self._calls:
+            return
+        if not self.story.still or self.story.recent(self.story.acted_at, self.settings.settle):
+            self._look_later(each)
+            return
+        _, call = self._calls.pop(each.call_id)
+        self.broken(f"the output of {each.call_id} was not sent", [call, each])
 
     def _once(self, each: Fact, call_id: str, known: Kept[str, Fact]) -> None:
         if call_id in known:

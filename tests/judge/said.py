@@ -19,7 +19,7 @@ from realtime_fsm.trace import check, read
 from realtime_fsm.trace.facts import Fact, facts_of
 
 from ..simulate.ordered import draw_in_order
-from .plants import PLANTS, Lines, healthy, planted
+from .plants import HEALTHY, PLANTS, Lines, planted
 from .random_calls import play
 
 __all__ = ["drawn_call", "failing_call", "healthy_call"]
@@ -43,14 +43,15 @@ def healthy_call(seed: int, path: Path) -> list[str]:
         return [f"alarm: {said} {played.differences}"]
     found = []
     call = _lines_of(path)
-    scene = planted(call, healthy, random.Random(seed), goes_on=True)
-    if any((said := _verdicts(_data_of(scene))).values()):
-        found.append(f"with one more question: {said}")
-    for name, (plant, goes_on) in PLANTS.items():
-        rng = random.Random(f"{seed} {name}")
+    for plant in HEALTHY:
+        scene = planted(call, plant, random.Random(f"{seed} {plant.__name__}"), goes_on=True)
+        if any((said := _verdicts(_data_of(scene))).values()):
+            found.append(f"{plant.__name__} added: {said}")
+    for name, plant, goes_on in PLANTS:
+        rng = random.Random(f"{seed} {plant.__name__}")
         said = _both(_data_of(planted(call, plant, rng, goes_on=goes_on)))
         if not all(name in ids for ids in said.values()) or _differ(said):
-            found.append(f"{name} planted: {said}")
+            found.append(f"{name}, {plant.__name__} planted: {said}")
     return found
 
 
