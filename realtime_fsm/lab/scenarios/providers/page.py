@@ -150,7 +150,7 @@ def _beside(cells: Cells, version: str, others: Cells) -> str:
     lines = [
         f"### With livekit-agents {version}",
         "",
-        f"The same calls with the newest plugins that can be imported there: {', '.join(others)}. {_counts(others)}.",
+        f"The same with the newest plugins that can be imported there: {_counts(others)}.",
         "",
         *(["Otherwise than above:", "", *differ] if differ else ["Each is as above."]),
     ]
