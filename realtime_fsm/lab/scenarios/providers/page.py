@@ -79,7 +79,8 @@ Around ours (`RealtimeModelFallbackAdapter([ControlledRealtimeModel(a), Controll
 allows; use `RetryPolicy(on_exhausted="escalate")` to have the adapter swap when a turn fails for good.
 
 Inside ours (`ControlledRealtimeModel(RealtimeModelFallbackAdapter([a, b]))`): the adapter swaps on non-recoverable errors, as it does by itself. A
-model in it that passes through makes the whole pass through.
+model in it that passes through makes the whole pass through. The adapter hides the frames of its models: what their servers run by themselves
+(G28) does not show there, nor does an `incomplete` (G8).
 """
 
 
