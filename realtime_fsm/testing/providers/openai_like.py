@@ -27,6 +27,7 @@ class OpenAI(Fake):
     """
 
     family = "openai"
+    types = "`openai.types.beta.realtime` and `openai.types.realtime`, both ways"
     marked = False
     ignores_noise = False  # speech that stopped is committed, and answered
     config: ClassVar[dict[str, Any]] = {}

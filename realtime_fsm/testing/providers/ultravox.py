@@ -23,6 +23,7 @@ class Ultravox(Fake):
     """An Ultravox server; see `Fake`. There is no SDK: the plugin's own event types are used."""
 
     family = "ultravox"
+    types = "the plugin's `events`, both ways: there is no SDK"
     can_say = True
 
     async def _start(self) -> None:
