@@ -201,9 +201,11 @@ def _pace(response: Response) -> float | None:
 def _text(output: Output, name: str, seconds: float) -> str:
     if output.words:
         return json.dumps(output.words)
-    count = max(1, round(seconds * 2.5) - 1)
-    words = [_WORDS[n % len(_WORDS)] for n in range(count)]
-    return json.dumps(f"{name} " + " ".join(words))
+    text, at = name, 0
+    letters = output.chars if output.whole and output.chars else seconds * 12
+    while len(text) + len(_WORDS[at % len(_WORDS)]) / 2 < letters:
+        text, at = f"{text} {_WORDS[at % len(_WORDS)]}", at + 1
+    return json.dumps(text)
 
 
 def _word(text: str) -> str:
