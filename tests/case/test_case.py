@@ -185,7 +185,9 @@ def test_where_the_calls_part_is_named(tmp_path: Path, capsys: pytest.CaptureFix
     path = tmp_path / "call.jsonl"
     _with_mistake("G6", path)
     assert command.run(Request(path, rule="G6")) == 1
-    told = r"no case of turn 2 .*: line \d+: client response.cancel; lived anew, there is server"
+    told = (
+        r"no case of turn 2 .*: line \d+: client response.cancel; lived anew, there is client conv"
+    )
     assert re.search(told, capsys.readouterr().err)
 
 
