@@ -85,18 +85,20 @@ def steps(text: str, *, plain: bool) -> list[str]:
         return [told for each in found if (told := step(each.get("by"), each.get("type")))]
 
 
-def live(text: str, *, plain: bool, has: Iterable[str] = ()) -> Side:
-    """Live a case, and tell what is to be seen of it in a trace that has lines of *has* alone."""
+def live(text: str, *, plain: bool, has: Iterable[str] = ()) -> tuple[Side, frozenset[str]]:
+    """Live a case; return what is to be seen of it in a trace that has lines of *has* alone, and the
+    guarantees that the case, as a test, finds broken."""
     (case,) = parse(text)
     with tempfile.TemporaryDirectory() as folder:
         trace = Path(folder) / "call.jsonl"
-        run(case, plain=plain, trace=trace)
+        problems = run(case, plain=plain, trace=trace).problems
+        broken = frozenset(each.partition(" ")[0] for each in problems)
         kept = frozenset(has)
         if kept:
             lines = trace.read_text("utf-8").splitlines(keepends=True)
             trace.write_text("".join(line for line in lines if _is_kept(line, kept)), "utf-8")
         with trace.open("rb") as file:
-            return collect(file, "case")
+            return collect(file, "case"), broken
 
 
 def _is_kept(line: str, kept: frozenset[str]) -> bool:

@@ -137,7 +137,8 @@ class _Search:
         except NotationError:  # a part that says nothing any more
             return False
         self.runs += 1
-        return shows(live(text, plain=self.plain, has=self.has), wanted)
+        side, broken = live(text, plain=self.plain, has=self.has)
+        return broken.issuperset(wanted.ids) and shows(side, wanted)
 
     def find(self, wanted: Incident) -> tuple[Draft, Incident] | None:
         """A part of the call that shows it; or, of several breaches, one of them."""

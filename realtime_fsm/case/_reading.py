@@ -179,7 +179,7 @@ class OrderingReader:
             line.t - seconds, f'U says {name} "Question {self._names}." {_s(seconds)}', line.number
         )
         self.ordering.acts.append(act)
-        self.ordering.acts.sort(key=lambda each: each.t)
+        self.ordering.acts.sort(key=lambda each: round(each.t, 3))
 
     def _heard(self, line: Line) -> None:
         if self._vad and self._creates:

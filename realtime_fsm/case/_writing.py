@@ -11,7 +11,7 @@ from ._ordering import Draft, Ordering, Output, Response
 
 __all__ = ["draft", "written"]
 
-_STARTS = re.compile(r'U starts (\w+ ".*") ([\d.]+)s')
+_SPEAKS = re.compile(r'U (starts|says) (\w+ ".*") ([\d.]+)s')
 _CREATED = {True: 0.02, False: 0.005}  # what the simulated server takes by default
 _CANCELLED = 0.03
 _DIFFERS = 0.02  # seconds
@@ -74,13 +74,13 @@ def written(
     for at, (gap, text) in enumerate(made.body):
         if gap - waited >= 0.001:
             lines.append(f"T {_s(gap - waited)}")
-        said = _STARTS.fullmatch(text)
-        waited = 0.0 if said is None else float(said[2])
+        said = _SPEAKS.fullmatch(text)
+        waited = 0.0 if said is None else float(said[3])
         after = made.body[at + 1][0] if at + 1 < len(made.body) else float("inf")
-        if said is None or after < waited:
-            waited = 0.0
+        if said is not None and (said[1] == "says" or after >= waited):
+            text = f"U says {said[2]} {_s(waited)}"
         else:
-            text = f"U says {said[1]} {_s(waited)}"
+            waited = 0.0
         lines.append(text)
     lines += [f"expect: {each}" for each in expect]
     return "\n".join(lines) + "\n"
@@ -201,9 +201,11 @@ def _pace(response: Response) -> float | None:
 def _text(output: Output, name: str, seconds: float) -> str:
     if output.words:
         return json.dumps(output.words)
-    count = max(1, round(seconds * 2.5) - 1)
-    words = [_WORDS[n % len(_WORDS)] for n in range(count)]
-    return json.dumps(f"{name} " + " ".join(words))
+    text, at = name, 0
+    letters = output.chars if output.whole and output.chars else seconds * 12
+    while len(text) + len(_WORDS[at % len(_WORDS)]) / 2 < letters:
+        text, at = f"{text} {_WORDS[at % len(_WORDS)]}", at + 1
+    return json.dumps(text)
 
 
 def _word(text: str) -> str:

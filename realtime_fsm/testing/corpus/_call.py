@@ -24,7 +24,7 @@ from ...livekit._features import (
     realtime_session_of,
 )
 from ..call import SimulatedCall, simulated_call
-from ..checks import check_all
+from ..checks import check_so_far
 from ..clock import VirtualTimeError
 from ..pair import Living, live_twice
 from ..sink import PacedAudioOutput
@@ -379,12 +379,11 @@ class Player:
             text = wrong(line, self)
             if text is not None:
                 self.problems.append(text)
-        if self._over:
-            return  # nothing is at rest in a call that was hung up
         patience = min(_CREATE_TIMEOUT, 0.98 * RetryPolicy(**self.plan.retry).timeout)
         try:
-            check_all(
+            check_so_far(
                 self.call,
+                rest=not self._over,  # nothing is at rest in a call that was hung up
                 except_=self.case.skip,
                 speeches=[*self.handles.values(), *self.call.speeches],
                 patience=patience,
