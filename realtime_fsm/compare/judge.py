@@ -73,7 +73,7 @@ class Verdict:
         worse: how the controlled call is worse.
         better: how it is better.
         allowed: what is not counted as worse: lateness that what was subtracted explains, and a
-            question unheard since somebody cut in before its answer could be late.
+            question unheard, and its tools, since somebody cut in before its answer could be late.
     """
 
     worse: tuple[Finding, ...]
@@ -123,6 +123,7 @@ def _keys(findings: list[Finding]) -> set[tuple[str, str]]:
 
 def _worse(plain: Life, controlled: Life, allowed: list[Finding]) -> Iterator[Finding]:
     yield from _unheard(plain, controlled, allowed)
+    yield from _undone(plain, controlled, allowed)
     for rule in (_session_lost, _twice, _deeds, _memory, _order, _ends, _faults):
         yield from rule(plain, controlled)
 
@@ -241,11 +242,21 @@ def _deeds(plain: Life, controlled: Life) -> Iterator[Finding]:
             text = f"{what} {times} times; on plain LiveKit {theirs[question, what]}"
             yield Finding("deed twice", question, text)
 
+
+def _undone(plain: Life, controlled: Life, allowed: list[Finding]) -> Iterator[Finding]:
+    """A tool that never ran. Of an answer that was called off before it could be late none is due."""
+    done = {(each.question, each.what) for each in controlled.deeds}
+    off = {each.question for each in allowed if each.clause == "unheard"}
     for deed in plain.deeds:
-        done = (deed.question, deed.what) in ours
-        if deed.what.startswith("tool ") and not done and not _called_off(plain, controlled, deed):
-            text = f"{deed.what.removesuffix(' ran')} never ran"
-            yield Finding("undone", deed.question, text)
+        missing = deed.what.startswith("tool ") and (deed.question, deed.what) not in done
+        if missing and not _called_off(plain, controlled, deed):
+            finding = Finding(
+                "undone", deed.question, f"{deed.what.removesuffix(' ran')} never ran"
+            )
+            if deed.question in off:
+                allowed.append(finding)
+            else:
+                yield finding
 
 
 def _called_off(plain: Life, controlled: Life, deed: Deed) -> bool:

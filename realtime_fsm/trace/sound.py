@@ -46,9 +46,9 @@ class Heard:
 
     @property
     def begun(self) -> float:
-        """When it began."""
+        """When it began, to the microsecond: a difference of two clocks has more digits."""
         begun = None if isinstance(self.fact, ItemAdded) else self.fact.begun
-        return self.fact.t if begun is None else begun
+        return round(self.fact.t if begun is None else begun, 6)
 
     @property
     def seconds(self) -> float:
