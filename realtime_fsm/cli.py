@@ -222,12 +222,18 @@ def check(
 
 @app.command()
 def report(
-    trace: Annotated[Path, typer.Argument(help="A trace, or a log of raw events; - is stdin.")],
+    trace: Annotated[
+        Path,
+        typer.Argument(help="A trace, a log of raw events, or a folder of them; - is stdin."),
+    ],
     output: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="By default the trace's name, and .html.")
+        Path | None,
+        typer.Option(
+            metavar="FILE|DIR", help="By default the trace's name, and .html; in the folder."
+        ),
     ] = None,
 ) -> None:
-    """A recorded call as one HTML page. Exit status 2: nothing could be read or judged."""
+    """A recorded call as one HTML page, many as an index. Exit status 2: nothing could be read or judged."""
     from .report import command
 
     try:
