@@ -49,7 +49,8 @@ def _outgrew(message: Message, turn: Turn, response: Response) -> bool:
         return False
     if message.outcome is MessageOutcome.PARTIAL:
         # Of an interrupted speech the host cuts what was playing.
-        return not turn.interrupted and message.heard_ms is not None and message.received_ms > 0
+        known = message.received_ms > 0 or message.transcript is not None
+        return not turn.interrupted and message.heard_ms is not None and known
     if message.outcome is not MessageOutcome.FULL or message.late_ms is None:
         return False
     return response.over and (message.late_ms > 0 or not message.received_ms)
