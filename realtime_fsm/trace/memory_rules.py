@@ -231,7 +231,9 @@ class HeardIsHistory(HeardRule):
                 text = f"{item_id}: the server remembers {said[0]!r}, LiveKit {said[1]!r}"
                 self._say(item, item_id, text, look)
         for item_id in history if context is None else history.keys() & context.keys():
-            if item_id not in memory and item_id in self.wire.items:
+            item = self.wire.items.get(item_id)
+            # What was said out of band is no part of the conversation.
+            if item_id not in memory and item is not None and not item.response.outside:
                 text = f"LiveKit remembers {item_id}, the server does not"
                 self._say(self.wire.items[item_id], item_id, text, look)
 
