@@ -8,7 +8,12 @@ import pytest
 from livekit.agents import Agent, function_tool
 
 import realtime_fsm as rf
-from realtime_fsm.livekit._features import given_history, hand_over, history_of
+from realtime_fsm.livekit._features import (
+    given_history,
+    hand_over,
+    history_is_the_sessions,
+    history_of,
+)
 from realtime_fsm.simulator import (
     ITEM_ADDED,
     Dropped,
@@ -153,7 +158,8 @@ async def test_g9_g16_of_an_attempt_without_a_word_no_history_keeps_a_place(
         await asyncio.sleep(1.0)
         assert c.sink.heard_seconds == pytest.approx(1.2, abs=0.01)
         empty = [m for m in history_of(c.session).items if m.type == "message" and not m.content]
-        assert empty == []
+        # With LiveKit 2.0 a history that was handed over is reached when its agent runs: as on plain LiveKit.
+        assert empty == [] or (hands_over and history_is_the_sessions())
         said_there = [x for x in conversation(c) if x[0] in ("user", "assistant")]
         assert [x for x in agents(c) if x[0] in ("user", "assistant")] == said_there
         assert said_there[-2:] == [("user", "And?"), GREETING]
