@@ -27,7 +27,7 @@ _ACKNOWLEDGED = 1.0
 _RACE = 0.5
 #: Seconds within which a response must show itself, or go on, that a conflict names and nobody
 #: here waits for.
-SHOWS_ITSELF = 1.0
+SHOWS_ITSELF = 2.0
 #: In place of the event id of a cancel that what is below the driver sends.
 BELOW = ""
 

@@ -180,16 +180,16 @@ def test_g5_the_end_of_an_older_attempt_does_not_end_a_later_cancel() -> None:
 # --- conflicts (G20)
 
 
-def test_g20_who_a_conflict_names_is_cancelled_after_a_second_and_given_its_time() -> None:
+def test_g20_who_a_conflict_names_is_cancelled_after_a_moment_and_given_its_time() -> None:
     b = Bench()
     turn = b.ask()
     b.refused(b.sent(turn), ACTIVE, "response in progress: resp_9")
-    assert b.c.next_deadline() == 1.0
-    b.wait(0.9)
+    assert b.c.next_deadline() == 2.0
+    b.wait(1.9)
     assert b.cancels == []
     b.wait(0.1)
     assert b.cancels == ["resp_9"]
-    assert next_create(b) == 9.0
+    assert next_create(b) == 10.0
 
 
 def test_g4_a_slow_response_that_its_turn_would_have_is_not_cancelled_as_a_strangers() -> None:
@@ -220,7 +220,7 @@ def named_and_cancelled() -> tuple[Bench, str]:
     b.wait(5.0)
     b.refused(b.those(rf.ProbeCancel)[0].event_id, "response_cancel_not_active")
     b.refused(b.sent(b.ask()), ACTIVE, "response in progress: resp_1")
-    b.wait(1.0)
+    b.wait(2.0)
     assert b.cancels == ["resp_1"]
     return b, event_id
 

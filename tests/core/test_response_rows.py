@@ -220,7 +220,7 @@ def forgotten_rumour(b: Bench) -> rf.Response:
     """It was not there when its cancel was."""
     response = rumoured(b)
     b.interrupt(b.c.turns[0])
-    b.wait(1.0)
+    b.wait(2.0)
     (cancel,) = b.those(rf.CancelResponse)
     b.refused(cancel.event_id, NOT_ACTIVE)
     return response
@@ -537,25 +537,25 @@ playing_forgotten | late, failed                           => ended - streaming 
 playing_forgotten | played, failed                         => ended - streaming 68 2:
 playing_forgotten | played, late, failed                   => ended - streaming 68 2: TruncateItem
 
-rumoured |                                                 => rumoured 1 requested - 0:
+rumoured |                                                 => rumoured 2 requested - 0:
 rumoured | shown                                           => ended - requested - 0:
 rumoured | completed                                       => ended - requested - 0: CreateResponse
 rumoured | incomplete                                      => ended - requested - 0: CreateResponse
 rumoured | cancelled                                       => ended - requested - 0: CreateResponse
 rumoured | failed                                          => ended - requested - 0: CreateResponse
-rumoured | item                                            => rumoured 1 requested - 0:
-rumoured | stray                                           => rumoured 1 requested - 0:
-rumoured | call                                            => rumoured 1 requested - 0:
-rumoured | action                                          => rumoured 1 requested - 0:
-rumoured | acted                                           => rumoured 1 requested - 0:
-rumoured | 0.5 s, item, 0.5 s                              => rumoured 0.5 requested - 0:
-rumoured | named                                           => rumoured 1 requested - 0:
-rumoured | 0.5 s, named, 0.5 s                             => rumoured 3 requested - 0: CancelResponse
-rumoured | 1 s                                             => rumoured 3 requested - 0: CancelResponse
-rumoured | 1 s, frame, 3 s                                 => rumoured 5 requested - 0: CancelResponse
-rumoured | 1 s, 3 s                                        => ended - requested 8 0: CancelResponse ReplaceConnection
-rumoured | 1 s, frame, 8 s                                 => forgotten - requested - 0: CancelResponse CreateResponse
-rumoured | 1 s, nothing to cancel                          => forgotten - requested - 0: CancelResponse CreateResponse
+rumoured | item                                            => rumoured 2 requested - 0:
+rumoured | stray                                           => rumoured 2 requested - 0:
+rumoured | call                                            => rumoured 2 requested - 0:
+rumoured | action                                          => rumoured 2 requested - 0:
+rumoured | acted                                           => rumoured 2 requested - 0:
+rumoured | 1 s, item, 1 s                                  => rumoured 1 requested - 0:
+rumoured | named                                           => rumoured 2 requested - 0:
+rumoured | 1 s, named, 1 s                                 => rumoured 3 requested - 0: CancelResponse
+rumoured | 2 s                                             => rumoured 3 requested - 0: CancelResponse
+rumoured | 2 s, frame, 3 s                                 => rumoured 5 requested - 0: CancelResponse
+rumoured | 2 s, 3 s                                        => ended - requested 8 0: CancelResponse ReplaceConnection
+rumoured | 2 s, frame, 8 s                                 => forgotten - requested - 0: CancelResponse CreateResponse
+rumoured | 2 s, nothing to cancel                          => forgotten - requested - 0: CancelResponse CreateResponse
 rumoured | lost                                            => ended - requested 8 0:
 rumoured | session failed                                  => ended - failed - 0: ReportSession
 
