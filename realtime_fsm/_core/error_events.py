@@ -53,6 +53,7 @@ def error_received(session: Session, event: ev.ErrorReceived, step: Step) -> boo
         session.fire(response, R.CONFLICT, step)
     else:
         session.fire(response, R.REFUSED, step)
+    heed_doubts(session, step)
     if error.kind is ErrorKind.SESSION_END:
         session.connection.announce_end()
     if ends_session(error):
@@ -78,7 +79,6 @@ def _nothing_to_cancel(session: Session, event_id: str | None, step: Step) -> No
     for holder in tuple(session.lane.holders):
         if holder.cancel_id == event_id:
             session.fire(holder, R.NOTHING_TO_CANCEL, step)
-    heed_doubts(session, step)
 
 
 def note_conflict(session: Session, name: str | None, step: Step) -> None:

@@ -130,7 +130,8 @@ class Response:
         undelivered: Items the server keeps of it that nobody was given.
         acting: Items of what the server does by itself at the moment.
         stranger: A conflict told of it, and neither server VAD nor a turn here waits for it.
-        denied: A conflict told of it, and then the server that it does not run.
+        denied: A conflict told of it, and then the server that it does not run; or the conflict told
+            of it when its cancel had had its time.
     """
 
     turn: Turn | None

@@ -162,6 +162,12 @@ def note_named(response: Response, step: Step) -> None:
     response.deadline = step.now + patience_with(response, step)
 
 
+def note_outlived(response: Response, step: Step) -> None:
+    """Its cancel had its time, and it holds the slot."""
+    note_named(response, step)
+    response.denied = True
+
+
 def note_activity(response: Response, step: Step) -> None:
     response.last_activity = step.now
 

@@ -64,6 +64,11 @@ def was_denied(response: Response, step: Step) -> bool:
     return response.denied
 
 
+def outlives_cancel(response: Response, step: Step) -> bool:
+    """Did a conflict tell before that it lives, though its cancel had had its time?"""
+    return response.denied and cancel_is_out(response, step)
+
+
 def was_dropped(response: Response, step: Step) -> bool:
     """Is it server VAD's, and nothing came of it? Some servers drop a response that the user talked
     over, without a terminal, and answer no cancel of it."""

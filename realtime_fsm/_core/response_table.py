@@ -175,7 +175,8 @@ RESPONSE_TABLE: tuple[ResponseRow, ...] = (
     _(S.ENDED,       E.NOT_SENT,            None,          None,             None,                   None,                 "the same, and it never leaves"),
     _(S.ENDED,       DONE,                  None,          None,             X.note_id,              None,                 "it was taken for over before"),
     _(S.FORGOTTEN,   DONE,                  S.ENDED,       None,             X.end_late,             None,                 "proof, late"),
-    _(S.FORGOTTEN,   E.NAMED,               S.CANCELLING,  G.cancel_is_out,  X.note_named,           None,                 "it lives: its one cancel is waited for anew (G1, G6)"),
+    _(S.FORGOTTEN,   E.NAMED,               S.ENDED,       G.outlives_cancel, X.correct_memory,      C.CONTRADICTED,       "nothing ends it, and another cancel is not sent (G6): nothing goes on here"),
+    _(S.FORGOTTEN,   E.NAMED,               S.CANCELLING,  G.cancel_is_out,  X.note_outlived,        None,                 "it lives: its one cancel is waited for anew (G1, G6)"),
     _(S.FORGOTTEN,   E.NAMED,               S.RUMOURED,    None,             X.note_named,           None,                 "a conflict tells of it again (G20)"),
 )
 # fmt: on

@@ -211,6 +211,26 @@ def test_g20_a_slot_that_is_taken_by_what_does_not_run_is_left_with_its_connecti
     assert b.creates[-1] == (turn.id, 3)
 
 
+def test_g20_what_outlives_its_cancel_is_left_with_its_connection() -> None:
+    """The cancel was lost, and the response never ends: no second cancel leaves (G6)."""
+    b = Bench()
+    b.speaking(turn := b.ask(), "resp_1")
+    b.interrupt(turn)
+    later = b.ask()
+    for _ in range(2):
+        assert b.those(rf.ReplaceConnection) == []
+        before = len(b.creates)
+        while len(b.creates) == before:
+            b.c.frame_received(b.now)
+            b.wait(1.0)
+        b.refused(b.sent(later), ACTIVE, "active response in progress: resp_1")
+    assert b.cancels == ["resp_1"]
+    assert [c.reason.code for c in b.those(rf.ReplaceConnection)] == ["slot_stuck"]
+    b.got(rf.ConnectionReady())
+    b.wait(1.0)
+    assert b.creates[-1] == (later.id, 3)
+
+
 def test_g20_its_terminal_ends_the_wait_at_once() -> None:
     b = Bench()
     turn = b.ask()

@@ -330,7 +330,7 @@ EVENTS: dict[str, Callable[[Bench, rf.Response], object]] = {
 }
 EVENTS |= {
     f"{seconds:g} s": lambda b, r, seconds=seconds: b.wait(seconds)
-    for seconds in (0, 0.1, 0.4, 0.5, 1.5, 1, 2, 3, 4.5, 5, 8)
+    for seconds in (0, 0.1, 0.4, 0.5, 1, 2, 3, 4.5, 5, 8)
 }
 
 #: place, events; then: state, in how many seconds that is looked at again; the turn's, and how many
@@ -548,9 +548,9 @@ rumoured | stray                                           => rumoured 2 request
 rumoured | call                                            => rumoured 2 requested - 0:
 rumoured | action                                          => rumoured 2 requested - 0:
 rumoured | acted                                           => rumoured 2 requested - 0:
-rumoured | 1.5 s, item, 0.5 s                              => rumoured 1.5 requested - 0:
+rumoured | 1 s, item, 1 s                                  => rumoured 1 requested - 0:
 rumoured | named                                           => rumoured 2 requested - 0:
-rumoured | 1.5 s, named, 0.5 s                             => rumoured 3 requested - 0: CancelResponse
+rumoured | 1 s, named, 1 s                                 => rumoured 3 requested - 0: CancelResponse
 rumoured | 2 s                                             => rumoured 3 requested - 0: CancelResponse
 rumoured | 2 s, frame, 3 s                                 => rumoured 5 requested - 0: CancelResponse
 rumoured | 2 s, 3 s                                        => ended - requested 8 0: CancelResponse ReplaceConnection

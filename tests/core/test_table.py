@@ -187,11 +187,11 @@ def test_an_event_that_means_nothing_to_the_turn_cannot_be_told_as_the_same() ->
         check_definition(replace(RESPONSE_DEFINITION, table=(*RESPONSE_TABLE, row)))
 
 
-def test_only_a_deadline_of_a_response_or_its_denial_doubts_the_connection() -> None:
+def test_only_a_deadline_of_a_response_or_an_error_doubts_the_connection() -> None:
     """So it is enough to look at what was told when one was fired."""
     rows = [a for d in DEFINITIONS.values() for a in arrows(d.table)]
     doubts = {a.event for a in rows if isinstance(a.tells, ConnectionEvent)}
-    assert doubts == {RE.DEADLINE, RE.NOTHING_TO_CANCEL}
+    assert doubts == {RE.DEADLINE, RE.NOTHING_TO_CANCEL, RE.NAMED}
 
 
 everywhere = pytest.mark.parametrize("definition", DEFINITIONS.values(), ids=list(DEFINITIONS))
