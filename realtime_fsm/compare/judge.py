@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from .lateness import LATE, Subtracted, called_off, collided, late
-from .life import Deed, Life, Message, Question, Speech
+from .life import Life, Message, Question, Span, Speech
 
 __all__ = ["CLAUSES", "Clause", "Finding", "Verdict", "judge"]
 
@@ -244,30 +244,21 @@ def _deeds(plain: Life, controlled: Life) -> Iterator[Finding]:
 
 
 def _undone(plain: Life, controlled: Life, allowed: list[Finding]) -> Iterator[Finding]:
-    """A tool that never ran. Of an answer that was called off before it could be late none is due."""
+    """A tool that never ran, though the question was asked."""
     done = {(each.question, each.what) for each in controlled.deeds}
-    off = {each.question for each in allowed if each.clause == "unheard"}
     for deed in plain.deeds:
-        missing = deed.what.startswith("tool ") and (deed.question, deed.what) not in done
-        if missing and not _called_off(plain, controlled, deed):
-            finding = Finding(
-                "undone", deed.question, f"{deed.what.removesuffix(' ran')} never ran"
-            )
-            if deed.question in off:
-                allowed.append(finding)
-            else:
-                yield finding
-
-
-def _called_off(plain: Life, controlled: Life, deed: Deed) -> bool:
-    """Whether the question was never asked, or somebody cut in before, or as, the deed was due."""
-    then, now = plain.asked(deed.question), controlled.asked(deed.question)
-    if then is None or now is None:
-        return True
-    due = now.at + deed.t - then.at + _CUTS
-    return any(
-        now.at < t <= due for t in (*(each.begin for each in controlled.spoke), *controlled.cuts)
-    )
+        key = deed.question
+        then, now = plain.asked(key), controlled.asked(key)
+        missing = deed.what.startswith("tool ") and (key, deed.what) not in done
+        if not missing or then is None or now is None:
+            continue
+        text = f"{deed.what.removesuffix(' ran')} never ran"
+        cut = called_off(plain, controlled, key, Span(then.at, deed.t), slack=_CUTS)
+        if cut is not None:
+            text += f"; somebody cut in at {cut[0]:.2f} s, before it was late"
+            allowed.append(Finding("undone", key, text, cut[1]))
+        else:
+            yield Finding("undone", key, text)
 
 
 # --- what is remembered

@@ -247,7 +247,7 @@ def test_a_tool_of_an_answer_that_was_called_off_before_it_could_be_late() -> No
     off = life([ONE], [heard(ONE, 1.2)], cuts=(12.2,), waits=waits)
     assert worse(done, off) == []
     assert [each.clause for each in judge(done, off).allowed] == ["unheard", "undone"]
-    late = life([ONE], [heard(ONE, 1.2)], cuts=(12.5,), waits=waits)
+    late = life([ONE], [heard(ONE, 1.2)], cuts=(12.8,), waits=waits)
     assert worse(done, late) == [("unheard", Q2), ("undone", Q2)]
 
 

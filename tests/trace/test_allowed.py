@@ -241,3 +241,43 @@ def test_g9_retries_are_counted_but_what_a_planned_end_costs(
     lines = [header, HEARD, FAILED | {"t": 0.9}, *waits]
     found_now = [each for each in judge([*lines, end(lines)]).violations if each.id == "G9"]
     assert len(found_now) == found
+
+
+def test_g18_of_what_comes_at_one_moment_the_order_tells_what_answers_what() -> None:
+    """The call was for the question before, which the caller gave up."""
+    call = {"id": "f1", "type": "function_call", "call_id": "k1", "status": "completed"}
+    said = {"id": "m1", "type": "message", "role": "assistant", "status": "completed"}
+    text = {"response_id": "r2", "item_id": "m1"}
+
+    def took(t: float, item: str) -> dict[str, Any]:
+        return line(t, "server", "input_audio_buffer.committed", item_id=item)
+
+    def ask(t: float, key: str, item: str) -> dict[str, Any]:
+        return line(t, "caller", "asked") | {
+            "key": key, "kind": "speech", "begun": t - 0.5, "item_id": item,
+        }  # fmt: skip
+
+    made = [
+        response(3.0, "created", "r1"),
+        line(3.0, "server", "response.output_item.added", response_id="r1", item=call),
+        line(3.0, "server", "response.output_item.done", response_id="r1", item=call),
+        response(3.0, "done", "r1", status="completed", output=[call]),
+    ]
+    lines = [
+        took(1.0, "u1"), ask(1.0, "q1", "u1"),
+        line(1.5, "caller", "cut_in", key="q1", how="speaks_over"),
+        line(1.5, "caller", "let_go", key="q1"),
+        ask(2.0, "q2", "u2"), *made, took(3.0, "u2"),
+        response(3.0, "created", "r2"),
+        line(3.0, "server", "response.output_item.added", response_id="r2", item=said),
+        line(3.0, "server", "response.output_audio.delta", delta=1000.0, **text),
+        line(3.0, "server", "response.output_item.done", response_id="r2", item=said),
+        response(3.0, "done", "r2", status="completed", output=[said]),
+        line(3.0, "playback", "started"),
+        line(4.0, "playback", "finished", position=1000.0),
+        line(9.0, "watch", "look", rest=True),
+        CREATE | {"t": 9.0},
+    ]  # fmt: skip
+    assert breaches("G18", *lines) == 0
+    rest = [each for each in lines if each not in made]
+    assert breaches("G18", *rest[:-4], *made, *rest[-4:]) == 1, "behind the answer it is owed one"
