@@ -117,6 +117,8 @@ class StreamLink:
         #: The response that began last, and the one before.
         self._newest: Response | None = None
         self._before: Response | None = None
+        #: The reply to a tool's output was asked for, and no words came since.
+        self._asked_owed = False
         #: A tool's output went out, and nothing began since.
         self._after_tool = False
         #: The newest began in this step of the loop.
@@ -291,8 +293,9 @@ class StreamLink:
         if not isinstance(last, llm.FunctionCallOutput):
             return
         self._after_tool = True
-        if not self._family.owes_replies:
-            return
+        again, self._asked_owed = self._asked_owed, False
+        if again or not self._family.owes_replies:
+            return  # asked for its words, it called another tool
         if getattr(last, "reply_required", True):
             self._not_owed()
             ask = self._guard(self._ask_what_is_owed)
@@ -301,6 +304,7 @@ class StreamLink:
     def _ask_what_is_owed(self) -> None:
         self._not_owed()
         if not self._driver.controller.turns:
+            self._asked_owed = True
             self._driver.ask(ReplyRequest(), Origin.APPLICATION)
 
     def _not_owed(self) -> None:
@@ -441,6 +445,8 @@ class StreamLink:
 
     def item(self, response: Response, item_id: str, item: Item, kind: ev.ItemKind) -> None:
         """A response has this item, and output in it."""
+        if kind is ev.ItemKind.MESSAGE:
+            self._asked_owed = False
         self._driver.generated(response.turn_id, item_id, item)
         self.receive(ev.ItemStarted(response_id=response.id, item_id=item_id, kind=kind))
 

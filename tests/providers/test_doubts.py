@@ -13,7 +13,7 @@ from livekit.agents import llm
 
 from realtime_fsm.compare import judge
 from realtime_fsm.lab.scenarios.providers.call import Call, Row, play
-from realtime_fsm.lab.scenarios.providers.rows import EMPTY, LONG, ROWS, A, B
+from realtime_fsm.lab.scenarios.providers.rows import EMPTY, LONG, ROWS, SILENT, A, B
 from realtime_fsm.lab.scenarios.providers.seen import Seen
 from realtime_fsm.livekit import ControlledRealtimeModel, Family
 from realtime_fsm.livekit._driver import Driver
@@ -135,6 +135,21 @@ def test_a_proactive_gemini_may_stay_silent() -> None:
     assert seen.errors == ()
     usual = played("google", answers, spoken)
     assert [h.attempt for h in usual.heard] == [2]
+
+
+@pytest.mark.parametrize("family", ["google", "ultravox"])
+def test_g17_a_model_that_calls_its_tool_again_is_not_asked_again(family: str) -> None:
+    """The reply to a tool's output never comes, and asked for it the model calls the tool once more."""
+    calls = BY_NAME["tool"].answers["Weather?"][0]
+    answers = {"Weather?": [calls], "tool": [SILENT, calls, SILENT, calls]}
+
+    async def row(call: Call) -> None:
+        call.ask("Weather?")
+        await asyncio.sleep(90)
+
+    seen = played(family, answers, row, tools=True)
+    assert seen.tools == 2
+    assert not seen.hangs
 
 
 # --- the rows can fail

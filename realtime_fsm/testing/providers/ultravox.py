@@ -91,10 +91,10 @@ class Ultravox(Fake):
             again = not event.text and now - self._asked_at < _SAME
             self._asked_at = now
             await self.asked(found[1] if found else event.text or None, again=again)
-        elif isinstance(event, self._events.ForcedAgentMessageEvent):
-            await self.asked(event.content)
         elif isinstance(event, self._events.ClientToolResultEvent):
             await self.asked("tool")
+        elif event.type == "forced_agent_message":  # since 1.8
+            await self.asked(event.content)
 
     async def _send(self, event: Any) -> None:
         data = event.model_dump(mode="json", by_alias=True, exclude_none=True)
