@@ -21,6 +21,8 @@ AUDIO = "response.output_audio.delta"
 HEARD = ("assistant", "one two three four")
 PLAYED = ("assistant", WORDS)
 PATIENCE = rf.RetryPolicy().stall_timeout
+#: Waits no longer for what was heard in part than for what was not.
+GIVES_UP = rf.RetryPolicy(first_output_timeout=PATIENCE)
 
 Act = Callable[[SimulatedCall], Awaitable[None]]
 
@@ -67,9 +69,19 @@ async def spoken(
 @pytest.mark.parametrize("late", [0.02, 0.2, 1.0, 2.5, 4.5, 20.0])
 @virtual_time
 async def test_g16_a_stall_that_goes_on(late: float, after: Act) -> None:
-    agent, server, heard = await spoken(stall(PATIENCE + late), after=after)
+    agent, server, heard = await spoken(stall(PATIENCE + late), policy=GIVES_UP, after=after)
     assert agent == server == [HEARD]
     assert heard == pytest.approx(0.8, abs=0.02)
+
+
+@pytest.mark.parametrize("after", [nothing, reconnect, push])
+@pytest.mark.parametrize("late", [0.02, 4.5])
+@virtual_time
+async def test_g27_a_stall_that_goes_on_is_heard_to_its_end(late: float, after: Act) -> None:
+    """By default, as on plain LiveKit: nobody else waits for the slot."""
+    agent, server, heard = await spoken(stall(PATIENCE + late), after=after)
+    assert agent == server == [PLAYED]
+    assert heard == pytest.approx(2.0, abs=0.05)
 
 
 @virtual_time
@@ -133,7 +145,9 @@ async def test_g16_what_a_dead_session_still_reads_is_not_replayed() -> None:
     config = ServerConfig(
         create_delay=0.023, faults=Schedule([Silence(At(AUDIO, 5), seconds=11.0)])
     )
-    async with simulated_call(script, check=False, turn_detection=None, config=config) as c:
+    async with simulated_call(
+        script, check=False, turn_detection=None, config=config, policy=GIVES_UP
+    ) as c:
         c.session.generate_reply(user_input="hi")
         await asyncio.sleep(14.0)
         await c.session.generate_reply(user_input="And?")
