@@ -18,7 +18,7 @@ from ._living import Incident, incident, live, shows, step, steps
 from ._ordering import Draft, Ordering
 from ._reading import OrderingReader
 from ._search import reduced, windows
-from ._writing import draft, written
+from ._writing import draft, word, written
 
 __all__ = ["CaseError", "Made", "Recorded", "make", "read_recorded"]
 
@@ -160,10 +160,16 @@ class _Search:
         (bare,) = parse(written(made, **told, expect=["session lives"]))
         became, problems, lives = fates_of(bare, controlled=True)
         wrong = [each for each in problems if not each.startswith("the session")]
-        expect = [f"{name} {fate}" for name, fate in became.items()] if not wrong else []
+        expect = [f"{name} {_expected(fate)}" for name, fate in became.items()] if not wrong else []
         expect.append("session lives" if lives else "session ends")
         passes = not wrong and (self.plain or not found.rules)
         return Made(written(made, **told, expect=expect), found, left, self.runs, passes)
+
+
+def _expected(fate: str) -> str:
+    """A fate as the notation has it."""
+    ended, _, code = fate.partition(" ")
+    return f"{ended} {word(code)}" if code else ended
 
 
 def _bare(made: Draft) -> str:
@@ -181,9 +187,6 @@ def _possible(recorded: Recorded, ordering: Ordering, call: int, turn: Turn) -> 
         raise CaseError("there are no lines of the server: its model shows no raw events")
     if not ordering.acts:
         raise CaseError("nobody asks anything in it: there are no lines of the client or the user")
-    for line, why in ordering.obstacles:
-        if first <= line <= last:
-            raise CaseError(f"line {line}: {why}")
 
 
 def _in_the_way(search: _Search, recorded: list[tuple[int, str]]) -> str:

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from ..trace import Header, Line
-from ..trace.wire import ACTIVE, AUDIO_DELTAS, CONFLICTS, LOST, NOT_ACTIVE, body_of
-from ._ordering import Act, Ordering, Output, Response
+from ..trace.wire import LOST, body_of
+from ._ordering import Act, Ordering
+from ._replies import ReplyReader
 
 __all__ = ["OrderingReader"]
 
-_TEXT_DELTAS = (
-    "response.output_audio_transcript.delta", "response.audio_transcript.delta",
-    "response.output_text.delta", "response.text.delta",
-)  # fmt: skip
-_WRITTEN = ("response.output_text.delta", "response.text.delta")
 _SAME = 0.15  # seconds within which two signs are of one act
 _RETRIED = ("max_retry", "timeout", "on_exhausted", "after_exposure")
-_SILENT = ("session.created", "session.updated")
 
 
 class OrderingReader:
@@ -27,24 +21,18 @@ class OrderingReader:
     def __init__(self, header: Header) -> None:
         self.ordering = Ordering(header.mode)
         self._policy(header)
-        self._asked: dict[str, Response] = {}  # creates without an answer, by event id
-        self._committed: Response | None = None  # what server VAD owes an answer
-        self._by_id: dict[str, Response] = {}
-        self._items: dict[str, tuple[Response, Output]] = {}
-        self._calls: dict[str, tuple[float, str]] = {}  # tools that run: since when, the name
-        self._tools: dict[str, tuple[float, str]] = {}
+        self._replies = ReplyReader(self.ordering)
+        self._tools: dict[str, float] = {}  # how long each takes, seconds
+        self._then: dict[str, str] = {}  # what a tool does besides answering
         self._settings: dict[str, None] = {}
         self._vad = self._creates = True
         self._pushed = 0.0  # milliseconds that wait for a commit
         self._spoke = self._interrupted = self._answered = float("-inf")
         self._talks: tuple[float, int] | None = None
         self._wrote = ""
-        self._cancels: list[float] = []  # that have no answer
         self._speeches: dict[str, None] = {}
         self._names = 0
         self._texts = 0
-        self._connection = 0
-        self._sink = 1
         self._handlers: dict[tuple[str, str], Callable[[Line], None]] = {
             ("client", "session.update"): self._updated,
             ("client", "response.create"): self._create,
@@ -56,11 +44,11 @@ class OrderingReader:
             ("server", "input_audio_buffer.speech_started"): self._starts,
             ("server", "input_audio_buffer.speech_stopped"): self._stops,
             ("server", "input_audio_buffer.committed"): self._heard,
-            ("server", "response.created"): self._created,
-            ("server", "response.output_item.added"): self._added,
-            ("server", "response.output_item.done"): self._item_done,
-            ("server", "response.done"): self._done,
-            ("server", "error"): self._refused,
+            ("server", "response.created"): self._replies.created,
+            ("server", "response.output_item.added"): self._replies.added,
+            ("server", "response.output_item.done"): self._replies.item_done,
+            ("server", "response.done"): self._replies.done,
+            ("server", "error"): self._replies.refused,
             ("session", "speech_created"): self._speech,
             ("session", "speech_done"): self._speech_done,
             ("session", "tool_ended"): self._tool_ended,
@@ -74,29 +62,23 @@ class OrderingReader:
         """The next line."""
         self.ordering.has.add(line.by)
         if line.by == "net":
-            if line.type in LOST:
-                self._lost(line)
+            if line.type in LOST and not self._replies.lost(line):
+                self._act(line, "N breaks now")
             return
         handler = self._handlers.get((line.by, line.type))
         if handler is not None:
             handler(line)
         elif line.by == "server" and line.type.startswith("response."):
-            self._delta(line)
+            self._replies.delta(line)
 
     def finish(self) -> Ordering:
         """There are no more lines."""
-        for seconds, name in self._tools.values():
-            then = next((t for n, t in self._settings_of_tools() if n == name), "")
-            takes = f" takes {seconds:.3g}s" if seconds >= 0.01 else ""
+        for name, seconds in self._tools.items():
+            then = f" then {self._then[name]}" if name in self._then else ""
+            takes = f" takes {_s(seconds)}" if seconds >= 0.01 else ""
             self.ordering.setup.append(f"tool {name}{takes}{then}")
-        self.ordering.setup += [each for each in self._settings if not each.startswith("tool ")]
+        self.ordering.setup += self._settings
         return self.ordering
-
-    def _settings_of_tools(self) -> Iterable[tuple[str, str]]:
-        for each in self._settings:
-            if each.startswith("tool "):
-                _, name, then = each.split(" ", 2)
-                yield name, f" {then}"
 
     def _policy(self, header: Header) -> None:
         for name in _RETRIED:
@@ -183,7 +165,7 @@ class OrderingReader:
 
     def _heard(self, line: Line) -> None:
         if self._vad and self._creates:
-            self._committed = Response(line.t, line.number, vad=True)
+            self._replies.owed(line)
 
     def _speech(self, line: Line) -> None:
         self._speeches[str(line.event.get("speech"))] = None
@@ -199,14 +181,22 @@ class OrderingReader:
         words, self._wrote = self._wrote, ""
         self._act(line, f"U asks {self._name('B')}{words}")
 
+    def _create(self, line: Line) -> None:
+        if not self._replies.create(line):
+            return
+        # Of a log of raw events, nothing else tells that the application asked.
+        told = self.ordering.has & {"session", "turn"}
+        if not told and line.t - max(self._answered, self._spoke) >= 1.0:
+            self._asks(line)
+
     def _told(self, line: Line) -> None:
         item = body_of(line.event.get("item"))
         kind = item.get("type")
         if kind == "function_call_output":
             self._answered = line.t
-            began = self._calls.get(str(item.get("call_id")))
-            if began is not None and began[1] not in self._tools:
-                self._tools[began[1]] = (line.t - began[0], began[1])
+            began = self._replies.calls.get(str(item.get("call_id")))
+            if began is not None:
+                self._tools.setdefault(began[1], line.t - began[0])
         elif item.get("role") == "user":
             self._texts += 1
             words = f' "Question {self._texts}."'
@@ -219,10 +209,7 @@ class OrderingReader:
                 self._wrote = words
 
     def _cancel(self, line: Line) -> None:
-        self._cancels.append(line.t)
-        for response in self._by_id.values():
-            if not response.status and response.client_ended is None:
-                response.client_ended = line.t
+        self._replies.cancel(line)
         if not self.ordering.has & {"session"}:
             self._cut(line)
 
@@ -234,7 +221,7 @@ class OrderingReader:
     def _closed(self, line: Line) -> None:
         """A call that is hung up over something is no call that came to its rest."""
         if line.event.get("reason") == "user_initiated" and (
-            self._speeches or any(not each.status for each in self._by_id.values())
+            self._speeches or self._replies.under_way
         ):
             acts = self.ordering.acts
             if acts and acts[-1].text == "U interrupts" and line.t - acts[-1].t <= _SAME:
@@ -255,167 +242,17 @@ class OrderingReader:
         self._interrupted = line.t
 
     def _tool_ended(self, line: Line) -> None:
-        began = self._calls.get(str(line.event.get("call_id")))
+        began = self._replies.calls.get(str(line.event.get("call_id")))
         if began is not None:
-            self._tools[began[1]] = (line.t - began[0], began[1])
+            self._tools[began[1]] = line.t - began[0]
             if line.event.get("status") == "error":
-                self._settings[f"tool {began[1]} then raise"] = None
+                self._then[began[1]] = "raise"
 
     def _tool_executed(self, line: Line) -> None:
         name = line.event.get("name")
         if line.event.get("reply") is False and isinstance(name, str):
-            self._settings[f"tool {name} then stop"] = None
-
-    # --- responses
-
-    def _create(self, line: Line) -> None:
-        asked = body_of(line.event.get("response"))
-        if asked.get("conversation") == "none":
-            self.ordering.obstacles.append(
-                (line.number, "a response outside of the conversation, which no case asks for")
-            )
-            return
-        made = Response(line.t, line.number)
-        self._asked[str(line.event.get("event_id"))] = made
-        self.ordering.responses.append(made)
-        if not self.ordering.has & {"session", "turn"} and not (
-            line.t - max(self._answered, self._spoke) < 1.0
-        ):
-            self._asks(line)
-
-    def _created(self, line: Line) -> None:
-        body = body_of(line.event.get("response"))
-        if "conversation_id" in body and body["conversation_id"] is None:
-            return
-        known = body_of(body.get("metadata")).get("client_event_id")
-        made = self._asked.pop(str(known), None) if known else None
-        if made is None and self._committed is not None:
-            made, self._committed = self._committed, None
-            self.ordering.responses.append(made)
-        if made is None and self._asked:
-            made = self._asked.pop(next(iter(self._asked)))
-        if made is None:
-            made = Response(line.t, line.number)
-            self.ordering.responses.append(made)
-        made.created = made.ended = line.t
-        self._by_id[str(body.get("id"))] = made
-
-    def _added(self, line: Line) -> None:
-        response = self._by_id.get(str(line.event.get("response_id")))
-        item = body_of(line.event.get("item"))
-        if response is None:
-            return
-        made = Output(str(item.get("type")), line.t, str(item.get("name") or ""))
-        response.outputs.append(made)
-        response.ended = line.t
-        self._items[str(item.get("id"))] = (response, made)
-
-    def _delta(self, line: Line) -> None:
-        found = self._items.get(str(line.event.get("item_id")))
-        if found is None:
-            return
-        response, output = found
-        last = line.t if line.until is None else line.until
-        response.ended = last
-        delta = line.event.get("delta")
-        if line.type in AUDIO_DELTAS and isinstance(delta, (int, float)):
-            output.ms += delta
-        elif line.type in _TEXT_DELTAS:
-            output.chars += delta if isinstance(delta, int) else len(str(delta))
-            output.words += delta if isinstance(delta, str) else ""
-            if line.type not in _WRITTEN:
-                return
-        else:
-            return
-        output.first = line.t if output.first is None else output.first
-        output.last = last
-
-    def _item_done(self, line: Line) -> None:
-        item = body_of(line.event.get("item"))
-        found = self._items.get(str(item.get("id")))
-        if found is None:
-            return
-        response, output = found
-        response.ended = line.t
-        output.done = line.t
-        output.whole = item.get("status") != "incomplete"
-        if output.kind == "function_call":
-            output.name = str(item.get("name") or output.name)
-            self._calls[str(item.get("call_id"))] = (line.t, output.name)
-
-    def _done(self, line: Line) -> None:
-        body = body_of(line.event.get("response"))
-        response = self._by_id.get(str(body.get("id")))
-        if response is None:
-            response = self._done_alone(line)
-            if response is None:
-                return
-        details = body_of(body.get("status_details"))
-        error = body_of(details.get("error"))
-        if response.status:
-            return
-        response.status = str(body.get("status"))
-        response.code = str(error.get("code") or "")
-        response.type = str(error.get("type") or "")
-        response.reason = str(details.get("reason") or "")
-        response.ended = line.t
-        if response.status == "cancelled" and response.client_ended is not None:
-            self.ordering.cancels_took.append(line.t - response.client_ended)
-            if response.client_ended in self._cancels:
-                self._cancels.remove(response.client_ended)
-
-    def _done_alone(self, line: Line) -> Response | None:
-        """An end without a beginning."""
-        if self._asked:
-            return self._asked.pop(next(iter(self._asked)))
-        made, self._committed = self._committed, None
-        if made is not None:
-            self.ordering.responses.append(made)
-        return made
-
-    def _refused(self, line: Line) -> None:
-        error = body_of(line.event.get("error"))
-        code, named = str(error.get("code") or ""), error.get("event_id")
-        if code == NOT_ACTIVE and self._cancels:
-            self.ordering.cancels_took.append(line.t - self._cancels.pop(0))
-        if code == ACTIVE or code in CONFLICTS:
-            # The simulated server refuses that by itself; what was refused takes no reply.
-            refused = self._asked.pop(str(named), None)
-            if code == ACTIVE and refused is not None:
-                self.ordering.responses.remove(refused)
-            return
-        made = self._asked.pop(str(named), None) if named else None
-        if made is None and named is None:
-            if self._committed is not None and not self._asked:
-                made, self._committed = self._committed, None
-                self.ordering.responses.append(made)
-            elif len(self._asked) == 1:
-                made = self._asked.pop(next(iter(self._asked)))
-            if made is not None:
-                made.linked = False
-        if made is None:
-            return
-        made.status, made.code, made.refused = "refused", code, line.t
-        made.type = str(error.get("type") or "")
-
-    def _lost(self, line: Line) -> None:
-        open_ones = [r for r in self._by_id.values() if not r.status]
-        if self._committed is not None and line.t - self._committed.asked < 5.0:
-            self.ordering.responses.append(self._committed)
-            open_ones.append(self._committed)
-        open_ones += self._asked.values()
-        for each in open_ones:
-            each.status = "lost"
-        self._asked.clear()
-        self._committed = None
-        if not open_ones:
-            self._act(line, "N breaks now")
+            self._then.setdefault(name, "stop")
 
 
 def _s(seconds: float) -> str:
     return f"{round(seconds, 3):g}s"
-
-
-def quoted(text: str) -> str:
-    """Text as the notation has it."""
-    return json.dumps(text)

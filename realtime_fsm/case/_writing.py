@@ -9,7 +9,7 @@ from statistics import median
 
 from ._ordering import Draft, Ordering, Output, Response
 
-__all__ = ["draft", "written"]
+__all__ = ["draft", "word", "written"]
 
 _SPEAKS = re.compile(r'U (starts|says) (\w+ ".*") ([\d.]+)s')
 _CREATED = {True: 0.02, False: 0.005}  # what the simulated server takes by default
@@ -89,11 +89,11 @@ def written(
 def _clauses(response: Response, number: int, delay: float) -> list[str]:
     if response.status == "refused":
         code, kind = response.code or "null", response.type
-        said = f"refused {_word(code)}" + ("" if response.linked else " unlinked")
-        return [said + (f" type {_word(kind)}" if kind and kind != code else "")]
+        said = f"refused {word(code)}" + ("" if response.linked else " unlinked")
+        return [said + (f" type {word(kind)}" if kind and kind != code else "")]
     if response.created is None:
         if response.status == "failed":
-            return [f"failed {_word(response.code or response.type or 'null')} at before_created"]
+            return [f"failed {word(response.code or response.type or 'null')} at before_created"]
         if response.status == "lost":
             return ["drops at before_created"]
         return ["unanswered"]
@@ -123,7 +123,7 @@ def _output(response: Response, output: Output, came: float, name: str, *, open:
             seconds += _REST
         return [f"says {_text(output, name, seconds)} {_s(max(0.1, seconds))}{after}"]
     if output.kind == "function_call":
-        return [f"calls {_word(output.name or 'tool')}{after}"]
+        return [f"calls {word(output.name or 'tool')}{after}"]
     if output.kind == "reasoning":
         until = output.done
         if until is None or open:
@@ -134,14 +134,14 @@ def _output(response: Response, output: Output, came: float, name: str, *, open:
 
 def _end(response: Response, came: float) -> list[str]:
     status = response.status
-    told = _word(response.code or response.type or "null")
+    told = word(response.code or response.type or "null")
     at = _point(response)
     if status == "completed":
         late = (response.ended or came) - came
         return [f"done after {_s(late)}"] if late > _DIFFERS else []
     if status == "failed":
         kind = response.type
-        return [f"failed {told}{at}" + (f" type {_word(kind)}" if kind and response.code else "")]
+        return [f"failed {told}{at}" + (f" type {word(kind)}" if kind and response.code else "")]
     if status == "incomplete":
         reason = response.reason
         known = reason in ("max_output_tokens", "content_filter")
@@ -208,7 +208,7 @@ def _text(output: Output, name: str, seconds: float) -> str:
     return json.dumps(text)
 
 
-def _word(text: str) -> str:
+def word(text: str) -> str:
     """A word, in quotes where it is none."""
     plain = text.replace("_", "").replace("-", "").replace(".", "").isalnum()
     return text if plain else json.dumps(text)

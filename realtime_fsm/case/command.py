@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .._output import UnwritableError, say
+from .._output import UnwritableError, printable, say
 from ..report._story import Turn
 from ..testing.corpus import parse
 from ..trace.source import cannot_be_read, name_of, opened
@@ -66,7 +66,7 @@ def run(request: Request) -> int:
             request.call - 1,
             turn,
             id=f"R{turn.number + 1}",
-            source=f"{Path(name).name}, {who}",
+            source=printable(f"{Path(name).name}, {who}"),
             rule=request.rule,
         )
     except CaseError as error:

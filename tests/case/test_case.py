@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +19,8 @@ from realtime_fsm.lab.simulate.caller import play
 from realtime_fsm.livekit._driver import Driver
 from realtime_fsm.simulator import Failed, FunctionCall, Message, Rejected, Reply, Script, audio_ms
 from realtime_fsm.testing.corpus import parse, run
+
+from ..report.hostile import write
 
 KINDS = {
     "failed": ([Reply(end=Failed("server_error"))], "G18"),
@@ -143,41 +147,73 @@ def test_a_raw_log_becomes_a_case(folder: Path) -> None:
 # --- what no case can be made of
 
 
-def _with(trace: Path, folder: Path, after: str, line: str) -> Path:
-    """The trace with a line more, after the second turn's first line of that type."""
+def _without(line: str, trace: Path, folder: Path) -> Path:
+    """The trace, of which a line in its second turn cannot be read."""
     lines = trace.read_text("utf-8").splitlines()
-    found = [n for n, each in enumerate(lines) if f'"type":"{after}"' in each]
+    found = [n for n, each in enumerate(lines) if '"type":"response.created"' in each]
     lines.insert(found[1] + 1, line)
     changed = folder / "changed.jsonl"
     changed.write_text("\n".join(lines) + "\n", "utf-8")
     return changed
 
 
-@pytest.mark.parametrize(
-    ("line", "told"),
-    [
-        ('{"t":2,"by":"server"', "cannot|not JSON|cut"),
-        (
-            '{"t":0,"by":"session","type":"speech_created","speech":"s","source":"say"}',
-            r"line \d+: the application says a text by itself",
-        ),
-        (
-            (
-                '{"t":0,"by":"client","type":"response.create","connection":1,'
-                '"event":{"event_id":"e","response":{"conversation":"none"}}}'
-            ),
-            r"line \d+: a response outside of the conversation",
-        ),
-    ],
+def test_a_gap_in_the_turn_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trace = _without('{"t":2,"by":"server"', _recorded("failed", folder), folder)
+    assert command.run(Request(trace, turn="2")) == 1
+    assert re.search(r"no case of turn 2 .*: line \d+: not JSON", capsys.readouterr().err)
+
+
+SAYS = ("session", {"type": "speech_created", "speech": "speech_1", "source": "say"})
+OUTSIDE = ("client", {"type": "response.create", "response": {"conversation": "none"}})
+ACTS = (
+    "server",
+    {
+        "type": "response.output_item.added",
+        "response_id": "resp_1",
+        "item": {"id": "item_9", "type": "mcp_call"},
+    },
 )
-def test_what_stands_in_the_way_is_named(
-    line: str, told: str, folder: Path, capsys: pytest.CaptureFixture[str]
+
+
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [
+        (SAYS, "line 8: the application says a text by itself"),
+        (OUTSIDE, "line 8: a response outside of the conversation"),
+        (ACTS, r"line 8: the server acts by itself \(mcp_call\)"),
+    ],
+    ids=["say", "outside", "mcp"],
+)
+def test_what_no_case_has_is_named(
+    what: tuple[str, dict[str, Any]],
+    told: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    trace = _with(_recorded("failed", folder), folder, "response.created", line)
-    code = command.run(Request(trace, turn="2"))
-    err = capsys.readouterr().err
-    assert code == 1, err
-    assert re.search(told, err), err
+    """A call that broke a guarantee that has to do with it: a speech that is never done."""
+    created = {"id": "resp_1", "status": "in_progress", "conversation_id": "c"}
+    wire: list[tuple[float, str, dict[str, Any]]] = [
+        (0.0, "server", {"type": "session.created", "session": {}}),
+        (0.0, "client", {"type": "session.update", "session": {"turn_detection": {"type": "x"}}}),
+        (1.0, "server", {"type": "input_audio_buffer.speech_started"}),
+        (2.0, "server", {"type": "input_audio_buffer.speech_stopped"}),
+        (2.0, "server", {"type": "input_audio_buffer.committed", "item_id": "item_1"}),
+        (2.1, "server", {"type": "response.created", "response": created}),
+        (2.2, *what),
+        (2.3, "server", {"type": "response.done", "response": {**created, "status": "completed"}}),
+        (2.4, "session", {"type": "speech_created", "speech": "speech_2", "source": "x"}),
+        (50.0, "session", {"type": "agent_state", "old": "thinking", "new": "thinking"}),
+        (51.0, "session", {"type": "recorded"}),
+    ]
+    trace = tmp_path / "call.jsonl"
+    lines: list[dict[str, Any]] = [{"trace": "realtime-fsm", "version": 1, "mode": "plain"}]
+    for t, by, event in wire:
+        kind, rest = event["type"], {k: v for k, v in event.items() if k != "type"}
+        more = rest if by == "session" else {"connection": 1, "event": rest}
+        lines.append({"t": t, "by": by, "type": kind, **more})
+    trace.write_text("".join(json.dumps(each) + "\n" for each in lines))
+    assert command.run(Request(trace, rule="G7")) == 1
+    assert re.search(told, capsys.readouterr().err)
 
 
 def test_where_the_calls_part_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -217,3 +253,23 @@ def test_nothing_to_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert command.run(Request(empty)) == 2
     assert command.run(Request(tmp_path / "none.jsonl")) == 2
     assert "nothing could be read" in capsys.readouterr().err
+
+
+def test_whatever_stands_in_a_trace_nothing_is_raised(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Strings that try to be more than text, and lines whose fields are of the wrong kind."""
+    hostile = write(tmp_path / "hostile.jsonl")
+    lines = _recorded("tool", tmp_path).read_text("utf-8").splitlines()
+    twisted = tmp_path / "twisted.jsonl"
+    bad: list[Any] = [None, [], {}, "x; y, z\n# w", 1e300, -1, True]
+    with twisted.open("w") as file:
+        for number, text in enumerate(lines):
+            value = json.loads(text)
+            for name in [*value.get("event", {})][: number % 3]:
+                value["event"][name] = bad[(number + len(name)) % len(bad)]
+            file.write(json.dumps(value) + "\n")
+    for trace in (hostile, twisted):
+        with contextlib.suppress(ValueError):  # there is no such turn
+            assert command.run(Request(trace, turn="2")) in (0, 1)
+        assert "Traceback" not in capsys.readouterr().err
