@@ -15,9 +15,7 @@ WHOLE = {*list(BENDS)[::10], "OneOldName"}  # names are judged by all that was s
 
 def test_who_bends_nothing_is_not_seen() -> None:
     assert [
-        a
-        for _, a in ask_bent(Bend)
-        if a.verdict != "kept" and a.rule not in ("session-expiry", "vad-idle")
+        a for _, a in ask_bent(Bend) if a.verdict != "kept" and a.rule != "session-expiry"
     ] == []
 
 

@@ -30,15 +30,13 @@ from .servers import ask_over_sockets, ask_simulator
 
 #: What the first contact and the end of a run judge.
 ALWAYS = {"first-event", "beta-names"}
-#: What no question waits for.
-NEVER = {"vad-idle"}
 #: What the simulator cannot be asked here.
-UNASKED = {"session-expiry", *NEVER}
+UNASKED = {"session-expiry"}
 
 
 def test_every_rule_has_a_question() -> None:
     asked = {rule.id for question in QUESTIONS for rule in question.rules}
-    assert set(ALL) - asked == ALWAYS | NEVER
+    assert set(ALL) - asked == ALWAYS
     assert len(RULES) + len(EXTRA) == len(ALL)
     assert set(KEPT_TOO) <= {rule.id for rule in RULES.values() if rule.field}
 
