@@ -26,7 +26,7 @@ _HEADERS = (
 )
 _NEEDED = ("title", "source", "guarantees")
 _ID = re.compile(r"[A-Z][A-Za-z0-9-]*(\.[a-z0-9-]+)?")
-_GUARANTEE = re.compile(r"G([1-9]|1\d|2[0-6])")
+_GUARANTEE = re.compile(r"G([1-9]|[12]\d|3[0-2])")
 _HEADER = re.compile(r"([a-z]+):\s*(.*)")
 
 
@@ -135,7 +135,7 @@ class _Reader:
         ids = tuple(value.split())
         for one in ids:
             if not _GUARANTEE.fullmatch(one):
-                raise NotationError(number, "guarantees", one, "ids from G1 to G26")
+                raise NotationError(number, "guarantees", one, "ids from G1 to G32")
         return ids
 
     def _skip(self) -> tuple[str, ...]:
