@@ -77,13 +77,14 @@ def demo(
 
 @app.command()
 def diagrams(
-    machine: Annotated[str, typer.Option(help="turn, playback or whole.")] = "turn",
+    machine: Annotated[str, typer.Option(help="turn, response, playback or whole.")] = "turn",
     view: Annotated[
         str | None,
         typer.Option(help="all, overview, recovery, state:NAME, or path:FILE#TURN of a trace."),
     ] = None,
     format: Annotated[
-        str | None, typer.Option(help="mermaid, dot, svg or markdown; else the file's ending.")
+        str | None,
+        typer.Option(help="mermaid, dot, svg, markdown, scxml or xstate; else the file's ending."),
     ] = None,
     output: Annotated[
         str | None, typer.Option(metavar="DIR|FILE|-", help="Where to; - is standard output.")
@@ -221,16 +222,59 @@ def check(
 
 @app.command()
 def report(
-    trace: Annotated[Path, typer.Argument(help="A trace, or a log of raw events; - is stdin.")],
+    trace: Annotated[
+        Path,
+        typer.Argument(help="A trace, a log of raw events, or a folder of them; - is stdin."),
+    ],
     output: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="By default the trace's name, and .html.")
+        Path | None,
+        typer.Option(
+            metavar="FILE|DIR", help="By default the trace's name, and .html; in the folder."
+        ),
     ] = None,
 ) -> None:
-    """A recorded call as one HTML page. Exit status 2: nothing could be read or judged."""
+    """A recorded call as one HTML page, many as an index. Exit status 2: nothing could be read or judged."""
     from .report import command
 
     try:
         code = command.run(trace, output)
+    except ValueError as error:
+        say(f"realtime-fsm: {error}", err=True)
+        raise typer.Exit(2) from None
+    if code:
+        raise typer.Exit(code)
+
+
+@app.command()
+def case(
+    trace: Annotated[Path, typer.Argument(help="A trace, or a log of raw events; - is stdin.")],
+    turn: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|ID", help="Its number, or an id of it; by default the first in trouble."
+        ),
+    ] = None,
+    call: Annotated[int, typer.Option(metavar="N", help="Which call of the file.")] = 1,
+    rule: Annotated[
+        str, typer.Option(metavar="ID", help="The breach of that guarantee alone, such as G18.")
+    ] = "",
+    pytest: Annotated[
+        bool, typer.Option("--pytest", help="A test of the kit, for your own agent.")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="By default it is printed.")
+    ] = None,
+) -> None:
+    """A turn of a recorded call as a test. Exit status 1: none can be made, and why."""
+    try:
+        importlib.import_module("livekit.plugins.openai")
+    except ModuleNotFoundError:
+        typer.echo('case needs the OpenAI plugin: pip install "realtime-fsm[openai]"', err=True)
+        raise typer.Exit(1) from None
+    from .case import command
+
+    try:
+        code = command.run(command.Request(trace, turn, call, rule, pytest, output))
     except ValueError as error:
         say(f"realtime-fsm: {error}", err=True)
         raise typer.Exit(2) from None

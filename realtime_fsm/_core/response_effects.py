@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from .commands import CancelResponse, CheckConnection, ProbeCancel
+from .commands import CancelResponse, CheckConnection, DeleteItem, ProbeCancel
 from .errors import ErrorInfo
 from .events import (
     ActionEnded,
@@ -15,7 +15,7 @@ from .events import (
     ResponseCreated,
     ResponseDone,
 )
-from .memory import cut_back, delete_undelivered
+from .memory import cut_back
 from .records import Response
 from .states import ErrorKind
 from .step import Step
@@ -179,15 +179,14 @@ def note_item(response: Response, step: Step) -> None:
     """Nobody was given it yet."""
     assert isinstance(step.event, (ItemStarted, OutputReceived))
     if step.event.item_id not in response.undelivered:
-        response.undelivered.append(step.event.item_id)
+        response.undelivered += (step.event.item_id,)
 
 
 def note_delivery(response: Response, step: Step) -> None:
     """Its turn hands it out: that cannot be taken back (G9)."""
     assert isinstance(step.event, (OutputReceived, CallReceived))
     response.has_output = True
-    if step.event.item_id in response.undelivered:
-        response.undelivered.remove(step.event.item_id)
+    response.undelivered = _without(response.undelivered, step.event.item_id)
 
 
 def note_action(response: Response, step: Step) -> None:
@@ -199,7 +198,11 @@ def note_action(response: Response, step: Step) -> None:
 
 def note_action_end(response: Response, step: Step) -> None:
     assert isinstance(step.event, ActionEnded)
-    response.acting = tuple(i for i in response.acting if i != step.event.item_id)
+    response.acting = _without(response.acting, step.event.item_id)
+
+
+def _without(items: tuple[str, ...], item_id: str) -> tuple[str, ...]:
+    return tuple(i for i in items if i != item_id) if item_id in items else items
 
 
 def note_late(response: Response, step: Step) -> None:
@@ -212,7 +215,9 @@ def note_late(response: Response, step: Step) -> None:
 
 def correct_memory(response: Response, step: Step) -> None:
     """The server's items of it are complete now: to each what was heard of it."""
-    delete_undelivered(response, step)
+    for item_id in response.undelivered:  # before the next create on the same ordered socket
+        step.out.append(DeleteItem(item_id=item_id, event_id=step.new_event_id("delete")))
+    response.undelivered = ()
     cut_back(response, step)
 
 

@@ -140,9 +140,10 @@ def begin_item(turn: Turn, step: Step) -> None:
     assert isinstance(step.event, ItemStarted)
     if step.event.kind is ItemKind.MESSAGE:
         turn.message_number += 1
-        turn.messages.append(
-            Message(item_id=step.event.item_id, number=turn.message_number, attempt=turn.attempts)
+        message = Message(
+            item_id=step.event.item_id, number=turn.message_number, attempt=turn.attempts
         )
+        turn.messages += (message,)
 
 
 def deliver_message(turn: Turn, step: Step) -> None:
@@ -159,7 +160,7 @@ def hand_out_call(turn: Turn, step: Step) -> None:
     assert isinstance(step.event, CallReceived)
     if step.event.item_id not in turn.calls:
         _hand_out(turn, step, step.event.item_id)
-        turn.calls.append(step.event.item_id)
+        turn.calls += (step.event.item_id,)
 
 
 def note_action(turn: Turn, step: Step) -> None:

@@ -108,7 +108,7 @@ class UserSpeech:
     @property
     def held_up(self) -> bool:
         """Whether recovery waits for it: nothing talks over the user."""
-        return self.until is not None
+        return self.state not in _SETTLED
 
     @property
     def answer_due(self) -> bool:
@@ -118,7 +118,7 @@ class UserSpeech:
     @property
     def closes_lane(self) -> bool:
         """Whether server VAD's own response may come at any time (G24)."""
-        return self.server_answers and self.until is not None
+        return self.server_answers and self.held_up
 
     def happened(self, event: E, now: float) -> float:
         """Apply an event. Returns for how many seconds it held things up, if it no longer does."""

@@ -57,6 +57,8 @@ class History:
         self._placeholders: OrderedDict[str, list[llm.ChatContent]] = OrderedDict()
         #: The items that we had deleted last.
         self._deleted: OrderedDict[str, None] = OrderedDict()
+        #: The responses that were acknowledged last.
+        self._begun: OrderedDict[str, None] = OrderedDict()
         #: Items of the server's that the agent's history has never had.
         self._unentered: OrderedDict[str, None] = OrderedDict()
         self._conversation = Conversation(self._put_on_the_wire)
@@ -147,16 +149,22 @@ class History:
     def generated(self, done: Mapping[str, Any]) -> None:
         """A ``response.done``, after which the plugin writes the full texts into its mirror. Where the
         frame does not tell of which messages, it can only have been the one that was cut last."""
-        ids = _output_ids(done) or [*self._heard][-1:]
+        ids = [item["id"] for item in _output(done)] or [*self._heard][-1:]
         cut = [item_id for item_id in ids if item_id in self._heard]
         if cut:
             asyncio.get_running_loop().call_soon(self._guard(self.correct_mirror), cut)
 
     def unseen(self, done: Mapping[str, Any]) -> list[str]:
-        """The messages of a ``response.done`` whose beginning was not seen, so that nobody was
-        given them, although their words came."""
-        unknown = (i for i in _output_ids(done) if self._controller.message(i) is None)
-        return [item_id for item_id in unknown if item_id in self._words]
+        """What nobody was given of a ``response.done``: messages whose beginning was not seen, although
+        their words came, and calls if that of the response was not."""
+        response_id = _response_of(done).get("id")
+        lost = isinstance(response_id, str) and response_id not in self._begun
+        return [
+            item["id"]
+            for item in _output(done)
+            if self._controller.message(item["id"]) is None
+            and (item["id"] in self._words or (lost and item.get("type") == "function_call"))
+        ]
 
     def correct_mirror(self, item_ids: Iterable[str]) -> None:
         """The plugin takes no notice of ``conversation.item.truncated`` and would replay the full
@@ -213,6 +221,7 @@ class History:
             self._conversation.answered()
         elif kind == "response.created":
             self._conversation.created()
+            remember(self._begun, str(_response_of(frame).get("id")), None)
         elif kind == "conversation.item.deleted":
             self._conversation.deleted(str(frame.get("item_id")))
             self._dropped.discard(str(frame.get("item_id")))
@@ -555,11 +564,15 @@ class History:
         await self._give_up()
 
 
-def _output_ids(done: Mapping[str, Any]) -> list[str]:
-    response = done.get("response")
-    output = response.get("output") if isinstance(response, Mapping) else None
+def _response_of(frame: Mapping[str, Any]) -> Mapping[str, Any]:
+    response = frame.get("response")
+    return response if isinstance(response, Mapping) else {}
+
+
+def _output(done: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    output = _response_of(done).get("output")
     items = output if isinstance(output, list) else []
-    return [str(item.get("id")) for item in items if isinstance(item, Mapping)]
+    return [i for i in items if isinstance(i, Mapping) and isinstance(i.get("id"), str)]
 
 
 def _is_question(item: llm.ChatItem) -> bool:

@@ -231,6 +231,13 @@ class RawLink:
         if message is not None and not message.released:
             self.history.restore(message)
 
+    def replace(self, item_id: str) -> bool:
+        message = self._driver.controller.message(item_id)
+        if message is None or message.released or message.transcript is None:
+            return False
+        self._corrections.replace(item_id)
+        return True
+
     def _restored(self, item_id: str, ms: int) -> None:
         self._driver.receive(ev.ItemTruncated(item_id=item_id, audio_end_ms=ms))
 
@@ -258,6 +265,9 @@ class RawLink:
         return self._sight.foreigners.announced
 
     def veil(self, frame: dict[str, Any]) -> None:
+        if str(frame.get("type")).startswith("input_audio_buffer."):
+            self._echo.reset()  # nobody follows any more whether server VAD answers
+        self._echo.came(frame)
         self._sight.veil(frame)
 
     def stop_reading(self, turn_id: str) -> None:

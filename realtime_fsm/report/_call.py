@@ -11,7 +11,7 @@ from ..trace.show import details
 from ..trace.story import Story
 from ..trace.wire import AUDIO_DELTAS, CONFLICTS, LOST, body_of
 from ._messages import Messages
-from ._story import MOST_EVENTS, MOST_MARKS, Call, Event, Mark, Span, Turn
+from ._story import MOST_EVENTS, MOST_IDS, MOST_MARKS, Call, Event, Mark, Span, Turn
 from ._turns import Turns
 from ._values import clipped, number, text, words
 
@@ -38,6 +38,7 @@ class CallReader:
         self._turns = Turns(self.call, self._story.wire)
         self._messages = Messages(self.call, self._story, self._turns)
         self._pending: list[Event] = []
+        self._ids: list[str] = []  # of frames, likewise
         self._order = 0
         self._said = ""
         self._user_items: set[str] = set()
@@ -51,7 +52,13 @@ class CallReader:
             ("server", "input_audio_buffer.speech_started"): self._user_starts,
             ("server", "input_audio_buffer.speech_stopped"): self._user_stops,
             ("user", "state"): self._user_state,
+            ("server", "response.done"): self._response_done,
             ("session", "error"): self._session_error,
+            ("session", "speech_done"): self._speech_done,
+            ("session", "tool_ended"): self._tool_ended,
+            ("session", "stepped_aside"): self._stepped_aside,
+            ("session", "close"): self._closed,
+            ("turn", "ended"): self._turn_ended,
             ("session", "item_added"): self._messages.added,
             ("playback", "started"): self._messages.plays,
             ("playback", "finished"): self._messages.plays,
@@ -74,7 +81,7 @@ class CallReader:
         handler = self._handlers.get((line.by, line.type))
         if handler is not None:
             owner = handler(line) or owner
-        elif line.by == "server" and line.type.startswith("response."):
+        if line.by == "server" and line.type.startswith("response."):
             self._messages.frame(line)
         elif line.by == "net" and line.type in LOST:
             self._mark(line, "lost", "the connection was lost", self._turns.current)
@@ -140,6 +147,14 @@ class CallReader:
         return Line(line.number, t, line.by, line.type, line.connection, line.event, line.until)
 
     def _note(self, line: Line, owner: Turn | None) -> None:
+        event_id, holder = text(line.event.get("event_id"), 80), owner or self._turns.current
+        if event_id:
+            self._ids.append(event_id)
+        if holder is None:
+            del self._ids[:-_PENDING]
+        else:
+            holder.event_ids += self._ids[: MOST_IDS - len(holder.event_ids)]
+            self._ids.clear()
         if line.type in _NOISE:
             return
         if line.by == "server" and line.type in AUDIO_DELTAS:
@@ -198,8 +213,52 @@ class CallReader:
         code = text(line.event.get("code")) or text(line.event.get("error")) or "error"
         recoverable = line.event.get("recoverable")
         owner = self._turns.current or (self.call.turns[-1] if self.call.turns else None)
-        kind = "" if recoverable is None else " (recoverable)" if recoverable else " (for good)"
+        kind = (
+            "" if recoverable is None else " (recoverable)" if recoverable else " (not recoverable)"
+        )
         self._mark(line, "error", f"the session: {code}{kind}", owner)
+        return owner
+
+    def _response_done(self, line: Line) -> Turn | None:
+        body = body_of(line.event.get("response"))
+        details = body_of(body.get("status_details"))
+        error, status = body_of(details.get("error")), text(body.get("status"))
+        owner = self._turns.owner(line)
+        if status in ("failed", "incomplete"):
+            code = text(error.get("code")) or text(error.get("type")) or text(details.get("reason"))
+            told = f"the response {'failed' if status == 'failed' else 'is incomplete'}"
+            self._mark(line, "error", f"{told}: {code}" if code else told, owner)
+        return owner
+
+    def _speech_done(self, line: Line) -> Turn | None:
+        error = text(line.event.get("exception"))
+        owner = self._turns.current or (self.call.turns[-1] if self.call.turns else None)
+        if error:
+            code = text(line.event.get("code"))
+            self._mark(line, "error", f"the speech: {error}{f', {code}' if code else ''}", owner)
+        return None
+
+    def _tool_ended(self, line: Line) -> Turn | None:
+        if text(line.event.get("status")) == "error":
+            self._mark(line, "error", "a tool failed", self._turns.current)
+        return None
+
+    def _stepped_aside(self, line: Line) -> Turn | None:
+        code = text(line.event.get("code")) or text(line.event.get("kind"))
+        told = f"the controller stepped aside: {code}; from here on it is plain LiveKit"
+        self._mark(line, "error", told, self._turns.current)
+        return None
+
+    def _closed(self, line: Line) -> Turn | None:
+        if text(line.event.get("reason")) == "error":
+            self._mark(line, "error", "the session was closed for an error", self._turns.current)
+        return None
+
+    def _turn_ended(self, line: Line) -> Turn | None:
+        owner = self._turns.owner(line)
+        code = text(line.event.get("code")) or text(line.event.get("kind"))
+        if text(line.event.get("outcome")) == "failed":
+            self._mark(line, "error", f"the turn failed: {code or 'error'}", owner)
         return owner
 
     # --- the user

@@ -13,7 +13,7 @@ from ._call import CallReader
 from ._story import Side
 from ._values import clipped
 
-__all__ = ["collect"]
+__all__ = ["collect", "collect_entries"]
 
 _NOTES = 5  # of a kind, that are told; the page has more
 
@@ -25,8 +25,14 @@ def collect(file: IO[bytes], label: str) -> Side:
         file: open for reading bytes.
         label: its name, for people.
     """
+    return collect_entries(follow(file), label)
+
+
+def collect_entries(entries: Iterable[Entry | End], label: str) -> Side:
+    """The same of what :func:`~realtime_fsm.trace.reader.follow` yields, for those who look at it,
+    too."""
     readers: list[CallReader] = []
-    report = judge(_watched(follow(file), readers), source=label)
+    report = judge(_watched(entries, readers), source=label)
     side = Side(label, [reader.call for reader in readers])
     if "G16" in report.judged:
         for reader in readers:

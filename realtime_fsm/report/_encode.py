@@ -51,7 +51,11 @@ def call_json(call: Call) -> dict[str, Any]:
 def event_chunks(call: Call) -> list[list[dict[str, Any]]]:
     """The events of all turns, `CHUNK` turns at a time."""
     turns = [
-        {"events": [_event(each) for each in turn.events], "more": turn.more_events}
+        {
+            "events": [_event(each) for each in turn.events],
+            "more": turn.more_events,
+            "ids": " ".join(turn.event_ids),
+        }
         for turn in call.turns
     ]
     return [turns[at : at + CHUNK] for at in range(0, len(turns), CHUNK)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -13,12 +14,16 @@ from typing import Any
 from .._version import __version__
 from ..diagrams._svg_style import variables
 from ._encode import CHUNK, call_json, event_chunks, script_json, summary
+from ._findings import Finding, findings
 from ._map import turn_map
 from ._story import Call, Side
 
-__all__ = ["Group", "page"]
+__all__ = ["Group", "document", "duration", "foreign", "page", "plain_text", "tiles"]
 
 _SCRIPTS = ("base.js", "paint.js", "lanes.js", "timeline.js", "table.js", "detail.js", "page.js")
+_NEEDS = "The figures need no script; the timeline and the table of turns do."
+_FIRST = 4  # findings that are not folded away
+_SHOWN = 50  # breaches of one turn
 _ISSUES = 20  # things that cannot be read, by line
 _LEGEND = """\
 <ul class="legend" aria-label="Legend">
@@ -62,13 +67,47 @@ def page(title: str, groups: Sequence[Group], *, note: str = "") -> str:
         body.html.append(_LEGEND)
     for group in groups:
         _group(group, body, heading=len(groups) > 1)
-    return "\n".join(_document(title, note, body)) + "\n"
+    after = [
+        '<aside id="detail" role="dialog" aria-labelledby="detail-title" hidden></aside>',
+        f'<template id="machine">{turn_map()}</template>',
+        *body.data,
+    ]
+    return document(title, note, body.html, after, scripts=_SCRIPTS, needs=_NEEDS)
 
 
-def _document(title: str, note: str, body: _Body) -> Iterator[str]:
+def document(
+    title: str,
+    note: str,
+    main: Sequence[str],
+    after: Sequence[str] = (),
+    *,
+    scripts: Sequence[str],
+    needs: str,
+) -> str:
+    """A page that needs nothing else, and runs nothing but the scripts of ours.
+
+    Args:
+        title: of the page.
+        note: a sentence below it.
+        main: what is on it, as HTML.
+        after: what follows the footer, as HTML.
+        scripts: names of assets.
+        needs: what needs them, in words.
+    """
+    return "\n".join(_document(title, note, main, after, scripts, needs)) + "\n"
+
+
+def _document(
+    title: str,
+    note: str,
+    main: Sequence[str],
+    after: Sequence[str],
+    scripts: Sequence[str],
+    needs: str,
+) -> Iterator[str]:
     assets = files(__package__) / "assets"
     style = f"{variables(':root')}\n{(assets / 'page.css').read_text('utf-8')}"
-    parts = "\n".join((assets / name).read_text("utf-8") for name in _SCRIPTS)
+    parts = "\n".join((assets / name).read_text("utf-8") for name in scripts)
     script = f'(() => {{\n"use strict";\n{parts}}})();\n'
     policy = (
         f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; "
@@ -81,22 +120,20 @@ def _document(title: str, note: str, body: _Body) -> Iterator[str]:
     yield f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
     yield '<meta name="referrer" content="no-referrer">'
-    yield f"<title>{_text(title)}</title>"
+    yield f"<title>{plain_text(title)}</title>"
     yield f"<style>{style}</style>"
     yield "</head>"
     yield "<body>"
     yield '<a class="skip" href="#main">To the report</a>'
     yield '<main id="main">'
-    yield f"<h1>{_foreign(title)}</h1>"
+    yield f"<h1>{foreign(title)}</h1>"
     if note:
-        yield f'<p class="about">{_text(note)}</p>'
-    yield "<noscript><p class='notice'>The figures need no script; the timeline and the table of turns do.</p></noscript>"
-    yield from body.html
+        yield f'<p class="about">{plain_text(note)}</p>'
+    yield f"<noscript><p class='notice'>{needs}</p></noscript>"
+    yield from main
     yield f"<footer>realtime-fsm {__version__}</footer>"
     yield "</main>"
-    yield '<aside id="detail" role="dialog" aria-labelledby="detail-title" hidden></aside>'
-    yield f'<template id="machine">{turn_map()}</template>'
-    yield from body.data
+    yield from after
     yield f"<script>{script}</script>"
     yield "</body>"
     yield "</html>"
@@ -117,29 +154,30 @@ def _clean(text: str) -> str:
     return "".join(c if c.isprintable() or c in _JOINERS else " " for c in text)
 
 
-def _text(text: str) -> str:
+def plain_text(text: str) -> str:
+    """A text as HTML."""
     return escape(_clean(text))
 
 
-def _foreign(text: str) -> str:
+def foreign(text: str) -> str:
     """A text whose direction does not reach beyond it."""
-    return f'<bdi dir="auto">{_text(text)}</bdi>'
+    return f'<bdi dir="auto">{plain_text(text)}</bdi>'
 
 
 def _group(group: Group, body: _Body, *, heading: bool) -> None:
     body.html.append('<section class="group">')
     if heading:
-        body.html.append(f"<h2>{_foreign(group.title)}</h2>")
+        body.html.append(f"<h2>{foreign(group.title)}</h2>")
     if group.note:
-        body.html.append(f'<p class="about">{_text(group.note)}</p>')
+        body.html.append(f'<p class="about">{plain_text(group.note)}</p>')
     beside = len(group.sides) > 1
     body.html.append(f'<div class="sides{" two" if beside else ""}">')
     for side in group.sides:
         body.html.append('<div class="side">')
         if beside:
-            body.html.append(f"<h3>{_foreign(side.label)}</h3>")
+            body.html.append(f"<h3>{foreign(side.label)}</h3>")
         if side.note:
-            body.html.append(f'<p class="verdict">{_text(side.note)}</p>')
+            body.html.append(f'<p class="verdict">{plain_text(side.note)}</p>')
         if not side.calls:
             body.html.append(_notice("Nothing could be read.", side))
         for number, call in enumerate(side.calls):
@@ -154,14 +192,14 @@ def _call(side: Side, number: int, call: Call, body: _Body, *, beside: bool) -> 
     label = side.label if len(side.calls) == 1 else f"{side.label}, call {number + 1}"
     body.html.append(
         f'<article class="call" data-call="{name}" data-chunk="{CHUNK}" '
-        f'data-seconds="{max(call.seconds, 0.001):.3f}" data-name="{_text(label)}">'
+        f'data-seconds="{max(call.seconds, 0.001):.3f}" data-name="{plain_text(label)}"{_file(side, number)}>'
     )
     if len(side.calls) > 1:
         body.html.append(f"<h3>Call {number + 1}</h3>")
     body.html.append(f'<p class="about">{_about(call)}</p>')
+    body.html.append(_answer(side, number, call))
     body.html.append(_tiles(summary(call)))
     body.html.append(_notices(side, number, call))
-    body.html.append(_breaches(side, number))
     body.html.append('<div class="timeline"></div>')
     if not beside:
         body.html.append(_LEGEND)
@@ -169,6 +207,14 @@ def _call(side: Side, number: int, call: Call, body: _Body, *, beside: bool) -> 
     body.html.append("</article>")
     body.data.append(_data(name, call_json(call)))
     body.data += [_data(f"{name}-events-{n}", each) for n, each in enumerate(event_chunks(call))]
+
+
+def _file(side: Side, number: int) -> str:
+    """The file that `realtime-fsm case` is to read, as an attribute."""
+    if not side.file:
+        return ""
+    call = f" --call {number + 1}" if len(side.calls) > 1 else ""
+    return f' data-file="{plain_text(shlex.quote(side.file) + call)}"'
 
 
 def _data(name: str, value: Any) -> str:
@@ -179,12 +225,12 @@ def _about(call: Call) -> str:
     header = call.header
     mode = {
         "control": "controlled", "observe": "observed only", "off": "switched off",
-        "plain": "without us", "server": "as the simulated server saw it", "raw": "log of raw events",
+        "plain": "plain LiveKit", "server": "as the simulated server saw it", "raw": "log of raw events",
     }.get(header.mode, header.mode)  # fmt: skip
     versions = [f"{name} {version}" for name, version in list(header.versions.items())[:8]]
     told = [mode, header.started, header.model.rpartition(".")[2], *versions]
     told += ["with words" if header.transcripts else "without words"]
-    return " · ".join(_foreign(str(each)[:120]) for each in told if each)
+    return " · ".join(foreign(str(each)[:120]) for each in told if each)
 
 
 def _tiles(figures: dict[str, Any]) -> str:
@@ -193,8 +239,8 @@ def _tiles(figures: dict[str, Any]) -> str:
     count = sum(broken.values())
     ids = ", ".join(sorted(broken, key=lambda each: int(each[1:])))
     label = {0: "guarantees broken", 1: "breach"}.get(count, "breaches")
-    tiles = [
-        (str(figures["turns"]), "turns", _duration(figures["seconds"]), ""),
+    told = [
+        (str(figures["turns"]), "turns", duration(figures["seconds"]), ""),
         (str(figures["recovered"]), "recovered", "", "warm" if figures["recovered"] else ""),
         (str(figures["failed"]), "failed", "", "bad" if figures["failed"] else ""),
         (str(figures["interrupted"]), "interrupted", "", ""),
@@ -219,23 +265,29 @@ def _tiles(figures: dict[str, Any]) -> str:
         ),
     ]
     if figures["open"] and figures["complete"]:
-        tiles.append((str(figures["open"]), "never ended", "", "bad"))
+        told.append((str(figures["open"]), "never ended", "", "bad"))
     elif figures["open"]:
-        tiles.append((str(figures["open"]), "cut off", "", ""))
-    return f'<ul class="tiles" aria-label="Summary">{"".join(_tile(*each) for each in tiles)}</ul>'
+        told.append((str(figures["open"]), "cut off", "", ""))
+    return tiles(told)
+
+
+def tiles(told: Sequence[tuple[str, str, str, str]]) -> str:
+    """Figures: each is a number, its name, a few words more, and a kind: ``bad``, ``warm`` or nothing."""
+    return f'<ul class="tiles" aria-label="Summary">{"".join(_tile(*each) for each in told)}</ul>'
 
 
 def _tile(value: str, name: str, more: str, kind: str) -> str:
-    small = f"<small>{_text(more)}</small>" if more else ""
+    small = f"<small>{plain_text(more)}</small>" if more else ""
     class_ = f' class="{kind}"' if kind else ""
-    return f"<li{class_}><b>{_text(value)}</b><span>{_text(name)}</span>{small}</li>"
+    return f"<li{class_}><b>{plain_text(value)}</b><span>{plain_text(name)}</span>{small}</li>"
 
 
 def _seconds(value: float | None) -> str:
     return "\u2013" if value is None else f"{value:.2f} s"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """How long something took, for people."""
     if seconds < 90:
         return f"in {seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -261,30 +313,80 @@ def _notices(side: Side, number: int, call: Call) -> str:
 
 
 def _notice(title: str, side: Side | None, told: Sequence[str] = ()) -> str:
-    items = [_text(each) for each in told]
+    items = [plain_text(each) for each in told]
     if side is not None:
-        items += [f"line {issue.number}: {_foreign(issue.text)}" for issue in side.issues[:_ISSUES]]
+        items += [f"line {issue.number}: {foreign(issue.text)}" for issue in side.issues[:_ISSUES]]
         if side.unreadable > _ISSUES:
             items.append(f"and {side.unreadable - _ISSUES} more lines that cannot be read")
     listed = "".join(f"<li>{each}</li>" for each in items)
-    return f'<div class="notice" role="note"><b>{_text(title)}</b><ul>{listed}</ul></div>'
+    return f'<div class="notice" role="note"><b>{plain_text(title)}</b><ul>{listed}</ul></div>'
 
 
-def _breaches(side: Side, number: int) -> str:
-    mine = [each for each in side.broken if each[4] == number]
-    if not mine:
-        return ""
-    items = []
-    for name, title, text, line, _, turn in mine:
-        head = f"{_text(name)} {_text(title)}"
-        if turn is not None:
-            head = f'<button type="button" class="link" data-turn="{turn}">{head}</button>'
-        else:
-            head = f"<b>{head}</b>"
-        items.append(f"<li>{head}: {_foreign(text)} (line {line})</li>")
-    opened = " open" if len(mine) <= 6 else ""
-    word = "breach" if len(mine) == 1 else "breaches"
-    return (
-        f'<details class="breaches"{opened}><summary>▲ {len(mine)} {word} of guarantees</summary>'
-        f"<ul>{''.join(items)}</ul></details>"
+_VERDICTS = {
+    "lost": "was lost",
+    "failed": "failed",
+    "never ended": "never ended",
+    "broken": "broke a guarantee",
+    "recovered": "recovered",
+}
+
+
+def _answer(side: Side, number: int, call: Call) -> str:
+    """What went wrong, before anything else."""
+    found = findings(side, number)
+    if not found:
+        turns = len(call.turns) + call.more_turns
+        words = "1 turn" if turns == 1 else f"{turns} turns"
+        judged = f", {len(side.judged)} guarantees judged and kept" if side.judged else ""
+        return f'<section class="answer good"><h2>Nothing went wrong</h2><p>{words}{judged}.</p></section>'
+    items = [f"<li>{_finding(each, call)}</li>" for each in found]
+    more = len(items) - _FIRST
+    rest = (
+        f"<details><summary>and {more} more</summary><ol>{''.join(items[_FIRST:])}</ol></details>"
+        if more > 0
+        else ""
     )
+    harmless = all(each.verdict == "recovered" for each in found)
+    title = "What failed, and recovered" if harmless else "What went wrong"
+    return (
+        f'<section class="answer{" warm" if harmless else ""}"><h2>{title}</h2>'
+        f"<ol>{''.join(items[:_FIRST])}</ol>{rest}</section>"
+    )
+
+
+def _finding(found: Finding, call: Call) -> str:
+    parts = []
+    if found.turn is None:
+        parts.append("<b>Of no turn</b>")
+    else:
+        parts.append(
+            f'<button type="button" class="link" data-turn="{found.turn}">{foreign(found.name)}</button>'
+        )
+        parts.append(f"<b>{_VERDICTS[found.verdict]}</b>")
+    if found.t is not None and call.header.timed:
+        parts.append(f"<small>at {_clock(found.t - call.begin)}</small>")
+    if found.code:
+        parts.append(f"<code>{foreign(found.code)}</code>")
+    told = [f"<p>{foreign(found.cause)}</p>"] if found.cause else []
+    if found.breaches:
+        alike: dict[tuple[str, str, str], list[int]] = {}
+        for name, title, text, line in found.breaches:
+            alike.setdefault((name, title, text), []).append(line)
+        broken = [
+            f"<li>▲ {plain_text(name)} {plain_text(title)}: {foreign(text)} ({_lines(lines)})</li>"
+            for (name, title, text), lines in list(alike.items())[:_SHOWN]
+        ]
+        if len(alike) > _SHOWN:
+            broken.append(f"<li>and {len(alike) - _SHOWN} more</li>")
+        told.append(f"<ul>{''.join(broken)}</ul>")
+    return " ".join(parts) + "".join(told)
+
+
+def _lines(numbers: Sequence[int]) -> str:
+    told = ", ".join(str(each) for each in numbers[:4]) + (", …" if len(numbers) > 4 else "")
+    return f"line{'s' if len(numbers) > 1 else ''} {told}"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(max(0.0, seconds), 60)
+    return f"{int(minutes)}:{rest:04.1f}"

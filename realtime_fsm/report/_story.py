@@ -11,6 +11,7 @@ from ..trace import Header, Issue
 
 __all__ = [
     "MOST_EVENTS",
+    "MOST_IDS",
     "MOST_MARKS",
     "Call",
     "Event",
@@ -24,6 +25,8 @@ __all__ = [
 
 #: Events of one turn that are kept; how many more there were is counted.
 MOST_EVENTS = 300
+#: Ids of frames of one turn that are kept, to be searched for.
+MOST_IDS = 1_000
 #: Marks, stretches of speech and connections of one call that are kept.
 MOST_MARKS = 20_000
 
@@ -136,6 +139,7 @@ class Turn:
         outcome: how it ended, ``open`` if it did not.
         failures: when attempts failed.
         broken: ids of guarantees.
+        event_ids: of its frames, as far as they are kept.
         words: what the user had said.
     """
 
@@ -156,6 +160,7 @@ class Turn:
     broken: dict[str, None] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     more_events: int = 0
+    event_ids: list[str] = field(default_factory=list)
     words: str = ""
 
     @property
@@ -247,6 +252,8 @@ class Side:
         not_judged: id of a guarantee to why not.
         notes: what could not be read and what is not judged for it, in a line each, the first few.
         lines: how many could be read.
+        note: a sentence for people.
+        file: where it can be read again.
     """
 
     label: str
@@ -259,3 +266,4 @@ class Side:
     notes: list[str] = field(default_factory=list)
     lines: int = 0
     note: str = ""
+    file: str = ""

@@ -223,8 +223,12 @@ class Turns:
         """An error that refuses a request, or a lost connection, ends what is derived from it."""
         for create, turn in [pair for pair in self._asked if pair[0].answers]:
             self._asked.remove((create, turn))
-            code = text(body_of(line.event.get("error")).get("code"))
-            turn.outcome, turn.error = "failed", code or text(line.type)
+            answer = create.answers[0]
+            body = body_of(answer.event.get("response"))
+            error = body_of(answer.event.get("error")) or body_of(
+                body_of(body.get("status_details")).get("error")
+            )
+            turn.outcome, turn.error = "failed", text(error.get("code")) or text(answer.type)
             self._over(turn, line.t)
         if line.by != "net":
             return

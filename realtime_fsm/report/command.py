@@ -3,17 +3,79 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import quote
 
 from .._output import UnwritableError, say
 from ..trace.source import cannot_be_read, name_of, opened
 from ._collect import collect
+from ._index import entry_of, index
 from ._page import Group, page
 from ._story import Side
 
 __all__ = ["run"]
 
+_KINDS = ("*.jsonl", "*.log")  # what may be a trace in a folder
+
 
 def run(trace: Path, output: Path | None) -> int:
+    """Write the page of a trace, or, of a folder, one of each trace in it and an index."""
+    return _folder(trace, output) if trace.is_dir() else _one(trace, output)
+
+
+def _folder(folder: Path, output: Path | None) -> int:
+    """Write the pages of a folder's traces and their index; tell which could not be read.
+
+    Args:
+        folder: of traces and logs, in folders as well.
+        output: a folder for the pages; by default they are beside the traces.
+
+    Returns:
+        The exit code: 2 when nothing could be read.
+
+    Raises:
+        OSError: A page cannot be written.
+        ValueError: There is no trace in it, or *output* is a file.
+    """
+    target = output or folder
+    if target.exists() and not target.is_dir():
+        raise ValueError(f"output is {target}, expected a folder for the pages of a folder")
+    found = sorted(each for kind in _KINDS for each in folder.rglob(kind) if each.is_file())
+    if not found:
+        raise ValueError(f"there is no trace in {folder}: no file is called {' or '.join(_KINDS)}")
+    entries = []
+    for trace in found:
+        name = trace.relative_to(folder)
+        side, problem = _read(trace, str(name))
+        side.file = str(name)
+        link = name.with_name(name.name + ".html") if side.lines else None
+        if link is not None:
+            (target / link).parent.mkdir(parents=True, exist_ok=True)
+            _write(target / link, page(side.label, [Group(side.label, [side])]))
+        if problem:
+            say(f"{name}: {problem}", err=True)
+        entries.append(entry_of(side, "" if link is None else quote(link.as_posix()), problem))
+    target.mkdir(parents=True, exist_ok=True)
+    _write(target / "index.html", index(f"Calls in {folder.name or folder}", entries))
+    say(str(target / "index.html"))
+    return 0 if any(each.link for each in entries) else 2
+
+
+def _read(trace: Path, name: str) -> tuple[Side, str]:
+    """What a file tells, and why nothing of it could be read or judged."""
+    try:
+        with opened(trace) as file:
+            side = collect(file, name)
+    except OSError as error:
+        return Side(name), cannot_be_read(error)
+    if side.judged:
+        return side, ""
+    told = next(iter(side.notes), "")
+    if not side.lines:
+        return side, f"nothing could be read{f': {told}' if told else ''}"
+    return side, f"nothing could be judged: {next(iter(side.not_judged.values()))}"
+
+
+def _one(trace: Path, output: Path | None) -> int:
     """Write the page of a trace, ``-`` for standard input; tell where to, and what could not be read.
 
     Args:
@@ -36,6 +98,7 @@ def run(trace: Path, output: Path | None) -> int:
             side = collect(file, "standard input" if str(trace) == "-" else trace.name)
     except OSError as error:
         side = Side(trace.name, notes=[cannot_be_read(error)])
+    side.file = "" if str(trace) == "-" else trace.name
     if side.lines:
         _write(output, page(side.label, [Group(side.label, [side])]))
         say(str(output))

@@ -176,12 +176,24 @@ def check_all(
         AssertionError: One or more do not hold; each is told.
         ValueError: *except_* names an id that no check has.
     """
+    check_so_far(call, except_=except_, speeches=speeches, patience=patience, rest=True)
+
+
+def check_so_far(
+    call: SimulatedCall,
+    *,
+    except_: Collection[str] = (),
+    speeches: Iterable[SpeechHandle] | None = None,
+    patience: float = _PATIENCE,
+    rest: bool,
+) -> None:
+    """:func:`check_all`, also of a call that is not at *rest*, such as one that was hung up."""
     ids = [rule.id for rule in RULES]
     if unknown := [name for name in except_ if name not in ids]:
         raise ValueError(f"no check for {', '.join(unknown)}; there are {', '.join(ids)}")
     left_out = {*except_, *cannot(call)}
     wanted = [name for name in ids if name not in left_out]
-    _check(call, wanted, patience=patience, speeches=speeches)
+    _check(call, wanted, patience=patience, speeches=speeches, rest=rest)
 
 
 # --- how it is judged, and told
@@ -193,6 +205,7 @@ def _check(
     *,
     patience: float = _PATIENCE,
     speeches: Iterable[SpeechHandle] | None = None,
+    rest: bool = True,
 ) -> None:
     for name, why in cannot(call).items():
         if name in ids:
@@ -200,7 +213,7 @@ def _check(
     settings = Settings(patience=patience)
     by_words = "G16" in ids and not shows_wire(call)  # nothing corrects what the server remembers
     rules = [rule for rule in RULES if rule.id in ids and not (by_words and rule.id == "G16")]
-    facts = _facts(call)
+    facts = _facts(call) if rest else call.facts(rest=False)
     if speeches is not None:
         facts = _of_speeches(facts, {handle.id for handle in speeches})
     # Only what happened by now is judged: the call goes on.

@@ -16,6 +16,7 @@ __all__ = ["BudgetByProgress", "Epoch", "FatalStops", "OneReport", "TurnNotSessi
 _INCIDENT = 1.5  # seconds; frames, closes and reports of one cause come this close together
 _HEALTHY = 60.0  # seconds of a connection that count as progress
 _WALK = 1.0  # seconds between two connections that nobody is harmed by
+_UNSEEN = ("stalled", "create_timeout")  # what the client says of a server that says nothing
 _IN_A_ROW = 3  # failures after which a session may end
 
 
@@ -184,6 +185,9 @@ class OneReport(Rule):
             return
         # A failure may be told twice: by an error that names nothing, and by the response's end.
         code, answers = error.get("code"), error.get("event_id")
+        body = body_of(each.event.get("response"))
+        if "conversation_id" in body and body["conversation_id"] is None:
+            answers = body.get("id")  # out of band: nothing else fails because of it
         told = [root for key, root in self._roots if key == (code, None)]
         if answers is not None or not any(root.type != each.type for root in told):
             self._roots.append(((code, answers), each))
@@ -218,7 +222,7 @@ class OneReport(Rule):
     def _reported(self, each: ErrorTold) -> None:
         # A frame that is no JSON is not in a trace either.
         lost = self._with_it and each.error == "APIConnectionError" and each.recoverable
-        if self._handshake(each) or lost or each.error == "JSONDecodeError":
+        if self._handshake(each) or lost or each.error == "JSONDecodeError" or each.code in _UNSEEN:
             # LiveKit tells that the connection is gone, too, where it will come again.
             self._roots.append(("only told", each.line))
             self._with_it = self._with_it and not lost
@@ -226,6 +230,8 @@ class OneReport(Rule):
             self._roots.popleft()
         while self._reports and each.t - self._reports[0].t > _INCIDENT:
             self._reports.popleft()
+        if each.code == "stalled" and not any(r.code == each.code for r in self._reports):
+            self._roots.append(("silence", each.line))  # no frame tells of it
         self._reports.append(each)
         if self._roots and len(self._reports) > len(self._roots):
             events: list[Seen | Fact] = [root for _, root in self._roots]

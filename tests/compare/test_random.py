@@ -6,7 +6,6 @@ default; `make judge` lives all of them.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,9 +14,6 @@ import pytest
 from realtime_fsm.lab.simulate import run_pair
 from realtime_fsm.lab.simulate.scenario import call_seed
 from realtime_fsm.simulator.faults import Profile
-
-ALL = os.environ.get("JUDGE") == "all"
-CALLS = 300
 
 #: Kind, profile, numbers of the calls.
 OPEN: dict[str, dict[Profile, tuple[int, ...]]] = {}
@@ -37,10 +33,9 @@ def calls() -> Iterator[Any]:
         why = {number: kind for kind, by in OPEN.items() for number in by.get(profile, ())}
         first = {by[profile][0] for by in OPEN.values() if profile in by}
         first.update(REPAIRED.get(profile, ()))
-        for number in range(CALLS):
-            if ALL or number < 5 or number in first:
-                marks = pytest.mark.xfail(reason=why[number], strict=True) if number in why else ()
-                yield pytest.param(profile, number, marks=marks)
+        for number in sorted({*range(5), *first}):
+            marks = pytest.mark.xfail(reason=why[number], strict=True) if number in why else ()
+            yield pytest.param(profile, number, marks=marks)
 
 
 @pytest.mark.parametrize(("profile", "number"), tuple(calls()))

@@ -216,7 +216,7 @@ def test_g17_a_call_whose_item_was_never_added_is_handed_out_with_its_ids() -> N
     b = Bench()
     turn = PLACES["created"](b)
     b.got(rf.CallReceived(response_id="r1", item_id="f1"))
-    assert (turn.calls, b.delivered, turn.messages) == (["f1"], ["f1"], [])
+    assert (turn.calls, b.delivered, turn.messages) == (("f1",), ["f1"], ())
     assert b.those(rf.ExposeTurn)[0].response_id == "r1"
     assert not b.c.withholds("f1")
 

@@ -136,9 +136,9 @@ def test_g17_a_call_whose_item_was_not_announced() -> None:
     turn = b.ask()
     b.created(turn, "r1")
     assert b.got(rf.CallReceived(response_id="r1", item_id="f1"))
-    assert (turn.calls, turn.messages, b.delivered) == (["f1"], [], ["f1"])
+    assert (turn.calls, turn.messages, b.delivered) == (("f1",), (), ["f1"])
     assert not b.got(rf.CallReceived(response_id="r8", item_id="f2"))
-    assert turn.calls == ["f1"]
+    assert turn.calls == ("f1",)
 
 
 def test_g25_a_message_that_becomes_a_call_is_counted() -> None:
@@ -146,7 +146,7 @@ def test_g25_a_message_that_becomes_a_call_is_counted() -> None:
     turn = b.speaking()
     assert not b.got(rf.CallReceived(response_id="r1", item_id="m1"))
     assert b.c.ignored["a message became a call"] == 1
-    assert turn.calls == []
+    assert turn.calls == ()
 
 
 def test_g4_a_call_is_a_sign_of_life() -> None:
@@ -166,7 +166,7 @@ def test_g4_a_call_of_a_response_that_was_let_go_belongs_to_nobody() -> None:
     b.created(turn, "r1")
     b.interrupt(turn)
     b.got(rf.CallReceived(response_id="r1", item_id="f1"))
-    assert (turn.calls, b.delivered) == ([], [])
+    assert (turn.calls, b.delivered) == ((), [])
 
 
 # --- conflicts

@@ -283,7 +283,7 @@ def test_g3_what_a_response_nobody_here_asked_for_brings_is_nobodys() -> None:
         rf.CallReceived(response_id="resp_9", item_id="f9"),
     ):
         assert b.got(event)
-    assert (turn.messages, turn.calls, b.delivered) == ([], [], [])
+    assert (turn.messages, turn.calls, b.delivered) == ((), (), [])
 
 
 # --- the user's speech (G24)

@@ -34,7 +34,7 @@ def test_g3_what_is_ignored_is_counted_by_its_reason() -> None:
     b.got(rf.ResponseCreated(response_id="r1", client_event_id="create_1"))
     b.got(rf.CallReceived(response_id="r1", item_id="m1"))
     assert b.c.ignored == {"repeated response.created": 1, "a message became a call": 1}
-    assert turn.calls == []
+    assert turn.calls == ()
 
 
 def test_g8_what_comes_after_a_stall_is_not_handed_out() -> None:

@@ -480,7 +480,7 @@ def test_g17_g25_an_item_that_was_a_message_is_no_call_later() -> None:
     bench.message("r1", "m1")
     assert not bench.got(rf.CallReceived(response_id="r1", item_id="m1"))
     assert bench.delivered == ["m1"]
-    assert turn.calls == []
+    assert turn.calls == ()
 
 
 # --- a speech that the host is done with

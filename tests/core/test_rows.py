@@ -139,7 +139,7 @@ def stopping_sent_playing(b: Bench) -> rf.Turn:
     """Cancelled while an earlier attempt plays and another create is out. Nothing leads here: a
     second attempt waits until the first has played. If it is reached, it ends all the same."""
     turn = sent(b)
-    turn.messages.append(rf.Message(item_id="m0", number=1, delivered=True))
+    turn.messages += (rf.Message(item_id="m0", number=1, delivered=True),)
     b.interrupt(turn)
     return turn
 

@@ -324,7 +324,7 @@ def make(state: TurnState, flags: frozenset[str]) -> Turn:
         turn.generation = Generation.FAILED if failed else Generation.COMPLETED
     message = Message(item_id="m1", number=1, delivered="exposed" in flags)
     message.outcome = MessageOutcome.FULL if "heard" in flags else None
-    turn.messages = [message]
+    turn.messages = (message,)
     turn.error = ErrorInfo(kind=ErrorKind.TRANSIENT, code="earlier")
     return turn
 
@@ -490,7 +490,7 @@ def some_response(state: R, flags: frozenset[str]) -> Response:
         probe_id="p1" if state is R.PROBED or "asked" in flags else None,
         asked_at=(0.0 if "old" in flags else 9.0) if "asked" in flags else -100.0,
         deadline=10.0,
-        undelivered=[] if "vad" in flags else ["m1"],
+        undelivered=() if "vad" in flags else ("m1",),
         denied="old" in flags,
     )
 

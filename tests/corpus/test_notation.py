@@ -38,7 +38,7 @@ def test_a_case_is_what_it_says() -> None:
         (HEAD + "status: open\nexpect: session lives\n", 5, "status", "open"),
         (HEAD + "status: holds well\nexpect: session lives\n", 5, "status", "holds well"),
         (HEAD + "skip: G7\nexpect: session lives\n", 5, "skip", "G7"),
-        (HEAD.replace("G1", "G27") + "expect: session lives\n", 4, "guarantees", "G27"),
+        (HEAD.replace("G1", "G33") + "expect: session lives\n", 4, "guarantees", "G33"),
         (HEAD + "X says\n", 5, "the line", "X says"),
         (HEAD + 'U asks B "Hello\nexpect: session lives\n', 5, "U", 'asks B "Hello'),
         (HEAD + "U asks\nexpect: session lives\n", 5, "U asks", None),

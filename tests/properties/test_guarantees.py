@@ -119,13 +119,13 @@ def test_the_oracle_looks_at_the_turns_too() -> None:
         e.watch.end(e.c)
     (turn,) = e.c.turns
     message = rf.Message(item_id="i1", number=1, received_ms=100, heard_ms=101)
-    turn.messages.append(message)
+    turn.messages += (message,)
     with pytest.raises(Violation, match="G15: i1: 101 ms heard"):
         e.watch.rest(e.c)
     message.heard_ms, message.outcome = 0, rf.MessageOutcome.SKIPPED
     with pytest.raises(Violation, match="G14: i1: two ends"):
         e.watch.rest(e.c)
-    turn.messages.clear()
+    turn.messages = ()
     turn.state = rf.TurnState.CANCELLING
     e.watch.rest(e.c)
     e.c.ignored["BOOM in CREATED: no row"] += 1

@@ -101,6 +101,64 @@ def test_a_call_is_opened_and_clicked(controlled: Path, tmp_path: Path) -> None:
     assert drive(run) == []
 
 
+def test_a_turn_has_an_address(controlled: Path, plain: Path, tmp_path: Path) -> None:
+    """Its id, or that of a response, a message or a frame of it."""
+    file = written(tmp_path / "page.html", controlled, plain)
+    frame = next(
+        line.partition('"event_id":"')[2].partition('"')[0]
+        for line in controlled.read_text("utf-8").splitlines()
+        if '"type":"rate_limits.updated"' in line
+    )
+
+    async def run(opened: Page) -> None:
+        await opened.open(file)
+        heading = "document.querySelector('#detail h2 bdi').textContent"
+        for place, turn in (
+            ("call-0:turn_6", "turn_6"),
+            ("turn_3", "turn_3"),
+            ("call-1:resp_002", "resp_002"),
+            (f"call-0:{frame}", "turn_1"),
+        ):
+            await opened.run(f"location.hash = '{place}'")
+            await opened.until(f"{SHOWN} && {heading} === '{turn}'")
+        await opened.run("document.querySelector('#detail [title^=Close]').click()")
+        assert await opened.run("location.hash") == ""
+        await opened.run(f"{ROWS}[0].click()")
+        assert (await opened.run("location.hash")).startswith("#call-0:turn_")
+        for bad in ("%E0%A4%A", "call-9:turn_1", "nobody", "call-0:"):
+            await opened.run(f"location.hash = '{bad}'")
+            await opened.settled()
+
+    assert drive(run) == []
+
+
+def test_search_finds_frames_and_the_picture_is_folded(controlled: Path, tmp_path: Path) -> None:
+    file = written(tmp_path / "page.html", controlled)
+    lines = [
+        line for line in controlled.read_text("utf-8").splitlines() if "response.created" in line
+    ]
+    line = next(each for each in lines if '"id":"resp_003"' in each)
+    event_id = line.partition('"event_id":"')[2].partition('"')[0]
+
+    async def run(opened: Page) -> None:
+        await opened.open(file)
+        find = (
+            "(e => {{ e.value = '{0}'; e.dispatchEvent(new Event('input')); }})"
+            "(document.querySelector('.filters input'))"
+        )
+        for text in (event_id, "resp_003"):
+            await opened.run(find.format(text))
+            assert await value(opened, f"{ROWS}.length") == 1, text
+        await opened.run(f"{ROWS}[0].click()")
+        assert await opened.run("document.querySelector('#detail details.path').open") is False
+        await opened.run(find.format("item_002"))
+        assert await value(opened, f"{ROWS}.length") == 1
+        await opened.run(find.format("event_9999"))
+        assert await value(opened, f"{ROWS}.length") == 0
+
+    assert drive(run) == []
+
+
 def test_the_keyboard_is_enough(controlled: Path, tmp_path: Path) -> None:
     file = written(tmp_path / "page.html", controlled)
 

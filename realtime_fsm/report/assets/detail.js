@@ -22,6 +22,7 @@ class Detail {
     this.panel.replaceChildren(...this.content(view, turn).filter(Boolean));
     this.panel.hidden = false;
     document.body.classList.add("open");
+    setPlace(view, turn);
     this.panel.scrollTop = 0;
     this.panel.querySelector("h2").focus({ preventScroll: true });
   }
@@ -31,6 +32,7 @@ class Detail {
     this.panel.hidden = true;
     this.view = null;
     document.body.classList.remove("open");
+    setPlace(null, null);
     view.select(null);
     // A row is drawn anew when it is selected: its successor gets the focus.
     const row = back && back.dataset && back.dataset.index;
@@ -54,6 +56,7 @@ class Detail {
         button("›", "Next turn", turn.number === call.turns.length - 1, () => this.open(view, turn.number + 1)),
         button("×", "Close (Escape)", false, () => this.close())),
       this.facts(call, turn),
+      this.command(view, turn),
       ...this.path(call, turn),
       ...this.messages(turn),
       ...this.events(view, call, turn),
@@ -78,6 +81,13 @@ class Detail {
     const broken = call.marks.filter(([, kind, , number]) => kind === "broken" && number === turn.number);
     for (const [, , text, , line] of broken) add(`▲ line ${line}`, foreign(text));
     return list;
+  }
+
+  // How to have a test of it.
+  command(view, turn) {
+    const { file } = view.root.dataset;
+    if (!file) return null;
+    return make("p", { class: "note" }, "As a test: ", foreign(`realtime-fsm case ${file} --turn ${turn.id}`, "code"));
   }
 
   path(call, turn) {
@@ -114,8 +124,8 @@ class Detail {
         foreign(event.toLowerCase().replaceAll("_", " "), "b"), " ", foreign(what, "span"),
         make("small", {}, ` +${seconds(t - begin, 3)}${attempt > 1 ? `, attempt ${attempt}` : ""}`));
     });
-    const list = make("details", {}, make("summary", {}, `${turn.moves.length} transitions`), make("ol", { class: "moves" }, ...items));
-    return [make("h3", {}, "Path on the state diagram"), map, list];
+    const list = make("ol", { class: "moves" }, ...items);
+    return [make("details", { class: "path" }, make("summary", {}, `Path on the state diagram: ${turn.moves.length} transitions`), map, list)];
   }
 
   badge(text, x, y, classes) {
@@ -151,7 +161,7 @@ class Detail {
   }
 
   events(view, call, turn) {
-    const { events, more } = view.events(turn.number);
+    const { events, more } = view.turnEvents(turn.number);
     const rows = events.map(([line, t, by, type, text, count]) => make("tr", { class: `by-${KNOWN.has(by) ? by : "other"}` },
       make("td", {}, call.timed ? clock(t - call.begin, 0.001) : `event ${t}`),
       make("td", {}, foreign(by)),

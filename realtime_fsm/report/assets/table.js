@@ -4,8 +4,9 @@ const ROW = 34;
 const MARGIN = 12;
 
 class TurnTable {
-  constructor(root, call, open, name) {
+  constructor(root, call, open, name, frames) {
     this.call = call;
+    this.frames = frames;
     this.open = open;
     this.shown = call.turns;
     this.at = 0;
@@ -26,7 +27,7 @@ class TurnTable {
   }
 
   filters() {
-    this.search = make("input", { type: "search", placeholder: "id, error, words", "aria-label": "Search turns" });
+    this.search = make("input", { type: "search", placeholder: "any id, error, words", "aria-label": "Search turns" });
     this.which = make("select", { "aria-label": "Which turns" });
     for (const [value, text] of [
       ["all", "all turns"], ["trouble", "with trouble"], ["recovered", "recovered"], ["failed", "failed"],
@@ -41,12 +42,19 @@ class TurnTable {
     const kinds = { all: () => true, trouble: troubled, broken: (turn) => turn.broken.length > 0 };
     const holds = kinds[which] || ((turn) => verdict(turn) === which);
     const has = (turn) => !text || [turn.id, turn.error, turn.words, ...turn.broken, ...turn.messages.map((m) => m.words)]
-      .some((each) => each.toLowerCase().includes(text));
+      .some((each) => each.toLowerCase().includes(text)) || this.hasId(turn, text);
     this.shown = this.call.turns.filter((turn) => holds(turn) && has(turn));
     this.at = 0;
     this.window.scrollTop = 0;
     this.count.textContent = `${this.shown.length} of ${this.call.turns.length} turns`;
     this.draw(true);
+  }
+
+  // Ids of responses, messages, and, where it looks like one, of any frame of the turn.
+  hasId(turn, text) {
+    const ids = [...turn.generation.map(([, , , id]) => id), ...turn.messages.map((message) => message.id)];
+    return ids.some((id) => id.toLowerCase().includes(text))
+      || (text.length > 3 && /[_\d]/.test(text) && this.frames(turn.number).toLowerCase().includes(text));
   }
 
   draw(anew = false) {

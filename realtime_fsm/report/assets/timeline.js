@@ -167,20 +167,36 @@ class Timeline {
       else this.drawBar(context, bar, x, end, y, height);
       this.hits.push({ x, end: Math.max(end, x + 4), y, bottom: y + height, ...bar });
     }
-    let previous = -99, kind = "";
+    let previous = -99, kind = "", crowd = null;
     const marks = lane.marks || [];
     for (let i = first(marks, (mark) => mark.at >= low); i < marks.length && marks[i].at <= high; i += 1) {
       const mark = marks[i], at = this.x(mark.at), y = top + height / 2;
       if (mark.kind === "attempt" && i + 1 < marks.length && this.x(marks[i + 1].at) < at + 12) continue;
       // Marks of one moment stand side by side, as long as they are near it.
       const x = Math.max(at, mark.kind === "attempt" ? at : previous + 14);
-      if (x > at + 45 || (x > at && kind === mark.kind && x > at + 12)) continue;
+      if (x > at + 45 || (x > at && kind === mark.kind && x > at + 12)) {
+        crowd = crowd || { marks: [], at: previous };
+        crowd.marks.push(mark);
+        continue;
+      }
+      this.drawCrowd(context, crowd, y);
+      crowd = null;
       previous = x;
       kind = mark.kind;
       if (mark.kind === "attempt") this.drawAttempt(context, mark, x, y);
       else this.paint.mark(context, mark.kind, x, y);
       this.hits.push({ x: x - 8, end: x + 8, y: top, bottom: top + height, mark: true, ...mark });
     }
+    this.drawCrowd(context, crowd, top + height / 2);
+  }
+
+  // Marks for which there is no room: how many, and what the last one drawn says of them, too.
+  drawCrowd(context, crowd, y) {
+    if (!crowd || !crowd.marks.length) return;
+    this.paint.label(context, `+${crowd.marks.length}`, crowd.at + 4, y - 8, 30, { on: "muted", size: 11 });
+    const hit = this.hits[this.hits.length - 1];
+    const told = crowd.marks.slice(0, 8).map((mark) => mark.tip.join(", "));
+    hit.tip = [...hit.tip, ...told, ...(crowd.marks.length > 8 ? [`and ${crowd.marks.length - 8} more: zoom in`] : [])];
   }
 
   drawBar(context, bar, x, end, y, height) {

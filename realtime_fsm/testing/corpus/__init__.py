@@ -17,6 +17,7 @@ simulated server, in virtual time; one of the level ``exact`` runs the controlle
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import lru_cache
 from importlib import import_module, resources
@@ -80,6 +81,7 @@ def run(
     *,
     plain: bool = False,
     controller: Callable[[RetryPolicy], TurnController] = TurnController,
+    trace: str | os.PathLike[str] | None = None,
 ) -> Result:
     """Run *case* and return what did not come out as expected.
 
@@ -87,17 +89,18 @@ def run(
         case: One of :func:`cases`, or of :func:`parse`.
         plain: Run it on LiveKit without us. Only for the level ``call``.
         controller: What makes the controller, for the level ``exact``.
+        trace: A file to record the call in, see ``docs/trace.md``; for the level ``call``.
 
     Raises:
-        ValueError: *plain* with a case of the level ``exact``.
+        ValueError: *plain* or *trace* with a case of the level ``exact``.
     """
     if case.level == "exact":
-        if plain:
+        if plain or trace is not None:
             raise ValueError(f"case {case.id} is of the level exact: there is no LiveKit in it")
         return _exact.run_exact(case, controller)
     from ._call import run_call  # needs LiveKit
 
-    return run_call(case, controlled=not plain)
+    return run_call(case, controlled=not plain, trace=trace)
 
 
 def compare(case: Case) -> Verdict:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
+import os
 from collections.abc import Callable, Iterator
-from functools import cache
 from typing import Any
 
 from livekit.agents import NOT_GIVEN, Agent, StopResponse, function_tool
@@ -23,13 +24,13 @@ from ...livekit._features import (
     realtime_session_of,
 )
 from ..call import SimulatedCall, simulated_call
-from ..checks import check_all
+from ..checks import check_so_far
 from ..clock import VirtualTimeError
 from ..pair import Living, live_twice
 from ..sink import PacedAudioOutput
 from ..virtual import run_virtual
 from ._case import Case, Line, Result
-from ._expect import wrong
+from ._expect import became, wrong
 from ._forms import ACTIONS
 from ._grammar import match
 from ._script import FAULTS, Plan, Tool, plan
@@ -42,9 +43,12 @@ _PATIENCE = 40.0  # seconds without anything until a call counts as hung
 _CREATE_TIMEOUT = 4.9  # seconds that an unanswered create is believed in
 
 
-def run_call(case: Case, *, controlled: bool) -> Result:
-    """Run *case*, and return what was wrong."""
-    player = Player(case, plan(case), controlled=controlled)
+def run_call(
+    case: Case, *, controlled: bool, trace: str | os.PathLike[str] | None = None
+) -> Result:
+    """Run *case*, and return what was wrong; *trace* is a file to record the call in."""
+    make = simulated_call if trace is None else functools.partial(simulated_call, trace=trace)
+    player = Player(case, plan(case), controlled=controlled, make=make)
     with _quiet():
         try:
             run_virtual(player.play, limit=3600.0)
@@ -57,7 +61,27 @@ def run_call(case: Case, *, controlled: bool) -> Result:
     return Result(tuple(dict.fromkeys(player.problems)), tuple(player.log))
 
 
-@cache
+def fates_of(case: Case, *, controlled: bool) -> tuple[dict[str, str], tuple[str, ...], bool]:
+    """Run *case*, and return what became of each speech that it names, in the words of ``expect:``; what
+    was wrong; and whether the session lives."""
+    names = [
+        values["name"]
+        for line in case.body
+        if line.actor == "U"
+        for form, values in [match(ACTIONS["U"], line.words, line.number, "U")]
+        if form.key in ("ask", "raw", "say", "start")
+    ]
+    player = Player(case, plan(case), controlled=controlled)
+    player.watch = names
+    with _quiet():
+        try:
+            run_virtual(player.play, limit=3600.0)
+        except (VirtualTimeError, AssertionError) as error:
+            player.problems.append(_first_line(error))
+    return player.became, tuple(dict.fromkeys(player.problems)), player.lives
+
+
+@functools.cache
 def compare_call(case: Case) -> Verdict:
     """Live *case* twice, on plain LiveKit and controlled, and compare the two."""
 
@@ -123,6 +147,9 @@ class Player:
         self.raw: dict[str, asyncio.Future[Any]] = {}
         self.refused: dict[str, Exception] = {}
         self.took = 0.0
+        self.watch: list[str] = []  # speeches whose fates are to be told
+        self.became: dict[str, str] = {}
+        self.lives = True
         self.call: SimulatedCall
         self._over = False
 
@@ -166,6 +193,7 @@ class Player:
                 await self._body()
                 if judged:
                     self._judge()
+                self._look_back()
             finally:
                 self._write_log()
 
@@ -182,8 +210,11 @@ class Player:
                     continue
                 if line.actor == "N":
                     form, _ = match(FAULTS, line.words, line.number, "N")
-                    if form.key == "now_half_open":
-                        self.call.server.half_open()
+                    with contextlib.suppress(RuntimeError):  # nobody is connected
+                        if form.key == "now_half_open":
+                            self.call.server.half_open()
+                        elif form.key == "now_break":
+                            self.call.server.drop()
                     continue
                 form, values = match(ACTIONS[line.actor], line.words, line.number, line.actor)
                 await self._do(form.key, values, line)
@@ -235,6 +266,8 @@ class Player:
             await push_history(session, history)
         elif key == "commit":
             realtime_session_of(session).commit_audio()
+        elif key == "discard":
+            session.clear_user_turn()
         elif key == "hang_up":
             self._over = True
             await asyncio.wait_for(session.aclose(), 20.0)
@@ -346,18 +379,24 @@ class Player:
             text = wrong(line, self)
             if text is not None:
                 self.problems.append(text)
-        if self._over:
-            return  # nothing is at rest in a call that was hung up
         patience = min(_CREATE_TIMEOUT, 0.98 * RetryPolicy(**self.plan.retry).timeout)
         try:
-            check_all(
+            check_so_far(
                 self.call,
+                rest=not self._over,  # nothing is at rest in a call that was hung up
                 except_=self.case.skip,
                 speeches=[*self.handles.values(), *self.call.speeches],
                 patience=patience,
             )
         except AssertionError as error:
             self.problems += [each for each in str(error).splitlines() if each.startswith("G")]
+
+    def _look_back(self) -> None:
+        self.lives = not self.call.closed
+        for name in self.watch:
+            fate = became(self, name)
+            if fate.split()[0] in ("answered", "interrupted", "failed"):
+                self.became[name] = fate
 
     def _write_log(self) -> None:
         for each in self.call.server.record:

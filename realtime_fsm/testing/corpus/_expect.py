@@ -12,7 +12,7 @@ from ._grammar import match
 if TYPE_CHECKING:
     from ._call import Player
 
-__all__ = ["wrong"]
+__all__ = ["became", "wrong"]
 
 _ENDS = {"answered": "ends without an exception", "interrupted": "is interrupted"}
 _TOLERANCE = 0.15  # seconds of sound; the longest frame that a sink may play or not
@@ -23,7 +23,7 @@ def wrong(line: Line, seen: Player) -> str | None:
     form, values = match(EXPECT, line.words, line.number, "expect")
     key = form.key
     if key in ("answered", "interrupted", "failed"):
-        found = _became(seen, values["name"])
+        found = became(seen, values["name"])
         code = values.get("code")
         right = found.split()[0] == key and (code is None or code in found)
         return None if right else f"{values['name']} {_ENDS.get(found, found)}"
@@ -52,7 +52,7 @@ def _listed(got: Any) -> str:
     return ", ".join(repr(one) for one in got) or "nothing" if isinstance(got, list) else str(got)
 
 
-def _became(seen: Player, name: str) -> str:
+def became(seen: Player, name: str) -> str:
     """How the speech ended, in one word, and why."""
     if name in seen.raw:
         future = seen.raw[name]

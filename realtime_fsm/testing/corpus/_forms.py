@@ -27,6 +27,7 @@ ACTIONS: dict[str, tuple[Form, ...]] = {
         Form("instructions", "updates instructions <text:text>"),
         Form("history", "updates history <text:text>", "adds a system message"),
         Form("commit", "commits", "`commit_audio()`"),
+        Form("discard", "discards", "`session.clear_user_turn()`"),
         Form("hang_up", "hangs up", "`session.aclose()`, at most 20 s"),
     ),
     "P": (

@@ -79,6 +79,7 @@ FAULTS = (
     Form("refuse", "refuses handshake <attempt:n> [to <last:n>] [status <status:n>]"),
     Form("accept", "accepts and closes <attempt:n> [to <last:n>] [code <code:n>] [on <on:any>]"),
     Form("now_half_open", "goes half-open", "here and now"),
+    Form("now_break", "breaks now", "here and now, without a close frame"),
 )
 
 SETUP = (
@@ -304,7 +305,7 @@ def _point(text: str, line: Line) -> s.Point:
 
 def _faults(line: Line) -> list[Fault]:
     form, v = match(FAULTS, line.words, line.number, "N")
-    if form.key == "now_half_open":
+    if form.key in ("now_half_open", "now_break"):
         return []
     if form.key not in ("refuse", "accept"):
         return [_fault(form.key, v)]

@@ -1,0 +1,207 @@
+"""Makes a case of one turn of a recorded call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import zip_longest
+from typing import IO
+
+from ..report._collect import collect_entries
+from ..report._story import Side, Turn
+from ..testing.corpus import NotationError, parse
+from ..testing.corpus._call import fates_of
+from ..trace import Header, Issue, Line
+from ..trace.reader import End, Entry, follow
+from ._living import Incident, incident, live, shows, step, steps
+from ._ordering import Draft, Ordering
+from ._reading import OrderingReader
+from ._search import reduced, windows
+from ._writing import draft, word, written
+
+__all__ = ["CaseError", "Made", "Recorded", "make", "read_recorded"]
+
+_MOST_RUNS = 400
+
+
+class CaseError(Exception):
+    """Why no case can be made of a turn, in words."""
+
+
+@dataclass(slots=True)
+class Recorded:
+    """A file, as it is judged and as a case could say it.
+
+    Attributes:
+        side: what the report tells of it.
+        orderings: of each call.
+        gaps: lines that could not be read, and why.
+        steps: of each call, what went over the wire, with the lines.
+    """
+
+    side: Side
+    orderings: list[Ordering]
+    gaps: list[Issue]
+    steps: list[list[tuple[int, str]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A case, and what it shows.
+
+    Attributes:
+        text: in the notation of the corpus.
+        found: what became of the turn, and becomes of it in the case.
+        left: guarantees that were broken about the turn, and are not in the case.
+        runs: how many times a case was lived for it.
+        passes: whether the case holds with the controller around the model.
+    """
+
+    text: str
+    found: Incident
+    left: tuple[str, ...]
+    runs: int
+    passes: bool
+
+
+def read_recorded(file: IO[bytes], label: str) -> Recorded:
+    """Read a trace, or a log of raw events. Never raises for what is in it."""
+    readers: list[OrderingReader] = []
+    gaps: list[Issue] = []
+    wires: list[list[tuple[int, str]]] = []
+
+    def watched() -> Iterator[Entry | End]:
+        for entry in follow(file):
+            if isinstance(entry, Header):
+                readers.append(OrderingReader(entry))
+                wires.append([])
+            elif isinstance(entry, Line):
+                readers[-1].line(entry)
+                if (told := step(entry.by, entry.type)) is not None:
+                    wires[-1].append((entry.number, told))
+            elif isinstance(entry, Issue) and entry.gap:
+                gaps.append(entry)
+            yield entry
+
+    side = collect_entries(watched(), label)
+    return Recorded(side, [each.finish() for each in readers], gaps, wires)
+
+
+def make(
+    recorded: Recorded, call: int, turn: Turn, *, id: str, source: str, rule: str = ""
+) -> Made:
+    """Make the smallest case in which the same becomes of *turn* of a call.
+
+    Args:
+        recorded: the file.
+        call: the call's number, from 0.
+        turn: one of that call.
+        id: of the case.
+        source: where it was recorded, in words.
+        rule: reproduce the breach of this guarantee alone.
+
+    Raises:
+        CaseError: There is none, and why.
+    """
+    ordering = recorded.orderings[call]
+    wanted = incident(recorded.side, call, turn)
+    if rule:
+        wanted = wanted.only(rule)
+        if not wanted.rules:
+            raise CaseError(f"{rule} was not broken about turn {turn.number + 1}")
+    _possible(recorded, ordering, call, turn)
+    search = _Search(ordering, call, turn)
+    found = search.find(wanted)
+    if found is None:
+        raise CaseError(_in_the_way(search, recorded.steps[call]))
+    made, shown = found
+    left = tuple(each for each in wanted.ids if each not in shown.ids)
+    return search.finish(made, shown, left, id=id, source=source)
+
+
+class _Search:
+    def __init__(self, ordering: Ordering, call: int, turn: Turn) -> None:
+        self.ordering = ordering
+        self.turn = turn
+        self.plain = ordering.mode != "control"
+        self.has = frozenset(ordering.has)
+        self.runs = 0
+
+    def shows(self, made: Draft, wanted: Incident) -> bool:
+        if self.runs >= _MOST_RUNS:
+            return False
+        try:
+            text = _bare(made)
+            parse(text)
+        except NotationError:  # a part that says nothing any more
+            return False
+        self.runs += 1
+        side, broken = live(text, plain=self.plain, has=self.has)
+        return broken.issuperset(wanted.ids) and shows(side, wanted)
+
+    def find(self, wanted: Incident) -> tuple[Draft, Incident] | None:
+        """A part of the call that shows it; or, of several breaches, one of them."""
+        end = self.turn.end if self.turn.end is not None else float("inf")
+        parts = list(windows(self.ordering, self.turn.asked, end))
+        single = [wanted.only(each) for each in wanted.ids] if len(wanted.ids) > 1 else []
+        for each in (wanted, *reversed(single)):
+            for part in parts:
+                if part.body and self.shows(part, each):
+                    return reduced(part, partial(self.shows, wanted=each)), each
+        return None
+
+    def finish(
+        self, made: Draft, found: Incident, left: tuple[str, ...], *, id: str, source: str
+    ) -> Made:
+        names = " ".join(found.ids) or "G8"
+        title = "; ".join(sorted(text for _, text in found.rules)) or f"a turn ends {found.outcome}"
+        told = {"id": id, "title": title, "source": source, "guarantees": names}
+        (bare,) = parse(written(made, **told, expect=["session lives"]))
+        became, problems, lives = fates_of(bare, controlled=True)
+        wrong = [each for each in problems if not each.startswith("the session")]
+        expect = [f"{name} {_expected(fate)}" for name, fate in became.items()] if not wrong else []
+        expect.append("session lives" if lives else "session ends")
+        passes = not wrong and (self.plain or not found.rules)
+        return Made(written(made, **told, expect=expect), found, left, self.runs, passes)
+
+
+def _expected(fate: str) -> str:
+    """A fate as the notation has it."""
+    ended, _, code = fate.partition(" ")
+    return f"{ended} {word(code)}" if code else ended
+
+
+def _bare(made: Draft) -> str:
+    return written(made, id="X1", title="?", source="?", guarantees="G18", expect=["session lives"])
+
+
+def _possible(recorded: Recorded, ordering: Ordering, call: int, turn: Turn) -> None:
+    """Raises where something of the turn is missing, or no case has such a thing."""
+    first = turn.events[0].line if turn.events else 0
+    last = turn.events[-1].line if turn.events else 0
+    for gap in recorded.gaps:
+        if first <= gap.number <= last:
+            raise CaseError(f"line {gap.number}: {gap.text}: what happened there is not known")
+    if not ordering.has & {"server"}:
+        raise CaseError("there are no lines of the server: its model shows no raw events")
+    if not ordering.acts:
+        raise CaseError("nobody asks anything in it: there are no lines of the client or the user")
+
+
+def _in_the_way(search: _Search, recorded: list[tuple[int, str]]) -> str:
+    """Where the call, lived anew, is another one."""
+    if search.ordering.obstacles:
+        line, why = search.ordering.obstacles[0]
+        return f"line {line}: {why}"
+    try:
+        lived = steps(_bare(draft(search.ordering)), plain=search.plain)
+    except NotationError as error:
+        return str(error)
+    for (line, told), anew in zip_longest(recorded, lived, fillvalue=(0, "")):
+        found = anew if isinstance(anew, str) else ""
+        if told != found:
+            if not line:
+                return f"lived anew, the call goes on where the recorded one ended: {found}"
+            return f"line {line}: {told}; lived anew, there is {found or 'nothing more'} instead"
+    return "lived anew, the call has the same events in the same order, and is judged otherwise"
