@@ -30,8 +30,8 @@ from .servers import ask_over_sockets, ask_simulator
 
 #: What the first contact and the end of a run judge.
 ALWAYS = {"first-event", "beta-names"}
-#: What no question waits for.
-NEVER = {"vad-idle"}
+#: What takes an MCP server, or a search, behind the server.
+NEVER = {"mcp-lists", "search-events"}
 #: What the simulator cannot be asked here.
 UNASKED = {"session-expiry", *NEVER}
 
