@@ -15,7 +15,7 @@ __all__ = ["BudgetByProgress", "Epoch", "FatalStops", "OneReport", "TurnNotSessi
 
 _INCIDENT = 1.5  # seconds; frames, closes and reports of one cause come this close together
 _HEALTHY = 60.0  # seconds of a connection that count as progress
-_WALK = 1.0  # seconds between two connections that nobody is harmed by
+_WALK = 1.5  # seconds between two connections that nobody is harmed by: most of a `retry_interval`
 _UNSEEN = ("stalled", "create_timeout")  # what the client says of a server that says nothing
 _IN_A_ROW = 3  # failures after which a session may end
 
@@ -222,7 +222,7 @@ class OneReport(Rule):
     def _reported(self, each: ErrorTold) -> None:
         # A frame that is no JSON is not in a trace either.
         lost = self._with_it and each.error == "APIConnectionError" and each.recoverable
-        if self._handshake(each) or lost or each.error == "JSONDecodeError" or each.code in _UNSEEN:
+        if self._handshake(each) or lost or each.error == "JSONDecodeError":
             # LiveKit tells that the connection is gone, too, where it will come again.
             self._roots.append(("only told", each.line))
             self._with_it = self._with_it and not lost
@@ -230,7 +230,7 @@ class OneReport(Rule):
             self._roots.popleft()
         while self._reports and each.t - self._reports[0].t > _INCIDENT:
             self._reports.popleft()
-        if each.code == "stalled" and not any(r.code == each.code for r in self._reports):
+        if each.code in _UNSEEN and not any(r.code == each.code for r in self._reports):
             self._roots.append(("silence", each.line))  # no frame tells of it
         self._reports.append(each)
         if self._roots and len(self._reports) > len(self._roots):
