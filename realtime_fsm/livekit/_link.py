@@ -81,6 +81,10 @@ class Link(Protocol):
     def restore(self, item_id: str) -> None:
         """Put what was heard of an item on the present conversation."""
 
+    def replace(self, item_id: str) -> bool:
+        """Let the server have the words that were heard of an item, once no more of it comes. Returns
+        whether that will be."""
+
     def withheld(self, item_id: str, *, forward: bool) -> None:
         """This item was handed out, or nobody heard it: pass its announcement on, or drop it."""
 

@@ -231,6 +231,13 @@ class RawLink:
         if message is not None and not message.released:
             self.history.restore(message)
 
+    def replace(self, item_id: str) -> bool:
+        message = self._driver.controller.message(item_id)
+        if message is None or message.released or message.transcript is None:
+            return False
+        self._corrections.replace(item_id)
+        return True
+
     def _restored(self, item_id: str, ms: int) -> None:
         self._driver.receive(ev.ItemTruncated(item_id=item_id, audio_end_ms=ms))
 

@@ -256,6 +256,9 @@ class StreamLink:
     def veil(self, frame: dict[str, Any]) -> None:
         pass
 
+    def replace(self, item_id: str) -> bool:
+        return False
+
     def reading(self, turn_id: str) -> bool:
         return False  # an item is known here only once it was handed out
 

@@ -74,6 +74,7 @@ class UserAudio:
         self._replies = replies
         self._transcriber = Transcriber(wire, config)
         self._buffer_ms = 0.0
+        self._silent_ms = 0.0
         self._buffer_text: list[str] = []
         self._speech: _Speech | None = None
         self._ear = None if config.hears_above is None else Ear(config.hears_above)
@@ -102,6 +103,15 @@ class UserAudio:
                     self._starts("(heard)", None)
                 elif (speech := self._speech) is not None:
                     self._falls_silent(speech, speech.part, self._ear.spoken_ms / 1000)
+            self._count_silence(len(audio) / _BYTES_PER_MS, vad.get("idle_timeout_ms"))
+
+    def _count_silence(self, ms: float, most: float | None) -> None:
+        """What is heard of a silence; one counts from the end of what was said last."""
+        busy = self._speech is not None or self._responses.active is not None
+        self._silent_ms = 0.0 if busy else self._silent_ms + ms
+        if most is not None and self._silent_ms >= most:
+            self._silent_ms = 0.0
+            self.idles()
 
     def clear(self, event: Mapping[str, Any]) -> None:
         """Handle ``input_audio_buffer.clear``."""

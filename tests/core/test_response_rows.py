@@ -601,12 +601,14 @@ stuck_rumoured | ready                                     => ended - done - 0:
 playing_given_up | interrupted                             => cancelling 3 cancelling 5 2:
 
 playing_forgotten | interrupted                            => forgotten - cancelling 5 2:
+playing_forgotten | played, named, 8 s, late, named        => ended - streaming 60 2: TruncateItem ReplaceConnection
 
 forgotten |                                                => forgotten - done - 1:
 forgotten | created                                        => cancelling 8 done - 1:
 forgotten | created, 8 s                                   => forgotten - done - 1:
 forgotten | named                                          => cancelling 8 done - 1:
 forgotten | named, 8 s                                     => forgotten - done - 1:
+forgotten | named, 8 s, named                              => ended - done - 1: ReplaceConnection
 forgotten | cancelled                                      => ended - done - 1:
 forgotten | cancelled, created                             => ended - done - 1:
 forgotten | completed                                      => ended - done - 1:

@@ -12,11 +12,11 @@ import pytest
 import realtime_fsm as rf
 from realtime_fsm.livekit._features import history_of
 from realtime_fsm.simulator import Message, Reply, ServerConfig
-from realtime_fsm.testing import SimulatedCall, simulated_call
+from realtime_fsm.testing import SimulatedCall, simulated_call, virtual_time
 
 from ..livekit.fake_tts import FakeTTS
 from .far_ends import KINDS
-from .real_sinks import loses
+from .real_sinks import loses, synchronised
 from .test_outputs import ACTS, CHOSEN, OFF, SECONDS, TEXTS, WORDS, Chain, Lag, happens, joined
 from .test_real_sinks import LONG, at_once
 
@@ -124,3 +124,34 @@ async def muted(kind: str, how: str, chain: str, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("kind", CHOSEN_KINDS)
 async def test_g16_g30_an_output_that_is_muted(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     await at_once(muted, (kind,), ("sound", "tts"), CHOSEN, monkeypatch=monkeypatch)
+
+
+@pytest.mark.parametrize("pace", [0.001, 0.02], ids=["all came", "more is generated"])
+@pytest.mark.parametrize("seconds", [0.03, 0.2, 0.6])
+@virtual_time
+async def test_g16_a_tts_that_is_cut_keeps_the_words_that_were_heard(
+    seconds: float, pace: float
+) -> None:
+    """Also while the response goes on, when LiveKit's own cut does nothing; of less than a word nothing."""
+    long = " ".join(f"c{n}" for n in range(100))
+    first = Reply([Message(TEXTS[0]), Message(long)], pace=pace)
+    tts = FakeTTS(ms_a_word=100)
+    options: dict[str, Any] = {"modalities": ["text"], "session": {"tts": tts}, "check": False}
+    async with simulated_call([first, *script()[1:]], turn_detection=None, **options) as call:
+        chain = synchronised(call.sink)
+        call.session.output.audio = chain.audio_output
+        call.session.output.transcription = chain.text_output
+        handle = call.session.generate_reply(user_input="Question?")
+        await call.until(lambda: call.heard > seconds)
+        handle.interrupt()
+        await asyncio.sleep(3.0)
+        [(server, local), *rest] = remembered(call)
+        assert server == local
+        assert abs(len(server.split()) - 10 * seconds) <= WORDS
+        assert rest == [("", "")]
+        assert all(item.text for item in call.server.conversation), "no item without words"
+        assert call.errors == []
+        assert call.controller.differences() == {}
+        await call.session.generate_reply(user_input="And?")
+        assert call.remembered[-1] == ("assistant", "Well.")
+        await chain.aclose()
