@@ -106,10 +106,11 @@ heard: $(READY)
 inject: $(READY)
 	INJECT=all $(BIN)/python -m pytest tests/aside/test_inject.py
 
-# Long (half an hour): a thousand healthy random calls and what is planted in them, five hundred in which
-# responses fail, the drawn calls on which judges disagreed once, and nine hundred calls lived twice.
+# Long (half an hour, and goes on where it was stopped): a thousand healthy random calls and what is
+# planted in them, five hundred in which responses fail, and nine hundred calls lived twice.
+# `make judge ARGS="--shard 0/4"`: a part of it.
 judge: $(READY)
-	JUDGE=all $(BIN)/python -m pytest tests/judge/test_random.py tests/compare/test_random.py
+	$(BIN)/python -m tests.judge $(ARGS)
 
 # Long: a thousand random calls for each profile of faults.
 simulate: $(RUNS)

@@ -15,7 +15,7 @@ PLOTS = ("targets.svg", "turn.svg", "growth.svg")
 _MEANING = {
     "session_cpu_ratio": "a whole call with us ÷ without us",
     "turn_vs_framework": "what we add to a turn ÷ what it takes without us",
-    "turn_vs_transitions_floor": "a turn in our core ÷ 14 bare `transitions` triggers",
+    "turn_vs_transitions_floor": "a turn in our core ÷ the 21 bare `transitions` triggers of its three machines",
     "turn_vs_python_statemachine": "a turn in our core ÷ the same tables on python-statemachine",
     "delta_vs_plugin": "what we add to an audio delta ÷ what the plugin takes for it",
     "first_audio_added_ms_p99": "from asking to the first frame at the sink: ms added, p99 of the turns",
@@ -37,6 +37,7 @@ _DETAILS = {
     "share of reading frames": "of that: reading frames, %",
     "share of the driver": "of that: the driver, %",
     "core_turn_us": "the same turn in the core alone, µs",
+    "turn_vs_triggers_without_response": "a turn in our core ÷ 14 bare triggers, without those of its response",
     "turn_vs_bare_state_changes": "a turn in our core ÷ 5 bare triggers, its changes of state alone",
     "transitions_trigger_us": "one bare trigger of `transitions`, µs",
     "audio_delta_plugin_us": "an audio delta of 100 ms in the plugin, µs",

@@ -14,7 +14,7 @@ from .memory import Growth, controller_bytes, controller_bytes_without_record, t
 from .observers import Cost, costs
 from .reaction import reactions
 from .rounds import Figure, Rounds, alternate
-from .scripted_turn import STATE_CHANGES, TRIGGERS, Caller
+from .scripted_turn import RESPONSE_TRIGGERS, STATE_CHANGES, TRIGGERS, Caller
 from .sessions import USER, Calls, call_kb, calls, delta_us, deltas, p99
 from .where import shares
 
@@ -135,6 +135,9 @@ def _core(found: Results, size: Size) -> None:
     found.figures["turn_vs_python_statemachine"] = rounds.ratio("ours", "python-statemachine")
     found.details["turn_vs_bare_state_changes"] = rounds.ratio(
         "ours", "transitions", per=TRIGGERS / STATE_CHANGES
+    )
+    found.details["turn_vs_triggers_without_response"] = rounds.ratio(
+        "ours", "transitions", per=TRIGGERS / (TRIGGERS - RESPONSE_TRIGGERS)
     )
     found.details["core_turn_us"] = rounds.cost("ours", per=_TURNS)
     found.details["transitions_trigger_us"] = rounds.cost("transitions", per=_TURNS * TRIGGERS)

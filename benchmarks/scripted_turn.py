@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import realtime_fsm as rf
 
-#: What the smallest table that tells the same things apart has to take for such a turn: lane,
-#: created, two items, two first outputs, completed, playback over; and for each message pulled,
-#: started, reported.
-TRIGGERS = 14
+#: What the smallest tables that tell the same things apart have to take for such a turn. The turn: lane,
+#: created, two items, two first outputs, completed, playback over. Its response: left, created, two
+#: items, two first outputs, completed. Each message: pulled, started, reported.
+TURN_TRIGGERS, RESPONSE_TRIGGERS, PLAYBACK_TRIGGERS = 8, 7, 6
+TRIGGERS = TURN_TRIGGERS + RESPONSE_TRIGGERS + PLAYBACK_TRIGGERS
 #: The bare walk through the states: sent, created, message 1, message 2, done.
 STATE_CHANGES = 5
 

@@ -41,12 +41,12 @@ _VENDORS = re.compile(
     re.VERBOSE,
 )
 _UUID = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
-#: Ids as providers and LiveKit make them: what follows the name is drawn at random, and no key is
+#: Ids as providers, LiveKit and we make them: what follows the name is drawn at random, and no key is
 #: that short, or of just that length.
 _ID = re.compile(
     r"(?:(?:item|msg|message|resp|response|event|evt|call|fc|fco|func|rs|sess|session|conv|conversation"
     r"|turn|speech|mcp|mcpl|mcpr|mcpa|rt|gen|generation|input|output|user|assistant)(?P<more>(?:_[a-z]+)*)[-_]"
-    rf"(?:(?!\d{{9}})[A-Za-z0-9]{{1,24}}|[0-9a-f]{{48,52}}|{_UUID})|{_UUID})\Z"
+    rf"(?:(?!\d{{9}})[A-Za-z0-9]{{1,24}}|[0-9a-f]{{48,52}}|{_UUID})|{_UUID}|rfsm_[a-z]+_[0-9a-f]{{12}})\Z"
 )
 #: Vendors' keys that fit into one.
 _WITHIN = re.compile(r"eyJ|AIza|A[KSBC][IC]A[A-Z0-9]{12}")

@@ -77,13 +77,14 @@ def demo(
 
 @app.command()
 def diagrams(
-    machine: Annotated[str, typer.Option(help="turn, playback or whole.")] = "turn",
+    machine: Annotated[str, typer.Option(help="turn, response, playback or whole.")] = "turn",
     view: Annotated[
         str | None,
         typer.Option(help="all, overview, recovery, state:NAME, or path:FILE#TURN of a trace."),
     ] = None,
     format: Annotated[
-        str | None, typer.Option(help="mermaid, dot, svg or markdown; else the file's ending.")
+        str | None,
+        typer.Option(help="mermaid, dot, svg, markdown, scxml or xstate; else the file's ending."),
     ] = None,
     output: Annotated[
         str | None, typer.Option(metavar="DIR|FILE|-", help="Where to; - is standard output.")

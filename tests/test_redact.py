@@ -34,6 +34,7 @@ PLAIN = [
     "event_123e4567-e89b-12d3-a456-426614174000",
     "response_create_3f9a1b2c4d5e",
     "chat_ctx_delete_3f9a1b2c4d5e",
+    "rfsm_over_123456789012",
     "conversation_already_has_active_response",
     "input_audio_buffer_commit_empty",
     "inference_rate_limit_exceeded",

@@ -166,8 +166,9 @@ class Recovering(Command):
 
     Attributes:
         attempt: Number of the attempt that failed, from 1; 0 where server VAD could not start its own.
-        reason: Its code is ``slow`` while the attempt is only doubted, and may be answered yet.
-        wait: Seconds until the next attempt at the earliest.
+        reason: Its code is ``slow`` while the attempt is only doubted, and may be answered yet;
+            ``stalling`` while nothing more comes of one that spoke, and may.
+        wait: Seconds until the next attempt at the earliest; until nothing more is waited for.
     """
 
     turn_id: str

@@ -14,6 +14,9 @@ HEALTHY = 60.0
 SILENT = ErrorInfo(
     kind=ErrorKind.TRANSIENT, code="connection_silent", message="the connection is dead"
 )
+CONTRADICTED = ErrorInfo(
+    kind=ErrorKind.TRANSIENT, code="slot_stuck", message="the slot is taken, and nothing is active"
+)
 ROLLOVER = ErrorInfo(
     kind=ErrorKind.SESSION_END, code="rollover", message="the connection was replaced"
 )
@@ -24,6 +27,7 @@ class ConnectionEvent(Enum):
 
     SILENT = "nothing at all came since something was asked that every server answers"
     STUCK = "nothing leaves"
+    CONTRADICTED = "a response has the slot that is not active, the server says, again and again"
 
 
 class Connection:

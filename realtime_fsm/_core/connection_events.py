@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from . import events as ev
 from .commands import ReplaceConnection, ReportSession
-from .connection import ROLLOVER
+from .connection import CONTRADICTED, ROLLOVER, SILENT, ConnectionEvent
 from .errors import ErrorInfo
 from .machine_events import ResponseEvent as R
 from .machine_events import TurnEvent as E
@@ -18,8 +18,8 @@ from .user_speech import SpeechEvent
 
 
 def drop_connection(session: Session, error: ErrorInfo, step: Step, *, for_good: bool) -> None:
-    """What ran on it, or was owed on it, is asked again on the next (G18, G19), of which there
-    are not many without progress (G11)."""
+    """What ran on it, or was owed on it, is asked again on the next (G18, G19): not after many
+    without progress (G11). There is a next one all the same, as with plain LiveKit (G27)."""
     step.failure = error
     was_up = session.connection.up
     if session.connection.end_announced:
@@ -29,9 +29,11 @@ def drop_connection(session: Session, error: ErrorInfo, step: Step, *, for_good:
     counts = session.connection.lost(step.now, for_good=for_good)
     losses = session.connection.losses
     if counts and losses > session.policy.max_reconnect:
-        # Before the turns hear of the loss, so that they fail of the end: one report (G12).
-        fatal = f"gave up after {losses} connections in a row were lost"
-        fail_session(session, ErrorInfo(kind=ErrorKind.FATAL, code=error.code, message=fatal), step)
+        spent = f"gave up after {losses} connections in a row were lost"
+        step.failure = ErrorInfo(kind=ErrorKind.FATAL, code=error.code, message=spent)
+        if session.policy.on_exhausted == "escalate":
+            # Before the turns hear of the loss, so that they fail of the end: one report (G12).
+            fail_session(session, step.failure, step)
     if was_up:
         _tell_waiting(session, step)
     end_connection(session, step)
@@ -39,7 +41,6 @@ def drop_connection(session: Session, error: ErrorInfo, step: Step, *, for_good:
         # What is below would try again at once, for ever (livekit/agents PR#6352).
         wait = session.policy.retry_interval if losses > 1 else 0.0
         session.unsent.clear()
-        step.failure = error
         for queued in tuple(session.lane.holders):
             session.fire(queued, R.QUEUE_LOST, step)
         step.out.append(ReplaceConnection(reason=error, wait=wait))
@@ -55,6 +56,17 @@ def end_connection(session: Session, step: Step) -> None:
         session.fire(response, R.CONNECTION_LOST, step)
     if owed and not session.connection.dead:
         session.new_turn(Origin.SERVER_VAD, step)
+
+
+def heed_doubts(session: Session, step: Step) -> None:
+    """What a response has told of the connection it is on."""
+    while session.doubts:
+        doubt = session.doubts.popleft()
+        if doubt is ConnectionEvent.STUCK:
+            note_stuck(session, step)
+        else:
+            why = SILENT if doubt is ConnectionEvent.SILENT else CONTRADICTED
+            drop_connection(session, why, step, for_good=True)
 
 
 def note_carried(session: Session, step: Step) -> None:

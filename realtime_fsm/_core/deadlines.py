@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 
-from .connection import SILENT, ConnectionEvent
-from .connection_events import drop_connection, note_stuck
+from .connection_events import heed_doubts
 from .machine_events import ResponseEvent as R
+from .records import Turn
 from .session import Session
 from .speech_events import fire_speech
 from .states import Origin
 from .step import Step
-from .timers import TIMEOUTS, timer_of
+from .timers import TIMEOUTS, Timer, timer_of
 from .user_speech import SpeechEvent
 
 
@@ -22,7 +22,7 @@ def next_deadline(session: Session) -> float:
         if response.deadline is not None and response.deadline < soonest:
             soonest = response.deadline
     for turn in session.live.values():
-        timer = timer_of(turn, session.policy, user_speaking=session.speech.held_up)
+        timer = _timer_of(turn, session)
         if timer is not None and timer.at < soonest:
             soonest = timer.at
         if session.now < turn.retry_at < soonest:
@@ -38,7 +38,7 @@ def advance(session: Session, step: Step) -> None:
     if session.speech.until is not None and now >= session.speech.until:
         _end_speech_wait(session, step)
     for turn in tuple(session.live.values()):
-        timer = timer_of(turn, session.policy, user_speaking=session.speech.held_up)
+        timer = _timer_of(turn, session)
         if timer is not None and now >= timer.at:
             step.failure = TIMEOUTS.get(timer.event, step.failure)
             session.fire(turn, timer.event, step)
@@ -46,7 +46,16 @@ def advance(session: Session, step: Step) -> None:
         due = response.deadline is not None and now >= response.deadline
         if due and not response.over:
             session.fire(response, R.DEADLINE, step)
-            _doubt_connection(session, step)
+            heed_doubts(session, step)
+
+
+def _timer_of(turn: Turn, session: Session) -> Timer | None:
+    return timer_of(
+        turn,
+        session.policy,
+        user_speaking=session.speech.held_up,
+        waited_for=any(t.waiting for t in session.live.values()),
+    )
 
 
 def _end_speech_wait(session: Session, step: Step) -> None:
@@ -55,12 +64,3 @@ def _end_speech_wait(session: Session, step: Step) -> None:
     fire_speech(session, SpeechEvent.TIMEOUT, step)
     if owed and not session.connection.dead:
         session.new_turn(Origin.SERVER_VAD, step)
-
-
-def _doubt_connection(session: Session, step: Step) -> None:
-    """What a response's deadline told of the connection it is on."""
-    while session.doubts:
-        if session.doubts.popleft() is ConnectionEvent.STUCK:
-            note_stuck(session, step)
-        else:
-            drop_connection(session, SILENT, step, for_good=True)

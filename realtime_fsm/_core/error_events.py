@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from . import events as ev
-from .connection_events import fail_session
+from .connection_events import fail_session, heed_doubts
 from .error_kinds import active_response_id, ends_session, is_slot_taken
 from .errors import ErrorInfo
 from .machine_events import ResponseEvent as R
 from .machine_events import TurnEvent as E
 from .records import Response
+from .response_effects import SHOWS_ITSELF
 from .session import OWN_IDS, Session
 from .speech_events import fire_speech
 from .states import PENDING, RUNNING, ErrorKind, Origin, ResponseState, TurnState
@@ -52,6 +53,7 @@ def error_received(session: Session, event: ev.ErrorReceived, step: Step) -> boo
         session.fire(response, R.CONFLICT, step)
     else:
         session.fire(response, R.REFUSED, step)
+    heed_doubts(session, step)
     if error.kind is ErrorKind.SESSION_END:
         session.connection.announce_end()
     if ends_session(error):
@@ -80,7 +82,8 @@ def _nothing_to_cancel(session: Session, event_id: str | None, step: Step) -> No
 
 
 def note_conflict(session: Session, name: str | None, step: Step) -> None:
-    """A conflict told that somebody holds the lane: that is believed for a while (G20)."""
+    """A conflict told that somebody holds the lane: that is believed for a while (G20). One that is
+    waited for may be slow; any other should have shown itself before, on an ordered wire."""
     known = session.response(name)
     running = [r for r in session.lane.holders if r.state in RUNNING]
     if name is None and running:
@@ -88,17 +91,28 @@ def note_conflict(session: Session, name: str | None, step: Step) -> None:
         for holder in running:
             session.fire(holder, R.NAMED, step)
     elif known is None:
+        stranger = name is not None and not _is_expected(session)
         rumour = Response(
             turn=None,
             number=0,
             state=ResponseState.RUMOURED,
             last_activity=step.now,
             response_id=name,
-            deadline=step.now + session.policy.stall_timeout,
+            deadline=step.now + (SHOWS_ITSELF if stranger else session.policy.stall_timeout),
+            stranger=stranger,
         )
         session.begin(rumour)
     elif known.state is not ResponseState.ENDED:
         session.fire(known, R.NAMED, step)
+
+
+def _is_expected(session: Session) -> bool:
+    """Whether server VAD may have begun a response that did not show itself yet, or a turn would
+    have one that it asked for in vain (G4)."""
+    if session.speech.server_answers:
+        return True
+    asked = session.by_event.values()
+    return any(r.response_id is None and r.turn is not None and r.turn.misses(r) for r in asked)
 
 
 def rate_limits_updated(session: Session, event: ev.RateLimitsUpdated, step: Step) -> bool:

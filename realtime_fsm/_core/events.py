@@ -216,6 +216,12 @@ class InputCleared(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InputIdle(Event):
+    """``input_audio_buffer.timeout_triggered``: the user was silent for so long that server VAD answers
+    that. The silence is committed like speech."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InputCommitted(Event):
     """``input_audio_buffer.committed``: what the user said is a turn, and wants an answer."""
 

@@ -270,6 +270,7 @@ _READERS: dict[str, Callable[[Mapping[str, Any]], Optional[ev.Event]]] = {
     "conversation.item.deleted": _deleted,
     "input_audio_buffer.speech_started": lambda _: ev.SpeechStarted(),
     "input_audio_buffer.cleared": lambda _: ev.InputCleared(),
+    "input_audio_buffer.timeout_triggered": lambda _: ev.InputIdle(),
     "input_audio_buffer.committed": lambda _: ev.InputCommitted(),
     "input_audio_buffer.speech_stopped": lambda _: ev.SpeechStopped(),
 }

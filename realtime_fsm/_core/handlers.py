@@ -32,6 +32,7 @@ HANDLERS: dict[type[ev.Event], Callable[[Session, Any, Step], bool]] = {
     ev.SpeechStarted: speech.speech_started,
     ev.SpeechStopped: speech.speech_stopped,
     ev.InputCleared: speech.input_cleared,
+    ev.InputIdle: speech.input_idle,
     ev.InputCommitted: speech.input_committed,
     ev.Unreadable: server.unreadable,
     ev.ConnectionLost: connection.connection_lost,

@@ -84,7 +84,7 @@ def arrows(table: tuple[Any, ...] = TABLE) -> tuple[Arrow, ...]:
 
 
 #: What an event of each of these is told to.
-_LISTENERS: dict[type[Enum], str] = {
+LISTENERS: dict[type[Enum], str] = {
     TurnEvent: "turn",
     ResponseEvent: "response",
     PlaybackEvent: "playback",
@@ -96,7 +96,7 @@ def told(row: Arrow) -> str:
     """Who is told by a row, and what, unless that is the event of the same meaning: in words."""
     if row.tells is None:
         return ""
-    to = _LISTENERS[type(row.tells)]
+    to = LISTENERS[type(row.tells)]
     same = SAME_TO_TURN.get(row.event) is row.tells
     return to if same else f"{to}: {row.tells.name.lower()}"
 
@@ -133,7 +133,7 @@ def _unknown(definition: Definition, row: Arrow) -> list[str]:
         if found is not None and not callable(found):
             problems.append(f"{what} {found!r} cannot be called, {where}")
     if row.tells is not None:
-        if type(row.tells) not in _LISTENERS:
+        if type(row.tells) not in LISTENERS:
             problems.append(f"tells {row.tells!r}, which nobody listens to, {where}")
         elif isinstance(row.tells, definition.events):
             problems.append(f"tells its own machine {row.tells.name}, {where}")

@@ -33,6 +33,7 @@ class TurnEvent(Enum):
     RESPONSE_CANCELLED = "response.done, cancelled"
     RESPONSE_FAILED = "response.done, failed"
     RESPONSE_FORGOTTEN = "timer: the response's terminal never came"
+    STALL_DOUBTED = "timer: nothing comes of a response that was handed out in part"
     STALLED = "timer: the server went silent within a response"
     CONNECTION_LOST = "the connection is gone or was replaced"
     CONNECTION_READY = "there is a connection"
@@ -133,7 +134,13 @@ TOLD_BY: dict[Source, tuple[Enum, ...]] = {
     _S.SPEECH: (_T.USER_SILENT,),
     _S.LANE: (_T.LANE_FREE, _T.BACKOFF_OVER, _T.SUPERSEDED),
     _S.TIMER: (
-        *(_T.STALLED, _T.RECOVERY_DEADLINE, _T.PLAYBACK_TIMEOUT, _T.CANCEL_TIMEOUT),
+        *(
+            _T.STALL_DOUBTED,
+            _T.STALLED,
+            _T.RECOVERY_DEADLINE,
+            _T.PLAYBACK_TIMEOUT,
+            _T.CANCEL_TIMEOUT,
+        ),
         _R.DEADLINE,
     ),
 }

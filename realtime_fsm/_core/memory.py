@@ -8,23 +8,17 @@ from __future__ import annotations
 
 from .commands import DeleteItem, RestoreItem, TruncateItem
 from .records import Message, Response, Turn
-from .states import MessageOutcome
+from .states import Correction, MessageOutcome
 from .step import Step
-
-
-def delete_undelivered(response: Response, step: Step) -> None:
-    """It precedes the next create on the same ordered socket; nobody waits for it."""
-    for item_id in response.undelivered:
-        step.out.append(DeleteItem(item_id=item_id, event_id=step.new_event_id("delete")))
-    response.undelivered.clear()
 
 
 def remove_unheard(turn: Turn, step: Step) -> None:
     """Handed out and never heard: not to be remembered. What was never handed out goes with its
     response."""
     for message in turn.messages:
-        if message.delivered and message.outcome is MessageOutcome.SKIPPED and not message.removed:
-            message.removed = True
+        unheard = message.delivered and message.outcome is MessageOutcome.SKIPPED
+        if unheard and message.correction is Correction.NONE:
+            message.correction = Correction.REMOVED
             event_id = step.new_event_id("delete")
             step.out.append(DeleteItem(item_id=message.item_id, event_id=event_id))
 
@@ -37,7 +31,7 @@ def cut_back(response: Response, step: Step) -> None:
         return
     for message in turn.messages:
         if message.attempt == response.number and _outgrew(message, turn, response):
-            message.cut = True
+            message.correction = Correction.CUT
             if not message.received_ms:  # no audio that could be truncated: the words are replaced
                 step.out.append(RestoreItem(item_id=message.item_id))
                 continue
@@ -55,7 +49,8 @@ def _outgrew(message: Message, turn: Turn, response: Response) -> bool:
         return False
     if message.outcome is MessageOutcome.PARTIAL:
         # Of an interrupted speech the host cuts what was playing.
-        return not turn.interrupted and message.heard_ms is not None and message.received_ms > 0
+        known = message.received_ms > 0 or message.transcript is not None
+        return not turn.interrupted and message.heard_ms is not None and known
     if message.outcome is not MessageOutcome.FULL or message.late_ms is None:
         return False
     return response.over and (message.late_ms > 0 or not message.received_ms)

@@ -6,7 +6,7 @@ from . import events as ev
 from .machine_events import PlaybackEvent as P
 from .machine_events import TurnEvent as E
 from .session import Session
-from .states import MessageOutcome, TurnState
+from .states import Correction, MessageOutcome, TurnState
 from .step import NOTHING, Report, Step
 
 
@@ -62,7 +62,8 @@ def message_truncated(session: Session, event: ev.MessageTruncated, step: Step) 
     report = Report(position_ms=event.audio_end_ms)
     session.fire_playback(turn, message, P.TRUNCATED, step, report)
     generated = message.outcome is MessageOutcome.FULL and response.over
-    message.cut = message.cut or not (generated or message.outcome is MessageOutcome.SKIPPED)
+    if not (generated or message.released or message.outcome is MessageOutcome.SKIPPED):
+        message.correction = Correction.CUT
     return True
 
 
@@ -80,7 +81,7 @@ def item_truncated(session: Session, event: ev.ItemTruncated, step: Step) -> boo
 def item_deleted(session: Session, event: ev.ItemDeleted, step: Step) -> bool:
     message = session.message(event.item_id)
     if message is not None and not message.removed:
-        message.released = True
+        message.correction = Correction.RELEASED
     return _remembers(session, event.item_id, 0)
 
 

@@ -28,9 +28,11 @@ class RetryPolicy:
     Attributes:
         max_retry: Further attempts after the first, 0 or more. As in LiveKit, but of responses
             alone: 0 ends no call at a drop that plain LiveKit survives.
-        max_reconnect: How often in a row a connection may be lost, and another made, before a
-            response completed on one or one held for 60 s. What the server announced
-            (``session_expired``) does not count.
+        max_reconnect: How often in a row a connection may be lost before a response completed on
+            one or one held for 60 s. After more, what waits for an answer fails with each loss, and
+            is asked no more; ``on_exhausted="escalate"`` ends the session. A next connection is
+            made all the same, as with plain LiveKit, each `retry_interval` after the loss. What the
+            server announced (``session_expired``) does not count.
         retry_interval: Wait before the second and later retries; the first waits 0.1 s.
             As in LiveKit.
         timeout: How long a ``response.create`` may stay unanswered; then it is asked again. By
@@ -44,8 +46,10 @@ class RetryPolicy:
             have been acknowledged; then the turn fails.
         first_output_timeout: Longest silence of the server between ``response.created`` and
             the first output item. Long, since models think.
-        stall_timeout: Longest silence of the server within a response that has begun to
-            speak; also how much longer than its audio a playback report may take.
+        stall_timeout: Longest silence of the server within a response that has begun, until it is
+            asked for again. Of one that was heard in part, which cannot be, the application hears
+            ``recovering``; it may go on up to `first_output_timeout`, as long as no other request
+            waits for its end. Also how much longer than its audio a playback report may take.
         action_timeout: Longest silence of the server while something runs that it does by itself
             (an MCP call, a search): how long one may take that tells no progress.
         cancel_timeout: How long a cancelled turn waits for the server's terminal and for
@@ -69,7 +73,8 @@ class RetryPolicy:
             many. ``"pipeline"``: as in LiveKit's pipeline it ends at the failure after
             ``max_unrecoverable_errors`` in a row, counted anew when the agent speaks.
             ``"escalate"``: its error is reported as non-recoverable, which ends an
-            AgentSession and makes a fallback adapter around us swap.
+            AgentSession and makes a fallback adapter around us swap; so does the end of
+            `max_reconnect`.
         kinds: What errors mean that the library does not know, or knows differently: an
             `ErrorKind` by the provider's ``code`` or ``type``; the code wins.
 

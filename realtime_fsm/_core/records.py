@@ -7,7 +7,7 @@ of life, what the host shows) is written where it arrives.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 
 from .difference import Difference, DifferenceKind
@@ -16,6 +16,7 @@ from .machine_events import TurnEvent
 from .states import (
     OVER,
     WANTED,
+    Correction,
     Generation,
     MessageOutcome,
     Origin,
@@ -46,9 +47,7 @@ class Message:
         transcript: The words that were heard, where the sink knows them.
         shown: The text that the host shows of it; None until it does.
         remembered_ms: Milliseconds the server keeps of it; None: all it generated.
-        cut: The server was asked to cut it.
-        removed: The server was asked to delete it.
-        released: The host had it deleted: nothing more is made of what the server keeps of it.
+        correction: What was done about that.
     """
 
     item_id: str
@@ -66,9 +65,22 @@ class Message:
     transcript: str | None = None
     shown: str | None = None
     remembered_ms: int | None = None
-    cut: bool = False
-    removed: bool = False
-    released: bool = False
+    correction: Correction = Correction.NONE
+
+    @property
+    def cut(self) -> bool:
+        """Whether the server was asked to cut it."""
+        return self.correction is Correction.CUT
+
+    @property
+    def removed(self) -> bool:
+        """Whether the server was asked to delete it."""
+        return self.correction is Correction.REMOVED
+
+    @property
+    def released(self) -> bool:
+        """Whether the host had it deleted: nothing more is made of what the server keeps of it."""
+        return self.correction is Correction.RELEASED
 
     @property
     def difference(self) -> Difference | None:
@@ -117,6 +129,9 @@ class Response:
         has_output: Something of it was handed downstream (G9).
         undelivered: Items the server keeps of it that nobody was given.
         acting: Items of what the server does by itself at the moment.
+        stranger: A conflict told of it, and neither server VAD nor a turn here waits for it.
+        denied: A conflict told of it, and then the server that it does not run; or the conflict told
+            of it when its cancel had had its time.
     """
 
     turn: Turn | None
@@ -132,8 +147,10 @@ class Response:
     deadline: float | None = None
     deltas_shown: bool = True
     has_output: bool = False
-    undelivered: list[str] = field(default_factory=list)
+    undelivered: tuple[str, ...] = ()
     acting: tuple[str, ...] = ()
+    stranger: bool = False
+    denied: bool = False
 
     @property
     def over(self) -> bool:
@@ -190,7 +207,8 @@ class Turn:
         first_failure: Time of the first failure, seconds, or None.
         recover_by: When the recovery deadline ends, or None.
         retry_at: When the backoff is over: of a retry, or of a create that met a conflict.
-        since: When generation ended, or the cancel was asked: its last wait counts from then.
+        since: When generation ended, the cancel was asked, or its silence was told last: its last
+            wait counts from then.
     """
 
     id: str
@@ -205,8 +223,8 @@ class Turn:
     attempts: int = 0
     acknowledged: int = 0
     message_number: int = 0
-    messages: list[Message] = field(default_factory=list)
-    calls: list[str] = field(default_factory=list)
+    messages: tuple[Message, ...] = ()
+    calls: tuple[str, ...] = ()
     actions: tuple[str, ...] = ()
     announced: bool = False
     speech_over: bool = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from .commands import CancelResponse, CheckConnection, ProbeCancel
+from .commands import CancelResponse, CheckConnection, DeleteItem, ProbeCancel
 from .errors import ErrorInfo
 from .events import (
     ActionEnded,
@@ -15,7 +15,7 @@ from .events import (
     ResponseCreated,
     ResponseDone,
 )
-from .memory import cut_back, delete_undelivered
+from .memory import cut_back
 from .records import Response
 from .states import ErrorKind
 from .step import Step
@@ -25,6 +25,9 @@ from .step import Step
 _ACKNOWLEDGED = 1.0
 #: Seconds within which the terminal of a response must come that "is not active" any more.
 _RACE = 0.5
+#: Seconds within which a response must show itself, or go on, that a conflict names and nobody
+#: here waits for.
+SHOWS_ITSELF = 2.0
 #: In place of the event id of a cancel that what is below the driver sends.
 BELOW = ""
 
@@ -156,7 +159,13 @@ def note_id(response: Response, step: Step) -> None:
 def note_named(response: Response, step: Step) -> None:
     """A conflict tells of it: that is believed for a while. What was asked before had its time."""
     response.last_activity, response.asked_at = step.now, -math.inf
-    response.deadline = step.now + step.policy.stall_timeout
+    response.deadline = step.now + patience_with(response, step)
+
+
+def note_outlived(response: Response, step: Step) -> None:
+    """Its cancel had its time, and it holds the slot."""
+    note_named(response, step)
+    response.denied = True
 
 
 def note_activity(response: Response, step: Step) -> None:
@@ -170,15 +179,14 @@ def note_item(response: Response, step: Step) -> None:
     """Nobody was given it yet."""
     assert isinstance(step.event, (ItemStarted, OutputReceived))
     if step.event.item_id not in response.undelivered:
-        response.undelivered.append(step.event.item_id)
+        response.undelivered += (step.event.item_id,)
 
 
 def note_delivery(response: Response, step: Step) -> None:
     """Its turn hands it out: that cannot be taken back (G9)."""
     assert isinstance(step.event, (OutputReceived, CallReceived))
     response.has_output = True
-    if step.event.item_id in response.undelivered:
-        response.undelivered.remove(step.event.item_id)
+    response.undelivered = _without(response.undelivered, step.event.item_id)
 
 
 def note_action(response: Response, step: Step) -> None:
@@ -190,7 +198,11 @@ def note_action(response: Response, step: Step) -> None:
 
 def note_action_end(response: Response, step: Step) -> None:
     assert isinstance(step.event, ActionEnded)
-    response.acting = tuple(i for i in response.acting if i != step.event.item_id)
+    response.acting = _without(response.acting, step.event.item_id)
+
+
+def _without(items: tuple[str, ...], item_id: str) -> tuple[str, ...]:
+    return tuple(i for i in items if i != item_id) if item_id in items else items
 
 
 def note_late(response: Response, step: Step) -> None:
@@ -203,7 +215,9 @@ def note_late(response: Response, step: Step) -> None:
 
 def correct_memory(response: Response, step: Step) -> None:
     """The server's items of it are complete now: to each what was heard of it."""
-    delete_undelivered(response, step)
+    for item_id in response.undelivered:  # before the next create on the same ordered socket
+        step.out.append(DeleteItem(item_id=item_id, event_id=step.new_event_id("delete")))
+    response.undelivered = ()
     cut_back(response, step)
 
 
@@ -233,7 +247,14 @@ def wait_to_end(response: Response, step: Step) -> None:
 
 
 def wait_to_show(response: Response, step: Step) -> None:
-    response.deadline = response.last_sign + step.policy.stall_timeout
+    response.deadline = response.last_sign + patience_with(response, step)
+
+
+def patience_with(response: Response, step: Step) -> float:
+    """Seconds of silence until what a conflict told of is given up, or cancelled."""
+    if not response.stranger or response.cancel_id is not None:
+        return step.policy.stall_timeout
+    return 0.0 if response.denied else SHOWS_ITSELF
 
 
 def expect_terminal(response: Response, step: Step) -> None:
@@ -243,6 +264,7 @@ def expect_terminal(response: Response, step: Step) -> None:
     response.last_activity = response.asked_at = -math.inf
 
 
-def forget_cancel(response: Response, step: Step) -> None:
+def note_denial(response: Response, step: Step) -> None:
+    response.denied = True
     response.cancel_id = None
     response.asked_at = -math.inf

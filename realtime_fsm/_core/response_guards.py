@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .records import Response
+from .response_effects import patience_with
 from .states import Origin
 from .step import Step
 
@@ -49,13 +50,23 @@ def may_still_end(response: Response, step: Step) -> bool:
 
 
 def may_still_show(response: Response, step: Step) -> bool:
-    """Did something come of it, or was its cancel sent, within the longest silence?"""
-    return response.last_sign + step.policy.stall_timeout > step.now
+    """Did something come of it, or was its cancel sent, not too long ago?"""
+    return response.last_sign + patience_with(response, step) > step.now
 
 
 def may_be_cancelled(response: Response, step: Step) -> bool:
     """Has it a name, and was it not cancelled yet (G6)?"""
     return response.response_id is not None and response.cancel_id is None
+
+
+def was_denied(response: Response, step: Step) -> bool:
+    """Did the server say before that it does not run, and then that it has the slot?"""
+    return response.denied
+
+
+def outlives_cancel(response: Response, step: Step) -> bool:
+    """Did a conflict tell before that it lives, though its cancel had had its time?"""
+    return response.denied and cancel_is_out(response, step)
 
 
 def was_dropped(response: Response, step: Step) -> bool:

@@ -152,7 +152,8 @@ RESPONSE_TABLE: tuple[ResponseRow, ...] = (
     _(S.RUMOURED,    (E.CREATED, *DONE),    S.ENDED,       None,             None,                   None,                 "it shows itself: its own record takes over"),
     _(S.RUMOURED,    (E.ITEM_STARTED, E.STRAY_OUTPUT, E.CALL_RECEIVED, E.ACTION_STARTED, E.ACTION_ENDED, E.NAMED),
                                             None,          None,             None,                   None,                 "nobody here asked for it"),
-    _(S.RUMOURED,    E.NOTHING_TO_CANCEL,   S.FORGOTTEN,   None,             X.forget_cancel,        None,                 "not there yet, or not any more: this was not its one cancel"),
+    _(S.RUMOURED,    E.NOTHING_TO_CANCEL,   S.ENDED,       G.was_denied,     None,                   C.CONTRADICTED,       "it has the slot, and does not run: nothing goes on here"),
+    _(S.RUMOURED,    E.NOTHING_TO_CANCEL,   S.FORGOTTEN,   None,             X.note_denial,        None,                 "not there yet, or not any more: this was not its one cancel"),
     _(S.RUMOURED,    E.DEADLINE,            S.ENDED,       G.nothing_came,   None,                   C.SILENT,             "every server answers a cancel"),
     _(S.RUMOURED,    E.DEADLINE,            None,          G.may_still_show, X.wait_to_show,         None,                 "it may still show itself"),
     _(S.RUMOURED,    E.DEADLINE,            None,          G.may_be_cancelled, X.cancel,               None,                 "it may be stuck on the server"),
@@ -174,7 +175,8 @@ RESPONSE_TABLE: tuple[ResponseRow, ...] = (
     _(S.ENDED,       E.NOT_SENT,            None,          None,             None,                   None,                 "the same, and it never leaves"),
     _(S.ENDED,       DONE,                  None,          None,             X.note_id,              None,                 "it was taken for over before"),
     _(S.FORGOTTEN,   DONE,                  S.ENDED,       None,             X.end_late,             None,                 "proof, late"),
-    _(S.FORGOTTEN,   E.NAMED,               S.CANCELLING,  G.cancel_is_out,  X.note_named,           None,                 "it lives: its one cancel is waited for anew (G1, G6)"),
+    _(S.FORGOTTEN,   E.NAMED,               S.ENDED,       G.outlives_cancel, X.correct_memory,      C.CONTRADICTED,       "nothing ends it, and another cancel is not sent (G6): nothing goes on here"),
+    _(S.FORGOTTEN,   E.NAMED,               S.CANCELLING,  G.cancel_is_out,  X.note_outlived,        None,                 "it lives: its one cancel is waited for anew (G1, G6)"),
     _(S.FORGOTTEN,   E.NAMED,               S.RUMOURED,    None,             X.note_named,           None,                 "a conflict tells of it again (G20)"),
 )
 # fmt: on

@@ -44,6 +44,13 @@ def input_cleared(session: Session, event: ev.InputCleared, step: Step) -> bool:
     return True
 
 
+def input_idle(session: Session, event: ev.InputIdle, step: Step) -> bool:
+    if not session.speech.server_answers:
+        return session.ignore("nobody answers the silence")
+    fire_speech(session, SpeechEvent.IDLE, step)
+    return True
+
+
 def input_committed(session: Session, event: ev.InputCommitted, step: Step) -> bool:
     if not session.speech.answer_due:
         session.supersede_retries(step)  # the client's own commit: it is about to ask

@@ -152,6 +152,18 @@ class MessageOutcome(Enum):
     SKIPPED = "skipped"
 
 
+class Correction(Enum):
+    """What was done about the server's memory of a message."""
+
+    NONE = "none"
+    #: The server was asked to cut it.
+    CUT = "cut"
+    #: The server was asked to delete it.
+    REMOVED = "removed"
+    #: The host had it deleted: nothing more is made of what the server keeps of it. Final.
+    RELEASED = "released"
+
+
 class Origin(Enum):
     """Who asked for the response."""
 

@@ -18,31 +18,40 @@ class Timer(NamedTuple):
     event: TurnEvent
 
 
+STALLING = ErrorInfo(
+    kind=ErrorKind.TRANSIENT, code="stalling", message="the server says nothing for long"
+)
 #: What a timer's event means as a failure.
 TIMEOUTS: dict[TurnEvent, ErrorInfo] = {
     TurnEvent.STALLED: ErrorInfo(
         kind=ErrorKind.TRANSIENT, code="stalled", message="the server went silent"
     ),
+    TurnEvent.STALL_DOUBTED: STALLING,
     TurnEvent.RECOVERY_DEADLINE: ErrorInfo(
         kind=ErrorKind.TRANSIENT, code="connection_lost", message="no connection in time"
     ),
 }
 
 
-def timer_of(turn: Turn, policy: RetryPolicy, *, user_speaking: bool) -> Timer | None:
+def timer_of(
+    turn: Turn, policy: RetryPolicy, *, user_speaking: bool, waited_for: bool
+) -> Timer | None:
     """The next timer of a live turn, or None while another part's is the exit: its response's while
     that is asked for, the holder's while it waits for the lane.
 
     The backoff is not here: it ends only when the lane is free as well.
+
+    Args:
+        user_speaking: Recovery stands still.
+        waited_for: Another turn is to be asked for once this one's response is over.
     """
     state, attempt = turn.state, turn.attempt
     at: float | None = None
     event = TurnEvent.STALLED
     if state is TurnState.STREAMING and attempt is not None:
         if turn.generation is Generation.RUNNING:
-            at = attempt.last_activity + _longest_silence(turn, attempt, policy)
-            at = at if attempt.deltas_shown else None
-        elif not user_speaking and not turn.paused:  # these stop the clock of playback
+            return _silence(turn, attempt, policy, waited_for) if attempt.deltas_shown else None
+        if not user_speaking and not turn.paused:  # these stop the clock of playback
             at, event = playback_deadline(turn, policy), TurnEvent.PLAYBACK_TIMEOUT
     elif state is TurnState.CREATED and attempt is not None:
         at = attempt.last_activity + policy.first_output_timeout
@@ -55,13 +64,26 @@ def timer_of(turn: Turn, policy: RetryPolicy, *, user_speaking: bool) -> Timer |
     return None if at is None else Timer(at, event)
 
 
-def _longest_silence(turn: Turn, attempt: Response, policy: RetryPolicy) -> float:
+def _silence(turn: Turn, attempt: Response, policy: RetryPolicy, waited_for: bool) -> Timer:
     """Within a response that has begun. What the server does by itself may take its time, and what
-    it says of that is its first output."""
+    it says of that is its first output. What was handed out cannot be asked for again: while nobody
+    waits, and the connection lives, it may go on, as on plain LiveKit (G27)."""
+    last = attempt.last_activity
     if attempt.acting:
-        return policy.action_timeout
+        return Timer(last + policy.action_timeout, TurnEvent.STALLED)
+    stalled = last + policy.stall_timeout
+    latest = last + policy.first_output_timeout
     spoken = any(m.attempt == turn.attempts for m in turn.messages) or turn.calls
-    return policy.first_output_timeout if turn.actions and not spoken else policy.stall_timeout
+    if turn.actions and not spoken:
+        return Timer(latest, TurnEvent.STALLED)
+    again = not attempt.has_output or (
+        policy.after_exposure == "regenerate" and not (turn.calls or turn.actions)
+    )
+    if again or waited_for or latest <= stalled:
+        return Timer(stalled, TurnEvent.STALLED)
+    if turn.since <= last:  # nobody was told yet
+        return Timer(stalled, TurnEvent.STALL_DOUBTED)
+    return Timer(latest, TurnEvent.STALLED)
 
 
 def playback_deadline(turn: Turn, policy: RetryPolicy) -> float:

@@ -81,6 +81,14 @@ def tell_doubt(turn: Turn, step: Step) -> None:
     )
 
 
+def tell_stall(turn: Turn, step: Step) -> None:
+    turn.since = step.now
+    wait = step.policy.first_output_timeout - step.policy.stall_timeout
+    step.out.append(
+        Recovering(turn_id=turn.id, attempt=turn.attempts, reason=step.failure, wait=wait)
+    )
+
+
 def take_over_and_announce(turn: Turn, step: Step) -> None:
     take_over(turn, step)
     announce(turn, step)
@@ -132,9 +140,10 @@ def begin_item(turn: Turn, step: Step) -> None:
     assert isinstance(step.event, ItemStarted)
     if step.event.kind is ItemKind.MESSAGE:
         turn.message_number += 1
-        turn.messages.append(
-            Message(item_id=step.event.item_id, number=turn.message_number, attempt=turn.attempts)
+        message = Message(
+            item_id=step.event.item_id, number=turn.message_number, attempt=turn.attempts
         )
+        turn.messages += (message,)
 
 
 def deliver_message(turn: Turn, step: Step) -> None:
@@ -151,7 +160,7 @@ def hand_out_call(turn: Turn, step: Step) -> None:
     assert isinstance(step.event, CallReceived)
     if step.event.item_id not in turn.calls:
         _hand_out(turn, step, step.event.item_id)
-        turn.calls.append(step.event.item_id)
+        turn.calls += (step.event.item_id,)
 
 
 def note_action(turn: Turn, step: Step) -> None:

@@ -13,6 +13,7 @@ class SpeechEvent(Enum):
 
     STARTED = "input_audio_buffer.speech_started"
     STOPPED = "input_audio_buffer.speech_stopped"
+    IDLE = "input_audio_buffer.timeout_triggered"
     COMMITTED = "input_audio_buffer.committed"
     CLEARED = "input_audio_buffer.cleared"
     #: Whoever asked for it, it answers what was committed before.
@@ -39,6 +40,7 @@ MOVES: dict[E, dict[S, S]] = {
         S.SPEAKING_ON: S.ANSWER_DUE,
         S.SPEAKING_OWED: S.ANSWER_OWED,
     },
+    E.IDLE: {S.SILENT: S.ANSWER_DUE},
     E.COMMITTED: {S.ANSWER_DUE: S.ANSWER_OWED},
     E.CLEARED: {
         S.SPEAKING: S.SILENT,
@@ -106,7 +108,7 @@ class UserSpeech:
     @property
     def held_up(self) -> bool:
         """Whether recovery waits for it: nothing talks over the user."""
-        return self.until is not None
+        return self.state not in _SETTLED
 
     @property
     def answer_due(self) -> bool:
@@ -116,7 +118,7 @@ class UserSpeech:
     @property
     def closes_lane(self) -> bool:
         """Whether server VAD's own response may come at any time (G24)."""
-        return self.server_answers and self.until is not None
+        return self.server_answers and self.held_up
 
     def happened(self, event: E, now: float) -> float:
         """Apply an event. Returns for how many seconds it held things up, if it no longer does."""
@@ -126,8 +128,9 @@ class UserSpeech:
         if event is E.STARTED:
             self.until = now + self._policy.speech_timeout
             self.since = now if self.since is None else self.since
-        elif event is E.STOPPED:
+        elif event is E.STOPPED or event is E.IDLE:
             self.until = now + self._policy.timeout
+            self.since = now if self.since is None else self.since
         return self._settled(now) if self.state in _SETTLED else 0.0
 
     def _settled(self, now: float) -> float:

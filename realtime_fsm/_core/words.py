@@ -3,7 +3,7 @@
 A transcript has no times, so its words are taken as evenly spoken. A word that was begun and not finished
 does not count: nobody can tell what it would have become, and it is what servers keep of a truncated item
 as far as is known. The controller, what a new connection is told, the simulated server, the report and
-whoever judges a call count by `heard_count`.
+the scenarios count by `heard_count`; the judge of a call has a rule of its own.
 """
 
 from __future__ import annotations

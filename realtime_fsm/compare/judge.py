@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from .lateness import LATE, Subtracted, called_off, collided, late
-from .life import Deed, Life, Message, Question, Speech
+from .life import Life, Message, Question, Span, Speech
 
 __all__ = ["CLAUSES", "Clause", "Finding", "Verdict", "judge"]
 
@@ -73,7 +73,7 @@ class Verdict:
         worse: how the controlled call is worse.
         better: how it is better.
         allowed: what is not counted as worse: lateness that what was subtracted explains, and a
-            question unheard since somebody cut in before its answer could be late.
+            question unheard, and its tools, since somebody cut in before its answer could be late.
     """
 
     worse: tuple[Finding, ...]
@@ -123,6 +123,7 @@ def _keys(findings: list[Finding]) -> set[tuple[str, str]]:
 
 def _worse(plain: Life, controlled: Life, allowed: list[Finding]) -> Iterator[Finding]:
     yield from _unheard(plain, controlled, allowed)
+    yield from _undone(plain, controlled, allowed)
     for rule in (_session_lost, _twice, _deeds, _memory, _order, _ends, _faults):
         yield from rule(plain, controlled)
 
@@ -241,22 +242,23 @@ def _deeds(plain: Life, controlled: Life) -> Iterator[Finding]:
             text = f"{what} {times} times; on plain LiveKit {theirs[question, what]}"
             yield Finding("deed twice", question, text)
 
+
+def _undone(plain: Life, controlled: Life, allowed: list[Finding]) -> Iterator[Finding]:
+    """A tool that never ran, though the question was asked."""
+    done = {(each.question, each.what) for each in controlled.deeds}
     for deed in plain.deeds:
-        done = (deed.question, deed.what) in ours
-        if deed.what.startswith("tool ") and not done and not _called_off(plain, controlled, deed):
-            text = f"{deed.what.removesuffix(' ran')} never ran"
-            yield Finding("undone", deed.question, text)
-
-
-def _called_off(plain: Life, controlled: Life, deed: Deed) -> bool:
-    """Whether the question was never asked, or somebody cut in before, or as, the deed was due."""
-    then, now = plain.asked(deed.question), controlled.asked(deed.question)
-    if then is None or now is None:
-        return True
-    due = now.at + deed.t - then.at + _CUTS
-    return any(
-        now.at < t <= due for t in (*(each.begin for each in controlled.spoke), *controlled.cuts)
-    )
+        key = deed.question
+        then, now = plain.asked(key), controlled.asked(key)
+        missing = deed.what.startswith("tool ") and (key, deed.what) not in done
+        if not missing or then is None or now is None:
+            continue
+        text = f"{deed.what.removesuffix(' ran')} never ran"
+        cut = called_off(plain, controlled, key, Span(then.at, deed.t), slack=_CUTS)
+        if cut is not None:
+            text += f"; somebody cut in at {cut[0]:.2f} s, before it was late"
+            allowed.append(Finding("undone", key, text, cut[1]))
+        else:
+            yield Finding("undone", key, text)
 
 
 # --- what is remembered

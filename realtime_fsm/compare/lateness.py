@@ -72,14 +72,15 @@ def _later(
 
 
 def called_off(
-    plain: Life, controlled: Life, key: str
+    plain: Life, controlled: Life, key: str, theirs: Span | None = None, *, slack: float = LATE
 ) -> tuple[float, tuple[Subtracted, ...]] | None:
     """Whether somebody cut in before the answer could be late: it would have come by now on plain
-    LiveKit no earlier than 0.2 s ago. LiveKit then drops all that is queued.
+    LiveKit no earlier than *slack* seconds ago. LiveKit then drops all that is queued. *theirs*: what
+    is awaited on plain LiveKit, from the end of the question; by default the first sound.
 
     Returns when that was, and what was subtracted; None if nobody did, or not before that.
     """
-    asked, theirs = controlled.asked(key), _awaited(plain, key)
+    asked, theirs = controlled.asked(key), theirs or _awaited(plain, key)
     if asked is None or theirs is None:
         return None
     cuts = [span.begin for span in controlled.spoke] + list(controlled.cuts)
@@ -90,7 +91,7 @@ def called_off(
     subtracted = _reasons(plain, controlled, key, waited)
     ours_net = waited.seconds - total(each.span for each in subtracted)
     theirs_net = theirs.seconds - _spoken_into_both(plain, theirs, controlled, waited)
-    return (cut, subtracted) if round(ours_net - theirs_net, 3) <= LATE else None
+    return (cut, subtracted) if round(ours_net - theirs_net, 3) <= slack else None
 
 
 def _awaited(life: Life, key: str) -> Span | None:
@@ -215,10 +216,13 @@ def collided(life: Life, key: str) -> bool:
     for piece in mine:
         if any(_overlap(piece.span, other.span) > 0.05 for other in others):
             return True
-        for speech in life.spoke:
-            began = speech.begin + 0.05 < piece.span.begin < speech.end - 0.05
-            if began or _overlap(piece.span, speech) > _TALKS_OVER:
-                return True
+        # Until the server says that the user has stopped nobody knows: semantic VAD waits for more.
+        if any(
+            t.begin + 0.05 < piece.span.begin < t.end - 0.05 for t in (*life.spoke, *life.turns)
+        ):
+            return True
+        if any(_overlap(piece.span, speech) > _TALKS_OVER for speech in life.spoke):
+            return True
     return False
 
 

@@ -173,6 +173,7 @@ class Life:
         deeds: what was done, in order.
         waits: those that are named in the trace.
         spoke: when the user spoke.
+        turns: when the server took the user to be speaking: longer, for it waits whether more comes.
         cuts: when the application interrupted, or the call was ended.
         attempts: the responses that the server made.
         collisions: creates that met a taken slot.
@@ -192,6 +193,7 @@ class Life:
     deeds: tuple[Deed, ...] = ()
     waits: tuple[Wait, ...] = ()
     spoke: tuple[Span, ...] = ()
+    turns: tuple[Span, ...] = ()
     cuts: tuple[float, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     collisions: tuple[Collision, ...] = ()

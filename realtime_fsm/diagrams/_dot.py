@@ -65,7 +65,7 @@ def _node(state: State) -> str:
 
 def _edge(edge: Edge, picture: Picture) -> str:
     if picture.brief:
-        texts = [text + (" (timer)" if timer else "") for text, timer in brief(edge)]
+        texts = [text + (" (timer)" if timer else "") for text, timer in brief(edge, picture.rules)]
     else:
         texts = [rule.label for rule in edge.rules]
     label = '"' + "".join(quote(t)[1:-1] + "\\l" for t in texts) + '"'  # \l: a line, to the left

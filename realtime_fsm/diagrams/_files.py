@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from . import _dot, _markdown, _mermaid, _svg
+from . import _dot, _markdown, _mermaid, _statechart, _svg
 from ._errors import DiagramError
 from ._model import CHARTS
 from ._views import Picture, view
@@ -18,7 +18,13 @@ _FORMATS: dict[str, _Format] = {
     "svg": (_svg.svg, _svg.whole, "svg"),
     "markdown": (_markdown.markdown, _markdown.whole, "md"),
 }
-FORMATS = tuple(_FORMATS)
+#: For tools that run a machine: the whole table or nothing. What writes it, and the ending.
+_MACHINE_FORMATS: dict[str, tuple[Callable[[Picture], str], str]] = {
+    "scxml": (_statechart.scxml, "scxml"),
+    "xstate": (_statechart.xstate, "json"),
+}
+FORMATS = (*_FORMATS, *_MACHINE_FORMATS)
+_ENDINGS = {name: each[-1] for name, each in (*_FORMATS.items(), *_MACHINE_FORMATS.items())}
 #: What can be drawn: the machines with a table, and how they hang together.
 MACHINES = (*CHARTS, "whole")
 
@@ -34,8 +40,10 @@ def render(machine: str = "turn", view_name: str = "all", format: str = "mermaid
     Raises:
         DiagramError: There is no such machine, view, state, format, file or turn.
     """
-    if format not in _FORMATS:
+    if format not in FORMATS:
         raise DiagramError(field="format", value=format, expected=f"one of {', '.join(FORMATS)}")
+    if format in _MACHINE_FORMATS:
+        return _machine(machine, view_name, format)
     draw, draw_whole, _ = _FORMATS[format]
     if machine == "whole":
         if view_name != "all":
@@ -46,9 +54,18 @@ def render(machine: str = "turn", view_name: str = "all", format: str = "mermaid
     return draw(view(CHARTS[machine], view_name))
 
 
+def _machine(machine: str, view_name: str, format: str) -> str:
+    if machine not in CHARTS:
+        expected = f"one of {', '.join(CHARTS)}, as {format}"
+        raise DiagramError(field="machine", value=machine, expected=expected)
+    if view_name != "all":
+        raise DiagramError(field="view", value=view_name, expected=f"all, as {format}")
+    return _MACHINE_FORMATS[format][0](view(CHARTS[machine]))
+
+
 def file_name(machine: str, view_name: str, format: str) -> str:
     """What a picture's file is called within a folder. For arguments that `render` took."""
-    ending = _FORMATS[format][2]
+    ending = _ENDINGS[format]
     if machine == "whole":
         return f"whole.{ending}"
     return f"{view(CHARTS[machine], view_name).name}.{ending}"
@@ -56,12 +73,12 @@ def file_name(machine: str, view_name: str, format: str) -> str:
 
 def format_of(path: Path) -> str | None:
     """The format that a file's ending means, if it means one."""
-    return next((f for f, (_, _, e) in _FORMATS.items() if path.suffix == f".{e}"), None)
+    return next((f for f, ending in _ENDINGS.items() if path.suffix == f".{ending}"), None)
 
 
 def files() -> dict[str, str]:
     """Every generated file, by name, as it must stand in ``diagrams/``."""
-    wanted = [(machine, "all", f) for machine in MACHINES for f in FORMATS]
+    wanted = [(machine, "all", f) for machine in MACHINES for f in _FORMATS]
     wanted += [("turn", v, f) for v in ("overview", "recovery") for f in ("mermaid", "svg")]
     out = {file_name(*w): render(*w) for w in wanted}
     out["turn-overview-narrow.svg"] = _svg.svg(view(CHARTS["turn"], "overview"), narrow=True)

@@ -44,6 +44,7 @@ class Route:
         joins: Another arrow with the same end, and the point from where it is drawn as one with it.
         leg: The stretch where its words stand, from 0.
         wrap: Letters in a line of its words; 0: as many as there are.
+        far: The words stand at the end of the stretch, not at its beginning.
     """
 
     out: tuple[Side, float]
@@ -54,6 +55,7 @@ class Route:
     joins: tuple[Key, Point] | None = None
     leg: int = 0
     wrap: int = 0
+    far: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Layout:
     Attributes:
         start: The side of an initial state where life begins.
         starts: The same, for states where it is another one.
+        crowded: There is no room for words at the arrows: they always have numbers.
     """
 
     name: str
@@ -72,6 +75,7 @@ class Layout:
     routes: dict[Key, Route]
     start: Side = "left"
     starts: dict[str, Side] = field(default_factory=dict)
+    crowded: bool = False
 
     def place(self, state: str) -> Place:
         """Raises:
@@ -164,7 +168,7 @@ def _tidy(points: list[Point]) -> list[Point]:
 def _anchor(
     route: Route, start: Point, end: Point
 ) -> tuple[Point, Literal["start", "middle", "end"], bool]:
-    (x, y), (x2, y2) = start, end
+    (x, y), (x2, y2) = (end, start) if route.far else (start, end)
     if route.label in ("left", "right"):
         gap, align = (-10, "end") if route.label == "left" else (10, "start")
         upwards = y2 < y

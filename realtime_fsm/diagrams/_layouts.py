@@ -20,7 +20,7 @@ _R = ("STREAMING", "RETRY_WAIT")
 _C = ("REQUESTED", "CANCELLING")
 _D = ("REQUESTED", "DONE")
 
-#: For a slide or a wide page.
+#: With every rule, for a wide page: the arrows have numbers.
 TURN_WIDE = Layout(
     "turn",
     1400,
@@ -75,6 +75,59 @@ TURN_WIDE = Layout(
     },
 )
 
+#: The words at the arrows, for a column of a page. Those of retries stand above those of failures.
+TURN_OVERVIEW = Layout(
+    "turn-overview",
+    1040,
+    720,
+    places={
+        "REQUESTED": Place(180, 400, 200, 64),
+        "CREATED": Place(475, 400, 120, 64),
+        "STREAMING": Place(705, 408, 140, 84, loop=45),
+        "RETRY_WAIT": Place(180, 70, 230, 58),
+        "CANCELLING": Place(705, 570, 150, 58),
+        "DONE": Place(975, 400, 90, 64),
+        "FAILED": Place(975, 70, 110, 58),
+    },
+    routes={
+        ("REQUESTED", "CREATED"): Route(("right", 0), ("left", 0), label="top", centred=True),
+        ("CREATED", "STREAMING"): Route(("right", 0), ("left", -8), label="top", centred=True),
+        ("STREAMING", "DONE"): Route(("right", -8), ("left", 0), label="bottom", centred=True),
+        ("RETRY_WAIT", "REQUESTED"): Route(("bottom", -100), ("top", -100), label="right"),
+        ("RETRY_WAIT", "CREATED"): Route(("right", 16), ("top", 0), (475,), label="bottom"),
+        ("REQUESTED", "RETRY_WAIT"): Route(
+            ("top", 60), ("bottom", 60), label="left", joins=(_R, (240, 160))
+        ),
+        ("CREATED", "RETRY_WAIT"): Route(
+            ("top", -40), ("bottom", 60), (176,), label="left", joins=(_R, (435, 176)), far=True
+        ),
+        _R: Route(("top", -20), ("bottom", 60), (176,), label="left", far=True),
+        _F: Route(("top", 90), ("bottom", 0), (140,), label="right"),
+        ("CREATED", "FAILED"): Route(
+            ("top", 40), ("bottom", 0), (140,), label="right", joins=(_F, (515, 140))
+        ),
+        ("STREAMING", "FAILED"): Route(
+            ("top", 25), ("bottom", 0), (140,), label="right", joins=(_F, (730, 140))
+        ),
+        ("RETRY_WAIT", "FAILED"): Route(("right", 0), ("left", 0), label="top"),
+        _C: Route(("bottom", 95), ("left", 0), (570,), label="right", centred=True),
+        ("CREATED", "CANCELLING"): Route(
+            ("bottom", 25), ("left", 0), (570,), label="right", joins=(_C, (500, 570))
+        ),
+        ("STREAMING", "CANCELLING"): Route(
+            ("bottom", -30), ("top", -30), label="left", centred=True
+        ),
+        ("CANCELLING", "DONE"): Route(("right", 0), ("bottom", -25), (950,), label="bottom"),
+        _D: Route(("bottom", -30), ("bottom", 20), (690,), label="right"),
+        ("CREATED", "DONE"): Route(
+            ("bottom", -25), ("bottom", 20), (690,), label="left", joins=(_D, (450, 690))
+        ),
+        ("RETRY_WAIT", "DONE"): Route(
+            ("left", 0), ("bottom", 20), (16, 640), label="top", joins=(_D, (150, 640)), leg=2
+        ),
+    },
+)
+
 _F2 = ("RETRY_WAIT", "FAILED")
 
 #: For a telephone or a narrow column: the same map, running downwards.
@@ -87,7 +140,7 @@ TURN_NARROW = Layout(
         "CREATED": Place(370, 580, 150, 220),
         "STREAMING": Place(370, 875, 150, 250, loop=40),
         "RETRY_WAIT": Place(85, 205, 130, 110),
-        "CANCELLING": Place(595, 875, 120, 64),
+        "CANCELLING": Place(602, 875, 120, 64),
         "DONE": Place(370, 1128, 150, 66),
         "FAILED": Place(85, 1128, 130, 66),
     },
@@ -96,23 +149,25 @@ TURN_NARROW = Layout(
         ("CREATED", "STREAMING"): Route(("bottom", 0), ("top", 0), label="right", centred=True),
         ("STREAMING", "DONE"): Route(("bottom", 0), ("top", 0), label="left", centred=True),
         ("RETRY_WAIT", "REQUESTED"): Route(("right", 43), ("left", -14), label="bottom"),
-        ("RETRY_WAIT", "CREATED"): Route(("bottom", 0), ("left", -75), (505,), label="right"),
+        ("RETRY_WAIT", "CREATED"): Route(
+            ("bottom", 0), ("left", -92), (488,), label="right", far=True
+        ),
         ("REQUESTED", "RETRY_WAIT"): Route(("left", -37), ("right", 20), label="top"),
         ("CREATED", "RETRY_WAIT"): Route(
-            ("left", -15), ("bottom", 50), (135,), label="top", joins=(_R, (135, 565))
+            ("left", 0), ("bottom", 50), (135,), label="top", joins=(_R, (135, 580))
         ),
         _R: Route(("left", -30), ("bottom", 50), (135,), label="top"),
         _F2: Route(("bottom", -45), ("top", -45), label="right", wrap=10),
         _F: Route(("left", 130), ("top", -45), (40,), label="top", joins=(_F2, (40, 392))),
         ("CREATED", "FAILED"): Route(
-            ("left", 95), ("top", -45), (40,), label="top", joins=(_F2, (40, 675))
+            ("left", 100), ("top", -45), (40,), label="top", joins=(_F2, (40, 680))
         ),
         ("STREAMING", "FAILED"): Route(
             ("left", 105), ("top", -45), (40,), label="top", joins=(_F2, (40, 980))
         ),
-        _C: Route(("right", 68), ("top", 0), (595,), label="top"),
+        _C: Route(("right", 68), ("top", 0), (602,), label="top"),
         ("CREATED", "CANCELLING"): Route(
-            ("right", 60), ("top", 0), (595,), label="top", joins=(_C, (595, 640))
+            ("right", 60), ("top", 0), (602,), label="top", joins=(_C, (602, 640))
         ),
         ("STREAMING", "CANCELLING"): Route(("right", 0), ("left", 0), label="top"),
         ("CANCELLING", "DONE"): Route(("bottom", 0), ("right", -12), (1116,), label="left"),
@@ -121,7 +176,7 @@ TURN_NARROW = Layout(
             ("right", -60), ("right", 12), (675,), label="top", joins=(_D, (675, 520))
         ),
         ("RETRY_WAIT", "DONE"): Route(
-            ("top", 0), ("right", 12), (40, 650), label="right", joins=(_D, (650, 200))
+            ("top", 0), ("right", 12), (40, 650), label="bottom", joins=(_D, (650, 200)), leg=1
         ),
     },
     start="top",
@@ -139,11 +194,11 @@ RESPONSE = Layout(
     places={
         "QUEUED": Place(170, 150, 140, 64, loop=34),
         "SENT": Place(480, 150, 220, 64),
-        "DOUBTED": Place(690, 250, 130, 52, loop=-30),
+        "DOUBTED": Place(715, 250, 110, 52, loop=-30),
         "ACTIVE": Place(860, 150, 160, 64, loop=36),
         "WITHDRAWN": Place(170, 350, 220, 64),
         "UNANSWERED": Place(480, 350, 150, 64, loop=-40),
-        "PROBED": Place(480, 560, 220, 96),
+        "PROBED": Place(480, 560, 220, 120),
         "CANCELLING": Place(860, 350, 190, 64),
         "RUMOURED": Place(480, 720, 160, 64, loop=-30),
         "ENDED": Place(1270, 150, 170, 84),
@@ -159,26 +214,26 @@ RESPONSE = Layout(
         ("WITHDRAWN", "UNANSWERED"): Route(("right", 0), ("left", 0), label="top"),
         ("UNANSWERED", "CANCELLING"): Route(("right", 0), ("left", 0), label="top", centred=True),
         ("UNANSWERED", "PROBED"): Route(("bottom", 0), ("top", 0), label="right", centred=True),
-        ("SENT", "DOUBTED"): Route(("right", 20), ("top", -30), (660,), label="bottom"),
+        ("SENT", "DOUBTED"): Route(("right", 24), ("top", -30), (685,), label="bottom"),
         ("DOUBTED", "ACTIVE"): Route(("right", 0), ("bottom", -60), (800,), label="bottom"),
         ("DOUBTED", "UNANSWERED"): Route(("left", 12), ("top", 50), (530,), label="top"),
         ("DOUBTED", "PROBED"): Route(("bottom", 0), ("top", 60), (470,), label="bottom"),
         ("DOUBTED", "ENDED"): Route(
-            ("top", 20), ("top", 0), (40,), label="right", joins=(_E, (710, 40))
+            ("top", 20), ("top", 0), (40,), label="right", joins=(_E, (735, 40))
         ),
         _A: Route(("left", 25), ("right", 25), label="bottom"),
         ("UNANSWERED", "ACTIVE"): Route(
             ("top", 60), ("bottom", -74), (300, 786), label="top", leg=1
         ),
         ("PROBED", "ACTIVE"): Route(
-            ("right", 12), ("right", 25), (990,), label="bottom", joins=(_A, (990, 175))
+            ("right", 15), ("right", 25), (990,), label="bottom", joins=(_A, (990, 175))
         ),
         ("FORGOTTEN", "ACTIVE"): Route(
             ("left", -60), ("right", 25), (1040,), label="bottom", joins=(_A, (1040, 175))
         ),
         ("SENT", "PROBED"): Route(("bottom", -93), ("top", -93), label="left"),
-        ("PROBED", "CANCELLING"): Route(("right", -4), ("bottom", -40), (820,), label="top"),
-        ("PROBED", "FORGOTTEN"): Route(("right", 28), ("left", -52), label="bottom", centred=True),
+        ("PROBED", "CANCELLING"): Route(("right", -14), ("bottom", -40), (820,), label="top"),
+        ("PROBED", "FORGOTTEN"): Route(("right", 44), ("left", -36), label="bottom", centred=True),
         ("CANCELLING", "FORGOTTEN"): Route(("right", 16), ("top", -40), (1230,), label="bottom"),
         ("FORGOTTEN", "CANCELLING"): Route(("left", -95), ("bottom", 40), (900,), label="top"),
         ("CANCELLING", "ENDED"): Route(("right", -16), ("bottom", -40), (1230,), label="top"),
@@ -200,10 +255,11 @@ RESPONSE = Layout(
             ("right", -20), ("top", 0), (650, 40), label="right", leg=1, joins=(_E, (650, 40))
         ),
         ("PROBED", "ENDED"): Route(
-            ("right", -32), ("top", 0), (650, 40), label="left", leg=1, joins=(_E, (650, 40))
+            ("right", -44), ("top", 0), (650, 40), label="left", leg=1, joins=(_E, (650, 40))
         ),
     },
     starts={"ACTIVE": "top"},
+    crowded=True,
 )
 
 PLAYBACK = Layout(
@@ -266,9 +322,10 @@ WHOLE = Layout(
     },
 )
 
-#: The layouts of each chart by name; the first one is meant where none is named.
+#: The layouts of each chart by name: with every rule, as an overview, for a narrow screen. The last one
+#: also stands for those that come after it.
 LAYOUTS: dict[str, tuple[Layout, ...]] = {
-    "turn": (TURN_WIDE, TURN_NARROW),
+    "turn": (TURN_WIDE, TURN_OVERVIEW, TURN_NARROW),
     "response": (RESPONSE,),
     "playback": (PLAYBACK,),
     "whole": (WHOLE,),

@@ -81,7 +81,10 @@ def _state(state: State, picture: Picture) -> list[str]:
 
 def _labels(edge: Edge, picture: Picture, loop: str = "") -> list[str]:
     if picture.brief:
-        return [escape(text) + (" (timer)" if timer else "") for text, timer in brief(edge)]
+        return [
+            escape(text) + (" (timer)" if timer else "")
+            for text, timer in brief(edge, picture.rules)
+        ]
     if picture.moves:
         return _steps(edge, picture)
     return [_label(rule, loop) for group in groups(edge.rules) for rule in group]

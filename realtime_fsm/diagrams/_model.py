@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Literal
 
 from .._core.machine import (
+    LISTENERS,
     PLAYBACK_DEFINITION,
     RESPONSE_DEFINITION,
     TURN_DEFINITION,
@@ -44,7 +45,7 @@ LOOPS = {"STREAMING": ("ITEM_STARTED", "message N + 1")}
 
 #: Events that every live state of a turn has a rule for. An overview leaves them out and says so.
 EVERYWHERE = frozenset({"CLOSED", "SESSION_FAILED"})
-#: Events that the provider sends under one name. An overview writes them once.
+#: Events that the provider sends under one name, or that say nearly the same. An overview writes them once.
 FAMILIES = {
     "RESPONSE_COMPLETED": "response.done",
     "RESPONSE_INCOMPLETE": "response.done",
@@ -58,6 +59,13 @@ FAMILIES = {
     "REFUSED": "create error",
     "CREATE_CONFLICT": "create error",
     "CREATE_REFUSED": "create error",
+    "RESPONSE_CREATED": "response.created",
+    "RESPONSE_ADOPTED": "response.created",
+    "CREATE_STUCK": "create timeout",
+    "CREATE_TIMEOUT": "create timeout",
+    "ITEM_STARTED": "output item",
+    "CALL_RECEIVED": "output item",
+    "ACTION_STARTED": "output item",
 }
 
 
@@ -82,6 +90,7 @@ class Rule:
         otherwise: A guarded rule for the same event stands before this one.
         effect: Name of the effect, or "".
         tells: Which other machine is told, and what, in words; or "".
+        sends: The same for a program: ``turn.RESPONSE_CREATED``, or "".
         timer: A timer fires the event.
         mark: In a comparison: what became of it.
         before: In a comparison: the words that changed, as they were.
@@ -94,6 +103,7 @@ class Rule:
     otherwise: bool = False
     effect: str = ""
     tells: str = ""
+    sends: str = ""
     reason: str = ""
     timer: bool = False
     mark: Mark = ""
@@ -193,6 +203,7 @@ def chart(name: str, title: str, definition: Definition) -> Chart:
             guard="" if a.guard is None else a.guard.__name__,
             effect="" if a.effect is None else a.effect.__name__,
             tells=told(a),
+            sends="" if a.tells is None else f"{LISTENERS[type(a.tells)]}.{a.tells.name}",
             reason=a.reason,
             timer=a.event in definition.timers,
         )
@@ -245,7 +256,7 @@ def groups(rules: Iterable[Rule]) -> list[list[Rule]]:
 
 
 def _same(a: Rule, b: Rule) -> bool:
-    return replace(a, event=b.event, timer=b.timer, before=b.before) == b
+    return replace(a, event=b.event, timer=b.timer, before=b.before, sends=b.sends) == b
 
 
 TURN = chart("turn", "One response turn", TURN_DEFINITION)

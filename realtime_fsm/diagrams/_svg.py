@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import Optional
 
@@ -23,6 +23,7 @@ from ._views import Picture, brief
 
 _TOP = 70
 _EDGE = 40
+_CAPTION_CROWDED = "Left out: rules that stay in a state."
 #: Words at the arrows of a narrow picture, and of an overview, are so much larger: a page or a
 #: telephone shows those smaller than they are.
 _LARGER = 1.22
@@ -46,7 +47,11 @@ def svg(picture: Picture, *, narrow: bool = False) -> str:
     Raises:
         DiagramError: A state has no place in the layout.
     """
-    layout = LAYOUTS[picture.chart.name][-1 if narrow else 0]
+    layouts = LAYOUTS[picture.chart.name]
+    wanted = 2 if narrow else int(picture.brief)
+    layout = layouts[min(wanted, len(layouts) - 1)]
+    if picture.brief and layout.crowded:
+        picture = replace(picture, brief=False, caption=_CAPTION_CROWDED)
     return draw(picture, layout)
 
 
@@ -176,7 +181,7 @@ def _words(
     if not picture.brief:
         return el("g", badge(arrow.number, *mine.badge), class_=class_)
     size = 13 * scale
-    lines = _wrapped(brief(edge), mine.wrap)
+    lines = _wrapped(brief(edge, picture.rules), mine.wrap)
     return el(
         "g", block(lines, *mine.anchor, mine.align, upwards=mine.upwards, size=size), class_=class_
     )

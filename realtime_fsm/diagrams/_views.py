@@ -205,9 +205,14 @@ def _time(value: Any) -> float | None:
 _MOST_LINES = 5
 
 
-def brief(edge: Edge) -> list[tuple[str, bool]]:
+def brief(edge: Edge, rules: tuple[Rule, ...]) -> list[tuple[str, bool]]:
     """An edge in a few lines, each with whether a timer fires it: families of events, then the
-    guards where every rule has one and they are few."""
+    guards where every rule has one, they are few, and the event can lead elsewhere.
+
+    Args:
+        edge: What is described.
+        rules: All that are in the picture.
+    """
     lines: dict[str, bool] = {}
     for rule in edge.rules:
         lines[FAMILIES.get(rule.event, rule.event_text)] = rule.timer
@@ -215,6 +220,12 @@ def brief(edge: Edge) -> list[tuple[str, bool]]:
     if len(out) > _MOST_LINES:
         out = [*out[: _MOST_LINES - 1], (f"and {len(out) - _MOST_LINES + 1} more", False)]
     guards = list(dict.fromkeys(r.guard_text for r in edge.rules))
+    ways = {(r.event, r.dest) for r in rules if r.source == edge.source}
+    if "else" in guards and len(guards) <= 2:
+        # Whatever stands before it: all the same, unless it leads elsewhere.
+        events = {r.event for r in edge.rules}
+        elsewhere = any(event in events and dest != edge.dest for event, dest in ways)
+        guards = ["else"] if elsewhere and "" not in guards else [""]
     if "" not in guards and len(guards) <= 2:
         out.append((f"[{' | '.join(guards)}]", False))
     return out

@@ -1,5 +1,10 @@
 """Announcements of items that may never be handed out: LiveKit makes a placeholder of each in the
-agent's history, so they are held back until it is known."""
+agent's history.
+
+That of a message that is about to be said goes there at once, as in plain LiveKit: an agent that takes over
+with a copy made before its first word knows of it then. If it is never said it is deleted, and the
+placeholder with it. The others are held back until it is known.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +45,8 @@ class Announcements:
                 # LiveKit keeps its place only behind an item that the agent's history ends with,
                 # which may be one that was deleted because nobody heard it. None is the end.
                 announcement = dataclasses.replace(announcement, previous_item_id=None)
-        if self._driver.controller.withholds(item.id):
+        controller = self._driver.controller
+        if controller.withholds(item.id) and controller.message(item.id) is None:
             self.held[item.id] = announcement
             self._history.announced(item.id, entered=False)
             while len(self.held) > _WITHHELD:

@@ -101,9 +101,13 @@ class Corrections:
             self._truncate(item_id, there)
         else:
             self._asked.pop(item_id, None)
-            self._replacing.append(item_id)
-            self.go_on()
+            self.replace(item_id)
         return True
+
+    def replace(self, item_id: str) -> None:
+        """It cannot be cut: let the server have the heard words, once no more of it comes."""
+        self._replacing.append(item_id)
+        self.go_on()
 
     def go_on(self) -> None:
         """Replace what can be replaced now."""

@@ -30,8 +30,9 @@ from .._core.events import (
     SpeechOver,
 )
 from .._core.policy import RetryPolicy
-from .._core.records import Turn
+from .._core.records import Message, Turn
 from .._core.states import ErrorKind, MessageOutcome, Origin, TurnOutcome, TurnState
+from .._core.timers import STALLING
 from .._redact import known_message, named, shown
 from ._deadline_timer import DeadlineTimer
 from ._emit import Emitter, Listeners
@@ -244,6 +245,8 @@ class Driver:
         message = self.controller.message(item_id)
         if message is not None and message.released:
             return None  # the application deleted it
+        if message is not None and self._goes_on(message, audio_end_ms):
+            return None  # it is cut to what will have been heard
         if message is None or not message.received_ms:
             return audio_end_ms
         self.receive(MessageTruncated(item_id=item_id, audio_end_ms=audio_end_ms))
@@ -253,6 +256,14 @@ class Driver:
             return None
         heard = message.heard_ms if self._speeches.attached else None
         return min(audio_end_ms if heard is None else heard, int(message.received_ms))
+
+    def _goes_on(self, message: Message, audio_end_ms: int) -> bool:
+        """Whether a message that nobody interrupted is to be cut behind what came of it so far. LiveKit
+        asks for no such thing, applications do."""
+        turn = next((t for t in self.controller.turns if message in t.messages), None)
+        if turn is None or turn.interrupted or not self.controller.generates(message.item_id):
+            return False
+        return not message.delivered or 0 < message.received_ms < audio_end_ms
 
     async def aclose(self) -> None:
         """End every turn, future, stream, timer and task. Never raises."""
@@ -610,7 +621,7 @@ class Driver:
             kind=c.reason.kind.value,
             wait=round(c.wait, 3),
         )
-        if self.link is not None:
+        if self.link is not None and c.reason.code != STALLING.code:
             self.link.stop_reading(c.turn_id)
         self._model.emit("recovering", c)
         if self._fresh.is_due(c) and self.link is not None and self.link.may_be_replaced:

@@ -173,6 +173,7 @@ class Ends:
             self._tells = {
                 how: True if tells is None else tells for how, tells in self._tells.items()
             }
+            self._drop_probe()  # what it asked after, perhaps: one that was never announced
         if one is not None:
             self._close(one)
 
@@ -229,7 +230,7 @@ class Ends:
             self._ended(one.response_id)
 
     def _drop_probe(self) -> None:
-        """A bare cancel could reach the answer to the user."""
+        """A bare cancel could reach the answer to the user, or a later one (G6)."""
         if (probe := self._open.get(None)) is not None:
             self._close(probe)
 

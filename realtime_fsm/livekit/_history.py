@@ -57,6 +57,8 @@ class History:
         self._placeholders: OrderedDict[str, list[llm.ChatContent]] = OrderedDict()
         #: The items that we had deleted last.
         self._deleted: OrderedDict[str, None] = OrderedDict()
+        #: The responses that were acknowledged last.
+        self._begun: OrderedDict[str, None] = OrderedDict()
         #: Items of the server's that the agent's history has never had.
         self._unentered: OrderedDict[str, None] = OrderedDict()
         self._conversation = Conversation(self._put_on_the_wire)
@@ -76,10 +78,11 @@ class History:
         self._push: asyncio.Task[None] | None = None
         #: The last context that the inner session was given.
         self.pushed: llm.ChatContext | None = None
-        #: The item that the next answer is to, and one that went with its connection before its
-        #: words were known, until there is another.
+        #: The item that the next answer is to; one that went with its connection before its
+        #: words were known; one that the application deleted: until there is another.
         self.question: str | None = None
         self.question_lost: str | None = None
+        self.question_taken_back: str | None = None
         #: The last one of the user's that was asked about.
         self._answered: str | None = None
         self._closed = False
@@ -146,16 +149,22 @@ class History:
     def generated(self, done: Mapping[str, Any]) -> None:
         """A ``response.done``, after which the plugin writes the full texts into its mirror. Where the
         frame does not tell of which messages, it can only have been the one that was cut last."""
-        ids = _output_ids(done) or [*self._heard][-1:]
+        ids = [item["id"] for item in _output(done)] or [*self._heard][-1:]
         cut = [item_id for item_id in ids if item_id in self._heard]
         if cut:
             asyncio.get_running_loop().call_soon(self._guard(self.correct_mirror), cut)
 
     def unseen(self, done: Mapping[str, Any]) -> list[str]:
-        """The messages of a ``response.done`` whose beginning was not seen, so that nobody was
-        given them, although their words came."""
-        unknown = (i for i in _output_ids(done) if self._controller.message(i) is None)
-        return [item_id for item_id in unknown if item_id in self._words]
+        """What nobody was given of a ``response.done``: messages whose beginning was not seen, although
+        their words came, and calls if that of the response was not."""
+        response_id = _response_of(done).get("id")
+        lost = isinstance(response_id, str) and response_id not in self._begun
+        return [
+            item["id"]
+            for item in _output(done)
+            if self._controller.message(item["id"]) is None
+            and (item["id"] in self._words or (lost and item.get("type") == "function_call"))
+        ]
 
     def correct_mirror(self, item_ids: Iterable[str]) -> None:
         """The plugin takes no notice of ``conversation.item.truncated`` and would replay the full
@@ -212,9 +221,12 @@ class History:
             self._conversation.answered()
         elif kind == "response.created":
             self._conversation.created()
+            remember(self._begun, str(_response_of(frame).get("id")), None)
         elif kind == "conversation.item.deleted":
             self._conversation.deleted(str(frame.get("item_id")))
             self._dropped.discard(str(frame.get("item_id")))
+            if frame.get("item_id") == self.question and self._answers_another(self.question):
+                self.question_taken_back = self.question
         elif kind == "error" and isinstance(frame.get("error"), Mapping):
             error = frame["error"]
             return self._conversation.refused(str(error.get("event_id")), str(error.get("code")))
@@ -229,13 +241,19 @@ class History:
         """This item is to be answered; one of an earlier connection was told anew."""
         if item_id not in self._conversation.lost and item_id != self.question_lost:
             self.question, self.question_lost = item_id, None
+            self.question_taken_back = None
 
     def _lose_question(self) -> None:
         """A new connection is told nothing of what was said without a transcript. Asked again it would
         answer the question before once more, if there was one."""
-        if not self.question_has_words and any(map(_is_question, self._inner.chat_ctx.items)):
+        if not self.question_has_words and self._answers_another(self.question):
             self.question_lost = self.question
         self.question = None
+
+    def _answers_another(self, item_id: str | None) -> bool:
+        """Whether the server would find another question to answer in place of this one."""
+        items = self._inner.chat_ctx.items
+        return any(_is_question(item) for item in items if item.id != item_id)
 
     def is_of_user(self) -> bool:
         """Whether what is asked for now answers something that the user wrote since the last time. What
@@ -546,14 +564,21 @@ class History:
         await self._give_up()
 
 
-def _output_ids(done: Mapping[str, Any]) -> list[str]:
-    response = done.get("response")
-    output = response.get("output") if isinstance(response, Mapping) else None
+def _response_of(frame: Mapping[str, Any]) -> Mapping[str, Any]:
+    response = frame.get("response")
+    return response if isinstance(response, Mapping) else {}
+
+
+def _output(done: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    output = _response_of(done).get("output")
     items = output if isinstance(output, list) else []
-    return [str(item.get("id")) for item in items if isinstance(item, Mapping)]
+    return [i for i in items if isinstance(i, Mapping) and isinstance(i.get("id"), str)]
 
 
 def _is_question(item: llm.ChatItem) -> bool:
+    """Whether it can be answered, once more: a tool's output too."""
+    if isinstance(item, llm.FunctionCallOutput):
+        return True
     return isinstance(item, llm.ChatMessage) and item.role == "user" and bool(item.content)
 
 

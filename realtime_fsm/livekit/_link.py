@@ -54,7 +54,8 @@ class Link(Protocol):
         """Responses that the inner session is not shown and the host speaks, until their end."""
 
     def veil(self, frame: dict[str, Any]) -> None:
-        """The session stepped aside: keep on hiding what is hidden already."""
+        """The session stepped aside: keep on hiding what is hidden already, and say of a response
+        which of the creates that are out it answers."""
 
     def create(self, turn_id: str, attempt: int, ask: ReplyRequest) -> None:
         """Put a ``response.create`` on the wire; tell `CreateSent` when it left."""
@@ -79,6 +80,10 @@ class Link(Protocol):
 
     def restore(self, item_id: str) -> None:
         """Put what was heard of an item on the present conversation."""
+
+    def replace(self, item_id: str) -> bool:
+        """Let the server have the words that were heard of an item, once no more of it comes. Returns
+        whether that will be."""
 
     def withheld(self, item_id: str, *, forward: bool) -> None:
         """This item was handed out, or nobody heard it: pass its announcement on, or drop it."""

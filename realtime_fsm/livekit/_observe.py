@@ -27,6 +27,7 @@ from .._core.policy import RetryPolicy
 from .._core.records import Message, Turn
 from .._core.session import remember
 from .._core.states import ErrorKind, Origin, PlaybackState
+from .._core.timers import STALLING
 from ._aside import report_step
 from ._deadline_timer import DeadlineTimer
 from ._emit import Emitter
@@ -256,6 +257,8 @@ class Observer:
                 self._loop.call_later(_ENGINES_TURN, self._guard(self._not_asked), command)
             elif command.turn_id != self._asking:
                 self._would_create(command)
+        elif isinstance(command, cmd.Recovering) and command.reason.code == STALLING.code:
+            pass  # nothing is sent
         elif isinstance(command, cmd.Recovering):
             # Not when its backoff is over: the host is done with its speech before.
             self._retried.add(command.turn_id)

@@ -176,10 +176,12 @@ class RawLink:
         future.add_done_callback(self._guard(self._settled))
 
     def _lost_its_question(self, turn_id: str, ask: ReplyRequest) -> bool:
-        """Whether what it answers went with a connection before its words were known."""
-        lost, turn = self.history.question_lost, self._driver.controller.find(turn_id)
+        """Whether what it answers went with a connection before its words were known, or was deleted
+        by the application since it was asked."""
+        history, turn = self.history, self._driver.controller.find(turn_id)
         owed = turn is not None and turn.origin is Origin.SERVER_VAD
-        return lost is not None and (owed or ask.question == lost)
+        gone = (history.question_lost, history.question_taken_back)
+        return any(each is not None and (owed or ask.question == each) for each in gone)
 
     def cancel(self, response_id: str, event_id: str) -> None:
         self._inner.send_event(
@@ -229,6 +231,13 @@ class RawLink:
         if message is not None and not message.released:
             self.history.restore(message)
 
+    def replace(self, item_id: str) -> bool:
+        message = self._driver.controller.message(item_id)
+        if message is None or message.released or message.transcript is None:
+            return False
+        self._corrections.replace(item_id)
+        return True
+
     def _restored(self, item_id: str, ms: int) -> None:
         self._driver.receive(ev.ItemTruncated(item_id=item_id, audio_end_ms=ms))
 
@@ -256,6 +265,9 @@ class RawLink:
         return self._sight.foreigners.announced
 
     def veil(self, frame: dict[str, Any]) -> None:
+        if str(frame.get("type")).startswith("input_audio_buffer."):
+            self._echo.reset()  # nobody follows any more whether server VAD answers
+        self._echo.came(frame)
         self._sight.veil(frame)
 
     def stop_reading(self, turn_id: str) -> None:

@@ -26,19 +26,36 @@ class Response:
     """What is known of one response.
 
     Attributes:
+        given_id: The plugin's name for it, "": none.
         turn_id: The turn that has it, "": none.
         items: How many items had output.
+        of_user: It was not asked for.
+        has_words: The words of what it answers are known.
         cut_by_user: The user spoke into it.
         unwanted: Nobody wants what still comes of it.
         over: Its end was told.
     """
 
-    __slots__ = ("cut_by_user", "error", "id", "items", "over", "turn_id", "unwanted")
+    __slots__ = (
+        "cut_by_user",
+        "error",
+        "given_id",
+        "has_words",
+        "id",
+        "items",
+        "of_user",
+        "over",
+        "turn_id",
+        "unwanted",
+    )
 
-    def __init__(self, response_id: str, turn_id: str) -> None:
+    def __init__(self, response_id: str, turn_id: str, given_id: str = "") -> None:
         self.id = response_id
+        self.given_id = given_id
         self.turn_id = turn_id
         self.items = 0
+        self.of_user = False
+        self.has_words = False
         self.error: ErrorInfo | None = None
         self.cut_by_user = False
         self.unwanted = not turn_id

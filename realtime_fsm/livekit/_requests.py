@@ -16,10 +16,20 @@ class Request:
     Attributes:
         future: The plugin's; None while it is not connected.
         withdrawn: Nobody wants the answer.
+        answered: By the generation that its future has.
         late: The plugin gave up. What comes is still the answer.
     """
 
-    __slots__ = ("ask", "attempt", "event_id", "future", "late", "turn_id", "withdrawn")
+    __slots__ = (
+        "answered",
+        "ask",
+        "attempt",
+        "event_id",
+        "future",
+        "late",
+        "turn_id",
+        "withdrawn",
+    )
 
     def __init__(self, turn_id: str, attempt: int, ask: ReplyRequest) -> None:
         self.turn_id = turn_id
@@ -27,6 +37,7 @@ class Request:
         self.ask = ask
         self.event_id = f"{turn_id}_{attempt}"
         self.future: asyncio.Future[llm.GenerationCreatedEvent] | None = None
+        self.answered = False
         self.late = False
         self.withdrawn = False
 
@@ -58,6 +69,17 @@ class Requests:
     def waiting(self) -> list[Request]:
         """Those that it has not."""
         return [r for r in self._open.values() if r.future is None]
+
+    def answered_by(self, generation: llm.GenerationCreatedEvent) -> Request | None:
+        """The one whose future this resolved already."""
+        for request in self.made():
+            future = request.future
+            if future is None or not future.done() or future.cancelled() or future.exception():
+                continue
+            if future.result() is generation:
+                request.answered = True
+                return request
+        return None
 
     def expected(self) -> Request | None:
         """The one that a reply answers which the plugin announces as nobody's."""

@@ -201,8 +201,9 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             arguments={name: value for name, value in given.items() if utils.is_given(value)}
         )
         if self._history is not None:
-            if "instructions" not in ask.arguments:
-                ask.question = self._history.question
+            asked = self._history.question
+            if "instructions" not in ask.arguments and asked != self._history.question_taken_back:
+                ask.question = asked
             written = self._guard.run(True, self._history.is_of_user)
             ask.of_user, self._committed = self._committed or written, False
         else:
@@ -269,7 +270,16 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             self._history.heard(message_id, self._heard_text(message_id, at, transcript))
         elif utils.is_given(transcript):
             self._history.note_shown(message_id, transcript)
+            if self._replaces(message_id):
+                return None
         return at
+
+    def _replaces(self, message_id: str) -> bool:
+        """Whether the heard words of a message take the place of all that a TTS was to speak. The inner
+        session does so only once the response is over, and leaves an item without words."""
+        speeches, link = self.driver.speeches, self.driver.link
+        known = speeches.attached and speeches.synchronised
+        return known and link is not None and link.replace(message_id)
 
     def _heard_text(self, item_id: str, heard_ms: int, transcript: NotGivenOr[str]) -> str:
         """A transcript synchronised with playback says it; without one LiveKit passes all that

@@ -13,7 +13,7 @@ import functools
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from livekit.agents import llm, utils
 
@@ -21,6 +21,7 @@ from .._core import events as ev
 from .._core.error_kinds import error_info
 from .._core.errors import ErrorInfo
 from .._core.policy import RetryPolicy
+from .._core.session import remember
 from .._core.states import ErrorKind, MessageOutcome, Origin
 from .._core.words import heard_words
 from ._driver import Driver
@@ -29,13 +30,16 @@ from ._guard import Guard
 from ._inner_session import close
 from ._link import Source
 from ._listener import cheap
+from ._log import get_logger
 from ._reading import Reading, Response
 from ._reply_request import ReplyRequest
 from ._requests import Request, Requests
 from ._turn_output import Item
 from .providers import Family
 
-_FORWARDED = ("input_audio_transcription_completed", "remote_item_added")
+_FORWARDED = ("remote_item_added",)
+#: What frames tell besides, and that names no response.
+_OF_NO_RESPONSE = (ev.SessionConfigured, ev.InputCommitted, ev.InputCleared, ev.ItemActivity)
 #: Seconds that the error of a response may precede the end of its streams…
 _FRESH = 0.2
 #: …or follow it, where the inner session closes its socket in between.
@@ -46,6 +50,14 @@ _WORDS_A_SECOND = 5
 _REMEMBERED = 64
 
 _WITHDRAWN = ErrorInfo(kind=ErrorKind.CLIENT_BUG, code="withdrawn")
+#: Seconds until it is asked for again: the user goes on, and is done, or it was empty.
+_USER_MAY_GO_ON = 2.0
+_PERHAPS_CUT = ErrorInfo(
+    kind=ErrorKind.EMPTY,
+    code="empty_response",
+    message="the response completed without output",
+    retry_after=_USER_MAY_GO_ON,
+)
 _NOTHING = ErrorInfo(kind=ErrorKind.CONFLICT, code="response_cancel_not_active")
 
 
@@ -98,10 +110,24 @@ class StreamLink:
         #: What was told of it, unless a turn tells.
         self._report: llm.RealtimeModelError | None = None
         self._errs = asyncio.Event()
+        #: How responses ended, by the plugin's names for them, where its frames tell.
+        self._ends: OrderedDict[str, ev.ResponseDone] = OrderedDict()
+        #: A frame tells the end of the response without a name: what is announced in this moment is that.
+        self._trails = False
+        #: The response that began last, and the one before.
+        self._newest: Response | None = None
+        self._before: Response | None = None
+        #: The reply to a tool's output was asked for, and no words came since.
+        self._asked_owed = False
+        #: A tool's output went out, and nothing began since.
+        self._after_tool = False
+        #: The newest began in this step of the loop.
+        self._begins = False
         #: The last turn whose response ended, and when.
         self._ended = ("", -math.inf)
         self._handlers: dict[str, Callable[..., None]] = {
             "generation_created": self._on_generation,
+            "input_audio_transcription_completed": self._on_transcript,
             "input_speech_started": self._on_speech_started,
             "input_speech_stopped": self._on_speech_stopped,
             "session_reconnected": self._on_reconnected,
@@ -110,6 +136,8 @@ class StreamLink:
         }
         for name in _FORWARDED:
             self._handlers[name] = functools.partial(driver.forward, name)
+        if family.shows:
+            self._handlers[family.shows] = self._on_frame
         self._handlers = {name: self._guarded(name, h) for name, h in self._handlers.items()}
         for name, handler in self._handlers.items():
             inner.on(name, handler)
@@ -228,6 +256,9 @@ class StreamLink:
     def veil(self, frame: dict[str, Any]) -> None:
         pass
 
+    def replace(self, item_id: str) -> bool:
+        return False
+
     def reading(self, turn_id: str) -> bool:
         return False  # an item is known here only once it was handed out
 
@@ -262,8 +293,12 @@ class StreamLink:
     def pushed(self, chat_ctx: llm.ChatContext) -> None:
         """The host pushed its history. A tool's output in it is to be answered."""
         last = chat_ctx.items[-1] if chat_ctx.items else None
-        if not self._family.owes_replies or not isinstance(last, llm.FunctionCallOutput):
+        if not isinstance(last, llm.FunctionCallOutput):
             return
+        self._after_tool = True
+        again, self._asked_owed = self._asked_owed, False
+        if again or not self._family.owes_replies:
+            return  # asked for its words, it called another tool
         if getattr(last, "reply_required", True):
             self._not_owed()
             ask = self._guard(self._ask_what_is_owed)
@@ -272,6 +307,7 @@ class StreamLink:
     def _ask_what_is_owed(self) -> None:
         self._not_owed()
         if not self._driver.controller.turns:
+            self._asked_owed = True
             self._driver.ask(ReplyRequest(), Origin.APPLICATION)
 
     def _not_owed(self) -> None:
@@ -310,6 +346,8 @@ class StreamLink:
 
     def _came_anyway(self, request: Request, generation: llm.GenerationCreatedEvent) -> None:
         """It was given up, asked again, or answered by what was announced."""
+        if request.answered:
+            return
         if not request.withdrawn:  # the host wants to hear what comes
             self._on_generation(dataclasses.replace(generation, user_initiated=False))
         elif id(generation.message_stream) not in self._known:
@@ -318,7 +356,7 @@ class StreamLink:
     def _refusal(self, error: BaseException) -> ErrorInfo:
         info = error_info(getattr(error, "code", None), None, str(error))
         if self._family.repeats or info.kind is ErrorKind.FATAL:
-            return info
+            return _of_turn(info)
         return self._failure(info.code or "request_failed", str(error))
 
     def _failure(self, code: str | None, message: str) -> ErrorInfo:
@@ -330,7 +368,12 @@ class StreamLink:
         if id(generation.message_stream) in self._known:
             self._announced_again(generation)
         elif generation.user_initiated:
-            pass  # its future has it
+            request = self._requests.answered_by(generation)
+            if request is not None:  # now: what its frames tell comes before the future's callbacks
+                self._requests.settle(request)
+                self._follow(generation, request)
+        elif self._trails:
+            self._remember(generation, None)
         elif self._saying:
             self._announced.append(generation)
         else:
@@ -381,9 +424,16 @@ class StreamLink:
         self.receive(ev.ResponseCreated(response_id=response_id, client_event_id=event_id))
         attempt = self._driver.controller.owner_of(response_id)
         turn = attempt.turn if attempt is not None and attempt.wanted else None
-        response = Response(response_id, "" if turn is None else turn.id)
+        response = Response(response_id, "" if turn is None else turn.id, given_id or "")
+        response.of_user = request is None and not self._after_tool
+        self._after_tool = False
         self._responses[response_id] = response
+        self._before, self._newest, self._begins = self._newest, response, True
+        self._soon(self._begun)
         return response
+
+    def _begun(self) -> None:
+        self._begins = False
 
     def revive(self) -> Response:
         """There is output of a response that had gone silent. The plugin may have put the answer to
@@ -391,10 +441,15 @@ class StreamLink:
         request = self._requests.newest()
         if request is not None:
             self._requests.settle(request)
-        return self._begin(request)
+        silent = self._newest
+        response = self._begin(request)
+        response.has_words = silent is not None and silent.has_words
+        return response
 
     def item(self, response: Response, item_id: str, item: Item, kind: ev.ItemKind) -> None:
         """A response has this item, and output in it."""
+        if kind is ev.ItemKind.MESSAGE:
+            self._asked_owed = False
         self._driver.generated(response.turn_id, item_id, item)
         self.receive(ev.ItemStarted(response_id=response.id, item_id=item_id, kind=kind))
 
@@ -422,14 +477,21 @@ class StreamLink:
     async def _read(self, reading: Reading) -> None:
         broken = await reading.run()
         response = reading.response
-        if not (response.items or broken or response.error or response.unwanted or response.over):
+        known = response.items or broken or response.error or response.unwanted or response.over
+        if not known and response.given_id not in self._ends:
             # A fatal error is told after the streams ended.
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._errs.wait(), _FRESH)
         self._guard.run(None, self._ended_by_itself, response, broken)
 
     def _ended_by_itself(self, response: Response, broken: str | None) -> None:
-        """As an error says that was told right before; anything older was about something else."""
+        """As its frames say. Elsewhere, as an error says that was told right before; anything older was
+        about something else."""
+        told = self._ends.pop(response.given_id, None)
+        if told is not None and broken is None and not response.unwanted:
+            error = None if told.error is None else _of_turn(told.error)
+            self._over(response.id, told.status, error)
+            return
         if broken is not None:
             response.error = self._failure("stream_broke", broken)
         fresh = self._loop.time() - self._error_at < _FRESH
@@ -439,12 +501,18 @@ class StreamLink:
             status, error = ev.ResponseStatus.CANCELLED, None
         elif error is not None:
             status = ev.ResponseStatus.FAILED
-        elif not response.items and not self._family.answers_all:
+        elif not response.items and self._may_be_silent(response):
             status = ev.ResponseStatus.CANCELLED
         elif not response.items and not self._family.repeats:
             status = ev.ResponseStatus.FAILED
             error = self._failure("empty_response", "the response completed without output")
+        elif not response.items and not self._family.cuts_show:
+            status, error = ev.ResponseStatus.FAILED, _PERHAPS_CUT
         self._over(response.id, status, error)
+
+    def _may_be_silent(self, response: Response) -> bool:
+        """Whether nothing is owed where a response has no output."""
+        return not self._family.answers_all or (response.of_user and not self._family.cuts_show)
 
     def _over(self, response_id: str, status: ev.ResponseStatus, error: ErrorInfo | None) -> None:
         response = self._responses.pop(response_id, None)
@@ -454,7 +522,53 @@ class StreamLink:
             done = ev.ResponseDone(response_id=response_id, status=status, error=error)
             self.receive(done)
 
+    # --- up: what its frames tell besides
+
+    def _on_frame(self, raw: object) -> None:
+        self._trails = False  # several may come in one step of the loop
+        try:
+            told = self._family.reads(raw)
+        except Exception as e:  # whatever a server sends (G25)
+            kind = type(raw).__name__
+            get_logger().debug("frame ignored", reason=type(e).__name__, type=kind)
+            return
+        if isinstance(told, ev.ResponseDone):
+            if told.response_id:
+                remember(self._ends, told.response_id, told)
+            else:
+                self._trails = True
+                self._soon(self._trailed)
+        elif isinstance(told, _OF_NO_RESPONSE):
+            self.receive(told)
+        elif isinstance(told, (ev.ActionEnded, ev.ResponseActivity)) or _acts(told):
+            response = self._named(told.response_id)
+            if response is not None:
+                self.receive(dataclasses.replace(told, response_id=response.id))
+
+    def _named(self, given_id: str) -> Response | None:
+        """The response that runs under this name."""
+        for response in reversed(self._responses.values()):
+            if response.given_id == given_id:
+                return response
+        return None
+
+    def _trailed(self) -> None:
+        self._trails = False
+
     # --- up: what else the plugin tells
+
+    def _on_transcript(self, event: llm.InputTranscriptionCompleted) -> None:
+        self._driver.forward("input_audio_transcription_completed", event)
+        response, before = self._newest, self._before
+        if response is None or event.is_final or not self._family.words_begin:
+            return  # the final one comes again with the end of a response
+        late = before is not None and before.of_user and not before.has_words
+        if before is not None and late and self._begins and response.of_user:
+            # The words of what was answered already: nothing more is due.
+            before.has_words, response.of_user = True, False
+            self._over(response.id, ev.ResponseStatus.CANCELLED, None)
+        else:
+            response.has_words = True
 
     def _on_speech_started(self, event: object) -> None:
         self._speech = event
@@ -537,3 +651,15 @@ class StreamLink:
             self._back_by = None
         for request in self._requests.waiting():
             self._make(request)
+
+
+def _of_turn(error: ErrorInfo) -> ErrorInfo:
+    """Asking again is of no use, and the session goes on: a plugin whose session ends says so itself."""
+    if error.kind is not ErrorKind.FATAL:
+        return error
+    return ErrorInfo(kind=ErrorKind.CLIENT_BUG, code="permanent", message=str(error))
+
+
+def _acts(told: ev.Event | None) -> TypeGuard[ev.ItemStarted]:
+    """Whether the server does something by itself, which must not be asked for again (G28)."""
+    return isinstance(told, ev.ItemStarted) and told.kind is ev.ItemKind.ACTION

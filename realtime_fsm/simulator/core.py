@@ -137,6 +137,12 @@ class ServerCore:
         self.advance(now)
         return None if self._wire.closed else self._user.speaks(seconds, transcript, item_id)
 
+    def user_idles(self, now: float) -> str | None:
+        """Let the user have been silent for as long as ``idle_timeout_ms``; return the id of the user
+        item to come, None without server VAD or while the user speaks."""
+        self.advance(now)
+        return None if self._wire.closed else self._user.idles()
+
     def advance(self, now: float) -> None:
         """Do what is due until *now*."""
         self._wire.run_due(now)

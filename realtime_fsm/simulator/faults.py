@@ -120,9 +120,12 @@ class Late:
 
 @dataclass(frozen=True, slots=True)
 class Double:
-    """The event arrives twice."""
+    """The event arrives twice: at once, or of the server's events the second one *seconds* later,
+    whatever was sent meanwhile.
+    """
 
     at: At
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,8 @@ from .wire import Close, Drop, Frame, Send
 
 __all__ = ["FaultRun", "FaultyCore"]
 
+_NEVER = 1 << 62  # frames that go by first
+
 
 class FaultRun:
     """How far a schedule has got. Shared by the connections of one server.
@@ -181,6 +183,13 @@ class FaultyCore:
         self._collect()
         return item
 
+    def user_idles(self, now: float) -> str | None:
+        """See :meth:`ServerCore.user_idles`."""
+        self.advance(now)
+        item = self._core.user_idles(now)
+        self._collect()
+        return item
+
     def advance(self, now: float) -> None:
         """See :meth:`ServerCore.advance`."""
         while (deadline := self.next_deadline()) is not None and deadline <= now:
@@ -229,12 +238,14 @@ class FaultyCore:
         if not isinstance(frame, Send):
             self._put(frame)
             return
-        copies = 1
+        copies, again = 1, list[float]()
         after: list[EventFault] = []
         hold: Reorder | None = None
         for fault in self._at("server", frame.event):
             if isinstance(fault, Lose):
                 copies = 0
+            elif isinstance(fault, Double) and fault.seconds:
+                again.append(fault.seconds)
             elif isinstance(fault, Double):
                 copies *= 2
             elif isinstance(fault, Late):
@@ -256,6 +267,7 @@ class FaultyCore:
             else:
                 self._put(frame)
                 self._pass()
+        self._held += [(_NEVER, self._now + seconds, frame) for seconds in again]
         for fault in after:
             self._strike(fault, None)
 

@@ -209,6 +209,14 @@ class ObservedServer:
         connection.pump()
         return item
 
+    async def user_idles(self) -> str | None:
+        """Let the user have been silent for long, see :meth:`ServerCore.user_idles`. Raises
+        ``RuntimeError`` when nobody is connected."""
+        connection = self._newest()
+        item = connection.core.user_idles(asyncio.get_running_loop().time())
+        connection.pump()
+        return item
+
     def half_open(self) -> None:
         """Let the newest connection go half-open: from now on all frames vanish in both directions,
         and neither side is told. Raises ``RuntimeError`` when nobody is connected.

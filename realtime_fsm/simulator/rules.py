@@ -283,6 +283,10 @@ VAD_COMMITS = _rule(
     "vad-commits", "documented", "input_audio_buffer.committed",
     "Server VAD commits: started, stopped, committed, the item, all under one id.",
 )  # fmt: skip
+VAD_IDLE = _rule(
+    "vad-idle", "documented", "input_audio_buffer.timeout_triggered",
+    "Server VAD with idle_timeout_ms commits a silence that lasts, and answers it.",
+)  # fmt: skip
 VAD_CREATES = _rule(
     "vad-creates", "documented", "session.update",
     "With create_response the end of speech starts a response; both flags are on by default.",

@@ -74,6 +74,7 @@ class UserAudio:
         self._replies = replies
         self._transcriber = Transcriber(wire, config)
         self._buffer_ms = 0.0
+        self._silent_ms = 0.0
         self._buffer_text: list[str] = []
         self._speech: _Speech | None = None
         self._ear = None if config.hears_above is None else Ear(config.hears_above)
@@ -102,6 +103,15 @@ class UserAudio:
                     self._starts("(heard)", None)
                 elif (speech := self._speech) is not None:
                     self._falls_silent(speech, speech.part, self._ear.spoken_ms / 1000)
+            self._count_silence(len(audio) / _BYTES_PER_MS, vad.get("idle_timeout_ms"))
+
+    def _count_silence(self, ms: float, most: float | None) -> None:
+        """What is heard of a silence; one counts from the end of what was said last."""
+        busy = self._speech is not None or self._responses.active is not None
+        self._silent_ms = 0.0 if busy else self._silent_ms + ms
+        if most is not None and self._silent_ms >= most:
+            self._silent_ms = 0.0
+            self.idles()
 
     def clear(self, event: Mapping[str, Any]) -> None:
         """Handle ``input_audio_buffer.clear``."""
@@ -151,6 +161,24 @@ class UserAudio:
         part = speech.part
         self._wire.after(seconds, lambda: self._falls_silent(speech, part, seconds))
         return speech.item_id
+
+    @enforces(rules.VAD_IDLE)
+    def idles(self) -> str | None:
+        """Let the user have been silent for so long that server VAD answers it; return the id of the
+        item to come, None without server VAD or while the user speaks."""
+        if self._session.turn_detection is None or self._speech is not None:
+            return None
+        item_id, now = self._wire.ids.next("item"), self._clock_ms()
+        self._wire.send(
+            "input_audio_buffer.timeout_triggered",
+            audio_start_ms=now,
+            audio_end_ms=now,
+            item_id=item_id,
+        )
+        self._commit(item_id, MIN_COMMIT_MS, "")
+        if self._session.creates_responses:
+            self._responses.create_by_vad(item_id)
+        return item_id
 
     def _starts(self, transcript: str, item_id: str | None) -> _Speech:
         speech = self._speech

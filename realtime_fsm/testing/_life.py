@@ -17,6 +17,7 @@ from livekit.agents.voice import SpeechHandle
 from livekit.agents.voice.io import TextOutput
 
 from .. import Recovering, TurnEnded, TurnMoved, TurnState
+from .._core.timers import STALLING
 from .._core.words import share_of
 from ..compare import Attempt, Collision, Deed, Ending, Heard, Life, Message, Question, Span, Wait
 from ..livekit._features import AgentSession, handed_on, history_of
@@ -185,7 +186,7 @@ class Witness:
     def watch(self, model: ControlledRealtimeModel) -> None:
         """Note what a model says it waits for."""
         model.on("recovering", self._recovering)
-        model.on("turn_moved", self._moved)
+        model.on("turn_moved", lambda move: self._moved(move, model))
         model.on("turn_ended", self._over)
 
     # --- while it goes on
@@ -228,13 +229,21 @@ class Witness:
             self.ended = (self._loop.time(), str(getattr(error, "error", error)))
 
     def _recovering(self, plan: Recovering) -> None:
+        if plan.reason.code == STALLING.code:
+            return  # it plays what it has, and waits for more as plain LiveKit does
         reason = plan.reason.code or plan.reason.kind.value
         name = f"{plan.turn_id} waits {plan.wait:.2f} s at most after {reason}"
         self.waits.append(_Waiting(plan.turn_id, name, self._loop.time(), plan.wait))
 
-    def _moved(self, move: TurnMoved) -> None:
-        if move.source is TurnState.RETRY_WAIT and move.dest is not TurnState.RETRY_WAIT:
+    def _moved(self, move: TurnMoved, model: ControlledRealtimeModel) -> None:
+        waited = move.source is TurnState.RETRY_WAIT and move.dest is not TurnState.RETRY_WAIT
+        if waited or move.event == "LANE_FREE":
             self._ends(move.turn_id)
+        elif move.event == "CREATE_CONFLICT":
+            name = f"{move.turn_id} waits for the response that has the slot"
+            assert model.controller is not None
+            at_most = model.controller.policy.recovery_deadline
+            self.waits.append(_Waiting(move.turn_id, name, self._loop.time(), at_most))
 
     def _over(self, end: TurnEnded) -> None:
         self._ends(end.turn_id)
@@ -264,6 +273,7 @@ class Witness:
                 for w in self.waits
             ),
             spoke=tuple(self._spoke()),
+            turns=tuple(self._turns()),
             cuts=tuple(map(self._t, self._session.cuts)),
             attempts=tuple(self._attempts()),
             collisions=tuple(self._collisions()),
@@ -361,6 +371,16 @@ class Witness:
         spans = [Span(s.t, s.t + s.seconds) for s in self.call.server.speech if s.seconds]
         spans += [Span(self._t(begin), self._t(end)) for begin, end, _ in self.call.pushed]
         yield from sorted(spans)
+
+    def _turns(self) -> Iterator[Span]:
+        """When the server took the user to be speaking."""
+        begun: float | None = None
+        for frame in self.call.server.record:
+            if frame.type == "input_audio_buffer.speech_started":
+                begun = frame.t
+            elif frame.type == "input_audio_buffer.speech_stopped" and begun is not None:
+                yield Span(begun, frame.t)
+                begun = None
 
     def _deeds(self) -> Iterator[Deed]:
         server = self.call.server

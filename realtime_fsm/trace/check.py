@@ -181,11 +181,8 @@ class _Reading:
 
     def _wait(self, judge: Judge) -> None:
         """Something is missing here: judge nothing until the call is quiet again."""
-        header = self._report.header
-        self._quiet = Quiet(
-            timed=header is not None and header.timed,
-            played=header is not None and header.mode not in ("raw", "server"),
-        )
+        if self._report.header is not None:
+            self._quiet = Quiet(self._report.header)
         judge.pause()
 
     def _begin(self, header: Header) -> None:
@@ -201,9 +198,14 @@ class _Reading:
             self._wait(self._judge)
 
     def _feed(self, entry: Header | Line) -> None:
-        fact = self._facts.read(entry)
-        if fact is not None and self._judge is not None:
-            self._judge.feed(fact)
+        fact, judge = self._facts.read(entry), self._judge
+        if fact is None or judge is None:
+            return
+        if self._quiet is not None and self._quiet.feed(fact):
+            self._skip_to(fact.line.number - 1)
+            self._quiet = None
+            judge.go_on()
+        judge.feed(fact)
 
     def _line(self, line: Line) -> None:
         report = self._report
@@ -213,10 +215,6 @@ class _Reading:
                 _count(report.responses, body_of(line.event.get("response")).get("status"))
             elif line.type == "error":
                 _count(report.errors, body_of(line.event.get("error")).get("code"))
-        if self._quiet is not None and self._quiet.feed(line) and self._judge is not None:
-            self._skip_to(line.number - 1)
-            self._quiet = None
-            self._judge.go_on()
         self._feed(line)
 
     def _skip_to(self, number: int) -> None:

@@ -17,6 +17,7 @@ __all__ = [
 ]  # fmt: skip
 
 _WAITED = 0.5  # seconds
+_ASKED_AGAIN = 20.0  # seconds: the other response is waited for, cancelled, and waited for again
 
 
 class SingleFlight(Rule):
@@ -296,7 +297,7 @@ class ConflictResync(Rule):
         refused = [c for c in self.wire.creates if c.event_id == name]
         if refused:
             self._owed = owed = (refused[-1], each)
-            self.story.later(each.t + self.settings.answer, lambda: self._look(owed))
+            self.story.later(each.t + _ASKED_AGAIN, lambda: self._look(owed))
 
     def _look(self, owed: tuple[Create, Seen]) -> None:
         if self._owed is not owed:

@@ -6,6 +6,7 @@ that server VAD took, and each reply that the application asks for.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, get_args
@@ -56,7 +57,7 @@ class Question:
         begun, at: when the caller began to ask, and had finished.
         item_id: of the user's item; None where there is none, or it is not known.
         speech: the handle that asking returned.
-        taken: when the server had it.
+        taken: when the server had it, and the line that tells it: much may come at one moment.
         cut_in: when the caller cut in on the answer, and how.
         over: when the caller stopped caring.
         watched, judged: whether a rule looks after it, and has said that it was lost.
@@ -69,7 +70,7 @@ class Question:
     at: float
     item_id: str | None = None
     speech: str | None = None
-    taken: float | None = None
+    taken: Line | None = None
     cut_in: tuple[float, str] | None = None
     over: float | None = None
     watched: bool = False
@@ -79,8 +80,13 @@ class Question:
     def since(self) -> float:
         """When it was in the conversation."""
         if self.taken is not None:
-            return self.taken
+            return self.taken.t
         return self.at if self.kind == "speech" else self.begun
+
+    def precedes(self, t: float, number: float = math.inf) -> bool:
+        """Whether it was in the conversation by then, and before the line of that number."""
+        number_of = 0 if self.taken is None else self.taken.number
+        return self.since <= t + _MOMENT and number_of < number
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +141,7 @@ class Questions:
     all: deque[Question] = field(default_factory=lambda: deque(maxlen=256))
     asked: bool = False  # somebody says what is asked
     _told: deque[_Told] = field(default_factory=lambda: deque(maxlen=256))
-    _taken: Kept[str, float] = field(default_factory=Kept)
+    _taken: Kept[str, Line] = field(default_factory=Kept)
     _created: Kept[str, float] = field(default_factory=Kept)  # speeches
     _written: Kept[str, None] = field(default_factory=Kept)  # items of the user, by the client
     _spoke: deque[float] = field(default_factory=lambda: deque(maxlen=256))
@@ -209,7 +215,7 @@ class Questions:
                 self._interrupt(frame.t, "coughs")
         elif kind == "input_audio_buffer.committed":
             item_id = str(frame.event.get("item_id"))
-            self._taken.setdefault(item_id, frame.t)
+            self._taken.setdefault(item_id, frame.line)
             if self.asked:
                 for question in self.all:
                     if question.item_id == item_id:
@@ -310,14 +316,14 @@ class Questions:
         what a tool has the application say both."""
         response = None if heard.item is None else heard.item.response
         own = [q for q in self.all if heard.speech is not None and q.speech == heard.speech]
-        before = self._newest(heard.begun if response is None else _since(self._root(response)))
+        before = self._newest((heard.begun,) if response is None else _since(self._root(response)))
         if not own or (not self.asked and before and self._calls(before[-1], own[0].begun)):
             own += before
         return own
 
-    def _newest(self, t: float) -> list[Question]:
+    def _newest(self, by: tuple[float, ...]) -> list[Question]:
         """The newest question that had been asked, but for those whose speech is known."""
-        before = [q for q in self.all if q.since <= t + _MOMENT]
+        before = [q for q in self.all if q.precedes(*by)]
         return [q for q in before if q.speech is None][-1:] or before[-1:]
 
     def _calls(self, question: Question, until: float) -> bool:
@@ -366,7 +372,7 @@ class Questions:
                 for heard in self.story.sound.of.get(i.id, ())
             }  # fmt: skip
             own = [q for q in self.all if q.speech is not None and q.speech in speeches]
-            before = [q for q in self.all if q.since <= _since(root) + _MOMENT]
+            before = [q for q in self.all if q.precedes(*_since(root))]
             if question in (own or before[-1:]):
                 found.append(response)
         return found
@@ -388,8 +394,8 @@ class Questions:
         if not calling:
             return False, False
         last = max(calling, key=_since)
-        said = [h.begun if h.item is None else _since(h.item.response) for h in full]
-        if any(t > _since(last) for t in said):
+        said = [(h.begun, 0) if h.item is None else _since(h.item.response) for h in full]
+        if any(by > _since(last) for by in said):
             return False, False
         silent = any(call.call_id in self._silent for call in last.calls)
         return not silent, silent
@@ -434,8 +440,10 @@ class Questions:
         return bool(after) and cut <= after[0] < over and response.status != "failed"
 
 
-def _since(response: Response) -> float:
-    return -1.0 if response.created is None else response.created.t
+def _since(response: Response) -> tuple[float, int]:
+    """When it was created, and in which line."""
+    created = response.created
+    return (-1.0, 0) if created is None else (created.t, getattr(created, "number", 0))
 
 
 def _whole(item: Item) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 
 from .._redact import known_message, named, plain, shown, without_keys
 
-__all__ = ["audio_ms", "redacted", "told"]
+__all__ = ["audio_ms", "redacted", "told", "words_in"]
 
 _BASE64_CHARS_PER_MS = 64.0  # PCM16, 24 kHz, mono: 48 bytes, and base64 writes 3 as 4 characters
 _AUDIO = {
@@ -34,6 +34,9 @@ _LISTS = frozenset({"modalities", "output_modalities", "include", "speeches", "d
 #: Of no use to a reader, large, or words in disguise.
 _LEFT_OUT = frozenset({"logprobs", "bytes", "tools", "client_secret", "image_url", "tracing"})
 _LONGEST_KEY = 96
+#: What is said, of which the number of words is told as well.
+_SAID = ("text", "transcript", "delta")
+_SPACE = re.compile(r"\s+")
 _LABEL = re.compile(r"streaming message \d{1,4}\Z")
 _DEPTH = 12
 _MOST = 1e12  # nothing is counted that far: what is larger is no number, or a number of somebody's
@@ -58,11 +61,21 @@ def audio_ms(base64: str) -> float:
     return max(0.0, len(base64) - padding * 4 / 3) / _BASE64_CHARS_PER_MS
 
 
+def words_in(fields: Mapping[str, Any], key: str) -> int | None:
+    """How many words the text of that key has; of a delta, how many spaces, for it may begin and end
+    within a word. None where nothing tells: no text, or one redacted by an older version."""
+    value, count = fields.get(key), fields.get("words")
+    if isinstance(value, str):
+        return len(_SPACE.findall(value)) if key == "delta" else len(value.split())
+    known = isinstance(value, int) and isinstance(count, int) and not isinstance(count, bool)
+    return count if known else None
+
+
 def redacted(event: Mapping[str, Any], *, transcripts: bool = False) -> dict[str, Any]:
     """Return a copy of *event* fit for a trace. Of a copy it is the same again.
 
-    Audio becomes its length in milliseconds, and what could be words its length in characters; with
-    *transcripts* words stay. What looks like a key never does: an id that does not look like one
+    Audio becomes its length in milliseconds, and what could be words its length in characters, with
+    the number of ``words`` beside it; with *transcripts* words stay. What looks like a key never does: an id that does not look like one
     becomes a hash, the same wherever it is, and a name its length.
     """
     field = _AUDIO.get(str(event.get("type")))
@@ -100,6 +113,10 @@ def _fields(fields: Mapping[Any, Any], transcripts: bool, depth: int) -> dict[st
             copy[key] = len(value) if isinstance(value, list) else value
         elif what is not _Field.DROPPED and what is not _Field.TOOLS:
             copy[key] = _value(what, value, transcripts, depth)
+    if not transcripts:
+        for key in _SAID:
+            if isinstance(fields.get(key), str):
+                copy["words"] = words_in(fields, key)
     return copy
 
 

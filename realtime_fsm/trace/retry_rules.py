@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from .facts import Look, Moved, TurnOver
+from .facts import Look, Moved, TurnOver, Waiting
 from .kept import Kept
 from .rule import Handler, Key, Rule
 from .wire import Response
@@ -51,10 +51,43 @@ class _Attempts(Rule):
 
 class RetrySafe(_Attempts):
     """G9: what was handed out, words that were heard or a call, is not asked for again, unless the
-    policy says so; and nothing is heard twice."""
+    policy says so; nothing is asked for again more often than that allows, nor before the wait that was
+    told is over; and nothing is heard twice."""
 
     id, name = "G9", "retry-safe"
     needs: ClassVar[tuple[str, ...]] = ("server", "turn", "playback")
+
+    def __init__(self, *made: Any) -> None:
+        super().__init__(*made)
+        self._waits: Kept[str, list[Waiting]] = Kept()
+
+    def handlers(self) -> Mapping[Key, Handler]:
+        return {**super().handlers(), Waiting: self._waited}
+
+    def _waited(self, each: Waiting) -> None:
+        if each.code == "slow":
+            return  # only doubted
+        waits = self._waits.setdefault(each.turn, [])
+        waits.append(each)
+        header = self.story.header
+        most = None if header is None else header.retry.get("max_retry")
+        counted = [wait for wait in waits if wait.kind != "session_end"]
+        if isinstance(most, int) and len(counted) == most + 1:
+            self.broken(f"{each.turn} was asked for again more than {most} times", counted)
+
+    def _moved(self, each: Moved) -> None:
+        super()._moved(each)
+        last = next(reversed(self._waits.get(each.turn, [])), None)
+        if last is None or each.dest != "requested" or each.attempt <= last.attempt:
+            return
+        early = last.t + last.wait - each.t
+        if self.story.timed and early > self.settings.unread:
+            text = f"{each.turn} was asked for again {early:.2f} s before its wait was over"
+            self.broken(text, [last, each])
+
+    def _over(self, each: TurnOver) -> None:
+        super()._over(each)
+        self._waits.pop(each.turn, None)
 
     def repeated(self, turn: str, before: Response, after: Response) -> None:
         header = self.story.header

@@ -15,6 +15,8 @@ __all__ = ["BudgetByProgress", "Epoch", "FatalStops", "OneReport", "TurnNotSessi
 
 _INCIDENT = 1.5  # seconds; frames, closes and reports of one cause come this close together
 _HEALTHY = 60.0  # seconds of a connection that count as progress
+_WALK = 1.5  # seconds between two connections that nobody is harmed by: most of a `retry_interval`
+_UNSEEN = ("stalled", "create_timeout")  # what the client says of a server that says nothing
 _IN_A_ROW = 3  # failures after which a session may end
 
 
@@ -94,8 +96,8 @@ class FatalStops(Rule):
 
 
 class BudgetByProgress(Rule):
-    """G11: connections that bring nothing, no completed response and not a minute of health, come to
-    an end."""
+    """G11: connections that bring nothing, no completed response and not a minute of health, are
+    made at a walk."""
 
     id, name = "G11", "budget by progress"
     needs: ClassVar[tuple[str, ...]] = ("server", "time")
@@ -121,11 +123,12 @@ class BudgetByProgress(Rule):
         self._connection = each.connection
         if self._starts and each.t - self._starts[-1].t >= _HEALTHY:
             self._progress()
-        self._count += 1
+        if not self._starts or each.t - self._starts[-1].t < _WALK:
+            self._count += 1
         self._starts.append(each)
         if self._count > self.settings.reconnects and not self._told:
             self._told = True
-            text = f"{self._count} connections in a row without progress"
+            text = f"{self._count} connections in a row at once, without progress"
             self.broken(text, list(self._starts))
 
     def _done(self, each: Line) -> None:
@@ -182,6 +185,9 @@ class OneReport(Rule):
             return
         # A failure may be told twice: by an error that names nothing, and by the response's end.
         code, answers = error.get("code"), error.get("event_id")
+        body = body_of(each.event.get("response"))
+        if "conversation_id" in body and body["conversation_id"] is None:
+            answers = body.get("id")  # out of band: nothing else fails because of it
         told = [root for key, root in self._roots if key == (code, None)]
         if answers is not None or not any(root.type != each.type for root in told):
             self._roots.append(((code, answers), each))
@@ -224,6 +230,8 @@ class OneReport(Rule):
             self._roots.popleft()
         while self._reports and each.t - self._reports[0].t > _INCIDENT:
             self._reports.popleft()
+        if each.code in _UNSEEN and not any(r.code == each.code for r in self._reports):
+            self._roots.append(("silence", each.line))  # no frame tells of it
         self._reports.append(each)
         if self._roots and len(self._reports) > len(self._roots):
             events: list[Seen | Fact] = [root for _, root in self._roots]

@@ -46,9 +46,9 @@ class Heard:
 
     @property
     def begun(self) -> float:
-        """When it began."""
+        """When it began, to the microsecond: a difference of two clocks has more digits."""
         begun = None if isinstance(self.fact, ItemAdded) else self.fact.begun
-        return self.fact.t if begun is None else begun
+        return round(self.fact.t if begun is None else begun, 6)
 
     @property
     def seconds(self) -> float:
@@ -158,18 +158,21 @@ class Sound:
             self._tell(heard, "message", named)
         elif len(found) == 1:
             self._tell(heard, "message", next(iter(found.values())))
+        elif found:
+            self._tell(heard, "several")
         else:
-            self._tell(heard, "several" if found else "none")
+            self._tell(heard, "own" if self._unheard(heard, outside=True) else "none")
 
-    def _unheard(self, heard: Heard) -> dict[Response, Item]:
-        """Of each response the first message that could be it."""
+    def _unheard(self, heard: Heard, *, outside: bool = False) -> dict[Response, Item]:
+        """Of each response, in the conversation or out of band, the first message that could be it."""
         found: dict[Response, Item] = {}
         for response in self._wire.responses.values():
             played = max((n for n, i in enumerate(response.items) if i.id in self.of), default=-1)
             left = response.items[played + 1 :]
             first = next((i for i in left if i.type == "message" and _could_be(i, heard)), None)
             gone = response.cancels and response.cancels[0].t < heard.begun
-            if first is not None and not response.outside and not gone and first.deleted is None:
+            alike = response.outside is outside
+            if first is not None and alike and not gone and first.deleted is None:
                 found[response] = first
         # What was ready in a silence before would have been played then.
         fresh = {

@@ -48,7 +48,8 @@ class Settings:
         settle: corrections have left, and are answered, so long after the last sound.
         quiet: nothing happens for so long: the call stands still.
         answer: within so long a turn is answered, or asked again, or said to have failed.
-        reconnects: connections in a row without any progress.
+        reconnects: connections in a row without any progress, each within 1.5 s of the one
+            before.
     """
 
     patience: float = 4.9

@@ -39,6 +39,7 @@ class ToolOnce(Rule):
             SpeechDone: self._speech_done,
             ("server", "response.output_item.done"): self._item_done,
             ("client", "conversation.item.create"): self._output,
+            ("client", "conversation.item.delete"): self._deleted,
             ("client", "response.create"): self._create,
             ToolBegan: self._begins,
             ToolRan: self._executed,
@@ -65,6 +66,13 @@ class ToolOnce(Rule):
             return  # nobody asked for it
         if call_id not in self._outputs:
             self._calls[call_id] = (response, each)
+
+    def _deleted(self, each: Line) -> None:
+        """A call of a response whose beginning never came is nobody's; it may be asked for again."""
+        for call_id, (response, done) in tuple(self._calls.items()):
+            named = body_of(done.event.get("item")).get("id") == each.event.get("item_id")
+            if named and (response is None or response.created is None):
+                del self._calls[call_id]
 
     def _output(self, each: Line) -> None:
         item = body_of(each.event.get("item"))
@@ -97,6 +105,21 @@ class ToolOnce(Rule):
         self._once(each, each.call_id, self._ran)
         if each.reply is False:
             self._calls.pop(each.call_id, None)
+        elif each.call_id in self._calls:
+            self._look_later(each)
+
+    def _look_later(self, each: ToolRan) -> None:
+        self.story.later(self.story.now + self.settings.settle, lambda: self._look(each))
+
+    def _look(self, each: ToolRan) -> None:
+        """LiveKit sends it when all that was asked for before is over, if nobody has cut in since."""
+        if each.call_id not in self._calls:
+            return
+        if not self.story.still or self.story.recent(self.story.acted_at, self.settings.settle):
+            self._look_later(each)
+            return
+        _, call = self._calls.pop(each.call_id)
+        self.broken(f"the output of {each.call_id} was not sent", [call, each])
 
     def _once(self, each: Fact, call_id: str, known: Kept[str, Fact]) -> None:
         if call_id in known:

@@ -11,7 +11,7 @@ from .facts import Begun, Fact, Frame, Link, Look, Moved, Recorded, TurnOver, Wa
 from .failure_rules import StatusAware
 from .foreign import Foreign
 from .format import Line, Seen
-from .heard_rules import HeardIsHistory, MessageOrder, TruncateBounds
+from .heard_rules import MessageOrder, TruncateBounds
 from .lane_rules import (
     BenignCancel,
     CancelBarrier,
@@ -21,6 +21,7 @@ from .lane_rules import (
     OwnerOfTurns,
     SingleFlight,
 )
+from .memory_rules import HeardIsHistory
 from .retry_rules import ActionsCount, RetrySafe
 from .rule import Handler, Key, Problem, Rule
 from .session_rules import BudgetByProgress, Epoch, FatalStops, OneReport, TurnNotSession

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .format import Seen
+from .redact import words_in
 
 __all__ = [
     "ACTIVE", "ASKS_WHETHER_OVER", "AUDIO_DELTAS", "CONFLICTS", "FATAL", "LOST", "NOT_ACTIVE", "Create", "Item", "Response", "Wire",
@@ -44,8 +45,9 @@ _KEPT = 256  # responses, creates, cancels and error ids of a long call
 
 @dataclass(eq=False, slots=True)
 class Item:
-    """An output item. *ms* of audio and *chars* of text were received of it, the first audio at
-    *sounds*; the client said that it ends at *cut_ms*, or is to be deleted."""
+    """An output item. *ms* of audio, and *chars* and *words* of text were received of it, the first
+    audio at *sounds*; the client said that it ends at *cut_ms*, or is to be deleted. *words* is None
+    where nobody tells how many."""
 
     id: str
     type: str
@@ -54,6 +56,7 @@ class Item:
     call_id: str | None = None
     ms: float = 0.0
     chars: int = 0
+    words: int | None = 0
     text: str = ""  # where words are told
     written: bool = False  # text is all there is of it
     done: Seen | None = None
@@ -239,6 +242,10 @@ class Wire:
             known = self.items.get(str(event.get("item_id")))
             delta = event.get("delta")
             if known is not None and isinstance(delta, (int, str)):
+                spaces = words_in(event, "delta")
+                if known.words is not None:  # the first word has no space before it
+                    first = not known.chars
+                    known.words = None if spaces is None else known.words + spaces + first
                 known.chars += delta if isinstance(delta, int) else len(delta)
                 known.written = each.type in _WRITTEN
                 if isinstance(delta, str) and len(known.text) < _TEXT:

@@ -16,7 +16,7 @@ from realtime_fsm.livekit._features import AgentSession, realtime_session_of
 from realtime_fsm.livekit._gate import Gate
 from realtime_fsm.livekit._session import ControlledRealtimeSession
 from realtime_fsm.livekit._turn_output import TurnOutput
-from realtime_fsm.simulator import Created, Failed, Message, Reply, Script
+from realtime_fsm.simulator import Created, Failed, Message, Reply, Script, ServerConfig
 from realtime_fsm.testing import SimulatedCall, simulated_call, virtual_time
 from realtime_fsm.trace import read
 
@@ -392,3 +392,35 @@ async def test_a_frame_that_the_plugin_cannot_read_is_no_reason() -> None:
         await asyncio.sleep(4.0)
         assert call.heard == pytest.approx(1.0, abs=0.02)
         assert call.controller.stepped_aside is None
+
+
+@pytest.mark.parametrize("by_voice", [False, True])
+@pytest.mark.parametrize("echo", [False, True])
+@pytest.mark.parametrize("seconds", [0.0, 0.1, 0.25, 0.35])
+@virtual_time
+async def test_a_retry_that_is_in_flight_answers_its_turn(
+    seconds: float, echo: bool, by_voice: bool
+) -> None:
+    """Before its create is read, before ``response.created``, before its first item, before its sound;
+    also where the server does not say what a response answers."""
+    slow = Reply([Message("More of it.", seconds=0.7, after=0.1)], ack=Created(after=0.2))
+    answers = {**ANSWERS, "More": [Reply(end=Failed("server_error")), slow]}
+    config = ServerConfig(metadata_echo=echo, pace=0.1)
+    async with simulated_call(Script(answers=answers), config=config, check=False) as call:
+        if by_voice:
+            await call.say("More")
+        else:
+            call.session.generate_reply(user_input="More")
+        await call.until(lambda: call.server.creates == (1 if by_voice else 2))
+        await asyncio.sleep(seconds)
+        step(call)
+        await asyncio.sleep(2.0)
+        assert said(call) == ["More of it."]
+        assert call.heard == pytest.approx(0.7, abs=0.02)
+        await call.say("Last?", seconds=0.5)
+        asked = asyncio.get_running_loop().time()
+        await call.until(lambda: call.heard > 0.71)
+        assert asyncio.get_running_loop().time() - asked < 0.5
+        await asyncio.sleep(12.0)
+        assert said(call) == ["More of it.", "That is all."]
+        assert all(handle.done() for handle in call.speeches)

@@ -241,6 +241,16 @@ def test_a_tool_that_never_ran_and_runs_on_plain() -> None:
     assert ("undone", Q1) in worse(done, replace(GOOD, cuts=(2.6,)))
 
 
+def test_a_tool_of_an_answer_that_was_called_off_before_it_could_be_late() -> None:
+    done = replace(GOOD, deeds=(Deed(Q2, "tool look_up ran", 10.1),))
+    waits = (Wait("w", Span(10.1, 12.1), 2.0),)
+    off = life([ONE], [heard(ONE, 1.2)], cuts=(12.2,), waits=waits)
+    assert worse(done, off) == []
+    assert [each.clause for each in judge(done, off).allowed] == ["unheard", "undone"]
+    late = life([ONE], [heard(ONE, 1.2)], cuts=(12.8,), waits=waits)
+    assert worse(done, late) == [("unheard", Q2), ("undone", Q2)]
+
+
 # --- memory
 
 
@@ -505,10 +515,11 @@ def test_what_lies_in_two_reasons_counts_once() -> None:
     [
         replace(GOOD, collisions=(Collision(Q2, 10.1),)),
         replace(GOOD, spoke=(Span(9.5, 10.5),)),
+        replace(GOOD, spoke=(Span(9.5, 10.0),), turns=(Span(9.5, 10.5),)),
         replace(GOOD, spoke=(Span(11.0, 12.0),)),
         replace(GOOD, messages=(*GOOD.messages, message("x", id="x")), heard=(*GOOD.heard, Heard("x", Span(11.0, 12.0), 1.0))),
     ],
-    ids=["collided", "began while the user spoke", "talked over the user", "overlapped"],
+    ids=["collided", "began while the user spoke", "began before the user's turn was over", "talked over the user", "overlapped"],
 )  # fmt: skip
 def test_a_turn_in_which_plain_collided_is_better_and_not_compared_for_lateness(
     plain: Life,

@@ -131,7 +131,8 @@ class Bench:
 
     def ends_by(self, turn: rf.Turn) -> float | None:
         """When the turn's own timer is due."""
-        timer = timer_of(turn, self.c.policy, user_speaking=False)
+        waits = any(t.waiting for t in self.c.turns)
+        timer = timer_of(turn, self.c.policy, user_speaking=False, waited_for=waits)
         return None if timer is None else timer.at
 
     @property

@@ -38,7 +38,7 @@ def test_g9_a_connection_ends_the_clock_of_a_turn_that_only_waited_for_it() -> N
 
 
 def test_g11_a_create_that_leaves_shows_a_connection_and_its_minute_begins() -> None:
-    b = Bench(rf.RetryPolicy(max_reconnect=1))
+    b = Bench(rf.RetryPolicy(max_reconnect=1, on_exhausted="escalate"))
     turn = b.ask()
     lost(b)
     b.wait(1.0)
@@ -53,7 +53,7 @@ def test_g11_a_create_that_leaves_shows_a_connection_and_its_minute_begins() -> 
 
 def test_g11_a_healthy_minute_counts_for_the_loss_that_ends_it_alone() -> None:
     """What replaces it and never comes up is no healthy connection, however long ago it was."""
-    b = Bench(rf.RetryPolicy(max_retry=3))
+    b = Bench(rf.RetryPolicy(max_retry=3, on_exhausted="escalate"))
     b.got(rf.ConnectionReady())
     b.wait(60.0)
     for _ in range(4):
@@ -298,7 +298,7 @@ def test_g11_a_planned_end_costs_nothing(told: bool) -> None:
 
 
 def test_g11_an_announced_end_that_did_not_come_forgives_no_later_loss() -> None:
-    b = Bench(rf.RetryPolicy(max_reconnect=0))
+    b = Bench(rf.RetryPolicy(max_reconnect=0, on_exhausted="escalate"))
     b.got(rf.ErrorReceived(error=rf.error_info("session_expired", None, "")))
     b.got(rf.ConnectionReady())
     b.got(rf.ConnectionLost(error=LOST))

@@ -1237,8 +1237,10 @@ def test_a_silent_server_is_bounded_before_and_during_output() -> None:
     b.speaking(speaking, "r2")
     b.wait(7.0)
     b.got(rf.ResponseActivity(response_id="r2"))
-    b.wait(7.9)
-    assert speaking.state is TurnState.STREAMING
+    b.wait(8.0)
+    assert [c.reason.code for c in b.those(rf.Recovering)] == ["stalling"]
+    b.wait(11.9)
+    assert speaking.state is TurnState.STREAMING, "it cannot be asked again, and may go on"
     b.wait(0.1)
     assert speaking.error is not None
     assert speaking.error.code == "stalled"

@@ -24,7 +24,7 @@ from .harness import Bench
 NOTED = {
     Turn: {"audible", "playback_reported"},
     Response: {"last_activity", "turn"},
-    Message: {"received_ms", "shown", "remembered_ms", "cut", "removed", "released"},
+    Message: {"received_ms", "shown", "remembered_ms", "correction"},
 }
 FIELDS = {of: set(of.__slots__) - noted for of, noted in NOTED.items()}
 CORE = Path(rf.__file__).parent

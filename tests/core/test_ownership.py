@@ -34,7 +34,7 @@ def test_g3_what_is_ignored_is_counted_by_its_reason() -> None:
     b.got(rf.ResponseCreated(response_id="r1", client_event_id="create_1"))
     b.got(rf.CallReceived(response_id="r1", item_id="m1"))
     assert b.c.ignored == {"repeated response.created": 1, "a message became a call": 1}
-    assert turn.calls == []
+    assert turn.calls == ()
 
 
 def test_g8_what_comes_after_a_stall_is_not_handed_out() -> None:
@@ -42,6 +42,7 @@ def test_g8_what_comes_after_a_stall_is_not_handed_out() -> None:
     b = Bench(playback=True)
     turn = b.speaking()
     b.wait(8.0)
+    b.wait(12.0)
     assert turn.ending is rf.TurnOutcome.FAILED
     b.message("r1", "m2")
     assert ([m.item_id for m in turn.messages], b.delivered) == (["m1"], ["m1"])
@@ -111,7 +112,7 @@ def test_g7_an_ended_turn_runs_no_clock(place: str) -> None:
     b = Bench()
     turn = PLACES[place](b)
     b.c.close(b.now)
-    assert timer_of(turn, RetryPolicy(), user_speaking=False) is None
+    assert timer_of(turn, RetryPolicy(), user_speaking=False, waited_for=False) is None
 
 
 # --- what is remembered

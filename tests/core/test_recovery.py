@@ -106,8 +106,31 @@ def test_a_limit_that_was_reset_before_the_failure_says_nothing() -> None:
 # --- the budget of connections
 
 
-def test_g11_connections_without_progress_are_limited_and_waited_for() -> None:
-    bench = Bench(rf.RetryPolicy(max_retry=3, retry_interval=2.0))
+def test_g11_connections_without_progress_are_waited_for_and_end_no_session() -> None:
+    """Plain LiveKit goes on as well (G26, G27): what was asked fails, and is not asked again."""
+    bench = Bench(rf.RetryPolicy(max_retry=9, recovery_deadline=60.0))
+    turn = bench.ask()
+    for _ in range(3):
+        bench.sent(turn)
+        lost(bench)
+        assert turn.state is rf.TurnState.RETRY_WAIT
+        bench.wait(3.0)
+        bench.got(rf.ConnectionReady())
+    bench.sent(turn)
+    lost(bench)
+    assert [c.wait for c in bench.those(rf.ReplaceConnection)] == [2.0, 2.0, 2.0]
+    (report,) = bench.those(rf.ReportFailure)
+    assert (turn.state, report.fatal) == (rf.TurnState.FAILED, False)
+    assert report.error.message == "gave up after 4 connections in a row were lost"
+    assert bench.those(rf.ReportSession) == []
+    bench.got(rf.ConnectionReady())
+    after = bench.ask()
+    bench.created(after, "r")
+    assert after.state is rf.TurnState.CREATED
+
+
+def test_g11_where_failures_are_to_escalate_they_are_limited() -> None:
+    bench = Bench(rf.RetryPolicy(max_retry=3, retry_interval=2.0, on_exhausted="escalate"))
     waits = []
     for _ in range(4):
         bench.got(rf.ConnectionReady())
@@ -120,7 +143,7 @@ def test_g11_connections_without_progress_are_limited_and_waited_for() -> None:
 
 def test_g11_a_response_that_spoke_or_a_minute_resets_it() -> None:
     for progress in ("spoke", "minute", "empty"):
-        bench = Bench(rf.RetryPolicy(max_retry=1))
+        bench = Bench(rf.RetryPolicy(max_retry=1, on_exhausted="escalate"))
         for n in range(4):
             bench.got(rf.ConnectionReady())
             if progress == "minute":
@@ -145,7 +168,7 @@ def test_g11_a_handshake_that_fails_is_not_another_connection() -> None:
 
 def test_g11_a_connection_taken_for_dead_counts_when_its_loss_is_told() -> None:
     """Nothing leaves any more, so the lane takes it for lost before the session below says so."""
-    bench = Bench(rf.RetryPolicy(max_reconnect=1))
+    bench = Bench(rf.RetryPolicy(max_reconnect=1, on_exhausted="escalate"))
     for _ in range(2):
         assert bench.c.dead is None
         bench.got(rf.ConnectionReady())
@@ -457,7 +480,7 @@ def test_g17_g25_an_item_that_was_a_message_is_no_call_later() -> None:
     bench.message("r1", "m1")
     assert not bench.got(rf.CallReceived(response_id="r1", item_id="m1"))
     assert bench.delivered == ["m1"]
-    assert turn.calls == []
+    assert turn.calls == ()
 
 
 # --- a speech that the host is done with

@@ -164,6 +164,7 @@ def playing_given_up(b: Bench) -> rf.Response:
     turn = b.speaking(response_id="resp_1")
     b.item("resp_1", "m2")
     b.wait(8.0)
+    b.wait(12.0)
     assert turn.attempt is not None
     return turn.attempt
 
@@ -173,6 +174,7 @@ def playing_forgotten(b: Bench) -> rf.Response:
     turn = b.speaking(response_id="resp_1")
     b.message("resp_1", "m2", audio_ms=60_000)
     b.wait(8.0)
+    b.wait(12.0)
     b.wait(6.0)
     assert turn.attempt is not None
     return turn.attempt
@@ -218,7 +220,7 @@ def forgotten_rumour(b: Bench) -> rf.Response:
     """It was not there when its cancel was."""
     response = rumoured(b)
     b.interrupt(b.c.turns[0])
-    b.wait(8.0)
+    b.wait(2.0)
     (cancel,) = b.those(rf.CancelResponse)
     b.refused(cancel.event_id, NOT_ACTIVE)
     return response
@@ -328,7 +330,7 @@ EVENTS: dict[str, Callable[[Bench, rf.Response], object]] = {
 }
 EVENTS |= {
     f"{seconds:g} s": lambda b, r, seconds=seconds: b.wait(seconds)
-    for seconds in (0.1, 0.4, 0.5, 1, 2, 3, 4.5, 5, 8)
+    for seconds in (0, 0.1, 0.4, 0.5, 1, 2, 3, 4.5, 5, 8)
 }
 
 #: place, events; then: state, in how many seconds that is looked at again; the turn's, and how many
@@ -535,25 +537,25 @@ playing_forgotten | late, failed                           => ended - streaming 
 playing_forgotten | played, failed                         => ended - streaming 68 2:
 playing_forgotten | played, late, failed                   => ended - streaming 68 2: TruncateItem
 
-rumoured |                                                 => rumoured 8 requested - 0:
+rumoured |                                                 => rumoured 2 requested - 0:
 rumoured | shown                                           => ended - requested - 0:
 rumoured | completed                                       => ended - requested - 0: CreateResponse
 rumoured | incomplete                                      => ended - requested - 0: CreateResponse
 rumoured | cancelled                                       => ended - requested - 0: CreateResponse
 rumoured | failed                                          => ended - requested - 0: CreateResponse
-rumoured | item                                            => rumoured 8 requested - 0:
-rumoured | stray                                           => rumoured 8 requested - 0:
-rumoured | call                                            => rumoured 8 requested - 0:
-rumoured | action                                          => rumoured 8 requested - 0:
-rumoured | acted                                           => rumoured 8 requested - 0:
-rumoured | 5 s, item, 3 s                                  => rumoured 5 requested - 0:
-rumoured | named                                           => rumoured 8 requested - 0:
-rumoured | 5 s, named, 3 s                                 => rumoured 3 requested - 0: CancelResponse
-rumoured | 8 s                                             => rumoured 3 requested - 0: CancelResponse
-rumoured | 8 s, frame, 3 s                                 => rumoured 5 requested - 0: CancelResponse
-rumoured | 8 s, 3 s                                        => ended - requested 8 0: CancelResponse ReplaceConnection
-rumoured | 8 s, frame, 8 s                                 => forgotten - requested - 0: CancelResponse CreateResponse
-rumoured | 8 s, nothing to cancel                          => forgotten - requested - 0: CancelResponse CreateResponse
+rumoured | item                                            => rumoured 2 requested - 0:
+rumoured | stray                                           => rumoured 2 requested - 0:
+rumoured | call                                            => rumoured 2 requested - 0:
+rumoured | action                                          => rumoured 2 requested - 0:
+rumoured | acted                                           => rumoured 2 requested - 0:
+rumoured | 1 s, item, 1 s                                  => rumoured 1 requested - 0:
+rumoured | named                                           => rumoured 2 requested - 0:
+rumoured | 1 s, named, 1 s                                 => rumoured 3 requested - 0: CancelResponse
+rumoured | 2 s                                             => rumoured 3 requested - 0: CancelResponse
+rumoured | 2 s, frame, 3 s                                 => rumoured 5 requested - 0: CancelResponse
+rumoured | 2 s, 3 s                                        => ended - requested 8 0: CancelResponse ReplaceConnection
+rumoured | 2 s, frame, 8 s                                 => forgotten - requested - 0: CancelResponse CreateResponse
+rumoured | 2 s, nothing to cancel                          => forgotten - requested - 0: CancelResponse CreateResponse
 rumoured | lost                                            => ended - requested 8 0:
 rumoured | session failed                                  => ended - failed - 0: ReportSession
 
@@ -599,12 +601,14 @@ stuck_rumoured | ready                                     => ended - done - 0:
 playing_given_up | interrupted                             => cancelling 3 cancelling 5 2:
 
 playing_forgotten | interrupted                            => forgotten - cancelling 5 2:
+playing_forgotten | played, named, 8 s, late, named        => ended - streaming 60 2: TruncateItem ReplaceConnection
 
 forgotten |                                                => forgotten - done - 1:
 forgotten | created                                        => cancelling 8 done - 1:
 forgotten | created, 8 s                                   => forgotten - done - 1:
 forgotten | named                                          => cancelling 8 done - 1:
 forgotten | named, 8 s                                     => forgotten - done - 1:
+forgotten | named, 8 s, named                              => ended - done - 1: ReplaceConnection
 forgotten | cancelled                                      => ended - done - 1:
 forgotten | cancelled, created                             => ended - done - 1:
 forgotten | completed                                      => ended - done - 1:
@@ -629,8 +633,9 @@ forgotten_create | given up below, created                 => cancelling 5 done 
 
 forgotten_rumour |                                         => forgotten - done - 0:
 forgotten_rumour | shown                                   => forgotten - done - 0:
-forgotten_rumour | named                                   => rumoured 8 done - 0:
-forgotten_rumour | named, 8 s                              => rumoured 3 done - 0: CancelResponse
+forgotten_rumour | named                                   => rumoured 0 done - 0:
+forgotten_rumour | named, 1 s                              => rumoured 2 done - 0: CancelResponse
+forgotten_rumour | named, 0 s, nothing to cancel           => ended - done - 0: CancelResponse ReplaceConnection
 forgotten_rumour | failed                                  => ended - done - 0:
 """
 

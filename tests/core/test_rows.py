@@ -25,11 +25,15 @@ def without_time() -> rf.RetryPolicy:
 
 POLICIES = {
     "-": rf.RetryPolicy(timeout=5.0),
-    "no retry": rf.RetryPolicy(timeout=5.0, max_retry=0, max_reconnect=0),
+    "no retry": rf.RetryPolicy(timeout=5.0, max_retry=0, max_reconnect=0, on_exhausted="escalate"),
     "no time": without_time(),
     "regenerate": rf.RetryPolicy(timeout=5.0, after_exposure="regenerate"),
     "no retry, regenerate": rf.RetryPolicy(
-        timeout=5.0, max_retry=0, max_reconnect=0, after_exposure="regenerate"
+        timeout=5.0,
+        max_retry=0,
+        max_reconnect=0,
+        after_exposure="regenerate",
+        on_exhausted="escalate",
     ),
 }
 
@@ -135,7 +139,7 @@ def stopping_sent_playing(b: Bench) -> rf.Turn:
     """Cancelled while an earlier attempt plays and another create is out. Nothing leads here: a
     second attempt waits until the first has played. If it is reached, it ends all the same."""
     turn = sent(b)
-    turn.messages.append(rf.Message(item_id="m0", number=1, delivered=True))
+    turn.messages += (rf.Message(item_id="m0", number=1, delivered=True),)
     b.interrupt(turn)
     return turn
 
@@ -219,6 +223,8 @@ EVENTS: dict[str, Callable[[Bench, rf.Turn], object]] = {
     "half a second": lambda b, turn: b.wait(0.5),
     "7.9 s": lambda b, turn: b.wait(7.9),
     "8 s": lambda b, turn: b.wait(8.0),
+    "twelve seconds": lambda b, turn: b.wait(12.0),
+    "another is asked": lambda b, turn: (b.ask(), b.wait(0.0)),
     "20 s": lambda b, turn: b.wait(20.0),
     "session failed": lambda b, turn: b.got(
         rf.SessionFailed(error=rf.error_info("gone", None, ""))
@@ -350,7 +356,9 @@ playing          | failed for good            | -          => streaming - insuff
 playing          | lost                       | -          => streaming - lost: ReportFailure EndStreams
 playing          | lost                       | no retry   => streaming - lost: ReportSession ReportFailure EndStreams
 playing          | lost                       | regenerate => streaming - lost: EndAttempt
-playing          | 8 s                        | -          => streaming - stalled: ReportFailure EndStreams CancelResponse
+playing          | 8 s                        | -          => streaming - -: Recovering
+playing          | 8 s, twelve seconds        | -          => streaming - stalled: Recovering ReportFailure EndStreams CancelResponse
+playing          | 8 s, another is asked      | -          => streaming - stalled: Recovering ReportFailure EndStreams CancelResponse
 playing          | 8 s                        | regenerate => streaming - stalled: EndAttempt CancelResponse
 playing          | session failed             | -          => streaming - gone: ReportSession ReportFailure EndStreams
 playing          | closed                     | -          => done interrupted -: EndStreams CancelResponse TurnEnded
@@ -388,7 +396,7 @@ heard            | failed for good            | -          => failed failed insu
 heard            | lost                       | -          => failed failed lost: ReportFailure EndStreams TurnEnded
 heard            | lost                       | no retry   => failed failed lost: ReportSession ReportFailure EndStreams TurnEnded
 heard            | lost                       | regenerate => retry_wait - lost: Recovering
-heard            | 8 s                        | -          => failed failed stalled: ReportFailure EndStreams CancelResponse TurnEnded
+heard            | 8 s, twelve seconds        | -          => failed failed stalled: Recovering ReportFailure EndStreams CancelResponse TurnEnded
 heard            | 8 s                        | regenerate => retry_wait - stalled: Recovering CancelResponse
 heard            | session failed             | -          => failed failed gone: ReportSession ReportFailure EndStreams TurnEnded
 heard            | closed                     | -          => done interrupted -: EndStreams CancelResponse TurnEnded

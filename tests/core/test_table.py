@@ -187,11 +187,11 @@ def test_an_event_that_means_nothing_to_the_turn_cannot_be_told_as_the_same() ->
         check_definition(replace(RESPONSE_DEFINITION, table=(*RESPONSE_TABLE, row)))
 
 
-def test_only_a_deadline_of_a_response_doubts_the_connection() -> None:
-    """So it is enough to look at what was told when deadlines were fired."""
+def test_only_a_deadline_of_a_response_or_an_error_doubts_the_connection() -> None:
+    """So it is enough to look at what was told when one was fired."""
     rows = [a for d in DEFINITIONS.values() for a in arrows(d.table)]
     doubts = {a.event for a in rows if isinstance(a.tells, ConnectionEvent)}
-    assert doubts == {RE.DEADLINE}
+    assert doubts == {RE.DEADLINE, RE.NOTHING_TO_CANCEL, RE.NAMED}
 
 
 everywhere = pytest.mark.parametrize("definition", DEFINITIONS.values(), ids=list(DEFINITIONS))
@@ -324,7 +324,7 @@ def make(state: TurnState, flags: frozenset[str]) -> Turn:
         turn.generation = Generation.FAILED if failed else Generation.COMPLETED
     message = Message(item_id="m1", number=1, delivered="exposed" in flags)
     message.outcome = MessageOutcome.FULL if "heard" in flags else None
-    turn.messages = [message]
+    turn.messages = (message,)
     turn.error = ErrorInfo(kind=ErrorKind.TRANSIENT, code="earlier")
     return turn
 
@@ -490,7 +490,8 @@ def some_response(state: R, flags: frozenset[str]) -> Response:
         probe_id="p1" if state is R.PROBED or "asked" in flags else None,
         asked_at=(0.0 if "old" in flags else 9.0) if "asked" in flags else -100.0,
         deadline=10.0,
-        undelivered=[] if "vad" in flags else ["m1"],
+        undelivered=() if "vad" in flags else ("m1",),
+        denied="old" in flags,
     )
 
 

@@ -198,6 +198,7 @@ FRAMES: list[tuple[dict[str, Any], rf.Event | None]] = [
     ({"type": "input_audio_buffer.speech_started"}, rf.SpeechStarted()),
     ({"type": "input_audio_buffer.speech_stopped"}, rf.SpeechStopped()),
     ({"type": "input_audio_buffer.cleared"}, rf.InputCleared()),
+    ({"type": "input_audio_buffer.timeout_triggered", "item_id": "i"}, rf.InputIdle()),
     ({"type": "input_audio_buffer.committed"}, rf.InputCommitted()),
     (
         {

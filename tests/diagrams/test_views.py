@@ -47,13 +47,21 @@ def test_the_events_that_an_overview_leaves_out_are_known_to_every_live_state() 
 
 def test_few_words_for_many_rules() -> None:
     rules = tuple(Rule("A", f"EVENT_{i}", "B", guard="may") for i in range(9))
-    lines = brief(Edge("A", "B", "normal", rules))
+    lines = brief(Edge("A", "B", "normal", rules), rules)
     assert lines == [(f"event {i}", False) for i in range(4)] + [
         ("and 5 more", False),
         ("[may]", False),
     ]
     mixed = (Rule("A", "X", "B", timer=True), Rule("A", "Y", "B", guard="may"))
-    assert brief(Edge("A", "B", "normal", mixed)) == [("x", True), ("y", False)]
+    assert brief(Edge("A", "B", "normal", mixed), mixed) == [("x", True), ("y", False)]
+
+
+def test_a_guard_stands_at_an_arrow_only_where_the_event_may_lead_elsewhere() -> None:
+    here = (Rule("A", "X", "B", guard="may"), Rule("A", "X", "B", otherwise=True))
+    edge = Edge("A", "B", "normal", here)
+    assert brief(edge, here) == [("x", False)]
+    before = (Rule("A", "X", "C", guard="is_missed"), *here)
+    assert brief(edge, before) == [("x", False), ("[else]", False)]
 
 
 def test_recovery_has_the_rules_into_and_out_of_recovery() -> None:

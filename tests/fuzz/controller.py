@@ -166,6 +166,7 @@ class _World:
                 rf.SpeechStopped(),
                 rf.InputCommitted(),
                 rf.InputCleared(),
+                rf.InputIdle(),
                 rf.ConnectionLost(error=self._error(), for_good=c.byte() % 2 == 0),
                 rf.ConnectionReady(),
                 rf.RateLimitsUpdated(reset_after=c.pick((None, 0.0, 2.0))),

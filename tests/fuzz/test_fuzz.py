@@ -43,6 +43,6 @@ def test_a_parser_that_trusts_a_frame_is_found_out(monkeypatch: pytest.MonkeyPat
 def test_a_controller_whose_turns_have_no_timers_is_found_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(deadlines, "timer_of", lambda turn, policy, user_speaking: None)
+    monkeypatch.setattr(deadlines, "timer_of", lambda turn, policy, **_: None)
     with pytest.raises(AssertionError, match="hang"):
         test_g7_g17_g25_the_controller()

@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from livekit.agents import Agent, RunContext, function_tool
+from livekit.agents import Agent, AgentTask, RunContext, function_tool
 
-from realtime_fsm.livekit._features import given_history, hand_over, history_of
+from realtime_fsm.livekit._features import end_task, given_history, hand_over, history_of
 from realtime_fsm.simulator import Failed, FunctionCall, Message, Rejected, Reply
 from realtime_fsm.testing import PacedAudioOutput, virtual_time
 
@@ -96,6 +96,17 @@ def test_g21_g27_an_act_waits_for_the_answer_as_in_plain_livekit(
 # --- tools that come to their end while an answer thinks
 
 
+class Name(AgentTask[str]):
+    """Asks for the name, and has it when that was said."""
+
+    def __init__(self, host: Host) -> None:
+        super().__init__(instructions="Ask for the name.", **host.model(1))
+
+    async def on_enter(self) -> None:
+        await self.session.generate_reply(instructions="Name?")
+        end_task(self, "Ann")
+
+
 class Caller(Agent):
     def __init__(self, host: Host) -> None:
         super().__init__(instructions="Be brief.", **host.model(0))
@@ -120,6 +131,12 @@ class Caller(Agent):
         await asyncio.sleep(1.5)
         return "found"
 
+    @function_tool
+    async def task(self) -> str:
+        """Ask for the name."""
+        await asyncio.sleep(1.5)
+        return await Name(self._host)
+
 
 async def asking_meanwhile(host: Host) -> None:
     await host.say("Hello?")
@@ -129,7 +146,7 @@ async def asking_meanwhile(host: Host) -> None:
 
 @pytest.mark.parametrize("given", HOSTS)
 @pytest.mark.parametrize("thinking", THINKING)
-@pytest.mark.parametrize("tool", ["hand_over", "end_call", "look_up"])
+@pytest.mark.parametrize("tool", ["hand_over", "end_call", "look_up", "task"])
 def test_g21_g27_a_tool_waits_for_the_answer_as_in_plain_livekit(
     tool: str, thinking: float, given: str
 ) -> None:

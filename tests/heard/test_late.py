@@ -7,11 +7,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
+from livekit.agents import Agent, function_tool
 
 import realtime_fsm as rf
-from realtime_fsm.livekit._features import history_of, push_history
-from realtime_fsm.simulator import Message, Reply, ServerConfig
-from realtime_fsm.simulator.faults import At, Double, Fault, Lose, Schedule, Silence
+from realtime_fsm.livekit._features import history_of, push_history, realtime_session_of
+from realtime_fsm.simulator import FunctionCall, Message, Reply, ServerConfig
+from realtime_fsm.simulator.faults import At, Double, Fault, Lose, Reorder, Schedule, Silence
 from realtime_fsm.testing import SimulatedCall, simulated_call, virtual_time
 
 WORDS = "one two three four five six seven eight nine ten"
@@ -20,6 +21,8 @@ AUDIO = "response.output_audio.delta"
 HEARD = ("assistant", "one two three four")
 PLAYED = ("assistant", WORDS)
 PATIENCE = rf.RetryPolicy().stall_timeout
+#: Waits no longer for what was heard in part than for what was not.
+GIVES_UP = rf.RetryPolicy(first_output_timeout=PATIENCE)
 
 Act = Callable[[SimulatedCall], Awaitable[None]]
 
@@ -66,9 +69,19 @@ async def spoken(
 @pytest.mark.parametrize("late", [0.02, 0.2, 1.0, 2.5, 4.5, 20.0])
 @virtual_time
 async def test_g16_a_stall_that_goes_on(late: float, after: Act) -> None:
-    agent, server, heard = await spoken(stall(PATIENCE + late), after=after)
+    agent, server, heard = await spoken(stall(PATIENCE + late), policy=GIVES_UP, after=after)
     assert agent == server == [HEARD]
     assert heard == pytest.approx(0.8, abs=0.02)
+
+
+@pytest.mark.parametrize("after", [nothing, reconnect, push])
+@pytest.mark.parametrize("late", [0.02, 4.5])
+@virtual_time
+async def test_g27_a_stall_that_goes_on_is_heard_to_its_end(late: float, after: Act) -> None:
+    """By default, as on plain LiveKit: nobody else waits for the slot."""
+    agent, server, heard = await spoken(stall(PATIENCE + late), after=after)
+    assert agent == server == [PLAYED]
+    assert heard == pytest.approx(2.0, abs=0.05)
 
 
 @virtual_time
@@ -132,7 +145,9 @@ async def test_g16_what_a_dead_session_still_reads_is_not_replayed() -> None:
     config = ServerConfig(
         create_delay=0.023, faults=Schedule([Silence(At(AUDIO, 5), seconds=11.0)])
     )
-    async with simulated_call(script, check=False, turn_detection=None, config=config) as c:
+    async with simulated_call(
+        script, check=False, turn_detection=None, config=config, policy=GIVES_UP
+    ) as c:
         c.session.generate_reply(user_input="hi")
         await asyncio.sleep(14.0)
         await c.session.generate_reply(user_input="And?")
@@ -140,3 +155,84 @@ async def test_g16_what_a_dead_session_still_reads_is_not_replayed() -> None:
         assert len(c.server.sent("session.update")) > 3, "another connection"
         assert c.history[1:] == c.remembered[1:] == known
         assert c.controller.differences() == {}
+
+
+CREATED = At("response.created")
+
+
+@pytest.mark.parametrize("fault", [Lose(CREATED), Reorder(CREATED, behind=30, within=0.5)])
+@pytest.mark.parametrize("after", [nothing, reconnect, push])
+@virtual_time
+async def test_g16_a_message_whose_response_ends_before_it_is_created(
+    fault: Fault, after: Act
+) -> None:
+    """``response.done`` without, or before, ``response.created``: nobody was given it, so it goes."""
+    script = [Reply([Message(WORDS, seconds=0.5)], pace=0.001), Reply([Message("Second.")])]
+    config = ServerConfig(faults=Schedule([fault]))
+    async with simulated_call(script, check=False, turn_detection=None, config=config) as c:
+        await c.session.generate_reply(user_input="hi")
+        await asyncio.sleep(2.0)
+        await after(c)
+        assert c.history[1:] == c.remembered[1:] == [("assistant", "Second.")]
+        assert len(c.server.answers) == 2
+
+
+@pytest.mark.parametrize("fault", [Lose(CREATED), Reorder(CREATED, behind=30, within=0.5)])
+@virtual_time
+async def test_g17_a_call_whose_response_ends_before_it_is_created(fault: Fault) -> None:
+    """The server would wait for the output of a call that no tool got."""
+
+    class Calling(Agent):
+        ran = 0
+
+        @function_tool
+        async def look_up(self) -> str:
+            """Look something up."""
+            Calling.ran += 1
+            return "Found."
+
+    calls = Reply([FunctionCall("look_up")], pace=0.001)
+    script = [calls, calls, Reply([Message("Found it.", seconds=0.5)])]
+    config = ServerConfig(faults=Schedule([fault]))
+    agent = Calling(instructions="Be brief.")
+    async with simulated_call(
+        script, agent=agent, check=False, turn_detection=None, config=config
+    ) as c:
+        await c.session.generate_reply(user_input="hi")
+        await asyncio.sleep(2.0)
+        kinds = [item.type for item in c.server.conversation]
+        assert kinds == ["message", "function_call", "function_call_output", "message"]
+        assert Calling.ran == 1
+        assert c.remembered[-1] == ("assistant", "Found it.")
+
+
+def _message(c: SimulatedCall) -> str:
+    """The id of the agent's first message, once it is announced; empty before."""
+    items = (r.event["item"] for r in c.server.record if r.type == "conversation.item.added")
+    return next((str(item["id"]) for item in items if item.get("role") == "assistant"), "")
+
+
+@pytest.mark.parametrize("attach", [True, False])
+@pytest.mark.parametrize("at", [1, 500, 5000])
+@pytest.mark.parametrize("when", [0.0, 0.02, 0.3])
+@virtual_time
+async def test_g15_a_host_that_cuts_what_has_not_come(when: float, at: int, attach: bool) -> None:
+    """Before any audio was counted, or behind it: what is heard afterwards is not forgotten."""
+    script = [Reply([Message(WORDS, seconds=2.0)], pace=0.05), Reply([Message("Second.")])]
+    async with simulated_call(script, check=False, turn_detection=None, attach=attach) as c:
+        c.session.generate_reply(user_input="hi")
+        await c.until(lambda: _message(c))
+        await asyncio.sleep(when)
+        realtime_session_of(c.session).truncate(
+            message_id=_message(c), modalities=["audio"], audio_end_ms=at, audio_transcript=WORDS
+        )
+        await asyncio.sleep(8.0)
+        within = when > 0.1 and at < 600  # that much had come: the application is obeyed
+        heard = at if within else 2000
+        assert [i.audio_ms for i in c.server.conversation if i.role == "assistant"] == [heard]
+        if not within:
+            assert c.history[1:] == c.remembered[1:] == [PLAYED]
+        assert c.errors == []
+        assert c.controller.differences() == {}
+        await c.session.generate_reply(user_input="more")
+        assert c.remembered[-1] == ("assistant", "Second.")

@@ -4,6 +4,7 @@ agent's history yet, nobody can have left out on purpose."""
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -216,3 +217,46 @@ async def test_g16_a_tools_output_does_not_write_into_the_mirror() -> None:
         c.server.drop()
         await asyncio.sleep(5.0)
         assert [text for role, text in c.remembered if role == "assistant"] == [FIRST[1], "Well."]
+
+
+def _odd(rng: random.Random, items: Items) -> None:
+    """A few of: an item twice, or with other words, or of nobody; another order; nothing in it."""
+    for number in range(rng.randint(1, 4)):
+        at, known = rng.randrange(len(items) + 1), rng.choice(items)
+        new = f"item_nobody_knows_{number}"
+        odd: llm.ChatItem | None = rng.choice(
+            (
+                known,
+                known.model_copy(deep=True),
+                known.model_copy(update={"content": ["other words"]}) if known.type == "message" else None,
+                llm.ChatMessage(id=new, role="assistant", content=["a stranger's"]),
+                llm.ChatMessage(id=new, role="user", content=[]),
+                llm.FunctionCall(id=new, call_id=new, name="look", arguments="{}"),
+                llm.FunctionCallOutput(id=new, call_id=new, name="look", output="x", is_error=False),
+                None,
+            )
+        )  # fmt: skip
+        if odd is None:
+            rng.shuffle(items)
+        else:
+            items.insert(at, odd)
+
+
+@pytest.mark.parametrize("at", [0.7, 1.5, 9.0])
+@virtual_time
+async def test_g16_whatever_context_what_is_heard_and_kept_in_it_stays(at: float) -> None:
+    for seed in range(12):
+        rng = random.Random(seed)
+        async with call(reply(), Reply([Message("Well.", seconds=0.3)])) as c:
+            c.session.generate_reply(user_input="hi")
+            await asyncio.sleep(at)
+            await push(c, lambda items, rng=rng: _odd(rng, items))  # type: ignore[misc]
+            kept = {i.id for i in history_of(c.session).items if getattr(i, "text_content", None)}
+            await asyncio.sleep(10.0)
+            assert c.heard == pytest.approx(2.5, abs=0.02), seed
+            there = {item.id for item in c.server.conversation}
+            assert kept | {m.item_id for m in c.turn.messages} <= there, seed
+            await c.session.generate_reply(user_input="And?")
+            assert c.remembered[-1] == ("assistant", "Well."), seed
+            assert c.errors == [], seed
+            assert c.controller.differences() == {}, seed

@@ -34,10 +34,12 @@ def replies(count: int) -> list[Reply]:
 
 
 @contextlib.asynccontextmanager
-async def talking(sink: io.AudioOutput, *, words: bool, count: int = 3) -> AsyncIterator[Any]:
+async def talking(
+    sink: io.AudioOutput, *, words: bool, script: list[Reply] | None = None
+) -> AsyncIterator[Any]:
     """A call whose output is this sink, below a synchroniser of words or bare."""
     chain = synchronised(sink) if words else None
-    async with simulated_call(replies(count), policy=POLICY, check=False) as call:
+    async with simulated_call(script or replies(3), policy=POLICY, check=False) as call:
         call.session.output.audio = sink if chain is None else chain.audio_output
         if chain is not None:
             call.session.output.transcription = chain.text_output
@@ -104,6 +106,28 @@ async def room_plays(what: str, words: bool, monkeypatch: pytest.MonkeyPatch) ->
 async def test_g30_a_rooms_output(monkeypatch: pytest.MonkeyPatch) -> None:
     whats = ("good", "lost", "late", "paused", "paused by the host")
     await at_once(room_plays, whats, (False, True), monkeypatch=monkeypatch)
+
+
+async def room_plays_three(what: str, words: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three messages of one speech: the report of the first is missing, or comes in the second."""
+    sink = await room(monkeypatch)
+    played = heard_on(sink)
+    loses(sink, delay=0.7 if what == "late" else None)
+    texts = ["First of three.", "Second of three.", "Third of three."]
+    script = [Reply([Message(text, seconds=SECONDS) for text in texts]), *replies(1)]
+    async with talking(sink, words=words, script=script) as call:
+        await ask(call)
+        await ask(call)
+        await asyncio.sleep(0.5)
+        assert said(call) == [*texts, "Answer 0."]
+        assert call.controller.differences() == {}
+    await sink.aclose()
+    assert sum(played) == pytest.approx(4 * SECONDS, abs=0.1)
+
+
+@needs_progress
+async def test_g13_g30_three_messages_on_a_rooms_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    await at_once(room_plays_three, ("lost", "late"), (False, True), monkeypatch=monkeypatch)
 
 
 async def room_is_cut(lost: bool, words: bool, monkeypatch: pytest.MonkeyPatch) -> None:

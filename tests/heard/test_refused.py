@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import realtime_fsm as rf
 from realtime_fsm.simulator import Message, Reply, ServerConfig
 from realtime_fsm.simulator.faults import At, InjectError, Lose, Schedule, Silence
 from realtime_fsm.testing import SimulatedCall, check_all, simulated_call, virtual_time
@@ -136,7 +137,8 @@ async def test_g16_a_cut_of_our_own_that_is_refused() -> None:
     refused = InjectError(TRUNCATE, code="invalid_value", linked=True, instead=True)
     script = [Reply([Message(WORDS, seconds=2.0)], pace=0.05)]
     config = ServerConfig(cancel_delay=0.2, faults=Schedule([stall, refused]))
-    async with simulated_call(script, config=config, check=False) as c:
+    policy = rf.RetryPolicy(first_output_timeout=8.0)
+    async with simulated_call(script, config=config, policy=policy, check=False) as c:
         c.session.generate_reply(user_input="hi")
         await asyncio.sleep(20.0)
         assert c.remembered == c.history == [("user", "hi"), ("assistant", "one two three four")]

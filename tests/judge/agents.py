@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from livekit.agents import Agent, AgentTask, RunContext, StopResponse, function_tool, llm
+from livekit import rtc
+from livekit.agents import (
+    Agent,
+    AgentTask,
+    RunContext,
+    StopResponse,
+    ToolError,
+    function_tool,
+    llm,
+)
 from livekit.agents.beta.workflows import TaskGroup
 
 from realtime_fsm.livekit._features import end_task, given_history, history_of, push_history
@@ -238,6 +247,61 @@ class Announcer(Agent):
         return "Announced."
 
 
+class Recorded(Agent):
+    """Plays recordings, when it comes and when it goes."""
+
+    def __init__(self) -> None:
+        super().__init__(instructions="You open the door.")
+
+    async def on_enter(self) -> None:
+        self.session.say("Welcome.", audio=_recording(1.5), allow_interruptions=False)
+
+    async def on_exit(self) -> None:
+        await self.session.say("Good bye.", audio=_recording(0.5))
+
+    @function_tool
+    async def leave(self) -> Agent:
+        """Hand the guest on."""
+        return Greeter()
+
+
+async def _recording(seconds: float) -> AsyncIterator[rtc.AudioFrame]:
+    for _ in range(round(seconds * 50)):
+        yield rtc.AudioFrame(bytes(960), 24000, 1, 480)
+
+
+# --- tools that fail, and who writes
+
+
+class Fails(Greeter):
+    @function_tool
+    async def refuse(self) -> str:
+        """Refuse."""
+        raise ToolError("There is no such room.")
+
+    @function_tool
+    async def crash(self, context: RunContext[Any]) -> str:
+        """Crash, when all that was said before was heard."""
+        await context.wait_for_playout()
+        raise ValueError("a mistake of the application's")
+
+
+async def types_over(call: SimulatedCall) -> None:
+    await call.until(lambda: call.heard > 0.4)
+    call.session.interrupt()
+    call.session.generate_reply(user_input="What now?")
+    await call.idle(quiet=1.5)
+    call.session.generate_reply(user_input="This?")
+    call.session.generate_reply(user_input="Or that?")
+    await call.idle(quiet=1.5)
+
+
+async def speaks_over(call: SimulatedCall) -> None:
+    await call.until(lambda: call.heard > 0.4)
+    await call.say("Hello there?", 0.8)
+    await call.idle(quiet=1.5)
+
+
 async def interrupts_what_is_said(call: SimulatedCall) -> None:
     await call.until(lambda: call.heard > 0.3)
     await call.say("When do you close?", 0.8)
@@ -314,6 +378,23 @@ PLAYS: dict[str, Play] = {
     ),
     "announcements, interrupted": Play(
         Announcer, [ANSWER, says("At six.")], interrupts_what_is_said, TTS,
+    ),
+    "recordings": Play(
+        Recorded, [says("Who is it?"), calls("leave"), HELLO, ANSWER],
+        asks("Me.", "Let me through.", "Where is it?"), TTS,
+    ),
+    "tools that fail": Play(
+        Fails, [HELLO, calls("refuse"), says("Sorry."), calls("crash", say="One moment."), ANSWER],
+        asks("A room.", "Another one."),
+    ),
+    "written over": Play(
+        Greeter, [says("It is a long story.", "And more.", seconds=2.5), says("Now."),
+                  says("This."), says("That.")],
+        types_over,
+    ),
+    "text through a TTS, cut in": Play(
+        Greeter, [says("It is a long story.", "And more.", seconds=2.5), ANSWER],
+        speaks_over, {**TTS, "modalities": ["text"]},
     ),
     "what was said is forgotten": Play(Greeter, [HELLO, ANSWER, says("I am new.")], forgets),
     "cut in": Play(

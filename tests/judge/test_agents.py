@@ -17,12 +17,15 @@ FAILS = {
     "failed": Reply(end=Failed("server_error")),
     "dropped": Reply(end=Dropped(at=CREATED)),
 }
-#: What plain LiveKit does wrong in a call where nothing fails: its cancels name nothing (G6), and its
-#: history has an interrupted answer whole, and one of which nothing was heard (G16).
+#: What plain LiveKit does wrong in a call where nothing fails: its cancels name nothing (G6), and it asks
+#: before they are done (G1, G5); its history has an interrupted answer whole, and one of which nothing
+#: was heard (G16).
 PLAIN = {
     "greeting, interrupted": {"G16"},
     "greeting, spoken over": {"G6"},
     "cut in": {"G6", "G16"},
+    "written over": {"G1", "G5", "G6", "G16"},
+    "text through a TTS, cut in": {"G6", "G16"},
 }
 
 

@@ -46,11 +46,29 @@ async def frame(c: Call, text: str) -> None:
 
 
 @virtual_time
-async def test_g11_g12_a_connection_that_is_always_lost_is_given_up() -> None:
-    """BASELINE k: plain LiveKit makes nine connections a second, for ever."""
+async def test_g11_g26_a_connection_that_is_always_lost_is_made_at_a_walk() -> None:
+    """BASELINE k: plain LiveKit makes nine connections a second, for ever. We go on as well, and the
+    call lives when the server does again."""
+    doomed = [Accept(Dropped(), on="session.update")] * 8
+    loop = asyncio.get_running_loop()
+    async with call([HELLO], config=ServerConfig(handshakes=doomed)) as c:
+        start = loop.time()
+        await c.until(lambda: c.server.attempts == 9, timeout=30)
+        assert 10.0 < loop.time() - start < 15.0
+        assert all(e.error.recoverable for e in c.errors)
+        handle = c.session.generate_reply(user_input="Hello?")
+        await handle
+        assert handle.exception() is None
+        assert not c.closed
+
+
+@virtual_time
+async def test_g11_g12_a_connection_that_is_always_lost_is_given_up_where_failures_escalate() -> (
+    None
+):
     config = ServerConfig(default_handshake=Accept(Dropped(), on="session.update"))
     loop = asyncio.get_running_loop()
-    async with call([], config=config) as c:
+    async with call([], config=config, retry=rf.RetryPolicy(on_exhausted="escalate")) as c:
         start = loop.time()
         await c.until(lambda: c.closed, timeout=30)
         assert 3.0 < loop.time() - start < 10.0
@@ -338,7 +356,8 @@ async def test_g12_an_inner_session_that_dies_within_a_message_is_reported_once(
 async def test_g12_the_last_loss_within_a_message_is_one_report() -> None:
     """The turn's last attempt and the session's last connection end with the same loss."""
     lost = Reply([SENTENCE], end=Dropped(at=audio_ms(500)))
-    async with call([lost], retry=rf.RetryPolicy(max_retry=0, max_reconnect=0, timeout=0.4)) as c:
+    policy = rf.RetryPolicy(max_retry=0, max_reconnect=0, timeout=0.4, on_exhausted="escalate")
+    async with call([lost], retry=policy) as c:
         handle = c.session.generate_reply(user_input="Where is it?")
         await handle
         assert handle.exception() is not None

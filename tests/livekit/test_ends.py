@@ -281,6 +281,7 @@ def test_a_probe_that_nothing_answers_is_repeated_once() -> None:
 @pytest.mark.parametrize("frame", [
     {"type": "response.created", "response": {"id": "r1"}},
     {"type": "input_audio_buffer.speech_started"},
+    {"type": "response.done", "response": {"id": "unannounced", "status": "cancelled"}},
     {"type": "error", "error": {"code": "response_cancel_not_active", "event_id": "probe"}},
 ])  # fmt: skip
 def test_g6_a_probe_is_not_repeated_once_something_may_run(frame: dict[str, Any]) -> None:

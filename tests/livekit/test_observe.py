@@ -51,6 +51,11 @@ async def ask_and_wait(c: Call) -> None:
     await asyncio.sleep(12.0)
 
 
+async def ask_and_wait_long(c: Call) -> None:
+    c.session.generate_reply(user_input="Hello?")
+    await asyncio.sleep(24.0)
+
+
 async def interrupt(c: Call) -> None:
     handle = c.session.generate_reply(user_input="Hello?")
     await asyncio.sleep(0.7)
@@ -90,7 +95,10 @@ STORIES: dict[str, tuple[list[Reply], Story, dict[str, Any], list[str]]] = {
         [Reply([LONG], end=Incomplete("max_output_tokens", at=audio_ms(700)))],
         *(ask, {}, ["report"]),
     ),
-    "u": ([Reply([LONG], end=Stalled(at=audio_ms(500)))], ask_and_wait, {}, ["report", "cancel"]),
+    "u": (
+        [Reply([LONG], end=Stalled(at=audio_ms(500)))],
+        *(ask_and_wait_long, {}, ["report", "cancel"]),
+    ),
 }
 
 

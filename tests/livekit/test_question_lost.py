@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 from livekit.agents import Agent, function_tool
 
-from realtime_fsm.simulator import FunctionCall, Message, Reply, Script, ServerConfig
+from realtime_fsm.livekit._features import realtime_session_of
+from realtime_fsm.simulator import (
+    END,
+    Failed,
+    FunctionCall,
+    Message,
+    Reply,
+    Script,
+    ServerConfig,
+)
 from realtime_fsm.testing import SimulatedCall, simulated_call, virtual_time
 
 FIRST, SECOND = "Where is it?", "What does it cost?"
@@ -99,3 +108,36 @@ async def test_g19_a_tools_reply_is_asked_again_though_the_question_had_no_words
         await asyncio.sleep(20.0)
         assert call.heard == pytest.approx(0.5)
         assert not lost(call)
+
+
+@virtual_time
+async def test_g18_what_a_tool_said_is_not_answered_again_either() -> None:
+    said = [Reply([Message("It is there.", seconds=0.5)], pace=0.05) for _ in range(3)]
+    script = Script(answers={FIRST: [Reply([FunctionCall("look_up")])], f"{FIRST} > look_up": said})
+    config = ServerConfig(vad_create_delay=0.3, transcription_delay=60.0)
+    async with simulated_call(script, agent=Looks(), config=config, check=False) as call:
+        await answered_once(call)
+        await call.server.user_speaks(SECOND, seconds=0.5)
+        await asyncio.sleep(0.65)
+        call.server.drop()
+        await asyncio.sleep(20.0)
+        assert call.heard == pytest.approx(0.5), "the tool's reply is not given again"
+        assert lost(call) == ["question_lost"]
+
+
+@virtual_time
+async def test_g18_what_the_application_took_back_is_not_asked_again() -> None:
+    """A copy of the history that is older than the question deletes it."""
+    failing = Reply(end=Failed("server_error", at=END), done_delay=0.5)
+    script = Script(answers={FIRST: SCRIPT.answers[FIRST], SECOND: [failing]})
+    config = ServerConfig(transcription_delay=0.1)
+    async with simulated_call(script, config=config, check=False) as call:
+        await answered_once(call)
+        session = realtime_session_of(call.session)
+        before = session.chat_ctx.copy()
+        await call.server.user_speaks(SECOND, seconds=0.5)
+        await asyncio.sleep(0.6)
+        await session.update_chat_ctx(before)
+        await asyncio.sleep(10.0)
+        assert call.heard == pytest.approx(0.5), "the first answer is not given again"
+        assert lost(call) == ["question_lost"]

@@ -7,7 +7,7 @@ import pytest
 from realtime_fsm._core.machine import arrows
 from realtime_fsm._core.turn_table import TurnEvent
 
-from .rows import DEFINITIONS, How, Mutant, all_mutants, in_force, killer
+from .rows import DEFINITIONS, How, Mutant, Pair, all_mutants, in_force, killer, scenarios
 
 #: A fixed sample, over all tables and all five ways.
 SAMPLE = all_mutants()[0::25]
@@ -26,6 +26,13 @@ def test_all_rules_are_broken_in_every_way_that_applies() -> None:
             assert mine == ways, arrow
     assert {mutant.how for mutant in SAMPLE} == set(How)
     assert len({id(mutant.definition) for mutant in SAMPLE}) == 3
+
+
+def test_every_state_of_a_rule_meets_its_event() -> None:
+    """A rule that nothing tells of is noticed here; what it does, by its mutants."""
+    met = frozenset[Pair]().union(*(scenario.pairs for scenario in scenarios()))
+    rules = {(a.source, a.event) for d in DEFINITIONS.values() for a in arrows(d.table)}
+    assert rules - met == set()
 
 
 @pytest.mark.parametrize("mutant", SAMPLE, ids=str)

@@ -1,4 +1,4 @@
-"""G1 to G26 in one place: what each says, and what the random histories check of it.
+"""G1 to G32 in one place: what each says, and what the random histories check of it.
 
 The checks are in `watch.py`. `python -m tests.properties.page` prints ``docs/guarantees.md``.
 """
@@ -14,7 +14,9 @@ class Guarantee(NamedTuple):
     Attributes:
         statement: In full.
         why: What happens to a call without it.
-        watched: What holds in every random history, in words.
+        watched: What holds in every random history, in words; empty where the controller alone
+            cannot show it.
+        judged: Where it is judged otherwise, in words.
     """
 
     id: str
@@ -22,6 +24,7 @@ class Guarantee(NamedTuple):
     statement: str
     why: str
     watched: str
+    judged: str = ""
 
 
 GUARANTEES = (
@@ -49,7 +52,7 @@ GUARANTEES = (
     Guarantee(
         "G4",
         "orphan",
-        "A create given up before `response.created` stays tracked: when it appears it is cancelled by id, its events are swallowed, and the lane stays closed until its own terminal.",
+        "While its turn lives, a late `response.created` of any of its attempts is adopted, unless a newer one was acknowledged. A create whose turn ended stays tracked: when it appears it is cancelled by id, its events are swallowed, and the lane stays closed until its own terminal.",
         "A request that was given up may be accepted all the same: then a voice speaks that nobody waits for, in a slot that seems free.",
         "nothing of a cancelled turn is handed out, whenever its response shows itself",
     ),
@@ -91,16 +94,16 @@ GUARANTEES = (
     Guarantee(
         "G10",
         "fatal stops",
-        "A permanent error ends retry and reconnect at once, with one report.",
+        "A permanent error ends retry at once, with one report. It ends the session only where plain LiveKit's ends too; any other permanent-looking error fails its turn alone.",
         "A wrong key or an empty account does not get better by asking again; each try is silence, and hides the cause.",
         "no create, no retry and no new connection after a fatal error",
     ),
     Guarantee(
         "G11",
         "budget by progress",
-        'Retry and reconnect budgets are reset by useful progress (a completed response, or 60 s of a healthy connection), never by "the socket opened".',
+        'Retry and reconnect budgets are reset by useful progress (a completed response, or 60 s of a healthy connection), never by "the socket opened". Connections without progress are made at a walk; what is asked on them is given up.',
         "A connection that opens and dies at once would reset its own budget, and be made again for ever.",
-        "connections in a row without progress are bounded, and not made at once",
+        "connections in a row without progress are not made at once",
     ),
     Guarantee(
         "G12",
@@ -203,8 +206,56 @@ GUARANTEES = (
     Guarantee(
         "G26",
         "turn failure ≠ session failure",
-        'Failed turns never end the session by default. With `on_exhausted="pipeline"` it ends at the failure after `max_unrecoverable_errors` in a row, reset when the agent speaks; with `"escalate"` the first is reported non-recoverable, which is what a fallback adapter around us needs. Errors that end plain LiveKit too, and an exhausted reconnect budget always end it.',
+        'Failed turns never end the session by default. With `on_exhausted="pipeline"` it ends at the failure after `max_unrecoverable_errors` in a row, reset when the agent speaks; with `"escalate"` the first is reported non-recoverable, which is what a fallback adapter around us needs. Errors that end plain LiveKit too always end it.',
         "After one lost answer the caller can ask again; after a hang-up they cannot. Where something else is to take over, the policy says so.",
-        "the session ends by a fatal error or spent connections only",
+        "the session ends by a fatal error only, or by spent connections where failures escalate",
+    ),
+    Guarantee(
+        "G27",
+        "never worse",
+        "The same call, with the same replies and faults by question and attempt, is not worse than on plain LiveKit: no session lost, no question unheard, no words, tool or deed twice, no memory further from what was heard, no first sound more than 0.2 s later without one of three reasons.",
+        "Whoever adds this to a call that works must not make it worse.",
+        "",
+        "each scenario, each call of the corpus, known calls by kind and random calls are lived twice and compared (`tests/compare`, `realtime-fsm simulate --compare`)",
+    ),
+    Guarantee(
+        "G28",
+        "actions count",
+        "Every output item that acts or may act counts as handed out: function calls, what the server runs itself, and any kind that nobody knows but reasoning. Its response is never repeated; its progress is activity.",
+        "To ask again makes the server book, pay or send a second time.",
+        "",
+        "the explorer lets the server act by itself in any response; kind C of the compared calls",
+    ),
+    Guarantee(
+        "G29",
+        "ready first",
+        "What is ready to be heard does not wait behind what only waits for the lane, its creation or a retry. Order heard = order shown = order remembered.",
+        "The host speaks in the order of its queue, and the head of that may wait for seconds while an answer is ready.",
+        "",
+        "calls in virtual time with the real queue; the clause of order in the compared calls",
+    ),
+    Guarantee(
+        "G30",
+        "nothing mutes",
+        "A report that never comes, a pause, a replaced or dead sink delays later speeches by at most what is left to play and `playback_grace`, and never silences them.",
+        "A host that waits for a report that a sink lost is mute until somebody hangs up.",
+        "",
+        "calls in virtual time with every kind of sink that does not report",
+    ),
+    Guarantee(
+        "G31",
+        "alive wire",
+        "A connection that is dead, half-open or takes no more writes is noticed within 15 s of the last frame, also when nothing is asked of it, and replaced.",
+        "A dead line shows nothing: the caller speaks into it for minutes.",
+        "",
+        "calls in virtual time and on sockets; kind D of the compared calls",
+    ),
+    Guarantee(
+        "G32",
+        "steps aside",
+        "An internal error or a broken assertion of ours turns that session into plain LiveKit in mid-call, with one report; it never ends a call.",
+        "A fault of ours must cost what we add, not the call.",
+        "",
+        "exceptions planted in every function of ours (`make inject`), a sample by default",
     ),
 )

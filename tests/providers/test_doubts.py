@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, Literal
 
 import pytest
+from livekit.agents import llm
 
 from realtime_fsm.compare import judge
 from realtime_fsm.lab.scenarios.providers.call import Call, Row, play
-from realtime_fsm.lab.scenarios.providers.rows import EMPTY, LONG, ROWS, A, B
+from realtime_fsm.lab.scenarios.providers.rows import EMPTY, LONG, ROWS, SILENT, A, B
 from realtime_fsm.lab.scenarios.providers.seen import Seen
 from realtime_fsm.livekit import ControlledRealtimeModel, Family
 from realtime_fsm.livekit._driver import Driver
@@ -27,6 +29,7 @@ from .installed import need
 
 STREAMS = ("azure", "google", "aws", "ultravox", "phonic")
 HEALTHY = ("asked", "spoken", "spoken, asked", "noise, asked", "two at once", "tool", "spoken, tool", "slow", "withdrawn")  # fmt: skip
+BY_FAMILY = {f.name: f for f in CONTROLLED}
 BY_NAME = {row.name: row for row in ROWS}
 
 
@@ -55,7 +58,9 @@ def test_the_plugin_is_as_it_was_declared(family: str) -> None:
             model: Any = server.model()
             session = model.session()
             try:
-                return family_of(model, session), declared.moved(session.capabilities)
+                return family_of(model, session), declared.moved(
+                    session.capabilities, type(session)
+                )
             finally:
                 await asyncio.sleep(1)
                 await session.aclose()
@@ -97,6 +102,19 @@ def test_a_plugin_that_moved_passes_through(
     assert "auto_tool_reply_generation changed" in told.getMessage()
 
 
+@pytest.mark.parametrize("family", [f for f in STREAMS if BY_FAMILY[f].shows])
+def test_a_plugin_that_shows_other_events_passes_through(
+    family: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """G27: its frames tell what must not be asked for twice."""
+    need(family)
+    declared = BY_FAMILY[family]
+
+    class Session(llm.RealtimeSession[Literal["something_else"]]): ...
+
+    assert declared.moved(SimpleNamespace(**declared.expects), Session) == [declared.shows]
+
+
 def test_a_proactive_gemini_may_stay_silent() -> None:
     """It is not asked again for what it chose not to answer."""
     fake: Any = need("google")
@@ -117,6 +135,21 @@ def test_a_proactive_gemini_may_stay_silent() -> None:
     assert seen.errors == ()
     usual = played("google", answers, spoken)
     assert [h.attempt for h in usual.heard] == [2]
+
+
+@pytest.mark.parametrize("family", ["google", "ultravox"])
+def test_g17_a_model_that_calls_its_tool_again_is_not_asked_again(family: str) -> None:
+    """The reply to a tool's output never comes, and asked for it the model calls the tool once more."""
+    calls = BY_NAME["tool"].answers["Weather?"][0]
+    answers = {"Weather?": [calls], "tool": [SILENT, calls, SILENT, calls]}
+
+    async def row(call: Call) -> None:
+        call.ask("Weather?")
+        await asyncio.sleep(90)
+
+    seen = played(family, answers, row, tools=True)
+    assert seen.tools == 2
+    assert not seen.hangs
 
 
 # --- the rows can fail

@@ -83,3 +83,45 @@ def test_which_are_run_here() -> None:
     absent = {family: missing(family) for family in FAKES if missing(family)}
     print(json.dumps({"run": [f for f in FAKES if f not in absent], "not run": absent}))
     assert "openai" not in absent  # the extra of the tests
+
+
+@pytest.mark.parametrize(
+    ("family", "message"),
+    [
+        ("aws", {"event": {"noSuchEvent": {}}}),
+        ("google", {"no_such_field": {}}),
+        ("ultravox", {"type": "no_such_event"}),
+    ],
+)
+def test_what_no_type_knows_is_not_sent(family: str, message: dict[str, Any]) -> None:
+    """The same for what a fake would say: its types refuse it."""
+    fake: Any = need(family)
+
+    async def say() -> None:
+        async with fake({}) as server:
+            if family == "aws":
+                server.check(message)
+            elif family == "google":
+                server._types.LiveServerMessage(**message)
+            else:
+                server._events.parse_ultravox_event(message)
+
+    with pytest.raises((ValueError, AssertionError)):
+        run_virtual(say)
+
+
+def test_voice_live_says_what_the_sdk_knows() -> None:
+    fake: Any = need("azure")
+
+    async def say() -> list[str]:
+        async with fake({}) as server:
+            models = server._models
+            for kind in ("response.created", "no.such.event"):
+                server._check(models.ServerEvent._deserialize({"type": kind}, []))
+            return list(server.violations)
+
+    assert run_virtual(say) == ["the SDK does not know no.such.event"]
+
+
+def test_every_fake_says_what_its_messages_are_checked_by() -> None:
+    assert all(fake.types for fake in FAKES.values())

@@ -16,12 +16,17 @@ from realtime_fsm.lab.scenarios.providers.seen import Seen
 from realtime_fsm.livekit import ControlledRealtimeModel
 from realtime_fsm.livekit.providers import STREAMS, family_of
 from realtime_fsm.testing import run_virtual
-from realtime_fsm.testing.providers import Answer, GeminiLive, OpenAI, Phonic, Ultravox
+from realtime_fsm.testing.providers import Answer, GeminiLive, OpenAI, Phonic, Ultravox, VoiceLive
 
 from .installed import need
 
 WITHIN = Answer("One two three", 0.6, end="lost")
-SECONDS: dict[str, Any] = {"ultravox": Ultravox, "phonic": Phonic, "openai": OpenAI}
+SECONDS: dict[str, Any] = {
+    "ultravox": Ultravox,
+    "phonic": Phonic,
+    "openai": OpenAI,
+    "azure": VoiceLive,
+}
 
 
 class Both(GeminiLive):
@@ -61,7 +66,7 @@ def played(second: str, answers: Any, *, around: bool, controlled: bool) -> Seen
     return run_virtual(lambda: play(kind, answers, asked, controlled=controlled), limit=300)
 
 
-@pytest.mark.parametrize("second", ["ultravox", "phonic", "openai"])
+@pytest.mark.parametrize("second", SECONDS)
 @pytest.mark.parametrize("first", [A, LOST, WITHIN], ids=["healthy", "lost", "within"])
 @pytest.mark.parametrize("where", ["inside", "around"])
 def test_g27_a_fallback_to_another_family(second: str, first: Answer, where: str) -> None:

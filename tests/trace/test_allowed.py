@@ -12,7 +12,7 @@ from .test_planted import Lines, judge
 HEADER = {"trace": "realtime-fsm", "version": 1, "mode": "control"}
 
 
-def line(t: float, by: str, kind: str, **fields: Any) -> dict[str, Any]:
+def line(t: float, by: str, kind: str, /, **fields: Any) -> dict[str, Any]:
     found: dict[str, Any] = {"t": t, "by": by, "type": kind}
     if by in ("client", "server"):
         return found | {"connection": fields.pop("connection", 1), "event": fields}
@@ -193,3 +193,91 @@ def test_g17_a_cancel_without_an_answer_is_believed_in_for_a_while(
         CREATE | {"t": asked_at},
     ]
     assert breaches("G17", *lines) == found
+
+
+@pytest.mark.parametrize(("code", "found"), [("stalled", 0), ("create_timeout", 0), (None, 1)])
+def test_g12_what_the_client_says_of_a_server_that_says_nothing(
+    code: str | None, found: int
+) -> None:
+    """No frame shows it; a failure right after it is another cause."""
+    assert breaches("G12", CREATE, report(2.0) | {"code": code}, FAILED, report(2.1)) == found
+
+
+@pytest.mark.parametrize(("again", "found"), [(18.0, 0), (22.0, 1), (None, 1)])
+def test_g20_the_other_response_is_waited_for_and_cancelled_before(
+    again: float | None, found: int
+) -> None:
+    conflict = error(1.1, "conversation_already_has_active_response", "c1")
+    asked = [] if again is None else [line(again, "client", "response.create", event_id="c2")]
+    last = line(30.0, "server", "rate_limits.updated")
+    assert breaches("G20", CREATE, conflict, *asked, last) == found
+
+
+def wait(t: float, attempt: int, seconds: float, **more: Any) -> dict[str, Any]:
+    return line(t, "turn", "recovering", turn="t1", attempt=attempt, wait=seconds, **more)
+
+
+def asked(t: float, attempt: int) -> dict[str, Any]:
+    return line(t, "turn", "moved", turn="t1", dest="requested", attempt=attempt)
+
+
+HEARD = line(0.5, "playback", "started")
+
+
+@pytest.mark.parametrize(("at", "found"), [(3.0, 0), (2.9, 1)])
+def test_g9_a_retry_waits_as_long_as_was_said(at: float, found: int) -> None:
+    """What is only doubted is not asked for again."""
+    doubted = wait(0.9, 1, 5.0, code="slow")
+    lines = [HEARD, asked(0.8, 1), doubted, FAILED | {"t": 1.0}, wait(1.0, 1, 2.0), asked(at, 2)]
+    assert breaches("G9", *lines) == found
+
+
+@pytest.mark.parametrize(("more", "found"), [({}, 1), ({"kind": "session_end"}, 0)])
+def test_g9_retries_are_counted_but_what_a_planned_end_costs(
+    more: dict[str, Any], found: int
+) -> None:
+    waits = [wait(float(n), n, 0.1) for n in (1, 2)] + [wait(3.0, 3, 0.1, **more)]
+    header = HEADER | {"retry": {"max_retry": 2}}
+    lines = [header, HEARD, FAILED | {"t": 0.9}, *waits]
+    found_now = [each for each in judge([*lines, end(lines)]).violations if each.id == "G9"]
+    assert len(found_now) == found
+
+
+def test_g18_of_what_comes_at_one_moment_the_order_tells_what_answers_what() -> None:
+    """The call was for the question before, which the caller gave up."""
+    call = {"id": "f1", "type": "function_call", "call_id": "k1", "status": "completed"}
+    said = {"id": "m1", "type": "message", "role": "assistant", "status": "completed"}
+    text = {"response_id": "r2", "item_id": "m1"}
+
+    def took(t: float, item: str) -> dict[str, Any]:
+        return line(t, "server", "input_audio_buffer.committed", item_id=item)
+
+    def ask(t: float, key: str, item: str) -> dict[str, Any]:
+        return line(t, "caller", "asked") | {
+            "key": key, "kind": "speech", "begun": t - 0.5, "item_id": item,
+        }  # fmt: skip
+
+    made = [
+        response(3.0, "created", "r1"),
+        line(3.0, "server", "response.output_item.added", response_id="r1", item=call),
+        line(3.0, "server", "response.output_item.done", response_id="r1", item=call),
+        response(3.0, "done", "r1", status="completed", output=[call]),
+    ]
+    lines = [
+        took(1.0, "u1"), ask(1.0, "q1", "u1"),
+        line(1.5, "caller", "cut_in", key="q1", how="speaks_over"),
+        line(1.5, "caller", "let_go", key="q1"),
+        ask(2.0, "q2", "u2"), *made, took(3.0, "u2"),
+        response(3.0, "created", "r2"),
+        line(3.0, "server", "response.output_item.added", response_id="r2", item=said),
+        line(3.0, "server", "response.output_audio.delta", delta=1000.0, **text),
+        line(3.0, "server", "response.output_item.done", response_id="r2", item=said),
+        response(3.0, "done", "r2", status="completed", output=[said]),
+        line(3.0, "playback", "started"),
+        line(4.0, "playback", "finished", position=1000.0),
+        line(9.0, "watch", "look", rest=True),
+        CREATE | {"t": 9.0},
+    ]  # fmt: skip
+    assert breaches("G18", *lines) == 0
+    rest = [each for each in lines if each not in made]
+    assert breaches("G18", *rest[:-4], *made, *rest[-4:]) == 1, "behind the answer it is owed one"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
+import realtime_fsm
 from realtime_fsm.trace import Header, Line, read
 from realtime_fsm.trace.facts import (
     Asked,
@@ -71,3 +73,23 @@ def test_what_was_seen_at_one_moment() -> None:
     assert isinstance(look, Look)
     assert look.memory == (Remembered("item_1", "message", "user", 12),)
     assert (look.rest, look.speeches, look.history) == (True, ("a",), None)
+
+
+def test_the_judges_share_no_code_with_the_controller() -> None:
+    """Of this package they import one another, and what says how to tell a value."""
+    root = Path(realtime_fsm.__file__).parent
+    seen, waiting = set(), [root / "trace" / "check.py", root / "compare" / "__init__.py"]
+    while waiting:
+        path = waiting.pop()
+        seen.add(path.relative_to(root).as_posix())
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                at = path.parents[node.level - 1].joinpath(*(node.module or "").split("."))
+                found = (
+                    at.with_suffix(".py") if at.with_suffix(".py").exists() else at / "__init__.py"
+                )
+                waiting += [found] if found.relative_to(root).as_posix() not in seen else []
+            elif isinstance(node, ast.ImportFrom):
+                assert (node.module or "").split(".")[0] not in ("livekit", "realtime_fsm"), path
+    assert len(seen) > 20
+    assert {name.split("/")[0] for name in seen} == {"trace", "compare", "_redact.py"}

@@ -259,6 +259,18 @@ def not_truncated(trace: Trace) -> int:
     return added[0] + 1
 
 
+def told_more(trace: Trace) -> int:
+    """A new connection is told all words of a message that was cut."""
+    cut = trace.lines[trace.find("client", "conversation.item.truncate")]["event"]["item_id"]
+    at, parts = next(
+        (n, line["event"]["item"]["content"])
+        for n, line in enumerate(trace.lines)
+        if line.get("type") == "conversation.item.create" and line["event"]["item"]["id"] == cut
+    )
+    parts[0].update(text=parts[0]["text"] * 3, words=parts[0]["words"] * 3)
+    return at + 1
+
+
 def tool_twice(trace: Trace) -> int:
     at = next(
         n
@@ -342,6 +354,7 @@ PLANTS: list[tuple[str, Callable[[Trace], int], set[str]]] = [
     ("G15", truncate_beyond, {"G16"}),
     ("G15", truncate_elsewhere, {"G16"}),
     ("G16", not_truncated, set()),
+    ("G16", told_more, set()),
     ("G17", tool_twice, set()),
     ("G17", run_twice, set()),
     ("G18", lost_turn, set()),
@@ -404,3 +417,20 @@ def test_what_cannot_be_judged_is_said(clean: Lines, without: str, ids: set[str]
     assert {report.not_judged[each] for each in ids} == {why}
     assert not ids & set(report.broken)
     assert not ids & set(report.judged)
+
+
+def test_g16_an_older_trace_that_counts_no_words_is_not_judged_by_them(clean: Lines) -> None:
+    trace = Trace(clean)
+    told_more(trace)
+    for line in trace.lines:
+        _without(line, "words")
+    assert not judge(trace.lines).broken
+
+
+def _without(value: Any, key: str) -> None:
+    if isinstance(value, dict):
+        value.pop(key, None)
+    for each in (
+        value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    ):
+        _without(each, key)

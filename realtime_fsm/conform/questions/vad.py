@@ -15,6 +15,8 @@ from ..talk import Talk
 _STARTED = "input_audio_buffer.speech_started"
 _STOPPED = "input_audio_buffer.speech_stopped"
 _COMMITTED = "input_audio_buffer.committed"
+_IDLE = "input_audio_buffer.timeout_triggered"
+_IDLE_MS = 5000  # the shortest there is, documented
 _TRIES = 2
 _DEAF = "server VAD did not hear the speech that was played"
 
@@ -80,6 +82,28 @@ async def creates(talk: Talk) -> None:
         talk.deviates(rule, f"no response within {patience} after the commit")
     else:
         talk.kept(rule, "the end of speech starts a response; create_response is on by default")
+    await talk.finish()
+
+
+@asks(rules.VAD_IDLE, speech=_IDLE_MS / 1000 + 1, short=1)
+async def idles(talk: Talk) -> None:
+    """A silence that lasts longer than idle_timeout_ms."""
+    rule = rules.VAD_IDLE
+    await _listening(talk, idle_timeout_ms=_IDLE_MS)
+    talk.known.spend()
+    await talk.play(silence(_IDLE_MS + 1000), at_once=True)
+    patience = _IDLE_MS / 1000 + talk.known.pace.patience
+    told = await talk.until(lambda: talk.find(_IDLE), patience)
+    if told is None:
+        raise Unjudged(f"no {_IDLE} within {patience:g} s of silence")
+    made = await talk.until(lambda: talk.find("response.created"))
+    committed = talk.find(_COMMITTED)
+    if committed is None or committed.get("item_id") != told.get("item_id"):
+        talk.deviates(rule, "the silence was not committed under the id that was told")
+    elif made is None:
+        talk.deviates(rule, "the silence was committed, and not answered")
+    else:
+        talk.kept(rule, f"committed and answered after {_IDLE_MS / 1000:g} s")
     await talk.finish()
 
 

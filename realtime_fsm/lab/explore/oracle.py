@@ -218,7 +218,7 @@ class Oracle:
         record.given_up, record.settled = False, True
 
     def _recovering(self, record: Record, reason: ErrorInfo) -> None:
-        if reason.code == "slow":
+        if reason.code in ("slow", "stalling"):
             return  # only doubted
         if record.exposed and self.policy.after_exposure == "stop":
             raise Violation("G9: a retry after something was handed out")

@@ -40,6 +40,7 @@ from ..._core.records import Message, Response, Turn
 from ..._core.session import Session
 from ..._core.states import (
     ConnectionState,
+    Correction,
     ErrorKind,
     Generation,
     MessageOutcome,
@@ -90,9 +91,9 @@ _RESPONSE = _plain(
 )
 _MESSAGE = _plain(
     Message,
-    *("item_id", "state", "outcome", "received_ms", "late_ms", "started"),
+    *("item_id", "state", "outcome", "received_ms", "late_ms", "started", "correction"),
     "moved_at",  # in the deadline of its turn
-    *("heard_ms", "shown", "remembered_ms", "transcript", "released"),  # of no consequence
+    *("heard_ms", "shown", "remembered_ms", "transcript"),  # of no consequence
 )
 _SESSION = frozenset(
     (
@@ -213,7 +214,10 @@ def pack(
             relative(since, now, -(10**9)),
             connection.state._value_,
             *(
-                (connection.losses, relative(connection.up_since, now, -_HEALTHY))
+                (
+                    min(connection.losses, session.policy.max_reconnect + 1),
+                    relative(connection.up_since, now, -_HEALTHY),
+                )
                 if losing
                 else (0, None)
             ),
@@ -224,11 +228,16 @@ def pack(
 
 
 def _last_wait(turn: Turn, policy: RetryPolicy) -> Optional[float]:
-    """When a turn ends at the latest that only waits for playback or its terminal."""
+    """When a turn ends at the latest that only waits for playback or its terminal; of one whose
+    response is silent, when that was told."""
     if turn.state is TurnState.CANCELLING:
         return turn.since + policy.cancel_timeout
-    waits = turn.state is TurnState.STREAMING and turn.generation is not Generation.RUNNING
-    return playback_deadline(turn, policy) if waits else None
+    if turn.state is not TurnState.STREAMING:
+        return None
+    if turn.generation is not Generation.RUNNING:
+        return playback_deadline(turn, policy)
+    told = turn.attempt is not None and turn.since > turn.attempt.last_activity
+    return turn.since if told else None
 
 
 def _pack_last_frame(session: Session, responses: list[Response], longest: int) -> Optional[int]:
@@ -276,6 +285,7 @@ def _pack_message(message: Message, names: Names) -> tuple[Any, ...]:
         # A correction of what a lost connection held is not asked of the next one.
         not over and message.remembered_ms is not None,
         False if over else message.started,
+        message.correction._value_,
         _message_of(message),
     )
 
@@ -345,14 +355,14 @@ def unpack(
         turn.recover_by = _time(recover_by)
         turn.retry_at = retry_at / 1000
         _set(turn, _TURN, rest[0])
-        turn.calls, turn.actions = list(rest[2]), tuple(rest[3])
+        turn.calls, turn.actions = tuple(rest[2]), tuple(rest[3])
     made = [_new_response(r, known) for r in responses]
     for name, _, _, _, number, *_, last_wait, _, messages, _, _ in turns:
         turn = known[name]
         turn.attempt = None if number is None else made[number]
         for packed, owner in messages:
             message = _new_message(packed)
-            turn.messages.append(message)
+            turn.messages += (message,)
             session.messages[message.item_id] = (turn, made[owner], message)
         if last_wait is not None:
             turn.since = 0.0
@@ -397,10 +407,11 @@ def _new_turn(name: str) -> Turn:
 
 
 def _new_message(data: tuple[Any, ...]) -> Message:
-    item_id, state, outcome, received, late, settled, started, rest = data
+    item_id, state, outcome, received, late, settled, started, correction, rest = data
     message = Message(item_id, 0, received_ms=float(received), late_ms=late, started=started)
     message.state = PlaybackState(state)
     message.outcome = None if outcome is None else MessageOutcome(outcome)
+    message.correction = Correction(correction)
     message.remembered_ms = 0 if settled else None
     if message.outcome is MessageOutcome.PARTIAL:
         message.heard_ms = 1
@@ -425,7 +436,7 @@ def _new_response(data: tuple[Any, ...], turns: dict[str, Turn]) -> Response:
         probe_id=probe_id,
         asked_at=asked / 1000,
         deadline=_time(deadline),
-        undelivered=list(undelivered),
+        undelivered=tuple(undelivered),
         acting=tuple(acting),
     )
     _set(response, _RESPONSE, rest)

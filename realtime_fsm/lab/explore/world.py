@@ -31,7 +31,7 @@ Action = tuple[Any, ...]
 FRAMES = (
     *(ev.ResponseCreated, ev.ItemStarted, ev.OutputReceived, ev.CallReceived, ev.ResponseDone),
     *(ev.ErrorReceived, ev.RateLimitsUpdated, ev.SessionConfigured),
-    *(ev.SpeechStarted, ev.SpeechStopped, ev.InputCommitted, ev.InputCleared),
+    *(ev.SpeechStarted, ev.SpeechStopped, ev.InputCommitted, ev.InputCleared, ev.InputIdle),
 )
 
 

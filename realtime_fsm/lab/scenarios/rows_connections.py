@@ -94,9 +94,8 @@ ROWS = (
             handles=("connection",),
             creates=None,
             errors=None,
-            closed=True,
             state=None,
-            connections=(1, 12),
+            connections=(1, 25),
         ),
     ),
     Scenario(

@@ -85,7 +85,7 @@ ROWS = (
             handles=("stalled", "ok"),
             creates=2,
             errors=("stalled",),
-            silence=(0.0, 9.0),
+            silence=(0.0, 21.0),
         ),
     ),
     Scenario(
@@ -99,7 +99,7 @@ ROWS = (
             handles=("stalled", "ok"),
             creates=2,
             errors=("stalled",),
-            silence=(0.0, 9.0),
+            silence=(0.0, 21.0),
         ),
     ),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from inspect import Parameter, Signature
 from pathlib import Path
@@ -11,18 +11,18 @@ from typing import Any
 
 from livekit.agents import AgentTask, CloseEvent, ErrorEvent, SpeechCreatedEvent, llm
 from livekit.agents.voice import SpeechHandle
-from livekit.agents.voice.io import PlaybackFinishedEvent, PlaybackStartedEvent
 
 from ... import Recovering, TurnEnded, TurnMoved
-from ...livekit._features import hand_over, history_of
+from ...livekit._features import hand_over, history_of, realtime_session_of
 from ...simulator.record import Record
-from ...testing import SimulatedCall, run_virtual, simulated_call
+from ...testing import PacedAudioOutput, SimulatedCall, run_virtual, simulated_call
 from ...testing.clock import VirtualTimeError
 from .agents import Desk
 from .drawing import asked_besides
 from .editing import edited
 from .evidence import Asked, Evidence, Reported, Spoken
-from .scenario import Edit, Scenario, Turn
+from .output import FailingOutput
+from .scenario import Aside, Edit, OutputFault, Scenario, Turn
 
 __all__ = ["play"]
 
@@ -32,6 +32,9 @@ _PATIENCE = 40.0  # seconds without a sound until the caller gives the answer up
 _STUCK = 60.0  # seconds after the last turn until a speech counts as never done
 _CONNECTED = 30.0  # seconds the caller waits for a connection before speaking
 _COUGH = 0.2  # seconds
+_CLEANED_UP = (
+    20.0  # seconds; a correction that got lost is asked for again once the server says anything
+)
 
 
 def play(
@@ -152,21 +155,31 @@ class _Caller:
             told["speech"] = speech.id
         self._call.note("playback", "shown", **told)
 
-    def _sounds(self, _: PlaybackStartedEvent) -> None:
+    def _hear(self, sink: PacedAudioOutput) -> None:
+        """Note what the caller hears, whatever the output tells LiveKit."""
+        sink.watchers.append(self._hears)
+
+    def _hears(self, what: str, more: Mapping[str, Any]) -> None:
+        if what == "started":
+            self._sounds()
+        elif what == "finished":
+            self._sounded(more["position"], cut=more["interrupted"])
+
+    def _sounds(self) -> None:
         if self._seen.spoken:
             message = self._seen.spoken[-1]
             if message.started is None:
                 message.started = self._now
             self.note("hears", f"message {len(self._seen.spoken)} begin")
 
-    def _sounded(self, report: PlaybackFinishedEvent) -> None:
-        if self._seen.spoken and report.playback_position > 0:
+    def _sounded(self, position: float, *, cut: bool) -> None:
+        if self._seen.spoken and position > 0:
             message = self._seen.spoken[-1]
-            message.ended, message.cut = self._now, report.interrupted
-            message.seconds += report.playback_position
-            how = "cut off after" if report.interrupted else "to its end,"
+            message.ended, message.cut = self._now, cut
+            message.seconds += position
+            how = "cut off after" if cut else "to its end,"
             words = " ".join(message.text.split()[:5])
-            self.note("hears", f'"{words} ..." {how} {report.playback_position:.2f} s')
+            self.note("hears", f'"{words} ..." {how} {position:.2f} s')
 
     def _failed(self, event: ErrorEvent) -> None:
         recoverable = bool(getattr(event.error, "recoverable", False))
@@ -176,7 +189,6 @@ class _Caller:
     def _speech_created(self, event: SpeechCreatedEvent) -> None:
         self._handles.append((self._now, event.speech_handle))
         number = len(self._handles)
-        begun = self._now
         self.note("handle", f"{number} created")
 
         def done(handle: SpeechHandle) -> None:
@@ -187,7 +199,6 @@ class _Caller:
             if error is not None:
                 report = Reported(self._now, "handle", str(error), not handle.interrupted)
                 self._seen.reported.append(report)
-            self._seen.extra.setdefault("handles", []).append((begun, self._now, repr(error)))
 
         event.speech_handle.add_done_callback(done)
 
@@ -207,12 +218,11 @@ class _Caller:
         self.note("session", f"closed, {event.reason.value}")
 
     def _listen(self) -> None:
-        session, sink = self._call.session, self._call.sink
+        session = self._call.session
         session.on("error", _Listener(self._failed))
         session.on("close", _Listener(self._close_seen))
         session.on("speech_created", _Listener(self._speech_created))
-        sink.on("playback_started", _Listener(self._sounds))
-        sink.on("playback_finished", _Listener(self._sounded))
+        self._hear(self._call.sink)
         if self._call.model is not None:
             self._call.model.on("turn_moved", _Listener(self._turn_moved))
             self._call.model.on("recovering", _Listener(self._recovering))
@@ -233,6 +243,7 @@ class _Caller:
             config=self._scenario.config,
             check=self._check,
             trace=self._trace,
+            sink=FailingOutput(),
             **options,
         ) as self._call:
             self._seen.record = self._call.server.record
@@ -290,6 +301,13 @@ class _Caller:
         for edit in self._scenario.edits:
             if edit.turn == number:
                 self._acting.append(asyncio.create_task(self._edit(edit)))
+        spoken = turn.seconds if turn.kind == "speech" else 0.0
+        for aside in self._scenario.asides:
+            if aside.turn == number:
+                self._acting.append(asyncio.create_task(self._aside(aside, aside.after + spoken)))
+        for fault in self._scenario.outputs:
+            if fault.turn == number:
+                self._acting.append(asyncio.create_task(self._output(fault, fault.after + spoken)))
         session = self._call.session
         try:
             if turn.kind == "text":
@@ -366,6 +384,34 @@ class _Caller:
             llm.RealtimeError,
         ) as error:  # the session is closing, or not connected
             self.note("app", f"could not: {error}")
+
+    async def _aside(self, aside: Aside, after: float) -> None:
+        """The application asks for a response out of band."""
+        await asyncio.sleep(max(0.0, after))
+        self.note("app", f"asks for {aside.kind} out of band")
+        body = {
+            "conversation": "none",
+            "instructions": aside.words,
+            "output_modalities": [aside.kind],
+            "metadata": {"topic": "category"},
+        }
+        event = {"type": "response.create", "event_id": f"app_{aside.turn}", "response": body}
+        try:
+            realtime_session_of(self._call.session).send_event(event)  # type: ignore[attr-defined]
+        except RuntimeError as error:  # the session is closing
+            self.note("app", f"could not: {error}")
+
+    async def _output(self, fault: OutputFault, after: float) -> None:
+        """Something happens to the output."""
+        await asyncio.sleep(after)
+        self.note("output", fault.kind)
+        sink = self._call.sink
+        if fault.kind == "replaced":
+            sink = FailingOutput()
+            self._hear(sink)
+            self._call.play_on(sink)
+        elif isinstance(sink, FailingOutput):
+            sink.fail(fault.kind)
 
     async def _react(self, asked: Asked) -> None:
         turn = asked.turn
@@ -461,8 +507,7 @@ class _Caller:
             await asyncio.sleep(_STEP)
         else:
             self._seen.stuck = sum(not handle.done() for _, handle in self._handles)
-        # Cleaning up the history takes a round trip.
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(_CLEANED_UP)
         self._rests = True
 
     def _look_back(self) -> None:

@@ -16,7 +16,19 @@ from ...simulator.config import ServerConfig
 from ...simulator.faults import AcceptThenClose, Fault, Schedule
 from ...simulator.script import FunctionCall, Message, Reasoning, Reply, Script
 from .failing import deviate, fail, late, on_the_way
-from .scenario import PROFILES, TOOL, Act, ActKind, Edit, EditKind, Profile, Scenario, Turn
+from .scenario import (
+    PROFILES,
+    TOOL,
+    Act,
+    ActKind,
+    Aside,
+    Edit,
+    EditKind,
+    Profile,
+    Scenario,
+    Turn,
+)
+from .strangers import asides, foreign, output_faults, said_aside
 
 __all__ = ["draw"]
 
@@ -33,6 +45,7 @@ _QUESTIONS = (
 )  # fmt: skip
 
 Voice = Literal["server_vad", "push_to_talk"]
+Modality = Literal["audio", "text"]
 
 
 def draw(seed: int, profile: Profile = "none", *, acts: bool = False) -> Scenario:
@@ -49,9 +62,12 @@ def draw(seed: int, profile: Profile = "none", *, acts: bool = False) -> Scenari
     turns = _turns(rng, voice)
     if acts:
         turns = _with_acts(random.Random(f"acts:{seed}"), turns, voice)
-    drawn = _Drawing(seed, profile, stalls=not acts)
+    drawn = _Drawing(seed, profile)
     for number, turn in enumerate(turns, 1):
         drawn.turn(number, turn, turns[number - 2] if number > 1 else None)
+    aside = tuple(asides(random.Random(f"asides:{seed}"), len(turns), profile))
+    for each in aside:
+        drawn.aside(each)
     faults = drawn.faults
     if profile == "hostile":
         faults += _closed_at_once(random.Random(f"connections:{seed}"))
@@ -67,14 +83,18 @@ def draw(seed: int, profile: Profile = "none", *, acts: bool = False) -> Scenari
     )
     if profile == "compat":
         config = deviate(random.Random(f"deviations:{seed}"), config)
+    modality: Modality = "text" if rng.random() < 0.12 else "audio"
+    outputs = tuple(output_faults(random.Random(f"outputs:{seed}"), len(turns), profile))
     return Scenario(
         turns=turns,
         script=Script(answers=drawn.answers, default=drawn.default),
         config=config,
         voice=voice,
-        modality="text" if rng.random() < 0.12 else "audio",
+        modality=modality,
         tool_seconds=_seconds(rng, 0.05, 2.0),
         edits=tuple(_edits(random.Random(f"edits:{seed}"), len(turns), profile, pairs=acts)),
+        asides=aside,
+        outputs=outputs if modality == "audio" else (),
         seed=seed,
     )
 
@@ -180,13 +200,11 @@ class _Drawing:
         default: what is said to a question that nobody foresaw.
     """
 
-    def __init__(self, seed: int, profile: Profile, *, stalls: bool) -> None:
+    def __init__(self, seed: int, profile: Profile) -> None:
         self.answers: dict[str, list[Reply]] = {}
         self.faults: list[Fault] = []
         self._seed = seed
         self._profile = profile
-        # Plain LiveKit waits for as long as it takes; how long a turn does is its policy.
-        self._stalls = stalls
         self.default = self._said(random.Random(f"reply:{seed}:"), "0")(1)
 
     def turn(self, number: int, turn: Turn, before: Turn | None) -> None:
@@ -220,9 +238,16 @@ class _Drawing:
         self.answers[key] = replies
         # Of its own, so that what fails besides is the same with and without it.
         rare = random.Random(f"late:{self._profile}:{self._seed}:{key}")
-        self.faults += late(rare, self._profile, key, stalls=self._stalls)
+        self.faults += late(rare, self._profile, key)
+        strange = random.Random(f"foreign:{self._profile}:{self._seed}:{key}")
+        self.faults += foreign(strange, self._profile, key)
         if tool:
             self._question(f"{key} > {tool}", f"{name}t", "", number, depth + 1)
+
+    def aside(self, aside: Aside) -> None:
+        """Draw what is replied out of band."""
+        rng = random.Random(f"aside:{self._seed}:{aside.turn}")
+        self.answers[f"aside: {aside.words}"] = [said_aside(rng, aside)]
 
     def _said(self, rng: random.Random, name: str, most: int = 3) -> _Says:
         count = min(most, rng.choices((1, 2, 3), (75, 18, 7))[0])

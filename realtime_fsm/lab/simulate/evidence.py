@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from ...compare import Life
 from ...simulator.record import Record
@@ -114,4 +113,3 @@ class Evidence:
     broken: str = ""
     hang: bool = False
     life: Life = field(default_factory=Life)
-    extra: dict[str, Any] = field(default_factory=dict)

@@ -208,17 +208,15 @@ _STRIKES: dict[str, tuple[_Strike, ...]] = {
 _REFUSED = ("invalid_value", "unsupported_content_type", "item_truncate_invalid_item_id")
 
 
-def late(rng: random.Random, profile: Profile, question: str, *, stalls: bool) -> Iterator[Fault]:
-    """Yield a stall that goes on after its turn was given up, a cancel that the server ignores, or a
-    truncate that it refuses, if any. With *stalls* off there are none of the first."""
+def late(rng: random.Random, profile: Profile, question: str) -> Iterator[Fault]:
+    """Yield a stall that goes on in the end, a cancel that the server ignores, or a truncate that it
+    refuses, if any."""
     if rng.random() >= _LATE[profile]:
         return
     kind = rng.choice(("stall", "cancel", "truncate"))
-    if kind == "stall" and not stalls:
-        return
     if kind == "stall":
         audio = At("response.output_audio.delta", rng.randint(2, 12), question=question)
-        # Longer than a turn waits for its next output, by anything from no time to a retry's.
+        # Longer than a turn that was not heard waits for its next output.
         yield Silence(audio, round(rng.uniform(8.0, 13.0), 3))
     elif kind == "cancel":
         yield Lose(At("response.cancel", side="client", question=question))

@@ -94,6 +94,8 @@ def _head(scenario: Scenario) -> Iterator[str]:
             f"  turn {number}: {turn.kind} of {turn.seconds:g} s, the caller"
             f" {turn.then.replace('_', ' ')}{when}, pause {turn.pause:g} s{act}"
         )
+    for each in (*scenario.edits, *scenario.asides, *scenario.outputs):
+        yield f"  besides: {each}"
     for fault in scenario.config.faults.faults if scenario.config.faults else ():
         yield f"  fault: {fault}"
 

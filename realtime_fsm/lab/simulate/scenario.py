@@ -14,8 +14,12 @@ __all__ = [
     "TOOL",
     "Act",
     "ActKind",
+    "Aside",
+    "AsideKind",
     "Edit",
     "EditKind",
+    "OutputFault",
+    "OutputFaultKind",
     "Profile",
     "Scenario",
     "Turn",
@@ -74,6 +78,48 @@ class Edit:
     after: float = 0.0
 
 
+AsideKind = Literal["text", "audio"]
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """The application asks for a response out of band, with ``send_event``.
+
+    Attributes:
+        turn: number of the turn, from 1, about which it does so.
+        kind: what it is answered with.
+        after: seconds after the turn was asked; below zero while the caller still speaks.
+    """
+
+    turn: int
+    kind: AsideKind
+    after: float = 0.0
+
+    @property
+    def words(self) -> str:
+        """Its instructions."""
+        return f"{self.turn}. Classify"
+
+
+OutputFaultKind = Literal["lost", "silent", "late", "replaced"]
+
+
+@dataclass(frozen=True, slots=True)
+class OutputFault:
+    """What happens to the output.
+
+    Attributes:
+        turn: number of the turn, from 1, about which it happens.
+        kind: the next report is ``lost``; from here on all are (``silent``); the next comes three
+            seconds ``late``; another output is put in its place (``replaced``).
+        after: seconds after the turn was asked.
+    """
+
+    turn: int
+    kind: OutputFaultKind
+    after: float = 0.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
     """One thing the caller, or the application, asks for.
@@ -115,6 +161,8 @@ class Scenario:
         modality: what the model answers with.
         tool_seconds: how long the agent's tools take.
         edits: what the application does to the history meanwhile.
+        asides: responses that are none of the conversation's.
+        outputs: what happens to the output.
         seed: where it was drawn from; None for a written one.
     """
 
@@ -125,6 +173,8 @@ class Scenario:
     modality: Literal["audio", "text"] = "audio"
     tool_seconds: float = 0.5
     edits: tuple[Edit, ...] = ()
+    asides: tuple[Aside, ...] = ()
+    outputs: tuple[OutputFault, ...] = ()
     seed: int | None = None
 
 

@@ -14,8 +14,10 @@ from livekit.agents import llm
 from .._private import models_of
 from ._aws import AWS
 from ._azure import AZURE
+from ._duplex import DUPLEX
 from ._family import Family, declared_events, least, packages_of
 from ._google import GOOGLE
+from ._nvidia import NVIDIA
 from ._openai import OPENAI, has_engine, shows_engine
 from ._phonic import PHONIC
 from ._ultravox import ULTRAVOX
@@ -26,12 +28,6 @@ __all__ = ["CONTROLLED", "DUPLEX", "NAMED", "STREAMS", "Family", "declared_event
 STREAMS = Family(name="streams", control="streams")
 #: LiveKit's fallback adapter over models of the openai engine, whose frames it hides.
 FALLBACK = Family(name="fallback adapter", control="streams")
-DUPLEX = Family(name="duplex", control="plain", why="A full-duplex model decides when to speak.")
-NVIDIA = Family(
-    name="nvidia",
-    control="plain",
-    why="It takes no requests: the model listens and speaks at the same time.",
-)
 _UNKNOWN = Family(
     name="unknown",
     control="plain",
@@ -62,7 +58,7 @@ def family_of(model: llm.RealtimeModel, session: llm.RealtimeSession[Any]) -> Fa
 
 def _as_it_was(family: Family, session: llm.RealtimeSession[Any]) -> Family:
     """The family, or plain if the plugin shows that it is another than was declared."""
-    moved = family.moved(session.capabilities)
+    moved = family.moved(session.capabilities, type(session))
     if moved and family.control != "plain":
         return family.plain(f"The plugin is not what it was: {', '.join(moved)} changed.")
     return family

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from livekit.agents import llm
 
+from ..._core import events as ev
 from ..._core.policy import RetryPolicy
 
 Control = Literal["full", "streams", "plain"]
@@ -25,6 +26,10 @@ def any_error(report: llm.RealtimeModelError) -> bool:
 
 def no_error(report: llm.RealtimeModelError) -> bool:
     return False
+
+
+def nothing(raw: object) -> ev.Event | None:
+    return None
 
 
 def as_declared(model: llm.RealtimeModel) -> Mapping[str, Any]:
@@ -53,12 +58,21 @@ class Family:
             future resolves.
         resends: After a lost connection the plugin itself repeats what was not answered.
         answers_all: A response without output is a failure. Some models may choose to say nothing.
+        cuts_show: Speech of the user's that ends a response is told, also when nothing of it had come.
+            Elsewhere an empty answer to the user is left alone, for the user may have gone on; what
+            was asked for is asked for again two seconds later.
         patience: Seconds that a request may stay unanswered at least, however early the plugin gives
             up by itself: what comes late is adopted, for it cannot be stopped.
         owes_replies: The model is to answer a tool's output by itself, and may be asked if it does
             not.
+        words_begin: A transcript of the user's begins a response, also when it comes after the answer.
         tells_loss: Whether this recoverable error is a lost connection. The plugin then connects
             again, which it tells by metrics with an ``acquire_time``.
+        shows: The name of the event by which its session shows what the server sends, "": none.
+        reads: What one of these means to a turn, if anything. With ``control="streams"`` it is heard for
+            what streams do not tell: how a response ended and why, that the server is at work, what it
+            does by itself, who answers the user. The end of a response without an id says that what is
+            announced in the same moment is only that end, and no other response.
         adapts: What differs of these for this model.
         expects: Capabilities without which the rest does not hold.
         promises: For the page on providers.
@@ -75,9 +89,13 @@ class Family:
     announces: bool = False
     resends: bool = False
     answers_all: bool = True
+    cuts_show: bool = True
     patience: float = 0.0
     owes_replies: bool = False
+    words_begin: bool = False
     tells_loss: Callable[[llm.RealtimeModelError], bool] = no_error
+    shows: str = ""
+    reads: Callable[[Any], ev.Event | None] = nothing
     adapts: Callable[[llm.RealtimeModel], Mapping[str, Any]] = as_declared
     expects: Mapping[str, bool] = field(default_factory=dict)
     promises: Promises = field(default_factory=dict, hash=False)
@@ -104,13 +122,19 @@ class Family:
             timeout=max(policy.timeout, self.patience),
         )
 
-    def moved(self, capabilities: llm.RealtimeCapabilities) -> list[str]:
-        """Capabilities that are not as they were when this was declared."""
-        return [
+    def moved(
+        self, capabilities: llm.RealtimeCapabilities, session: type | None = None
+    ) -> list[str]:
+        """What is not as it was when this was declared: capabilities, and what the class of a
+        session shows."""
+        moved = [
             name
             for name, value in self.expects.items()
             if getattr(capabilities, name, value) != value
         ]
+        if self.shows and session is not None and self.shows not in declared_events(session):
+            moved.append(self.shows)
+        return moved
 
 
 def least(name: str, families: Sequence[Family]) -> Family:
@@ -126,8 +150,10 @@ def least(name: str, families: Sequence[Family]) -> Family:
         announces=any(f.announces for f in families),
         resends=any(f.resends for f in families),
         answers_all=all(f.answers_all for f in families),
+        cuts_show=all(f.cuts_show for f in families),
         patience=max(f.patience for f in families),
         owes_replies=all(f.owes_replies for f in families),
+        words_begin=all(f.words_begin for f in families),
         tells_loss=lambda report: all(f.tells_loss(report) for f in families),
     )
 

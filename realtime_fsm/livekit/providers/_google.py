@@ -31,6 +31,9 @@ GOOGLE = Family(
     # It gives up after 5 s, and speaks all the same what comes later.
     patience=10.0,
     owes_replies=True,
+    # Transcripts have no order among the other messages (ai.google.dev/api/live,
+    # BidiGenerateContentServerContent).
+    words_begin=True,
     # 1007 and a failed connect are not recoverable; whatever else it tells, it reconnects.
     tells_loss=any_error,
     adapts=_adapts,

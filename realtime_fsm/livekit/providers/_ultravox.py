@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from ..._core import events as ev
 from ._family import Family, no_error
+
+
+def _reads(raw: Any) -> ev.Event | None:
+    """The last transcript of what the agent says. It may come when the state is "listening" again: the
+    plugin then makes a response of it, which has nothing else."""
+    if raw.get("type") == "transcript" and raw.get("role") == "agent" and raw.get("final"):
+        return ev.ResponseDone(response_id="", status=ev.ResponseStatus.COMPLETED)
+    return None
+
 
 ULTRAVOX = Family(
     name="ultravox",
     control="streams",
+    shows="ultravox_server_event_received",
+    reads=_reads,
     # "Stopped" comes when the answer begins.
     tells_of_user=False,
     # The field that says so gets lost in the plugin: its barge-in asks for a reply.
     cancels=False,
     announces=True,
+    # From "thinking" back to "listening": nothing to say, or the user goes on. Only what plays is cleared.
+    cuts_show=False,
     # It gives up after 5 s, and speaks all the same what comes later.
     patience=10.0,
     owes_replies=True,
@@ -32,7 +48,7 @@ ULTRAVOX = Family(
         "G16": ("partly", "LiveKit's history is as heard; the server keeps all that it said"),
         "G18": (
             "partly",
-            "an empty answer and a tool's are asked for; a lost connection is the end",
+            "a tool's reply, and an empty one that was asked for, are asked for; a lost connection is the end",
         ),
         "G19": ("cannot", "it never connects again after an unexpected close"),
         "G20": ("cannot", "it knows no conflicts"),

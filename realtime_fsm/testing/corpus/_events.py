@@ -99,6 +99,7 @@ EVENTS: tuple[tuple[str, type[ev.Event], Form], ...] = (
     ("S", ev.SpeechStopped, Form("speech_stopped", "speech_stopped")),
     ("S", ev.InputCommitted, Form("committed", "committed", "what the user said is a turn")),
     ("S", ev.InputCleared, Form("cleared", "cleared")),
+    ("S", ev.InputIdle, Form("idle", "idle", "server VAD answers that the user is silent")),
     ("S", ev.ItemTruncated, Form("truncated", "item.truncated <item_id> <audio_end_ms:ms>")),
     ("S", ev.ItemDeleted, Form("deleted", "item.deleted <item_id>")),
     ("S", ev.RateLimitsUpdated, Form("limits", "rate_limits.updated [reset <reset_after:s>]")),

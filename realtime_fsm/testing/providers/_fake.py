@@ -63,6 +63,8 @@ class Fake(ABC):
     """
 
     family: ClassVar[str]
+    #: What says whether a message is one of the protocol's.
+    types: ClassVar[str]
     #: Whether anything but the user's speech makes it speak.
     takes_requests: ClassVar[bool] = True
     #: Whether its audio bears marks; elsewhere its words have to tell.

@@ -18,6 +18,7 @@ class GeminiLive(Fake):
     """A Gemini Live server; see `Fake`."""
 
     family = "google"
+    types = "`google.genai.types`, both ways"
 
     async def _start(self) -> None:
         self._plugin = need("livekit.plugins.google")

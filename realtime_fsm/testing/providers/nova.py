@@ -83,6 +83,7 @@ class NovaSonic(Fake):
     """
 
     family = "aws"
+    types = "the plugin's `events`, both ways; the call and its failures: `aws_sdk_bedrock_runtime.models`"
 
     async def _start(self) -> None:
         self._module = need(f"{_MODULE}.realtime_model")

@@ -27,6 +27,7 @@ class OpenAI(Fake):
     """
 
     family = "openai"
+    types = "`openai.types.beta.realtime` and `openai.types.realtime`, both ways"
     marked = False
     ignores_noise = False  # speech that stopped is committed, and answered
     config: ClassVar[dict[str, Any]] = {}
@@ -34,17 +35,21 @@ class OpenAI(Fake):
 
     def __init__(self, answers: Answers) -> None:
         super().__init__(answers)
+        self.server: Any = RealtimeServer(self.script(), config=ServerConfig(**self.config))
+        self._make_core = self.server._new_core
+        setattr(self.server, "_new_core", self._new_core)  # noqa: B010 - for the type checker
+
+    def script(self) -> sim.Script:
+        """What the simulator answers."""
+        answers = self.answers
         calls = {a.call: question for question, all_ in answers.items() for a in all_ if a.call}
         after = {
             f"{question} > {tool}": answers.get("tool", ()) for tool, question in calls.items()
         }
-        script = sim.Script(
+        return sim.Script(
             answers={q: [_reply(a) for a in all_] for q, all_ in {**answers, **after}.items()},
             default=sim.Reply([sim.Message("And now everything is in good order.", seconds=0.6)]),
         )
-        self.server: Any = RealtimeServer(script, config=ServerConfig(**self.config))
-        self._make_core = self.server._new_core
-        setattr(self.server, "_new_core", self._new_core)  # noqa: B010 - for the type checker
 
     async def _start(self) -> None:
         self._plugin = need(f"livekit.plugins.{self.family.partition('-')[0]}")

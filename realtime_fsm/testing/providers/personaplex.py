@@ -17,6 +17,7 @@ class PersonaPlex(Fake):
     """A PersonaPlex server; see `Fake`. Opus loses the marks of its audio."""
 
     family = "nvidia"
+    types = "the three kinds of binary messages, by hand: nothing publishes types; Opus by `sphn`"
     takes_requests = False
     marked = False
 

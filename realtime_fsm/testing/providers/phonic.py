@@ -23,6 +23,7 @@ class Phonic(Fake):
     """A Phonic server; see `Fake`."""
 
     family = "phonic"
+    types = "the payloads of `phonic`, both ways"
     can_say = True
 
     async def _start(self) -> None:

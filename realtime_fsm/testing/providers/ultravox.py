@@ -23,6 +23,7 @@ class Ultravox(Fake):
     """An Ultravox server; see `Fake`. There is no SDK: the plugin's own event types are used."""
 
     family = "ultravox"
+    types = "the plugin's `events`, both ways: there is no SDK"
     can_say = True
 
     async def _start(self) -> None:
@@ -90,10 +91,10 @@ class Ultravox(Fake):
             again = not event.text and now - self._asked_at < _SAME
             self._asked_at = now
             await self.asked(found[1] if found else event.text or None, again=again)
-        elif isinstance(event, self._events.ForcedAgentMessageEvent):
-            await self.asked(event.content)
         elif isinstance(event, self._events.ClientToolResultEvent):
             await self.asked("tool")
+        elif event.type == "forced_agent_message":  # since 1.8
+            await self.asked(event.content)
 
     async def _send(self, event: Any) -> None:
         data = event.model_dump(mode="json", by_alias=True, exclude_none=True)

@@ -18,6 +18,7 @@ class VoiceLive(OpenAI):
     ``violations`` where that does not know it."""
 
     family = "azure"
+    types = "`azure.ai.voicelive.models` for what it sends, `openai.types.beta.realtime` both ways"
     config: ClassVar[dict[str, Any]] = {"dialect": "beta", "rate_limits": "off"}
 
     async def _start(self) -> None:

@@ -62,7 +62,8 @@ def _loses(world: World, turn_id: str) -> bool:
 
 def _kept(world: World, lost: list[str], *, owed: bool) -> None:
     # What is owed is asked anew, and takes the place of what was to be retried.
-    for turn_id in lost if not owed and not world.oracle.dead else ():
+    spent = world.oracle.dead or world.controller.losses > world.bound.in_force.max_reconnect
+    for turn_id in lost if not owed and not spent else ():
         if turn_id not in world.oracle.turns:
             raise Violation("G19: a turn is lost with its connection")
     if owed and not world.oracle.turns and not world.oracle.dead:

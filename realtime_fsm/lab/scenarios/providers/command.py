@@ -5,19 +5,17 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from ....testing.providers import FAKES
-from .measure import Cell, load, measure, missing, save
+from .measure import KEPT, Cell, kept_here, load, measure, missing, save
 from .page import page
 from .rows import ROWS
 
 __all__ = ["run"]
 
-_KEPT = Path("docs/providers.json")
 _STYLE = {"same": "dim", "better": "green", "worse": "bold red"}
 
 
@@ -25,8 +23,8 @@ def run(wanted: Sequence[str], *, as_page: bool) -> bool:
     """Run the calls of these providers, all by default, and print what came of them. Returns
     whether none is worse.
 
-    With *as_page*, what was run is kept in docs/providers.json, beside what that has of providers
-    whose plugins are missing here, and the page is printed.
+    With *as_page*, what was run is kept (`KEPT`), beside what was kept of providers whose plugins
+    are missing here, and the page is printed.
 
     Raises ``ValueError`` for an unknown name.
     """
@@ -41,10 +39,11 @@ def run(wanted: Sequence[str], *, as_page: bool) -> bool:
         if why is not None:
             sys.stderr.write(f"{family} was not run: {why}\n")
     if as_page:
-        kept = load(_KEPT)[1] if _KEPT.exists() else {}
+        path = kept_here()
+        kept = load(path)[1] if path.exists() else {}
         cells = {f: cells.get(f) or kept[f] for f in FAKES if f in cells or f in kept}
-        save(_KEPT, cells)
-        sys.stdout.write(page(*load(_KEPT)))
+        save(path, cells)
+        sys.stdout.write(page([load(each) for each in KEPT if each.exists()]))
     else:
         _print(cells)
     return good

@@ -15,7 +15,10 @@ from .call import play
 from .rows import ROWS, ProviderRow
 from .seen import Seen
 
-__all__ = ["Cell", "load", "measure", "missing", "save"]
+__all__ = ["KEPT", "Cell", "kept_here", "load", "measure", "missing", "save"]
+
+KEPT = (Path("docs/providers.json"), Path("docs/providers-2.json"))
+"""Where what was measured is kept: with livekit-agents 1.x, and with 2.x."""
 
 _LIMIT = 900.0  # virtual seconds
 
@@ -97,6 +100,11 @@ def _in_short(seen: Seen) -> str:
         end = ends.get(question.text, "ok")
         parts.append(f"{sound}{twice}" + ("" if end == "ok" else f" ({end})"))
     return ", ".join(parts) + ("; the session ended" if seen.closed is not None else "")
+
+
+def kept_here() -> Path:
+    """Where what is measured here is kept."""
+    return KEPT[version("livekit-agents").startswith("2.")]
 
 
 def save(path: Path, cells: dict[str, dict[str, Cell]]) -> None:

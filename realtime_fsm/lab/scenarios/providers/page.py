@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ....livekit.providers import CONTROLLED, Family
+from ....testing.providers import FAKES
 from .measure import Cell
 from .rows import ROWS
 
@@ -22,13 +23,14 @@ a contract test on the real plugin against a fake server of its provider.
 | family | recognised by | what happens |
 |---|---|---|
 | OpenAI plugin, Azure OpenAI, xAI, ThunderPhone, LiveKit's hosted models, and what derives from them | the raw events that the session's class declares, and `send_event()` | controlled in full, by its frames |
-| Gemini Live, Nova Sonic, Ultravox, Phonic, Azure Voice Live | the plugin's package, and the capabilities it shows | controlled by its requests and streams |
+| Azure Voice Live | the plugin's package, the capabilities and the raw events it shows | controlled by its requests and streams, and by what its frames tell besides: how a response ended and why, what the server does by itself, who answers the user |
+| Gemini Live, Nova Sonic, Ultravox, Phonic | the plugin's package, and the capabilities it shows | controlled by its requests and streams |
 | LiveKit's `RealtimeModelFallbackAdapter` around controlled models | the class, and the classes of its models | controlled by its requests and streams, as the least of its models allows |
 | PersonaPlex | the plugin's package | passes through: it takes no requests |
 | full-duplex models (GPT-Live, any `llm.DuplexModel`) | the class, `supports_overlapping_speech` | passes through |
 | anything else | | passes through, until you say what it is; one warning says so |
 
-A plugin that shows other capabilities than it did when its family was declared passes through too, with a warning that names them.
+A plugin that shows other capabilities or events than it did when its family was declared passes through too, with a warning that names them.
 
 ## Declaring a family
 
@@ -59,7 +61,7 @@ _MEASURED = """## Measured
 
 The same calls with each real plugin (livekit-agents {version}) and a fake server of its provider, in virtual time, plain and controlled:
 `realtime-fsm scenarios --providers`. `=`: the same for the user, the application and the memory; `+`: better; empty: the provider does not
-have this call. Worse: {worse}.
+have this call. {counts}.
 
 A call is better or worse by the words of [G27](testing.md#never-worse-than-plain-livekit), and by whether the end of a `SpeechHandle` says
 what happened, whether a tool ran that should, and what was left over.
@@ -77,19 +79,25 @@ Around ours (`RealtimeModelFallbackAdapter([ControlledRealtimeModel(a), Controll
 allows; use `RetryPolicy(on_exhausted="escalate")` to have the adapter swap when a turn fails for good.
 
 Inside ours (`ControlledRealtimeModel(RealtimeModelFallbackAdapter([a, b]))`): the adapter swaps on non-recoverable errors, as it does by itself. A
-model in it that passes through makes the whole pass through.
+model in it that passes through makes the whole pass through. The adapter hides the frames of its models: what their servers run by themselves
+(G28) does not show there, nor does an `incomplete` (G8).
 """
 
 
-def page(version: str, cells: Mapping[str, Mapping[str, Cell]]) -> str:
-    """The page, from what was measured with this version of LiveKit."""
-    worse = sum(c.word == "worse" for of in cells.values() for c in of.values())
+Cells = Mapping[str, Mapping[str, Cell]]
+
+
+def page(measured: Sequence[tuple[str, Cells]]) -> str:
+    """The page, from what was measured with each of these versions of LiveKit."""
+    (version, cells), *others = measured
     parts = [
         _HEAD,
         promises(),
-        _MEASURED.format(version=version, worse=worse),
+        _MEASURED.format(version=version, counts=_counts(cells)),
         _table(cells),
         _details(cells),
+        *(_beside(cells, other, other_cells) for other, other_cells in others),
+        _fakes(),
         _FALLBACK,
         _TESTS,
     ]
@@ -119,11 +127,60 @@ def promises() -> str:
     return "\n".join(lines)
 
 
+def _counts(cells: Cells) -> str:
+    """What there is none of."""
+    every = [cell for of in cells.values() for cell in of.values()]
+    awaited = [cell for of in cells.values() for name, cell in of.items() if name != "closes"]
+    worse = sum(cell.word == "worse" for cell in every)
+    hangs = sum("never done" in cell.controlled for cell in awaited)
+    twice = sum(cell.controlled.count("twice") > cell.plain.count("twice") for cell in every)
+    return (
+        f"{len(every)} calls; worse: {worse}; speeches that never end, controlled: {hangs}; answers spoken twice "
+        f"that plain LiveKit speaks once: {twice}"
+    )
+
+
+def _beside(cells: Cells, version: str, others: Cells) -> str:
+    """The same calls with another release: in short, and what differs."""
+    differ = [
+        f"* {family}, {row.what}: {found[row.name].word} (plain {found[row.name].plain}; controlled {found[row.name].controlled})"
+        for family, found in others.items()
+        for row in ROWS
+        if row.name in found and found[row.name].word != cells[family][row.name].word
+    ]
+    lines = [
+        f"### With livekit-agents {version}",
+        "",
+        f"The same with the newest plugins that can be imported there: {_counts(others)}.",
+        "",
+        *(["Otherwise than above:", "", *differ] if differ else ["Each is as above."]),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _fakes() -> str:
+    """What keeps the fake servers honest."""
+    by: dict[str, list[str]] = {}
+    for family, fake in FAKES.items():
+        by.setdefault(fake.types, []).append(family)
+    lines = [
+        "## What the fake servers are checked by",
+        "",
+        "A fake that knows our adapter's way alone would be no contract: each message that it sends or gets has to be one of the",
+        "types that the provider's SDK publishes, and a plugin that sends anything else fails its test.",
+        "",
+        "| fake | a message is checked by |",
+        "|---|---|",
+        *(f"| {', '.join(families)} | {types} |" for types, families in by.items()),
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def _keeps(family: Family, guarantee: str) -> str:
     return family.promises.get(guarantee, ("kept", ""))[0]
 
 
-def _table(cells: Mapping[str, Mapping[str, Cell]]) -> str:
+def _table(cells: Cells) -> str:
     lines = ["| | " + " | ".join(cells) + " |", "|---|" + "---|" * len(cells)]
     for row in ROWS:
         signs = [_SIGN[of[row.name].word] if row.name in of else "" for of in cells.values()]
@@ -134,7 +191,7 @@ def _table(cells: Mapping[str, Mapping[str, Cell]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _details(cells: Mapping[str, Mapping[str, Cell]]) -> str:
+def _details(cells: Cells) -> str:
     """What differs, question by question."""
     lines = [
         "### What differs",
