@@ -159,6 +159,28 @@ def test_search_finds_frames_and_the_picture_is_folded(controlled: Path, tmp_pat
     assert drive(run) == []
 
 
+def test_no_column_is_cut_off(controlled: Path, plain: Path, tmp_path: Path) -> None:
+    """Side by side on a notebook, and on a telephone; an opened turn as well."""
+    file = written(tmp_path / "page.html", controlled, plain)
+
+    async def run(opened: Page) -> None:
+        for width in (1280, 390):
+            await opened.look(width=width)
+            await opened.open(file)
+            for n in (0, 1):
+                await opened.run(f"document.querySelectorAll('.table')[{n}].scrollIntoView()")
+                await opened.settled()
+                window = f"document.querySelectorAll('.window')[{n}]"
+                wide = await value(opened, f"[{window}.scrollWidth, {window}.clientWidth]")
+                assert wide[0] <= wide[1], (width, n)
+                for row in range(await opened.run(f"{window}.querySelectorAll('tbody tr').length")):
+                    await opened.run(f"{window}.querySelectorAll('tbody tr')[{row}].click()")
+                    cut = "[...document.querySelectorAll('#detail .wide')].filter(e => e.scrollWidth > e.clientWidth)"
+                    assert await value(opened, f"{cut}.length") == 0, (width, n, row)
+
+    assert drive(run) == []
+
+
 def test_the_keyboard_is_enough(controlled: Path, tmp_path: Path) -> None:
     file = written(tmp_path / "page.html", controlled)
 
