@@ -30,6 +30,7 @@ class Bound:
             timers falls silent for good.
         oddities: How often something happens that a server or what is below the driver does
             rarely; docs/explore.md lists them.
+        odd: Which those may be: "any", only that somebody "beside" us asks for a response, or any "other".
         sink: A sink reports playback.
         audible: That sink tells when a message begins to sound, and can be paused.
         frames: The driver tells of every frame; a connection may go silent without being lost.
@@ -47,12 +48,15 @@ class Bound:
     drops: int = 1
     timeouts: int = 1
     oddities: int = 0
+    odd: str = "any"
     sink: bool = True
     audible: bool = False
     frames: bool = False
     policy: RetryPolicy = field(default_factory=RetryPolicy)
 
     def __post_init__(self) -> None:
+        if self.odd not in ("any", "beside", "other"):
+            raise ValueError(f"odd must be any, beside or other, got {self.odd!r}")
         for one in fields(self):
             value = getattr(self, one.name)
             if one.type != "int":

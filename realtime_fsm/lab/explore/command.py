@@ -27,39 +27,37 @@ def parts(whole: Bound) -> dict[str, Bound]:
     policy = replace(whole.policy, max_retry=whole.attempts - 1)
     whole = replace(whole, policy=policy)
     one = min(whole.turns, 1)
+    odd = replace(whole, oddities=1, odd="other")
     found = {
         "two replies": replace(whole, messages=1, vad_turns=0),
         "one reply": replace(whole, turns=one, vad_turns=0),
         "server VAD": replace(whole, turns=0, messages=1),
         "reply and server VAD": replace(whole, turns=one, messages=1, interrupts=0, drops=0),
-        "odd": replace(whole, turns=one, messages=1, vad_turns=0, drops=0, oddities=1, frames=True),
+        "odd": replace(odd, turns=one, messages=1, vad_turns=0, drops=0, frames=True),
+        "beside": replace(odd, odd="beside", turns=one, messages=1, vad_turns=0, drops=0),
         "odd playback": replace(
-            whole,
+            odd,
             turns=one,
             attempts=1,
             vad_turns=0,
             interrupts=0,
             drops=0,
-            oddities=1,
             audible=True,
             policy=_once(policy),
         ),
         "odd server VAD": replace(
-            whole, turns=0, messages=1, attempts=1, drops=0, oddities=1, policy=_once(policy)
+            odd, turns=0, messages=1, attempts=1, drops=0, policy=_once(policy)
         ),
         "regenerate": replace(
-            whole,
+            odd,
             turns=one,
             messages=1,
             vad_turns=0,
             interrupts=0,
             drops=0,
-            oddities=1,
             policy=replace(policy, after_exposure="regenerate"),
         ),
-        "no sink": replace(
-            whole, turns=one, messages=1, vad_turns=0, drops=0, oddities=1, sink=False
-        ),
+        "no sink": replace(odd, turns=one, messages=1, vad_turns=0, drops=0, sink=False),
     }
     return {name: bound for name, bound in found.items() if bound.turns or bound.vad_turns}
 

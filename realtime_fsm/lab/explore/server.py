@@ -68,9 +68,7 @@ class Server:
             if odd:
                 out += [("done", "failed_fatal"), ("done", "unsaid")]
                 out += [("limited", "before"), ("limited", "after")]
-        elif active is None:
-            out += [("beside",)] if odd else []
-        else:
+        elif active is not None:
             out.append(("announce",))
             # Seen in the wild: a terminal without created (twilio-samples/…-node#37).
             out += [("done", how) for how in ("completed", "failed", "incomplete", "cancelled")]
@@ -84,6 +82,10 @@ class Server:
             free = ("accept", "refuse")
             out += [("answer", how) for how in (("conflict", "silence") if active else free)]
         return out
+
+    def beside(self) -> list[tuple[Any, ...]]:
+        """Somebody below the driver may ask for a response."""
+        return [("beside",)] if self.active is None else []
 
     def _answers(self, odd: int) -> list[str]:
         kind, _, target, *_ = self.inbox[0]

@@ -83,6 +83,7 @@ class World:
         if self.closed:
             return []
         turns, _, interrupts, drops, oddities, timeouts = self.left
+        others = 0 if self.bound.odd == "beside" else oddities
         out: list[Action] = []
         if timeouts < 0:  # silence for good: nothing but timers
             return [("tick",)] if self.controller.next_deadline() is not None else []
@@ -103,13 +104,15 @@ class World:
             if self.queued:
                 out.append(("leave",))
             if not self.oracle.deaf:
-                out += self.server.actions(self.bound, vad=self.left[VAD_TURNS], odd=oddities)
+                out += self.server.actions(self.bound, vad=self.left[VAD_TURNS], odd=others)
+                if oddities and self.bound.odd != "other":
+                    out += self.server.beside()
             if drops:
                 out.append(("drop",))
         else:
             out.append(("reconnect",))
         out += host.actions(self, live)
-        if oddities:
+        if others:
             out += host.odd_actions(self, live)
         if self.controller.next_deadline() is not None:
             out.append(("tick",))
