@@ -288,7 +288,9 @@ def test_hostile_strings_are_shown_and_never_run(tmp_path: Path) -> None:
     assert drive(run) == []
 
 
-def test_of_a_thousand_turns_the_page_holds_what_is_in_view(controlled: Path, tmp_path: Path) -> None:
+def test_of_a_thousand_turns_the_page_holds_what_is_in_view(
+    controlled: Path, tmp_path: Path
+) -> None:
     file = written(tmp_path / "page.html", long_trace(tmp_path / "long.jsonl", controlled, 1000))
 
     async def run(opened: Page) -> None:
