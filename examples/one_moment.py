@@ -4,6 +4,7 @@ The phrase comes through a TTS, since the realtime model is what fails. Two thin
 
 * Not for each failure: the first retry comes after a tenth of a second, which nobody notices.
 * Once for each turn, however often it is retried.
+* Not while an answer stalls that was heard in part: the phrase would wait behind its end.
 
 pip install "realtime-fsm[openai]"
 export OPENAI_API_KEY=...  LIVEKIT_URL=...  LIVEKIT_API_KEY=...  LIVEKIT_API_SECRET=...
@@ -27,7 +28,8 @@ def say_one_moment(model: ControlledRealtimeModel, session: AgentSession[None]) 
 
     @model.on("recovering")
     def recovering(event: Recovering) -> None:
-        if event.wait >= LONG and event.turn_id not in excused:
+        stalls = event.reason.code == "stalling"
+        if event.wait >= LONG and not stalls and event.turn_id not in excused:
             excused.add(event.turn_id)
             # Never generate_reply() here: a new request takes the place of the turn that recovers.
             session.say("One moment, please.", add_to_chat_ctx=False)

@@ -19,7 +19,10 @@ class Output:
         chars: characters of its text.
         words: the text, where the trace has it.
         first, last: when its first and its last delta came; None without any.
+        flowing: seconds from one delta to the next, without pauses.
+        pauses: how many there were, the beginning counted.
         done: when its end came.
+        before: *ms* when the response was cancelled; None: it was not.
         whole: it was received to its end.
     """
 
@@ -31,7 +34,10 @@ class Output:
     words: str = ""
     first: float | None = None
     last: float | None = None
+    flowing: float = 0.0
+    pauses: int = 0
     done: float | None = None
+    before: float | None = None
     whole: bool = False
 
 
@@ -50,7 +56,9 @@ class Response:
         status: of ``response.done``; ``refused``; ``lost`` with its connection; empty if it never ended.
         code, type, reason: of its error.
         linked: a refusal names the request.
+        held: it was never answered, and others were refused for it.
         client_ended: when the client cancelled it.
+        silent: for how long nothing of it had come by then.
     """
 
     asked: float
@@ -65,7 +73,9 @@ class Response:
     type: str = ""
     reason: str = ""
     linked: bool = True
+    held: bool = False
     client_ended: float | None = None
+    silent: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +97,8 @@ class Ordering:
         acts: in order.
         responses: in the order in which the server took them.
         cancels_took: seconds from each cancel to the end of its response.
+        denials_took: to "nothing to cancel".
+        transcripts_took: from the commit of what the user said to its words.
         has: who has lines in the trace.
         obstacles: what happened that a case cannot say: the line, and why.
     """
@@ -96,6 +108,8 @@ class Ordering:
     acts: list[Act] = field(default_factory=list)
     responses: list[Response] = field(default_factory=list)
     cancels_took: list[float] = field(default_factory=list)
+    denials_took: list[float] = field(default_factory=list)
+    transcripts_took: list[float] = field(default_factory=list)
     has: set[str] = field(default_factory=set)
     obstacles: list[tuple[int, str]] = field(default_factory=list)
 

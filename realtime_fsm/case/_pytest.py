@@ -41,7 +41,11 @@ async def test_{name}() -> None:
 
 
 def as_pytest(case: Case, *, name: str, how: str) -> str:
-    """The test, as a file. *how*: what is to be known of it, in words."""
+    """The test, as a file. *how*: what is to be known of it, in words.
+
+    Raises:
+        ValueError: It has something that the kit has not, such as a call that is hung up.
+    """
     made = plan(case)
     used: set[str] = {"Reply"}
     replies = "\n".join(f"    {_reply(each, used)}," for each in made.script.replies)
@@ -115,16 +119,17 @@ def _options(made: Plan, used: set[str]) -> Iterator[str]:
 
 
 def _steps(case: Case) -> Iterator[str]:
-    ended = False
     for line in case.body:
         if line.actor == "S":
             continue
         forms = FAULTS if line.actor == "N" else ACTIONS[line.actor]
         form, values = match(forms, line.words, line.number, line.actor)
         yield from _step(form.key, values, line)
-        ended = ended or form.key == "hang_up"
-    if not ended:
-        yield "await call.idle(timeout=120.0)"
+    yield "await call.idle(timeout=120.0)"
+    # What the case says of its speeches, as one sentence: a test of the kit has no names for them.
+    failed = any(len(line.words) > 1 and line.words[1].text == "failed" for line in case.expect)
+    told = "any(" if failed else "not any("
+    yield f"assert {told}handle.exception() for handle in call.speeches)"
 
 
 def _step(key: str, values: dict[str, Any], line: Line) -> Iterator[str]:
@@ -142,13 +147,12 @@ def _step(key: str, values: dict[str, Any], line: Line) -> Iterator[str]:
     elif key in _CALLS:
         yield _CALLS[key]
     else:
-        raise ValueError(f"{line} is not in the kit")
+        raise ValueError(f'"{line}" is not in the kit, which judges calls that came to rest')
 
 
 _CALLS = {
     "interrupt": "call.session.interrupt()",
     "discard": "call.session.clear_user_turn()",
-    "hang_up": "await call.session.aclose()",
     "pauses": "call.sink.pause()",
     "resumes": "call.sink.resume()",
     "now_break": "call.server.drop()",

@@ -11,6 +11,7 @@ from ._replies import ReplyReader
 
 __all__ = ["OrderingReader"]
 
+_TRANSCRIBED = "conversation.item.input_audio_transcription.completed"
 _SAME = 0.15  # seconds within which two signs are of one act
 _RETRIED = ("max_retry", "timeout", "on_exhausted", "after_exposure")
 
@@ -29,6 +30,7 @@ class OrderingReader:
         self._pushed = 0.0  # milliseconds that wait for a commit
         self._spoke = self._interrupted = self._answered = float("-inf")
         self._talks: tuple[float, int] | None = None
+        self._committed: dict[str, float] = {}  # what the user said, without its words so far
         self._wrote = ""
         self._speeches: dict[str, None] = {}
         self._names = 0
@@ -49,6 +51,7 @@ class OrderingReader:
             ("server", "response.output_item.done"): self._replies.item_done,
             ("server", "response.done"): self._replies.done,
             ("server", "error"): self._replies.refused,
+            ("server", _TRANSCRIBED): self._transcribed,
             ("session", "speech_created"): self._speech,
             ("session", "speech_done"): self._speech_done,
             ("session", "tool_ended"): self._tool_ended,
@@ -163,7 +166,13 @@ class OrderingReader:
         self.ordering.acts.append(act)
         self.ordering.acts.sort(key=lambda each: round(each.t, 3))
 
+    def _transcribed(self, line: Line) -> None:
+        at = self._committed.pop(str(line.event.get("item_id")), None)
+        if at is not None:
+            self.ordering.transcripts_took.append(line.t - at)
+
     def _heard(self, line: Line) -> None:
+        self._committed[str(line.event.get("item_id"))] = line.t
         if self._vad and self._creates:
             self._replies.owed(line)
 

@@ -14,6 +14,7 @@ _TEXT_DELTAS = (
 )  # fmt: skip
 _WRITTEN = ("response.output_text.delta", "response.text.delta")
 _KINDS = ("message", "function_call", "reasoning")
+_PAUSE = 1.0  # seconds between two deltas that are no pace any more
 _OWED = 5.0  # seconds in which server VAD answers what was committed, if it does at all
 
 
@@ -48,6 +49,9 @@ class ReplyReader:
         for response in self._by_id.values():
             if not response.status and response.client_ended is None:
                 response.client_ended = line.t
+                response.silent = line.t - (response.ended or line.t)
+                for output in response.outputs:
+                    output.before = output.ms
 
     def create(self, line: Line) -> bool:
         """The client asks for a response. Return whether a case can have it."""
@@ -113,6 +117,11 @@ class ReplyReader:
                 return
         else:
             return
+        if output.last is not None and line.t - output.last < _PAUSE:
+            output.flowing += last - output.last
+        else:
+            output.pauses += 1
+            output.flowing += last - line.t
         output.first = line.t if output.first is None else output.first
         output.last = last
 
@@ -166,12 +175,15 @@ class ReplyReader:
         error = body_of(line.event.get("error"))
         code, named = str(error.get("code") or ""), error.get("event_id")
         if code == NOT_ACTIVE and self._cancels:
-            self._ordering.cancels_took.append(line.t - self._cancels.pop(0))
+            self._ordering.denials_took.append(line.t - self._cancels.pop(0))
         if code == ACTIVE or code in CONFLICTS:
             # The simulated server refuses that by itself; what was refused takes no reply.
             refused = self._asked.pop(str(named), None)
             if code == ACTIVE and refused is not None:
                 self._ordering.responses.remove(refused)
+            if code == ACTIVE and not self.under_way:
+                for each in self._asked.values():
+                    each.held = True
             return
         made = self._asked.pop(str(named), None) if named else None
         if made is None and named is None:

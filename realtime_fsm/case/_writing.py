@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from statistics import median
 
 from ._ordering import Draft, Ordering, Output, Response
@@ -13,7 +13,7 @@ __all__ = ["draft", "word", "written"]
 
 _SPEAKS = re.compile(r'U (starts|says) (\w+ ".*") ([\d.]+)s')
 _CREATED = {True: 0.02, False: 0.005}  # what the simulated server takes by default
-_CANCELLED = 0.03
+_CANCELLED, _TRANSCRIBED = 0.03, 0.01
 _DIFFERS = 0.02  # seconds
 _REST = 2.0  # seconds of a message that nobody received
 _PACE = 0.02
@@ -38,17 +38,25 @@ def draft(ordering: Ordering, first: int = 0, last: int | None = None) -> Draft:
     replies = tuple(
         tuple(_clauses(each, at, delays[each.vad])) for at, each in enumerate(responses, 1)
     )
-    setup = list(ordering.setup)
+    setup = [*ordering.setup, *_delays(ordering, responses, delays)]
+    return Draft(tuple(setup), replies, tuple(body))
+
+
+def _delays(
+    ordering: Ordering, responses: Sequence[Response], delays: dict[bool, float]
+) -> Iterator[str]:
+    """What the server does later than the simulated one does, or otherwise."""
     for vad, name in ((True, "vad_create_delay"), (False, "create_delay")):
         if any(each.vad is vad for each in responses) and delays[vad] != _CREATED[vad]:
-            setup.append(f"server.{name} {_s(delays[vad])}")
+            yield f"server.{name} {_s(delays[vad])}"
     if any(each.kind == "reasoning" for response in responses for each in response.outputs):
-        setup.append("server.reasoning_items item")
-    if ordering.cancels_took:
-        took = median(ordering.cancels_took)
-        if abs(took - _CANCELLED) > _DIFFERS:
-            setup.append(f"server.cancel_delay {_s(took)}")
-    return Draft(tuple(setup), replies, tuple(body))
+        yield "server.reasoning_items item"
+    for name, took, usual in (
+        ("cancel_delay", ordering.cancels_took or ordering.denials_took, _CANCELLED),
+        ("transcription_delay", ordering.transcripts_took, _TRANSCRIBED),
+    ):
+        if took and abs(median(took) - usual) > _DIFFERS:
+            yield f"server.{name} {_s(median(took))}"
 
 
 def _delay(ordering: Ordering, vad: bool) -> float:
@@ -96,7 +104,7 @@ def _clauses(response: Response, number: int, delay: float) -> list[str]:
             return [f"failed {word(response.code or response.type or 'null')} at before_created"]
         if response.status == "lost":
             return ["drops at before_created"]
-        return ["unanswered"]
+        return ["unanswered holds the slot" if response.held else "unanswered"]
     clauses = []
     after = response.created - response.asked
     if abs(after - delay) > _DIFFERS:
@@ -134,6 +142,9 @@ def _output(response: Response, output: Output, came: float, name: str, *, open:
 
 def _end(response: Response, came: float) -> list[str]:
     status = response.status
+    if _gave_up(response):
+        ms = sum(each.before or 0.0 for each in response.outputs if each.kind == "message")
+        return [f'stalls at "{round(ms)} ms"' if ms >= 1 else f"stalls{_silent_at(response)}"]
     told = word(response.code or response.type or "null")
     at = _point(response)
     if status == "completed":
@@ -148,7 +159,7 @@ def _end(response: Response, came: float) -> list[str]:
         return [f"incomplete {reason if known else 'max_output_tokens'}{at}"]
     if status == "cancelled" or (not status and response.client_ended is not None):
         # By the client, or the user's speech: they are in the case, and find it under way.
-        if not response.outputs or _fell_silent(response):
+        if not response.outputs:
             return [f"stalls{at}"]
         whole = all(each.whole for each in response.outputs)
         return [f"done after {_s((response.ended or came) - came + _REST)}"] if whole else []
@@ -159,11 +170,14 @@ def _end(response: Response, came: float) -> list[str]:
     return [f"stalls{at}"]
 
 
-def _fell_silent(response: Response) -> bool:
-    """Whether nothing of it had come for long when the client cancelled it."""
-    last = max(each.last or each.added for each in response.outputs)
-    open_ = not response.outputs[-1].whole and response.outputs[-1].kind != "reasoning"
-    return open_ and response.client_ended is not None and response.client_ended - last > _REST
+def _gave_up(response: Response) -> bool:
+    """Whether the client cancelled it since nothing of it came any more; what came later, nobody
+    waited for."""
+    return response.client_ended is not None and response.silent > _REST
+
+
+def _silent_at(response: Response) -> str:
+    return f' at "item {len(response.outputs)}"' if response.outputs else " at created"
 
 
 def _point(response: Response) -> str:
@@ -190,8 +204,8 @@ def _pace(response: Response) -> float | None:
     steps, seconds = 0.0, 0.0
     for each in response.outputs:
         if each.ms > 200 and each.first is not None and each.last is not None:
-            steps += each.ms / 100 - 1
-            seconds += each.last - each.first
+            steps += each.ms / 100 - each.pauses
+            seconds += each.flowing
     if steps < 2:
         return None
     pace = seconds / steps

@@ -72,7 +72,11 @@ def run(request: Request) -> int:
     except CaseError as error:
         say(f"realtime-fsm: {name}: no case of {who}: {error}", err=True)
         return 1
-    text = _as_test(made) if request.pytest else made.text
+    try:
+        text = _as_test(made) if request.pytest else made.text
+    except ValueError as error:
+        say(f"realtime-fsm: {name}: {error}; without --pytest there is a case", err=True)
+        return 1
     if request.output is None:
         say(text.rstrip("\n"))
     else:

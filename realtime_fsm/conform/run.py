@@ -243,6 +243,8 @@ class Run:
     def _reason(self, rule: str) -> str:
         """Why there is no answer."""
         asked = [one for one in QUESTIONS if any(each.id == rule for each in one.rules)]
+        if not asked:
+            return "it takes a server or a search behind the server, which no question has"
         needs = {need for one in asked if not _wanted(one, self.options) for need in one.needs}
         if "expiry" in needs:
             return "it takes as long as a session lives; --expiry waits for it"

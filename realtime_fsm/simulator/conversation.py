@@ -71,10 +71,22 @@ class Item:
         if self.type == "reasoning":
             return head
         if self.type not in ("message", "function_call", "function_call_output"):
-            return {**head, "name": self.name, "server_label": "server", "arguments": "{}"}
+            return {**head, **self._of_server()}
         if self.type == "function_call":
             return {**head, "name": self.name, "call_id": self.call_id, "arguments": self.arguments}
         return {**head, "role": self.role, "content": self._content()}
+
+    def _of_server(self) -> dict[str, Any]:
+        """What an item has that the server runs, or asks for, itself."""
+        if self.type == "mcp_list_tools":
+            return {"server_label": self.name, "tools": []}
+        made = {"name": self.name, "server_label": "server", "arguments": self.arguments or "{}"}
+        if self.type != "mcp_call":
+            return made
+        error = {"type": "tool_execution_error", "message": "It failed."}
+        failed = self.status == "failed"
+        output = "{}" if self.status == "completed" else None
+        return {**made, "output": output, "error": error if failed else None}
 
     def _content(self) -> list[dict[str, Any]]:
         if self.part is None:

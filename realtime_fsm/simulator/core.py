@@ -19,7 +19,7 @@ from typing import Any
 
 from . import rules
 from .config import ServerConfig
-from .conversation import Conversation, ItemSnapshot, item_from_client
+from .conversation import Conversation, Item, ItemSnapshot, item_from_client
 from .deviations import deviate
 from .dialect import from_beta, to_beta
 from .errors import ErrorInfo, Refusal
@@ -59,6 +59,7 @@ class ServerCore:
         self._wire = Wire(ids or Ids())
         self._session = Session(self._wire.ids.next("sess"), self._config, model)
         self._conversation = Conversation(self._wire.ids.next("conv"), self._config)
+        self._listed: set[str] = set()
         self._replies = replies = script if isinstance(script, Replies) else Replies(script)
         self._responses = Responses(
             self._wire,
@@ -234,6 +235,27 @@ class ServerCore:
     def _update_session(self, event: Mapping[str, Any]) -> None:
         self._session.update(event["session"], responding=self._responses.active is not None)
         self._wire.send("session.updated", session=self._session.snapshot())
+        self._list_tools()
+
+    @enforces(rules.MCP_LISTS)
+    def _list_tools(self) -> None:
+        """Ask MCP servers that are new among the tools for theirs."""
+        for tool in self._session.data.get("tools") or ():
+            label = str(tool.get("server_label"))
+            if tool.get("type") == "mcp" and label not in self._listed:
+                self._listed.add(label)
+                item = Item(self._wire.ids.next("mcp_list_tools"), "mcp_list_tools")
+                item.name, item.status = label, "in_progress"
+                before = self._conversation.add(item)
+                self._wire.send(
+                    "conversation.item.added", previous_item_id=before, item=item.payload()
+                )
+                self._wire.send("mcp_list_tools.in_progress", item_id=item.id)
+                item.status = "completed"
+                self._wire.send("mcp_list_tools.completed", item_id=item.id)
+                self._wire.send(
+                    "conversation.item.done", previous_item_id=before, item=item.payload()
+                )
 
     @enforces(rules.ITEM_CONFIRMED)
     def _create_item(self, event: Mapping[str, Any]) -> None:

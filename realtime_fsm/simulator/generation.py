@@ -186,27 +186,37 @@ class Generation:
             self.close(response, "completed")
         return False
 
+    @enforces(rules.MCP_EVENTS, rules.SEARCH_EVENTS)
     def _act(self, response: Response, planned: ServerCall, *, stop: bool) -> Steps:
         item = Item(self._wire.ids.next(planned.kind), planned.kind, status="in_progress")
-        item.name = planned.name
+        item.name, item.arguments = planned.name, planned.arguments
         self._replies.acted(planned.kind, planned.name, response.id, t=self._wire.now)
         opened = self._open(response, item)
         where = {"item_id": item.id, "output_index": opened.output_index}
-        if planned.kind.endswith("_call"):  # a request for approval runs nothing
+        if planned.kind.startswith("mcp_"):
+            asked = "response.mcp_call_arguments"
+            whole = {**where, "response_id": response.id}
+            self._wire.send(f"{asked}.delta", **whole, delta=planned.arguments)
+            self._wire.send(f"{asked}.done", **whole, arguments=planned.arguments)
+        runs = planned.kind.endswith("_call")  # a request for approval runs nothing
+        if runs:
             self._wire.send(f"response.{planned.kind}.in_progress", **where)
+            if "search" in planned.kind:
+                self._wire.send(f"response.{planned.kind}.searching", **where)
         if stop:
             return True
+        status = "failed" if planned.fails else "completed"
 
-        def completed() -> None:
-            if planned.kind.endswith("_call"):
-                self._wire.send(f"response.{planned.kind}.completed", **where)
+        def ended() -> None:
+            if runs:
+                self._wire.send(f"response.{planned.kind}.{status}", **where)
 
         if planned.outlives:
-            self._wire.after(planned.seconds, completed)
+            self._wire.after(planned.seconds, ended)
         else:
             yield planned.seconds
-            completed()
-        self.close(response, "completed")
+            ended()
+        self.close(response, status)
         return False
 
     def _open(self, response: Response, item: Item, *, remembered: bool = True) -> OpenItem:

@@ -34,6 +34,22 @@ def _rule(
     return made
 
 
+# --- what the server does itself ---
+
+MCP_EVENTS = _rule(
+    "mcp-events", "documented", "response.mcp_call.in_progress",
+    "A call of an MCP tool is an item with its arguments, then in_progress, completed or failed, by "
+    "item id alone.",
+)  # fmt: skip
+MCP_LISTS = _rule(
+    "mcp-lists", "documented", "mcp_list_tools.in_progress",
+    "An MCP server among the tools is asked for its own: an item, in_progress, completed.",
+)  # fmt: skip
+SEARCH_EVENTS = _rule(
+    "search-events", "assumed", "the Responses API has them so",
+    "A search is an item: in_progress, searching, completed, by item id alone.",
+)  # fmt: skip
+
 # --- responses: creation ---
 
 ONE_ACTIVE = _rule(

@@ -154,7 +154,9 @@ class ServerCall:
     Attributes:
         name: of the tool.
         kind: the type of the item; any, as servers have more than the types know.
+        arguments: of an ``mcp_call`` or a request for approval, as JSON.
         seconds: how long it takes.
+        fails: whether an ``mcp_call`` comes to nothing.
         outlives: whether it goes on beside what follows in the response, and beyond its end.
         after: seconds of thinking before the item is added.
     """
@@ -162,7 +164,9 @@ class ServerCall:
     name: str
     _: KW_ONLY
     kind: str = "mcp_call"
+    arguments: str = "{}"
     seconds: float = 1.0
+    fails: bool = False
     outlives: bool = False
     after: float = 0.0
 

@@ -504,6 +504,7 @@ class Witness:
             for item in self.call.session.history.items
             if isinstance(item, llm.ChatMessage)
         }
+        renewed = max((r.t for r in self.call.server.record if r.type == "accepted"), default=0.0)
         for each in generated.values():
             place, item = memory.get(each.id, (None, None))
             known_as = self.call.server.known_as(each.id)
@@ -525,7 +526,8 @@ class Witness:
                 whole=each.whole,
                 server=kept if shows_wire(self.call) else None,  # else nobody can correct it
                 handover=left_by,
-                by_words=item is not None and not item.audio_ms,
+                # A connection is not told of what no word was heard of.
+                by_words=each.begun < renewed if item is None else not item.audio_ms,
                 written=each.written,
                 local=share_of(history.get(known_as, ""), each.text) * each.seconds,
                 place=place,

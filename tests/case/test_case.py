@@ -13,6 +13,7 @@ import pytest
 
 from realtime_fsm._core import commands as cmd
 from realtime_fsm.case import command
+from realtime_fsm.case._pytest import as_pytest
 from realtime_fsm.case.command import Request
 from realtime_fsm.lab.simulate import Scenario, Turn
 from realtime_fsm.lab.simulate.caller import play
@@ -82,6 +83,14 @@ def test_a_test_of_the_kit_passes_and_fails_on_plain_livekit(kind: str, folder: 
                 test()
         else:
             test()
+
+
+def test_what_the_kit_has_not_is_named() -> None:
+    (case,) = parse(
+        "id: R1\ntitle: hung up\nsource: a call\nguarantees: G6\nU asks B\nU hangs up\nexpect: session ends\n"
+    )
+    with pytest.raises(ValueError, match='"U hangs up" is not in the kit'):
+        as_pytest(case, name="x", how="x")
 
 
 # --- a mistake of ours, and its repair

@@ -25,7 +25,9 @@ from realtime_fsm.livekit._features import (
 from realtime_fsm.profiles import shipped
 from realtime_fsm.simulator import (
     END,
+    Accept,
     At,
+    Closed,
     Created,
     Failed,
     Freeze,
@@ -38,6 +40,7 @@ from realtime_fsm.simulator import (
     Script,
     ServerCall,
     ServerConfig,
+    Silence,
     Stalled,
     Unanswered,
     audio_ms,
@@ -329,6 +332,31 @@ for _seconds in (8.5, 60.0):
             await asyncio.sleep(0.8)
             block(seconds)
             await asyncio.sleep(10.0)
+
+
+for _seconds in (8.5, 12.0):
+
+    @case("E", f"an_answer_that_stalls_for_{_seconds:.0f}_s_and_goes_on")
+    async def _(living: Living, seconds: float = _seconds) -> None:
+        answers = script(hi=[says("An answer that takes long enough.", 4.0, pace=0.1)])
+        stall = Silence(At("response.output_audio.delta", 10, question="hi"), seconds)
+        config = ServerConfig(faults=Schedule([stall]))
+        async with living(answers, check=False, config=config, **PUSH) as call:
+            call.session.generate_reply(user_input="hi")
+            await asyncio.sleep(40.0)
+
+
+@case("E")
+async def connections_that_are_lost_again_and_again(living: Living) -> None:
+    doomed = [Accept(Closed(1011), on="session.update")] * 12
+    answers = script(hi=[says("Hello.")], again=[says("Hello again.")])
+    config = ServerConfig(handshakes=[Accept(), *doomed])
+    async with living(answers, check=False, config=config, **PUSH) as call:
+        await call.session.generate_reply(user_input="hi")
+        call.server.drop()
+        await asyncio.sleep(60.0)
+        call.session.generate_reply(user_input="again")
+        await asyncio.sleep(10.0)
 
 
 # --- E2: a slow server is silenced

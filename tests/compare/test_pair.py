@@ -259,6 +259,25 @@ def test_after_a_reconnect_memory_is_known_by_its_words() -> None:
     }
 
 
+def test_less_than_a_word_is_not_told_to_a_new_connection() -> None:
+    async def live(living: Living) -> None:
+        broken = BreakConnection(At("response.created", question="And now?"))
+        answers = {"Where is it?": [says("It is here.")], "And now?": [says("Gone.")]}
+        config = ServerConfig(faults=Schedule([broken]))
+        async with living(Script(answers=answers), config=config) as call:
+            await call.say("Where is it?")
+            await call.until(lambda: call.heard > 0.1)
+            call.session.interrupt()
+            await call.idle()
+            await call.say("And now?")
+
+    plain, controlled = live_twice(live)
+    said = controlled.messages_of("Where is it?")[0]
+    assert (said.server, said.by_words) == (0.0, True)
+    assert 0.1 < controlled.heard_of(said) < 0.3
+    assert not [each for each in judge(plain, controlled).worse if each.clause == "memory"]
+
+
 def test_an_agent_with_a_model_of_its_own() -> None:
     async def live(living: Living) -> None:
         script = Script(answers={"Hello?": [says("One.")], "And you?": [says("Two.")]})

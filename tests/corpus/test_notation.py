@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from realtime_fsm.simulator import Unanswered
 from realtime_fsm.testing.corpus import NotationError, cases, parse, run
+from realtime_fsm.testing.corpus._script import plan
 
 HEAD = "id: X1\ntitle: something\nsource: somewhere/else#1\nguarantees: G1\n"
 EXACT = HEAD + "level: exact\n"
@@ -202,3 +204,11 @@ def test_a_call_that_hangs_is_told() -> None:
 def test_a_call_fails_the_checks_named_after_the_guarantees() -> None:
     (case,) = (case for case in cases() if case.id == "E4")
     assert any(text.startswith("G16") for text in run(case, plain=True).problems)
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_an_unanswered_create_holds_the_slot_if_it_says_so(held: bool) -> None:
+    holds = " holds the slot" if held else ""
+    (case,) = parse(HEAD + f"S replies unanswered{holds}\nU asks B\nexpect: B answered\n")
+    (reply,) = plan(case).script.replies
+    assert reply.ack == Unanswered(holds_slot=held)

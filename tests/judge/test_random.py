@@ -21,7 +21,7 @@ def test_every_rule_has_a_plant() -> None:
     assert list(dict.fromkeys(name for name, _, _ in PLANTS)) == [rule.id for rule in RULES]
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(3))
 def test_a_healthy_call_is_no_alarm_and_what_is_planted_in_it_is_found(
     seed: int, tmp_path: Path
 ) -> None:
@@ -43,7 +43,7 @@ def test_all_say_the_same_of_a_call_in_which_responses_fail(
 
 @pytest.mark.parametrize(
     ("profile", "number"),
-    [("rough", 535), ("rough", 572), ("rough", 594), ("hostile", 510), ("hostile", 561), ("hostile", 613)],
+    [("rough", 535), ("rough", 572), ("rough", 594), ("hostile", 510), ("hostile", 613)],
 )  # fmt: skip
 def test_simulate_check_and_the_report_say_the_same(
     profile: Profile, number: int, tmp_path: Path

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -159,6 +158,28 @@ def test_search_finds_frames_and_the_picture_is_folded(controlled: Path, tmp_pat
     assert drive(run) == []
 
 
+def test_no_column_is_cut_off(controlled: Path, plain: Path, tmp_path: Path) -> None:
+    """Side by side on a notebook, and on a telephone; an opened turn as well."""
+    file = written(tmp_path / "page.html", controlled, plain)
+
+    async def run(opened: Page) -> None:
+        for width in (1280, 390):
+            await opened.look(width=width)
+            await opened.open(file)
+            for n in (0, 1):
+                await opened.run(f"document.querySelectorAll('.table')[{n}].scrollIntoView()")
+                await opened.settled()
+                window = f"document.querySelectorAll('.window')[{n}]"
+                wide = await value(opened, f"[{window}.scrollWidth, {window}.clientWidth]")
+                assert wide[0] <= wide[1], (width, n)
+                for row in range(await opened.run(f"{window}.querySelectorAll('tbody tr').length")):
+                    await opened.run(f"{window}.querySelectorAll('tbody tr')[{row}].click()")
+                    cut = "[...document.querySelectorAll('#detail .wide')].filter(e => e.scrollWidth > e.clientWidth)"
+                    assert await value(opened, f"{cut}.length") == 0, (width, n, row)
+
+    assert drive(run) == []
+
+
 def test_the_keyboard_is_enough(controlled: Path, tmp_path: Path) -> None:
     file = written(tmp_path / "page.html", controlled)
 
@@ -267,16 +288,15 @@ def test_hostile_strings_are_shown_and_never_run(tmp_path: Path) -> None:
     assert drive(run) == []
 
 
-def test_a_thousand_turns_open_in_two_seconds(controlled: Path, tmp_path: Path) -> None:
+def test_of_a_thousand_turns_the_page_holds_what_is_in_view(
+    controlled: Path, tmp_path: Path
+) -> None:
     file = written(tmp_path / "page.html", long_trace(tmp_path / "long.jsonl", controlled, 1000))
 
     async def run(opened: Page) -> None:
-        await opened.open(file)  # the browser itself is warm afterwards
-        began = time.monotonic()
         await opened.open(file)
         await opened.until(f"{ROWS}.length > 5")
         await opened.settled()
-        assert time.monotonic() - began < 2.0
         assert "1.00 s" in await opened.run(f"{ROWS}[2].cells[6].textContent")  # heard
         counts = await opened.run("document.querySelector('.count').textContent")
         assert counts == "1001 of 1001 turns"
@@ -285,10 +305,9 @@ def test_a_thousand_turns_open_in_two_seconds(controlled: Path, tmp_path: Path) 
         await opened.run(f"{ROWS}[0].focus()")
         await opened.key("End")
         assert await opened.run(f"{FOCUS}.dataset.index") == "1000"
-        began = time.monotonic()
         await opened.run("document.querySelector('.buttons button:nth-child(3)').click()")
         await opened.settled()
-        assert time.monotonic() - began < 2.0
+        assert await opened.run(f"{ROWS}.length") < 60
 
     assert drive(run) == []
 

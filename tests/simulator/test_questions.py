@@ -345,7 +345,12 @@ def test_what_the_server_does_itself_is_on_record() -> None:
     write(connection, "Book it.", "item_a")
     create(connection)
     kinds = [t for t in connection.types() if t.startswith("response.mcp")]
-    assert kinds == ["response.mcp_call.in_progress", "response.mcp_call.completed"]
+    assert kinds == [
+        "response.mcp_call_arguments.delta",
+        "response.mcp_call_arguments.done",
+        "response.mcp_call.in_progress",
+        "response.mcp_call.completed",
+    ]
     assert connection.now == pytest.approx(2.0, abs=0.1)
     assert connection.done["output"][0]["type"] == "mcp_call"
     core: Any = connection.core
@@ -361,7 +366,7 @@ def test_it_may_outlive_its_response_and_a_request_for_approval_runs_nothing() -
     request = ServerCall("book", kind="mcp_approval_request")
     connection = connect(Script([Reply([request])]))
     create(connection)
-    assert not [t for t in connection.types() if t.startswith("response.mcp")]
+    assert not [t for t in connection.types() if t.startswith("response.mcp_call.")]
 
 
 def test_omissions() -> None:

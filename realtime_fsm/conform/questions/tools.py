@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ...simulator import rules
 from .. import rules as extra
 from ..errors import describe, response_id
 from ..question import asks
@@ -13,7 +14,7 @@ from ..talk import Talk
 _ENDS = ("response.mcp_call.completed", "response.mcp_call.failed")
 
 
-@asks(extra.SERVER_TOOL, needs=("server tool",), short=2)
+@asks(extra.SERVER_TOOL, rules.MCP_EVENTS, needs=("server tool",), short=2)
 async def server_tool(talk: Talk) -> None:
     """A call of a tool that the server runs, and what follows it without being asked for."""
     rule = extra.SERVER_TOOL
@@ -21,7 +22,9 @@ async def server_tool(talk: Talk) -> None:
     end = await talk.until(lambda: talk.find(*_ENDS) or _failed(talk, answer_id))
     if end is None or end.get("type") not in _ENDS:
         talk.unjudged(rule, _why_not(talk, end))
+        talk.unjudged(rules.MCP_EVENTS, _why_not(talk, end))
         return
+    _judge_events(talk, end)
     done = await talk.done(answer_id)
     await talk.quiet()
     others = [event for event in talk.all("response.created") if response_id(event) != answer_id]
@@ -41,6 +44,19 @@ async def server_tool(talk: Talk) -> None:
         else:
             talk.deviates(rule, f"nothing follows, and when it is asked for it ends {status!r}")
     await talk.finish()
+
+
+def _judge_events(talk: Talk, end: Mapping[str, Any]) -> None:
+    names = ("response.mcp_call_arguments.done", "response.mcp_call.in_progress")
+    found = [talk.find(name) for name in names]
+    missing = [name for name, event in zip(names, found, strict=True) if event is None]
+    ids = {event.get("item_id") for event in (*found, end) if event is not None}
+    if missing:
+        talk.deviates(rules.MCP_EVENTS, f"no {', '.join(missing)}")
+    elif len(ids) > 1 or None in ids:
+        talk.deviates(rules.MCP_EVENTS, "not under one item id")
+    else:
+        talk.kept(rules.MCP_EVENTS, "its arguments, in_progress and its end, under one item id")
 
 
 def _tools(talk: Talk) -> dict[str, Any]:

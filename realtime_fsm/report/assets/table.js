@@ -11,7 +11,7 @@ class TurnTable {
     this.shown = call.turns;
     this.at = 0;
     this.body = make("tbody");
-    const head = ["Turn", "Asked at", "Outcome", "First audio", "Attempts", "Time lost", "Heard", "Remembered", "Breaches"];
+    const head = ["Turn", "Asked at", "Outcome", "First audio", "Attempts", "Time lost", "Heard", "Memory", "Breaks"];
     this.columns = head.length;
     const cells = head.map((text) => make("th", { scope: "col" }, text));
     this.table = make("table", { class: "turns", role: "grid" },
@@ -92,7 +92,7 @@ class TurnTable {
       make("td", {}, turn.lost ? seconds(turn.lost) : "–"),
       make("td", {}, heard.length ? ms(heard.reduce((sum, message) => sum + message.heardMs, 0)) : "–"),
       make("td", {}, !judged ? "–" : wrong ? `≠ ${wrong} wrong` : "= heard"),
-      make("td", {}, turn.broken.length ? `▲ ${turn.broken.join(", ")}` : "–"),
+      make("td", { title: turn.broken.join(", ") }, turn.broken.length ? `▲ ${few(turn.broken)}` : "–"),
     ];
     const row = make("tr", {
       class: troubled(turn) ? "trouble" : "", tabIndex: index === this.at ? 0 : -1,
@@ -143,4 +143,9 @@ class TurnTable {
     if (index >= 0) this.at = index;
     this.draw(true);
   }
+}
+
+// G6, G18, but of more than two the first, and how many others: the row is narrow.
+function few(ids) {
+  return ids.length > 2 ? `${ids[0]} +${ids.length - 1}` : ids.join(", ");
 }

@@ -239,8 +239,8 @@ def _take(
         if isinstance(part, str):
             if words[at] != Word(part):
                 return at, repr(part)
-            if len(parts) == 1:
-                values[part] = True
+            if part is parts[0] and all(isinstance(each, str) for each in parts):
+                values[part] = True  # words that only may be there
         else:
             value = part.read(words[at])
             if value is None:

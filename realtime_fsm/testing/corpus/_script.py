@@ -38,6 +38,11 @@ __all__ = ["CLAUSES", "FAULTS", "SETUP", "Plan", "Tool", "plan"]
 CLAUSES = (
     Form("message", "says <text:text> <seconds:s> [after <after:s>]", "a message"),
     Form("call", "calls <tool> [with <arguments:text>] [after <after:s>]", "a function call"),
+    Form(
+        "acts",
+        "runs <tool> <seconds:s> [kind <kind:any>] [fails] [outlives]",
+        "the server does it itself: a call of an MCP tool, or another kind of item",
+    ),
     Form("reasoning", "reasons <seconds:s>"),
     Form("created", "created after <seconds:s>"),
     Form("refused", "refused <code:any> [unlinked] [message <message:text>] [type <type:any>]"),
@@ -220,6 +225,14 @@ def _clause(line: Line, clause: Sequence[Word], items: list[Any], values: dict[s
         elif key == "call":
             arguments, after = found.get("arguments", "{}"), found.get("after", 0.0)
             items.append(s.FunctionCall(found["tool"], arguments, after=after))
+        elif key == "acts":
+            kind, seconds = found.get("kind", "mcp_call"), found["seconds"]
+            fails, outlives = "fails" in found, "outlives" in found
+            items.append(
+                s.ServerCall(
+                    found["tool"], kind=kind, seconds=seconds, fails=fails, outlives=outlives
+                )
+            )
         elif key == "reasoning":
             items.append(s.Reasoning(found["seconds"]))
         elif key in ("created", "refused", "unanswered"):
