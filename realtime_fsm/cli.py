@@ -51,10 +51,13 @@ def demo(
         Path | None,
         typer.Option(metavar="FILE", help="Write a page with the calls side by side, too."),
     ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show them in the browser, too, while they run.")
+    ] = False,
 ) -> None:
     """Four short calls, with plain LiveKit and controlled, side by side. Takes half a minute."""
-    if as_json and report is not None:
-        typer.echo("realtime-fsm: give --json or --report, not both", err=True)
+    if as_json and (report is not None or watch):
+        typer.echo("realtime-fsm: give --json or --report and --watch, not both", err=True)
         raise typer.Exit(2)
     try:
         importlib.import_module("livekit.plugins.openai")
@@ -66,8 +69,13 @@ def demo(
     if as_json:
         typer.echo(json.dumps(tour(), indent=2))
         return
+    from .watch import WatchError
+
     try:
-        show_tour(report)
+        show_tour(report, watch=watch)
+    except WatchError as error:
+        say(f"realtime-fsm: {error}", err=True)
+        raise typer.Exit(1) from None
     except OSError as error:
         if unwritable(error):
             raise
