@@ -538,6 +538,19 @@ def run(
         list[str] | None,
         typer.Option(metavar="FIELD=VALUE", help="A field of RetryPolicy; may be repeated."),
     ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show the calls in the browser while they run.")
+    ] = False,
+    watch_words: Annotated[
+        bool, typer.Option("--watch-words", help="The same, with what is said.")
+    ] = False,
+    watch_host: Annotated[
+        str,
+        typer.Option(metavar="ADDRESS", help="Of that page; others than loopback can reach it."),
+    ] = "127.0.0.1",
+    watch_port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Of that page; by default 8774 or any.")
+    ] = None,
     module: Annotated[
         bool, typer.Option("-m", help="SCRIPT is a module, as for python -m.")
     ] = False,
@@ -546,10 +559,18 @@ def run(
 
     realtime-fsm run --mode observe --record traces agent.py -- dev
     """
+    from .run.command import Watched
     from .run.command import run as start
 
+    shown = Watched(words=watch_words, host=watch_host, port=watch_port)
     code = start(
-        script, arguments or (), module=module, mode=mode, record=record, retry=retry or ()
+        script,
+        arguments or (),
+        module=module,
+        mode=mode,
+        record=record,
+        retry=retry or (),
+        watch=shown if watch or watch_words else None,
     )
     raise typer.Exit(code)
 

@@ -12,13 +12,10 @@ from typing import Any
 from livekit.agents import llm
 
 from ._link import link_to
-from ._place import HUB, WatchError, folder
+from ._place import HUB, SOCKET, WatchError, folder
 from ._source import Watching
 
-__all__ = ["SOCKET", "WatchError", "Watching", "address", "watch"]
-
-#: The environment variable that tells the processes of a worker which hub to join.
-SOCKET = "REALTIME_FSM_WATCH"
+__all__ = ["WatchError", "Watching", "address", "watch"]
 
 
 def watch(

@@ -17,6 +17,7 @@ __all__ = ["MOST_BYTES", "State", "WatchedCall", "report_of"]
 
 #: Of one call; about a day of talking. What comes then is shown, and not kept.
 MOST_BYTES = 64 * 1024 * 1024
+_HEAD = 120  # bytes of a line that tell what it is
 _AT_ONCE = 500  # lines that are read before others have their turn
 
 #: ``lost``: its process died, or lost the hub. ``unseen``: it runs, and nobody has looked yet.
@@ -72,8 +73,8 @@ class WatchedCall:
             self.bytes += self._file.write(raw + b"\n")
         else:
             self.dropped += 1
-        if b'"by":"turn"' in raw[:80]:
-            self._turn(raw)
+        if b'"turn"' in raw[:_HEAD]:
+            self._turn(_object(raw))
         elif self.mode not in ("control", "observe"):
             self._frame(raw)
         if self._story is not None:
@@ -85,9 +86,10 @@ class WatchedCall:
             self.state = state
             self.changed += 1
 
-    def _turn(self, raw: bytes) -> None:
+    def _turn(self, value: Mapping[str, Any]) -> None:
         """What the list tells of turns."""
-        value = _object(raw)
+        if value.get("by") != "turn":
+            return
         turn, kind = clean(value.get("turn")), value.get("type")
         if kind == "moved":
             self._turns.add(turn)
@@ -108,12 +110,15 @@ class WatchedCall:
 
     def _frame(self, raw: bytes) -> None:
         """Plain LiveKit has no turns: its responses are counted."""
-        if b'"type":"response.created"' in raw[:120]:
+        if b'"response.created"' in raw[:_HEAD]:
             self._turns.add(str(len(self._turns)))
             self.changed += 1
-        elif b'"type":"response.done"' in raw[:120] and b'"status":"failed"' in raw:
-            self._counts["failed"] += 1
-            self.changed += 1
+        elif b'"response.done"' in raw[:_HEAD]:
+            response = _object(raw).get("event", {})
+            response = response.get("response") if isinstance(response, dict) else None
+            if isinstance(response, dict) and response.get("status") == "failed":
+                self._counts["failed"] += 1
+                self.changed += 1
 
     # --- what is told
 

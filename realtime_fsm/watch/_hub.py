@@ -180,6 +180,8 @@ class Hub:
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             return None
         call = self.calls.get(name)
+        if call is None and told["say"] == "over":
+            return None
         if call is None:
             self._numbers += 1
             call = self.calls[name] = WatchedCall(name, self._numbers, told)

@@ -10,8 +10,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-__all__ = ["HUB", "WatchError", "folder", "token"]
+__all__ = ["HUB", "SOCKET", "WatchError", "folder", "token"]
 
+#: The environment variable that tells the processes of a worker which hub their calls join.
+SOCKET = "REALTIME_FSM_WATCH"
 #: The socket of the hub that calls join by themselves.
 HUB = "hub.sock"
 _NAME = "realtime-fsm"

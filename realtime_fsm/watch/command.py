@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import Iterator
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from .._output import say
-from ._serve import Local
+from ._serve import Local, own_socket, serving
 
-__all__ = ["PATIENCE", "shown_in_browser"]
+__all__ = ["PATIENCE", "around", "shown_in_browser"]
 
 PATIENCE = 120.0  # seconds that a command waits for somebody to look
 
@@ -45,3 +49,47 @@ def shown_in_browser(
             say("It is over. This ends when the page is closed, or with Ctrl-C.", err=True)
             with contextlib.suppress(KeyboardInterrupt):
                 hub.wait_until_nobody_looks()
+
+
+async def around(
+    command: Sequence[str],
+    environment: Callable[[Path], Mapping[str, str]],
+    *,
+    host: str = "127.0.0.1",
+    port: int | None = None,
+) -> int:
+    """Run a worker below a hub, and return its exit status, as a shell has it.
+
+    Args:
+        command: of the worker.
+        environment: of the worker, for the hub's socket.
+        host, port: of the page, as `serving` takes them.
+
+    Raises:
+        WatchError: The page cannot be served. The worker was not started.
+        OSError: The worker cannot be started.
+    """
+    path = own_socket()
+    async with serving(path, host=host, port=port) as (_, web):
+        say(f"realtime-fsm: watch at {web.url}", err=True)
+        worker = await asyncio.create_subprocess_exec(*command, env=dict(environment(path)))
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, _pass_on, worker, number)
+        status = await worker.wait()
+        return status if status >= 0 else 128 - status
+
+
+def _pass_on(worker: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    """The worker ends as it does without us; what the terminal sends reaches it anyway."""
+    if number is signal.SIGINT and _in_foreground():
+        return
+    with contextlib.suppress(ProcessLookupError):
+        worker.send_signal(number)
+
+
+def _in_foreground() -> bool:
+    try:
+        return os.tcgetpgrp(sys.__stdin__.fileno()) == os.getpgrp() if sys.__stdin__ else False
+    except (OSError, ValueError):
+        return False

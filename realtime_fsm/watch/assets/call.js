@@ -18,13 +18,15 @@ class LivePanel {
     this.now = make("p", { class: "now", role: "status" });
     this.missing = make("div", { class: "notice", role: "note", hidden: true });
     this.facts = make("dl", { class: "facts" });
+    this.derived = make("p", { class: "note", hidden: true },
+      "Plain LiveKit has no machines of its own: the states are read from its frames, and drawn on the same map.");
     this.maps = make("div", { class: "machines", role: "group", "aria-label": "The three machines" });
     this.lanes = make("div", { class: "timeline" });
     this.messages = make("div", { class: "messages" });
     this.turns = make("div", { class: "table" });
     this.links = make("p", { class: "links" });
     this.root = make("article", { class: "call live", "data-call": row.id, "data-name": nameOf(row) },
-      this.title, this.about, this.now, this.missing, this.facts, this.maps, this.lanes, this.messages, this.turns, this.links);
+      this.title, this.about, this.now, this.missing, this.facts, this.derived, this.maps, this.lanes, this.messages, this.turns, this.links);
     this.machines = new Machines(this.maps);
     this.timeline = null;
     this.told = {};
@@ -80,6 +82,9 @@ class LivePanel {
       this.about.replaceChildren(...this.call.about.flatMap((each, n) => [n ? " · " : "", foreign(each)]));
       this.missing.hidden = !data.missing.length;
       this.missing.replaceChildren(...data.missing.map((each) => make("div", {}, each)));
+      const plain = !["control", "observe"].includes(this.call.mode);
+      this.derived.hidden = !plain;
+      this.maps.classList.toggle("derived", plain);
       const { lines } = data;
       requestAnimationFrame(() => { this.root.dataset.line = lines; });
     }

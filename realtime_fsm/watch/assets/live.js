@@ -1,6 +1,6 @@
 // Puts the page together: the connection to the hub, what is looked at, and where in time.
 
-const WIDE = 20; // seconds that are in view at first
+const WIDE = 12; // seconds that are in view at first
 const TOKEN = new URLSearchParams(location.search).get("token") || "";
 
 function address(path) {
