@@ -159,7 +159,9 @@ class Hub:
             what = parsed(raw)
             if isinstance(what, tuple):
                 call = self.calls.get(what[0])
-                if call is not None and call.owner is writer and not call.over:
+                mine = call is not None and call.owner is writer and not call.over
+                # What comes before its process knows that nobody looks has no end.
+                if call is not None and mine and self._looking:
                     call.take(what[1])
                     self._note()
             elif what is not None and what.get("say") == "hello":

@@ -168,6 +168,8 @@ class _Stream(TraceWriter):
         return False
 
     def write(self, fields: Mapping[str, Any]) -> None:
+        if not self._call.looked_at:
+            return
         try:
             line = dumps(fields)
         except (TypeError, ValueError, RecursionError):

@@ -161,7 +161,7 @@ async def test_two_hubs_at_one_place(place: Path) -> None:
 
 
 async def test_the_list_tells_how_each_call_stands(place: Path) -> None:
-    async with hub_at(place / "h") as hub, hub.source() as source:
+    async with hub_at(place / "h") as hub, hub.viewer(), hub.source() as source:
         for name in ("a", "b", "c"):
             source.call(name, label=name.upper())
         source.say("a", HEADER, *FAILING)
@@ -180,7 +180,7 @@ async def test_the_list_tells_how_each_call_stands(place: Path) -> None:
 
 
 async def test_a_process_that_dies_leaves_its_calls_as_lost(place: Path) -> None:
-    async with hub_at(place / "h") as hub:
+    async with hub_at(place / "h") as hub, hub.viewer():
         async with hub.source() as source:
             source.call("a")
             source.say("a", HEADER, *FAILING)
@@ -223,7 +223,7 @@ async def test_a_page_that_is_loaded_anew_stops_nothing(place: Path) -> None:
 
 async def test_the_stream_of_a_call_is_its_trace(place: Path, controlled: Path) -> None:
     text = controlled.read_text()  # noqa: ASYNC240
-    async with hub_at(place / "h") as hub:
+    async with hub_at(place / "h") as hub, hub.viewer():
         film = asyncio.ensure_future(play(controlled, place / "h", speed=100, label="it"))
         await until(lambda: hub.hub.calls)
         (name,) = hub.hub.calls
@@ -237,7 +237,7 @@ async def test_the_stream_of_a_call_is_its_trace(place: Path, controlled: Path) 
 
 
 async def test_the_stream_of_all_calls_names_the_call_in_each_line(place: Path) -> None:
-    async with hub_at(place / "h") as hub, hub.source() as source:
+    async with hub_at(place / "h") as hub, hub.viewer(), hub.source() as source:
         source.call("a")
         source.call("b")
         source.say("a", HEADER)
@@ -252,7 +252,7 @@ async def test_the_stream_of_all_calls_names_the_call_in_each_line(place: Path) 
 
 
 async def test_a_late_viewer_gets_the_call_from_its_beginning(place: Path) -> None:
-    async with hub_at(place / "h") as hub, hub.source() as source:
+    async with hub_at(place / "h") as hub, hub.viewer(), hub.source() as source:
         source.call("a")
         source.say("a", HEADER, *FAILING)
         await until(lambda: hub.hub.calls and hub.hub.calls["a"].lines == 4)
@@ -271,7 +271,7 @@ async def test_a_late_viewer_gets_the_call_from_its_beginning(place: Path) -> No
 
 async def test_what_nobody_saw_is_told(place: Path) -> None:
     partial = json.dumps({**json.loads(HEADER), "partial": True})
-    async with hub_at(place / "h") as hub, hub.source() as source, hub.viewer("a") as viewer:
+    async with hub_at(place / "h") as hub, hub.viewer("a") as viewer, hub.source() as source:
         source.call("a")
         source.say("a", partial, line(61.0, "watch", "missed", lines=12), FAILING[0], HEADER)
         await until(lambda: hub.hub.calls and hub.hub.calls["a"].lines == 4)
@@ -297,7 +297,12 @@ async def news_of(viewer: aiohttp.ClientWebSocketResponse) -> dict[str, Any]:
 
 
 async def test_whatever_a_source_sends_harms_nobody(place: Path) -> None:
-    async with hub_at(place / "h") as hub, hub.source() as rude, hub.source() as source:
+    async with (
+        hub_at(place / "h") as hub,
+        hub.viewer(),
+        hub.source() as rude,
+        hub.source() as source,
+    ):
         source.call("good")
         source.say("good", HEADER)
         await until(lambda: hub.hub.calls and hub.hub.calls["good"].lines == 1)
@@ -373,7 +378,7 @@ async def test_a_viewer_that_reads_nothing_holds_nobody(
 
 async def test_the_trace_of_a_call_is_bounded(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(call_module, "MOST_BYTES", 600)
-    async with hub_at(place / "h") as hub, hub.source() as source, hub.viewer("a") as viewer:
+    async with hub_at(place / "h") as hub, hub.viewer("a") as viewer, hub.source() as source:
         source.call("a")
         source.say("a", HEADER, *FAILING * 20)
         await until(lambda: hub.hub.calls and hub.hub.calls["a"].lines == 61)
