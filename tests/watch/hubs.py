@@ -90,7 +90,7 @@ class Place:
 
 
 @contextlib.asynccontextmanager
-async def hub_at(path: Path) -> AsyncIterator[Place]:
+async def hub_at(path: Path, *, port: int = 0) -> AsyncIterator[Place]:
     """A hub, and a client of it."""
-    async with serving(path, port=0) as (hub, web), aiohttp.ClientSession() as http:
+    async with serving(path, port=port) as (hub, web), aiohttp.ClientSession() as http:
         yield Place(path, hub, web, http)

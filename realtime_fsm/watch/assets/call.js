@@ -18,8 +18,7 @@ class LivePanel {
     this.now = make("p", { class: "now", role: "status" });
     this.missing = make("div", { class: "notice", role: "note", hidden: true });
     this.facts = make("dl", { class: "facts" });
-    this.derived = make("p", { class: "note", hidden: true },
-      "Plain LiveKit has no machines of its own: the states are read from its frames, and drawn on the same map.");
+    this.derived = make("p", { class: "note", hidden: true });
     this.maps = make("div", { class: "machines", role: "group", "aria-label": "The three machines" });
     this.lanes = make("div", { class: "timeline" });
     this.messages = make("div", { class: "messages" });
@@ -83,8 +82,12 @@ class LivePanel {
       this.missing.hidden = !data.missing.length;
       this.missing.replaceChildren(...data.missing.map((each) => make("div", {}, each)));
       const plain = !["control", "observe"].includes(this.call.mode);
-      this.derived.hidden = !plain;
-      this.maps.classList.toggle("derived", plain);
+      const alone = plain || (this.call.turns.length > 0 && !this.call.machines.length);
+      this.derived.hidden = !alone;
+      this.derived.textContent = plain
+        ? "Plain LiveKit has no machines of its own: the states are read from its frames, and drawn on the same map."
+        : "This recording tells of turns alone, not of responses and playback.";
+      this.maps.classList.toggle("derived", alone);
       const { lines } = data;
       requestAnimationFrame(() => { this.root.dataset.line = lines; });
     }

@@ -139,7 +139,8 @@ class Live {
       return made;
     };
     this.playing = button("Pause", "Pause, or follow the call (space)", () => this.toggle());
-    this.where = make("span", { class: "where", role: "status" });
+    this.where = make("span", { class: "where" });
+    this.said = make("span", { class: "unseen", role: "status" }); // not ten times a second
     this.newestBox = make("input", { type: "checkbox", id: "newest", checked: this.newest });
     this.newestBox.addEventListener("input", () => {
       this.newest = this.newestBox.checked;
@@ -150,7 +151,7 @@ class Live {
     });
     this.bar = make("div", { class: "film", role: "group", "aria-label": "Where in time" },
       this.playing, button("‹ step", "One step back (comma)", () => this.step(-1)), button("step ›", "One step on (full stop)", () => this.step(1)),
-      button("Follow", "Follow the call again (f)", () => this.follow()), this.where,
+      button("Follow", "Follow the call again (f)", () => this.follow()), this.where, this.said,
       make("label", { for: "newest" }, this.newestBox, " always the newest call"));
     this.sides = make("div", { class: "sides" });
     this.stage.append(this.bar, this.sides);
@@ -172,16 +173,18 @@ class Live {
     else this.follow();
   }
 
-  pause(at) {
+  pause(at, what = "") {
     this.following = false;
     this.cursor = at;
+    this.what = what;
+    this.said.textContent = `stopped at ${clock(at, 0.001)}${what ? `: ${what}` : ""}`;
     this.showControls();
     this.soon();
   }
 
   follow() {
     this.following = true;
-    this.what = "";
+    this.said.textContent = "following";
     this.showControls();
     this.soon();
   }
@@ -199,8 +202,7 @@ class Live {
       if (!best || (direction > 0 ? t < best.t : t > best.t)) best = { t, text: found[1] };
     }
     if (!best) return direction > 0 ? this.follow() : undefined;
-    this.what = best.text;
-    this.pause(best.t);
+    this.pause(best.t, best.text);
     this.hold(() => this.view.reveal(best.t - 0.5, best.t + 0.5));
     return undefined;
   }
