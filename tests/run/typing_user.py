@@ -15,7 +15,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 _CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-_PROMPT = "Type to talk to your agent"
+#: From here on it is listened to: what is typed before a session began is never answered.
+_BEGUN = "using transcript io"
 #: The console looks for a sound card even when the user types.
 _NO_SOUND_CARD = "def query_devices(device=None, kind=None): return {'name': 'none'}\n"
 
@@ -49,8 +50,8 @@ class Terminal:
     async def types(self, line: str) -> None:
         """Until it is taken: the console throws away what is typed while it draws."""
         taken = f"● You\r\n    {line}"
+        await self.shows(_BEGUN)
         for _ in range(20):
-            await self.shows(_PROMPT)
             os.write(self._descriptor, line.encode() + b"\r")
             if await self._shows(taken, 2.0):
                 return
