@@ -84,6 +84,29 @@ def demo(
 
 
 @app.command()
+def watch(
+    traces: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Traces to show as a film, side by side; by default what runs."),
+    ] = None,
+    speed: Annotated[float, typer.Option(help="Of a film, in times real time.")] = 1.0,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Of a film's page; by default 8774 or any.")
+    ] = None,
+) -> None:
+    """Where the page of the calls is that run now and are watched; or recorded calls as a film."""
+    from .watch import WatchError, command
+
+    try:
+        command.run(traces or [], speed=speed, port=port)
+    except (WatchError, ValueError) as error:
+        say(f"realtime-fsm: {error}", err=True)
+        raise typer.Exit(1 if isinstance(error, WatchError) else 2) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+@app.command()
 def diagrams(
     machine: Annotated[str, typer.Option(help="turn, response, playback or whole.")] = "turn",
     view: Annotated[
@@ -162,6 +185,11 @@ def simulate(
     replay: Annotated[
         int | None, typer.Option(metavar="SEED", help="Play the call of that seed, event by event.")
     ] = None,
+    watch: Annotated[
+        int | None,
+        typer.Option(metavar="SEED", help="Show the call of that seed in the browser, as a film."),
+    ] = None,
+    speed: Annotated[float, typer.Option(help="Of the film, in times real time.")] = 1.0,
     merge: Annotated[bool, typer.Option("--merge", help="Merge the reports of shards.")] = False,
 ) -> None:
     """Random calls in virtual time: which turns are answered, and which are lost."""
@@ -171,6 +199,7 @@ def simulate(
         typer.echo('simulate needs the OpenAI plugin: pip install "realtime-fsm[openai]"', err=True)
         raise typer.Exit(1) from None
     from .lab.simulate import command
+    from .watch._place import WatchError
 
     if reports and not merge:
         typer.echo(f"{reports[0]} is a report: give --merge to merge reports", err=True)
@@ -183,6 +212,11 @@ def simulate(
             for line in command.replay_lines(replay, faults, plain=plain, compare=compare):
                 say(line)
             return
+        if watch is not None:
+            film = command.film_lines(watch, faults, plain=plain, compare=compare, speed=speed)
+            for line in film:
+                say(line)
+            return
         if merge:
             report = command.merge_files(reports or [])
         elif compare:
@@ -191,6 +225,9 @@ def simulate(
             report = command.simulate(
                 calls, seed, faults, shard=shard, jobs=jobs, plain=plain, traces=traces
             )
+    except WatchError as error:
+        say(f"realtime-fsm: {error}", err=True)
+        raise typer.Exit(1) from None
     except ValueError as error:
         say(str(error), err=True)
         raise typer.Exit(2) from None

@@ -69,10 +69,11 @@ def run(
     except SettingsError as e:
         typer.echo(f"realtime-fsm: {e}", err=True)
         return 2
-    typer.echo(f"realtime-fsm: {_in_words(script, settings)}", err=True)
+    told = f"realtime-fsm: {_in_words(script, settings)}"
     command = [sys.executable, *(["-m"] if module else []), script, *arguments]
     if settings.watch:
-        return _watched(command, settings, watch or Watched())
+        return _watched(command, settings, watch or Watched(), told)
+    typer.echo(told, err=True)
     return _wait_for(command, _environment(settings))
 
 
@@ -103,12 +104,13 @@ def _environment(settings: RunSettings) -> dict[str, str]:
     return {**os.environ, **own, "PYTHONPATH": os.pathsep.join(path), VARIABLE: told.dumped()}
 
 
-def _watched(command: Sequence[str], settings: RunSettings, watch: Watched) -> int:
-    """Run the worker below the hub of its page."""
+def _watched(command: Sequence[str], settings: RunSettings, watch: Watched, told: str) -> int:
+    """Run the worker below the hub of its page; *told* is said once there is one."""
     from ..watch._place import SOCKET, WatchError
     from ..watch.command import around
 
     def environment(hub: Path) -> Mapping[str, str]:
+        typer.echo(told, err=True)
         # The worker is a child of this process.
         return {**_environment(settings), f"{VARIABLE}_PARENT": str(os.getpid()), SOCKET: str(hub)}
 

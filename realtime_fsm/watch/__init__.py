@@ -12,7 +12,7 @@ from typing import Any
 from livekit.agents import llm
 
 from ._link import link_to
-from ._place import HUB, SOCKET, WatchError, folder
+from ._place import HUB, SOCKET, WatchError, address, folder
 from ._source import Watching
 
 __all__ = ["WatchError", "Watching", "address", "watch"]
@@ -52,16 +52,3 @@ def watch(
     path = Path(joined) if joined else folder() / HUB
     link = link_to(path, start=not joined)
     return Watching(source, link, transcripts=transcripts, label=label, group=group)
-
-
-def address() -> str | None:
-    """Where the page of the user's hub is, or None if there is no such hub. With its token: whoever
-    has it can look.
-
-    Raises:
-        WatchError: Nothing can be watched here.
-    """
-    try:
-        return (folder() / f"{HUB}.url").read_text() or None
-    except OSError:
-        return None

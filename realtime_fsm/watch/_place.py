@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-__all__ = ["HUB", "SOCKET", "WatchError", "folder", "token"]
+__all__ = ["HUB", "SOCKET", "WatchError", "address", "folder", "token"]
 
 #: The environment variable that tells the processes of a worker which hub their calls join.
 SOCKET = "REALTIME_FSM_WATCH"
@@ -77,3 +77,16 @@ def token() -> str:
     except OSError as error:
         raise WatchError(f"{path}: {error.strerror}") from None
     return found
+
+
+def address() -> str | None:
+    """Where the page of the user's hub is, or None if there is no such hub. With its token: whoever
+    has it can look.
+
+    Raises:
+        WatchError: Nothing can be watched here.
+    """
+    try:
+        return (folder() / f"{HUB}.url").read_text() or None
+    except OSError:
+        return None

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import hmac
 import json
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -91,10 +93,11 @@ class Web:
             try:
                 await site.start()
             except OSError as error:
-                if port is None and wanted:
+                if port is None and wanted and error.errno == errno.EADDRINUSE:
                     continue
                 await self._runner.cleanup()
-                why = (error.strerror or str(error)).lower()
+                # What asyncio makes of it names no port where there are several addresses.
+                why = os.strerror(error.errno).lower() if error.errno else str(error)
                 raise WatchError(f"{self._host}:{wanted} cannot be listened on: {why}") from None
             self._port = self._runner.addresses[0][1]
             return

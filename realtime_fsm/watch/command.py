@@ -11,9 +11,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from .._output import say
+from ._place import WatchError, address
+from ._player import play_all
 from ._serve import Local, own_socket, serving
 
-__all__ = ["PATIENCE", "around", "shown_in_browser"]
+__all__ = ["FASTEST", "PATIENCE", "around", "run", "shown_in_browser"]
+
+FASTEST = 100.0  # times real time
 
 PATIENCE = 120.0  # seconds that a command waits for somebody to look
 
@@ -49,6 +53,35 @@ def shown_in_browser(
             say("It is over. This ends when the page is closed, or with Ctrl-C.", err=True)
             with contextlib.suppress(KeyboardInterrupt):
                 hub.wait_until_nobody_looks()
+
+
+def run(traces: Sequence[Path], *, speed: float = 1.0, port: int | None = None) -> None:
+    """What ``realtime-fsm watch`` does.
+
+    Args:
+        traces: to show as a film; none: tell where the page of the user's hub is.
+        speed: of the film, in times real time.
+        port: of its page, as for `shown_in_browser`.
+
+    Raises:
+        ValueError: A trace cannot be read, or the speed is none.
+        WatchError: The page cannot be served, or there is none.
+    """
+    if not 0 < speed <= FASTEST:
+        raise ValueError(f"--speed is more than 0 and at most {FASTEST:g}, not {speed:g}")
+    if not traces:
+        found = address()
+        if found is None:
+            raise WatchError("no call is watched now; start one with `run --watch`, or in code")
+        say(found)
+        return
+    for trace in traces:
+        if not os.access(trace, os.R_OK) or trace.is_dir():
+            raise ValueError(f"{trace}: no file that can be read")
+    with shown_in_browser(True, "The film begins when it is open.", port=port) as hub:
+        assert hub is not None
+        named = [(trace.stem, trace) for trace in traces]
+        asyncio.run(play_all(named, hub, speed=speed, group="film" if len(named) > 1 else ""))
 
 
 async def around(

@@ -23,10 +23,10 @@ from realtime_fsm.simulator import Failed, Message, RealtimeServer, Reply, Scrip
 from realtime_fsm.testing import PacedAudioOutput
 from realtime_fsm.trace import check, record
 from realtime_fsm.watch import _link as link_module
-from realtime_fsm.watch import watch
 from realtime_fsm.watch._link import Link
 from realtime_fsm.watch._source import Watching
 
+from ..docs.blocks import ROOT, blocks
 from .hubs import Place, hub_at, until
 
 FAILS = Reply(end=Failed("server_error"))
@@ -282,16 +282,22 @@ async def test_nothing_is_left_of_a_call(place: Path) -> None:
     await until(lambda: asyncio.all_tasks() <= tasks)
 
 
-async def test_the_hub_of_a_worker_is_joined(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_hub_of_a_worker_is_joined_as_the_page_says(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The Python of docs/watch.md."""
     monkeypatch.setenv("REALTIME_FSM_WATCH", str(place / "worker"))
     model = ControlledRealtimeModel(
         openai.realtime.RealtimeModel(api_key="none", base_url="http://127.0.0.1:1")
     )
+    (block,) = blocks(ROOT / "docs" / "watch.md", "python")
+    names: dict[str, Any] = {"model": model, "session": AgentSession(llm=model, vad=None)}
     async with hub_at(place / "worker") as hub:
-        watching = watch(model, label="mine")
+        exec(compile(block.text, "watch.md", "exec"), names)
         await until(lambda: hub.hub.calls)
-        watching.close()
+        names["watching"].close()
         await until(lambda: next(iter(hub.hub.calls.values())).state == "ended")
+    assert names["address"]() is None  # of the user's hub: there is none
     with pytest.raises(TypeError, match="realtime model or session"):
-        watch("a model")  # type: ignore[arg-type]
+        names["watch"]("a model")
     await model.aclose()

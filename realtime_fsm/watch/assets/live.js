@@ -246,9 +246,9 @@ class Live {
   draw() {
     if (document.hidden || !this.panels.size) return;
     const length = this.length();
+    this.view.length = Math.max(length, WIDE);
     if (this.following) {
       const width = this.view.to - this.view.from;
-      this.view.length = Math.max(length, WIDE);
       const to = Math.max(length + width * 0.06, width);
       this.hold(() => this.view.show(to - width, to));
     }
