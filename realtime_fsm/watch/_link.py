@@ -236,14 +236,19 @@ def _connected(path: Path) -> socket.socket | None:
 
 
 def _start_hub() -> None:
-    """A hub of its own process; of two that start at once one ends by itself."""
+    """A hub of its own process; of two that start at once one ends by itself.
+
+    By a shell that ends at once, so that it is no child of ours: it outlives this process, and whoever
+    ends a child has to be waited for.
+    """
     with contextlib.suppress(OSError):
-        subprocess.Popen(
-            [sys.executable, "-m", "realtime_fsm.watch"],
+        subprocess.run(
+            ["/bin/sh", "-c", '"$0" -m realtime_fsm.watch &', sys.executable],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
+            check=False,
         )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import secrets
 import threading
@@ -128,6 +127,8 @@ class Local:
 @contextlib.contextmanager
 def _alone(path: Path) -> Iterator[bool]:
     """Whether no other process is within this."""
+    import fcntl  # not on Windows, where this is never reached
+
     with path.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

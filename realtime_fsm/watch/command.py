@@ -18,6 +18,10 @@ from ._serve import Local, own_socket, serving
 __all__ = ["FASTEST", "PATIENCE", "around", "run", "shown_in_browser"]
 
 FASTEST = 100.0  # times real time
+#: Those that end a worker, as far as the system has them.
+_SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
 
 PATIENCE = 120.0  # seconds that a command waits for somebody to look
 
@@ -107,9 +111,13 @@ async def around(
         say(f"realtime-fsm: watch at {web.url}", err=True)
         worker = await asyncio.create_subprocess_exec(*command, env=dict(environment(path)))
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in _SIGNALS:
             loop.add_signal_handler(number, _pass_on, worker, number)
-        status = await worker.wait()
+        try:
+            status = await worker.wait()
+        finally:
+            for number in _SIGNALS:
+                loop.remove_signal_handler(number)
         return status if status >= 0 else 128 - status
 
 
