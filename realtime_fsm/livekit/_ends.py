@@ -27,6 +27,8 @@ from ._guard import Guard
 _UNKNOWN = 0.1
 #: A timer that fires so much too late, seconds, tells of the loop and not of the server.
 _LATE = 0.05
+#: Seconds to read what came in the instant in which the end is to be asked for (G6).
+_TO_READ = 0.01
 #: Seconds of silence after which one has ended whose server is known not to say so, and says nothing;
 #: and until a probe is repeated that nothing answered.
 _SILENT = 0.5
@@ -128,7 +130,7 @@ class Ends:
         if late or now < one.seen_at + _UNKNOWN - _LATE:
             self._wait_for_silence(one)
         else:
-            self._ask(one)
+            one.timer = self._loop.call_later(_TO_READ, self._asks, one)
 
     def came(self, frame: object) -> None:
         """A frame came: one that answers the question becomes the end that was asked for."""

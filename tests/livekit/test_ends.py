@@ -252,6 +252,19 @@ def test_nothing_to_cancel_may_mean_that_the_end_is_on_its_way() -> None:
     asking(story)
 
 
+def test_g6_an_end_in_the_instant_of_the_question_leaves_nothing_to_ask() -> None:
+    """The timer is due before what the socket holds is read."""
+
+    async def story() -> None:
+        asked = Asked(cancelled=None).begun("r1").cancel("r1")
+        await asyncio.sleep(0.1)
+        asked.ends.came({"type": "response.done", "response": {"id": "r1", "status": "cancelled"}})
+        await asyncio.sleep(1.0)
+        assert asked.sent == []
+
+    asking(story)
+
+
 def test_no_question_can_reach_the_next_response() -> None:
     """Some servers cancel whatever runs, whichever response the cancel names."""
 
