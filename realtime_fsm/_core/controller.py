@@ -28,7 +28,7 @@ from .machine_events import TurnEvent
 from .policy import RetryPolicy
 from .records import Message, Response, Turn
 from .session import Session
-from .states import Activity, Origin
+from .states import WANTED, Activity, ConnectionState, Origin
 from .step import Step
 
 
@@ -248,21 +248,21 @@ class TurnController:
         return known
 
     def more_output(self, item_id: str, audio_ms: float, now: float) -> bool:
-        """Count a further delta of a message that was handed out already: `receive` and
-        `frame_received` in one, for what makes up most of a response. Nothing is commanded and
-        `next_deadline` only moves back.
+        """Count a further delta, or a sign of life (0 ms), of a message that was handed out
+        already: `receive` and `frame_received` in one, for what makes up most of a response.
+        Nothing is commanded and `next_deadline` only moves back.
 
         Returns:
             False, and nothing happened, if it is anything else: then `receive` it.
         """
         session = self._session
-        known = session.messages.get(item_id)
-        if known is None or not session.connection.up:
+        known, connection = session.messages.get(item_id), session.connection
+        if known is None or connection.state is not ConnectionState.UP:
             return False
         _, response, message = known
-        if not response.wanted or not message.delivered:
+        if response.state not in WANTED or not message.delivered:
             return False
-        response.last_activity = session.connection.last_frame = now
+        response.last_activity = connection.last_frame = now
         message.received_ms += audio_ms
         return True
 

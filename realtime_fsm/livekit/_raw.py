@@ -18,7 +18,7 @@ from livekit.agents import APIConnectionError, APIError, llm, utils
 from .._core import events as ev
 from .._core.connection import SILENT
 from .._core.errors import ErrorInfo
-from .._core.frames import output_of, parse
+from .._core.frames import output_of, parse, sign_of_life
 from .._core.states import ErrorKind, Origin
 from .._redact import named
 from ._announcements import Announcements
@@ -33,7 +33,7 @@ from ._guard import Guard
 from ._history import History
 from ._inner_session import close
 from ._link import Source
-from ._listener import Listeners, cheap
+from ._listener import Listeners, hear_first
 from ._log import get_logger
 from ._pulse import Pulse
 from ._reader import Reader
@@ -118,6 +118,7 @@ class RawLink:
         self._creates = Creates()
         self._announcements = Announcements(driver, history)
         self._sight = Sight(inner, driver, self.readers, guard)
+        self._gate = self._sight.gate
         self._corrections = Corrections(
             inner.send_event,
             self.restore,
@@ -133,7 +134,7 @@ class RawLink:
         #: The inner session reports right after a frame what that frame told us already.
         self._error_reported = False
         self._refused = False
-        self._handlers: dict[str, Any] = {
+        handlers: dict[str, Callable[[Any], None]] = {
             SERVER_EVENT: self._on_server_event,
             CLIENT_EVENT: self._on_client_event,
             "generation_created": self._on_generation,
@@ -142,10 +143,9 @@ class RawLink:
             "error": self._on_error,
         }
         for name in _FORWARDED:
-            self._handlers[name] = self._forwarder(name)
-        self._handlers = {name: self._guarded(name, h) for name, h in self._handlers.items()}
-        for name, handler in self._handlers.items():
-            inner.on(name, handler)
+            handlers[name] = self._forwarder(name)
+        hearing = {name: self._guarded(name, h) for name, h in handlers.items()}
+        self._hear_no_more = hear_first(inner, hearing, changes=True)
 
     # --- down
 
@@ -285,8 +285,7 @@ class RawLink:
 
     def detach(self) -> None:
         """Hear no more of the inner session, and read nothing more from it."""
-        for name, handler in self._handlers.items():
-            self._inner.off(name, handler)
+        self._hear_no_more()
         self._doubt.reset()
         self._pulse.stop()
         self._corrections.lost()
@@ -304,13 +303,17 @@ class RawLink:
 
     def _on_server_event(self, frame: Any) -> None:
         self._error_reported = False
-        self._pulse.came(frame)
+        now = self._time()
+        self._pulse.came(frame, now)
         output = output_of(frame)
-        if output is not None and frame["response_id"] == self._sight.slot:
+        if output is not None:
             item_id, audio_ms = output
-            if self._more_output(item_id, audio_ms, self._time()):
+            if frame["response_id"] == self._gate.slot and self._more_output(item_id, audio_ms, now):
                 if not audio_ms:
                     self.history.said(item_id, frame["delta"])
+                return
+        elif (alive := sign_of_life(frame)) is not None:
+            if frame["response_id"] == self._gate.slot and self._more_output(alive, 0.0, now):
                 return
         self._take(frame)
 
@@ -506,17 +509,14 @@ class RawLink:
     def _dead(self) -> None:
         self._lost(SILENT, True)
 
-    def _guarded(self, name: str, handler: Callable[[Any], None]) -> Callable[..., None]:
+    def _guarded(self, name: str, handler: Callable[[Any], None]) -> Callable[[Any], None]:
         """G25: nothing a server sends may raise through the plugin's receive loop. The application
         hears raw events first, whatever becomes of them here."""
-        guard, listeners, is_raw = (
-            self._guard,
-            self._listeners,
-            name in (SERVER_EVENT, CLIENT_EVENT),
-        )
+        guard, listeners = self._guard, self._listeners
+        is_raw = name in (SERVER_EVENT, CLIENT_EVENT)
 
-        def guarded(event: Any = None, *_: object) -> None:
-            if is_raw:
+        def guarded(event: Any) -> None:
+            if is_raw and name in listeners:
                 listeners.show(name, event)
             if not guard.off:
                 try:
@@ -526,7 +526,7 @@ class RawLink:
                     guard.failed(e)
             guard.plain(name, event)
 
-        return cheap(guarded)
+        return guarded
 
     def _forwarder(self, name: str) -> Any:
         def forward(event: object) -> None:
