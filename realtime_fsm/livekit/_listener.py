@@ -23,13 +23,13 @@ _ANY_ARGUMENTS = inspect.signature(lambda *event: None)
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
-def cheap(handler: Callable[..., None]) -> Callable[..., None]:
+def cheap(handler: Callable[..., Any]) -> Callable[..., None]:
     """This function, which takes any arguments, with a ready signature."""
     handler.__signature__ = _ANY_ARGUMENTS  # type: ignore[attr-defined]
     return handler
 
 
-def listener(handler: Callable[[Any], None]) -> Callable[..., None]:
+def listener(handler: Callable[[Any], object]) -> Callable[..., None]:
     """A method of one argument as such a function."""
     return cheap(lambda event, *_: handler(event))
 
@@ -152,8 +152,10 @@ def hear_first(
         return remove
 
     own = vars(emitter)
-    ear = getattr(own.get("emit"), "ear", None)
-    if not isinstance(ear, _Ear):
+    known = getattr(own.get("emit"), "ear", None)
+    if isinstance(known, _Ear):
+        ear = known
+    else:
         ear = _Ear(own.get("emit"))
         own["emit"] = _telling(ear, emitter.emit)
     ear.add(handlers, changes=changes)

@@ -8,7 +8,6 @@ shown one response at a time (`realtime_fsm.livekit._gate`).
 from __future__ import annotations
 
 import asyncio
-import functools
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
@@ -39,7 +38,9 @@ from ._pulse import Pulse
 from ._reader import Reader
 from ._repair import Repair
 from ._reply_request import ReplyRequest
-from ._sight import Sight
+from ._sight import HIDDEN, Sight
+from ._sound import Sound
+from ._turn_output import Item
 
 SERVER_EVENT = "openai_server_event_received"
 CLIENT_EVENT = "openai_client_event_queued"
@@ -119,6 +120,7 @@ class RawLink:
         self._announcements = Announcements(driver, history)
         self._sight = Sight(inner, driver, self.readers, guard)
         self._gate = self._sight.gate
+        self._sound = Sound(inner)
         self._corrections = Corrections(
             inner.send_event,
             self.restore,
@@ -308,9 +310,13 @@ class RawLink:
         output = output_of(frame)
         if output is not None:
             item_id, audio_ms = output
-            if frame["response_id"] == self._gate.slot and self._more_output(item_id, audio_ms, now):
+            if frame["response_id"] == self._gate.slot and self._more_output(
+                item_id, audio_ms, now
+            ):
                 if not audio_ms:
                     self.history.said(item_id, frame["delta"])
+                elif self._sound.takes(item_id, frame):
+                    frame["type"] = HIDDEN
                 return
         elif (alive := sign_of_life(frame)) is not None:
             if frame["response_id"] == self._gate.slot and self._more_output(alive, 0.0, now):
@@ -343,6 +349,8 @@ class RawLink:
         failed = isinstance(event, ev.ResponseDone) and event.status is ev.ResponseStatus.FAILED
         self._error_reported = again or self._refused or (known and (refused or failed))
         self._refused = False
+        if isinstance(event, ev.ItemStarted):
+            self._sound.ends()  # the engine may make it anew
         if isinstance(event, ev.ResponseDone) and not event.out_of_band:
             self._corrections.go_on()
             for item_id in self.history.unseen(cast("dict[str, Any]", frame)):
@@ -439,7 +447,10 @@ class RawLink:
             self._read(turn.id, generation)
 
     def _read(self, turn_id: str, generation: llm.GenerationCreatedEvent) -> None:
-        deliver = functools.partial(self._driver.generated, turn_id)
+        def deliver(item_id: str, item: Item) -> None:
+            self._sound.begins(item_id, item)
+            self._driver.generated(turn_id, item_id, item)
+
         reader = Reader(generation, deliver, lambda: self._on_read(reader), self._guard)
         find = self._driver.controller.find
         for ended in [t for t, r in self.readers.items() if r.over and find(t) is None]:
