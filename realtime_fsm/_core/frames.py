@@ -107,14 +107,21 @@ def output_of(frame: object) -> Optional[tuple[str, float]]:
 
 
 def sign_of_life(frame: object) -> Optional[str]:
-    """The item id of a frame that tells no more of an item than that it goes on: `parse` makes a
+    """The item id of a frame that tells no more of a message than that it goes on: `parse` makes a
     `ResponseActivity` of it. None for any other frame and for a malformed one."""
     if type(frame) is not dict:
         return None
     kind, item_id = frame.get("type"), frame.get("item_id")
-    if not (type(kind) is str and type(item_id) is str and frame.get("response_id")):
+    if type(kind) is not str or not frame.get("response_id"):
         return None
-    return item_id if kind in _SIGNS_OF_LIFE else None
+    if kind == "response.output_item.done":
+        item = frame.get("item")
+        if type(item) is not dict or item.get("type") != "message":
+            return None
+        item_id = item.get("id")
+    elif kind not in _SIGNS_OF_LIFE:
+        return None
+    return item_id if type(item_id) is str else None
 
 
 def is_out_of_band(frame: Mapping[str, Any]) -> bool:

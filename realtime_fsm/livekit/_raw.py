@@ -50,6 +50,13 @@ _WORTH_ANOTHER = frozenset({408, 425, 429})
 _LOST = ErrorInfo(
     kind=ErrorKind.TRANSIENT, code="connection_lost", message="the connection was lost"
 )
+#: What more than the controller follows here.
+_FOLLOWED = frozenset(
+    {
+        *(ev.ResponseCreated, ev.ResponseDone, ev.ErrorReceived, ev.SessionConfigured),
+        *(ev.SpeechStarted, ev.SpeechStopped, ev.InputCommitted, ev.ItemTruncated, ev.ItemDeleted),
+    }
+)
 #: Deletes that are remembered.
 _DELETES = 64
 
@@ -106,6 +113,7 @@ class RawLink:
         history.blame.on_proven = driver.item_left_out
         self._log = get_logger()
         self._more_output = driver.controller.more_output
+        self._goes_on = driver.controller.goes_on
         self._time = asyncio.get_running_loop().time
         #: Where the items of each turn's newest response come from; and what is being read, for whom.
         self.readers: dict[str, Source] = {}
@@ -318,9 +326,12 @@ class RawLink:
                 elif self._sound.takes(item_id, frame):
                     frame["type"] = HIDDEN
                 return
-        elif (alive := sign_of_life(frame)) is not None:
-            if frame["response_id"] == self._gate.slot and self._more_output(alive, 0.0, now):
-                return
+        elif (
+            (alive := sign_of_life(frame)) is not None
+            and (response_id := frame["response_id"]) == self._gate.slot
+            and self._goes_on(response_id, alive, now)
+        ):
+            return
         self._take(frame)
 
     def _take(self, frame: object) -> None:
@@ -328,20 +339,20 @@ class RawLink:
         self._repair.came(frame)
         self._echo.came(frame)
         event = parse(frame)
-        self._echo.heard(event)
-        self._repair.heard(event)
-        if isinstance(event, ev.CallReceived) and not _is_call(frame):
+        followed = type(event) in _FOLLOWED
+        if event is not None and followed:
+            self._echo.heard(event)
+            self._repair.heard(event)
+            event = self._follow_corrections(self._sight.placed(event), frame)
+        elif isinstance(event, ev.CallReceived) and not _is_call(frame):
             event = ev.ResponseActivity(response_id=event.response_id)  # nobody can run it
-        if event is not None:
-            event = self._sight.placed(event)
-        event = self._follow_corrections(event, frame)
         again = isinstance(frame, dict) and self._follow_history(frame)
         self._driver.frame_received()
         if isinstance(event, ev.ResponseCreated):
             # Timed out below in this very step of the loop, which stood still: it is not shown to us.
             for future in [f for f in self._requests if f.done()]:
                 self._settled(future)
-        doubted = self._doubt.holds(event)
+        doubted = followed and self._doubt.holds(event)
         known = event is not None and not doubted and self._driver.receive(event)
         if isinstance(event, ev.Unreadable):
             self._log.debug("frame ignored", reason=event.reason, type=_kind(frame))
