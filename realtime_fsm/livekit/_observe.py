@@ -148,13 +148,8 @@ class Observer:
 
     def _end(self) -> Exception | None:
         """Returns what was raised meanwhile."""
-        raised = None
-        for work in (self._end_timer, self._end_speeches, self._end_turns):
-            try:
-                work()
-            except Exception as e:
-                raised = e
-        return raised
+        ends = (self._end_timer, self._end_speeches, self._end_turns)
+        return next(filter(None, [_error_of(end) for end in ends]), None)
 
     def _end_timer(self) -> None:
         self._timer.set(None)
@@ -369,3 +364,11 @@ class Observer:
         """Watching must never be noticed."""
         run = self._guard.run
         return cheap(lambda event=None, *_: run(None, handler, event))
+
+
+def _error_of(work: Callable[[], None]) -> Exception | None:
+    try:
+        work()
+    except Exception as e:
+        return e
+    return None
