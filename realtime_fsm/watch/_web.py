@@ -13,10 +13,11 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from ._call import WatchedCall, report_of
+from ._call import WatchedCall, line_of, report_of
 from ._hub import Hub
 from ._page import live_page
 from ._place import WatchError
+from ._stately import Stately
 
 __all__ = ["PORT", "Web"]
 
@@ -78,6 +79,7 @@ class Web:
                 web.get("/live", self._live),
                 web.get("/calls", self._calls),
                 web.get("/stream", self._stream_all),
+                web.get("/inspect", self._inspect),
                 web.get("/calls/{id}/report", self._report),
                 web.get("/calls/{id}/trace", self._trace),
                 web.get("/calls/{id}/stream", self._stream),
@@ -210,6 +212,36 @@ class Web:
 
         return await self._streamed(request, lines())
 
+    async def _inspect(self, request: web.Request) -> web.StreamResponse:
+        """All calls, for what speaks Stately's inspector protocol."""
+        socket = web.WebSocketResponse(heartbeat=20.0, max_msg_size=64 * 1024, timeout=1.0)
+        await socket.prepare(request)
+        changed = asyncio.Event()
+        at: dict[str, int] = {}
+        actors: dict[str, Stately] = {}
+        with self._hub.look(changed.set), self._own_task():
+            reading = asyncio.ensure_future(_read_nothing(socket, changed))
+            try:
+                while not socket.closed:
+                    changed.clear()
+                    for call in list(self._hub.calls.values()):
+                        told = actors.setdefault(call.id, Stately(call.id, call.began))
+                        data, at[call.id] = call.more(at.get(call.id, 0), _CHUNK)
+                        for event in (
+                            e for raw in data.splitlines() for e in told.events(line_of(raw))
+                        ):
+                            await asyncio.wait_for(socket.send_json(event), _DEAD)
+                        if len(data) >= _CHUNK:
+                            changed.set()
+                    await changed.wait()
+                    await asyncio.sleep(_TOGETHER)
+            except (asyncio.TimeoutError, ConnectionError, RuntimeError):
+                pass  # it takes nothing, or is gone
+            finally:
+                reading.cancel()
+                await asyncio.gather(reading, return_exceptions=True)
+        return socket
+
     async def _streamed(
         self, request: web.Request, lines: AsyncIterator[bytes]
     ) -> web.StreamResponse:
@@ -263,6 +295,12 @@ class Web:
                 reading.cancel()
                 await asyncio.gather(reading, return_exceptions=True)
         return socket
+
+
+async def _read_nothing(socket: web.WebSocketResponse, gone: asyncio.Event) -> None:
+    async for _ in socket:
+        pass
+    gone.set()
 
 
 class _Viewer:

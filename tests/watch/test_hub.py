@@ -293,6 +293,42 @@ async def news_of(viewer: aiohttp.ClientWebSocketResponse) -> dict[str, Any]:
             return news
 
 
+async def test_statelys_inspector_is_told_of_actors_and_their_snapshots(place: Path) -> None:
+    """As `@statelyai/inspect` 0.7 reads it, whose receiver and XState's machines it was tried with."""
+    machine = {"machine": "response", "turn": "turn_1"}
+    lines = [
+        line(0.1, "machine", "moved", of=None, source="queued", event="LEFT", dest="sent", **machine),
+        FAILING[0],
+        line(0.2, "machine", "moved", of="r", source="sent", event="CREATED", dest="active", **machine),
+        FAILING[1],
+        line(0.3, "machine", "moved", machine="odd", of=None, source="a", event="b", dest="c"),
+        "{",
+    ]  # fmt: skip
+    async with hub_at(place / "h") as hub, hub.source() as source:
+        socket = hub.http.ws_connect(f"{hub.base}/inspect?token={hub.token}")
+        async with socket as told, hub.viewer():
+            source.call("a", began=1_700_000_000)
+            source.say("a", HEADER, *lines)
+            found = [await told.receive_json(timeout=5) for _ in range(10)]
+    kinds = [each["type"].removeprefix("@xstate.") for each in found]
+    assert kinds == ["actor", "event", "snapshot"] * 2 + ["event", "snapshot"] * 2
+    by_actor: dict[str, list[dict[str, Any]]] = {}
+    for each in found:
+        by_actor.setdefault(each["sessionId"], []).append(each)
+        assert each["rootId"] == "a"
+        assert each["createdAt"].startswith("1700000000")
+    assert set(by_actor) == {"a/turn_1", "a/turn_1, response 1"}
+    for events in by_actor.values():
+        states = json.loads(events[0]["definition"])["states"]
+        state = events[0]["snapshot"]["value"]
+        for each in events[1:]:
+            if each["type"] == "@xstate.snapshot":
+                rows = states[state]["on"][each["event"]["type"]]
+                state = each["snapshot"]["value"]
+                assert state in [row["target"] for row in rows]
+                assert state in states
+
+
 # --- what harms nobody
 
 
