@@ -65,7 +65,8 @@ async def a_hub() -> AsyncIterator[tuple[Path, str, int]]:
                 await asyncio.sleep(0.05)
             yield Path(folder) / HUB, url, process.pid
         finally:
-            process.kill()
+            with contextlib.suppress(ProcessLookupError):  # nobody came
+                process.kill()
             await process.wait()
 
 
