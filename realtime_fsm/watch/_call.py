@@ -179,6 +179,8 @@ class WatchedCall:
 
     def more(self, at: int, size: int) -> tuple[bytes, int]:
         """Whole lines from a place in the file on, about so many bytes, and the place after them."""
+        if at >= self.bytes:
+            return b"", at
         end = self._file.tell()
         self._file.seek(at)
         data = self._file.read(size)

@@ -109,6 +109,8 @@ async def around(
     path = own_socket()
     async with serving(path, host=host, port=port) as (_, web):
         say(f"realtime-fsm: watch at {web.url}", err=True)
+        if not web.local:
+            say("realtime-fsm: whoever reads that address can look; it is not encrypted", err=True)
         worker = await asyncio.create_subprocess_exec(*command, env=dict(environment(path)))
         loop = asyncio.get_running_loop()
         for number in _SIGNALS:

@@ -9,6 +9,7 @@ import os
 import socket
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -17,9 +18,11 @@ from realtime_fsm.watch import WatchError
 from realtime_fsm.watch import _call as call_module
 from realtime_fsm.watch import _hub as hub_module
 from realtime_fsm.watch import _web as web_module
+from realtime_fsm.watch._address import is_ours
 from realtime_fsm.watch._hub import Hub
 from realtime_fsm.watch._place import folder, token
 from realtime_fsm.watch._player import play
+from realtime_fsm.watch._serve import serving
 from realtime_fsm.watch._web import Web
 
 from .hubs import HEADER, Place, hub_at, line, moved, until
@@ -62,6 +65,33 @@ async def test_a_name_of_somebody_else_that_leads_here_is_served_nothing(
     async with hub_at(place / "h") as hub:
         status, text = await hub.get("/calls", Host=host)
         assert (status, "its own address" in text) == (403, True)
+
+
+async def test_at_all_addresses_only_names_of_this_machine_are_served(place: Path) -> None:
+    async with serving(place / "h", host="0.0.0.0", port=0) as (_, web):
+        port = int(urlsplit(web.url).port or 0)
+        assert socket.gethostname() in web.url
+        assert not web.local
+        own = (f"127.0.0.1:{port}", f"192.0.2.7:{port}", f"[2001:db8::1]:{port}")
+        for host, ours in (
+            *((name, True) for name in (*own, f"{socket.gethostname()}:{port}")),
+            *((name, False) for name in ("evil.example", f"evil.example:{port}", "192.0.2.7")),
+        ):
+            assert is_ours(host, "0.0.0.0", port) is ours, host
+    assert Web(Hub(), "t", host="::1").local
+
+
+async def test_many_sources_at_once(place: Path, controlled: Path) -> None:
+    """As `python -m tests.watch.measure crowd`, but short."""
+    async with hub_at(place / "h") as hub, hub.viewer() as viewer:
+        films = [play(controlled, place / "h", speed=500, label=str(n)) for n in range(40)]
+        await asyncio.gather(*films)
+        states: dict[str, str] = {}
+        while set(states.values()) != {"ended"} or len(states) < 40:
+            for row in (await viewer.receive_json(timeout=5))["rows"]:
+                states[row["id"]] = row["state"]
+        lengths = {call.lines for call in hub.hub.calls.values()}
+        assert lengths == {len(controlled.read_text().splitlines())}  # noqa: ASYNC240
 
 
 async def test_another_page_may_not_connect(place: Path) -> None:
@@ -131,6 +161,9 @@ async def test_a_port_in_use(place: Path) -> None:
         with pytest.raises(WatchError, match=f"127.0.0.1:{port} cannot be listened on: "):
             await web.start(port)
         await web.close()
+    nowhere = Web(Hub(), "t" * 20, host="no.such.host.invalid")
+    with pytest.raises(WatchError, match=r"^no.such.host.invalid:0 cannot be listened on: \w+"):
+        await nowhere.start(0)
 
 
 async def test_the_usual_port_in_use_is_no_trouble(
