@@ -218,6 +218,12 @@ async def worker(calls: int, hub: str | None) -> dict[str, Any]:
     return {"cpu": round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 3)}
 
 
+async def recorded(path: Path) -> None:
+    """A call to play, of virtual time: on a loop of its own."""
+    loop = asyncio.get_running_loop()
+    await loop.run_in_executor(None, lambda: run_virtual(lambda: everything(path, controlled=True)))
+
+
 # --- a long call
 
 
@@ -225,7 +231,7 @@ async def hour(speed: float) -> dict[str, Any]:
     """One call of an hour, and a viewer who comes at its end."""
     with tempfile.TemporaryDirectory() as folder:
         one, trace = Path(folder) / "one.jsonl", Path(folder) / "hour.jsonl"
-        run_virtual(lambda: everything(one, controlled=True))
+        await recorded(one)
         length = json.loads(one.read_text().splitlines()[-1])["t"] + 1
         long_trace(trace, one, int(3600 / length) * 7)
         last = json.loads(trace.read_text().splitlines()[-1])["t"]
@@ -278,7 +284,7 @@ async def crowd(sources: int, minutes: float) -> dict[str, Any]:
     """So many sources that replay a trace at real speed, again and again."""
     with tempfile.TemporaryDirectory() as folder:
         trace = Path(folder) / "one.jsonl"
-        run_virtual(lambda: everything(trace, controlled=True))
+        await recorded(trace)
         async with a_hub() as (path, url, pid), browser() as page:
             await opened(page, url)
             end = time.monotonic() + minutes * 60
