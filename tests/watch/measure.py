@@ -35,10 +35,12 @@ from realtime_fsm.watch._link import Link
 from realtime_fsm.watch._place import HUB, address
 from realtime_fsm.watch._player import play
 from realtime_fsm.watch._source import Watching
+from realtime_fsm.watch._wire import control, of_call
 
 from ..report.browser import Page, browser
 from ..report.test_browser import long_trace
 from ..trace.calls import everything
+from .hubs import HEADER
 
 SEEN = """
 window.seen = [];
@@ -286,7 +288,7 @@ async def crowd(sources: int, minutes: float) -> dict[str, Any]:
         trace = Path(folder) / "one.jsonl"
         await recorded(trace)
         async with a_hub() as (path, url, pid), browser() as page:
-            await opened(page, url)
+            await opened(page, f"{url}#call=probe")
             end = time.monotonic() + minutes * 60
 
             async def again(number: int) -> None:
@@ -294,7 +296,9 @@ async def crowd(sources: int, minutes: float) -> dict[str, Any]:
                 while time.monotonic() < end:
                     await play(trace, path, label=f"source {number}")
 
+            sent: dict[int, float] = {}
             playing = [asyncio.ensure_future(again(n)) for n in range(sources)]
+            playing.append(asyncio.ensure_future(probe(path, sent)))
             marks, used, start = [], cpu_of(pid), time.monotonic()
             while time.monotonic() < end:
                 await asyncio.sleep(min(30.0, max(1.0, end - time.monotonic())))
@@ -302,6 +306,10 @@ async def crowd(sources: int, minutes: float) -> dict[str, Any]:
                 marks.append([round(memory_of(pid), 1), round(await heap_of(page), 1), listed])
             share = (cpu_of(pid) - used) / (time.monotonic() - start)
             draw = await page.run(DRAW)
+            late, last = [], 0
+            for _, number, at in await page.run("window.seen"):
+                late += [at - sent[n] for n in range(last + 1, number + 1) if n in sent]
+                last = number
             for each in playing:
                 each.cancel()
             await asyncio.gather(*playing, return_exceptions=True)
@@ -311,8 +319,28 @@ async def crowd(sources: int, minutes: float) -> dict[str, Any]:
                 "each half minute: hub MB, page MB, calls listed": marks,
                 "hub's share of a core": round(share, 2),
                 "frame ms": draw,
+                "milliseconds to the pixel": quantiles(late),
                 "problems": page.problems[:5],
             }
+
+
+async def probe(hub: Path, sent: dict[int, float]) -> None:
+    """One more source, whose lines are timed."""
+    _, writer = await asyncio.open_unix_connection(str(hub))
+    writer.write(control("call", call="probe", label="probe", mode="control"))
+    writer.write(of_call("probe", HEADER))
+    number, states = 1, ("requested", "created", "streaming", "done")
+    try:
+        while True:
+            turn, at = divmod(number, 3)
+            told = {"turn": f"turn_{turn}", "source": states[at], "dest": states[at + 1]}
+            told = {"by": "turn", "type": "moved", "event": "X", "attempt": 1, **told}
+            number += 1
+            sent[number] = time.time() * 1000
+            writer.write(of_call("probe", json.dumps({"t": number / 10, **told})))
+            await asyncio.sleep(0.1)
+    finally:
+        writer.close()
 
 
 def main() -> None:
