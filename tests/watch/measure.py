@@ -31,6 +31,7 @@ import aiohttp
 
 from realtime_fsm.simulator import Failed, Message, RealtimeServer, Reply, Script
 from realtime_fsm.testing import run_virtual
+from realtime_fsm.trace import record
 from realtime_fsm.watch._link import Link
 from realtime_fsm.watch._place import HUB, address
 from realtime_fsm.watch._player import play
@@ -143,7 +144,7 @@ async def latency(seconds: float) -> dict[str, Any]:
         return {"milliseconds": quantiles(late), "problems": page.problems[:5]}
 
 
-async def one_call(link: Link | None, watched: bool = True, turns: int = 3) -> None:
+async def one_call(link: Link | None, turns: int = 3, *, recorded: bool = False) -> None:
     """A few turns on the simulator, at real speed; one of them is retried."""
     from livekit.agents import Agent
     from livekit.plugins import openai
@@ -159,8 +160,10 @@ async def one_call(link: Link | None, watched: bool = True, turns: int = 3) -> N
             openai.realtime.RealtimeModel(api_key="x", base_url=server.url, turn_detection=None)
         )
         session: AgentSession[Any] = AgentSession(llm=model, vad=None)
-        if link is not None and watched:
+        if link is not None:
             Watching(model, link, transcripts=False, label="", group="").attach(session)
+        if recorded:
+            record(model, os.devnull).attach(session)
         model.attach(session)
         sink = PacedAudioOutput()
         session.output.audio = sink
@@ -177,7 +180,7 @@ async def one_call(link: Link | None, watched: bool = True, turns: int = 3) -> N
 
 async def cpu(calls: int, rounds: int) -> dict[str, Any]:
     """CPU seconds of a process with so many calls at once, as ratios to one that is not watched."""
-    found: dict[str, list[float]] = {"no watch": [], "0": [], "1": [], "5": []}
+    found: dict[str, list[float]] = {"no watch": [], "recorded": [], "0": [], "1": [], "5": []}
     for _ in range(rounds):
         for name in found:
             async with a_hub() as (path, url, _):
@@ -189,7 +192,9 @@ async def cpu(calls: int, rounds: int) -> dict[str, Any]:
 
 async def _cpu_of_worker(path: Path, url: str, viewers: str, calls: int) -> float:
     command = [sys.executable, "-m", "tests.watch.measure", "worker", "--calls", str(calls)]
-    if viewers != "no watch":
+    if viewers == "recorded":  # to a file: what a viewer costs has this in it
+        command += ["--record"]
+    elif viewers != "no watch":
         command += ["--hub", str(path)]
     async with contextlib.AsyncExitStack() as stack:
         http = await stack.enter_async_context(aiohttp.ClientSession())
@@ -211,11 +216,11 @@ async def _viewer(http: aiohttp.ClientSession, url: str) -> None:
                 await socket.send_json({"watch": [told["rows"][-1]["id"]]})
 
 
-async def worker(calls: int, hub: str | None) -> dict[str, Any]:
+async def worker(calls: int, hub: str | None, recorded: bool) -> dict[str, Any]:
     link = None if hub is None else Link(Path(hub), start=False)
-    await one_call(link)  # everything is imported
+    await one_call(link, recorded=recorded)  # everything is imported
     before = resource.getrusage(resource.RUSAGE_SELF)
-    await asyncio.gather(*(one_call(link, turns=6) for _ in range(calls)))
+    await asyncio.gather(*(one_call(link, turns=6, recorded=recorded) for _ in range(calls)))
     after = resource.getrusage(resource.RUSAGE_SELF)
     return {"cpu": round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 3)}
 
@@ -352,13 +357,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--speed", type=float, default=60.0)
     parser.add_argument("--hub")
+    parser.add_argument("--record", action="store_true")
     given = parser.parse_args()
     runs = {
         "latency": lambda: latency(given.minutes * 60),
         "cpu": lambda: cpu(given.calls, given.rounds),
         "hour": lambda: hour(given.speed),
         "crowd": lambda: crowd(given.sources, given.minutes),
-        "worker": lambda: worker(given.calls, given.hub),
+        "worker": lambda: worker(given.calls, given.hub, given.record),
     }
     print(json.dumps(asyncio.run(runs[given.what]())))
 
