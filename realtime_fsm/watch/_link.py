@@ -196,7 +196,7 @@ class Link:
                     if read in which:
                         os.read(read, 4096)
                         time.sleep(_TOGETHER)
-                    self._woken.clear()
+                self._woken.clear()  # what comes from here on wakes anew
                 self._deliver(found)
             return True
         finally:
