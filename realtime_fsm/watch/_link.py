@@ -18,7 +18,7 @@ from typing import Protocol
 
 from ._wire import control, of_call, parsed
 
-__all__ = ["MOST", "Link", "Linked", "link_to"]
+__all__ = ["MOST", "Link", "Linked", "NoLink", "link_to"]
 
 #: Bytes that wait for the hub at most; what comes then is counted, and not sent.
 MOST = 4 * 1024 * 1024
@@ -239,6 +239,20 @@ class Link:
         with self._lock:
             self._forget()
         self._look(False)
+
+
+class NoLink(Link):
+    """Of calls that nobody can watch here."""
+
+    def __init__(self) -> None:
+        super().__init__(Path(), start=False)
+        self.looking = False
+
+    def add(self, call: Linked) -> None:
+        """There is nobody to tell."""
+
+    def remove(self, call: Linked, *, failed: bool = False) -> None:
+        """Likewise."""
 
 
 def _connected(path: Path) -> socket.socket | None:

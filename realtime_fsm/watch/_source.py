@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import logging
 import os
 import secrets
 import time
@@ -21,13 +22,14 @@ from ..trace.lines import Lines
 from ..trace.recorder import Recorder
 from ..trace.redact import told
 from ..trace.writer import TraceWriter
-from ._link import Link, link_to
+from ._link import Link, NoLink, link_to
 from ._moves import Moves
-from ._place import HUB, SOCKET, folder
+from ._place import HUB, SOCKET, WatchError, folder
 from ._wire import control
 
 __all__ = ["Watching", "watch"]
 
+_log = logging.getLogger("realtime_fsm")
 #: Of this process: with it an id is of one call alone, whatever forks.
 _numbers = itertools.count(1)
 
@@ -49,6 +51,7 @@ def watch(
     Under ``realtime-fsm run --watch`` they join its page. Elsewhere they join the user's hub, which
     is started if there is none, and ends by itself; `address` tells where its page is. While nobody
     looks nothing is written down, so a page that is opened late tells from where it knows the call.
+    Where nothing can be watched, a warning in the log says why.
 
     Args:
         source: As for `realtime_fsm.trace.record`.
@@ -58,13 +61,16 @@ def watch(
 
     Raises:
         TypeError: *source* is neither.
-        WatchError: Nothing can be watched here; the message says why.
     """
     if not isinstance(source, (llm.RealtimeModel, llm.RealtimeSession)):
         raise TypeError(f"source must be a realtime model or session, got {source!r}")
     joined = os.environ.get(SOCKET)
-    path = Path(joined) if joined else folder() / HUB
-    link = link_to(path, start=not joined)
+    link: Link
+    try:
+        link = link_to(Path(joined) if joined else folder() / HUB, start=not joined)
+    except WatchError as error:  # a call is not to fail for it
+        _log.warning("calls cannot be watched: %s", error)
+        link = NoLink()
     return Watching(source, link, transcripts=transcripts, label=label, group=group)
 
 
