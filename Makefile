@@ -6,6 +6,8 @@ READY := $(VENV)/.ready
 OLDEST := .venv-oldest
 NEXT := .venv-next
 MUTMUT := .venv-mutants
+# A file of tests runs whole in one of two processes: some share what took long to make.
+BOTH := --numprocesses 2 --dist loadfile
 
 .PHONY: help demo test test-quick heard inject judge lint types docs package matrix hooks diagrams diagrams-check sample properties row-mutants mutants bench bench-page explore simulate scenarios fuzz soak crowd conform-proof live providers test-oldest next clean
 
@@ -13,13 +15,13 @@ MUTMUT := .venv-mutants
 demo: $(RUNS)
 	$(BIN)/realtime-fsm demo
 
-# The tests: about five minutes on two cores.
+# The tests: six minutes on two cores.
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(BOTH)
 
-# The core, the corpus and the adapter: under a minute.
+# The core, the corpus and the adapter: a minute.
 test-quick: $(READY)
-	$(BIN)/python -m pytest -q tests/core tests/corpus tests/livekit
+	$(BIN)/python -m pytest -q $(BOTH) tests/core tests/corpus tests/livekit
 
 # What there is to make.
 help:
@@ -154,11 +156,11 @@ live: $(READY)
 # The plugins of all providers (200 MB), and every call with each of them (four minutes).
 providers: $(READY)
 	$(BIN)/python -m pip install -q -c constraints.txt -e ".[providers]"
-	PROVIDERS=all $(BIN)/python -m pytest tests/providers tests/docs/test_testing_page.py
+	PROVIDERS=all $(BIN)/python -m pytest $(BOTH) tests/providers tests/docs/test_testing_page.py
 
 # The oldest livekit-agents whose facts we rely on. Its own warnings are not ours to fix.
 test-oldest: $(OLDEST)/.ready
-	$(OLDEST)/bin/python -m pytest -W default tests/livekit tests/demo tests/scenarios tests/corpus tests/heard
+	$(OLDEST)/bin/python -m pytest -W default $(BOTH) tests/livekit tests/demo tests/scenarios tests/corpus tests/heard
 
 # What the newest releases would have us change, pre-releases too, past our own bounds (five minutes).
 next:
