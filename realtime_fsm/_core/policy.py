@@ -69,6 +69,12 @@ class RetryPolicy:
             ``"regenerate"``: what was received plays out, the conversation is cut to what was
             heard, and the response is asked for again; not once a tool was called, whose
             reply will speak.
+        follow_ups: How many further replies are asked for, one after another, where a response
+            completed with nothing but what the server did by itself (an MCP call, a search), or
+            with no message that is not marked ``phase: commentary``. Each is a
+            ``generate_reply()`` of the attached AgentSession, once all of it has played and
+            nothing runs any more; not while the user speaks, an approval is asked for, or
+            something else was asked. 0: none, as with plain LiveKit.
         on_exhausted: ``"fail_turn"``: turns that failed for good leave the session alive, however
             many. ``"pipeline"``: as in LiveKit's pipeline it ends at the failure after
             ``max_unrecoverable_errors`` in a row, counted anew when the agent speaks.
@@ -97,11 +103,12 @@ class RetryPolicy:
     answer_timeout: float = 3.0
     alive_interval: float | None = 10.0
     after_exposure: Literal["stop", "regenerate"] = "stop"
+    follow_ups: int = 0
     on_exhausted: Literal["fail_turn", "pipeline", "escalate"] = "fail_turn"
     kinds: Mapping[str, ErrorKind] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        for name in ("max_retry", "max_reconnect"):
+        for name in ("max_retry", "max_reconnect", "follow_ups"):
             self._check_number(name, getattr(self, name))
         self._check_seconds("retry_interval", self.retry_interval, zero=True)
         for name in (

@@ -319,6 +319,8 @@ class RawLink:
         self._repair.came(frame)
         self._echo.came(frame)
         event = parse(frame)
+        if (follow_ups := self._driver.follow_ups) is not None:
+            follow_ups.came(frame)
         self._echo.heard(event)
         self._repair.heard(event)
         if isinstance(event, ev.CallReceived) and not _is_call(frame):
