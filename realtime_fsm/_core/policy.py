@@ -56,6 +56,8 @@ class RetryPolicy:
             playback to report.
         speech_timeout: How long the lane stays closed for user speech of which no end is
             reported.
+        vad_answer_timeout: How long server VAD's own answer to speech that has ended is waited for
+            while another request waits behind it; while none does, `timeout`.
         playback_grace: How much later than its audio a sink's report may come; then the next
             message or speech is played without it.
         answer_timeout: How long a connection may stay silent after a cancel was sent on it,
@@ -99,6 +101,7 @@ class RetryPolicy:
     action_timeout: float = 120.0
     cancel_timeout: float = 5.0
     speech_timeout: float = 60.0
+    vad_answer_timeout: float = 2.0
     playback_grace: float = 2.0
     answer_timeout: float = 3.0
     alive_interval: float | None = 10.0
@@ -120,6 +123,7 @@ class RetryPolicy:
             "action_timeout",
             "cancel_timeout",
             "speech_timeout",
+            "vad_answer_timeout",
             "playback_grace",
             "answer_timeout",
         ):
