@@ -21,8 +21,11 @@ def next_deadline(session: Session) -> float:
     for response in session.lane.holders:
         if response.deadline is not None and response.deadline < soonest:
             soonest = response.deadline
+    if not session.live:
+        return soonest
+    user_speaking, waited_for = session.speech.held_up, _waited_for(session)
     for turn in session.live.values():
-        timer = _timer_of(turn, session)
+        timer = timer_of(turn, session.policy, user_speaking=user_speaking, waited_for=waited_for)
         if timer is not None and timer.at < soonest:
             soonest = timer.at
         if session.now < turn.retry_at < soonest:
@@ -54,7 +57,7 @@ def _timer_of(turn: Turn, session: Session) -> Timer | None:
         turn,
         session.policy,
         user_speaking=session.speech.held_up,
-        waited_for=any(t.waiting for t in session.live.values()),
+        waited_for=_waited_for(session),
     )
 
 
@@ -64,14 +67,18 @@ def _speech_deadline(session: Session) -> float:
     speech, policy = session.speech, session.policy
     if speech.until is None:
         return math.inf
-    if speech.answer_due and any(turn.waiting for turn in session.live.values()):
+    if speech.answer_due and _waited_for(session):
         return speech.until - policy.timeout + min(policy.timeout, policy.vad_answer_timeout)
     return speech.until
 
 
+def _waited_for(session: Session) -> bool:
+    return any(turn.waiting for turn in session.live.values())
+
+
 def _end_speech_wait(session: Session, step: Step) -> None:
     # G18: the answer that never came, unless one that waits will be it.
-    owed = session.speech.answer_owed and not any(turn.waiting for turn in session.live.values())
+    owed = session.speech.answer_owed and not _waited_for(session)
     fire_speech(session, SpeechEvent.TIMEOUT, step)
     if owed and not session.connection.dead:
         session.new_turn(Origin.SERVER_VAD, step)

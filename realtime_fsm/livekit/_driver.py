@@ -26,6 +26,8 @@ from .._core.events import (
     MessageTruncated,
     OutputReceived,
     PlaybackFinished,
+    PlaybackPaused,
+    PlaybackResumed,
     ResponseActivity,
     SessionFailed,
     SpeechOver,
@@ -33,7 +35,14 @@ from .._core.events import (
 from .._core.policy import RetryPolicy
 from .._core.records import Message, Turn
 from .._core.response_effects import SLOW
-from .._core.states import ErrorKind, MessageOutcome, Origin, TurnOutcome, TurnState
+from .._core.states import (
+    ErrorKind,
+    MessageOutcome,
+    Origin,
+    PlaybackState,
+    TurnOutcome,
+    TurnState,
+)
 from .._core.timers import STALLING
 from .._redact import known_message, named, shown
 from ._deadline_timer import DeadlineTimer
@@ -50,6 +59,11 @@ from ._turn_output import Item, TurnOutput
 from .telemetry._reporter import Reporter
 
 _SIGNS_OF_LIFE = (ItemActivity, OutputReceived, ResponseActivity)
+#: Where a message stands that each of these moves.
+_HALTS: dict[type[Event], PlaybackState] = {
+    PlaybackPaused: PlaybackState.PLAYING,
+    PlaybackResumed: PlaybackState.PAUSED,
+}
 #: Seconds within which an interrupted speech interrupts the session once more.
 _FOLLOW_UP = 0.5
 #: Code of the failure of what ran on a connection that was lost.
@@ -304,6 +318,8 @@ class Driver:
     # --- what a link calls
 
     def receive(self, event: Event) -> bool:
+        if type(event) in _HALTS and self.controller.playback is not _HALTS[type(event)]:
+            return False  # nothing is to be halted: the host says so before each speech
         if isinstance(event, PlaybackFinished) and event.interrupted:
             stop_interrupted(self.controller, self._speeches, self._loop.time())
         elif isinstance(event, SpeechOver) and self._is_another_speech(event):

@@ -17,7 +17,7 @@ from livekit.agents import llm, utils
 
 from .._core.controller import TurnController
 from .._core.frames import text_delta
-from .._core.records import Message
+from .._core.records import Message, Turn
 from .._core.session import OWN_IDS, remember
 from .._core.states import MessageOutcome
 from .._core.words import heard_words
@@ -537,45 +537,56 @@ class History:
         """The context with the mirror's own version of every message that is still open, or that
         nobody heard and the controller deletes: neither is to be touched by the push. Nor is what
         LiveKit has not entered in the agent's history: nobody can have left that out on purpose."""
-        mirror = self._inner.chat_ctx
-        self._fill_placeholders(chat_ctx, mirror)
-        ours = {item.id: item for item in mirror.items if self._is_ours(item)}
+        mirror = {item.id: item for item in self._inner.chat_ctx.items}
+        messages = {m.item_id: m for turn in self._turns() for m in turn.messages}
+        self._fill_placeholders(chat_ctx, messages, mirror)
+        ours = {
+            item_id: mirror[item_id]
+            for item_id, message in messages.items()
+            if item_id in mirror and self._is_ours(message)
+        }
         asked = {item.id: item for item in reversed(chat_ctx.items)}  # of two the first
-        items: list[llm.ChatItem] = [
-            ours.pop(item.id) if item.id in ours else self._as_it_is(item, mirror)
-            for item in reversed(asked.values())
-            if not self._is_gone(item.id, mirror) and item.id not in self.blame.out
-        ]
-        for item_id in asked:
+        kept: list[llm.ChatItem] = []
+        for item_id, item in reversed(asked.items()):
+            if item_id in self.blame.out or self._is_gone(item_id, mirror):
+                continue
+            if item_id in messages:
+                item = ours.pop(item_id, None) or self._as_it_is(item, mirror.get(item_id))
+            kept.append(item)
+        for item_id in self._unentered.keys() & asked.keys():
             self.entered(item_id)
-        for item in mirror.items:
-            if item.id in ours or item.id in self._unentered:
-                items.insert(_place(items, mirror, item.id), item)
-        return llm.ChatContext(items)
+        if ours or self._unentered:
+            for item_id, item in mirror.items():
+                if item_id in ours or item_id in self._unentered:
+                    kept.insert(_place(kept, mirror, item_id), item)
+        return llm.ChatContext(kept)
 
-    def _fill_placeholders(self, chat_ctx: llm.ChatContext, mirror: llm.ChatContext) -> None:
+    def _turns(self) -> list[Turn]:
+        return [*self._controller.finished, *self._controller.turns]
+
+    def _fill_placeholders(
+        self,
+        chat_ctx: llm.ChatContext,
+        messages: Mapping[str, Message],
+        mirror: Mapping[str, llm.ChatItem],
+    ) -> None:
         """An agent that was given the history while a message played has LiveKit's placeholder of
         it, without words. That is no wish to take from the server what was heard since."""
         for item in chat_ctx.items:
-            message = self._controller.message(item.id)
-            if message is None or message.outcome in _UNHEARD or item.type != "message":
+            if item.id not in messages or item.type != "message" or item.content:
                 continue
-            known = mirror.get_by_id(item.id)
-            if known is item:  # LiveKit pushes a tool's output in a copy of the mirror
-                continue
-            if known is not None and known.type == "message" and not item.content:
+            message, known = messages[item.id], mirror.get(item.id)
+            if message.outcome in _UNHEARD or known is item:
+                continue  # LiveKit pushes a tool's output in a copy of the mirror
+            if known is not None and known.type == "message":
                 item.content[:] = [message.shown] if message.shown else known.content
 
-    def _as_it_is(self, item: llm.ChatItem, mirror: llm.ChatContext) -> llm.ChatItem:
-        """An item as the mirror has it, if what is pushed only shows how it was at another time: a copy
-        that shares nothing with ours (``from_dict``) has the words that had come when it was made."""
-        known = mirror.get_by_id(item.id)
+    def _as_it_is(self, item: llm.ChatItem, known: llm.ChatItem | None) -> llm.ChatItem:
+        """A message of ours as the mirror has it, if what is pushed only shows how it was at another time: a
+        copy that shares nothing with ours (``from_dict``) has the words that had come when it was made."""
         if not isinstance(item, llm.ChatMessage) or not isinstance(known, llm.ChatMessage):
             return item
-        ours = self._controller.message(item.id) is not None
-        if ours and self._received(item.id).startswith(item.text_content or ""):
-            return known
-        return item
+        return known if self._received(item.id).startswith(item.text_content or "") else item
 
     def _is_open(self, message: Message) -> bool:
         """Whether it will be known how much of it is heard. Unattached it stays unknown."""
@@ -585,15 +596,13 @@ class History:
         turns = self._controller.turns
         return any(message.item_id == item_id for turn in turns for message in turn.messages)
 
-    def _is_gone(self, item_id: str, mirror: llm.ChatContext) -> bool:
+    def _is_gone(self, item_id: str, mirror: Mapping[str, llm.ChatItem]) -> bool:
         """Whether we had it deleted since the host copied the mirror, as it does for a tool."""
-        there = self._conversation.holds(item_id) or item_id not in self._deleted
-        return not there and mirror.get_by_id(item_id) is None
-
-    def _is_ours(self, item: llm.ChatItem) -> bool:
-        message = self._controller.message(item.id)
-        if message is None:
+        if item_id not in self._deleted or item_id in mirror:
             return False
+        return not self._conversation.holds(item_id)
+
+    def _is_ours(self, message: Message) -> bool:
         return message.outcome is MessageOutcome.SKIPPED or self._is_open(message)
 
     async def aclose(self) -> None:
@@ -625,13 +634,13 @@ def _copied(item: llm.ChatItem) -> llm.ChatItem:
     return item
 
 
-def _place(items: list[llm.ChatItem], mirror: llm.ChatContext, item_id: str) -> int:
+def _place(items: list[llm.ChatItem], mirror: Mapping[str, llm.ChatItem], item_id: str) -> int:
     """Where an item goes: behind the one that precedes it in the mirror."""
     before: str | None = None
-    for item in mirror.items:
-        if item.id == item_id:
+    for known in mirror:
+        if known == item_id:
             break
-        before = item.id
+        before = known
     for i, item in enumerate(items):
         if item.id == before:
             return i + 1
