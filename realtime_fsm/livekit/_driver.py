@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from livekit.agents import APIError, llm, utils
+from livekit.agents.voice import SpeechHandle
 
 from .._core import commands as cmd
 from .._core.controller import TurnController
@@ -46,6 +47,7 @@ from .._core.timers import STALLING
 from .._redact import known_message, named, shown
 from ._deadline_timer import DeadlineTimer
 from ._emit import Emitter, Listeners
+from ._follow_up import FollowUps
 from ._fresh import FreshConnection
 from ._guard import Guard
 from ._link import Link
@@ -119,6 +121,10 @@ class Driver:
         self._timer = DeadlineTimer(self._due, guard)
         self._fresh = FreshConnection(self.controller)
         self._order = Order(speeches, guard)
+        #: Asks for the reply that a response without one leaves open, if the policy is to.
+        self.follow_ups: FollowUps | None = None
+        if policy.follow_ups:
+            self.follow_ups = FollowUps(policy.follow_ups, self._follow_up, guard)
         self._outputs: dict[str, TurnOutput] = {}
         self._asks: dict[str, ReplyRequest] = {}
         #: Turns whose generation the host has from the inner session itself.
@@ -674,6 +680,8 @@ class Driver:
         self._fresh.over(c.turn_id)
         self._passed.discard(c.turn_id)
         self._unplayed.discard(c.turn_id)
+        if self.follow_ups is not None and turn is not None:
+            self.follow_ups.over(turn, self._speeches.speech(c.turn_id))
         self._speeches.forget(c.turn_id)
         if turn is not None and not turn.gave_output:
             self._listen_if_idle_soon()
@@ -732,6 +740,10 @@ class Driver:
             self.run()
             if self.link is not None:
                 self.link.withdraw(turn.id)
+
+    def _follow_up(self) -> SpeechHandle | None:
+        idle = not self._closed and not self.controller.turns
+        return self._speeches.reply() if idle else None
 
     def _listen_if_idle_soon(self) -> None:
         if not self._closed:
