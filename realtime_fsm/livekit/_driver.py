@@ -33,6 +33,7 @@ from .._core.events import (
 )
 from .._core.policy import RetryPolicy
 from .._core.records import Message, Turn
+from .._core.response_effects import SLOW
 from .._core.states import (
     ErrorKind,
     MessageOutcome,
@@ -629,14 +630,20 @@ class Driver:
         )
 
     def _recovering(self, c: cmd.Recovering) -> None:
-        self._log.warning(
-            "recovering",
-            turn=c.turn_id,
-            attempt=c.attempt,
-            code=code_of(c.reason),
-            kind=c.reason.kind.value,
-            wait=round(c.wait, 3),
-        )
+        reason, wait = code_of(c.reason), round(c.wait, 3)
+        if c.reason.code in (SLOW.code, STALLING.code):
+            self._log.warning("doubted", turn=c.turn_id, code=reason, wait=wait)
+        else:
+            self._log.warning(
+                "recovering",
+                turn=c.turn_id,
+                attempt=c.attempt,
+                next=c.attempt + 1,
+                attempts=self.controller.policy.max_retry + 1,
+                code=reason,
+                kind=c.reason.kind.value,
+                wait=wait,
+            )
         if self.link is not None and c.reason.code != STALLING.code:
             self.link.stop_reading(c.turn_id)
         self._model.emit("recovering", c)

@@ -238,14 +238,14 @@ class BenignCancel(Rule):
 
 class ConflictResync(Rule):
     """G20: a conflict does not end the session, and what was refused for another active response is
-    asked again after that one, unless the user went on."""
+    retried after that one, unless the user went on."""
 
     id, name = "G20", "conflict = resync"
 
     def __init__(self, *made: Any) -> None:
         super().__init__(*made)
         self._conflict: Seen | None = None
-        #: A create that was refused, and not asked again.
+        #: A create that was refused, and not retried.
         self._owed: tuple[Create, Seen] | None = None
         self._recovers: Waiting | None = None
 
@@ -306,7 +306,7 @@ class ConflictResync(Rule):
             self.story.later(self.story.now + self.settings.answer, lambda: self._look(owed))
             return
         self._owed = None
-        self.broken("a create was refused for another response, and never asked again", [
+        self.broken("a create was refused for another response, and never retried", [
             owed[0].sent, owed[1],
         ])  # fmt: skip
 
