@@ -64,6 +64,8 @@ _HALTS: dict[type[Event], PlaybackState] = {
 }
 #: Seconds within which an interrupted speech interrupts the session once more.
 _FOLLOW_UP = 0.5
+#: Code of the failure of what ran on a connection that was lost.
+_LOST = "connection_lost"
 #: No response of the current attempt is there yet.
 _UNANSWERED = (TurnState.REQUESTED, TurnState.RETRY_WAIT)
 
@@ -228,16 +230,17 @@ class Driver:
         """The host goes on without what is still tried again. Plain LiveKit told of the failure when
         it happened (G8)."""
         for turn in self.controller.turns:
-            if turn.error is not None and not turn.has_output:
+            if turn.error is not None and not turn.has_output and not turn.generation_over:
                 self._drop(turn, turn.error)
 
     def _drop(self, turn: Turn, error: ErrorInfo) -> None:
         self._log.warning("retry dropped", turn=turn.id, code=code_of(error))
         self._speeches.fail(turn.id, llm.RealtimeError(str(error), code=error.code))
-        report = self._report_of(error, recoverable=True)
-        # A session that LiveKit closes has none of its listeners any more.
-        if not self._speeches.tell_error(report, self._source):
-            self.forward("error", report)
+        if error.code != _LOST:  # that was told when it happened (G12)
+            report = self._report_of(error, recoverable=True)
+            # A session that LiveKit closes has none of its listeners any more.
+            if not self._speeches.tell_error(report, self._source):
+                self.forward("error", report)
         self._interrupt(turn)
 
     def _withdraw(self, turn: Turn) -> None:

@@ -78,6 +78,11 @@ class History:
         self._push: asyncio.Task[None] | None = None
         #: The last context that the inner session was given.
         self.pushed: llm.ChatContext | None = None
+        #: What the last push makes of the conversation, and which items it deletes, until confirmed.
+        self._wanted: llm.ChatContext | None = None
+        self._unwanted: set[str] = set()
+        #: What is to be deleted from a connection whose replay has it again.
+        self._undeleted: set[str] = set()
         #: The item that the next answer is to; one that went with its connection before its
         #: words were known; one that the application deleted: until there is another.
         self.question: str | None = None
@@ -225,12 +230,19 @@ class History:
         elif kind == "conversation.item.deleted":
             self._conversation.deleted(str(frame.get("item_id")))
             self._dropped.discard(str(frame.get("item_id")))
+            self._forget_wanted(str(frame.get("item_id")))
             if frame.get("item_id") == self.question and self._answers_another(self.question):
                 self.question_taken_back = self.question
         elif kind == "error" and isinstance(frame.get("error"), Mapping):
             error = frame["error"]
             return self._conversation.refused(str(error.get("event_id")), str(error.get("code")))
         return False
+
+    def _forget_wanted(self, item_id: str) -> None:
+        """The server deleted an item: unless it is being moved, nobody wants it back."""
+        self._unwanted.discard(item_id)
+        if self._wanted is not None and not self._conversation.told(item_id):
+            self._wanted = llm.ChatContext([i for i in self._wanted.items if i.id != item_id])
 
     def _missed(self, item_id: str) -> bool:
         """Whether the beginning of a message, which tells its place, was not seen."""
@@ -313,7 +325,9 @@ class History:
         self.correct_mirror(self._heard)
         order = self._conversation.order
         # Copies: a dead session may read on, and write into its own.
-        self._conversation.connection_lost(map(_copied, self._inner.chat_ctx.items))
+        mirror = self._inner.chat_ctx
+        self._conversation.connection_lost(map(_copied, mirror.items))
+        self._keep_unconfirmed(mirror)
         self._keep_unlisted(order)
 
     def given_up(self) -> None:
@@ -321,6 +335,21 @@ class History:
         changes its mirror."""
         if not self._down:
             self.lost(hung_up=False)
+
+    def _keep_unconfirmed(self, mirror: llm.ChatContext) -> None:
+        """A push went to a connection that nobody knew to be dead: the next one is to be as it was
+        meant."""
+        wanted, self._wanted = self._wanted, None
+        if wanted is None:
+            return
+        known = self._conversation.lost
+        self._conversation.arrange(
+            known[item.id] if self._controller.message(item.id) and item.id in known else item
+            for item in wanted.items
+            if item.id in known or item.id not in self._deleted
+        )
+        self._undeleted = {item.id for item in mirror.items if item.id in self._unwanted}
+        self._drop(self._undeleted)
 
     def _keep_unlisted(self, order: list[str]) -> None:
         """What was heard, and is not in the mirror since the ``conversation.item.added`` of it never
@@ -343,6 +372,10 @@ class History:
         owed, self._owed = self._owed, {}
         for message in owed.values():
             self.restore(message)
+        again, self._undeleted = self._undeleted, set()
+        if self._push is None or self._push.done():  # or the inner session says so again
+            for item_id in again:
+                self._conversation.remove(item_id)
 
     def moved(self, item_id: str) -> bool:
         """Whether a message is, or was, on a lost connection: it cannot be truncated here."""
@@ -452,24 +485,29 @@ class History:
     async def _update(self, asked: llm.ChatContext) -> None:
         # The inner session compares it with its mirror in the same step of the loop, so no delete
         # is confirmed in between.
-        chat_ctx = self.protected(asked)
+        mirror = {item.id: item for item in self._inner.chat_ctx.items}
+        chat_ctx = self._protected(asked, mirror)
+        kept = {item.id for item in chat_ctx.items}
+        unwanted = mirror.keys() - kept
+        self._dropped -= kept
         if not self._controller.connected:
-            self._drop({item.id for item in chat_ctx.items})
-            self._conversation.keep(chat_ctx.items)  # a session that takes over is told of it too
+            self._drop(unwanted)
+            self._conversation.arrange(chat_ctx.items)  # a session that takes over is told so too
         self.pushed = asked
+        self._wanted, self._unwanted = chat_ctx, unwanted
         try:
             await self._inner.update_chat_ctx(chat_ctx)
+            self._wanted = None
         except Exception as e:
             raise e if isinstance(e, llm.RealtimeError) else llm.RealtimeError(str(e)) from e
 
-    def _drop(self, kept: set[str]) -> None:
-        """The host deletes what is not *kept* while no connection is up. A replay of the mirror, which is
-        told of it first, is no reason to enter it in the agent's history again."""
-        for item in self._inner.chat_ctx.items:
-            if item.id not in kept:
-                self._dropped.add(item.id)
-                self._conversation.deleted(item.id)
-                self.on_dropped(item.id)
+    def _drop(self, item_ids: Iterable[str]) -> None:
+        """The host deletes these while no connection is up. A replay of the mirror, which is told of it
+        first, is no reason to enter them in the agent's history again."""
+        for item_id in item_ids:
+            self._dropped.add(item_id)
+            self._conversation.deleted(item_id)
+            self.on_dropped(item_id)
 
     def is_dropped(self, item_id: str) -> bool:
         """Whether an item is only told to the server to be deleted."""
@@ -496,11 +534,12 @@ class History:
         if self._push is not None:
             await utils.aio.cancel_and_wait(self._push)
 
-    def protected(self, chat_ctx: llm.ChatContext) -> llm.ChatContext:
+    def _protected(
+        self, chat_ctx: llm.ChatContext, mirror: Mapping[str, llm.ChatItem]
+    ) -> llm.ChatContext:
         """The context with the mirror's own version of every message that is still open, or that
         nobody heard and the controller deletes: neither is to be touched by the push. Nor is what
         LiveKit has not entered in the agent's history: nobody can have left that out on purpose."""
-        mirror = {item.id: item for item in self._inner.chat_ctx.items}
         messages = {m.item_id: m for turn in self._turns() for m in turn.messages}
         self._fill_placeholders(chat_ctx, messages, mirror)
         ours = {
