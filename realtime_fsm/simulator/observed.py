@@ -19,7 +19,7 @@ from .record import Direction, Record, without_audio
 from .script import Accept, Refuse, Script
 from .wire import Close, Drop, Frame, Ids, Send
 
-__all__ = ["Connection", "Core", "Observed", "ObservedServer"]
+__all__ = ["Connection", "Core", "Observed", "ObservedServer", "core_of"]
 
 
 _AUDIO = "response.output_audio.delta"
@@ -320,7 +320,7 @@ class ObservedServer(Observed):
         """
         connection = self._newest()
         now = asyncio.get_running_loop().time()
-        item = _core_of(connection).user_speaks(now, seconds, transcript, item_id)
+        item = core_of(connection).user_speaks(now, seconds, transcript, item_id)
         self.speech.append(Speech(now - self._started_at, seconds, transcript, item))
         connection.pump()
         return item
@@ -329,7 +329,7 @@ class ObservedServer(Observed):
         """Let the user have been silent for long, see :meth:`ServerCore.user_idles`. Raises
         ``RuntimeError`` when nobody is connected."""
         connection = self._newest()
-        item = _core_of(connection).user_idles(asyncio.get_running_loop().time())
+        item = core_of(connection).user_idles(asyncio.get_running_loop().time())
         connection.pump()
         return item
 
@@ -392,7 +392,7 @@ class ObservedServer(Observed):
     @property
     def active_response_id(self) -> str | None:
         """The response in the default conversation's slot of the newest connection, if it is up."""
-        return _core_of(self._live[-1]).active_response_id if self._live else None
+        return core_of(self._live[-1]).active_response_id if self._live else None
 
     @property
     def conversation(self) -> tuple[ItemSnapshot, ...]:
@@ -400,7 +400,8 @@ class ObservedServer(Observed):
         return self._cores[-1].conversation if self._cores else ()
 
 
-def _core_of(connection: Connection) -> ServerCore | FaultyCore:
+def core_of(connection: Connection) -> ServerCore | FaultyCore:
+    """The core of a connection of an `ObservedServer`."""
     return cast("ServerCore | FaultyCore", connection.core)
 
 
