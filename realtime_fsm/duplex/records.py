@@ -119,6 +119,9 @@ class Step:
     taken: Any = None
 
 
+_OVER = frozenset({"completed", "failed", "incomplete", "answered", "lost"})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moved:
     """A row was taken.
@@ -126,7 +129,8 @@ class Moved:
     Attributes:
         delegation: The service's id; None: a response that the application asked for.
         target: ``responses`` or ``client``.
-        source, event, dest: The names of states and event, lower case as they stand in traces.
+        source, event, dest: The names of states and event, lower case as they stand in traces; of the
+            first one the source is "" and the event ``began``.
     """
 
     t: float
@@ -136,6 +140,11 @@ class Moved:
     source: str
     event: str
     dest: str
+
+    @property
+    def over(self) -> bool:
+        """It is its last one."""
+        return self.dest in _OVER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -68,38 +68,38 @@ class DelegationTracker:
         """Events that concern nothing that is followed, and how often they came."""
         return self._book.ignored
 
-    def received(self, frame: object, now: float) -> None:
-        """A frame came from the service."""
-        kind = frame.get("type") if isinstance(frame, dict) else None
-        if not isinstance(kind, str):
+    def received(self, frame: object, now: float) -> bool:
+        """A frame came from the service. Returns whether it may have moved something."""
+        if not isinstance(frame, dict) or not isinstance(kind := frame.get("type"), str):
             self.unreadable += 1
-            return
-        if kind in _SERVER:
-            handler = _SERVER[kind]
-            if handler is not None and not self._closed:
-                assert isinstance(frame, dict)
-                self._known(now)
-                for name in unknown_fields(kind, frame):
-                    self._count_unknown(f"{kind}: {name}")
-                handler(self, frame, now)
-        else:
+            return False
+        if kind not in _SERVER:
             self._count_unknown(kind)
+            return False
+        handler = _SERVER[kind]
+        if handler is None or self._closed:
+            return False
+        self._known(now)
+        for name in unknown_fields(kind, frame):
+            self._count_unknown(f"{kind}: {name}")
+        handler(self, frame, now)
+        return True
 
-    def sent(self, frame: object, now: float) -> None:
-        """A frame goes to the service."""
-        kind = frame.get("type") if isinstance(frame, dict) else None
-        if not isinstance(kind, str):
+    def sent(self, frame: object, now: float) -> bool:
+        """A frame goes to the service. Returns whether it may have moved something."""
+        if not isinstance(frame, dict) or not isinstance(kind := frame.get("type"), str):
             self.unreadable += 1
-            return
-        if kind in _CLIENT:
-            handler = _CLIENT[kind]
-            if handler is not None and not self._closed:
-                assert isinstance(frame, dict)
-                if kind != "session.start":
-                    self._known(now)
-                handler(self, frame, now)
-        else:
+            return False
+        if kind not in _CLIENT:
             self._count_unknown(kind)
+            return False
+        handler = _CLIENT[kind]
+        if handler is None or self._closed:
+            return False
+        if kind != "session.start":
+            self._known(now)
+        handler(self, frame, now)
+        return True
 
     def reconnected(self, now: float) -> None:
         """There is another connection."""
