@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Any, Optional
+from typing import Any
 
 from .book import FINAL, Book, Work
 from .connection import Connections
-from .fields import CLIENT, EXPIRED, OUTPUTS_REQUIRED, SERVER, body, code_of, text, unknown_fields
+from .fields import (
+    CLIENT,
+    EXPIRED,
+    FREQUENT,
+    OUTPUTS_REQUIRED,
+    SERVER,
+    body,
+    code_of,
+    text,
+    unknown_fields,
+)
 from .records import ClientDelegation, Delegation, Loss, Moved, Step, WatchPolicy
 from .states import ClientEvent, ClientState, DelegationEvent, DelegationState, LossKind
 
 E = DelegationEvent
 S = DelegationState
-_Handler = Optional[Callable[["DelegationTracker", Mapping[str, Any], float], None]]
+_Handler = Callable[["DelegationTracker", Mapping[str, Any], float], None]
 
 _MOST_CALLS = 10_000
 _MOST_NAMES = 100
@@ -73,28 +83,31 @@ class DelegationTracker:
         if not isinstance(frame, dict) or not isinstance(kind := frame.get("type"), str):
             self.unreadable += 1
             return False
-        if kind not in _SERVER:
-            self._count_unknown(kind)
+        if kind in FREQUENT or self._closed:
             return False
-        handler = _SERVER[kind]
-        if handler is None or self._closed:
+        if kind not in SERVER:
+            self._count_unknown(kind)
             return False
         self._known(now)
         for name in unknown_fields(kind, frame):
             self._count_unknown(f"{kind}: {name}")
-        handler(self, frame, now)
-        return True
+        handler = _SERVER.get(kind)
+        if handler is not None:
+            handler(self, frame, now)
+        return handler is not None
 
     def sent(self, frame: object, now: float) -> bool:
         """A frame goes to the service. Returns whether it may have moved something."""
         if not isinstance(frame, dict) or not isinstance(kind := frame.get("type"), str):
             self.unreadable += 1
             return False
-        if kind not in _CLIENT:
+        if kind in FREQUENT or self._closed:
+            return False
+        if kind not in CLIENT:
             self._count_unknown(kind)
             return False
-        handler = _CLIENT[kind]
-        if handler is None or self._closed:
+        handler = _CLIENT.get(kind)
+        if handler is None:
             return False
         if kind != "session.start":
             self._known(now)
@@ -359,16 +372,14 @@ def _is_stale(of: Delegation, response_id: str) -> bool:
     return bool(response_id and running) and response_id not in running and "" not in running
 
 
-_SERVER: dict[str, _Handler] = dict.fromkeys(SERVER)
-_SERVER |= {
+_SERVER: dict[str, _Handler] = {
     "session.closed": DelegationTracker._session_closed,
     "session.delegation.created": DelegationTracker._delegated,
     "session.commentary.appended": DelegationTracker._answer_taken,
     "response.event": DelegationTracker._response_event,
     "error": DelegationTracker._error,
 }
-_CLIENT: dict[str, _Handler] = dict.fromkeys(CLIENT)
-_CLIENT |= {
+_CLIENT: dict[str, _Handler] = {
     "session.start": DelegationTracker._start,
     "session.close": DelegationTracker._close_asked,
     "response.item.create": DelegationTracker._item_created,

@@ -58,13 +58,21 @@ class Live:
         """The plugin's session."""
         return self.agent.duplex_session
 
-    def frames(self) -> list[tuple[int, str, dict[str, Any]]]:
-        """Everything that went over the wires, with ids that are the client's own left out."""
-        drawn = ("event_id", "client_event_id")
-        return [
-            (r.connection, r.direction, {k: v for k, v in r.event.items() if k not in drawn})
-            for r in self.server.record
-        ]
+    def frames(self) -> list[tuple[int, str, Any]]:
+        """Everything that went over the wires. Ids that the plugin drew are numbered as they come."""
+        drawn: dict[str, int] = {}
+
+        def same(value: Any) -> Any:
+            if isinstance(value, list):
+                return [same(each) for each in value]
+            if not isinstance(value, dict):
+                return value
+            return {
+                key: drawn.setdefault(each, len(drawn)) if key.endswith("event_id") else same(each)
+                for key, each in value.items()
+            }
+
+        return [(r.connection, r.direction, same(r.event)) for r in self.server.record]
 
 
 @asynccontextmanager
