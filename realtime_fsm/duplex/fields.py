@@ -32,6 +32,7 @@ SERVER: dict[str, frozenset[str]] = {
     "response.event": frozenset({"delegation_id", "event"}),
     "error": frozenset({"error"}),
 }
+_FIELDS = {kind: fields | _COMMON for kind, fields in SERVER.items()}
 #: Client events that are known.
 CLIENT = frozenset(
     {
@@ -62,8 +63,8 @@ def body(of: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 def unknown_fields(kind: str, frame: Mapping[str, Any]) -> list[str]:
     """Fields that this server event did not have when this was written."""
-    known = SERVER[kind]
-    return [str(key) for key in frame if key not in known and key not in _COMMON]
+    more = frame.keys() - _FIELDS[kind]
+    return [str(key) for key in more] if more else []
 
 
 def code_of(error: Mapping[str, Any]) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple, Optional
 
 from .states import ClientState, DelegationState, LossKind
 
@@ -122,8 +122,7 @@ class Step:
 _OVER = frozenset({"completed", "failed", "incomplete", "answered", "lost"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moved:
+class Moved(NamedTuple):
     """A row was taken.
 
     Attributes:
@@ -134,7 +133,7 @@ class Moved:
     """
 
     t: float
-    delegation: str | None
+    delegation: Optional[str]
     number: int
     target: str
     source: str

@@ -254,21 +254,22 @@ class _Followed:
             self._watcher._warn_moved()
 
     def _settle(self) -> None:
-        """Tell what happened, and set the timer for what is due next."""
+        """Tell what happened, and see to it that what becomes due is told."""
         told = self.tracker.take()
         if told:
             self._watcher._tell(self._session, self._info, told)
-        due = self.tracker.next_deadline()
-        if due is None or (self._timer is not None and self._timer.when() <= due):
-            return  # a timer that goes off too early sets the next one
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._loop.call_at(due, self._tick)
+        if self._timer is None and self.tracker.live:
+            # Nothing that begins from now on is due before.
+            policy = self.tracker.policy
+            self._set_timer(self._loop.time() + min(policy.call_after, policy.stall_after))
+
+    def _set_timer(self, due: float | None) -> None:
+        self._timer = None if due is None else self._loop.call_at(due, self._tick)
 
     def _tick(self) -> None:
-        self._timer = None
         try:
             self.tracker.advance(self._loop.time())
+            self._set_timer(self.tracker.next_deadline())
             self._settle()
         except Exception as e:
             self._failed(e)
