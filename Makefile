@@ -41,7 +41,8 @@ docs: $(READY)
 	$(BIN)/python -m sphinx -q -W --keep-going -b html -d build/doctrees docs build/docs
 	@echo "build/docs/index.html"
 
-# Wheel and sdist to dist/, installed and tried out in an empty environment (a minute).
+# Wheel and sdist to dist/, installed and tried out in an empty environment (a minute). A release
+# also gets REPOSITORY=https://host/owner/name, where its pages and pictures are.
 package: $(READY)
 	rm -rf dist
 	$(BIN)/python -m build -q --no-isolation

@@ -28,7 +28,7 @@ from .canned import Recording
 _PARTS: dict[str, tuple[tuple[type, tuple[str, ...]], ...]] = {
     "livekit's EventEmitter": ((EventEmitter, ("emit",)),),
     "the core": (
-        (TurnController, ("request", "receive", "more_output", "next_deadline", "commands")),
+        (TurnController, ("request", "receive", "more_output", "goes_on", "next_deadline", "commands")),
     ),
     "reading frames": (
         (

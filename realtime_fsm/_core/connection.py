@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from enum import Enum
-
 from .errors import ErrorInfo
 from .states import ConnectionState as C
-from .states import ErrorKind
+from .states import ErrorKind, Word
 
 #: Seconds after which a connection has proven itself (kazunori279/interpretab#13).
 HEALTHY = 60.0
@@ -22,7 +20,7 @@ ROLLOVER = ErrorInfo(
 )
 
 
-class ConnectionEvent(Enum):
+class ConnectionEvent(Word):
     """What a response tells of the connection it is on."""
 
     SILENT = "nothing at all came since something was asked that every server answers"

@@ -28,7 +28,7 @@ from .machine_events import TurnEvent
 from .policy import RetryPolicy
 from .records import Message, Response, Turn
 from .session import Session
-from .states import Activity, Origin
+from .states import WANTED, Activity, ConnectionState, Origin, PlaybackState
 from .step import Step
 
 
@@ -109,6 +109,12 @@ class TurnController:
         self._session.audible = value
 
     @property
+    def playback(self) -> PlaybackState | None:
+        """Where the message stands that the host forwards; None: none is."""
+        message = self._session.playback.message
+        return None if message is None else message.state
+
+    @property
     def dead(self) -> ErrorInfo | None:
         """Why the session below cannot be used any more, or None."""
         return self._session.connection.failure
@@ -176,8 +182,9 @@ class TurnController:
 
     def commands(self) -> list[Command]:
         """Return and clear what is to be done, in order."""
-        out = self._session.out[:]
-        self._session.out.clear()
+        waiting = self._session.out
+        out = waiting[:]
+        waiting.clear()
         return out
 
     def next_deadline(self) -> float | None:
@@ -256,14 +263,26 @@ class TurnController:
             False, and nothing happened, if it is anything else: then `receive` it.
         """
         session = self._session
-        known = session.messages.get(item_id)
-        if known is None or not session.connection.up:
+        known, connection = session.messages.get(item_id), session.connection
+        if known is None or connection.state is not ConnectionState.UP:
             return False
         _, response, message = known
-        if not response.wanted or not message.delivered:
+        if response.state not in WANTED or not message.delivered:
             return False
-        response.last_activity = session.connection.last_frame = now
+        response.last_activity = connection.last_frame = now
         message.received_ms += audio_ms
+        return True
+
+    def goes_on(self, response_id: str, item_id: str, now: float) -> bool:
+        """Note a sign of life of a message: the same for a `ResponseActivity` of its response."""
+        session = self._session
+        known, connection = session.messages.get(item_id), session.connection
+        if known is None or connection.state is not ConnectionState.UP:
+            return False
+        response = known[1]
+        if response.response_id != response_id or response.state not in WANTED:
+            return False
+        response.last_activity = connection.last_frame = now
         return True
 
     def advance(self, now: float) -> None:

@@ -21,8 +21,11 @@ def next_deadline(session: Session) -> float:
     for response in session.lane.holders:
         if response.deadline is not None and response.deadline < soonest:
             soonest = response.deadline
+    if not session.live:
+        return soonest
+    user_speaking, waited_for = session.speech.held_up, _waited_for(session)
     for turn in session.live.values():
-        timer = _timer_of(turn, session)
+        timer = timer_of(turn, session.policy, user_speaking=user_speaking, waited_for=waited_for)
         if timer is not None and timer.at < soonest:
             soonest = timer.at
         if session.now < turn.retry_at < soonest:
@@ -54,8 +57,12 @@ def _timer_of(turn: Turn, session: Session) -> Timer | None:
         turn,
         session.policy,
         user_speaking=session.speech.held_up,
-        waited_for=any(t.waiting for t in session.live.values()),
+        waited_for=_waited_for(session),
     )
+
+
+def _waited_for(session: Session) -> bool:
+    return any(turn.waiting for turn in session.live.values())
 
 
 def _end_speech_wait(session: Session, step: Step) -> None:

@@ -29,6 +29,19 @@ _DELTAS = {
     "response.text.delta": 0.0,
 }
 
+#: Frames that tell no more of an item than that it goes on.
+_SIGNS_OF_LIFE = frozenset(
+    {
+        "response.content_part.added",
+        "response.content_part.done",
+        "response.output_audio.done",
+        "response.audio.done",
+        "response.output_audio_transcript.done",
+        "response.audio_transcript.done",
+        "response.output_text.done",
+        "response.text.done",
+    }
+)
 _SESSIONS = frozenset({"session.created", "session.updated"})
 #: Beginnings of the provider's event types; many of them are no concern of a turn.
 _FAMILIES = (
@@ -91,6 +104,24 @@ def output_of(frame: object) -> Optional[tuple[str, float]]:
     if ms_per_char is None or not frame.get("response_id"):
         return None
     return item_id, len(delta) * ms_per_char
+
+
+def sign_of_life(frame: object) -> Optional[str]:
+    """The item id of a frame that tells no more of a message than that it goes on: `parse` makes a
+    `ResponseActivity` of it. None for any other frame and for a malformed one."""
+    if type(frame) is not dict:
+        return None
+    kind, item_id = frame.get("type"), frame.get("item_id")
+    if type(kind) is not str or not frame.get("response_id"):
+        return None
+    if kind == "response.output_item.done":
+        item = frame.get("item")
+        if type(item) is not dict or item.get("type") != "message":
+            return None
+        item_id = item.get("id")
+    elif kind not in _SIGNS_OF_LIFE:
+        return None
+    return item_id if type(item_id) is str else None
 
 
 def is_out_of_band(frame: Mapping[str, Any]) -> bool:

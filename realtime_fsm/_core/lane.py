@@ -31,7 +31,7 @@ class Lane:
 
     def free(self) -> bool:
         """Whether a ``response.create`` may leave now."""
-        return self.connection.up and not self.holders and not self.speech.closes_lane
+        return not self.holders and self.connection.up and not self.speech.closes_lane
 
     def may_probe(self, asked: Response) -> bool:
         """Whether a bare cancel can hit nothing but this one, and creates that were given up."""

@@ -10,11 +10,10 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from functools import cached_property
 from itertools import product
 from typing import Any, NamedTuple, Optional
 
-from transitions import EventData, Machine, MachineError, State, Transition
+from transitions import Event, Machine, Transition
 
 from .errors import TableError
 from .machine_events import ConnectionEvent, PlaybackEvent, ResponseEvent, TurnEvent
@@ -188,25 +187,28 @@ def _name(row: Arrow) -> str:
     return f"{row.source.name} --{row.event.name}--> {dest}"
 
 
-class _State(State):
-    """A state that looks its name up once; `State` asks the Enum each time."""
+class _Event(Event):
+    """An event of a machine without callbacks of its own: the rows of the model's state are tried in
+    order. `Event.trigger` makes a partial and an `EventData` for each, and logs five times
+    (`docs/performance.md`)."""
 
-    name = cached_property(lambda self: self.value.name)
+    def trigger(self, model: Any, step: Step) -> Fired:  # type: ignore[override]
+        rows = self.transitions.get(model.state._name_)
+        if rows is None:
+            return Fired.NO_ROW
+        for row in rows:
+            if row.execute(model, step):  # type: ignore[call-arg]
+                return Fired.TAKEN
+        return Fired.REFUSED
 
 
 class _Transition(Transition):
-    """A row being taken, in the order of `Transition.execute`: guard, state, effect.
-
-    Ours have one guard and one effect, both functions of (model, step), and the machine has no
-    callbacks of its own. Going through the lists of those that `Transition` allows for, with ten
-    log calls, takes three times as long (`docs/performance.md`).
-    """
+    """A row being taken, in the order of `Transition.execute`: guard, state, effect. Ours have one
+    guard and one effect, both functions of (model, step)."""
 
     row: Arrow
 
-    def execute(self, event_data: EventData) -> bool:
-        model: Any = event_data.model
-        step = event_data.kwargs["step"]
+    def execute(self, model: Any, step: Step) -> bool:  # type: ignore[override]
         row = self.row
         if row.guard is not None and not row.guard(model, step):
             return False
@@ -219,12 +221,8 @@ class _Transition(Transition):
 
 
 class _Machine(Machine):
-    state_cls = _State
+    event_cls = _Event
     transition_cls = _Transition
-
-    def get_model_state(self, model: Any) -> State:
-        # As `name`, which is a property written in Python.
-        return self.states[model.state._name_]
 
 
 def build(definition: Definition) -> Machine:
@@ -275,11 +273,5 @@ MACHINES = Machines(*map(build, (TURN_DEFINITION, RESPONSE_DEFINITION, PLAYBACK_
 
 def fire(machine: Machine, model: Any, event: Enum, step: Any) -> Fired:
     """Apply one event to one model. Must not be called from a guard or an effect."""
-    rows = machine.events.get(event._name_)
-    if rows is None:
-        return Fired.NO_ROW
-    try:
-        taken = rows.trigger(model, step=step)
-    except MachineError:
-        return Fired.NO_ROW
-    return Fired.TAKEN if taken else Fired.REFUSED
+    rows: Any = machine.events.get(event._name_)
+    return Fired.NO_ROW if rows is None else rows.trigger(model, step)

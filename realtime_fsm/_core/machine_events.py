@@ -10,9 +10,10 @@ from __future__ import annotations
 from enum import Enum
 
 from .connection import ConnectionEvent
+from .states import Word
 
 
-class TurnEvent(Enum):
+class TurnEvent(Word):
     """What can happen to a turn. The value says where it comes from."""
 
     LANE_FREE = "the lane is this turn's"
@@ -52,7 +53,7 @@ class TurnEvent(Enum):
     CLOSED = "the host closes"
 
 
-class ResponseEvent(Enum):
+class ResponseEvent(Word):
     """What can happen to a response. The value says where it comes from."""
 
     LEFT = "its response.create is on the wire"
@@ -83,7 +84,7 @@ class ResponseEvent(Enum):
     SESSION_FAILED = "the session below is dead"
 
 
-class PlaybackEvent(Enum):
+class PlaybackEvent(Word):
     """What can happen to the playback of a message."""
 
     PULLED = "the host begins to forward it"

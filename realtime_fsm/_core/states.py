@@ -5,7 +5,14 @@ from __future__ import annotations
 from enum import Enum
 
 
-class TurnState(Enum):
+class Word(Enum):
+    """An `Enum` whose members are hashed as they are compared, by identity: `Enum` hashes their
+    names, in Python, and there are many of them in a turn."""
+
+    __hash__ = object.__hash__
+
+
+class TurnState(Word):
     """Where one response turn stands. Exactly seven, in the order of a turn's life."""
 
     #: Wants a response: first waiting for the lane, then its ``response.create`` is out.
@@ -40,7 +47,7 @@ class TurnOutcome(Enum):
     FAILED = "failed"
 
 
-class Generation(Enum):
+class Generation(Word):
     """Where the generation of a turn stands: whether more output may come, and what follows."""
 
     #: More output may come.
@@ -55,7 +62,7 @@ class Generation(Enum):
     FAILED = "failed"
 
 
-class ResponseState(Enum):
+class ResponseState(Word):
     """Where one response stands, from its ``response.create`` to its proven terminal.
 
     It may outlive its turn (G4). All but the last two hold the lane (G1).
@@ -104,7 +111,7 @@ PENDING = frozenset(
 OVER = frozenset({ResponseState.ENDED, ResponseState.FORGOTTEN})
 
 
-class ConnectionState(Enum):
+class ConnectionState(Word):
     """Where the connection stands, as far as evidence goes."""
 
     UP = "up"
@@ -116,7 +123,7 @@ class ConnectionState(Enum):
     DEAD = "dead"
 
 
-class SpeechState(Enum):
+class SpeechState(Word):
     """Where the user's speech stands, and what server VAD owes for it (G18, G24)."""
 
     SILENT = "silent"
@@ -131,7 +138,7 @@ class SpeechState(Enum):
     ANSWER_OWED = "answer owed"
 
 
-class PlaybackState(Enum):
+class PlaybackState(Word):
     """Where the playback of one message stands."""
 
     #: Handed out, its turn to play has not come.

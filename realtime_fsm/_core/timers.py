@@ -73,8 +73,7 @@ def _silence(turn: Turn, attempt: Response, policy: RetryPolicy, waited_for: boo
         return Timer(last + policy.action_timeout, TurnEvent.STALLED)
     stalled = last + policy.stall_timeout
     latest = last + policy.first_output_timeout
-    spoken = any(m.attempt == turn.attempts for m in turn.messages) or turn.calls
-    if turn.actions and not spoken:
+    if turn.actions and not _spoken(turn):
         return Timer(latest, TurnEvent.STALLED)
     again = not attempt.has_output or (
         policy.after_exposure == "regenerate" and not (turn.calls or turn.actions)
@@ -84,6 +83,11 @@ def _silence(turn: Turn, attempt: Response, policy: RetryPolicy, waited_for: boo
     if turn.since <= last:  # nobody was told yet
         return Timer(stalled, TurnEvent.STALL_DOUBTED)
     return Timer(latest, TurnEvent.STALLED)
+
+
+def _spoken(turn: Turn) -> bool:
+    """Whether its newest attempt has more than what the server did by itself."""
+    return bool(turn.calls) or any(m.attempt == turn.attempts for m in turn.messages)
 
 
 def playback_deadline(turn: Turn, policy: RetryPolicy) -> float:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from enum import Enum
-
 from .policy import RetryPolicy
 from .states import SpeechState as S
+from .states import Word
 
 
-class SpeechEvent(Enum):
+class SpeechEvent(Word):
     """What can happen to the user's speech."""
 
     STARTED = "input_audio_buffer.speech_started"

@@ -185,6 +185,19 @@ class Conversation:
     def keep(self, items: Iterable[llm.ChatItem]) -> None:
         self.lost.update({item.id: item for item in items})
 
+    def arrange(self, items: Iterable[llm.ChatItem]) -> None:
+        """The host gives the items of the next connection, in this order. What it did not name stays
+        behind what it followed."""
+        wanted = {item.id: item for item in items}
+        order = list(wanted)
+        before: str | None = None
+        for item_id in self.lost:
+            if item_id not in wanted:
+                order.insert(0 if before is None else order.index(before) + 1, item_id)
+            before = item_id
+        self.lost.update(wanted)
+        self.lost = {item_id: self.lost[item_id] for item_id in order}
+
     @property
     def order(self) -> list[str]:
         """What the server has confirmed, in its order."""
@@ -237,13 +250,21 @@ class Conversation:
             self._make(item_id, {"item": item}, place)
         return False
 
+    def remove(self, item_id: str) -> None:
+        """Let the conversation have this item no more, if it was told to make it."""
+        if self.told(item_id):
+            event_id = self._event_id()
+            self._send(
+                {"type": "conversation.item.delete", "item_id": item_id, "event_id": event_id}
+            )
+
     def _make(self, item_id: str, frame: Frame, place: str | None = None) -> None:
         create = {
             "type": "conversation.item.create",
             "item": frame["item"],
             "event_id": self._event_id(),
         }
-        before = place or self._place(item_id)
+        before = place or self._place(item_id) or self._was_behind(frame)
         if before is not None:
             create["previous_item_id"] = before
         self._send(create)
@@ -266,6 +287,11 @@ class Conversation:
             if self.holds(earlier):
                 place = earlier
         return place
+
+    def _was_behind(self, frame: Frame) -> str | None:
+        """The item it was first put behind, if that is there."""
+        before = frame.get("previous_item_id")
+        return before if isinstance(before, str) and self.holds(before) else None
 
     def _event_id(self) -> str:
         self._count += 1

@@ -25,13 +25,23 @@ from .._core.events import (
     MessageTruncated,
     OutputReceived,
     PlaybackFinished,
+    PlaybackPaused,
+    PlaybackResumed,
     ResponseActivity,
     SessionFailed,
     SpeechOver,
 )
 from .._core.policy import RetryPolicy
 from .._core.records import Message, Turn
-from .._core.states import ErrorKind, MessageOutcome, Origin, TurnOutcome, TurnState
+from .._core.response_effects import SLOW
+from .._core.states import (
+    ErrorKind,
+    MessageOutcome,
+    Origin,
+    PlaybackState,
+    TurnOutcome,
+    TurnState,
+)
 from .._core.timers import STALLING
 from .._redact import known_message, named, shown
 from ._deadline_timer import DeadlineTimer
@@ -47,8 +57,15 @@ from ._turn_output import Item, TurnOutput
 from .telemetry._reporter import Reporter
 
 _SIGNS_OF_LIFE = (ItemActivity, OutputReceived, ResponseActivity)
+#: Where a message stands that each of these moves.
+_HALTS: dict[type[Event], PlaybackState] = {
+    PlaybackPaused: PlaybackState.PLAYING,
+    PlaybackResumed: PlaybackState.PAUSED,
+}
 #: Seconds within which an interrupted speech interrupts the session once more.
 _FOLLOW_UP = 0.5
+#: Code of the failure of what ran on a connection that was lost.
+_LOST = "connection_lost"
 #: No response of the current attempt is there yet.
 _UNANSWERED = (TurnState.REQUESTED, TurnState.RETRY_WAIT)
 
@@ -213,16 +230,17 @@ class Driver:
         """The host goes on without what is still tried again. Plain LiveKit told of the failure when
         it happened (G8)."""
         for turn in self.controller.turns:
-            if turn.error is not None and not turn.has_output:
+            if turn.error is not None and not turn.has_output and not turn.generation_over:
                 self._drop(turn, turn.error)
 
     def _drop(self, turn: Turn, error: ErrorInfo) -> None:
         self._log.warning("retry dropped", turn=turn.id, code=code_of(error))
         self._speeches.fail(turn.id, llm.RealtimeError(str(error), code=error.code))
-        report = self._report_of(error, recoverable=True)
-        # A session that LiveKit closes has none of its listeners any more.
-        if not self._speeches.tell_error(report, self._source):
-            self.forward("error", report)
+        if error.code != _LOST:  # that was told when it happened (G12)
+            report = self._report_of(error, recoverable=True)
+            # A session that LiveKit closes has none of its listeners any more.
+            if not self._speeches.tell_error(report, self._source):
+                self.forward("error", report)
         self._interrupt(turn)
 
     def _withdraw(self, turn: Turn) -> None:
@@ -294,6 +312,8 @@ class Driver:
     # --- what a link calls
 
     def receive(self, event: Event) -> bool:
+        if type(event) in _HALTS and self.controller.playback is not _HALTS[type(event)]:
+            return False  # nothing is to be halted: the host says so before each speech
         if isinstance(event, PlaybackFinished) and event.interrupted:
             stop_interrupted(self.controller, self._speeches, self._loop.time())
         elif isinstance(event, SpeechOver) and self._is_another_speech(event):
@@ -613,14 +633,20 @@ class Driver:
         )
 
     def _recovering(self, c: cmd.Recovering) -> None:
-        self._log.warning(
-            "recovering",
-            turn=c.turn_id,
-            attempt=c.attempt,
-            code=code_of(c.reason),
-            kind=c.reason.kind.value,
-            wait=round(c.wait, 3),
-        )
+        reason, wait = code_of(c.reason), round(c.wait, 3)
+        if c.reason.code in (SLOW.code, STALLING.code):
+            self._log.warning("doubted", turn=c.turn_id, code=reason, wait=wait)
+        else:
+            self._log.warning(
+                "recovering",
+                turn=c.turn_id,
+                attempt=c.attempt,
+                next=c.attempt + 1,
+                attempts=self.controller.policy.max_retry + 1,
+                code=reason,
+                kind=c.reason.kind.value,
+                wait=wait,
+            )
         if self.link is not None and c.reason.code != STALLING.code:
             self.link.stop_reading(c.turn_id)
         self._model.emit("recovering", c)

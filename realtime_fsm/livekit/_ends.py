@@ -4,7 +4,8 @@ Some servers stop a response without its ``response.done``, when a client cancel
 talks over it (livekit/agents#6729). Everything above, the plugin too, waits for that frame, and no
 create may leave until it came (G5). Where a server is not known to send it, it is asked by a second
 cancel: on an ordered wire "nothing to cancel" proves that the response is over, and nobody waits longer.
-That answer is turned into the missing frame, before anyone reads it.
+That answer is turned into the missing frame, before anyone reads it. One that is known to send it is asked
+when it takes much longer than it ever did: the frame, or the cancel, was lost.
 """
 
 from __future__ import annotations
@@ -25,8 +26,12 @@ from ._guard import Guard
 #: Seconds of silence after a cancel, where nothing is known, until the response's end is asked for:
 #: most servers tell it sooner, and are not asked.
 _UNKNOWN = 0.1
+#: The same of a server that is said to tell it, and did not yet.
+_TOLD = 1.0
 #: A timer that fires so much too late, seconds, tells of the loop and not of the server.
 _LATE = 0.05
+#: Seconds to read what came in the instant in which the end is to be asked for (G6).
+_TO_READ = 0.01
 #: Seconds of silence after which one has ended whose server is known not to say so, and says nothing;
 #: and until a probe is repeated that nothing answered.
 _SILENT = 0.5
@@ -41,6 +46,7 @@ class _Cancelled:
     Attributes:
         response_id: As the server calls it; None of a create that a bare cancel asks after.
         cancel_id: Event id of its cancel, if it has one.
+        cancelled_at: When that left, seconds.
         talked_over: The user spoke since it began: the server may have stopped it itself.
         timer: Of what is due next.
         question_id: Event id of the second cancel.
@@ -49,6 +55,7 @@ class _Cancelled:
 
     response_id: str | None
     cancel_id: str | None
+    cancelled_at: float
     talked_over: bool = False
     timer: asyncio.TimerHandle | None = None
     question_id: str | None = None
@@ -84,6 +91,8 @@ class Ends:
         #: What is in doubt, by response id; None is the probe.
         self._open: dict[str | None, _Cancelled] = {}
         self._talked_over = False
+        #: The longest time from a cancel to the end of its response, seconds; None: none was seen.
+        self._slowest: float | None = None
 
     def reset(self) -> None:
         """The connection is gone, or nobody listens any more."""
@@ -102,33 +111,39 @@ class Ends:
             return
         if isinstance(response_id, str):
             if response_id in self._running and response_id not in self._open:
-                self._cancelled(_Cancelled(response_id, cancel_id, self._talked_over))
+                now = self._loop.time()
+                self._cancelled(_Cancelled(response_id, cancel_id, now, self._talked_over))
         elif cancel_id is not None and None not in self._open and not self._tells[False]:
-            self._open[None] = probe = _Cancelled(None, cancel_id)
+            self._open[None] = probe = _Cancelled(None, cancel_id, self._loop.time())
             probe.timer = self._loop.call_later(_SILENT, self._asks, probe)
 
     def _cancelled(self, one: _Cancelled) -> None:
-        tells = self._tells[one.talked_over]
-        if tells:
-            return
         self._open[one.response_id] = one
-        one.seen_at = self._loop.time()
-        if tells is None:
-            self._wait_for_silence(one)
-        else:
+        one.seen_at = one.cancelled_at
+        if self._tells[one.talked_over] is False:
             self._ask(one)
+        else:
+            self._wait_for_silence(one)
 
     def _wait_for_silence(self, one: _Cancelled) -> None:
-        one.timer = self._loop.call_later(_UNKNOWN, self._ask_if_silent, one)
+        one.timer = self._loop.call_later(self._silence(one), self._ask_if_silent, one)
+
+    def _silence(self, one: _Cancelled) -> float:
+        """Seconds of it after which the end is asked for."""
+        if self._tells[one.talked_over] is None:
+            return _UNKNOWN
+        return _TOLD if self._slowest is None else self._slowest + _LATE
 
     def _look(self, one: _Cancelled) -> None:
-        """What still streams is not over; and a timer that is late fires before what came is read."""
+        """What still streams is not over, unless it should be; and a timer that is late fires before what
+        came is read."""
         now = self._loop.time()
+        since = one.cancelled_at if self._tells[one.talked_over] else one.seen_at
         late = one.timer is None or now - one.timer.when() > _LATE
-        if late or now < one.seen_at + _UNKNOWN - _LATE:
+        if late or now < since + self._silence(one) - _LATE:
             self._wait_for_silence(one)
         else:
-            self._ask(one)
+            one.timer = self._loop.call_later(_TO_READ, self._asks, one)
 
     def came(self, frame: object) -> None:
         """A frame came: one that answers the question becomes the end that was asked for."""
@@ -175,6 +190,7 @@ class Ends:
             }
             self._drop_probe()  # what it asked after, perhaps: one that was never announced
         if one is not None:
+            self._slowest = max(self._slowest or 0.0, self._loop.time() - one.cancelled_at)
             self._close(one)
 
     def _error(self, frame: dict[str, Any], error: object) -> None:

@@ -17,7 +17,7 @@ from livekit.agents import llm, utils
 
 from .._core.controller import TurnController
 from .._core.frames import text_delta
-from .._core.records import Message
+from .._core.records import Message, Turn
 from .._core.session import OWN_IDS, remember
 from .._core.states import MessageOutcome
 from .._core.words import heard_words
@@ -78,6 +78,11 @@ class History:
         self._push: asyncio.Task[None] | None = None
         #: The last context that the inner session was given.
         self.pushed: llm.ChatContext | None = None
+        #: What the last push makes of the conversation, and which items it deletes, until confirmed.
+        self._wanted: llm.ChatContext | None = None
+        self._unwanted: set[str] = set()
+        #: What is to be deleted from a connection whose replay has it again.
+        self._undeleted: set[str] = set()
         #: The item that the next answer is to; one that went with its connection before its
         #: words were known; one that the application deleted: until there is another.
         self.question: str | None = None
@@ -225,12 +230,19 @@ class History:
         elif kind == "conversation.item.deleted":
             self._conversation.deleted(str(frame.get("item_id")))
             self._dropped.discard(str(frame.get("item_id")))
+            self._forget_wanted(str(frame.get("item_id")))
             if frame.get("item_id") == self.question and self._answers_another(self.question):
                 self.question_taken_back = self.question
         elif kind == "error" and isinstance(frame.get("error"), Mapping):
             error = frame["error"]
             return self._conversation.refused(str(error.get("event_id")), str(error.get("code")))
         return False
+
+    def _forget_wanted(self, item_id: str) -> None:
+        """The server deleted an item: unless it is being moved, nobody wants it back."""
+        self._unwanted.discard(item_id)
+        if self._wanted is not None and not self._conversation.told(item_id):
+            self._wanted = llm.ChatContext([i for i in self._wanted.items if i.id != item_id])
 
     def _missed(self, item_id: str) -> bool:
         """Whether the beginning of a message, which tells its place, was not seen."""
@@ -313,7 +325,9 @@ class History:
         self.correct_mirror(self._heard)
         order = self._conversation.order
         # Copies: a dead session may read on, and write into its own.
-        self._conversation.connection_lost(map(_copied, self._inner.chat_ctx.items))
+        mirror = self._inner.chat_ctx
+        self._conversation.connection_lost(map(_copied, mirror.items))
+        self._keep_unconfirmed(mirror)
         self._keep_unlisted(order)
 
     def given_up(self) -> None:
@@ -321,6 +335,21 @@ class History:
         changes its mirror."""
         if not self._down:
             self.lost(hung_up=False)
+
+    def _keep_unconfirmed(self, mirror: llm.ChatContext) -> None:
+        """A push went to a connection that nobody knew to be dead: the next one is to be as it was
+        meant."""
+        wanted, self._wanted = self._wanted, None
+        if wanted is None:
+            return
+        known = self._conversation.lost
+        self._conversation.arrange(
+            known[item.id] if self._controller.message(item.id) and item.id in known else item
+            for item in wanted.items
+            if item.id in known or item.id not in self._deleted
+        )
+        self._undeleted = {item.id for item in mirror.items if item.id in self._unwanted}
+        self._drop(self._undeleted)
 
     def _keep_unlisted(self, order: list[str]) -> None:
         """What was heard, and is not in the mirror since the ``conversation.item.added`` of it never
@@ -343,6 +372,10 @@ class History:
         owed, self._owed = self._owed, {}
         for message in owed.values():
             self.restore(message)
+        again, self._undeleted = self._undeleted, set()
+        if self._push is None or self._push.done():  # or the inner session says so again
+            for item_id in again:
+                self._conversation.remove(item_id)
 
     def moved(self, item_id: str) -> bool:
         """Whether a message is, or was, on a lost connection: it cannot be truncated here."""
@@ -453,23 +486,27 @@ class History:
         # The inner session compares it with its mirror in the same step of the loop, so no delete
         # is confirmed in between.
         chat_ctx = self.protected(asked)
+        kept = {item.id for item in chat_ctx.items}
+        unwanted = {item.id for item in self._inner.chat_ctx.items if item.id not in kept}
+        self._dropped -= kept
         if not self._controller.connected:
-            self._drop({item.id for item in chat_ctx.items})
-            self._conversation.keep(chat_ctx.items)  # a session that takes over is told of it too
+            self._drop(unwanted)
+            self._conversation.arrange(chat_ctx.items)  # a session that takes over is told so too
         self.pushed = asked
+        self._wanted, self._unwanted = chat_ctx, unwanted
         try:
             await self._inner.update_chat_ctx(chat_ctx)
+            self._wanted = None
         except Exception as e:
             raise e if isinstance(e, llm.RealtimeError) else llm.RealtimeError(str(e)) from e
 
-    def _drop(self, kept: set[str]) -> None:
-        """The host deletes what is not *kept* while no connection is up. A replay of the mirror, which is
-        told of it first, is no reason to enter it in the agent's history again."""
-        for item in self._inner.chat_ctx.items:
-            if item.id not in kept:
-                self._dropped.add(item.id)
-                self._conversation.deleted(item.id)
-                self.on_dropped(item.id)
+    def _drop(self, item_ids: Iterable[str]) -> None:
+        """The host deletes these while no connection is up. A replay of the mirror, which is told of it
+        first, is no reason to enter them in the agent's history again."""
+        for item_id in item_ids:
+            self._dropped.add(item_id)
+            self._conversation.deleted(item_id)
+            self.on_dropped(item_id)
 
     def is_dropped(self, item_id: str) -> bool:
         """Whether an item is only told to the server to be deleted."""
@@ -500,45 +537,56 @@ class History:
         """The context with the mirror's own version of every message that is still open, or that
         nobody heard and the controller deletes: neither is to be touched by the push. Nor is what
         LiveKit has not entered in the agent's history: nobody can have left that out on purpose."""
-        mirror = self._inner.chat_ctx
-        self._fill_placeholders(chat_ctx, mirror)
-        ours = {item.id: item for item in mirror.items if self._is_ours(item)}
+        mirror = {item.id: item for item in self._inner.chat_ctx.items}
+        messages = {m.item_id: m for turn in self._turns() for m in turn.messages}
+        self._fill_placeholders(chat_ctx, messages, mirror)
+        ours = {
+            item_id: mirror[item_id]
+            for item_id, message in messages.items()
+            if item_id in mirror and self._is_ours(message)
+        }
         asked = {item.id: item for item in reversed(chat_ctx.items)}  # of two the first
-        items: list[llm.ChatItem] = [
-            ours.pop(item.id) if item.id in ours else self._as_it_is(item, mirror)
-            for item in reversed(asked.values())
-            if not self._is_gone(item.id, mirror) and item.id not in self.blame.out
-        ]
-        for item_id in asked:
+        kept: list[llm.ChatItem] = []
+        for item_id, item in reversed(asked.items()):
+            if item_id in self.blame.out or self._is_gone(item_id, mirror):
+                continue
+            if item_id in messages:
+                item = ours.pop(item_id, None) or self._as_it_is(item, mirror.get(item_id))
+            kept.append(item)
+        for item_id in self._unentered.keys() & asked.keys():
             self.entered(item_id)
-        for item in mirror.items:
-            if item.id in ours or item.id in self._unentered:
-                items.insert(_place(items, mirror, item.id), item)
-        return llm.ChatContext(items)
+        if ours or self._unentered:
+            for item_id, item in mirror.items():
+                if item_id in ours or item_id in self._unentered:
+                    kept.insert(_place(kept, mirror, item_id), item)
+        return llm.ChatContext(kept)
 
-    def _fill_placeholders(self, chat_ctx: llm.ChatContext, mirror: llm.ChatContext) -> None:
+    def _turns(self) -> list[Turn]:
+        return [*self._controller.finished, *self._controller.turns]
+
+    def _fill_placeholders(
+        self,
+        chat_ctx: llm.ChatContext,
+        messages: Mapping[str, Message],
+        mirror: Mapping[str, llm.ChatItem],
+    ) -> None:
         """An agent that was given the history while a message played has LiveKit's placeholder of
         it, without words. That is no wish to take from the server what was heard since."""
         for item in chat_ctx.items:
-            message = self._controller.message(item.id)
-            if message is None or message.outcome in _UNHEARD or item.type != "message":
+            if item.id not in messages or item.type != "message" or item.content:
                 continue
-            known = mirror.get_by_id(item.id)
-            if known is item:  # LiveKit pushes a tool's output in a copy of the mirror
-                continue
-            if known is not None and known.type == "message" and not item.content:
+            message, known = messages[item.id], mirror.get(item.id)
+            if message.outcome in _UNHEARD or known is item:
+                continue  # LiveKit pushes a tool's output in a copy of the mirror
+            if known is not None and known.type == "message":
                 item.content[:] = [message.shown] if message.shown else known.content
 
-    def _as_it_is(self, item: llm.ChatItem, mirror: llm.ChatContext) -> llm.ChatItem:
-        """An item as the mirror has it, if what is pushed only shows how it was at another time: a copy
-        that shares nothing with ours (``from_dict``) has the words that had come when it was made."""
-        known = mirror.get_by_id(item.id)
+    def _as_it_is(self, item: llm.ChatItem, known: llm.ChatItem | None) -> llm.ChatItem:
+        """A message of ours as the mirror has it, if what is pushed only shows how it was at another time: a
+        copy that shares nothing with ours (``from_dict``) has the words that had come when it was made."""
         if not isinstance(item, llm.ChatMessage) or not isinstance(known, llm.ChatMessage):
             return item
-        ours = self._controller.message(item.id) is not None
-        if ours and self._received(item.id).startswith(item.text_content or ""):
-            return known
-        return item
+        return known if self._received(item.id).startswith(item.text_content or "") else item
 
     def _is_open(self, message: Message) -> bool:
         """Whether it will be known how much of it is heard. Unattached it stays unknown."""
@@ -548,15 +596,13 @@ class History:
         turns = self._controller.turns
         return any(message.item_id == item_id for turn in turns for message in turn.messages)
 
-    def _is_gone(self, item_id: str, mirror: llm.ChatContext) -> bool:
+    def _is_gone(self, item_id: str, mirror: Mapping[str, llm.ChatItem]) -> bool:
         """Whether we had it deleted since the host copied the mirror, as it does for a tool."""
-        there = self._conversation.holds(item_id) or item_id not in self._deleted
-        return not there and mirror.get_by_id(item_id) is None
-
-    def _is_ours(self, item: llm.ChatItem) -> bool:
-        message = self._controller.message(item.id)
-        if message is None:
+        if item_id not in self._deleted or item_id in mirror:
             return False
+        return not self._conversation.holds(item_id)
+
+    def _is_ours(self, message: Message) -> bool:
         return message.outcome is MessageOutcome.SKIPPED or self._is_open(message)
 
     async def aclose(self) -> None:
@@ -588,13 +634,13 @@ def _copied(item: llm.ChatItem) -> llm.ChatItem:
     return item
 
 
-def _place(items: list[llm.ChatItem], mirror: llm.ChatContext, item_id: str) -> int:
+def _place(items: list[llm.ChatItem], mirror: Mapping[str, llm.ChatItem], item_id: str) -> int:
     """Where an item goes: behind the one that precedes it in the mirror."""
     before: str | None = None
-    for item in mirror.items:
-        if item.id == item_id:
+    for known in mirror:
+        if known == item_id:
             break
-        before = item.id
+        before = known
     for i, item in enumerate(items):
         if item.id == before:
             return i + 1

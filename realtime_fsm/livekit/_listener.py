@@ -23,13 +23,13 @@ _ANY_ARGUMENTS = inspect.signature(lambda *event: None)
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
-def cheap(handler: Callable[..., None]) -> Callable[..., None]:
+def cheap(handler: Callable[..., Any]) -> Callable[..., None]:
     """This function, which takes any arguments, with a ready signature."""
     handler.__signature__ = _ANY_ARGUMENTS  # type: ignore[attr-defined]
     return handler
 
 
-def listener(handler: Callable[[Any], None]) -> Callable[..., None]:
+def listener(handler: Callable[[Any], object]) -> Callable[..., None]:
     """A method of one argument as such a function."""
     return cheap(lambda event, *_: handler(event))
 
@@ -72,6 +72,10 @@ class Listeners:
             callbacks.pop(callback, None)
             if not callbacks:
                 del self._callbacks[event]
+
+    def __contains__(self, event: object) -> bool:
+        """Whether anybody is told of it."""
+        return event in self._callbacks
 
     def tell(self, event: str, *args: Any) -> None:
         callbacks = self._callbacks.get(event)
@@ -125,11 +129,18 @@ class GuardedEmitter(rtc.EventEmitter[Name]):
 
 
 def hear_first(
-    emitter: rtc.EventEmitter[Any], handlers: Mapping[str, Callable[[Any], None]]
+    emitter: rtc.EventEmitter[Any],
+    handlers: Mapping[str, Callable[[Any], object]],
+    *,
+    changes: bool = False,
 ) -> Callable[[], None]:
-    """Take each of these events before any listener does, in whatever order those are called: an older
-    livekit (1.1.14) keeps them in a set. Handlers raise nothing. Returns what ends it."""
-    if isinstance(emitter, GuardedEmitter):  # its listeners are called in order
+    """Take each of these events before any listener does, and without what ``EventEmitter`` spends on
+    each. Handlers raise nothing. Returns what ends it.
+
+    Args:
+        changes: They may change what they are told: whoever only looks on hears it before.
+    """
+    if isinstance(emitter, GuardedEmitter):  # its listeners are called in order, and cheaply
         listeners = {name: listener(handler) for name, handler in handlers.items()}
         for name, each in listeners.items():
             emitter.on(name, each)
@@ -140,22 +151,62 @@ def hear_first(
 
         return remove
 
-    emit, before = emitter.emit, vars(emitter).get("emit")
-
-    def told(event: Any, *args: Any) -> None:
-        handler = handlers.get(event)
-        if handler is not None and args:
-            handler(args[0])
-        emit(event, *args)
+    own = vars(emitter)
+    known = getattr(own.get("emit"), "ear", None)
+    if isinstance(known, _Ear):
+        ear = known
+    else:
+        ear = _Ear(own.get("emit"))
+        own["emit"] = _telling(ear, emitter.emit)
+    ear.add(handlers, changes=changes)
 
     def undo() -> None:
-        if vars(emitter).get("emit") is told:
-            del vars(emitter)["emit"]
-            if before is not None:  # another was there
-                vars(emitter)["emit"] = before
+        ear.remove(handlers)
+        if not ear.hears and getattr(own.get("emit"), "ear", None) is ear:
+            del own["emit"]
+            if ear.before is not None:  # another was there
+                own["emit"] = ear.before
 
-    vars(emitter)["emit"] = told
     return undo
+
+
+class _Ear:
+    """Who hears an emitter's events first."""
+
+    def __init__(self, before: Any) -> None:
+        #: What took the place of the emitter's method already, if anything did.
+        self.before = before
+        self._all: list[tuple[bool, Mapping[str, Callable[[Any], object]]]] = []
+        #: By event, in the order in which they are told.
+        self.hears: dict[Any, tuple[Callable[[Any], object], ...]] = {}
+
+    def add(self, handlers: Mapping[str, Callable[[Any], object]], *, changes: bool) -> None:
+        self._all.append((changes, handlers))
+        self._all.sort(key=lambda one: one[0])
+        self._list()
+
+    def remove(self, handlers: Mapping[str, Callable[[Any], object]]) -> None:
+        self._all = [one for one in self._all if one[1] is not handlers]
+        self._list()
+
+    def _list(self) -> None:
+        self.hears.clear()
+        for _, handlers in self._all:
+            for name, handler in handlers.items():
+                self.hears[name] = (*self.hears.get(name, ()), handler)
+
+
+def _telling(ear: _Ear, emit: Callable[..., None]) -> Callable[..., None]:
+    hears = ear.hears
+
+    def told(event: Any, *args: Any) -> None:
+        if args and event in hears:
+            for handler in hears[event]:
+                handler(args[0])
+        emit(event, *args)
+
+    told.ear = ear  # type: ignore[attr-defined]
+    return told
 
 
 def _arguments_of(callback: Callback) -> int | None:

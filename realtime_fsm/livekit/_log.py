@@ -38,10 +38,23 @@ def _without_message(
     return event
 
 
-def _with_reason(
+#: What these say in the message, for formatters that show no fields.
+SENTENCES = {
+    "recovering": "{turn}: {code}, retrying in {wait:g} s ({next} of {attempts})",
+    "doubted": "{turn}: {code}, waiting {wait:g} s more at most",
+    "retry dropped": "{turn}: {code}, not retried: the application went on",
+    "turn failed": "{turn}: {code}, failed",
+    "connection replaced": "connection replaced: {code}, the next one in {wait:g} s",
+    "the connection is dead": "the connection is dead: silent for {silent:g} s",
+}
+
+
+def _with_a_sentence(
     logger: object, method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
-    """A sentence of ours that says why, in the message too: not every formatter shows fields."""
+    """The message says what happens without the fields."""
+    name = str(event["event"])
+    event["event"] = SENTENCES[name].format_map(event) if name in SENTENCES else name
     if "why" in event:
         event["event"] = f"{event['event']}. {event['why']}"
     return event
@@ -49,7 +62,7 @@ def _with_reason(
 
 _PROCESSORS: list[Any] = [
     structlog.stdlib.filter_by_level,
-    _with_reason,
+    _with_a_sentence,
     _without_message,
     structlog.stdlib.render_to_log_kwargs,
 ]

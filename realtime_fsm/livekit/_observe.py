@@ -8,7 +8,6 @@ there on the two would not live in the same world.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -135,20 +134,36 @@ class Observer:
 
     def close(self) -> None:
         """Stop watching: what is under way is over."""
-        if self._guard.off:
-            return
-        self._guard.off = True
-        self._timer.set(None)
-        self._speeches.disconnect(self._receive)
-        with contextlib.suppress(Exception):  # as much of it as still works
-            self.controller.close(self._loop.time())
-            for command in self.controller.commands():
-                self._tell(command)
+        if not self._guard.off:
+            self._guard.off = True
+            error = self._end()
+            if error is not None:
+                self._report(error)
 
     def _failed(self, error: Exception) -> None:
         if not self._guard.off:
-            self.close()
-            self.controller.stepped_aside = report_step(self._model, error, "watches no more")
+            self._guard.off = True
+            self._end()  # as much of it as still works
+            self._report(error)
+
+    def _end(self) -> Exception | None:
+        """Returns what was raised meanwhile."""
+        ends = (self._end_timer, self._end_speeches, self._end_turns)
+        return next(filter(None, [_error_of(end) for end in ends]), None)
+
+    def _end_timer(self) -> None:
+        self._timer.set(None)
+
+    def _end_speeches(self) -> None:
+        self._speeches.disconnect(self._receive)
+
+    def _end_turns(self) -> None:
+        self.controller.close(self._loop.time())
+        for command in self.controller.commands():
+            self._tell(command)
+
+    def _report(self, error: Exception) -> None:
+        self.controller.stepped_aside = report_step(self._model, error, "watches no more")
 
     # --- what happens
 
@@ -349,3 +364,11 @@ class Observer:
         """Watching must never be noticed."""
         run = self._guard.run
         return cheap(lambda event=None, *_: run(None, handler, event))
+
+
+def _error_of(work: Callable[[], None]) -> Exception | None:
+    try:
+        work()
+    except Exception as e:
+        return e
+    return None

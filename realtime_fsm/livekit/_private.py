@@ -202,3 +202,37 @@ def bind_host(session: llm.RealtimeSession[Any], host: object) -> None:
     """
     if hasattr(session, "_agent_session"):
         session._agent_session = host
+
+
+#: What the engine's handler of an audio delta speaks of: the generation and its first token, the message and
+#: its modalities, the sound, its channel.
+_OF_AUDIO = frozenset(
+    {
+        *("isinstance", "_current_generation", "_DiscardedGeneration", "messages", "item_id"),
+        *("_first_token_timestamp", "time", "modalities", "done", "set_result"),
+        *(
+            "base64",
+            "b64decode",
+            "delta",
+            "rtc",
+            "AudioFrame",
+            "SAMPLE_RATE",
+            "NUM_CHANNELS",
+            "len",
+        ),
+        *("contextlib", "suppress", "utils", "aio", "channel", "ChanClosed"),
+        *("audio_ch", "send_nowait"),
+    }
+)
+
+
+def only_decodes_audio(session: llm.RealtimeSession[Any]) -> bool:
+    """Whether the engine does nothing with a further audio delta of a message but put its sound into the
+    message's channel (``RealtimeSession._handle_response_audio_delta``).
+
+    Its pydantic model of a delta takes ten times as long as the sound. Where the handler speaks of anything
+    else, as one that is overridden does, the engine is shown every delta.
+    """
+    handler = getattr(session, "_handle_response_audio_delta", None)
+    code = getattr(handler, "__code__", None)
+    return code is not None and set(code.co_names) <= _OF_AUDIO and not code.co_freevars

@@ -42,34 +42,30 @@ class Pulse:
         self._loop = asyncio.get_running_loop()
         #: What to ask with, once the server is known to answer.
         self._session: dict[str, Any] | None = None
-        #: When something last came; and when it was asked for and nothing came since.
-        self._seen = self._loop.time()
+        #: When the server last said something, on the loop's clock; and when it was asked and
+        #: nothing came since.
+        self.seen = self._loop.time()
         self._asked: float | None = None
         #: When a create was given to the inner session and nothing came since.
         self._created: float | None = None
         self._timer: asyncio.TimerHandle | None = None
 
-    @property
-    def seen(self) -> float:
-        """When the server last said something, on the loop's clock."""
-        return self._seen
-
-    def came(self, frame: object) -> None:
+    def came(self, frame: object, now: float) -> None:
         """Something came from the server."""
-        self._seen = self._loop.time()
+        self.seen = now
         self._asked = self._created = None
-        if (
-            self._session is None
-            and isinstance(frame, dict)
-            and frame.get("type") == "session.updated"
-        ):
+        if self._session is None:
+            self._look(frame)
+
+    def _look(self, frame: object) -> None:
+        if isinstance(frame, dict) and frame.get("type") == "session.updated":
             self._answers(frame.get("session"))
 
     def _answers(self, session: object) -> None:
         typed = isinstance(session, Mapping) and isinstance(session.get("type"), str)
         self._session = {"type": session["type"]} if typed else {}  # type: ignore[index]
         if self._interval is not None:
-            self._wait(self._seen + self._interval)
+            self._wait(self.seen + self._interval)
 
     def ask(self, event_id: str) -> None:
         """Ask now, unless that was done; whoever was never seen to answer is not asked."""
@@ -106,7 +102,7 @@ class Pulse:
         now = self._loop.time()
         late = now - self._timer.when() > LATE
         if self._asked is not None and not late:
-            get_logger().warning("the connection is dead", silent=round(now - self._seen, 1))
+            get_logger().warning("the connection is dead", silent=round(now - self.seen, 1))
             self.stop()
             self._dead()
             return
@@ -124,5 +120,5 @@ class Pulse:
         """When it is silent for long enough to be asked; None: never."""
         if self._interval is None:
             return None
-        due = self._seen + self._interval
+        due = self.seen + self._interval
         return due if self._created is None else min(due, self._created + self._patience)

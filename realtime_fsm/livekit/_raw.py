@@ -8,7 +8,6 @@ shown one response at a time (`realtime_fsm.livekit._gate`).
 from __future__ import annotations
 
 import asyncio
-import functools
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
@@ -18,7 +17,7 @@ from livekit.agents import APIConnectionError, APIError, llm, utils
 from .._core import events as ev
 from .._core.connection import SILENT
 from .._core.errors import ErrorInfo
-from .._core.frames import output_of, parse
+from .._core.frames import output_of, parse, sign_of_life
 from .._core.states import ErrorKind, Origin
 from .._redact import named
 from ._announcements import Announcements
@@ -33,13 +32,15 @@ from ._guard import Guard
 from ._history import History
 from ._inner_session import close
 from ._link import Source
-from ._listener import Listeners, cheap
+from ._listener import Listeners, hear_first
 from ._log import get_logger
 from ._pulse import Pulse
 from ._reader import Reader
 from ._repair import Repair
 from ._reply_request import ReplyRequest
-from ._sight import Sight
+from ._sight import HIDDEN, Sight
+from ._sound import Sound
+from ._turn_output import Item
 
 SERVER_EVENT = "openai_server_event_received"
 CLIENT_EVENT = "openai_client_event_queued"
@@ -48,6 +49,13 @@ CLIENT_EVENT = "openai_client_event_queued"
 _WORTH_ANOTHER = frozenset({408, 425, 429})
 _LOST = ErrorInfo(
     kind=ErrorKind.TRANSIENT, code="connection_lost", message="the connection was lost"
+)
+#: What more than the controller follows here.
+_FOLLOWED = frozenset(
+    {
+        *(ev.ResponseCreated, ev.ResponseDone, ev.ErrorReceived, ev.SessionConfigured),
+        *(ev.SpeechStarted, ev.SpeechStopped, ev.InputCommitted, ev.ItemTruncated, ev.ItemDeleted),
+    }
 )
 #: Deletes that are remembered.
 _DELETES = 64
@@ -105,6 +113,7 @@ class RawLink:
         history.blame.on_proven = driver.item_left_out
         self._log = get_logger()
         self._more_output = driver.controller.more_output
+        self._goes_on = driver.controller.goes_on
         self._time = asyncio.get_running_loop().time
         #: Where the items of each turn's newest response come from; and what is being read, for whom.
         self.readers: dict[str, Source] = {}
@@ -118,6 +127,8 @@ class RawLink:
         self._creates = Creates()
         self._announcements = Announcements(driver, history)
         self._sight = Sight(inner, driver, self.readers, guard)
+        self._gate = self._sight.gate
+        self._sound = Sound(inner)
         self._corrections = Corrections(
             inner.send_event,
             self.restore,
@@ -133,7 +144,7 @@ class RawLink:
         #: The inner session reports right after a frame what that frame told us already.
         self._error_reported = False
         self._refused = False
-        self._handlers: dict[str, Any] = {
+        handlers: dict[str, Callable[[Any], None]] = {
             SERVER_EVENT: self._on_server_event,
             CLIENT_EVENT: self._on_client_event,
             "generation_created": self._on_generation,
@@ -142,10 +153,9 @@ class RawLink:
             "error": self._on_error,
         }
         for name in _FORWARDED:
-            self._handlers[name] = self._forwarder(name)
-        self._handlers = {name: self._guarded(name, h) for name, h in self._handlers.items()}
-        for name, handler in self._handlers.items():
-            inner.on(name, handler)
+            handlers[name] = self._forwarder(name)
+        hearing = {name: self._guarded(name, h) for name, h in handlers.items()}
+        self._hear_no_more = hear_first(inner, hearing, changes=True)
 
     # --- down
 
@@ -285,8 +295,7 @@ class RawLink:
 
     def detach(self) -> None:
         """Hear no more of the inner session, and read nothing more from it."""
-        for name, handler in self._handlers.items():
-            self._inner.off(name, handler)
+        self._hear_no_more()
         self._doubt.reset()
         self._pulse.stop()
         self._corrections.lost()
@@ -304,14 +313,25 @@ class RawLink:
 
     def _on_server_event(self, frame: Any) -> None:
         self._error_reported = False
-        self._pulse.came(frame)
+        now = self._time()
+        self._pulse.came(frame, now)
         output = output_of(frame)
-        if output is not None and frame["response_id"] == self._sight.slot:
+        if output is not None:
             item_id, audio_ms = output
-            if self._more_output(item_id, audio_ms, self._time()):
+            if frame["response_id"] == self._gate.slot and self._more_output(
+                item_id, audio_ms, now
+            ):
                 if not audio_ms:
                     self.history.said(item_id, frame["delta"])
+                elif self._sound.takes(item_id, frame):
+                    frame["type"] = HIDDEN
                 return
+        elif (
+            (alive := sign_of_life(frame)) is not None
+            and (response_id := frame["response_id"]) == self._gate.slot
+            and self._goes_on(response_id, alive, now)
+        ):
+            return
         self._take(frame)
 
     def _take(self, frame: object) -> None:
@@ -319,20 +339,20 @@ class RawLink:
         self._repair.came(frame)
         self._echo.came(frame)
         event = parse(frame)
-        self._echo.heard(event)
-        self._repair.heard(event)
-        if isinstance(event, ev.CallReceived) and not _is_call(frame):
+        followed = type(event) in _FOLLOWED
+        if event is not None and followed:
+            self._echo.heard(event)
+            self._repair.heard(event)
+            event = self._follow_corrections(self._sight.placed(event), frame)
+        elif isinstance(event, ev.CallReceived) and not _is_call(frame):
             event = ev.ResponseActivity(response_id=event.response_id)  # nobody can run it
-        if event is not None:
-            event = self._sight.placed(event)
-        event = self._follow_corrections(event, frame)
         again = isinstance(frame, dict) and self._follow_history(frame)
         self._driver.frame_received()
         if isinstance(event, ev.ResponseCreated):
             # Timed out below in this very step of the loop, which stood still: it is not shown to us.
             for future in [f for f in self._requests if f.done()]:
                 self._settled(future)
-        doubted = self._doubt.holds(event)
+        doubted = followed and self._doubt.holds(event)
         known = event is not None and not doubted and self._driver.receive(event)
         if isinstance(event, ev.Unreadable):
             self._log.debug("frame ignored", reason=event.reason, type=_kind(frame))
@@ -340,6 +360,8 @@ class RawLink:
         failed = isinstance(event, ev.ResponseDone) and event.status is ev.ResponseStatus.FAILED
         self._error_reported = again or self._refused or (known and (refused or failed))
         self._refused = False
+        if isinstance(event, ev.ItemStarted):
+            self._sound.ends()  # the engine may make it anew
         if isinstance(event, ev.ResponseDone) and not event.out_of_band:
             self._corrections.go_on()
             for item_id in self.history.unseen(cast("dict[str, Any]", frame)):
@@ -436,7 +458,10 @@ class RawLink:
             self._read(turn.id, generation)
 
     def _read(self, turn_id: str, generation: llm.GenerationCreatedEvent) -> None:
-        deliver = functools.partial(self._driver.generated, turn_id)
+        def deliver(item_id: str, item: Item) -> None:
+            self._sound.begins(item_id, item)
+            self._driver.generated(turn_id, item_id, item)
+
         reader = Reader(generation, deliver, lambda: self._on_read(reader), self._guard)
         find = self._driver.controller.find
         for ended in [t for t, r in self.readers.items() if r.over and find(t) is None]:
@@ -506,17 +531,14 @@ class RawLink:
     def _dead(self) -> None:
         self._lost(SILENT, True)
 
-    def _guarded(self, name: str, handler: Callable[[Any], None]) -> Callable[..., None]:
+    def _guarded(self, name: str, handler: Callable[[Any], None]) -> Callable[[Any], None]:
         """G25: nothing a server sends may raise through the plugin's receive loop. The application
         hears raw events first, whatever becomes of them here."""
-        guard, listeners, is_raw = (
-            self._guard,
-            self._listeners,
-            name in (SERVER_EVENT, CLIENT_EVENT),
-        )
+        guard, listeners = self._guard, self._listeners
+        is_raw = name in (SERVER_EVENT, CLIENT_EVENT)
 
-        def guarded(event: Any = None, *_: object) -> None:
-            if is_raw:
+        def guarded(event: Any) -> None:
+            if is_raw and name in listeners:
                 listeners.show(name, event)
             if not guard.off:
                 try:
@@ -526,7 +548,7 @@ class RawLink:
                     guard.failed(e)
             guard.plain(name, event)
 
-        return cheap(guarded)
+        return guarded
 
     def _forwarder(self, name: str) -> Any:
         def forward(event: object) -> None:

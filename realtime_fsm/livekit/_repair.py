@@ -36,12 +36,14 @@ class _Use:
         name: What it is called here: the id, or the id and a number if that was used before.
         create: Its create, as far as its metadata tell.
         over: Its ``response.done`` came, or its connection is gone.
+        gone: Its connection is gone.
         cut: Somebody stopped it: a cancel left, or the user spoke.
     """
 
     name: str
     create: object
     over: bool = False
+    gone: bool = False
     cut: bool = False
 
 
@@ -52,7 +54,16 @@ class Repair:
         unique: The server is known to use no id again.
     """
 
-    __slots__ = ("_asked", "_items", "_running", "_unique", "_uses", "_vad_cuts")
+    __slots__ = (
+        "_asked",
+        "_distinct",
+        "_items",
+        "_newest",
+        "_running",
+        "_unique",
+        "_uses",
+        "_vad_cuts",
+    )
 
     def __init__(self, *, unique: bool) -> None:
         self._unique = unique
@@ -61,15 +72,19 @@ class Repair:
         self._items: OrderedDict[str, str] = OrderedDict()
         #: The id of the response that began last, until it is over.
         self._running: str | None = None
+        #: The id of the response that began last on this connection; and whether any connection had
+        #: two different ones: then none is used again on the same.
+        self._newest: str | None = None
+        self._distinct = False
         #: Something was asked since the last one began.
         self._asked = False
         self._vad_cuts = False
 
     def reset(self) -> None:
         """Another connection: nothing of the old one goes on."""
-        self._running = None
+        self._running = self._newest = None
         for _, use in self._uses.values():
-            use.over = True
+            use.over = use.gone = True
 
     def left(self, frame: Mapping[str, Any]) -> None:
         """A client's frame left."""
@@ -122,6 +137,8 @@ class Repair:
             use = _Use(name, create)
             remember(self._uses, named, (number + 1, use))
             self._running, self._asked = named, False
+            self._distinct = self._distinct or self._newest not in (None, named)
+            self._newest = named
         response["id"] = use.name
 
     def _is_another(self, use: _Use, create: object) -> bool:
@@ -129,6 +146,8 @@ class Repair:
         not, it was said twice."""
         if create is not None:
             return create != use.create
+        if self._distinct and not use.gone:
+            return False
         # One that was stopped may have ended without a word.
         return (use.over or use.cut) and self._asked
 

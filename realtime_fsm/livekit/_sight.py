@@ -57,7 +57,8 @@ class Sight:
         self._readers = readers
         self._guard = guard
         self._time = driver.time
-        self._gate = Gate(lambda response_id: self._owner(response_id) is not None)
+        #: Its ``slot`` is the response the inner session is shown.
+        self.gate = Gate(lambda response_id: self._owner(response_id) is not None)
         self.foreigners = Foreigners(
             inner,
             nobody_speaks=self._nobody_speaks,
@@ -73,11 +74,6 @@ class Sight:
         self._created: OrderedDict[str, None] = OrderedDict()
         self._outside: OrderedDict[str, None] = OrderedDict()
 
-    @property
-    def slot(self) -> str | None:
-        """The response the inner session is shown."""
-        return self._gate.slot
-
     def outside(self, item_id: str) -> bool:
         """Whether the host has this message of an out-of-band response."""
         return item_id in self.foreigners.items
@@ -90,7 +86,7 @@ class Sight:
 
     def reset(self) -> None:
         """There is another connection."""
-        self._gate.reset()
+        self.gate.reset()
         self.foreigners.close()
 
     def aclose(self) -> None:
@@ -105,7 +101,7 @@ class Sight:
             self._follow_user(event)
         elif isinstance(event, ev.ResponseCreated) and not event.out_of_band:
             asked = self._awaited or event.client_event_id in self._created
-            if not asked and self._gate.taken(event.response_id):
+            if not asked and self.gate.taken(event.response_id):
                 remember(self._outside, event.response_id, None)
                 return replace(event, out_of_band=True)
             self._awaited = False
@@ -135,16 +131,16 @@ class Sight:
         done = frame["type"] == "response.done"
         if frame["type"] == "response.created":
             stale = isinstance(event, ev.ResponseCreated) and not known and not outside
-            hidden = self._gate.hides_created(response_id, outside=outside, stale=stale)
+            hidden = self.gate.hides_created(response_id, outside=outside, stale=stale)
             if hidden and response_id is not None and not stale:
                 self._build(response_id, outside)
         else:
-            hidden = self._gate.hides(response_id, outside=outside, done=done)
+            hidden = self.gate.hides(response_id, outside=outside, done=done)
         if not hidden or response_id is None:
             return
         response = self.foreigners.take(response_id, frame)
         frame["type"] = HIDDEN
-        if done and not self._gate.shown_to_its_end(response_id):
+        if done and not self.gate.shown_to_its_end(response_id):
             now = time.time()
             created_at = now if response is None else response.created_at
             first_at = None if response is None else response.first_at
@@ -156,7 +152,7 @@ class Sight:
     def veil(self, frame: dict[str, Any]) -> None:
         """The session stepped aside. What the inner session does not know of it goes on not to see."""
         response_id = _response_id(frame)
-        if response_id is not None and self._gate.hidden(response_id):
+        if response_id is not None and self.gate.hidden(response_id):
             self.foreigners.take(response_id, frame)
             frame["type"] = HIDDEN
 

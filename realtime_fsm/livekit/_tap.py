@@ -55,14 +55,20 @@ class Tap(Generic[T]):
 
 
 class AudioTap(Tap[rtc.AudioFrame]):
-    """Counts what it hands on."""
+    """Counts what it hands on.
 
-    __slots__ = ("_sample_rate", "_samples")
+    Args:
+        own: The channel is the plugin's, which nothing is pumped into.
+    """
 
-    def __init__(self, source: utils.aio.Chan[rtc.AudioFrame]) -> None:
+    __slots__ = ("_frame", "_samples", "own")
+
+    def __init__(self, source: utils.aio.Chan[rtc.AudioFrame], *, own: bool = False) -> None:
         super().__init__(source)
+        self.own = own
         self._samples = 0
-        self._sample_rate = 1
+        #: The newest that was handed on.
+        self._frame: rtc.AudioFrame | None = None
 
     async def __anext__(self) -> rtc.AudioFrame:
         if not self.over:
@@ -70,7 +76,7 @@ class AudioTap(Tap[rtc.AudioFrame]):
                 frame = await self._source.recv()
                 if frame is not _END:
                     self._samples += frame.samples_per_channel
-                    self._sample_rate = frame.sample_rate
+                    self._frame = frame
                     return frame
             except ChanClosed:
                 pass
@@ -80,15 +86,26 @@ class AudioTap(Tap[rtc.AudioFrame]):
     @property
     def handed_ms(self) -> float:
         """Milliseconds of audio that were taken from it."""
-        return self._samples * 1000 / self._sample_rate
+        return 0.0 if self._frame is None else self._samples * 1000 / self._frame.sample_rate
+
+    @property
+    def newest(self) -> rtc.AudioFrame | None:
+        """The newest frame that was handed on."""
+        return self._frame
+
+    def add(self, frame: rtc.AudioFrame) -> None:
+        """Put a frame in as the plugin does, behind what the channel holds."""
+        with contextlib.suppress(ChanClosed):
+            self._source.send_nowait(frame)
 
 
 def tapped(message: llm.MessageGeneration, spawn: Spawn) -> llm.MessageGeneration:
     """The same message with streams of ours."""
+    audio = _channel(message.audio_stream, spawn)
     return llm.MessageGeneration(
         message_id=message.message_id,
         text_stream=Tap(_channel(message.text_stream, spawn)),
-        audio_stream=AudioTap(_channel(message.audio_stream, spawn)),
+        audio_stream=AudioTap(audio, own=audio is message.audio_stream),
         modalities=message.modalities,
     )
 

@@ -44,8 +44,10 @@ class Hook:
         from livekit.agents import llm
 
         from ..livekit import ControlledRealtimeModel
+        from ..trace import record  # now: an import in the middle of a call would hold it up
 
         self._settings = settings
+        self._recorder = record
         self._policy = settings.policy()
         self._controlled = ControlledRealtimeModel
         self._realtime = llm.RealtimeModel
@@ -146,10 +148,8 @@ class Hook:
     def _record(self, model: Any, session: Any) -> None:
         if self._settings.record is None:
             return
-        from ..trace import record
-
         name = f"{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}-{next(_numbers)}.jsonl"
-        record(model, Path(self._settings.record) / name).attach(session)
+        self._recorder(model, Path(self._settings.record) / name).attach(session)
 
 
 def _guarded(what: Callable[..., Any], *args: Any) -> Any:

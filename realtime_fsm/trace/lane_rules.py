@@ -189,8 +189,8 @@ class CancelBarrier(Rule):
 class BenignCancel(Rule):
     """G6: a cancel names its response, and is sent once for it; "nothing to cancel" is no error of
     the session. A bare cancel may only ask what became of a create without an answer. A second one
-    that says so may ask whether the response is over, once, of a server that has ended none so far
-    that was cancelled."""
+    that says so may ask whether the response is over, once, if that takes longer than it did before on
+    the connection."""
 
     id, name = "G6", "benign cancel"
 
@@ -215,13 +215,21 @@ class BenignCancel(Rule):
         if known is None or not (before := known.cancels):
             return
         asks = str(each.event.get("event_id")).startswith(ASKS_WHETHER_OVER)
-        if not asks or len(before) > 1 or known.over or self._ends(each.connection):
+        waited = each.t - before[0].t
+        if not asks or len(before) > 1 or known.over or waited <= self._slowest(each.connection):
             self.broken(f"{named} was cancelled again", [*before, each])
 
-    def _ends(self, connection: int) -> bool:
-        """Whether it was seen that a response ends that is cancelled."""
-        mine = (r for r in self.wire.responses.values() if r.cancels and r.status == "cancelled")
-        return any(r.created and r.created.connection == connection for r in mine)
+    def _slowest(self, connection: int) -> float:
+        """The longest time in which a response ended that was cancelled; less than none if none was."""
+        return max(
+            (
+                r.done.t - r.cancels[0].t
+                for r in self.wire.responses.values()
+                if r.cancels and r.status == "cancelled" and r.done is not None
+                if r.created is not None and r.created.connection == connection
+            ),
+            default=-1.0,
+        )
 
     def _unsettled(self, connection: int) -> bool:
         mine = (c for c in self.wire.creates if c.sent.connection == connection)
@@ -238,14 +246,14 @@ class BenignCancel(Rule):
 
 class ConflictResync(Rule):
     """G20: a conflict does not end the session, and what was refused for another active response is
-    asked again after that one, unless the user went on."""
+    retried after that one, unless the user went on."""
 
     id, name = "G20", "conflict = resync"
 
     def __init__(self, *made: Any) -> None:
         super().__init__(*made)
         self._conflict: Seen | None = None
-        #: A create that was refused, and not asked again.
+        #: A create that was refused, and not retried.
         self._owed: tuple[Create, Seen] | None = None
         self._recovers: Waiting | None = None
 
@@ -306,7 +314,7 @@ class ConflictResync(Rule):
             self.story.later(self.story.now + self.settings.answer, lambda: self._look(owed))
             return
         self._owed = None
-        self.broken("a create was refused for another response, and never asked again", [
+        self.broken("a create was refused for another response, and never retried", [
             owed[0].sent, owed[1],
         ])  # fmt: skip
 

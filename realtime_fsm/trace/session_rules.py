@@ -242,7 +242,7 @@ class OneReport(Rule):
 
 class Epoch(Rule):
     """G19: nothing that is sent on a connection names a response of an older one; and what a
-    reconnect discards, a create without an answer or a response that had not spoken, is asked again
+    reconnect discards, a create without an answer or a response that had not spoken, is retried
     or told to have failed."""
 
     id, name = "G19", "epoch"
@@ -299,7 +299,7 @@ class Epoch(Rule):
     def _look(self, owed: tuple[Seen, Line]) -> None:
         if owed in self._owed:
             self._owed.remove(owed)
-            self.broken("what a reconnect discarded was not asked again", list(owed))
+            self.broken("what a reconnect discarded was not retried", list(owed))
 
     def _settle(self, each: Seen) -> None:
         if not (each.type == "response.create" and Create(each).outside):

@@ -47,7 +47,7 @@ class Settings:
         cut: between where the sink stopped and where the message was cut; one frame.
         settle: corrections have left, and are answered, so long after the last sound.
         quiet: nothing happens for so long: the call stands still.
-        answer: within so long a turn is answered, or asked again, or said to have failed.
+        answer: within so long a turn is answered, or retried, or said to have failed.
         reconnects: connections in a row without any progress, each within 1.5 s of the one
             before.
     """

@@ -110,7 +110,7 @@ def test_output_shows_the_states_the_recovery_and_the_sound(shown: Tour) -> None
     shape = r"turn\s+requested.*→ created.*→ streaming message 1.*→ streaming message 2.*→ done"
     assert re.search(shape, shown.output, re.DOTALL)
     assert "retry_wait" in shown.output
-    assert "inference_rate_limit_exceeded; asks again in 0.1 s" in shown.output
+    assert "inference_rate_limit_exceeded; retrying in 0.1 s" in shown.output
     assert "→ cancelling" in shown.output
     assert re.search(r"sound +is cut off, 0\.\d\d s heard", shown.output)
     assert re.search(r"handle 2 +done, exception conversation_already_has", shown.output)

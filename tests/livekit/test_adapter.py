@@ -467,7 +467,7 @@ async def test_logs_a_line_per_transition_a_warning_per_recovery_and_no_content(
     assert len(debug) == moves
     assert {"turn", "attempt", "response", "state", "source"} <= set(vars(debug[-1]))
     (warning,) = [r for r in ours if r.levelno == logging.WARNING]
-    assert warning.getMessage() == "recovering"
+    assert warning.getMessage() == "turn_1: server_error, retrying in 0.05 s (2 of 4)"
     assert vars(warning)["code"] == "server_error"
     everything = " ".join(repr(vars(r)) for r in ours)
     for secret in ("sk-secret", "secret question", "Good morning"):

@@ -32,6 +32,7 @@ from livekit.plugins import openai
 
 import realtime_fsm as rf
 from realtime_fsm.livekit._features import AgentSession, realtime_session_of
+from realtime_fsm.livekit._private import only_decodes_audio
 from realtime_fsm.livekit._usage import usage_of
 from realtime_fsm.livekit.providers import declared_events
 from realtime_fsm.livekit.providers._openai import _ENGINES
@@ -424,6 +425,60 @@ async def test_the_streams_of_a_message_are_channels() -> None:
             channel.send_nowait(item)
         found = [await channel.recv(), await channel.recv()]
         relied_on(found == [1, 2], "what is put in comes out in order", look)
+
+
+@virtual_time
+async def test_the_engine_tells_by_emit_whatever_took_its_place() -> None:
+    async with plain([HELLO]) as (c, session, _):
+        told: list[str] = []
+        emit = session.emit
+
+        def first(event: str, *args: Any) -> None:
+            told.append(event)
+            emit(event, *args)
+
+        session.emit = first
+        await asked(c)
+        relied_on(
+            {"openai_server_event_received", "openai_client_event_queued", "generation_created"}
+            <= set(told),
+            "what a session emits goes through its attribute emit",
+            "realtime_fsm/livekit/_listener.py: hear_first",
+        )
+
+
+@virtual_time
+async def test_all_but_the_first_audio_delta_may_be_kept_from_the_engine() -> None:
+    async with plain([HELLO]) as (c, session, seen):
+        relied_on(
+            only_decodes_audio(session),
+            "the engine does nothing with an audio delta but put its sound into the message's channel",
+            "realtime_fsm/livekit/_private.py: only_decodes_audio; until then it is shown all of them",
+        )
+        deltas = 0
+
+        def hide(frame: dict[str, Any]) -> None:
+            nonlocal deltas
+            if frame["type"] == "response.output_audio.delta":
+                deltas += 1
+                if deltas > 1:
+                    frame["type"] = "realtime_fsm.hidden"
+
+        session.on("openai_server_event_received", hide)
+        await asked(c)
+        (metrics,) = seen.of("metrics_collected")
+        words = [i.text_content for i in session.chat_ctx.items if i.role == "assistant"]
+        relied_on(
+            deltas > 3
+            and c.sink.heard_seconds == pytest.approx(0.1, abs=0.01)
+            and metrics.ttft > 0
+            and not metrics.cancelled
+            and words == ["Good morning to you my friend."]
+            and not session.has_active_generation
+            and not seen.of("error"),
+            "metrics, mirror and slot need no audio delta but the first",
+            "realtime_fsm/livekit/_sound.py",
+        )
 
 
 @virtual_time

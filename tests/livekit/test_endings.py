@@ -18,6 +18,7 @@ from realtime_fsm.simulator import (
     Failed,
     FunctionCall,
     Message,
+    Reasoning,
     Refuse,
     Reply,
     ServerConfig,
@@ -229,4 +230,30 @@ async def test_g12_a_response_that_fails_during_a_rollover_is_reported_once() ->
     async with call([broken, HELLO], retry=QUICK, max_session_duration=0.2) as c:
         await c.session.generate_reply(user_input="Hello?")
         await c.until(lambda: c.server.connections > 1)
+        assert len(c.errors) == 1
+
+
+@virtual_time
+async def test_g12_who_hangs_up_during_a_retry_is_told_of_its_failure_once() -> None:
+    """LiveKit interrupts the speech, and then closes the session: both drop the retry."""
+    thinking = Reply([Reasoning(seconds=20.0)])
+    async with call([BAD, thinking]) as c:
+        handle = c.session.generate_reply(user_input="Hello?")
+        await c.until(lambda: len(c.server.sent("response.create")) == 2)
+        await asyncio.sleep(0.2)
+        await c.session.aclose()
+        assert isinstance(handle.exception(), llm.RealtimeError)
+        assert len(c.errors) == 1
+
+
+@virtual_time
+async def test_g12_who_hangs_up_when_the_connection_is_lost_is_told_of_it_once() -> None:
+    async with call([Reply([Reasoning(seconds=20.0)])] * 2) as c:
+        handle = c.session.generate_reply(user_input="Hello?")
+        await c.until(lambda: c.server.sent("response.create"))
+        await asyncio.sleep(0.2)
+        c.server.drop()
+        await c.until(lambda: c.errors)
+        await c.session.aclose()
+        assert isinstance(handle.exception(), llm.RealtimeError)
         assert len(c.errors) == 1

@@ -16,6 +16,7 @@ from realtime_fsm.livekit._ends import Ends
 from realtime_fsm.livekit._guard import Guard
 from realtime_fsm.profiles import Fact, Profile
 from realtime_fsm.simulator import Message, Reply, ServerConfig
+from realtime_fsm.simulator.faults import At, Lose, Schedule
 from realtime_fsm.testing import SimulatedCall, check_all, run_virtual, simulated_call
 
 MUTE = Profile(
@@ -116,6 +117,30 @@ def test_g6_one_that_shows_to_tell_is_asked_no_more() -> None:
     assert len(cancels) == 3
     assert cancels[0] == cancels[1] != cancels[2]
     check_all(call)
+
+
+def test_g5_a_cancel_that_got_lost_holds_the_next_answer_for_a_moment() -> None:
+    """The server has told of an end before. What takes longer than that is asked after."""
+    lost = Schedule([Lose(At("response.cancel", number=3, side="client"))])
+
+    async def call() -> SimulatedCall:
+        config = ServerConfig(cancel_delay=0.2, pace=0.09, faults=lost)
+        async with simulated_call(
+            [LONG, LONG, SHORT], config=config, turn_detection=None, check=False
+        ) as made:
+            for words in ("one", "two"):
+                heard = made.heard
+                handle = made.session.generate_reply(user_input=words)
+                await made.until(lambda before=heard: made.heard > before + 0.5)
+                handle.interrupt()
+                await asyncio.sleep(0.0 if words == "two" else 2.0)
+            cut = made.now
+            await made.session.generate_reply(user_input="three")
+            assert made.now - cut < 2.0, "its answer lasts one second"
+            assert len(made.server.sent("response.cancel")) == 4, "each was asked after"
+        return made
+
+    run_virtual(call)
 
 
 @known_or_not
@@ -224,6 +249,27 @@ def test_where_nothing_is_known_silence_proves_nothing() -> None:
     asking(story)
 
 
+def test_g6_one_that_tells_is_asked_when_it_takes_longer_than_ever() -> None:
+    async def story() -> None:
+        asked = Asked(cancelled=None).begun("r1").cancel("r1")
+        await asyncio.sleep(0.05)
+        asked.ends.came({"type": "response.done", "response": {"id": "r1", "status": "cancelled"}})
+        asked.begun("r2").cancel("r2", "c2")
+        await asyncio.sleep(0.09)
+        assert asked.sent == []
+        await asyncio.sleep(0.1)
+        (question,) = asked.sent
+        assert question["response_id"] == "r2"
+        assert asked.refused(question["event_id"])["type"] == "response.done"
+        told = Asked(cancelled=True).begun("r1").cancel("r1")
+        await asyncio.sleep(0.9)
+        assert told.sent == [], "it is said to tell"
+        await asyncio.sleep(0.2)
+        assert len(told.sent) == 1
+
+    asking(story)
+
+
 def test_an_end_that_crosses_the_cancel_leaves_nothing_to_ask() -> None:
     async def story() -> None:
         asked = Asked(cancelled=None).begun("r1")
@@ -248,6 +294,19 @@ def test_nothing_to_cancel_may_mean_that_the_end_is_on_its_way() -> None:
             before = len(asked.sent)
             await asyncio.sleep(2.0)
             assert len(asked.sent) == before, "the server has said what it would be asked"
+
+    asking(story)
+
+
+def test_g6_an_end_in_the_instant_of_the_question_leaves_nothing_to_ask() -> None:
+    """The timer is due before what the socket holds is read."""
+
+    async def story() -> None:
+        asked = Asked(cancelled=None).begun("r1").cancel("r1")
+        await asyncio.sleep(0.1)
+        asked.ends.came({"type": "response.done", "response": {"id": "r1", "status": "cancelled"}})
+        await asyncio.sleep(1.0)
+        assert asked.sent == []
 
     asking(story)
 

@@ -156,10 +156,10 @@ async def test_g31_what_waits_in_the_socket_is_read_before_it_is_judged() -> Non
 
     def send(frame: object) -> None:
         loop.advance(60.0)  # the loop stands still, and the answer comes meanwhile
-        loop.call_later(0.01, pulse.came, UPDATED)
+        loop.call_later(0.01, lambda: pulse.came(UPDATED, loop.time()))
 
     pulse = Pulse(rf.RetryPolicy(), send, lambda: dead.append(None), Guard())
-    pulse.came(UPDATED)
+    pulse.came(UPDATED, loop.time())
     await asyncio.sleep(80.0)
     assert not dead
     pulse.stop()
@@ -173,13 +173,14 @@ async def test_g7_no_timer_outlives_its_connection() -> None:
     pulse.created()
     await asyncio.sleep(60.0)
     assert not sent, "nothing is known of the server"
-    pulse.came(UPDATED)
+    pulse.came(UPDATED, asyncio.get_running_loop().time())
     await asyncio.sleep(10.1)
     assert len(sent) == 1
     pulse.stop()
     await asyncio.sleep(60.0)
     assert (len(sent), dead) == (1, [])
-    pulse.came({"type": "session.updated", "session": []})
+    nameless = {"type": "session.updated", "session": []}
+    pulse.came(nameless, asyncio.get_running_loop().time())
     await asyncio.sleep(13.1)
     assert sent[1]["session"] == {}, "a beta server's session has no type"
     assert len(dead) == 1

@@ -112,6 +112,18 @@ def test_g3_one_that_was_stopped_without_a_word_gives_its_id_to_the_next() -> No
     assert tell(fresh(), created("r"), cancel, SPOKEN, created("r")) == ["r", None, "r~2"]
 
 
+def test_g3_a_server_that_gave_two_ids_uses_none_of_them_again() -> None:
+    """What it says late and twice of an ended response is no answer to the next question."""
+    end = {"status": "completed"}
+    repair = fresh()
+    tell(repair, created("r1"), done("r1", **end), SPOKEN, created("r2"), done("r2", **end))
+    assert tell(repair, SPOKEN, created("r2"), SPOKEN, created("r1")) == [None, "r2", None, "r1"]
+    assert tell(repair, created("r1", "c1")) == ["r1~2"], "unless it says so"
+    repair.reset()
+    again = tell(repair, SPOKEN, created("r1"), done("r1", **end), SPOKEN, created("r2"))
+    assert again == [None, "r1~3", ("r1~3", "completed"), None, "r2~2"], "it counts anew"
+
+
 def test_g3_said_twice_is_no_other_response() -> None:
     repair = fresh()
     assert tell(repair, created("r", "a"), SPOKEN, created("r", "a"), created("r")) == [

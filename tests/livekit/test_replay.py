@@ -57,6 +57,9 @@ class Recorder(rf.TurnController):
     def more_output(self, item_id: str, audio_ms: float, now: float) -> bool:
         return False  # the long way, which is noted
 
+    def goes_on(self, response_id: str, item_id: str, now: float) -> bool:
+        return False
+
     def advance(self, now: float) -> None:
         super().advance(now)
         self._called("advance", now)

@@ -189,6 +189,40 @@ def test_what_an_application_does_besides_happens_in_both_lives(kind: ActKind) -
         assert asked[kind] in keys
 
 
+@pytest.mark.parametrize("kind", ["hand_over", "hand_over_fresh", "own_model"])
+@pytest.mark.parametrize("shift", [-0.0005, 0.0005], ids=["before", "after"])
+def test_g27_a_handover_next_to_the_answers_creation_is_as_on_plain_livekit(
+    kind: ActKind, shift: float
+) -> None:
+    drawn = draw(call_seed(1, 0), acts=True)
+    turns = (
+        Turn(words="1. Hello?", act=Act(kind, after=0.1 + shift)),
+        Turn(words="2. And?"),
+    )
+    answers = {"1. Hello?": [said("1.1.1", 2.0)], "2. And?": [said("2.1.1", 1.0)]}
+    scenario = replace(
+        drawn,
+        turns=turns,
+        script=Script(answers=answers),
+        config=replace(drawn.config, vad_create_delay=0.1),
+        voice="server_vad",
+        modality="audio",
+    )
+    plain, controlled = live_pair(scenario)
+    result, _ = compare_scenario(scenario, plain, controlled)
+    assert result.verdict != "worse", "\n".join(each.text for each in result.worse)
+    for life in (plain.life, controlled.life):
+        heard = {each.message for each in life.heard}
+        spoken = any(m.question == "1. Hello?" and m.id in heard for m in life.messages)
+        assert spoken or shift < 0, "created before the hand-over it is spoken"
+
+
+def test_no_act_falls_on_a_frame() -> None:
+    """Which is first would depend on the last bit of a sum, differently in two lives."""
+    acts = [t.act for n in range(50) for t in draw(call_seed(1, n), acts=True).turns if t.act]
+    assert all(round(act.after * 1000 % 1, 6) == 0.5 for act in acts)
+
+
 # --- words
 
 

@@ -11,6 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 import realtime_fsm.livekit
+from realtime_fsm.livekit._log import SENTENCES
 from realtime_fsm.livekit.telemetry import AttemptOutcome, PrometheusObserver
 from realtime_fsm.simulator import Failed, Reply
 from realtime_fsm.testing import virtual_time
@@ -62,6 +63,22 @@ def test_the_list_of_log_events_is_the_codes() -> None:
     }
     assert listed == logged()
     assert len(listed) > 10
+
+
+def test_the_sentences_shown_are_what_the_log_says() -> None:
+    turn = {"turn": "turn_1", "code": "server_error", "wait": 0.1, "next": 2, "attempts": 4}
+    fields: dict[str, dict[str, object]] = {
+        "recovering": turn,
+        "doubted": {**turn, "code": "slow", "wait": 5.0},
+        "retry dropped": turn,
+        "turn failed": turn,
+        "connection replaced": {"code": "connection_lost", "wait": 2.0},
+        "the connection is dead": {"silent": 15.0},
+    }
+    shown = section("Logs").split("```text\n")[1].split("```")[0]
+    assert shown.splitlines() == [SENTENCES[name].format_map(fields[name]) for name in fields]
+    names = {event for event, _, _ in logged()}
+    assert set(SENTENCES) == set(fields) <= names
 
 
 def test_the_list_of_metrics_is_the_codes() -> None:

@@ -92,7 +92,7 @@ class Show:
             self._moved(t, moment)
         elif isinstance(moment, Recovers):
             plan = moment.plan
-            text = f"{plan.reason.code or plan.reason.kind.value}; asks again in {plan.wait:.1f} s"
+            text = f"{plan.reason.code or plan.reason.kind.value}; retrying in {plan.wait:.1f} s"
             self._line(t, "recovery", text)
         elif isinstance(moment, Ended):
             state = "failed" if moment.end.error else "done"

@@ -1,7 +1,7 @@
 """With LiveKit's fallback adapter: ours inside it, and ours around it.
 
 Inside, ``on_exhausted="escalate"`` makes the adapter swap once our retries are used up. Around, ours
-asks again on the model that the adapter swapped to. What LiveKit's adapter does
+retries on the model that the adapter swapped to. What LiveKit's adapter does
 not allow:
 
 * It repeats the reply on the next model only if the agent was speaking or thinking when the fatal

@@ -60,7 +60,7 @@ ROWS = (
         steps=_ASK,
         plain=Expect(handles=("ok",), errors=("rate_limit_exceeded",)),
         controlled=Expect(heard=(0.6,), handles=("ok",), creates=2, silence=(1.2, 1.5)),
-        note='asked again when the message says: "try again in 1.2s"',
+        note='retried when the message says: "try again in 1.2s"',
     ),
     Scenario(
         id="e",

@@ -33,7 +33,7 @@ ROWS = (
         plain=Expect(handles=("interrupted",), errors=(_QUOTA,)),
         controlled=Expect(heard=(0.6,), handles=("ok",), creates=2),
         unchecked=("G8", "G13", "G16"),
-        note="our model is around the adapter: asked again on the second model",
+        note="our model is around the adapter: retried on the second model",
     ),
     Scenario(
         id="w3",

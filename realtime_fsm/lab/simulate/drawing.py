@@ -141,6 +141,9 @@ _MIDWAY: tuple[ActKind, ...] = (
     "queue", "prompt", "commit",
 )  # fmt: skip
 _LAST: tuple[ActKind, ...] = ("end_call", "drain", "shutdown")
+#: Seconds that nothing of the application's is drawn at a whole millisecond, as all else is. Of what
+#: happens at the same time the last bit of a sum decides which is first, differently in two lives.
+_BETWEEN = 0.0005
 
 
 def _with_acts(rng: random.Random, turns: Sequence[Turn], voice: Voice) -> tuple[Turn, ...]:
@@ -161,7 +164,7 @@ def _with_acts(rng: random.Random, turns: Sequence[Turn], voice: Voice) -> tuple
             kind = "prompt"
         # A commit into the speech would ask for an answer to what was asked before.
         early = turn.kind == "speech" and kind != "commit"
-        act = Act(kind, after if early else max(after, 0.0))
+        act = Act(kind, (after if early else max(after, 0.0)) + _BETWEEN)
         listens = kind in _CALLING or last
         made.append(replace(turn, act=act, then="listens" if listens else turn.then))
     return tuple(made)

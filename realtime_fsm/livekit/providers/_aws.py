@@ -5,7 +5,7 @@ from __future__ import annotations
 from ._family import Family
 
 _AGAIN = "a request would be said twice: it can be neither withdrawn nor repeated"
-_OWN = "the plugin restarts by itself, and asks again itself"
+_OWN = "the plugin restarts by itself, and retries itself"
 
 AWS = Family(
     name="aws",

@@ -51,7 +51,7 @@ AZURE = Family(
         "G15": ("cannot", "nothing can be truncated"),
         "G16": ("partly", "LiveKit's history is as heard; the server keeps all that it said"),
         "G18": ("kept", ""),
-        "G20": ("partly", "a conflict fails the request, which is asked again"),
+        "G20": ("partly", "a conflict fails the request, which is retried"),
         "G28": ("kept", ""),
         "G31": ("partly", "the plugin notices when the socket closes"),
     },

@@ -95,6 +95,9 @@ class RecordingController(TurnController):
     def more_output(self, item_id: str, audio_ms: float, now: float) -> bool:
         return False  # the long way, which is recorded
 
+    def goes_on(self, response_id: str, item_id: str, now: float) -> bool:
+        return False
+
     def advance(self, now: float) -> None:
         super().advance(now)
         self._last = max(self._last, now)

@@ -17,7 +17,7 @@ _SIGN = {"same": "=", "better": "+", "worse": "**worse**"}
 _HEAD = """# Providers
 
 A call with our model may never be worse than one without. What a provider's plugin lets anyone do differs: whether a request can be
-withdrawn or repeated, what an interrupt ends, who asks again after a lost connection. Each difference is a declared trait of a *family*, with
+withdrawn or repeated, what an interrupt ends, who retries after a lost connection. Each difference is a declared trait of a *family*, with
 a contract test on the real plugin against a fake server of its provider.
 
 | family | recognised by | what happens |
