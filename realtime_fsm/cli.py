@@ -77,7 +77,9 @@ def demo(
 
 @app.command()
 def diagrams(
-    machine: Annotated[str, typer.Option(help="turn, response, playback or whole.")] = "turn",
+    machine: Annotated[
+        str, typer.Option(help="turn, response, playback, delegation, client or whole.")
+    ] = "turn",
     view: Annotated[
         str | None,
         typer.Option(help="all, overview, recovery, state:NAME, or path:FILE#TURN of a trace."),

@@ -38,6 +38,8 @@ LEFT_OUT = {
     "_core.turn_table": "rows, read at import",
     "livekit._aside": "stepping aside itself",
     "livekit._reply_request": "data",
+    "livekit._duplex": "looked at when the model is made",
+    "livekit.duplex": "watches full-duplex sessions, which are plain: tests/duplex/test_watcher.py",
     "livekit._facts": "looked at before there is a model",
     "livekit._guard": "stepping aside itself",
     "livekit._host": "of a fallback adapter's calls: tests/aside/test_host.py",
