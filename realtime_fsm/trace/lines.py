@@ -13,11 +13,14 @@ from .writer import TraceWriter
 __all__ = ["Lines"]
 
 _OF_DELTA = ("response_id", "item_id", "content_index")
-_FLUSH = 1.0  # seconds that a line waits for others at most
+_FLUSH = 1.0
 
 
 class Lines:
     """The lines of one trace, in order."""
+
+    #: Seconds that a line, or audio that is counted, waits for more at most.
+    flush_after = _FLUSH
 
     def __init__(self, writer: TraceWriter) -> None:
         self._writer = writer
@@ -105,7 +108,7 @@ class Lines:
         if self._timer is not None or not self._writer.open:
             return
         try:
-            self._timer = asyncio.get_running_loop().call_later(_FLUSH, self._flush)
+            self._timer = asyncio.get_running_loop().call_later(self.flush_after, self._flush)
         except RuntimeError:  # no loop here: nothing would come later
             self._writer.flush()
 

@@ -91,11 +91,14 @@ class Recorder:
         header = self._header(model)
         if isinstance(source, llm.RealtimeSession):
             header["partial"] = True  # what it did before is not in it
-        self._lines = Lines(self._writer(path, header))
+        self._lines = self._begin(self._writer(path, header))
         self._guard(lambda: self._follow(source))
 
     def _writer(self, path: str | os.PathLike[str], header: dict[str, Any]) -> TraceWriter:
         return TraceWriter(path, header)
+
+    def _begin(self, writer: TraceWriter) -> Lines:
+        return Lines(writer)
 
     def _header(self, model: llm.RealtimeModel) -> dict[str, Any]:
         header: dict[str, Any] = {
