@@ -134,6 +134,8 @@ class Driver:
         #: When the host last interrupted, and which turns it may have meant.
         self._interrupted_at = -math.inf
         self._interrupted: set[str] = set()
+        #: Asked replies whose speech ended when the user began to speak: they go on without one.
+        self._put_off: set[str] = set()
         #: The host is being told that the user begins to speak.
         self._user_begins = False
         self._running = False
@@ -185,7 +187,7 @@ class Driver:
         if origin is Origin.CLIENT:
             self._outputs[turn.id] = self._new_output(turn.id, future)
             self._speeches.assign(turn.id, self._speeches.owner())
-            cancelled = self._guard(self._interrupt)
+            cancelled = self._guard(self._unasked)
             future.add_done_callback(lambda f: cancelled(turn) if f.cancelled() else None)
         self.run()
         self._order.asked(future)
@@ -206,9 +208,7 @@ class Driver:
         again = now - self._interrupted_at < _FOLLOW_UP and self._speeches.ending
         for turn in self.controller.turns:
             interrupted = self._speeches.interrupted(turn.id)
-            if interrupted and self._user_begins and self._gives_way(turn):
-                # Nobody knows yet what the user says: a cough only puts the retry off.
-                self._withdraw(turn)
+            if interrupted and self._user_begins and self._stops_for_the_user(turn):
                 continue
             began_since = again and turn.id not in self._interrupted
             if interrupted is None and not before_tool_reply and not began_since:
@@ -221,6 +221,26 @@ class Driver:
         if not again and not before_tool_reply:
             self._interrupted_at = now
             self._interrupted = {turn.id for turn in self.controller.turns}
+
+    def _stops_for_the_user(self, turn: Turn) -> bool:
+        """Nobody knows yet what the user says: a cough only puts a retry off. Returns whether that is
+        all, for there is nothing else to stop."""
+        if self._gives_way(turn):
+            self._withdraw(turn)
+            return True
+        if turn.error is None or turn.has_output or turn.state not in _UNANSWERED:
+            return False
+        if turn.state is TurnState.RETRY_WAIT:
+            self._put_off.add(turn.id)
+            self._withdraw(turn)
+        else:  # the next attempt is out, and would talk over the user
+            self._drop(turn, turn.error)
+        return True
+
+    def _unasked(self, turn: Turn) -> None:
+        """Who asked for a reply waits for it no more."""
+        if turn.id not in self._put_off:
+            self._interrupt(turn)
 
     def _gives_way(self, turn: Turn) -> bool:
         """Whether a turn's speech waits for a retry alone, so that another may take its place."""
@@ -545,6 +565,8 @@ class Driver:
         output = self._output_of(c.turn_id)
         if output is None:
             return
+        if c.turn_id in self._put_off:
+            self._announce(cmd.AnnounceTurn(turn_id=c.turn_id, response_id=c.response_id))
         generation = output.generation(c.response_id)
         if output.future is not None:
             self._session.emit("generation_created", generation)
@@ -680,6 +702,7 @@ class Driver:
         self._fresh.over(c.turn_id)
         self._passed.discard(c.turn_id)
         self._unplayed.discard(c.turn_id)
+        self._put_off.discard(c.turn_id)
         if self.follow_ups is not None and turn is not None:
             self.follow_ups.over(turn, self._speeches.speech(c.turn_id))
         self._speeches.forget(c.turn_id)
