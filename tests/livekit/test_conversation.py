@@ -40,7 +40,10 @@ def test_what_was_told_is_made_again_where_it_was() -> None:
     conversation, sent = lost(3)
     conversation.expect([message("i1")])
     conversation.replayed([])
-    assert [(f["item"]["id"], f["previous_item_id"]) for f in sent] == [("i0", "root"), ("i2", "i1")]
+    assert [(f["item"]["id"], f["previous_item_id"]) for f in sent] == [
+        ("i0", "root"),
+        ("i2", "i1"),
+    ]
     assert all(map(conversation.holds, ("i0", "i1", "i2")))
 
 
