@@ -67,7 +67,8 @@ def test_g16_the_host_arranges_and_what_it_did_not_name_stays_behind_what_it_fol
 
 def test_g25_a_place_that_is_no_id_is_the_end() -> None:
     there = Confirmed()
-    for behind in (None, {"a": 1}, [], 5, "unknown"):
+    places: list[Any] = [None, {"a": 1}, [], 5, "unknown"]
+    for behind in places:
         there.add(f"{behind}", behind)
     there.add("first", "None")
     assert [*there] == ["None", "first", "{'a': 1}", "[]", "5", "unknown"]
