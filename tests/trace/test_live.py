@@ -325,7 +325,7 @@ def recording(path: Path, *, wrapped: bool, watched: bool, lose: bool) -> Report
 
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_a_recorded_call(wrapped: bool, tmp_path: Path) -> None:
-    pytest.importorskip("livekit.plugins.openai.realtime.gpt_live_model", reason="since 1.8")
+    pytest.importorskip("livekit.plugins.openai.realtime.gpt_live_model", reason="since 1.8.1")
     path = tmp_path / "call.jsonl"
     report = recording(path, wrapped=wrapped, watched=False, lose=True)
     assert broken(report) == [
@@ -344,7 +344,7 @@ def test_a_recorded_call(wrapped: bool, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("lose", [False, True])
 def test_a_recorded_call_that_is_watched(lose: bool, tmp_path: Path) -> None:
-    pytest.importorskip("livekit.plugins.openai.realtime.gpt_live_model", reason="since 1.8")
+    pytest.importorskip("livekit.plugins.openai.realtime.gpt_live_model", reason="since 1.8.1")
     path = tmp_path / "call.jsonl"
     report = recording(path, wrapped=True, watched=True, lose=lose)
     assert broken(report) == []

@@ -334,11 +334,11 @@ def watch(
         observers: Who is told besides, such as `PrometheusDuplexObserver`.
 
     Raises:
-        RuntimeError: This livekit-agents has no full-duplex models; they came with 1.8.
+        RuntimeError: This livekit-agents has no full-duplex models; they came with 1.8.1.
         TypeError: *source* is neither, or one of the *observers* no `DuplexObserver`.
     """
     if MODEL is None or SESSION is None:
-        raise RuntimeError("this livekit-agents has no full-duplex models: they came with 1.8")
+        raise RuntimeError("this livekit-agents has no full-duplex models: they came with 1.8.1")
     observers = tuple(observers)
     for observer in observers:
         if not isinstance(observer, DuplexObserver):
