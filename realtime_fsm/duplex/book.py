@@ -60,7 +60,7 @@ class Book:
         fired = fire(machine, of, event, step)
         if fired is not Fired.TAKEN:
             if event not in _TIMERS:
-                self.ignore(f"{event.name.lower()} while {before.value}")
+                self.ignore(f"{event.name.lower()} while {_name(before)}")
             return fired
         row = step.taken
         since = of.created_at if since is None else since
@@ -69,7 +69,7 @@ class Book:
             if isinstance(of, Delegation):
                 of.stalled = False
         if of.state is not before:
-            self._moved(of, before.value, event.name.lower(), step.now)
+            self._moved(of, _name(before), event.name.lower(), step.now)
         if row.tells is not None:
             self.out.append(
                 Loss(
@@ -97,7 +97,7 @@ class Book:
                 target=_target(of),
                 source=source,
                 event=event,
-                dest=of.state.value,
+                dest=_name(of.state),
             )
         )
 
@@ -168,7 +168,7 @@ class Book:
                     continue
                 since = self._since(each, call_id)
                 step = Step(now, call_id=call_id, owed=self._owed_beside(each))
-                fired = self.apply(each, event, step, code=each.state.value, since=since)
+                fired = self.apply(each, event, step, code=_name(each.state), since=since)
                 if fired is not Fired.TAKEN:
                     each.moved_at = now  # somebody else is in its way: asked again later
 
@@ -197,3 +197,7 @@ class Book:
 
 def _target(of: Work) -> str:
     return "responses" if isinstance(of, Delegation) else "client"
+
+
+def _name(state: DelegationState | ClientState) -> str:
+    return state.name.lower()

@@ -63,12 +63,14 @@ class Lines:
         }
         self._set_timer()
 
-    def audio_input(self, audio: str, connection: int) -> None:
+    def audio_input(
+        self, audio: str, connection: int, kind: str = "input_audio_buffer.append"
+    ) -> None:
         """Count audio of the client."""
         if self._input is None:
             self._input = {
                 "by": "client",
-                "type": "input_audio_buffer.append",
+                "type": kind,
                 "connection": connection,
                 "event": {"audio": 0.0},
                 "n": 0,

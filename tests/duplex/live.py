@@ -8,16 +8,17 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from livekit.agents import Agent, AgentSession, function_tool
+from livekit.agents import Agent, function_tool
 from livekit.plugins import openai
 
+from realtime_fsm.livekit._features import AgentSession
 from realtime_fsm.simulator.gpt_live import Backend, Call, InMemoryGPTLiveServer, LiveConfig
 from realtime_fsm.testing.sink import PacedAudioOutput
 
 #: For whole modules: the plugin's class is real, or there is nothing to test.
 needs_duplex = pytest.mark.skipif(
     not hasattr(openai.realtime, "GPTLiveModel"),
-    reason="this livekit-agents has no full-duplex models: they came with 1.8",
+    reason="this livekit-agents has no full-duplex models: they came with 1.8.1",
 )
 
 LOOKS_UP = Backend(calls=(Call("look_up", '{"what": "train"}'),))
@@ -34,6 +35,13 @@ class Assistant(Agent):
 
         made = [function_tool(look_up)] if tools else []
         super().__init__(instructions="Be brief.", tools=made)
+        self.entered = asyncio.Event()
+        self.duplex: Any = None
+
+    async def on_enter(self) -> None:
+        # With LiveKit 2 it is shown within hooks and tools alone.
+        self.duplex = self.duplex_session
+        self.entered.set()
 
 
 class Live:
@@ -56,7 +64,7 @@ class Live:
     @property
     def duplex(self) -> Any:
         """The plugin's session."""
-        return self.agent.duplex_session
+        return self.agent.duplex
 
     def frames(self) -> list[tuple[int, str, Any]]:
         """Everything that went over the wires. Ids that the plugin drew are numbered as they come."""
@@ -98,6 +106,7 @@ async def live(
         session.on("error", lambda event: call.errors.append(event.error))
         call.agent = Assistant(tool, tools=options.get("delegation") != "client")
         await session.start(call.agent)
+        await call.agent.entered.wait()
         await server.wait_for("session.started", direction="server")
         await asyncio.sleep(0.1)
         try:

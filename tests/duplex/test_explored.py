@@ -39,7 +39,7 @@ from .frames import (
     start,
 )
 
-FINAL = {s.value for d in (DELEGATION_DEFINITION, CLIENT_DEFINITION) for s in d.final}
+FINAL = {s.name.lower() for d in (DELEGATION_DEFINITION, CLIENT_DEFINITION) for s in d.final}
 UNTIMED = {DelegationState.REFUSED, ClientState.OVERDUE}
 POLICY = WatchPolicy(storm_connections=2)
 Act = Callable[[DelegationTracker, float], None]

@@ -7,9 +7,10 @@ import logging
 from typing import Any
 
 import pytest
-from livekit.agents import AgentSession, llm
+from livekit.agents import llm
 
 from realtime_fsm.livekit import ControlledRealtimeModel
+from realtime_fsm.livekit._features import AgentSession
 from realtime_fsm.simulator.gpt_live import Backend, LiveConfig
 from realtime_fsm.testing import virtual_time
 

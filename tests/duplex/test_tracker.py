@@ -40,7 +40,7 @@ def test_a_delegation_with_a_tool() -> None:
     """Created, running, owing calls, ready, create sent, running, completed: and nothing is lost."""
     story = answered(begun())
     assert story.path() == [
-        "created", "running", "owing calls", "ready", "create sent", "running", "completed"
+        "created", "running", "owing", "ready", "create_sent", "running", "completed"
     ]  # fmt: skip
     assert not story.losses
     assert not story.tracker.live
@@ -127,7 +127,7 @@ def test_an_error_without_an_id_settles_nothing() -> None:
     """G3: what names nothing is nobody's."""
     story = begun().server(delegated("d"), created("d", "r"), call("d", "k"), ended("d", "r"))
     story.client(result("k"), create("c1")).server(error(None, "server_error"))
-    assert story.path()[-1] == "create sent"
+    assert story.path()[-1] == "create_sent"
     assert not story.losses
 
 
@@ -253,7 +253,7 @@ def test_reconnects_as_they_happen_are_no_storm() -> None:
 
 def test_what_the_application_asks_for_itself() -> None:
     story = begun().client(create("c1")).server(created(None, "r"), ended(None, "r"))
-    assert story.path() == ["create sent", "running", "completed"]
+    assert story.path() == ["create_sent", "running", "completed"]
     story.client(create("c2")).server(error("c2", "nothing_to_do"))
     assert story.kinds == ["continuation_refused"]
 
@@ -261,7 +261,7 @@ def test_what_the_application_asks_for_itself() -> None:
 def test_two_of_them_do_not_take_each_others_end() -> None:
     story = begun().client(create("c1")).server(created(None, "r1")).client(create("c2"))
     story.server(ended(None, "r1"))
-    assert (story.path(1)[-1], story.path(2)[-1]) == ("completed", "create sent")
+    assert (story.path(1)[-1], story.path(2)[-1]) == ("completed", "create_sent")
     story.server(created(None, "r2"), ended(None, "r2"))
     assert story.path(2)[-1] == "completed"
     assert not story.losses

@@ -173,7 +173,7 @@ class _Followed:
         self._timer: asyncio.TimerHandle | None = None
         self._seen = False
         self._closed = False
-        self._handlers: dict[str, Callable[[Any], None]] = {
+        self._handlers: dict[str, Callable[[Any], bool]] = {
             "openai_server_event_received": self._server,
             "openai_client_event_queued": self._client,
             "session_reconnected": self._reconnected,
@@ -183,14 +183,23 @@ class _Followed:
             watcher._warn_moved()
         emit, before = session.emit, vars(session).get("emit")
 
-        # Before any listener, which may change a frame. LiveKit's emitter takes longer to call one
-        # than this takes with the frames of audio, of which there are a hundred a second.
+        # Before any listener, which may change a frame; and told after all of them, since a recorder
+        # writes the frame that it is about. LiveKit's emitter takes longer to call a listener than this
+        # takes with the frames of audio, of which there are many.
         def told(event: Any, *args: Any) -> None:
-            if args:
-                frame = args[0]
-                if type(frame) is not dict or frame.get("type") not in FREQUENT:
-                    self._hear(event, frame)
-            emit(event, *args)
+            if not args:
+                emit(event)
+                return
+            frame = args[0]
+            if type(frame) is dict and frame.get("type") in FREQUENT:
+                emit(event, *args)
+                return
+            heard = self._hear(event, frame)
+            try:
+                emit(event, *args)
+            finally:
+                if heard:
+                    self._settle()
 
         vars(session)["emit"] = told
         self._put_back = [partial(_put_back, session, "emit", told, before)]
@@ -220,48 +229,54 @@ class _Followed:
 
     # --- what is heard
 
-    def _hear(self, event: Any, told: Any) -> None:
-        """Raises nothing into LiveKit (G32)."""
+    def _hear(self, event: Any, told: Any) -> bool:
+        """Whether something may have moved. Raises nothing into LiveKit (G32)."""
         handler = self._handlers.get(event)
         if handler is None or self._closed:
-            return
+            return False
         try:
-            handler(told)
+            return handler(told)
         except Exception as e:
             self._failed(e)
+            return False
 
-    def _server(self, frame: Any) -> None:
+    def _server(self, frame: Any) -> bool:
         self._seen = True
-        if self.tracker.received(frame, self._loop.time()):
-            self._settle()
-        elif self.tracker.unreadable:
+        moved = self.tracker.received(frame, self._loop.time())
+        self._readable()
+        return moved
+
+    def _client(self, frame: Any) -> bool:
+        self._seen = True
+        moved = self.tracker.sent(frame, self._loop.time())
+        self._readable()
+        return moved
+
+    def _readable(self) -> None:
+        if self.tracker.unreadable:
             self._watcher._warn_moved()
 
-    def _client(self, frame: Any) -> None:
-        self._seen = True
-        if self.tracker.sent(frame, self._loop.time()):
-            self._settle()
-        elif self.tracker.unreadable:
-            self._watcher._warn_moved()
-
-    def _reconnected(self, _: Any) -> None:
-        self._witness(_)
+    def _reconnected(self, _: Any) -> bool:
         self.tracker.reconnected(self._loop.time())
-        self._settle()
+        return True
 
-    def _witness(self, _: Any) -> None:
+    def _witness(self, _: Any) -> bool:
         if not self._seen:
             self._watcher._warn_moved()
+        return False
 
     def _settle(self) -> None:
-        """Tell what happened, and see to it that what becomes due is told."""
-        told = self.tracker.take()
-        if told:
-            self._watcher._tell(self._session, self._info, told)
-        if self._timer is None and self.tracker.live:
-            # Nothing that begins from now on is due before.
-            policy = self.tracker.policy
-            self._set_timer(self._loop.time() + min(policy.call_after, policy.stall_after))
+        """Tell what happened, and see to it that what becomes due is told. Raises nothing."""
+        try:
+            told = self.tracker.take()
+            if told:
+                self._watcher._tell(self._session, self._info, told)
+            if self._timer is None and self.tracker.live:
+                # Nothing that begins from now on is due before.
+                policy = self.tracker.policy
+                self._set_timer(self._loop.time() + min(policy.call_after, policy.stall_after))
+        except Exception as e:
+            self._failed(e)
 
     def _set_timer(self, due: float | None) -> None:
         self._timer = None if due is None else self._loop.call_at(due, self._tick)
@@ -270,9 +285,9 @@ class _Followed:
         try:
             self.tracker.advance(self._loop.time())
             self._set_timer(self.tracker.next_deadline())
-            self._settle()
         except Exception as e:
             self._failed(e)
+        self._settle()
 
     def _failed(self, error: Exception) -> None:
         """An internal error: this session is not watched any more, and goes on as it is."""
@@ -319,11 +334,11 @@ def watch(
         observers: Who is told besides, such as `PrometheusDuplexObserver`.
 
     Raises:
-        RuntimeError: This livekit-agents has no full-duplex models; they came with 1.8.
+        RuntimeError: This livekit-agents has no full-duplex models; they came with 1.8.1.
         TypeError: *source* is neither, or one of the *observers* no `DuplexObserver`.
     """
     if MODEL is None or SESSION is None:
-        raise RuntimeError("this livekit-agents has no full-duplex models: they came with 1.8")
+        raise RuntimeError("this livekit-agents has no full-duplex models: they came with 1.8.1")
     observers = tuple(observers)
     for observer in observers:
         if not isinstance(observer, DuplexObserver):
