@@ -9,11 +9,15 @@ MUTMUT := .venv-mutants
 # A file of tests runs whole in one of two processes: some share what took long to make.
 BOTH := --numprocesses 2 --dist loadfile
 
-.PHONY: help demo test test-quick heard inject judge lint types docs package matrix hooks diagrams diagrams-check sample properties row-mutants mutants bench bench-page explore simulate scenarios fuzz soak crowd conform-proof live providers test-oldest next clean
+.PHONY: help demo watch watched test test-quick heard inject judge lint types docs package matrix hooks diagrams diagrams-check sample properties row-mutants mutants bench bench-page explore simulate scenarios fuzz soak crowd conform-proof live providers test-oldest next clean
 
 # Four short calls, plain LiveKit and controlled, side by side. Installs what these need.
 demo: $(RUNS)
 	$(BIN)/realtime-fsm demo
+
+# The same four calls in the browser, while they run: open the address that it prints.
+watch: $(RUNS)
+	$(BIN)/realtime-fsm demo --watch
 
 # The tests: six minutes on two cores.
 test: $(READY)
@@ -144,6 +148,13 @@ soak: $(READY)
 # A thousand sessions in one process, in virtual time.
 crowd: $(READY)
 	$(BIN)/python -m tests.robustness.crowd --sessions 1000
+
+# Long: how late the page of watched calls is, what it costs a worker, an hour's call, 200 sources for MINUTES.
+watched: $(READY)
+	$(BIN)/python -m tests.watch.measure latency
+	$(BIN)/python -m tests.watch.measure cpu
+	$(BIN)/python -m tests.watch.measure hour
+	$(BIN)/python -m tests.watch.measure crowd --minutes $(MINUTES)
 
 # What conform finds of the simulator with each switch set wrong, ten times each. A minute and a half.
 conform-proof: $(READY)

@@ -13,7 +13,7 @@ from ..report import Group, Side, collect, page
 from ..report._values import text as clean
 from ._story import LiveStory
 
-__all__ = ["MOST_BYTES", "State", "WatchedCall", "report_of"]
+__all__ = ["MOST_BYTES", "State", "WatchedCall", "line_of", "report_of"]
 
 #: Of one call; about a day of talking. What comes then is shown, and not kept.
 MOST_BYTES = 64 * 1024 * 1024
@@ -74,7 +74,7 @@ class WatchedCall:
         else:
             self.dropped += 1
         if b'"turn"' in raw[:_HEAD]:
-            self._turn(_object(raw))
+            self._turn(line_of(raw))
         elif self.mode not in ("control", "observe"):
             self._frame(raw)
         if self._story is not None:
@@ -114,7 +114,7 @@ class WatchedCall:
             self._turns.add(str(len(self._turns)))
             self.changed += 1
         elif b'"response.done"' in raw[:_HEAD]:
-            response = _object(raw).get("event", {})
+            response = line_of(raw).get("event", {})
             response = response.get("response") if isinstance(response, dict) else None
             if isinstance(response, dict) and response.get("status") == "failed":
                 self._counts["failed"] += 1
@@ -179,6 +179,8 @@ class WatchedCall:
 
     def more(self, at: int, size: int) -> tuple[bytes, int]:
         """Whole lines from a place in the file on, about so many bytes, and the place after them."""
+        if at >= self.bytes:
+            return b"", at
         end = self._file.tell()
         self._file.seek(at)
         data = self._file.read(size)
@@ -208,7 +210,8 @@ def report_of(name: str, trace: bytes) -> str:
     return page(name, [Group(name, [side])])
 
 
-def _object(raw: bytes) -> Mapping[str, Any]:
+def line_of(raw: bytes) -> Mapping[str, Any]:
+    """A line of a trace, whatever it is; nothing if it is none."""
     try:
         value = json.loads(raw)
     except (ValueError, RecursionError):

@@ -6,18 +6,19 @@ around for as long as somebody looks, and nothing is there otherwise.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from enum import Enum
 from typing import Any, cast
 
 from .. import TurnController
-from .._core.machine import Machines
+from .._core.machine import Fired, Machines
 from .._core.records import Response
 
 __all__ = ["Moves"]
 
 #: Told: the machine, what moved, where from, by what event.
-Told = Callable[[str, Any, Enum, str], None]
+Told = Callable[[str, Any, Any, str], None]
 
 
 class _Seen:
@@ -28,12 +29,13 @@ class _Seen:
     def __init__(self, what: str, name: str, rows: Any, told: Told) -> None:
         self._what, self._name, self._rows, self._told = what, name, rows, told
 
-    def trigger(self, model: Any, **given: Any) -> bool:
-        source = model.state
-        taken = bool(self._rows.trigger(model, **given))
-        if taken:
-            self._told(self._what, model, source, self._name)
-        return taken
+    def trigger(self, *args: Any, **given: Any) -> Any:
+        """What the machine does, and returns. What is said of it can change neither."""
+        source = getattr(args[0], "state", None)
+        result = self._rows.trigger(*args, **given)
+        if result is Fired.TAKEN:
+            self._told(self._what, args[0], source, self._name)
+        return result
 
 
 class _Around:
@@ -77,7 +79,11 @@ class Moves:
     def _stands(self, machine: str, turn: str, state: Enum, **more: Any) -> None:
         self._write("stands", machine=machine, turn=turn, state=state.value, **more)
 
-    def _moved(self, machine: str, model: Any, source: Enum, event: str) -> None:
+    def _moved(self, machine: str, model: Any, source: Any, event: str) -> None:
+        with contextlib.suppress(Exception):
+            self._tell(machine, model, source, event)
+
+    def _tell(self, machine: str, model: Any, source: Any, event: str) -> None:
         turn = model.turn.id if isinstance(model, Response) and model.turn is not None else None
         of = model.response_id if isinstance(model, Response) else model.item_id
         self._write(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from importlib.resources import files
 
 from ..report._map import machine_map
@@ -15,6 +16,7 @@ _NEEDS = (
 )
 
 
+@lru_cache(8)
 def live_page(host: str) -> str:
     """The page.
 

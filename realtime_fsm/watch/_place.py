@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import socket
 import stat
 import sys
 import tempfile
@@ -86,7 +87,10 @@ def address() -> str | None:
     Raises:
         WatchError: Nothing can be watched here.
     """
+    place = folder()
     try:
-        return (folder() / f"{HUB}.url").read_text() or None
+        with socket.socket(socket.AF_UNIX) as found:
+            found.connect(str(place / HUB))  # a hub that was killed left its address
+        return (place / f"{HUB}.url").read_text() or None
     except OSError:
         return None

@@ -6,26 +6,27 @@ import asyncio
 import contextlib
 import errno
 import hmac
-import json
 import os
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-from aiohttp import WSMsgType, web
+from aiohttp import web
 
-from ._call import WatchedCall, report_of
+from ._address import is_local, is_ours, shown
+from ._call import WatchedCall, line_of, report_of
 from ._hub import Hub
 from ._page import live_page
 from ._place import WatchError
+from ._stately import Stately
+from ._viewer import Viewer
 
 __all__ = ["PORT", "Web"]
 
 #: Where the page is, if nothing else has that port.
 PORT = 8774
-_NAMES = ("127.0.0.1", "localhost", "[::1]")
 _TOGETHER = 0.03  # seconds that news wait for others
 _DEAD = 10.0  # seconds; a viewer that takes nothing for so long is gone
-_MOST_CALLS = 8  # that one viewer may look at
 _CHUNK = 256 * 1024
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -59,8 +60,12 @@ class Web:
     @property
     def url(self) -> str:
         """The address of the page."""
-        name = f"[{self._host}]" if ":" in self._host else self._host
-        return f"http://{name}:{self._port}/?token={self._token}"
+        return f"http://{shown(self._host)}:{self._port}/?token={self._token}"
+
+    @property
+    def local(self) -> bool:
+        """Whether only this machine can reach it."""
+        return is_local(self._host)
 
     async def start(self, port: int | None = None) -> None:
         """Begin to serve.
@@ -78,6 +83,7 @@ class Web:
                 web.get("/live", self._live),
                 web.get("/calls", self._calls),
                 web.get("/stream", self._stream_all),
+                web.get("/inspect", self._inspect),
                 web.get("/calls/{id}/report", self._report),
                 web.get("/calls/{id}/trace", self._trace),
                 web.get("/calls/{id}/stream", self._stream),
@@ -96,9 +102,8 @@ class Web:
                 if port is None and wanted and error.errno == errno.EADDRINUSE:
                     continue
                 await self._runner.cleanup()
-                # What asyncio makes of it names no port where there are several addresses.
-                why = os.strerror(error.errno).lower() if error.errno else str(error)
-                raise WatchError(f"{self._host}:{wanted} cannot be listened on: {why}") from None
+                told = f"{self._host}:{wanted} cannot be listened on: {_why(error)}"
+                raise WatchError(told) from None
             self._port = self._runner.addresses[0][1]
             return
 
@@ -128,11 +133,12 @@ class Web:
 
     def _refused(self, request: web.Request) -> str:
         """Why not, in one sentence; empty: it may."""
-        names = {f"{name}:{self._port}" for name in (*_NAMES, self._host)}
-        if request.host not in names:  # a name of somebody else that leads here
+        if not is_ours(
+            request.host, self._host, self._port
+        ):  # a name of somebody else that leads here
             return "This page is only served under its own address."
         origin = request.headers.get("Origin")
-        if origin is not None and origin.removeprefix("http://") not in names:
+        if origin is not None and origin != f"http://{request.host}":
             return "Another page may not read this one."
         bearer = request.headers.get("Authorization", "").removeprefix("Bearer ")
         given = request.query.get("token") or bearer
@@ -210,6 +216,36 @@ class Web:
 
         return await self._streamed(request, lines())
 
+    async def _inspect(self, request: web.Request) -> web.StreamResponse:
+        """All calls, for what speaks Stately's inspector protocol."""
+        told = _socket()
+        await told.prepare(request)
+        changed = asyncio.Event()
+        at: dict[str, int] = {}
+        actors: dict[str, Stately] = {}
+        with self._hub.look(changed.set), self._own_task():
+            reading = asyncio.ensure_future(_read_nothing(told, changed))
+            try:
+                while not told.closed:
+                    changed.clear()
+                    for call in list(self._hub.calls.values()):
+                        actor = actors.setdefault(call.id, Stately(call.id, call.began))
+                        data, at[call.id] = call.more(at.get(call.id, 0), _CHUNK)
+                        for event in (
+                            e for raw in data.splitlines() for e in actor.events(line_of(raw))
+                        ):
+                            await asyncio.wait_for(told.send_json(event), _DEAD)
+                        if len(data) >= _CHUNK:
+                            changed.set()
+                    await changed.wait()
+                    await asyncio.sleep(_TOGETHER)
+            except (asyncio.TimeoutError, ConnectionError, RuntimeError):
+                pass  # it takes nothing, or is gone
+            finally:
+                reading.cancel()
+                await asyncio.gather(reading, return_exceptions=True)
+        return told
+
     async def _streamed(
         self, request: web.Request, lines: AsyncIterator[bytes]
     ) -> web.StreamResponse:
@@ -225,9 +261,10 @@ class Web:
                     except (asyncio.TimeoutError, ConnectionError):
                         break
                     continue
-                changed.clear()
                 with contextlib.suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(changed.wait(), _DEAD)
+                await asyncio.sleep(_TOGETHER)
+                changed.clear()
                 if request.transport is None or request.transport.is_closing():
                     break
         return response
@@ -245,14 +282,14 @@ class Web:
     # --- the page's own
 
     async def _live(self, request: web.Request) -> web.StreamResponse:
-        socket = web.WebSocketResponse(heartbeat=20.0, max_msg_size=64 * 1024, timeout=1.0)
-        await socket.prepare(request)
+        told = _socket()
+        await told.prepare(request)
         changed = asyncio.Event()
-        viewer = _Viewer(self._hub, socket)
+        viewer = Viewer(self._hub, told)
         with self._hub.look(changed.set), self._own_task():
             reading = asyncio.ensure_future(viewer.read(changed))
             try:
-                while not socket.closed:
+                while not told.closed:
                     changed.clear()
                     await asyncio.wait_for(viewer.tell(), _DEAD)
                     await changed.wait()
@@ -262,56 +299,24 @@ class Web:
             finally:
                 reading.cancel()
                 await asyncio.gather(reading, return_exceptions=True)
-        return socket
+        return told
 
 
-class _Viewer:
-    """One page: which of all it has."""
+def _why(error: OSError) -> str:
+    """What asyncio makes of it names all addresses at once."""
+    if error.errno is None or isinstance(error, socket.gaierror):
+        return str(error.strerror or error).lower()
+    return os.strerror(error.errno).lower()
 
-    def __init__(self, hub: Hub, socket: web.WebSocketResponse) -> None:
-        self._hub = hub
-        self._socket = socket
-        self._rows: dict[str, int] = {}
-        self._watched: dict[str, int] = {}
-        self._told_once = False
 
-    async def read(self, changed: asyncio.Event) -> None:
-        """What the page asks for: ``{"watch": [ids]}``."""
-        async for message in self._socket:
-            if message.type is not WSMsgType.TEXT:
-                continue
-            try:
-                wanted = json.loads(message.data)["watch"]
-                names = [each for each in wanted if isinstance(each, str)][:_MOST_CALLS]
-            except (ValueError, KeyError, TypeError, RecursionError):
-                continue
-            self._watched = {name: self._watched.get(name, 0) for name in names}
-            changed.set()
-        changed.set()
+def _socket() -> web.WebSocketResponse:
+    # Compression would cost more than loopback does.
+    return web.WebSocketResponse(
+        heartbeat=20.0, max_msg_size=64 * 1024, timeout=1.0, compress=False
+    )
 
-    async def tell(self) -> None:
-        """Send what is new."""
-        calls = self._hub.calls
-        rows = [c.row() for c in calls.values() if self._rows.get(c.id) != c.mark]
-        gone = [name for name in self._rows if name not in calls]
-        if rows or gone or not self._told_once:
-            self._told_once = True
-            for row in rows:
-                self._rows[row["id"]] = calls[row["id"]].mark
-            for name in gone:
-                del self._rows[name]
-            await self._send({"rows": rows, "gone": gone})
-        for name, version in list(self._watched.items()):
-            call = calls.get(name)
-            if call is None:
-                continue
-            story = await call.story()
-            if story.refresh() > version or not version:
-                news = story.since(version)
-                # It may have stopped watching it meanwhile.
-                if name in self._watched:
-                    self._watched[name] = news["version"]
-                    await self._send({"call": name, "news": news})
 
-    async def _send(self, value: Any) -> None:
-        await self._socket.send_str(json.dumps(value, separators=(",", ":")))
+async def _read_nothing(socket: web.WebSocketResponse, gone: asyncio.Event) -> None:
+    async for _ in socket:
+        pass
+    gone.set()

@@ -23,20 +23,17 @@ _SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
 
-PATIENCE = 120.0  # seconds that a command waits for somebody to look
+PATIENCE = 120.0  # seconds that a command waits for somebody to look; then it goes on all the same
 
 
 @contextlib.contextmanager
-def shown_in_browser(
-    wanted: bool, then: str, *, port: int | None = None, patience: float = PATIENCE
-) -> Iterator[Path | None]:
+def shown_in_browser(wanted: bool, then: str, *, port: int | None = None) -> Iterator[Path | None]:
     """Serve the page meanwhile, and afterwards until it is closed; begin when somebody looks.
 
     Args:
         wanted: whether at all; otherwise None is yielded.
         then: what happens when somebody looks, in words.
         port: of the page; by default the usual one, or any.
-        patience: how long to wait for somebody to look, in seconds; then it goes on all the same.
 
     Yields:
         The socket of the hub.
@@ -49,9 +46,8 @@ def shown_in_browser(
         return
     with Local(port=port) as hub:
         say(f"Watch at {hub.url}\n{then}", err=True)
-        looked = hub.wait_for_viewer(patience)
-        if not looked:
-            say(f"Nobody looked for {patience:g} s: it begins.", err=True)
+        if not hub.wait_for_viewer(PATIENCE):
+            say(f"Nobody looked for {PATIENCE:g} s: it begins.", err=True)
         yield hub.path
         if hub.viewers:
             say("It is over. This ends when the page is closed, or with Ctrl-C.", err=True)
@@ -109,6 +105,8 @@ async def around(
     path = own_socket()
     async with serving(path, host=host, port=port) as (_, web):
         say(f"realtime-fsm: watch at {web.url}", err=True)
+        if not web.local:
+            say("realtime-fsm: whoever reads that address can look; it is not encrypted", err=True)
         worker = await asyncio.create_subprocess_exec(*command, env=dict(environment(path)))
         loop = asyncio.get_running_loop()
         for number in _SIGNALS:

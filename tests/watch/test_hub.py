@@ -9,6 +9,7 @@ import os
 import socket
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -17,9 +18,11 @@ from realtime_fsm.watch import WatchError
 from realtime_fsm.watch import _call as call_module
 from realtime_fsm.watch import _hub as hub_module
 from realtime_fsm.watch import _web as web_module
+from realtime_fsm.watch._address import is_ours
 from realtime_fsm.watch._hub import Hub
 from realtime_fsm.watch._place import folder, token
 from realtime_fsm.watch._player import play
+from realtime_fsm.watch._serve import serving
 from realtime_fsm.watch._web import Web
 
 from .hubs import HEADER, Place, hub_at, line, moved, until
@@ -62,6 +65,33 @@ async def test_a_name_of_somebody_else_that_leads_here_is_served_nothing(
     async with hub_at(place / "h") as hub:
         status, text = await hub.get("/calls", Host=host)
         assert (status, "its own address" in text) == (403, True)
+
+
+async def test_at_all_addresses_only_names_of_this_machine_are_served(place: Path) -> None:
+    async with serving(place / "h", host="0.0.0.0", port=0) as (_, web):
+        port = int(urlsplit(web.url).port or 0)
+        assert socket.gethostname() in web.url
+        assert not web.local
+        own = (f"127.0.0.1:{port}", f"192.0.2.7:{port}", f"[2001:db8::1]:{port}")
+        for host, ours in (
+            *((name, True) for name in (*own, f"{socket.gethostname()}:{port}")),
+            *((name, False) for name in ("evil.example", f"evil.example:{port}", "192.0.2.7")),
+        ):
+            assert is_ours(host, "0.0.0.0", port) is ours, host
+    assert Web(Hub(), "t", host="::1").local
+
+
+async def test_many_sources_at_once(place: Path, controlled: Path) -> None:
+    """As `python -m tests.watch.measure crowd`, but short."""
+    async with hub_at(place / "h") as hub, hub.viewer() as viewer:
+        films = [play(controlled, place / "h", speed=500, label=str(n)) for n in range(40)]
+        await asyncio.gather(*films)
+        states: dict[str, str] = {}
+        while set(states.values()) != {"ended"} or len(states) < 40:
+            for row in (await viewer.receive_json(timeout=5))["rows"]:
+                states[row["id"]] = row["state"]
+        lengths = {call.lines for call in hub.hub.calls.values()}
+        assert lengths == {len(controlled.read_text().splitlines())}  # noqa: ASYNC240
 
 
 async def test_another_page_may_not_connect(place: Path) -> None:
@@ -131,6 +161,9 @@ async def test_a_port_in_use(place: Path) -> None:
         with pytest.raises(WatchError, match=f"127.0.0.1:{port} cannot be listened on: "):
             await web.start(port)
         await web.close()
+    nowhere = Web(Hub(), "t" * 20, host="no.such.host.invalid")
+    with pytest.raises(WatchError, match=r"^no.such.host.invalid:0 cannot be listened on: \w+"):
+        await nowhere.start(0)
 
 
 async def test_the_usual_port_in_use_is_no_trouble(
@@ -291,6 +324,42 @@ async def news_of(viewer: aiohttp.ClientWebSocketResponse) -> dict[str, Any]:
         if "news" in told:
             news: dict[str, Any] = told["news"]
             return news
+
+
+async def test_statelys_inspector_is_told_of_actors_and_their_snapshots(place: Path) -> None:
+    """As `@statelyai/inspect` 0.7 reads it, whose receiver and XState's machines it was tried with."""
+    machine = {"machine": "response", "turn": "turn_1"}
+    lines = [
+        line(0.1, "machine", "moved", of=None, source="queued", event="LEFT", dest="sent", **machine),
+        FAILING[0],
+        line(0.2, "machine", "moved", of="r", source="sent", event="CREATED", dest="active", **machine),
+        FAILING[1],
+        line(0.3, "machine", "moved", machine="odd", of=None, source="a", event="b", dest="c"),
+        "{",
+    ]  # fmt: skip
+    async with hub_at(place / "h") as hub, hub.source() as source:
+        socket = hub.http.ws_connect(f"{hub.base}/inspect?token={hub.token}")
+        async with socket as told, hub.viewer():
+            source.call("a", began=1_700_000_000)
+            source.say("a", HEADER, *lines)
+            found = [await told.receive_json(timeout=5) for _ in range(10)]
+    kinds = [each["type"].removeprefix("@xstate.") for each in found]
+    assert kinds == ["actor", "event", "snapshot"] * 2 + ["event", "snapshot"] * 2
+    by_actor: dict[str, list[dict[str, Any]]] = {}
+    for each in found:
+        by_actor.setdefault(each["sessionId"], []).append(each)
+        assert each["rootId"] == "a"
+        assert each["createdAt"].startswith("1700000000")
+    assert set(by_actor) == {"a/turn_1", "a/turn_1, response 1"}
+    for events in by_actor.values():
+        states = json.loads(events[0]["definition"])["states"]
+        state = events[0]["snapshot"]["value"]
+        for each in events[1:]:
+            if each["type"] == "@xstate.snapshot":
+                rows = states[state]["on"][each["event"]["type"]]
+                state = each["snapshot"]["value"]
+                assert state in [row["target"] for row in rows]
+                assert state in states
 
 
 # --- what harms nobody

@@ -73,7 +73,8 @@ class CallList {
     line.dataset.id = row.id;
     const began = new Date(row.began * 1000);
     const cells = [
-      make("td", {}, make("span", { class: `outcome ${kind}` }, `${row.recovering ? "↻" : mark} ${row.recovering ? "recovering" : word} `), foreign(now, "small")),
+      make("td", {}, make("span", { class: `outcome ${kind}` }, `${row.recovering ? "↻" : mark} ${row.recovering ? "recovering" : word} `), foreign(now, "small"),
+        ENDED.has(row.state) ? make("a", { href: this.address(`calls/${row.id}/report`), "aria-label": `The report of ${nameOf(row)}` }, "report") : null),
       make("td", {}, foreign(row.mode)),
       ...[row.turns, row.recovered, row.failed].map((count) => make("td", {}, String(count))),
       make("td", {}, Number.isNaN(began.getTime()) ? "" : began.toLocaleTimeString()),
