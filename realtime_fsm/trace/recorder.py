@@ -276,9 +276,14 @@ class Recorder:
         self._undo.append(lambda: emitter.off(name, listener))
 
     def _guarded(self, handler: Callable[[Any], None]) -> Callable[[Any], None]:
+        lines, log = self._lines, self._log
+
         def heard(event: Any) -> None:
-            if not self._lines.closed:
-                self._guard(lambda: handler(event))
+            if not lines.closed:
+                try:
+                    handler(event)
+                except Exception:
+                    log.debug("not recorded", exc_info=True)
 
         return heard
 
