@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from enum import Enum
 from typing import Union
 
 from .._core.machine import Fired, fire
@@ -16,6 +17,7 @@ E = DelegationEvent
 S = DelegationState
 Work = Union[Delegation, ClientDelegation]
 Event = Union[DelegationEvent, ClientEvent]
+_ENUMS: tuple[type[Enum], ...] = (DelegationState, ClientState, DelegationEvent, ClientEvent)
 
 FINAL = delegation_table.FINAL | client_table.FINAL
 _TIMERS = delegation_table.TIMERS | client_table.TIMERS
@@ -60,7 +62,7 @@ class Book:
         fired = fire(machine, of, event, step)
         if fired is not Fired.TAKEN:
             if event not in _TIMERS:
-                self.ignore(f"{event.name.lower()} while {_name(before)}")
+                self.ignore(f"{_name(event)} while {_name(before)}")
             return fired
         row = step.taken
         since = of.created_at if since is None else since
@@ -69,7 +71,7 @@ class Book:
             if isinstance(of, Delegation):
                 of.stalled = False
         if of.state is not before:
-            self._moved(of, _name(before), event.name.lower(), step.now)
+            self._moved(of, _name(before), _name(event), step.now)
         if row.tells is not None:
             self.out.append(
                 Loss(
@@ -89,17 +91,8 @@ class Book:
         return fired
 
     def _moved(self, of: Work, source: str, event: str, now: float) -> None:
-        self.out.append(
-            Moved(
-                t=now,
-                delegation=of.id,
-                number=of.number,
-                target=_target(of),
-                source=source,
-                event=event,
-                dest=_name(of.state),
-            )
-        )
+        dest = _name(of.state)
+        self.out.append(Moved(now, of.id, of.number, _target(of), source, event, dest))
 
     def over(self, now: float, *, lost: bool, code: str | None = None) -> None:
         """The connection is over for everything: *lost*, or hung up by the application."""
@@ -199,5 +192,9 @@ def _target(of: Work) -> str:
     return "responses" if isinstance(of, Delegation) else "client"
 
 
-def _name(state: DelegationState | ClientState) -> str:
-    return state.name.lower()
+#: As a member's `name` is asked for through a property written in Python.
+_NAMES = {each.name: each.name.lower() for kinds in _ENUMS for each in kinds}
+
+
+def _name(of: Enum) -> str:
+    return _NAMES[of._name_]

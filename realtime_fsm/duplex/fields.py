@@ -63,8 +63,8 @@ def body(of: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 def unknown_fields(kind: str, frame: Mapping[str, Any]) -> list[str]:
     """Fields that this server event did not have when this was written."""
-    more = frame.keys() - _FIELDS[kind]
-    return [str(key) for key in more] if more else []
+    known = _FIELDS[kind]
+    return [] if frame.keys() <= known else [str(key) for key in frame if key not in known]
 
 
 def code_of(error: Mapping[str, Any]) -> str | None:

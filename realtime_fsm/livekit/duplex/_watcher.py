@@ -111,7 +111,8 @@ class DuplexWatcher(GuardedEmitter[Literal["loss", "moved"]]):
                     apologies.append(words)
             else:
                 self.emit("moved", each)
-                self._observe("moved", info, each)
+                if self._observers:
+                    self._observe("moved", info, each)
         if apologies:
             # One root, one apology, however many delegations went with it.
             session.append_commentary(apologies[0])
@@ -186,17 +187,15 @@ class _Followed:
         # Before any listener, which may change a frame; and told after all of them, since a recorder
         # writes the frame that it is about. LiveKit's emitter takes longer to call a listener than this
         # takes with the frames of audio, of which there are many.
-        def told(event: Any, *args: Any) -> None:
-            if not args:
-                emit(event)
-                return
-            frame = args[0]
-            if type(frame) is dict and frame.get("type") in FREQUENT:
-                emit(event, *args)
-                return
-            heard = self._hear(event, frame)
+        def told(event: Any, *args: Any) -> Any:
+            heard = False
+            if args:
+                frame = args[0]
+                if frame.__class__ is dict and frame.get("type") in FREQUENT:
+                    return emit(event, *args)
+                heard = self._hear(event, frame)
             try:
-                emit(event, *args)
+                return emit(event, *args)
             finally:
                 if heard:
                     self._settle()
@@ -242,19 +241,17 @@ class _Followed:
 
     def _server(self, frame: Any) -> bool:
         self._seen = True
-        moved = self.tracker.received(frame, self._loop.time())
-        self._readable()
-        return moved
+        return self.tracker.received(frame, self._loop.time()) or self._unread()
 
     def _client(self, frame: Any) -> bool:
         self._seen = True
-        moved = self.tracker.sent(frame, self._loop.time())
-        self._readable()
-        return moved
+        return self.tracker.sent(frame, self._loop.time()) or self._unread()
 
-    def _readable(self) -> None:
+    def _unread(self) -> bool:
+        """Nothing moved: because the frames are none?"""
         if self.tracker.unreadable:
             self._watcher._warn_moved()
+        return False
 
     def _reconnected(self, _: Any) -> bool:
         self.tracker.reconnected(self._loop.time())
@@ -271,7 +268,7 @@ class _Followed:
             told = self.tracker.take()
             if told:
                 self._watcher._tell(self._session, self._info, told)
-            if self._timer is None and self.tracker.live:
+            if told and self._timer is None and self.tracker.live:
                 # Nothing that begins from now on is due before.
                 policy = self.tracker.policy
                 self._set_timer(self._loop.time() + min(policy.call_after, policy.stall_after))
