@@ -108,7 +108,9 @@ def watch(
 
 @app.command()
 def diagrams(
-    machine: Annotated[str, typer.Option(help="turn, response, playback or whole.")] = "turn",
+    machine: Annotated[
+        str, typer.Option(help="turn, response, playback, delegation, client or whole.")
+    ] = "turn",
     view: Annotated[
         str | None,
         typer.Option(help="all, overview, recovery, state:NAME, or path:FILE#TURN of a trace."),

@@ -24,6 +24,8 @@ _LONGEST = 16 * 1024 * 1024  # bytes of a line; a Realtime event has at most 15 
 _CHUNK = 65_536
 _TOO_LONG = "\0"
 _BETWEEN = re.compile(r"[\s,\[\]]*")
+#: With each of these a connection begins: the first event of the Realtime protocol, and of GPT-Live's.
+_BEGINS = ("session.created", "session.start")
 _MOST_CONNECTIONS = 10**15
 _DAY_MS = DAY * 1000
 #: Numbers that are reckoned with: least, most, and what they are.
@@ -474,9 +476,9 @@ class _Raw:
                 retry={},
                 fields={},
                 timed=self._timed,
-                partial=kind != "session.created",
+                partial=kind not in _BEGINS,
             )
-        if kind == "session.created" or self._connection == 0:
+        if kind in _BEGINS or self._connection == 0:
             self._connection += 1
         event, troubles = _reckonable(raw.event, "")
         for text in troubles:
