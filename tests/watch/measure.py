@@ -400,9 +400,13 @@ async def probe(hub: Path, sent: dict[int, float]) -> None:
     number, states = 1, ("requested", "created", "streaming", "done")
     try:
         while True:
-            turn, at = divmod(number, 3)
-            told = {"turn": f"turn_{turn}", "source": states[at], "dest": states[at + 1]}
-            told = {"by": "turn", "type": "moved", "event": "X", "attempt": 1, **told}
+            turn, at = divmod(number, 4)
+            told: dict[str, Any] = {"by": "turn", "turn": f"turn_{turn}"}
+            if at == 3:
+                told |= {"type": "ended", "outcome": "completed"}
+            else:
+                moved = {"source": states[at], "dest": states[at + 1]}
+                told |= {"type": "moved", "event": "X", "attempt": 1, **moved}
             number += 1
             sent[number] = time.time() * 1000
             writer.write(of_call("probe", json.dumps({"t": number / 10, **told})))
