@@ -661,6 +661,9 @@ class Driver:
         )
 
     def _recovering(self, c: cmd.Recovering) -> None:
+        if self.link is not None and c.reason.code != STALLING.code:
+            self.link.stop_reading(c.turn_id)
+        self._model.emit("recovering", c)
         reason, wait = code_of(c.reason), round(c.wait, 3)
         if c.reason.code in (SLOW.code, STALLING.code):
             self._log.warning("doubted", turn=c.turn_id, code=reason, wait=wait)
@@ -675,9 +678,6 @@ class Driver:
                 kind=c.reason.kind.value,
                 wait=wait,
             )
-        if self.link is not None and c.reason.code != STALLING.code:
-            self.link.stop_reading(c.turn_id)
-        self._model.emit("recovering", c)
         if self._fresh.is_due(c) and self.link is not None and self.link.may_be_replaced:
             self.receive(ConnectionLost(error=c.reason, for_good=True))
 

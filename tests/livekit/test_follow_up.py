@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import realtime_fsm as rf
+from realtime_fsm.livekit._follow_up import FollowUps
 from realtime_fsm.simulator import FunctionCall, Message, Reply, ServerCall
 from realtime_fsm.testing import PacedAudioOutput, virtual_time
 
@@ -135,3 +136,20 @@ async def test_g17_a_tool_replies_for_itself() -> None:
         await c.session.generate_reply(user_input="Where is it?")
         await asyncio.sleep(6.0)
         assert c.server.creates == 2
+
+
+@pytest.mark.parametrize("step", ["came", "_ask_now"])
+@virtual_time
+async def test_g32_an_error_in_it_makes_the_session_plain(
+    step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> None:
+        raise RuntimeError("planted")
+
+    monkeypatch.setattr(FollowUps, step, broken)
+    async with call([ACTS, ANSWER, ANSWER], retry=POLICY, turn_detection=None) as c:
+        await c.session.generate_reply(user_input="Where is it?")
+        await asyncio.sleep(3.0)
+        await c.session.generate_reply(user_input="And now?")
+        assert c.controller.stepped_aside is not None
+        assert "It is on its way." in c.remembered()
