@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from itertools import product
 from typing import Any, NamedTuple, Optional
@@ -37,6 +37,15 @@ class Fired(Enum):
     NO_ROW = "no row"
 
 
+#: What an event of each of these is told to.
+LISTENERS: dict[type[Enum], str] = {
+    TurnEvent: "turn",
+    ResponseEvent: "response",
+    PlaybackEvent: "playback",
+    ConnectionEvent: "connection",
+}
+
+
 @dataclass(frozen=True)
 class Definition:
     """A table and what its states are.
@@ -46,6 +55,7 @@ class Definition:
         timers: Events that a timer fires; every state needs one that leaves it, or tells somebody.
         untimed: States that need none: nothing waits in them, or the timers of another machine
             watch them.
+        listeners: What an event of each kind in the column ``tells`` is told to.
     """
 
     table: tuple[Any, ...]
@@ -55,6 +65,7 @@ class Definition:
     final: frozenset[Enum]
     timers: frozenset[Enum]
     untimed: frozenset[Enum] = frozenset()
+    listeners: Mapping[type[Enum], str] = field(default_factory=lambda: LISTENERS)
 
 
 class Arrow(NamedTuple):
@@ -82,20 +93,11 @@ def arrows(table: tuple[Any, ...] = TABLE) -> tuple[Arrow, ...]:
     return tuple(out)
 
 
-#: What an event of each of these is told to.
-LISTENERS: dict[type[Enum], str] = {
-    TurnEvent: "turn",
-    ResponseEvent: "response",
-    PlaybackEvent: "playback",
-    ConnectionEvent: "connection",
-}
-
-
-def told(row: Arrow) -> str:
+def told(row: Arrow, listeners: Mapping[type[Enum], str] = LISTENERS) -> str:
     """Who is told by a row, and what, unless that is the event of the same meaning: in words."""
     if row.tells is None:
         return ""
-    to = LISTENERS[type(row.tells)]
+    to = listeners[type(row.tells)]
     same = SAME_TO_TURN.get(row.event) is row.tells
     return to if same else f"{to}: {row.tells.name.lower()}"
 
@@ -132,7 +134,7 @@ def _unknown(definition: Definition, row: Arrow) -> list[str]:
         if found is not None and not callable(found):
             problems.append(f"{what} {found!r} cannot be called, {where}")
     if row.tells is not None:
-        if type(row.tells) not in LISTENERS:
+        if type(row.tells) not in definition.listeners:
             problems.append(f"tells {row.tells!r}, which nobody listens to, {where}")
         elif isinstance(row.tells, definition.events):
             problems.append(f"tells its own machine {row.tells.name}, {where}")
@@ -269,7 +271,7 @@ class Machines(NamedTuple):
 MACHINES = Machines(*map(build, (TURN_DEFINITION, RESPONSE_DEFINITION, PLAYBACK_DEFINITION)))
 
 
-def fire(machine: Machine, model: Any, event: Enum, step: Step) -> Fired:
+def fire(machine: Machine, model: Any, event: Enum, step: Any) -> Fired:
     """Apply one event to one model. Must not be called from a guard or an effect."""
     rows: Any = machine.events.get(event._name_)
     return Fired.NO_ROW if rows is None else rows.trigger(model, step)

@@ -82,12 +82,18 @@ def _lines(edge: Edge, width: float) -> list[Line]:
         guard = f"[{first.guard_text}]" if first.guard_text else ""
         effect = f"/ {first.effect_text}" if first.effect else ""
         both = f"{guard} {effect}".strip()
-        tells = first.tells_text
-        fits = _EVENT + longest + 22 + text_width(both, 12) < width - 8
-        many = len(group) > 1 or not fits
-        then = (guard, effect, tells) if many else (both, tells)
+        room = width - 8 - (_EVENT + longest + 22)
+        many = len(group) > 1 or text_width(both, 12) >= room
+        told = _told(first.tells_text, room)
+        then = (guard, effect, *told) if many else (both, *told)
         out.append(Line(tuple(group), tuple(t for t in then if t)))
     return out
+
+
+def _told(text: str, room: float) -> tuple[str, ...]:
+    """Who is told what, on two lines where one has no room for it."""
+    who, colon, what = text.partition(": ")
+    return (f"{who}:", what) if colon and text_width(text, 12) >= room + 30 else (text,)
 
 
 def _longest(rules: tuple[Rule, ...]) -> float:

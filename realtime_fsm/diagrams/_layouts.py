@@ -282,6 +282,110 @@ PLAYBACK = Layout(
     },
 )
 
+_DF = ("CREATED", "FAILED")
+_DI = ("CREATED", "INCOMPLETE")
+_DL = ("CREATED", "LOST")
+
+#: Calls, results and continuations run around below the middle; what ends a delegation stands right.
+DELEGATION = Layout(
+    "delegation",
+    1400,
+    850,
+    places={
+        "CREATED": Place(150, 330, 150, 64, loop=-30),
+        "RUNNING": Place(450, 330, 200, 90, loop=-5),
+        "OWING": Place(330, 560, 190, 64, loop=-70),
+        "READY": Place(640, 560, 130, 64, loop=2),
+        "CREATE_SENT": Place(1000, 560, 170, 64, loop=10),
+        "REFUSED": Place(780, 690, 170, 64, loop=-45),
+        "COMPLETED": Place(1290, 330, 150, 70),
+        "FAILED": Place(1290, 70, 150, 58),
+        "INCOMPLETE": Place(1290, 180, 150, 58),
+        "LOST": Place(1290, 800, 150, 58),
+    },
+    routes={
+        ("CREATED", "RUNNING"): Route(("right", 0), ("left", 0), label="top", centred=True),
+        ("CREATED", "OWING"): Route(("right", 20), ("top", -50), (280,), label="bottom"),
+        ("CREATED", "COMPLETED"): Route(("top", 50), ("top", 0), (245,), label="right"),
+        ("RUNNING", "COMPLETED"): Route(("right", -25), ("left", -25), label="top"),
+        ("RUNNING", "OWING"): Route(("bottom", -45), ("top", 75), label="right", centred=True),
+        ("OWING", "RUNNING"): Route(("top", 35), ("bottom", -85), label="left", centred=True),
+        ("RUNNING", "READY"): Route(("bottom", 75), ("left", -15), (545,), label="right"),
+        ("OWING", "READY"): Route(("right", 12), ("left", 12), label="bottom", centred=True),
+        ("OWING", "CREATE_SENT"): Route(("bottom", 60), ("bottom", -70), (625,), label="right"),
+        ("READY", "CREATE_SENT"): Route(("right", 0), ("left", 0), label="bottom"),
+        ("READY", "RUNNING"): Route(("top", 0), ("right", 35), (365,), label="right"),
+        ("CREATE_SENT", "RUNNING"): Route(("top", -60), ("right", -5), (325,), label="left"),
+        ("CREATE_SENT", "COMPLETED"): Route(("right", 0), ("bottom", 0), (1290,), label="top"),
+        ("REFUSED", "RUNNING"): Route(("top", -30), ("right", 15), (345,), label="right"),
+        ("OWING", "REFUSED"): Route(("bottom", 30), ("left", 15), (705,), label="right"),
+        ("READY", "REFUSED"): Route(("bottom", 40), ("left", -15), (675,), label="right"),
+        ("CREATE_SENT", "REFUSED"): Route(("bottom", -15), ("right", 15), (705,), label="right"),
+        ("REFUSED", "CREATE_SENT"): Route(("right", -15), ("bottom", -45), (955,), label="bottom"),
+        _DF: Route(("top", -50), ("left", 0), (70,), label="right"),
+        ("RUNNING", "FAILED"): Route(
+            ("top", 70), ("left", 0), (70,), label="right", joins=(_DF, (520, 70))
+        ),
+        ("CREATE_SENT", "FAILED"): Route(
+            ("top", 65), ("left", 0), (70,), label="right", joins=(_DF, (1065, 70))
+        ),
+        _DI: Route(("top", 0), ("left", 0), (180,), label="right"),
+        ("RUNNING", "INCOMPLETE"): Route(
+            ("top", 30), ("left", 0), (180,), label="right", joins=(_DI, (480, 180))
+        ),
+        ("CREATE_SENT", "INCOMPLETE"): Route(
+            ("top", 30), ("left", 0), (180,), label="right", joins=(_DI, (1030, 180))
+        ),
+        _DL: Route(("bottom", 30), ("left", 0), (800,), label="right"),
+        ("RUNNING", "LOST"): Route(
+            ("bottom", 40), ("left", 0), (800,), label="right", joins=(_DL, (490, 800))
+        ),
+        ("OWING", "LOST"): Route(
+            ("bottom", -20), ("left", 0), (800,), label="right", joins=(_DL, (310, 800))
+        ),
+        ("READY", "LOST"): Route(
+            ("bottom", -45), ("left", 0), (800,), label="left", joins=(_DL, (595, 800))
+        ),
+        ("CREATE_SENT", "LOST"): Route(
+            ("bottom", 65), ("left", 0), (800,), label="right", joins=(_DL, (1065, 800))
+        ),
+        ("REFUSED", "LOST"): Route(
+            ("bottom", 30), ("left", 0), (800,), label="right", joins=(_DL, (810, 800))
+        ),
+    },
+    starts={"RUNNING": "top", "CREATE_SENT": "top"},
+    crowded=True,
+)
+
+CLIENT = Layout(
+    "client",
+    1000,
+    470,
+    places={
+        "CREATED": Place(150, 110, 150, 60),
+        "WORKING": Place(480, 110, 150, 60, loop=-50),
+        "OVERDUE": Place(480, 270, 150, 60, loop=-50),
+        "ANSWERED": Place(880, 110, 150, 60),
+        "LOST": Place(880, 400, 150, 60),
+    },
+    routes={
+        ("CREATED", "WORKING"): Route(("right", 0), ("left", 0), label="top", centred=True),
+        ("WORKING", "ANSWERED"): Route(("right", -10), ("left", -10), label="top", centred=True),
+        ("CREATED", "OVERDUE"): Route(("bottom", 30), ("left", 0), (270,), label="right"),
+        ("WORKING", "OVERDUE"): Route(("bottom", 20), ("top", 20), label="right", centred=True),
+        ("OVERDUE", "ANSWERED"): Route(("right", 0), ("bottom", 0), (880,), label="top"),
+        ("CREATED", "LOST"): Route(("bottom", -30), ("left", 0), (400,), label="right", leg=1),
+        ("WORKING", "LOST"): Route(("right", 12), ("left", -15), (720,), label="bottom"),
+        ("OVERDUE", "LOST"): Route(
+            ("bottom", 20),
+            ("left", 0),
+            (400,),
+            label="right",
+            joins=(("CREATED", "LOST"), (500, 400)),
+        ),
+    },
+)
+
 WHOLE = Layout(
     "whole",
     1400,
@@ -328,6 +432,8 @@ LAYOUTS: dict[str, tuple[Layout, ...]] = {
     "turn": (TURN_WIDE, TURN_OVERVIEW, TURN_NARROW),
     "response": (RESPONSE,),
     "playback": (PLAYBACK,),
+    "delegation": (DELEGATION,),
+    "client": (CLIENT,),
     "whole": (WHOLE,),
 }
 

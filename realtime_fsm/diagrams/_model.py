@@ -12,7 +12,6 @@ from enum import Enum
 from typing import Literal
 
 from .._core.machine import (
-    LISTENERS,
     PLAYBACK_DEFINITION,
     RESPONSE_DEFINITION,
     TURN_DEFINITION,
@@ -20,6 +19,7 @@ from .._core.machine import (
     arrows,
     told,
 )
+from ..duplex.machines import CLIENT_DEFINITION, DELEGATION_DEFINITION
 
 Kind = Literal["normal", "recovery", "cancel", "failure"]
 Mark = Literal["", "added", "removed", "changed"]
@@ -38,6 +38,10 @@ _KINDS: dict[str, Kind] = {
     "CANCELLING": "cancel",
     "FORGOTTEN": "failure",
     "FAILED": "failure",
+    "REFUSED": "recovery",
+    "OVERDUE": "recovery",
+    "INCOMPLETE": "failure",
+    "LOST": "failure",
 }
 _TEXTS = {"STREAMING": "streaming message N"}
 #: Drawn as a loop within its state: the event that moves N on, and the words for it.
@@ -202,8 +206,10 @@ def chart(name: str, title: str, definition: Definition) -> Chart:
             dest=None if a.dest is None else a.dest.name,
             guard="" if a.guard is None else a.guard.__name__,
             effect="" if a.effect is None else a.effect.__name__,
-            tells=told(a),
-            sends="" if a.tells is None else f"{LISTENERS[type(a.tells)]}.{a.tells.name}",
+            tells=told(a, definition.listeners),
+            sends=""
+            if a.tells is None
+            else f"{definition.listeners[type(a.tells)]}.{a.tells.name}",
             reason=a.reason,
             timer=a.event in definition.timers,
         )
@@ -262,5 +268,9 @@ def _same(a: Rule, b: Rule) -> bool:
 TURN = chart("turn", "One response turn", TURN_DEFINITION)
 RESPONSE = chart("response", "One response of the server", RESPONSE_DEFINITION)
 PLAYBACK = chart("playback", "The playback of one message", PLAYBACK_DEFINITION)
+DELEGATION = chart("delegation", "Work that GPT-Live hands to its backend", DELEGATION_DEFINITION)
+CLIENT = chart("client", "Work that GPT-Live hands to the application", CLIENT_DEFINITION)
 #: The charts that come from a table.
-CHARTS = {c.name: c for c in (TURN, RESPONSE, PLAYBACK)}
+CHARTS = {c.name: c for c in (TURN, RESPONSE, PLAYBACK, DELEGATION, CLIENT)}
+#: Those that the controller runs, which hang together.
+CORE = (TURN, RESPONSE, PLAYBACK)

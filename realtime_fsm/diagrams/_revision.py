@@ -30,7 +30,17 @@ try:
 except ImportError:  # an older revision
     from realtime_fsm import _machine as m
 
-told = getattr(m, "told", lambda row: "")
+tables = [m]
+try:
+    from realtime_fsm.duplex import machines
+    tables.append(machines)
+except ImportError:  # an older revision
+    pass
+
+def told(row, d):
+    if not hasattr(m, "told"):
+        return ""
+    return m.told(row, d.listeners) if hasattr(d, "listeners") else m.told(row)
 
 def chart(d):
     initial = d.initial if isinstance(d.initial, tuple) else (d.initial,)
@@ -47,7 +57,7 @@ def chart(d):
                 "dest": None if a.dest is None else a.dest.name,
                 "guard": "" if a.guard is None else a.guard.__name__,
                 "effect": "" if a.effect is None else a.effect.__name__,
-                "tells": told(a),
+                "tells": told(a, d),
                 "reason": a.reason,
                 "timer": a.event in d.timers,
             }
@@ -55,8 +65,9 @@ def chart(d):
         ],
     }
 
-wanted = {name: f"{name.upper()}_DEFINITION" for name in ("turn", "response", "playback")}
-print(json.dumps({k: chart(getattr(m, v)) for k, v in wanted.items() if hasattr(m, v)}))
+names = ("turn", "response", "playback", "delegation", "client")
+wanted = [(t, name, f"{name.upper()}_DEFINITION") for t in tables for name in names]
+print(json.dumps({k: chart(getattr(t, v)) for t, k, v in wanted if hasattr(t, v)}))
 """
 
 

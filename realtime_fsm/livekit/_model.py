@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from livekit.agents import llm
 
@@ -13,6 +13,7 @@ from .._core.errors import LocalProtocolError
 from .._core.policy import RetryPolicy
 from ..profiles import Profile
 from ._aside import report_step
+from ._duplex import adapted, duplex_class, is_duplex
 from ._facts import unsafe
 from ._features import AgentSession
 from ._listener import GuardedEmitter
@@ -24,6 +25,9 @@ from ._session import ControlledRealtimeSession
 from ._speech import SpeechTracker
 from .providers import DUPLEX, NAMED, Family, family_of
 from .telemetry import TurnObserver
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _MODES = ("control", "observe", "off")
 _REMEMBERED = 1000
@@ -71,6 +75,9 @@ class ControlledRealtimeModel(
         ValueError: Unknown ``mode``, ``profile`` or name of a ``family``.
     """
 
+    def __new__(cls, inner: llm.RealtimeModel | llm.DuplexModel, **_: Any) -> Self:
+        return super().__new__(duplex_class(cls) if is_duplex(inner) else cls)
+
     def __init__(
         self,
         inner: llm.RealtimeModel | llm.DuplexModel,
@@ -81,11 +88,8 @@ class ControlledRealtimeModel(
         family: Family | str | None = None,
         profile: Profile | str = "auto",
     ) -> None:
-        duplex_model = getattr(llm, "DuplexModel", None)  # since 1.8
-        self._duplex: Any = None
-        if duplex_model is not None and isinstance(inner, duplex_model):
-            # As an AgentSession does with one it is given.
-            self._duplex, inner = inner, llm.DuplexRealtimeAdapter(inner)
+        given, inner = inner, adapted(inner)
+        self._duplex: Any = None if given is inner else given
         if not isinstance(inner, llm.RealtimeModel):
             raise TypeError(f"inner must be an llm.RealtimeModel or llm.DuplexModel, got {inner!r}")
         if retry is not None and not isinstance(retry, RetryPolicy):
@@ -221,7 +225,7 @@ class ControlledRealtimeModel(
         self._told = True
         log, made = get_logger(), type(inner).__qualname__
         if family is DUPLEX:
-            log.info("a full-duplex model passes through", inner=made)
+            log.info("a full-duplex model passes through", inner=made, why=family.why)
         else:
             log.warning(
                 "not controlled: the inner model passes through",

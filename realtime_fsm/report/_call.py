@@ -7,9 +7,11 @@ from sys import intern
 
 from ..trace import Header, Line, Violation
 from ..trace.facts import FactReader
+from ..trace.live.dialect import is_live
 from ..trace.show import details
 from ..trace.story import Story
 from ..trace.wire import AUDIO_DELTAS, CONFLICTS, LOST, body_of
+from ._delegations import Delegations
 from ._messages import Messages
 from ._story import MOST_EVENTS, MOST_IDS, MOST_MARKS, Call, Event, Mark, Span, Turn
 from ._turns import Turns
@@ -25,6 +27,7 @@ _NOISE = frozenset(
         "response.output_audio_transcript.done", "response.output_text.done", "response.audio.done",
         "response.audio_transcript.done", "response.text.done", "conversation.item.added",
         "conversation.item.done", "rate_limits.updated", "input_audio_buffer.append",
+        "session.input_audio.append", "session.output_audio.delta", "session.usage.updated",
     }
 )  # fmt: skip
 
@@ -37,6 +40,8 @@ class CallReader:
         self._story, self._facts = Story(), FactReader()
         self._turns = Turns(self.call, self._story.wire)
         self._messages = Messages(self.call, self._story, self._turns)
+        #: Of a call of GPT-Live, whose turns are the server's.
+        self._delegations: Delegations | None = None
         self._pending: list[Event] = []
         self._ids: list[str] = []  # of frames, likewise
         self._order = 0
@@ -77,6 +82,11 @@ class CallReader:
             self._story.apply(fact)
         if line.by in ("server", "client", "net"):
             self._connection(line)
+        if self._delegations is None and line.by in ("server", "client") and is_live(line.type):
+            self._delegations = Delegations(call)
+        if self._delegations is not None:
+            self._note(line, self._delegations.line(line))
+            return
         owner = self._turns.line(line)
         handler = self._handlers.get((line.by, line.type))
         if handler is not None:
@@ -118,7 +128,10 @@ class CallReader:
 
     def breach(self, id: str, told: str, lines: Sequence[Line]) -> int | None:
         """Mark a breach at the newest of its lines, and return its turn's number."""
-        owners = (self._turns.owner(line) for line in reversed(lines))
+        if self._delegations is not None:
+            owners = (self._delegations.of(line) for line in reversed(lines))
+        else:
+            owners = (self._turns.owner(line) for line in reversed(lines))
         owner = next((each for each in owners if each is not None), None)
         last = lines[-1]
         t = last.t if self.call.header.timed else self.call.begin
@@ -147,7 +160,7 @@ class CallReader:
         return Line(line.number, t, line.by, line.type, line.connection, line.event, line.until)
 
     def _note(self, line: Line, owner: Turn | None) -> None:
-        event_id, holder = text(line.event.get("event_id"), 80), owner or self._turns.current
+        event_id, holder = text(line.event.get("event_id"), 80), owner or self._current
         if event_id:
             self._ids.append(event_id)
         if holder is None:
@@ -167,7 +180,7 @@ class CallReader:
         event = Event(
             line.number, line.t, intern(text(line.by, 24)), intern(text(line.type, 80)), told
         )
-        owner = owner or self._turns.current
+        owner = owner or self._current
         if owner is None:
             self._pending.append(event)
             del self._pending[:-_PENDING]
@@ -176,6 +189,10 @@ class CallReader:
             _keep(owner, each)
         self._pending.clear()
         _keep(owner, event)
+
+    @property
+    def _current(self) -> Turn | None:
+        return (self._delegations or self._turns).current
 
     def _mark(self, line: Line, kind: str, told: str, turn: Turn | None) -> None:
         self.call.mark(Mark(line.t, kind, told, None if turn is None else turn.number, line.number))

@@ -7,9 +7,9 @@ import errno
 import json
 from collections import deque
 from collections.abc import Generator
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from types import TracebackType
-from typing import Any, cast, final
+from typing import Any, TypeVar, cast, final
 
 import aiohttp
 from aiohttp import WSCloseCode, WSMessage, WSMsgType
@@ -18,12 +18,13 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from .config import ServerConfig
-from .observed import Connection, ObservedServer
+from .observed import Connection, Observed, ObservedServer
 from .script import Accept, Refuse, Script
 from .wire import Close, Frame, Ids, Send
 
 __all__ = ["InMemoryServer"]
 
+_S = TypeVar("_S", bound="InMemory")
 _CLOSE_TIMEOUT = 10.0  # seconds that aiohttp's client waits for the answer to its close frame
 _LONG = 256  # characters of a delta that is audio
 _CLOSED = WSMessage(WSMsgType.CLOSED, None, None)
@@ -34,7 +35,7 @@ class _ClientSocket:
     """The client's end. Does what ``aiohttp.ClientWebSocketResponse`` does."""
 
     def __init__(
-        self, server: InMemoryServer, number: int, opening: Accept, *, autoping: bool = True
+        self, server: InMemory, number: int, opening: Accept, *, autoping: bool = True
     ) -> None:
         self.closed = False
         self._autoping = autoping
@@ -194,7 +195,7 @@ class _ClientSocket:
 class _Connecting:
     """What ``ws_connect()`` returns: to be awaited or entered."""
 
-    def __init__(self, server: InMemoryServer, url: URL, *, autoping: bool) -> None:
+    def __init__(self, server: InMemory, url: URL, *, autoping: bool) -> None:
         self._server = server
         self._url = url
         self._autoping = autoping
@@ -220,7 +221,7 @@ class _Connecting:
 class _HttpSession:
     """As much of an ``aiohttp.ClientSession`` as LiveKit's plugin uses."""
 
-    def __init__(self, server: InMemoryServer) -> None:
+    def __init__(self, server: InMemory) -> None:
         self._server = server
         self.closed = False
 
@@ -232,8 +233,60 @@ class _HttpSession:
         self.closed = True
 
 
+class InMemory(Observed):
+    """The transport of a server in memory."""
+
+    _sockets: list[_ClientSocket]
+    _running = False
+
+    async def __aenter__(self: _S) -> _S:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.aclose()
+
+    async def start(self) -> None:
+        """Take connections. Raises ``RuntimeError`` when already started."""
+        if self._running:
+            raise RuntimeError("the server is already started")
+        self._running = True
+        self._sockets = []
+        self._started_at = asyncio.get_running_loop().time()
+
+    async def aclose(self) -> None:
+        """Break all connections and refuse new ones. Does nothing when not started."""
+        if not self._running:
+            return
+        self._running = False
+        for socket in self._sockets:
+            socket.abort()
+        self._sockets.clear()
+
+    @cached_property
+    def http_session(self) -> aiohttp.ClientSession:
+        """To pass as ``RealtimeModel(http_session=...)``; it has ``ws_connect()`` and little else."""
+        return cast("aiohttp.ClientSession", _HttpSession(self))
+
+    @property
+    def url(self) -> str:
+        """A base URL for ``RealtimeModel(base_url=...)`` that leads nowhere else."""
+        return "http://in-memory.invalid/v1"
+
+    async def _connect(self, url: URL, *, autoping: bool) -> _ClientSocket:
+        await asyncio.sleep(0)  # a handshake is never over at once
+        if not self._running:
+            raise _refused_connection(url)
+        number, handshake = self._answer_handshake()
+        if isinstance(handshake, Refuse):
+            raise _refused_handshake(url, handshake)
+        socket = _ClientSocket(self, number, handshake, autoping=autoping)
+        self._sockets.append(socket)
+        return socket
+
+
 @final
-class InMemoryServer(ObservedServer):
+class InMemoryServer(InMemory, ObservedServer):
     """The same server as :class:`RealtimeServer`, without sockets, so that it runs in virtual time.
 
     ::
@@ -257,51 +310,6 @@ class InMemoryServer(ObservedServer):
         like: ObservedServer | None = None,
     ) -> None:
         super().__init__(script, config=config, ids=ids, like=like)
-        self._http_session = _HttpSession(self)
-        self._sockets: list[_ClientSocket] = []
-        self._running = False
-
-    async def __aenter__(self) -> InMemoryServer:
-        await self.start()
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self.aclose()
-
-    async def start(self) -> None:
-        """Take connections. Raises ``RuntimeError`` when already started."""
-        if self._running:
-            raise RuntimeError("the server is already started")
-        self._running = True
-        self._started_at = asyncio.get_running_loop().time()
-
-    async def aclose(self) -> None:
-        """Break all connections and refuse new ones. Does nothing when not started."""
-        self._running = False
-        for socket in self._sockets:
-            socket.abort()
-        self._sockets.clear()
-
-    @property
-    def http_session(self) -> aiohttp.ClientSession:
-        """To pass as ``RealtimeModel(http_session=...)``; it has ``ws_connect()`` and little else."""
-        return cast("aiohttp.ClientSession", self._http_session)
-
-    @property
-    def url(self) -> str:
-        """A base URL for ``RealtimeModel(base_url=...)`` that leads nowhere else."""
-        return "http://in-memory.invalid/v1"
-
-    async def _connect(self, url: URL, *, autoping: bool) -> _ClientSocket:
-        await asyncio.sleep(0)  # a handshake is never over at once
-        if not self._running:
-            raise _refused_connection(url)
-        number, handshake = self._answer_handshake()
-        if isinstance(handshake, Refuse):
-            raise _refused_handshake(url, handshake)
-        socket = _ClientSocket(self, number, handshake, autoping=autoping)
-        self._sockets.append(socket)
-        return socket
 
 
 def _text(frame: Send) -> str:

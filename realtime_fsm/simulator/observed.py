@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, cast
 
 from .config import ServerConfig
 from .conversation import ItemSnapshot
@@ -18,10 +19,23 @@ from .record import Direction, Record, without_audio
 from .script import Accept, Refuse, Script
 from .wire import Close, Drop, Frame, Ids, Send
 
-__all__ = ["Connection", "ObservedServer"]
+__all__ = ["Connection", "Core", "Observed", "ObservedServer", "core_of"]
 
 
 _AUDIO = "response.output_audio.delta"
+
+
+class Core(Protocol):
+    """The server's side of one connection, without sockets and clock."""
+
+    @property
+    def closed(self) -> bool: ...
+    def connect(self, now: float) -> None: ...
+    def receive(self, text: str, now: float) -> None: ...
+    def take(self) -> list[Frame]: ...
+    def next_deadline(self) -> float | None: ...
+    def advance(self, now: float) -> None: ...
+    def disconnected(self) -> None: ...
 
 
 class Connection:
@@ -31,9 +45,9 @@ class Connection:
     """
 
     def __init__(
-        self, server: ObservedServer, number: int, opening: Accept, send: Callable[[Frame], None]
+        self, server: Observed, number: int, opening: Accept, send: Callable[[Frame], None]
     ) -> None:
-        self.core = server._new_core(number, opening)
+        self.core: Core = server._new_core(number, opening)
         self._lost = False
         self._server = server
         self._number = number
@@ -53,7 +67,7 @@ class Connection:
 
     def open(self) -> None:
         """The handshake is over."""
-        self._server._cores.append(self.core)
+        self._server._opened(self.core)
         self._server._live.append(self)
         self.note("net", {"type": "accepted"})
         self.core.connect(self._loop.time())
@@ -131,33 +145,15 @@ class Speech:
     item_id: str | None
 
 
-class ObservedServer:
-    """What tests do with a server and look at, whatever its transport.
+class Observed(ABC):
+    """What was seen on the connections of a server, whatever it speaks and whatever its transport.
 
     Attributes:
         record: everything that was sent and received, in order.
-        speech: what the user said, as :meth:`user_speaks` was told.
-        provider: whose protocol it speaks; its record is in OpenAI's terms in any case.
     """
 
-    provider: ClassVar[str] = "openai"
-
-    def __init__(
-        self,
-        script: Script | None = None,
-        *,
-        config: ServerConfig | None = None,
-        ids: Ids | None = None,
-        like: ObservedServer | None = None,
-    ) -> None:
+    def __init__(self) -> None:
         self.record: list[Record] = []
-        self.speech: list[Speech] = []
-        self._config = config or ServerConfig()
-        self._replies: Replies = Replies(script or Script(), like._replies if like else None)
-        self._ids = ids or Ids()
-        faults = self._config.faults
-        self._faults = FaultRun(faults) if faults is not None and faults.event_faults else None
-        self._cores: list[ServerCore | FaultyCore] = []
         self._live: list[Connection] = []
         self._attempts = 0
         self._started_at = 0.0
@@ -168,20 +164,22 @@ class ObservedServer:
     def _answer_handshake(self) -> tuple[int, Accept | Refuse]:
         """Return the number of the connection that is asked for, and how it is taken."""
         self._attempts += 1
-        handshake = self._config.handshake(self._attempts)
-        if self._faults is not None and (status := self._faults.refused()) is not None:
-            handshake = Refuse(status)
+        handshake = self._handshake(self._attempts)
         if isinstance(handshake, Refuse):
             self._note(self._attempts, "net", {"type": "refused", "status": handshake.status})
         return self._attempts, handshake
 
-    def _new_core(self, number: int, opening: Accept) -> ServerCore | FaultyCore:
-        core = ServerCore(
-            self._replies, self._config, ids=self._ids, opening=opening, connection=number
-        )
-        if self._faults is None:
-            return core
-        return FaultyCore(core, self._faults, connection=number)
+    @abstractmethod
+    def _handshake(self, number: int) -> Accept | Refuse:
+        """How the connection of that number is taken."""
+
+    @abstractmethod
+    def _new_core(self, number: int, opening: Accept) -> Core:
+        """The server's side of it."""
+
+    @abstractmethod
+    def _opened(self, core: Core) -> None:
+        """Its handshake is over."""
 
     def _note(self, connection: int, direction: Direction, event: dict[str, Any]) -> None:
         t = asyncio.get_running_loop().time() - self._started_at
@@ -194,28 +192,6 @@ class ObservedServer:
         return self._live[-1]
 
     # --- what a test does ---
-
-    async def user_speaks(
-        self, transcript: str, *, seconds: float = 1.0, item_id: str | None = None
-    ) -> str | None:
-        """Let the user start to speak on the newest connection, see :meth:`ServerCore.user_speaks`.
-
-        Returns at once, not when the user stops. Raises ``RuntimeError`` when nobody is connected.
-        """
-        connection = self._newest()
-        now = asyncio.get_running_loop().time()
-        item = connection.core.user_speaks(now, seconds, transcript, item_id)
-        self.speech.append(Speech(now - self._started_at, seconds, transcript, item))
-        connection.pump()
-        return item
-
-    async def user_idles(self) -> str | None:
-        """Let the user have been silent for long, see :meth:`ServerCore.user_idles`. Raises
-        ``RuntimeError`` when nobody is connected."""
-        connection = self._newest()
-        item = connection.core.user_idles(asyncio.get_running_loop().time())
-        connection.pump()
-        return item
 
     def half_open(self) -> None:
         """Let the newest connection go half-open: from now on all frames vanish in both directions,
@@ -271,6 +247,95 @@ class ObservedServer:
         return [r for r in self.record if r.direction == direction and type in (None, r.type)]
 
     @property
+    def connected(self) -> bool:
+        """Whether a connection is up, and carries frames."""
+        return bool(self._live) and not self._live[-1].half_open
+
+    @property
+    def started_at(self) -> float:
+        """When it was started, on the loop's clock: the zero of the record's times."""
+        return self._started_at
+
+    @property
+    def attempts(self) -> int:
+        """How many handshakes were asked for, refused ones included."""
+        return self._attempts
+
+
+class ObservedServer(Observed):
+    """What tests do with a server and look at, whatever its transport.
+
+    Attributes:
+        record: everything that was sent and received, in order.
+        speech: what the user said, as :meth:`user_speaks` was told.
+        provider: whose protocol it speaks; its record is in OpenAI's terms in any case.
+    """
+
+    provider: ClassVar[str] = "openai"
+
+    def __init__(
+        self,
+        script: Script | None = None,
+        *,
+        config: ServerConfig | None = None,
+        ids: Ids | None = None,
+        like: ObservedServer | None = None,
+    ) -> None:
+        super().__init__()
+        self.speech: list[Speech] = []
+        self._config = config or ServerConfig()
+        self._replies: Replies = Replies(script or Script(), like._replies if like else None)
+        self._ids = ids or Ids()
+        faults = self._config.faults
+        self._faults = FaultRun(faults) if faults is not None and faults.event_faults else None
+        self._cores: list[ServerCore | FaultyCore] = []
+
+    # --- for the transports ---
+
+    def _handshake(self, number: int) -> Accept | Refuse:
+        handshake = self._config.handshake(number)
+        if self._faults is not None and (status := self._faults.refused()) is not None:
+            return Refuse(status)
+        return handshake
+
+    def _new_core(self, number: int, opening: Accept) -> ServerCore | FaultyCore:
+        core = ServerCore(
+            self._replies, self._config, ids=self._ids, opening=opening, connection=number
+        )
+        if self._faults is None:
+            return core
+        return FaultyCore(core, self._faults, connection=number)
+
+    def _opened(self, core: Core) -> None:
+        self._cores.append(cast("ServerCore | FaultyCore", core))
+
+    # --- what a test does ---
+
+    async def user_speaks(
+        self, transcript: str, *, seconds: float = 1.0, item_id: str | None = None
+    ) -> str | None:
+        """Let the user start to speak on the newest connection, see :meth:`ServerCore.user_speaks`.
+
+        Returns at once, not when the user stops. Raises ``RuntimeError`` when nobody is connected.
+        """
+        connection = self._newest()
+        now = asyncio.get_running_loop().time()
+        item = core_of(connection).user_speaks(now, seconds, transcript, item_id)
+        self.speech.append(Speech(now - self._started_at, seconds, transcript, item))
+        connection.pump()
+        return item
+
+    async def user_idles(self) -> str | None:
+        """Let the user have been silent for long, see :meth:`ServerCore.user_idles`. Raises
+        ``RuntimeError`` when nobody is connected."""
+        connection = self._newest()
+        item = core_of(connection).user_idles(asyncio.get_running_loop().time())
+        connection.pump()
+        return item
+
+    # --- what a test looks at ---
+
+    @property
     def creates(self) -> int:
         """How many ``response.create`` clients sent."""
         return len(self.sent("response.create"))
@@ -319,35 +384,25 @@ class ObservedServer:
         return len(self._cores)
 
     @property
-    def connected(self) -> bool:
-        """Whether a connection is up, and carries frames."""
-        return bool(self._live) and not self._live[-1].half_open
-
-    @property
     def silent(self) -> bool:
         """Whether something that was sent on a connection that is up has not arrived yet."""
         core = self._live[-1].core if self.connected else None
         return isinstance(core, FaultyCore) and core.silent
 
     @property
-    def started_at(self) -> float:
-        """When it was started, on the loop's clock: the zero of the record's times."""
-        return self._started_at
-
-    @property
-    def attempts(self) -> int:
-        """How many handshakes were asked for, refused ones included."""
-        return self._attempts
-
-    @property
     def active_response_id(self) -> str | None:
         """The response in the default conversation's slot of the newest connection, if it is up."""
-        return self._live[-1].core.active_response_id if self._live else None
+        return core_of(self._live[-1]).active_response_id if self._live else None
 
     @property
     def conversation(self) -> tuple[ItemSnapshot, ...]:
         """What the model of the newest connection remembers, even after that connection is over."""
         return self._cores[-1].conversation if self._cores else ()
+
+
+def core_of(connection: Connection) -> ServerCore | FaultyCore:
+    """The core of a connection of an `ObservedServer`."""
+    return cast("ServerCore | FaultyCore", connection.core)
 
 
 def _for_the_record(direction: Direction, event: dict[str, Any]) -> dict[str, Any]:

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from typing import final
+from typing import ClassVar, TypeVar, final
 
 from aiohttp import WSMsgType, web
 
 from .config import ServerConfig
-from .observed import Connection, ObservedServer
+from .observed import Connection, Observed, ObservedServer
 from .script import Accept, Refuse, Script
 from .wire import Close, Frame, Ids, Send
 
 __all__ = ["RealtimeServer"]
 
-_PATHS = (
-    "/v1/realtime",
-    "/realtime",
-    "/openai/realtime",
-    "/openai/v1/realtime",
-    "/voice-live/realtime",
-)
+_S = TypeVar("_S", bound="Loopback")
 _CLOSE_TIMEOUT = 1.0  # seconds that a peer has to answer a close frame
 
 
@@ -29,7 +23,7 @@ class _Socket:
     """One WebSocket and the connection behind it."""
 
     def __init__(
-        self, server: RealtimeServer, number: int, opening: Accept, request: web.Request
+        self, server: Loopback, number: int, opening: Accept, request: web.Request
     ) -> None:
         self._request = request
         self._outbox: asyncio.Queue[Frame] = asyncio.Queue()
@@ -79,43 +73,22 @@ class _Socket:
             self._request.transport.abort()
 
 
-@final
-class RealtimeServer(ObservedServer):
-    """A Realtime server that enforces the protocol's rules, on loopback unless asked otherwise.
+class Loopback(Observed):
+    """The transport of a server on a WebSocket."""
 
-    Use it as an async context manager, or call :meth:`start` and :meth:`aclose`::
+    _paths: ClassVar[tuple[str, ...]] = ()
+    _host: str
+    _port: int
+    _sockets: list[_Socket]
+    _runner: web.AppRunner | None = None
 
-        async with RealtimeServer(Script([Reply([Message("Hello.")])])) as server:
-            model = openai.realtime.RealtimeModel(api_key="x", base_url=server.url)
-
-    Attributes:
-        record: everything that was sent and received, in order.
-
-    With *allow_remote* the *host* may be any address: who reaches it can talk to the server, which
-    asks for no key. Servers that share *ids* never give the same id, as two of one provider.
-
-    Raises ``ValueError`` when *host* is not a loopback address and *allow_remote* is false.
-    """
-
-    def __init__(
-        self,
-        script: Script | None = None,
-        *,
-        host: str = "127.0.0.1",
-        port: int = 0,
-        config: ServerConfig | None = None,
-        ids: Ids | None = None,
-        allow_remote: bool = False,
-    ) -> None:
+    def _listens(self, host: str, port: int, *, allow_remote: bool) -> None:
+        """Where it will listen. Raises ``ValueError`` for what is no loopback address, if not allowed."""
         if not allow_remote and not is_loopback(host):
             raise ValueError(f"the simulator listens on loopback only, not on {host!r}")
-        super().__init__(script, config=config, ids=ids)
-        self._host = host
-        self._port = port
-        self._sockets: list[_Socket] = []
-        self._runner: web.AppRunner | None = None
+        self._host, self._port, self._sockets = host, port, []
 
-    async def __aenter__(self) -> RealtimeServer:
+    async def __aenter__(self: _S) -> _S:
         await self.start()
         return self
 
@@ -129,7 +102,7 @@ class RealtimeServer(ObservedServer):
         if self._runner is not None:
             raise RuntimeError("the server is already started")
         app = web.Application()
-        for path in _PATHS:
+        for path in self._paths:
             app.router.add_get(path, self._handle)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_CLOSE_TIMEOUT)
         await self._runner.setup()
@@ -172,6 +145,46 @@ class RealtimeServer(ObservedServer):
         """
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"http://{host}:{self._port}/v1"
+
+
+@final
+class RealtimeServer(Loopback, ObservedServer):
+    """A Realtime server that enforces the protocol's rules, on loopback unless asked otherwise.
+
+    Use it as an async context manager, or call :meth:`start` and :meth:`aclose`::
+
+        async with RealtimeServer(Script([Reply([Message("Hello.")])])) as server:
+            model = openai.realtime.RealtimeModel(api_key="x", base_url=server.url)
+
+    Attributes:
+        record: everything that was sent and received, in order.
+
+    With *allow_remote* the *host* may be any address: who reaches it can talk to the server, which
+    asks for no key. Servers that share *ids* never give the same id, as two of one provider.
+
+    Raises ``ValueError`` when *host* is not a loopback address and *allow_remote* is false.
+    """
+
+    _paths = (
+        "/v1/realtime",
+        "/realtime",
+        "/openai/realtime",
+        "/openai/v1/realtime",
+        "/voice-live/realtime",
+    )
+
+    def __init__(
+        self,
+        script: Script | None = None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        config: ServerConfig | None = None,
+        ids: Ids | None = None,
+        allow_remote: bool = False,
+    ) -> None:
+        self._listens(host, port, allow_remote=allow_remote)
+        super().__init__(script, config=config, ids=ids)
 
 
 def is_loopback(host: str) -> bool:

@@ -206,6 +206,9 @@ class _Reading:
             self._quiet = None
             judge.go_on()
         judge.feed(fact)
+        if self._quiet is not None and judge.resumed:
+            self._skip_to(fact.line.number - 1)
+            self._quiet = None
 
     def _line(self, line: Line) -> None:
         report = self._report

@@ -18,7 +18,7 @@ from .format import Header, Line
 
 __all__ = [
     "AgentState", "Asked", "Begun", "Closed", "Context", "CutIn", "ErrorTold", "Fact", "FactReader", "Frame", "ItemAdded",
-    "LetGo", "Link", "Look", "Moved", "Recorded", "Remembered", "Segment", "SessionMade", "SoundBegan",
+    "LetGo", "Link", "Look", "LossTold", "Moved", "Recorded", "Remembered", "Segment", "SessionMade", "SoundBegan",
     "SoundPaused", "SoundResumed", "SpeechCreated", "SpeechDone", "TextShown", "ToolBegan",
     "ToolEnded", "ToolRan", "TurnOver", "UserState", "Waiting", "facts_of",
 ]  # fmt: skip
@@ -387,6 +387,25 @@ class TurnOver(Fact):
     kind: str | None = None
 
 
+# --- what is watched of a full-duplex model
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LossTold(Fact):
+    """Somebody was told that something of GPT-Live's delegated work was lost.
+
+    Attributes:
+        kind: ``backend_failed``, ``continuation_refused``, ...: see `realtime_fsm.duplex.LossKind`.
+        delegation: whose.
+        code: the service's word for why.
+    """
+
+    told_as = ("session", "loss")
+    kind: str = ""
+    delegation: str | None = None
+    code: str | None = None
+
+
 # --- who watched
 
 
@@ -535,7 +554,7 @@ _KINDS: dict[tuple[str, str], type[Any]] = {
         (
             SessionMade, SpeechCreated, SpeechDone, AgentState, UserState, ItemAdded, ToolBegan,
             ToolEnded, ToolRan, Context, ErrorTold, Closed, SoundBegan, SoundPaused, SoundResumed, Segment,
-            TextShown, Asked, CutIn, LetGo, Moved, Waiting, TurnOver, Look, Recorded,
+            TextShown, Asked, CutIn, LetGo, Moved, Waiting, TurnOver, LossTold, Look, Recorded,
         ),
     )
 }  # fmt: skip

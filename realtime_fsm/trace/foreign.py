@@ -1,4 +1,4 @@
-"""Tells what is not one call of the Realtime protocol: nothing of it can be judged."""
+"""Tells what is not one call of one protocol, Realtime or GPT-Live: nothing of it can be judged."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from .facts import Frame
 from .format import Header
+from .live.dialect import LIVE_TYPES, is_live
 from .raw import CLIENT_TYPES
 from .wire import body_of
 
@@ -29,11 +30,6 @@ _SERVER_TYPES = frozenset(
         "mcp_list_tools.in_progress", "mcp_list_tools.completed", "mcp_list_tools.failed",
     }
 )  # fmt: skip
-#: How the kinds of GPT-Live's events begin that this protocol has not.
-_LIVE = (
-    "session.start", "session.closed", "session.delegation.", "session.input_audio.",
-    "session.output_audio.", "response.event",
-)  # fmt: skip
 #: Of each of them a connection has one, which comes once.
 _NAMED = {
     "session.created": ("session", "id"), "session.updated": ("session", "id"),
@@ -47,10 +43,13 @@ class Foreign:
 
     Attributes:
         why: what it is instead, in words; empty as long as it can be one call.
+        live: it is one of GPT-Live.
     """
 
     def __init__(self) -> None:
         self.why = ""
+        self.live = False
+        self._begun = False  # a frame that only one of the protocols has
         self._raw = False
         self._now: dict[tuple[str, str], str] = {}  # the id of the session, and of the conversation
         self._gone: set[str] = set()
@@ -64,22 +63,39 @@ class Foreign:
 
     def feed(self, frame: Frame) -> None:
         """The next frame."""
+        live = is_live(frame.type)
+        if live and not self._begun:
+            self._begun = self.live = True
+            self.why = ""
+        self._begun = self._begun or live is False
         if self.why:
+            return
+        if self.live:
+            if live is False:
+                self.why = f"events of another protocol: {frame.type}"
+            elif self._told_twice(frame):
+                self.why = f"events that are told twice: {frame.type}"
             return
         if not self._raw:
             # What a recorder wrote came over one connection of this protocol; a server that only
             # resembles the service may have kinds of its own.
-            if frame.type.startswith(_LIVE):
+            if frame.type in LIVE_TYPES:
                 self.why = f"events of another protocol: {frame.type}"
             return
         if _is_foreign(frame.type, frame.event):
             self.why = f"events of another protocol: {frame.type}"
         elif frame.type in _NAMED and self._is_another(_NAMED[frame.type], frame.event):
             self.why = f"events of several calls at once: {frame.type}"
-        elif self._last == (frame.type, frame.event) and frame.event.get("event_id"):
+        elif self._told_twice(frame):
             self.why = f"events that are told twice: {frame.type}"
-        if frame.direction == "server" and frame.type.endswith((".created", ".updated", ".done")):
+
+    def _told_twice(self, frame: Frame) -> bool:
+        """Whether a log tells an event as often as it is handed on."""
+        again = self._last == (frame.type, frame.event) and bool(frame.event.get("event_id"))
+        kinds = (".created", ".updated", ".done", ".started", "response.event")
+        if frame.direction == "server" and frame.type.endswith(kinds):
             self._last = (frame.type, frame.event)
+        return again and self._raw
 
     def _is_another(self, at: tuple[str, str], event: Mapping[str, Any]) -> bool:
         """Whether an id comes again after another one of its kind: of one call the next connection

@@ -13,11 +13,14 @@ from .writer import TraceWriter
 __all__ = ["Lines"]
 
 _OF_DELTA = ("response_id", "item_id", "content_index")
-_FLUSH = 1.0  # seconds that a line waits for others at most
+_FLUSH = 1.0
 
 
 class Lines:
     """The lines of one trace, in order."""
+
+    #: Seconds that a line, or audio that is counted, waits for more at most.
+    flush_after = _FLUSH
 
     def __init__(self, writer: TraceWriter) -> None:
         self._writer = writer
@@ -63,12 +66,14 @@ class Lines:
         self._set_timer()
         return True
 
-    def audio_input(self, audio: str, connection: int) -> None:
+    def audio_input(
+        self, audio: str, connection: int, kind: str = "input_audio_buffer.append"
+    ) -> None:
         """Count audio of the client."""
         if self._input is None:
             self._input = {
                 "by": "client",
-                "type": "input_audio_buffer.append",
+                "type": kind,
                 "connection": connection,
                 "event": {"audio": 0.0},
                 "n": 0,
@@ -108,7 +113,7 @@ class Lines:
         if self._timer is not None or not self._writer.open:
             return
         try:
-            self._timer = asyncio.get_running_loop().call_later(_FLUSH, self._flush)
+            self._timer = asyncio.get_running_loop().call_later(self.flush_after, self._flush)
         except RuntimeError:  # no loop here: nothing would come later
             self._writer.flush()
 

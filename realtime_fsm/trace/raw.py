@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
+from .live.dialect import CLIENT_TYPES as LIVE_CLIENT_TYPES
+
 __all__ = ["CLIENT_TYPES", "RawEvent", "find_event"]
 
 CLIENT_TYPES = frozenset(
@@ -60,8 +62,9 @@ def find_event(value: object, stamp: float | None = None) -> RawEvent | None:
         return None
     event, time = found
     kind = str(event["type"])
+    client = kind in CLIENT_TYPES or kind in LIVE_CLIENT_TYPES
     t = time if time is not None else stamp
-    return RawEvent(event, "client" if kind in CLIENT_TYPES else "server", *_seconds(t))
+    return RawEvent(event, "client" if client else "server", *_seconds(t))
 
 
 def decode(text: str) -> tuple[object, float | None] | None:

@@ -18,12 +18,14 @@ from .raw import RawEvent, decode, find_event
 from .redact import redacted, told
 from .source import cannot_be_read
 
-__all__ = ["End", "Entry", "Issue", "follow", "read"]
+__all__ = ["End", "Entry", "Issue", "follow", "read", "running_header", "running_line"]
 
 _LONGEST = 16 * 1024 * 1024  # bytes of a line; a Realtime event has at most 15 MiB of audio
 _CHUNK = 65_536
 _TOO_LONG = "\0"
 _BETWEEN = re.compile(r"[\s,\[\]]*")
+#: With each of these a connection begins: the first event of the Realtime protocol, and of GPT-Live's.
+_BEGINS = ("session.created", "session.start")
 _MOST_CONNECTIONS = 10**15
 _DAY_MS = DAY * 1000
 #: Numbers that are reckoned with: least, most, and what they are.
@@ -399,6 +401,39 @@ def _short(value: object) -> str:
     return text if len(text) <= 40 else text[:37] + "..."
 
 
+# --- a call that runs
+
+
+def running_header(text: str) -> Header | None:
+    """The header of a call that runs, or None if this is none that can be read."""
+    value = _loads(text)
+    known = isinstance(value, dict) and value.get("trace") == NAME
+    return _header(value) if known and value.get("version") == VERSION else None
+
+
+def running_line(number: int, text: str, *, transcripts: bool, after: float) -> Line | None:
+    """One line of a call that runs, at once: :func:`follow` waits for the next to know its time.
+
+    Args:
+        number: the line's.
+        text: as it was written.
+        transcripts: whether the header says that there are words.
+        after: the time of the line before, in seconds. A line's time is never before it.
+
+    Returns:
+        The line, or None if this is none that can be read.
+    """
+    value = _loads(text)
+    if not isinstance(value, dict):
+        return None
+    line, _ = _line(number, value, transcripts)
+    if line is None:
+        return None
+    given, _ = _time(value.get("t"))
+    t = given if given is not None and after <= given <= after + DAY else after
+    return Line(number, t, line.by, line.type, line.connection, line.event, line.until)
+
+
 # --- raw logs
 
 
@@ -441,9 +476,9 @@ class _Raw:
                 retry={},
                 fields={},
                 timed=self._timed,
-                partial=kind != "session.created",
+                partial=kind not in _BEGINS,
             )
-        if kind == "session.created" or self._connection == 0:
+        if kind in _BEGINS or self._connection == 0:
             self._connection += 1
         event, troubles = _reckonable(raw.event, "")
         for text in troubles:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 import os
@@ -17,11 +18,14 @@ from livekit.agents.voice.io import AudioOutput
 
 from .. import TurnController
 from .._redact import named, shown
+from ..duplex import Loss, Moved
 from ..livekit import ControlledRealtimeModel
+from ..livekit._duplex import MODEL, SESSION, is_duplex
 from ..livekit._features import AgentSession, history_of
 from ..livekit._guarded_output import GuardedOutput
 from ..livekit._listener import hear_first
 from ..livekit._log import get_logger
+from ..livekit.duplex import DuplexWatcher
 from .lines import Lines
 from .redact import redacted, told
 from .wire import AUDIO_DELTAS
@@ -33,10 +37,16 @@ _ONE_ARGUMENT = inspect.signature(lambda event: None)
 _LIBRARIES = ("realtime-fsm", "livekit-agents", "livekit-plugins-openai", "openai")
 
 _CONTEXT = 64  # messages
+#: What the microphone sends, in either dialect.
+_INPUT = ("input_audio_buffer.append", "session.input_audio.append")
+_OUTPUT = (*AUDIO_DELTAS, "session.output_audio.delta")
+#: What is recorded: models, and sessions that run already.
+_MODELS: tuple[type[Any], ...] = tuple(k for k in (llm.RealtimeModel, MODEL) if k is not None)
+_SESSIONS: tuple[type[Any], ...] = tuple(k for k in (llm.RealtimeSession, SESSION) if k is not None)
 
 
 def record(
-    source: llm.RealtimeModel | llm.RealtimeSession[Any],
+    source: llm.RealtimeModel | llm.RealtimeSession[Any] | llm.DuplexModel | llm.DuplexSession[Any],
     path: str | os.PathLike[str],
     *,
     transcripts: bool = False,
@@ -49,15 +59,15 @@ def record(
         recorder.attach(session)
 
     Args:
-        source: A `ControlledRealtimeModel`, any other realtime model, or a realtime session that
-            runs already. Of one without raw events the wire is not recorded.
+        source: A `ControlledRealtimeModel`, any other realtime or full-duplex model, or a session of
+            one that runs already. Of one without raw events the wire is not recorded.
         path: The trace; a file that is there is replaced.
         transcripts: Whether to write what was said, too. Never audio, and nothing like a key.
 
     Raises:
         TypeError: *source* is neither.
     """
-    if not isinstance(source, (llm.RealtimeModel, llm.RealtimeSession)):
+    if not isinstance(source, (*_MODELS, *_SESSIONS)):
         raise TypeError(f"source must be a realtime model or session, got {source!r}")
     return Recorder(source, path, transcripts=transcripts)
 
@@ -67,7 +77,7 @@ class Recorder:
 
     def __init__(
         self,
-        source: llm.RealtimeModel | llm.RealtimeSession[Any],
+        source: Any,
         path: str | os.PathLike[str],
         *,
         transcripts: bool = False,
@@ -87,18 +97,22 @@ class Recorder:
         self._deleted = False  # since the context was written last
         self._unwatch: Callable[[], None] | None = None
         self._controlled: ControlledRealtimeModel | None = None
-        model = source if isinstance(source, llm.RealtimeModel) else source.realtime_model
+        runs = isinstance(source, _SESSIONS)
+        model = _model_of(source) if runs else source
         self._controlled = model if isinstance(model, ControlledRealtimeModel) else None
         header = self._header(model)
-        if isinstance(source, llm.RealtimeSession):
+        if runs:
             header["partial"] = True  # what it did before is not in it
-        self._lines = Lines(self._writer(path, header))
+        self._lines = self._begin(self._writer(path, header))
         self._guard(lambda: self._follow(source))
 
     def _writer(self, path: str | os.PathLike[str], header: dict[str, Any]) -> TraceWriter:
         return TraceWriter(path, header)
 
-    def _header(self, model: llm.RealtimeModel) -> dict[str, Any]:
+    def _begin(self, writer: TraceWriter) -> Lines:
+        return Lines(writer)
+
+    def _header(self, model: Any) -> dict[str, Any]:
         header: dict[str, Any] = {
             "started": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
             "mode": "plain",
@@ -106,6 +120,8 @@ class Recorder:
             "versions": _versions(),
             "transcripts": self._transcripts,
         }
+        if is_duplex(model):
+            header["dialect"] = "gpt-live"
         if self._controlled is not None:
             policy = self._controlled._policy
             header["mode"] = self._controlled._mode
@@ -140,6 +156,12 @@ class Recorder:
             "close": self._session_closed,
         }.items():
             self._listen(session, name, handler)
+
+    def watch(self, watcher: DuplexWatcher) -> None:
+        """Record what this watcher of a full-duplex session tells: delegations, and what of them is
+        lost. `check` takes a loss that was told for a visible one."""
+        self._listen(watcher, "moved", self._delegation_moved)
+        self._listen(watcher, "loss", self._loss)
 
     def close(self) -> None:
         """Stop, and close the file. Done by itself when the attached session closes."""
@@ -186,8 +208,8 @@ class Recorder:
 
     # --- listening
 
-    def _follow(self, source: llm.RealtimeModel | llm.RealtimeSession[Any]) -> None:
-        if isinstance(source, llm.RealtimeSession):
+    def _follow(self, source: Any) -> None:
+        if isinstance(source, _SESSIONS):
             self._follow_session(source)
         else:
             # Below our own model, so that a frame is written before what it leads to.
@@ -199,11 +221,11 @@ class Recorder:
             self._listen(self._controlled, "turn_ended", self._turn_ended)
             self._listen(self._controlled, "stepped_aside", self._stepped_aside)
 
-    def _intercept(self, model: llm.RealtimeModel) -> None:
+    def _intercept(self, model: Any) -> None:
         """See each session that the model makes, from its first frame: nothing announces them."""
         make, before = model.session, vars(model).get("session")
 
-        def session(*args: Any, **kwargs: Any) -> llm.RealtimeSession[Any]:
+        def session(*args: Any, **kwargs: Any) -> Any:
             made = make(*args, **kwargs)
             self._guard(lambda: self._follow_session(made))
             return made
@@ -219,9 +241,11 @@ class Recorder:
 
         self._undo.append(undo)
 
-    def _follow_session(self, session: llm.RealtimeSession[Any]) -> None:
+    def _follow_session(self, session: Any) -> None:
         self._sessions += 1
-        label = session.realtime_model.label
+        label = _model_of(session).label
+        # LiveKit's adapter has the frames of a full-duplex session below it.
+        session = getattr(session, "duplex_session", session)
         self._write("session", "realtime_session", {"number": self._sessions, "model": label})
         wire = _Wire(self)
         handlers: dict[str, Callable[[Any], None]] = {
@@ -233,6 +257,13 @@ class Recorder:
         # A frame is written before what it leads to.
         heard = {name: self._guarded(handler) for name, handler in handlers.items()}
         self._undo.append(hear_first(session, heard))
+
+    def _delegation_moved(self, move: Moved) -> None:
+        self._write("session", "delegation_moved", _known(move._asdict()))
+
+    def _loss(self, loss: Loss) -> None:
+        fields = {f.name: getattr(loss, f.name) for f in dataclasses.fields(loss)}
+        self._write("session", "loss", {**_known(fields), "kind": loss.kind.value})
 
     def _next_connection(self) -> int:
         self._connections += 1
@@ -448,6 +479,18 @@ class Recorder:
         self._write("playback", "finished", {**fields, **item})
 
 
+def _known(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """What a line tells besides its time."""
+    known = {key: value for key, value in fields.items() if value not in (None, "") and key != "t"}
+    return {k: round(v, 3) if isinstance(v, float) else v for k, v in known.items()}
+
+
+def _model_of(session: Any) -> Any:
+    """The model that made a session, of either kind."""
+    duplex = getattr(session, "duplex_model", None)
+    return session.realtime_model if duplex is None else duplex
+
+
 def _text(item: llm.ChatItem) -> str:
     return (item.text_content or "") if isinstance(item, llm.ChatMessage) else ""
 
@@ -481,7 +524,7 @@ class _Wire:
     def server_event(self, frame: Any) -> None:
         if type(frame) is not dict and not isinstance(frame, Mapping):
             self._write("server", {"type": "unreadable"})
-        elif frame.get("type") in AUDIO_DELTAS and isinstance(frame.get("delta"), str):
+        elif frame.get("type") in _OUTPUT and isinstance(frame.get("delta"), str):
             if self._lines.audio_delta(frame, self._number()):
                 self._recorder._look()
         else:
@@ -489,8 +532,8 @@ class _Wire:
 
     def client_event(self, frame: Mapping[str, Any]) -> None:
         kind = frame.get("type")
-        if kind == "input_audio_buffer.append" and isinstance(frame.get("audio"), str):
-            self._lines.audio_input(frame["audio"], self._number())
+        if kind in _INPUT and isinstance(frame.get("audio"), str):
+            self._lines.audio_input(frame["audio"], self._number(), str(kind))
             return
         if str(kind).startswith("input_audio_buffer."):
             self._lines.flush_audio()

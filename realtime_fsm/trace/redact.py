@@ -21,12 +21,14 @@ _AUDIO = {
     "response.output_audio.delta": "delta",
     "response.audio.delta": "delta",  # the beta name
     "input_audio_buffer.append": "audio",
+    "session.output_audio.delta": "delta",  # GPT-Live's
+    "session.input_audio.append": "audio",
 }
 #: Keys whose strings are names of the protocol's. Those of ids are ``id``, and end in ``_id``.
 _NAMES = frozenset(
     {
         "type", "object", "status", "role", "code", "reason", "name", "param", "model",
-        "voice", "phase", "conversation", "tool_choice", "truncation", "eagerness", "language", "max_output_tokens",
+        "voice", "phase", "conversation", "target", "tool_choice", "truncation", "eagerness", "language", "max_output_tokens",
     }
 )  # fmt: skip
 #: Lists of such strings.

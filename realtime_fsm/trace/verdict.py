@@ -21,6 +21,8 @@ from .lane_rules import (
     OwnerOfTurns,
     SingleFlight,
 )
+from .live.dialect import MEANINGLESS
+from .live.judge import LiveJudge
 from .memory_rules import HeardIsHistory
 from .retry_rules import ActionsCount, RetrySafe
 from .rule import Handler, Key, Problem, Rule
@@ -162,6 +164,9 @@ class Judge:
         self._mode = ""
         self._recorded = False
         self._foreign = Foreign()
+        self._duplex: LiveJudge | None = None
+        #: Such a call was paused, and a session of it began.
+        self.resumed = False
 
     def _begin(self, *, partial: bool) -> Checker:
         self._story = Story(settings=self._settings or Settings(), partial=partial)
@@ -175,6 +180,8 @@ class Judge:
     def pause(self) -> None:
         """Something is missing here: judge nothing until :meth:`go_on`."""
         self._checker = None
+        if self._duplex is not None:
+            self._duplex.pause()
 
     def go_on(self) -> None:
         """Nothing of what is missing is under way any more."""
@@ -200,19 +207,41 @@ class Judge:
         elif isinstance(fact, Frame):
             self._foreign.feed(fact)
             self._has |= {"audio"} if fact.type in AUDIO_DELTAS else set()
+        self.resumed = False
+        if self._foreign.live:
+            self._feed_duplex(fact)
         self._has.add(fact.line.by)
         self._first = fact.t if self._first is None else self._first
         self._last = fact.t
-        if self._checker is not None:
+        if self._checker is not None and not self._foreign.live:
             self._live = True
             self._checker.feed(fact)
+
+    def _feed_duplex(self, fact: Fact) -> None:
+        """The same of a call of GPT-Live."""
+        if self._duplex is None:
+            header = self._story.header
+            ids = [rule.id for rule in self._rules]
+            partial = not (isinstance(fact, Frame) and fact.type == "session.start")
+            self._duplex = LiveJudge(
+                ids,
+                self._settings or Settings(),
+                self._found_duplex,
+                partial=partial or (header is not None and header.partial and header.mode != "raw"),
+            )
+            self._verdict.broken.clear()
+            self._verdict.violations.clear()
+        self.resumed = isinstance(fact, Frame) and fact.type == "session.start"
+        self._duplex.feed(fact)
 
     def end(self, *, cut: bool | None = None) -> Verdict:
         """There is no more. *cut*: whether the rest is missing; by default it is where a recorder
         did not say that it stopped. Then what was under way is not judged."""
         if cut is None:
             cut = self._mode == "raw" or (self._mode in _RECORDED and not self._recorded)
-        if not cut and self._checker is not None:
+        if self._duplex is not None:
+            self._duplex.end(cut=cut)
+        elif not cut and self._checker is not None:
             self._checker.end()
         verdict = self._verdict
         verdict.seconds = self._last - (self._first or 0.0)
@@ -228,16 +257,26 @@ class Judge:
         return verdict
 
     def _why_not(self, rule: type[Rule]) -> str:
+        if self._foreign.live:
+            return self._foreign.why or MEANINGLESS.get(rule.id, "") or self._not_seen()
         missing = self._foreign.why or _missing(rule.needs, self._has)
         return missing or ("" if self._live else "the call is not whole and was never quiet")
 
+    def _not_seen(self) -> str:
+        return _missing(("server", "client"), self._has)
+
     def _found(self, rule: Rule, problem: Problem) -> None:
+        lines: dict[int, Any] = {id(each): each for each in problem.events}
+        told = tuple(sorted(lines.values(), key=_number))
+        self._keep(Violation(rule.id, rule.name, problem.text, told, problem.items))
+
+    def _found_duplex(self, id: str, name: str, what: str, lines: list[Line]) -> None:
+        self._keep(Violation(id, name, what, tuple(lines)))
+
+    def _keep(self, violation: Violation) -> None:
         verdict = self._verdict
-        verdict.broken[rule.id] += 1
-        if verdict.broken[rule.id] <= SHOWN:
-            lines: dict[int, Any] = {id(each): each for each in problem.events}
-            told = tuple(sorted(lines.values(), key=_number))
-            violation = Violation(rule.id, rule.name, problem.text, told, problem.items)
+        verdict.broken[violation.id] += 1
+        if verdict.broken[violation.id] <= SHOWN:
             verdict.violations.append(violation)
 
 

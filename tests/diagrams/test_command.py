@@ -71,7 +71,7 @@ def test_one_picture_goes_to_a_folder(tmp_path: Path) -> None:
         (("--view", "upside"), "view is 'upside', expected one of all, overview"),
         (
             ("--machine", "lift"),
-            "machine is 'lift', expected one of turn, response, playback, whole",
+            "machine is 'lift', expected one of turn, response, playback, delegation, client, whole",
         ),
         (("--check", "--view", "all"), "check is True, expected no other option"),
         (("--diff", "HEAD", "--view", "all"), "view is 'all', expected none"),

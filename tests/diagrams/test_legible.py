@@ -84,7 +84,7 @@ def pictures() -> dict[str, str]:
 @pytest.mark.parametrize("name", pictures())
 def test_no_words_lie_over_others_or_over_a_box_and_none_is_cut_off(name: str) -> None:
     labels, boxes, page = areas(pictures()[name])
-    assert labels or name == "response overview"  # numbers
+    assert labels or name in ("response overview", "delegation overview")  # numbers
     wrong = [f"{a} and {b}" for a, b in combinations(labels, 2) if a.over(b)]
     wrong += [f"{a} in {b}" for a in labels for b in boxes if a.over(b)]
     wrong += [

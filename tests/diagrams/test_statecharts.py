@@ -131,7 +131,11 @@ def test_a_guard_that_says_no_is_passed_over(machine: str) -> None:
 @pytest.mark.parametrize(
     ("machine", "view", "said"),
     [
-        ("whole", "all", "machine is 'whole', expected one of turn, response, playback, as"),
+        (
+            "whole",
+            "all",
+            "machine is 'whole', expected one of turn, response, playback, delegation, client, as",
+        ),
         ("turn", "overview", "view is 'overview', expected all, as"),
         ("turn", "state:CREATED", "view is 'state:CREATED', expected all, as"),
     ],

@@ -27,6 +27,12 @@ def test_the_page_of_the_servers_rules_is_fresh() -> None:
     assert rules_table() in (DOCS / "rules.md").read_text("utf-8")
 
 
+def test_the_page_of_the_gpt_live_servers_rules_is_fresh() -> None:
+    from realtime_fsm.simulator.gpt_live import live_rules_table
+
+    assert live_rules_table() in (DOCS / "gpt-live-rules.md").read_text("utf-8")
+
+
 def test_the_readme_shows_the_generated_pictures() -> None:
     text = (ROOT / "README.md").read_text("utf-8")
     shown = re.findall(r'(?:src|srcset)="diagrams/([^"]+)"', text)

@@ -17,8 +17,10 @@ from livekit.plugins.openai.realtime import RealtimeModel
 from prometheus_client import REGISTRY
 
 from realtime_fsm.simulator import Failed, InMemoryServer, Message, Reply, Script
+from realtime_fsm.simulator.gpt_live import Backend, Call, InMemoryGPTLiveServer
 from realtime_fsm.testing import PacedAudioOutput, run_virtual, simulated_call, virtual_time
 
+from ..duplex.live import needs_duplex
 from ..livekit.fake_tts import FakeTTS
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -96,7 +98,8 @@ def test_one_moment_is_said_once_and_only_for_a_long_silence() -> None:
     assert heard == pytest.approx(2 * 1.2 + 0.18, abs=0.05)
 
 
-WORKERS = [name for name in NAMES if not name.startswith("test_")]
+#: It runs on another model, and has a test of its own.
+WORKERS = [name for name in NAMES if not name.startswith(("test_", "gpt_live"))]
 
 
 @pytest.mark.parametrize("name", WORKERS)
@@ -141,3 +144,46 @@ def test_the_metrics_count_what_recovered(monkeypatch: pytest.MonkeyPatch) -> No
     before = turns()
     test_a_worker_answers("metrics", monkeypatch)
     assert turns() == before + 1
+
+
+@needs_duplex
+def test_the_gpt_live_worker_says_what_was_lost(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    module = example("gpt_live")
+    sessions: list[AgentSession[Any]] = []
+
+    class Kept(AgentSession[Any]):
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            sessions.append(self)
+
+    async def call() -> list[str]:
+        async with InMemoryGPTLiveServer() as server:
+            model = functools.partial(
+                module.openai.realtime.GPTLiveModel,
+                api_key="none",
+                http_session=server.http_session,
+            )
+            monkeypatch.setattr(module.openai.realtime, "GPTLiveModel", model)
+            monkeypatch.setattr(module, "AgentSession", Kept)
+            await module.entrypoint(SimpleNamespace(room=NOT_GIVEN))
+            (session,) = sessions
+            session.output.audio = sink = PacedAudioOutput()
+            await server.wait_for("session.started", direction="server")
+            await asyncio.sleep(1)
+            tool = Call("opening_hours", '{"day": "Monday"}')
+            server.delegate(Backend(calls=(tool,)), Backend(ends="failed"))
+            await asyncio.sleep(3)
+            server.refuse("response.create", "some_code")
+            server.delegate(Backend(calls=(tool,)))
+            await asyncio.sleep(3)
+            await session.aclose()
+            await sink.aclose()
+            assert "Monday" in server.sent("response.item.create")[0]["item"]["output"]
+            return [e["content"] for e in server.sent("session.commentary.append")]
+
+    (said,) = run_virtual(call)
+    assert "offer to try again" in said
+    assert "lost: backend_failed (server_error)" in caplog.text
+    assert "lost: continuation_refused (some_code)" in caplog.text

@@ -29,7 +29,7 @@ def log(lines: list[bytes]) -> list[bytes]:
 
 
 def live(*, by_recorder: bool = False) -> list[bytes]:
-    """GPT-Live's events, in a log or as a recorder would write them."""
+    """GPT-Live's events, in a log or as a recorder would write them: to be mixed with others."""
     told = []
     for t, event in enumerate(GPT_LIVE):
         rest = {key: value for key, value in event.items() if key != "type"}
@@ -52,7 +52,6 @@ BAD: dict[str, tuple[Bad, str, str]] = {
     ),
     "not JSON": (lambda lines: bytes(range(256)) * 3, "line 2: not JSON", "read"),
     "one huge line": (lambda lines: b"A" * (17 << 20), "line 1: longer than 16 MiB", "read"),
-    "GPT-Live": (lambda lines: b"".join(live()), OTHER, "judged"),
     "mixed": (lambda lines: b"".join([*log(lines)[:40], *live()]), OTHER, "judged"),
     "mixed, with a header": (
         lambda lines: b"".join([*lines[:40], *live(by_recorder=True), *lines[40:]]), OTHER, "judged",

@@ -4,4 +4,8 @@ from __future__ import annotations
 
 from ._family import Family
 
-DUPLEX = Family(name="duplex", control="plain", why="A full-duplex model decides when to speak.")
+DUPLEX = Family(
+    name="duplex",
+    control="plain",
+    why="Its turns are the server's: realtime_fsm.livekit.duplex tells what is lost of its work.",
+)

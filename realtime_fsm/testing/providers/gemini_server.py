@@ -11,7 +11,7 @@ from ...simulator.config import ServerConfig
 from ...simulator.conversation import ItemSnapshot
 from ...simulator.core import ServerCore
 from ...simulator.faulty import FaultyCore
-from ...simulator.observed import Connection, ObservedServer
+from ...simulator.observed import Connection, ObservedServer, core_of
 from ...simulator.script import Accept, Refuse, Script
 from ...simulator.wire import Close, Drop, Frame, Ids, Send
 from ._fake import need
@@ -203,7 +203,7 @@ class _Line:
         self._ws = ws
         self._loop = asyncio.get_running_loop()
         self._connection = Connection(server, number, opening, self._put)
-        core = self._connection.core
+        core = core_of(self._connection)
         self.dialect = GeminiDialect(
             lambda: core.active_response_id is not None,
             lambda item_id: any(item.id == item_id for item in core.conversation),

@@ -27,7 +27,7 @@ a contract test on the real plugin against a fake server of its provider.
 | Gemini Live, Nova Sonic, Ultravox, Phonic | the plugin's package, and the capabilities it shows | controlled by its requests and streams |
 | LiveKit's `RealtimeModelFallbackAdapter` around controlled models | the class, and the classes of its models | controlled by its requests and streams, as the least of its models allows |
 | PersonaPlex | the plugin's package | passes through: it takes no requests |
-| full-duplex models (GPT-Live, any `llm.DuplexModel`) | the class, `supports_overlapping_speech` | passes through |
+| full-duplex models (GPT-Live, any `llm.DuplexModel`) | the class, `supports_overlapping_speech` | passes through, and can be [watched](gpt-live.md) |
 | anything else | | passes through, until you say what it is; one warning says so |
 
 A plugin that shows other capabilities or events than it did when its family was declared passes through too, with a warning that names them.
