@@ -6,7 +6,7 @@ import atexit
 import contextlib
 import multiprocessing.util
 import os
-import select
+import selectors
 import socket
 import subprocess
 import sys
@@ -18,11 +18,11 @@ from typing import Protocol
 
 from ._wire import control, of_call, parsed
 
-__all__ = ["MOST", "Link", "Linked", "link_to"]
+__all__ = ["MOST", "Link", "Linked", "NoLink", "link_to"]
 
 #: Bytes that wait for the hub at most; what comes then is counted, and not sent.
 MOST = 4 * 1024 * 1024
-_TOGETHER = 0.01  # seconds that a line waits for others
+_TOGETHER = 0.02  # seconds that a line waits for others
 _DEAD = 10.0  # seconds; a hub that takes nothing for so long is given up
 _AGAIN = (0.2, 0.5, 1.0, 2.0, 5.0)  # seconds between two attempts to find it
 _START = 10.0  # seconds that a hub has to start
@@ -57,7 +57,7 @@ class Link:
         self._size = 0
         self._missed: Counter[str] = Counter()
         self._woken = threading.Event()
-        self._pipe: tuple[int, int] | None = None
+        self._pipe: int | None = None
         self._thread: threading.Thread | None = None
         self._connected = False
 
@@ -111,12 +111,12 @@ class Link:
         self._size += len(data)
 
     def _wake(self) -> None:
-        if not self._woken.is_set():
-            self._woken.set()
-            pipe = self._pipe
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    os.write(pipe[1], b".")
+        if self._woken.is_set():
+            return
+        self._woken.set()
+        with self._lock, contextlib.suppress(OSError):
+            if self._pipe is not None:  # whoever closes it takes it away first
+                os.write(self._pipe, b".")
 
     # --- its thread
 
@@ -127,22 +127,32 @@ class Link:
             if found is None:
                 self._lose()  # nobody looks
                 self._woken.clear()
-                if not self._over():
-                    self._woken.wait(_AGAIN[min(failures, len(_AGAIN) - 1)])
+                self._woken.wait(_AGAIN[min(failures, len(_AGAIN) - 1)])
                 failures += 1
                 continue
             failures = 0
-            with contextlib.suppress(OSError), found:
-                self._talk(found)
+            with found, contextlib.suppress(OSError):
+                if self._talk(found):
+                    return
             self._lose()
 
     def _over(self) -> bool:
-        """Whether there is nothing left to do; then the next call starts another thread."""
+        """Whether there is nothing left to do. Then the next call starts another thread, and knows
+        nothing of who looks."""
         with self._lock:
             if self._calls or (self._waiting and self._connected):
                 return False
             self._thread = None
+            self._forget()
+            self.looked += 1
+            self.looking = True
             return True
+
+    def _forget(self) -> None:
+        self._connected = False
+        self._waiting.clear()
+        self._size = 0
+        self._missed.clear()
 
     def _connect(self) -> socket.socket | None:
         found = _connected(self.path)
@@ -155,7 +165,8 @@ class Link:
                 found = _connected(self.path)
         return found
 
-    def _talk(self, found: socket.socket) -> None:
+    def _talk(self, found: socket.socket) -> bool:
+        """Carry lines until there are none any more (True), or the hub is gone."""
         found.settimeout(_DEAD)
         hello = {"pid": os.getpid(), "program": Path(sys.argv[0] if sys.argv else "").name}
         with self._lock:
@@ -165,26 +176,34 @@ class Link:
             self._size += sum(map(len, first))
         read, write = os.pipe()
         os.set_blocking(write, False)
-        self._pipe = (read, write)
+        with self._lock:
+            self._pipe = write
         heard = b""
+        ready = selectors.DefaultSelector()
         try:
+            ready.register(found, selectors.EVENT_READ)
+            ready.register(read, selectors.EVENT_READ)
             while not self._over():
                 if not self._waiting:
-                    ready, _, _ = select.select([found.fileno(), read], [], [])
-                    if found.fileno() in ready:
+                    which = {key.fd for key, _ in ready.select()}
+                    if found.fileno() in which:
                         more = found.recv(65_536)
                         if not more:
-                            return
+                            return False
                         *lines, heard = (heard + more).split(b"\n")
                         for line in lines:
                             self._told(line)
-                    if read in ready:
+                    if read in which:
                         os.read(read, 4096)
                         time.sleep(_TOGETHER)
-                    self._woken.clear()
+                self._woken.clear()  # what comes from here on wakes anew
                 self._deliver(found)
+            return True
         finally:
-            self._pipe = None
+            with self._lock:
+                if self._pipe == write:  # the next thread may have its own by now
+                    self._pipe = None
+            ready.close()
             os.close(read)
             os.close(write)
 
@@ -216,12 +235,24 @@ class Link:
             call.look()
 
     def _lose(self) -> None:
+        """There is no hub, or not any more."""
         with self._lock:
-            self._connected = False
-            self._waiting.clear()
-            self._size = 0
-            self._missed.clear()
+            self._forget()
         self._look(False)
+
+
+class NoLink(Link):
+    """Of calls that nobody can watch here."""
+
+    def __init__(self) -> None:
+        super().__init__(Path(), start=False)
+        self.looking = False
+
+    def add(self, call: Linked) -> None:
+        """There is nobody to tell."""
+
+    def remove(self, call: Linked, *, failed: bool = False) -> None:
+        """Likewise."""
 
 
 def _connected(path: Path) -> socket.socket | None:

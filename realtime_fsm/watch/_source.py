@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import logging
 import os
 import secrets
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from livekit.agents import llm
@@ -20,18 +22,60 @@ from ..trace.lines import Lines
 from ..trace.recorder import Recorder
 from ..trace.redact import told
 from ..trace.writer import TraceWriter
-from ._link import Link
+from ._link import Link, NoLink, link_to
 from ._moves import Moves
+from ._place import HUB, SOCKET, WatchError, folder
 from ._wire import control
 
-__all__ = ["Watching"]
+__all__ = ["Watching", "watch"]
 
+_log = logging.getLogger("realtime_fsm")
 #: Of this process: with it an id is of one call alone, whatever forks.
 _numbers = itertools.count(1)
 
 
+def watch(
+    source: llm.RealtimeModel | llm.RealtimeSession[Any],
+    *,
+    transcripts: bool = False,
+    label: str = "",
+    group: str = "",
+) -> Watching:
+    """Show the calls of a model, or one realtime session, in the browser while they run.
+
+    ::
+
+        watching = watch(model)
+        watching.attach(session)
+
+    Under ``realtime-fsm run --watch`` they join its page. Elsewhere they join the user's hub, which
+    is started if there is none, and ends by itself; `address` tells where its page is. While nobody
+    looks nothing is written down, so a page that is opened late tells from where it knows the call.
+    Where nothing can be watched, a warning in the log says why.
+
+    Args:
+        source: As for `realtime_fsm.trace.record`.
+        transcripts: Whether what is said is shown, too. Never audio.
+        label: A name for the call.
+        group: Calls of one group are shown side by side.
+
+    Raises:
+        TypeError: *source* is neither.
+    """
+    if not isinstance(source, (llm.RealtimeModel, llm.RealtimeSession)):
+        raise TypeError(f"source must be a realtime model or session, got {source!r}")
+    joined = os.environ.get(SOCKET)
+    link: Link
+    try:
+        link = link_to(Path(joined) if joined else folder() / HUB, start=not joined)
+    except WatchError as error:  # a call is not to fail for it
+        _log.warning("calls cannot be watched: %s", error)
+        link = NoLink()
+    return Watching(source, link, transcripts=transcripts, label=label, group=group)
+
+
 class Watching(Recorder):
-    """See :func:`realtime_fsm.watch.watch`. Nothing of it raises into the call, and while nobody looks
+    """See :func:`watch`. Nothing of it raises into the call, and while nobody looks
     it writes nothing."""
 
     def __init__(

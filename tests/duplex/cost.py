@@ -121,7 +121,8 @@ async def talk(frames: list[str | None], watched: bool) -> tuple[float, float]:
     assert service.creates == DELEGATIONS
     if watcher is not None:
         (tracker,) = watcher.trackers
-        assert not (watcher.losses or tracker.live or tracker.unknown or tracker.ignored)
+        shown = (watcher.losses, tracker.live, tracker.unknown, tracker.ignored)
+        assert not any(shown)
     session._main_atask.cancel()
     await asyncio.gather(session._main_atask, listening, return_exceptions=True)
     await session.aclose()

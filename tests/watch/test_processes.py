@@ -168,6 +168,15 @@ def test_a_port_in_use_is_told_in_a_sentence_and_nothing_is_started(
 # --- the hub of a user
 
 
+def test_a_hub_does_without_livekit() -> None:
+    """It is there in a second, and small."""
+    look = (
+        "import realtime_fsm.watch._serve, sys; print([m for m in sys.modules if 'livekit' in m])"
+    )
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
 async def test_the_users_hub_is_started_and_ends_by_itself(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

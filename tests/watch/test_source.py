@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import io
 import json
+import os
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -23,8 +24,10 @@ from realtime_fsm.simulator import Failed, Message, RealtimeServer, Reply, Scrip
 from realtime_fsm.testing import PacedAudioOutput
 from realtime_fsm.trace import check, record
 from realtime_fsm.watch import _link as link_module
+from realtime_fsm.watch import watch
 from realtime_fsm.watch._link import Link
 from realtime_fsm.watch._source import Watching
+from realtime_fsm.watch._wire import control
 
 from ..docs.blocks import ROOT, blocks
 from .hubs import Place, hub_at, until
@@ -263,6 +266,51 @@ async def test_no_hub_at_all_is_no_trouble(place: Path) -> None:
         assert (await call.ask()).exception() is None
         assert not call.link.looking
         assert not call.link._waiting
+
+
+async def test_calls_one_after_another_have_one_thread_at_a_time(place: Path) -> None:
+    class Brief:
+        def __init__(self, number: int) -> None:
+            self.id = f"c{number}"
+
+        def announced(self) -> bytes:
+            return control("call", call=self.id)
+
+        def look(self) -> None:
+            pass
+
+    link = Link(place / "h", start=False)
+    most = 0
+    async with hub_at(place / "h") as hub, hub.viewer():
+        for number in range(300):
+            call = Brief(number)
+            link.add(call)
+            link.send(call.id, 0.0, "{}")
+            if number % 3:
+                await asyncio.sleep(0.001)
+            link.remove(call)
+            names = [each.name for each in threading.enumerate()]
+            most = max(most, names.count("realtime-fsm watch"))
+        await until(lambda: link._thread is None)
+        await until(lambda: hub.hub.calls and all(c.over for c in hub.hub.calls.values()))
+    assert most <= 2  # one that ends, and its successor
+    assert "realtime-fsm watch" not in [each.name for each in threading.enumerate()]
+
+
+async def test_g27_where_nothing_can_be_watched_a_call_does_not_fail_for_it(
+    place: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    os.chmod(place, 0o755)
+    model = ControlledRealtimeModel(
+        openai.realtime.RealtimeModel(api_key="none", base_url="http://127.0.0.1:1")
+    )
+    watching = watch(model)
+    session: AgentSession[Any] = AgentSession(llm=model, vad=None)
+    watching.attach(session)
+    assert not watching.looked_at
+    watching.close()
+    assert f"calls cannot be watched: {place} can be read by others" in caplog.text
+    await model.aclose()
 
 
 async def test_nothing_is_left_of_a_call(place: Path) -> None:

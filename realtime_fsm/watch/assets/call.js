@@ -25,7 +25,7 @@ class LivePanel {
     this.turns = make("div", { class: "table" });
     this.links = make("p", { class: "links" });
     this.root = make("article", { class: "call live", "data-call": row.id, "data-name": nameOf(row) },
-      this.title, this.about, this.now, this.missing, this.facts, this.derived, this.maps, this.lanes, this.messages, this.turns, this.links);
+      this.title, this.now, this.missing, this.facts, this.derived, this.maps, this.lanes, this.messages, this.turns, this.about, this.links);
     this.machines = new Machines(this.maps);
     this.timeline = null;
     this.told = {};

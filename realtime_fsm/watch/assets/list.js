@@ -1,5 +1,6 @@
 // The calls: which run, which are over, and how each stands.
 
+const MOST_ROWS = 250;
 const ENDED = new Set(["ended", "failed", "lost"]);
 const STANDS = names({ live: ["●", "live"], ended: ["✓", "ended"], failed: ["✕", "failed"], lost: ["⚠", "lost"] });
 
@@ -12,6 +13,8 @@ class CallList {
     this.choose = choose;
     this.address = address;
     this.rows = new Map();
+    this.stale = new Set();
+    this.timer = null;
     this.lines = new Map();
     this.chosen = "";
     const head = ["Call", "Now", "Mode", "Turns", "Recovered", "Failed", "Began"].map((text) => make("th", { scope: "col" }, text));
@@ -25,10 +28,14 @@ class CallList {
   clear() {
     this.rows.clear();
     this.lines.clear();
+    this.stale.clear();
+    clearTimeout(this.timer);
+    this.timer = null;
     this.order = "";
     this.body.replaceChildren();
   }
 
+  // What is new of the rows. They are drawn a few times a second: hundreds may change.
   take(rows, gone) {
     for (const id of gone) {
       this.rows.delete(id);
@@ -36,23 +43,43 @@ class CallList {
     }
     for (const row of rows) {
       this.rows.set(row.id, row);
+      this.stale.add(row.id);
+    }
+    if (this.timer) return;
+    this.draw();
+    this.timer = setTimeout(() => {
+      this.timer = null;
+      if (this.stale.size || this.order !== this.key(this.sorted())) this.draw();
+    }, 300);
+  }
+
+  draw() {
+    const order = this.sorted();
+    for (const row of order.slice(0, MOST_ROWS)) {
+      if (!this.stale.has(row.id) && this.lines.has(row.id)) continue;
       const line = this.lines.get(row.id) || make("tr", {});
       this.lines.set(row.id, line);
       this.fill(line, row);
     }
-    const order = this.sorted();
-    const key = order.map((row) => row.id).join(" ");
+    for (const row of order.slice(MOST_ROWS)) this.lines.delete(row.id);
+    this.stale.clear();
+    const key = this.key(order);
     if (key !== this.order) {
       this.order = key;
       const focused = this.body.contains(document.activeElement) ? document.activeElement : null;
-      this.body.replaceChildren(...order.map((row) => this.lines.get(row.id)));
+      this.body.replaceChildren(...order.slice(0, MOST_ROWS).map((row) => this.lines.get(row.id)));
       if (focused && focused.isConnected) focused.focus({ preventScroll: true });
     }
     const live = order.filter((row) => !ENDED.has(row.state));
     const bad = order.filter((row) => row.state === "failed" || row.state === "lost").length;
     const again = live.filter((row) => row.recovering).length;
-    const told = `${live.length} live${again ? `, ${again} recovering now` : ""}; ${order.length - live.length} over${bad ? `, ${bad} of them failed or lost` : ""}`;
+    const told = `${live.length} live${again ? `, ${again} recovering now` : ""}; ${order.length - live.length} over${bad ? `, ${bad} of them failed or lost` : ""}`
+      + (order.length > MOST_ROWS ? `; the first ${MOST_ROWS} are shown` : "");
     if (this.count.textContent !== told) this.count.textContent = told;
+  }
+
+  key(order) {
+    return order.slice(0, MOST_ROWS).map((row) => row.id).join(" ");
   }
 
   // What runs, and the newest of it, comes first.
