@@ -253,6 +253,8 @@ async def test_an_apology_is_opt_in_and_one_for_each_root() -> None:
         await asyncio.sleep(5)
         said = [e["content"] for e in call.server.sent("session.commentary.append")]
         assert said == ["Tell the caller that it did not work."]
+        kinds = {frame["type"] for frame in call.server.sent()}
+        assert kinds == {"session.start", "session.commentary.append"}
 
 
 @virtual_time
