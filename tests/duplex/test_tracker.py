@@ -167,6 +167,7 @@ def test_one_create_for_two_delegations() -> None:
     story.client(result("ka", "ia"), result("kb", "ib"), create("c"))
     story.server(error("c"))
     assert story.kinds == ["continuation_refused"]
+    assert all(work.create_id is None for work in story.tracker.live)  # type: ignore[union-attr]
     story.client(create("c2")).server(created("a", "r2"))
     assert (story.path(1)[-1], story.path(2)[-1]) == ("running", "completed")
     assert len(story.losses) == 1
