@@ -6,20 +6,26 @@ READY := $(VENV)/.ready
 OLDEST := .venv-oldest
 NEXT := .venv-next
 MUTMUT := .venv-mutants
+# A file of tests runs whole in one of two processes: some share what took long to make.
+BOTH := --numprocesses 2 --dist loadfile
 
-.PHONY: help demo test test-quick heard inject judge lint types docs package matrix hooks diagrams diagrams-check sample properties row-mutants mutants bench bench-page explore simulate scenarios fuzz soak crowd conform-proof live providers test-oldest next clean
+.PHONY: help demo watch watched test test-quick heard inject judge lint types docs package matrix hooks diagrams diagrams-check sample properties row-mutants mutants bench bench-page explore simulate scenarios fuzz soak crowd conform-proof live providers test-oldest next clean
 
 # Four short calls, plain LiveKit and controlled, side by side. Installs what these need.
 demo: $(RUNS)
 	$(BIN)/realtime-fsm demo
 
-# The tests: about five minutes on two cores.
-test: $(READY)
-	$(BIN)/python -m pytest
+# The same four calls in the browser, while they run: open the address that it prints.
+watch: $(RUNS)
+	$(BIN)/realtime-fsm demo --watch
 
-# The core, the corpus and the adapter: under a minute.
+# The tests: six minutes on two cores.
+test: $(READY)
+	$(BIN)/python -m pytest $(BOTH)
+
+# The core, the corpus and the adapter: a minute.
 test-quick: $(READY)
-	$(BIN)/python -m pytest -q tests/core tests/corpus tests/livekit
+	$(BIN)/python -m pytest -q $(BOTH) tests/core tests/corpus tests/livekit
 
 # What there is to make.
 help:
@@ -144,6 +150,13 @@ soak: $(READY)
 crowd: $(READY)
 	$(BIN)/python -m tests.robustness.crowd --sessions 1000
 
+# Long: how late the page of watched calls is, what it costs a worker, an hour's call, 200 sources for MINUTES.
+watched: $(READY)
+	$(BIN)/python -m tests.watch.measure latency
+	$(BIN)/python -m tests.watch.measure cpu
+	$(BIN)/python -m tests.watch.measure hour
+	$(BIN)/python -m tests.watch.measure crowd --minutes $(MINUTES)
+
 # What conform finds of the simulator with each switch set wrong, ten times each. A minute and a half.
 conform-proof: $(READY)
 	$(BIN)/python -m tests.conform.proof 10
@@ -155,11 +168,11 @@ live: $(READY)
 # The plugins of all providers (200 MB), and every call with each of them (four minutes).
 providers: $(READY)
 	$(BIN)/python -m pip install -q -c constraints.txt -e ".[providers]"
-	PROVIDERS=all $(BIN)/python -m pytest tests/providers tests/docs/test_testing_page.py
+	PROVIDERS=all $(BIN)/python -m pytest $(BOTH) tests/providers tests/docs/test_testing_page.py
 
 # The oldest livekit-agents whose facts we rely on. Its own warnings are not ours to fix.
 test-oldest: $(OLDEST)/.ready
-	$(OLDEST)/bin/python -m pytest -W default tests/livekit tests/demo tests/scenarios tests/corpus tests/heard
+	$(OLDEST)/bin/python -m pytest -W default $(BOTH) tests/livekit tests/demo tests/scenarios tests/corpus tests/heard
 
 # What the newest releases would have us change, pre-releases too, past our own bounds (five minutes).
 next:

@@ -17,6 +17,7 @@ from livekit.plugins import openai
 from realtime_fsm.livekit import ControlledRealtimeModel, TurnObserver
 from realtime_fsm.livekit._features import AgentSession
 from realtime_fsm.livekit._listener import cheap
+from realtime_fsm.trace import record
 
 from .canned import CannedServer, Recording
 
@@ -87,6 +88,33 @@ class Result:
     wire: list[str] = field(default_factory=list)
 
 
+class LoopTurns:
+    """Counts the event loop's iterations from asking to the first frame at the sink.
+
+    Attributes:
+        turns: What each turn of the call took.
+    """
+
+    def __init__(self) -> None:
+        self.turns: list[int] = []
+        self._count: int | None = None
+        self._loop = asyncio.get_running_loop()
+
+    def asked(self) -> None:
+        self._count = 0
+        self._loop.call_soon(self._next)
+
+    def heard(self) -> None:
+        if self._count is not None:
+            self.turns.append(self._count)
+            self._count = None
+
+    def _next(self) -> None:
+        if self._count is not None:
+            self._count += 1
+            self._loop.call_soon(self._next)
+
+
 #: The plugin's event with each frame of the server, as it came.
 SERVER_FRAME = "openai_server_event_received"
 
@@ -112,6 +140,8 @@ async def call(
     user: float = 0.0,
     observers: Sequence[TurnObserver] = (),
     listen: bool = False,
+    trace: str | None = None,
+    count: LoopTurns | None = None,
     hold: Callable[[], Awaitable[object]] | None = None,
 ) -> Result:
     """One call: as many turns as were recorded.
@@ -120,15 +150,22 @@ async def call(
         user: Seconds of the user's audio that are pushed before each turn.
         observers: Of our model, if the call is controlled.
         listen: Have LiveKit tell the server's frames to a listener that does nothing.
+        trace: Record the call to this file.
+        count: Counts the event loop's iterations up to each first frame.
         hold: Awaited before the call is closed.
     """
     result, start = Result(), time.process_time()
     server, sink, microphone = CannedServer(recording), InstantOutput(), Microphone()
     plugin = model_for(server)
     model = ControlledRealtimeModel(plugin, observers=observers) if controlled else None
+    recorder = None if trace is None else record(model or plugin, trace)
     session: AgentSession[Any] = AgentSession(llm=model or plugin, vad=None)
     if model is not None:
         model.attach(session)
+    if recorder is not None:
+        recorder.attach(session)
+    if count is not None:
+        sink.on("playback_started", cheap(lambda *_: count.heard()))
     session.output.audio, session.input.audio = sink, microphone
     agent = Agent(instructions="Be brief.")
     await session.start(agent)
@@ -138,6 +175,8 @@ async def call(
     await server.drained()
     for _ in recording.replies:
         await microphone.record(user)
+        if count is not None:
+            count.asked()
         asked, segments = time.process_time(), len(sink.began)
         await session.generate_reply(instructions="Answer.")
         result.turns.append(time.process_time() - asked)

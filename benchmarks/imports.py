@@ -1,4 +1,4 @@
-"""What ``import realtime_fsm`` takes, in a process of its own."""
+"""What an import takes, in a process of its own."""
 
 from __future__ import annotations
 
@@ -11,17 +11,21 @@ from .rounds import Figure
 ROOT = Path(__file__).parents[1]
 _PROGRAM = """
 import time
+{before}
 start = time.process_time()
-import realtime_fsm
+import {module}
 print((time.process_time() - start) * 1000)
 """
+#: What an agent that uses the plugin has imported anyway.
+LIVEKIT = "from livekit.agents import Agent, AgentSession; from livekit.plugins import openai"
 
 
-def import_ms(rounds: int) -> Figure:
-    """Milliseconds of CPU time, compiled files at hand."""
-    return Figure.of([_once() for _ in range(rounds + 1)][1:])
+def import_ms(module: str, rounds: int, *, before: str = "") -> Figure:
+    """Milliseconds of CPU time, compiled files at hand, and what comes *before* imported."""
+    program = _PROGRAM.format(module=module, before=before)
+    return Figure.of([_once(program) for _ in range(rounds + 1)][1:])
 
 
-def _once() -> float:
-    command = [sys.executable, "-c", _PROGRAM]
+def _once(program: str) -> float:
+    command = [sys.executable, "-c", program]
     return float(subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout)

@@ -25,6 +25,10 @@ _MEANING = {
     "growth_ratio": "a turn after all others ÷ a turn of a fresh controller, side by side",
     "rss_growth_mb": "growth of the process over those turns, MB",
     "import_ms": "`import realtime_fsm`, ms",
+    "push_ratio_600": "a push of the history in a call of 600 items, with us ÷ without us",
+    "recorder_ratio": "what a recorder adds to a call with us ÷ the call without either",
+    "first_audio_loop_turns_added": "from asking to the first frame at the sink: iterations of the event loop added",
+    "adapter_import_ms": "`import realtime_fsm.livekit`, with LiveKit and its plugin imported before, ms",
 }
 _DETAILS = {
     "session_cpu_ratio_without_user_audio": "the same call in which the user is silent",
@@ -46,6 +50,11 @@ _DETAILS = {
     "transcript_delta_plugin_us": "a transcript delta in the plugin, µs",
     "transcript_delta_added_us": "what we add to it, µs",
     "transcript_delta_listener_us": "of that: LiveKit telling it to a listener that does nothing, µs",
+    "push_plain_us_600": "that push without us, µs",
+    "push_ratio_300": "a push with us ÷ without us, of 300 items",
+    "push_ratio_100": "of 100 items",
+    "push_ratio_20": "of 20 items",
+    "push_plain_us_20": "that push without us, µs",
     "call_plain_kb": "memory of a running call after 12 turns without us, kB",
     "call_added_kb": "what we add to it, kB",
     "controller_bytes_without_record": "a controller that keeps no turn, after a thousand: ids of late events",

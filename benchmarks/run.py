@@ -9,13 +9,25 @@ from dataclasses import dataclass, field
 from .bare import PythonStateMachine, Transitions
 from .canned import Recording, record
 from .deltas import AUDIO, BLOCK, TEXT
-from .imports import import_ms
+from .imports import LIVEKIT, import_ms
 from .memory import Growth, controller_bytes, controller_bytes_without_record, turn_bytes
 from .observers import Cost, costs
+from .pushes import BLOCK as BLOCK_OF_PUSHES
+from .pushes import LENGTHS, pushes
 from .reaction import reactions
 from .rounds import Figure, Rounds, alternate
 from .scripted_turn import RESPONSE_TRIGGERS, STATE_CHANGES, TRIGGERS, Caller
-from .sessions import USER, Calls, call_kb, calls, delta_us, deltas, p99
+from .sessions import (
+    USER,
+    Calls,
+    call_kb,
+    calls,
+    delta_us,
+    deltas,
+    first_audio_turns,
+    p99,
+    recorded,
+)
 from .where import shares
 
 #: What each key should not exceed.
@@ -32,6 +44,10 @@ TARGETS = {
     "growth_ratio": 1.05,
     "rss_growth_mb": 1.0,
     "import_ms": 80.0,
+    "push_ratio_600": 1.3,
+    "recorder_ratio": 0.15,
+    "first_audio_loop_turns_added": 2.0,
+    "adapter_import_ms": 150.0,
 }
 #: Core turns in one measurement.
 _TURNS = 10
@@ -47,11 +63,12 @@ class Size:
     growth: int
     at_once: int
     imports: int
+    pushes: int
 
 
-FULL = Size(rounds=101, calls=41, turns=12, growth=1_000_000, at_once=10, imports=21)
+FULL = Size(rounds=101, calls=41, turns=12, growth=1_000_000, at_once=10, imports=21, pushes=31)
 #: To see that everything runs.
-QUICK = Size(rounds=3, calls=2, turns=2, growth=1_000, at_once=2, imports=2)
+QUICK = Size(rounds=3, calls=2, turns=2, growth=1_000, at_once=2, imports=2, pushes=2)
 
 
 @dataclass
@@ -100,6 +117,8 @@ def _run(size: Size, tell: Callable[[str], None]) -> Results:
     found.figures["reaction_ms_p99"] = _reactions(replies, rounds=size.calls)
     for part, percent in shares(replies, rounds=min(size.calls, 10)).items():
         found.details[f"share of {part}"] = _exact(percent)
+    found.figures["first_audio_loop_turns_added"] = first_audio_turns(replies)
+    found.figures["recorder_ratio"] = recorded(replies, rounds=min(size.calls, 21))
     tell("observers")
     found.observers = costs(replies, rounds=min(size.calls, 21))
     tell("memory and import")
@@ -110,7 +129,17 @@ def _run(size: Size, tell: Callable[[str], None]) -> Results:
     plain_kb, controlled_kb = call_kb(turns=size.turns, at_once=size.at_once)
     found.details["call_plain_kb"] = _exact(plain_kb)
     found.details["call_added_kb"] = _exact(controlled_kb - plain_kb)
-    found.figures["import_ms"] = import_ms(size.imports)
+    found.figures["import_ms"] = import_ms("realtime_fsm", size.imports)
+    found.figures["adapter_import_ms"] = import_ms(
+        "realtime_fsm.livekit", size.imports, before=LIVEKIT
+    )
+    tell("pushes of the history")
+    for items in LENGTHS:
+        rounds = pushes(replies, items, rounds=size.pushes)
+        found.keep(f"push of {items} items", rounds)
+        found.details[f"push_ratio_{items}"] = rounds.ratio("controlled", "plain")
+        found.details[f"push_plain_us_{items}"] = rounds.cost("plain", per=BLOCK_OF_PUSHES)
+    found.figures["push_ratio_600"] = found.details.pop("push_ratio_600")
     tell(f"{size.growth:,} turns through one controller")
     found.growth = Growth(size.growth, rounds=min(size.rounds, 31))
     found.figures["growth_ratio"] = found.growth.ratios[-1]

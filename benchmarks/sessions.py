@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import gc
 import math
+import tempfile
 import tracemalloc
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from statistics import median
 
-from .calls import Result, call
+from .calls import LoopTurns, Result, call
 from .canned import Recording, record
 from .deltas import AUDIO, BLOCK, TEXT, Receiver
 from .rounds import Figure, Rounds, alternate
@@ -147,6 +148,34 @@ def calls(*, turns: int, rounds: int, user: float = 0.0) -> Calls:
     for with_us, without in zip(found["controlled"], found["plain"], strict=True):
         assert with_us.wire == without.wire, "the same frames were to be sent"
     return Calls(found["plain"], found["controlled"], found["listened"])
+
+
+def first_audio_turns(recording: Recording) -> Figure:
+    """By how many iterations of the event loop the first frame is later with us."""
+
+    async def counted(controlled: bool) -> list[int]:
+        count = LoopTurns()
+        await call(recording, controlled=controlled, count=count)
+        return count.turns
+
+    with _loop() as loop:
+        plain, ours = (loop.run_until_complete(counted(c)) for c in (False, True))
+    return Figure.of([float(o - p) for o, p in zip(ours, plain, strict=True)])
+
+
+def recorded(recording: Recording, *, rounds: int) -> Figure:
+    """What the recorder adds to a call with us, divided by the call without either."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = in_turns(
+            {
+                "plain": lambda: call(recording, controlled=False),
+                "controlled": lambda: call(recording, controlled=True),
+                "recorded": lambda: call(recording, controlled=True, trace=f"{folder}/call.jsonl"),
+            },
+            rounds=rounds,
+        )
+    rounds_of = zip(found["recorded"], found["controlled"], found["plain"], strict=True)
+    return Figure.of([(r.total - c.total) / p.total for r, c, p in rounds_of])
 
 
 def call_kb(*, turns: int, at_once: int) -> tuple[float, float]:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import logging
 
-from livekit.agents import Agent, AgentServer, AgentSession, ErrorEvent, JobContext, cli
+from livekit.agents import Agent, AgentServer, AgentSession, JobContext, cli
 from livekit.plugins import openai
 
-from realtime_fsm import Recovering, RetryPolicy, TurnEnded
+from realtime_fsm import Recovering, RetryPolicy, TurnEnded, TurnOutcome
 from realtime_fsm.livekit import ControlledRealtimeModel
 
 logger = logging.getLogger("agent")
@@ -38,12 +38,10 @@ async def entrypoint(ctx: JobContext) -> None:
 
     @model.on("turn_ended")
     def on_turn_ended(event: TurnEnded) -> None:
-        logger.info("turn %s: %s", event.turn_id, event.outcome.value)
-
-    @session.on("error")
-    def on_error(event: ErrorEvent) -> None:
-        # Only failures that were not recovered arrive here.
-        logger.error("reply failed: %s", event.error)
+        if event.outcome is TurnOutcome.FAILED:
+            logger.error("%s failed: %s", event.turn_id, event.error)
+        else:
+            logger.info("%s: %s", event.turn_id, event.outcome.value)
 
     await session.start(
         Agent(instructions="You are a friendly voice assistant. Answer briefly."),

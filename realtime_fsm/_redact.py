@@ -99,8 +99,15 @@ def shown(value: object) -> str:
     """An id or a name as it is, or ``#`` and a hash, which is the same for the same value as long as
     this process runs."""
     text = value if isinstance(value, str) else str(type(value).__name__)
-    if plain(text):
-        return text
+    return _shown(text) if len(text) <= _LONGEST else _hashed(text)
+
+
+@lru_cache(1024)
+def _shown(text: str) -> str:
+    return text if text and _plain(text) else _hashed(text)
+
+
+def _hashed(text: str) -> str:
     digest = blake2s(text.encode("utf-8", "surrogatepass"), key=_SECRET, digest_size=6)
     return f"#{digest.hexdigest()}"
 

@@ -51,10 +51,13 @@ def demo(
         Path | None,
         typer.Option(metavar="FILE", help="Write a page with the calls side by side, too."),
     ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show them in the browser, too, while they run.")
+    ] = False,
 ) -> None:
     """Four short calls, with plain LiveKit and controlled, side by side. Takes half a minute."""
-    if as_json and report is not None:
-        typer.echo("realtime-fsm: give --json or --report, not both", err=True)
+    if as_json and (report is not None or watch):
+        typer.echo("realtime-fsm: give --json or --report and --watch, not both", err=True)
         raise typer.Exit(2)
     try:
         importlib.import_module("livekit.plugins.openai")
@@ -66,13 +69,41 @@ def demo(
     if as_json:
         typer.echo(json.dumps(tour(), indent=2))
         return
+    from .watch import WatchError
+
     try:
-        show_tour(report)
+        show_tour(report, watch=watch)
+    except WatchError as error:
+        say(f"realtime-fsm: {error}", err=True)
+        raise typer.Exit(1) from None
     except OSError as error:
         if unwritable(error):
             raise
         say(f"realtime-fsm: {in_words(error)}", err=True)
         raise typer.Exit(1) from None
+
+
+@app.command()
+def watch(
+    traces: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Traces to show as a film, side by side; by default what runs."),
+    ] = None,
+    speed: Annotated[float, typer.Option(help="Of a film, in times real time.")] = 1.0,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Of a film's page; by default 8774 or any.")
+    ] = None,
+) -> None:
+    """Where the page of the calls is that run now and are watched; or recorded calls as a film."""
+    from .watch import WatchError, command
+
+    try:
+        command.run(traces or [], speed=speed, port=port)
+    except (WatchError, ValueError) as error:
+        say(f"realtime-fsm: {error}", err=True)
+        raise typer.Exit(1 if isinstance(error, WatchError) else 2) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
 
 
 @app.command()
@@ -156,6 +187,11 @@ def simulate(
     replay: Annotated[
         int | None, typer.Option(metavar="SEED", help="Play the call of that seed, event by event.")
     ] = None,
+    watch: Annotated[
+        int | None,
+        typer.Option(metavar="SEED", help="Show the call of that seed in the browser, as a film."),
+    ] = None,
+    speed: Annotated[float, typer.Option(help="Of the film, in times real time.")] = 1.0,
     merge: Annotated[bool, typer.Option("--merge", help="Merge the reports of shards.")] = False,
 ) -> None:
     """Random calls in virtual time: which turns are answered, and which are lost."""
@@ -165,6 +201,7 @@ def simulate(
         typer.echo('simulate needs the OpenAI plugin: pip install "realtime-fsm[openai]"', err=True)
         raise typer.Exit(1) from None
     from .lab.simulate import command
+    from .watch._place import WatchError
 
     if reports and not merge:
         typer.echo(f"{reports[0]} is a report: give --merge to merge reports", err=True)
@@ -177,6 +214,11 @@ def simulate(
             for line in command.replay_lines(replay, faults, plain=plain, compare=compare):
                 say(line)
             return
+        if watch is not None:
+            film = command.film_lines(watch, faults, plain=plain, compare=compare, speed=speed)
+            for line in film:
+                say(line)
+            return
         if merge:
             report = command.merge_files(reports or [])
         elif compare:
@@ -185,6 +227,9 @@ def simulate(
             report = command.simulate(
                 calls, seed, faults, shard=shard, jobs=jobs, plain=plain, traces=traces
             )
+    except WatchError as error:
+        say(f"realtime-fsm: {error}", err=True)
+        raise typer.Exit(1) from None
     except ValueError as error:
         say(str(error), err=True)
         raise typer.Exit(2) from None
@@ -532,6 +577,19 @@ def run(
         list[str] | None,
         typer.Option(metavar="FIELD=VALUE", help="A field of RetryPolicy; may be repeated."),
     ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show the calls in the browser while they run.")
+    ] = False,
+    watch_words: Annotated[
+        bool, typer.Option("--watch-words", help="The same, with what is said.")
+    ] = False,
+    watch_host: Annotated[
+        str,
+        typer.Option(metavar="ADDRESS", help="Of that page; others than loopback can reach it."),
+    ] = "127.0.0.1",
+    watch_port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Of that page; by default 8774 or any.")
+    ] = None,
     module: Annotated[
         bool, typer.Option("-m", help="SCRIPT is a module, as for python -m.")
     ] = False,
@@ -540,10 +598,18 @@ def run(
 
     realtime-fsm run --mode observe --record traces agent.py -- dev
     """
+    from .run.command import Watched
     from .run.command import run as start
 
+    shown = Watched(words=watch_words, host=watch_host, port=watch_port)
     code = start(
-        script, arguments or (), module=module, mode=mode, record=record, retry=retry or ()
+        script,
+        arguments or (),
+        module=module,
+        mode=mode,
+        record=record,
+        retry=retry or (),
+        watch=shown if watch or watch_words else None,
     )
     raise typer.Exit(code)
 

@@ -17,7 +17,7 @@ from .user_speech import SpeechEvent
 
 def next_deadline(session: Session) -> float:
     """When something is due at the earliest; infinity: nothing is."""
-    soonest = math.inf if session.speech.until is None else session.speech.until
+    soonest = _speech_deadline(session)
     for response in session.lane.holders:
         if response.deadline is not None and response.deadline < soonest:
             soonest = response.deadline
@@ -38,7 +38,7 @@ def next_deadline(session: Session) -> float:
 def advance(session: Session, step: Step) -> None:
     """Fire what is due."""
     now = step.now
-    if session.speech.until is not None and now >= session.speech.until:
+    if now >= _speech_deadline(session):
         _end_speech_wait(session, step)
     for turn in tuple(session.live.values()):
         timer = _timer_of(turn, session)
@@ -61,13 +61,24 @@ def _timer_of(turn: Turn, session: Session) -> Timer | None:
     )
 
 
+def _speech_deadline(session: Session) -> float:
+    """Until when things are held up for the user's speech. While a request waits, server VAD's answer
+    is given less time: plain LiveKit gives it none (G24, G27)."""
+    speech, policy = session.speech, session.policy
+    if speech.until is None:
+        return math.inf
+    if speech.answer_due and _waited_for(session):
+        return speech.until - policy.timeout + min(policy.timeout, policy.vad_answer_timeout)
+    return speech.until
+
+
 def _waited_for(session: Session) -> bool:
     return any(turn.waiting for turn in session.live.values())
 
 
 def _end_speech_wait(session: Session, step: Step) -> None:
     # G18: the answer that never came, unless one that waits will be it.
-    owed = session.speech.answer_owed and not any(turn.waiting for turn in session.live.values())
+    owed = session.speech.answer_owed and not _waited_for(session)
     fire_speech(session, SpeechEvent.TIMEOUT, step)
     if owed and not session.connection.dead:
         session.new_turn(Origin.SERVER_VAD, step)

@@ -109,7 +109,7 @@ def note_conflict(session: Session, name: str | None, step: Step) -> None:
 def _is_expected(session: Session) -> bool:
     """Whether server VAD may have begun a response that did not show itself yet, or a turn would
     have one that it asked for in vain (G4)."""
-    if session.speech.server_answers:
+    if session.speech.may_be_answered:
         return True
     asked = session.by_event.values()
     return any(r.response_id is None and r.turn is not None and r.turn.misses(r) for r in asked)

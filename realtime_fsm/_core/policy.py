@@ -56,6 +56,8 @@ class RetryPolicy:
             playback to report.
         speech_timeout: How long the lane stays closed for user speech of which no end is
             reported.
+        vad_answer_timeout: How long server VAD's own answer to speech that has ended is waited for
+            while another request waits behind it; while none does, `timeout`.
         playback_grace: How much later than its audio a sink's report may come; then the next
             message or speech is played without it.
         answer_timeout: How long a connection may stay silent after a cancel was sent on it,
@@ -69,6 +71,12 @@ class RetryPolicy:
             ``"regenerate"``: what was received plays out, the conversation is cut to what was
             heard, and the response is asked for again; not once a tool was called, whose
             reply will speak.
+        follow_ups: How many further replies are asked for, one after another, where a response
+            completed with nothing but what the server did by itself (an MCP call, a search), or
+            with no message that is not marked ``phase: commentary``. Each is a
+            ``generate_reply()`` of the attached AgentSession, once all of it has played and
+            nothing runs any more; not while the user speaks, an approval is asked for, or
+            something else was asked. 0: none, as with plain LiveKit.
         on_exhausted: ``"fail_turn"``: turns that failed for good leave the session alive, however
             many. ``"pipeline"``: as in LiveKit's pipeline it ends at the failure after
             ``max_unrecoverable_errors`` in a row, counted anew when the agent speaks.
@@ -93,15 +101,17 @@ class RetryPolicy:
     action_timeout: float = 120.0
     cancel_timeout: float = 5.0
     speech_timeout: float = 60.0
+    vad_answer_timeout: float = 2.0
     playback_grace: float = 2.0
     answer_timeout: float = 3.0
     alive_interval: float | None = 10.0
     after_exposure: Literal["stop", "regenerate"] = "stop"
+    follow_ups: int = 0
     on_exhausted: Literal["fail_turn", "pipeline", "escalate"] = "fail_turn"
     kinds: Mapping[str, ErrorKind] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        for name in ("max_retry", "max_reconnect"):
+        for name in ("max_retry", "max_reconnect", "follow_ups"):
             self._check_number(name, getattr(self, name))
         self._check_seconds("retry_interval", self.retry_interval, zero=True)
         for name in (
@@ -113,6 +123,7 @@ class RetryPolicy:
             "action_timeout",
             "cancel_timeout",
             "speech_timeout",
+            "vad_answer_timeout",
             "playback_grace",
             "answer_timeout",
         ):

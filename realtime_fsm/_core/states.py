@@ -126,6 +126,8 @@ class ConnectionState(Word):
 class SpeechState(Word):
     """Where the user's speech stands, and what server VAD owes for it (G18, G24)."""
 
+    #: Nothing was heard of it so far: the server may not tell.
+    UNHEARD = "unheard"
     SILENT = "silent"
     SPEAKING = "speaking"
     #: The same, and an earlier committed turn is not answered yet.
@@ -136,6 +138,8 @@ class SpeechState(Word):
     ANSWER_DUE = "answer due"
     #: It ended and was committed: the server owes an answer.
     ANSWER_OWED = "answer owed"
+    #: The answer did not come in time. It may yet, and nothing waits for it.
+    ANSWER_MISSED = "answer missed"
 
 
 class PlaybackState(Word):

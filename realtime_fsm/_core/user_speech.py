@@ -29,17 +29,23 @@ E = SpeechEvent
 #: Where each event leads from each state; a state that is not named stays.
 MOVES: dict[E, dict[S, S]] = {
     E.STARTED: {
+        S.UNHEARD: S.SPEAKING,
         S.SILENT: S.SPEAKING,
         S.SPEAKING_ON: S.SPEAKING,
         S.ANSWER_DUE: S.SPEAKING,
         S.ANSWER_OWED: S.SPEAKING_OWED,
+        S.ANSWER_MISSED: S.SPEAKING,
     },
     E.STOPPED: {
         S.SPEAKING: S.ANSWER_DUE,
         S.SPEAKING_ON: S.ANSWER_DUE,
         S.SPEAKING_OWED: S.ANSWER_OWED,
     },
-    E.IDLE: {S.SILENT: S.ANSWER_DUE},
+    E.IDLE: {
+        S.UNHEARD: S.ANSWER_DUE,
+        S.SILENT: S.ANSWER_DUE,
+        S.ANSWER_MISSED: S.ANSWER_DUE,
+    },
     E.COMMITTED: {S.ANSWER_DUE: S.ANSWER_OWED},
     E.CLEARED: {
         S.SPEAKING: S.SILENT,
@@ -53,12 +59,13 @@ MOVES: dict[E, dict[S, S]] = {
     E.ANSWERED_BY_SERVER: {
         S.ANSWER_DUE: S.SILENT,
         S.ANSWER_OWED: S.SILENT,
+        S.ANSWER_MISSED: S.SILENT,
     },
     E.TIMEOUT: {
         S.SPEAKING: S.SPEAKING_ON,  # its end, late as it is, promises an answer
         S.SPEAKING_OWED: S.SPEAKING_ON,
-        S.ANSWER_DUE: S.SILENT,
-        S.ANSWER_OWED: S.SILENT,
+        S.ANSWER_DUE: S.ANSWER_MISSED,
+        S.ANSWER_OWED: S.ANSWER_MISSED,
     },
     E.DROPPED: {
         S.SPEAKING: S.SILENT,
@@ -66,11 +73,12 @@ MOVES: dict[E, dict[S, S]] = {
         S.SPEAKING_OWED: S.SILENT,
         S.ANSWER_DUE: S.SILENT,
         S.ANSWER_OWED: S.SILENT,
+        S.ANSWER_MISSED: S.SILENT,
     },
 }
 
 #: Nothing waits for these.
-_SETTLED = (S.SILENT, S.SPEAKING_ON)
+_SETTLED = (S.UNHEARD, S.SILENT, S.SPEAKING_ON, S.ANSWER_MISSED)
 _SPEAKING = (S.SPEAKING, S.SPEAKING_OWED, S.SPEAKING_ON)
 _OWED = (S.ANSWER_OWED, S.SPEAKING_OWED)
 
@@ -89,7 +97,7 @@ class UserSpeech:
 
     def __init__(self, policy: RetryPolicy) -> None:
         self._policy = policy
-        self.state = S.SILENT
+        self.state = S.UNHEARD
         self.server_answers = False
         self.until: float | None = None
         self.since: float | None = None
@@ -113,6 +121,11 @@ class UserSpeech:
     def answer_due(self) -> bool:
         """Whether server VAD's response to speech that ended is awaited."""
         return self.server_answers and self.state in (S.ANSWER_DUE, S.ANSWER_OWED)
+
+    @property
+    def may_be_answered(self) -> bool:
+        """Whether server VAD may have begun a response that did not show itself."""
+        return self.server_answers and self.state is not S.SILENT
 
     @property
     def closes_lane(self) -> bool:

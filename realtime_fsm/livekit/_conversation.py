@@ -8,7 +8,8 @@ the items of lost connections are kept here, in order, with the frame that makes
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 from livekit.agents import llm
@@ -22,6 +23,45 @@ _MISPLACED = "item_create_invalid_previous_item_id"
 _DUPLICATE = "item_create_duplicate_item_id"
 #: Characters of an item's frame.
 _LARGE = 10_000
+
+
+class Confirmed:
+    """Items in the server's order. However many there are, one at the end comes, and any is found, at once."""
+
+    def __init__(self) -> None:
+        self._order: list[str] = []
+        self._ids: set[str] = set()
+
+    def __contains__(self, item_id: object) -> bool:
+        return item_id in self._ids
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._order)
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def add(self, item_id: str, behind: object) -> None:
+        """Put an item behind another, or at the end."""
+        self.remove(item_id)
+        inside = isinstance(behind, str) and behind in self._ids and behind != self._order[-1]
+        at = self._order.index(str(behind)) + 1 if inside else len(self._order)
+        self._order.insert(at, item_id)
+        self._ids.add(item_id)
+
+    def remove(self, item_id: str) -> None:
+        if item_id in self._ids:
+            self._ids.remove(item_id)
+            self._order.remove(item_id)
+
+    def before(self, item_id: str) -> str | None:
+        """What precedes an item that is there."""
+        at = self._order.index(item_id)
+        return self._order[at - 1] if at else None
+
+    def clear(self) -> None:
+        self._order.clear()
+        self._ids.clear()
 
 
 class Conversation:
@@ -44,10 +84,11 @@ class Conversation:
         #: Those of its replay.
         self._replayed: set[str] = set()
         #: What the server has confirmed, in its order.
-        self._there: list[str] = []
-        #: The server has answered what precedes the items; and those told before a create that it
-        #: answered: it went past them.
+        self._there = Confirmed()
+        #: The server has answered what precedes the items; those told since a create, and before one;
+        #: and before one that it answered: it went past them.
         self._answered = False
+        self._since_create: dict[str, None] = {}
         self._before_create: set[str] = set()
         self._passed: set[str] = set()
         #: What any connection confirmed, of what was told.
@@ -64,10 +105,13 @@ class Conversation:
         if frame.get("type") == "conversation.item.create" and isinstance(item, Mapping):
             self._told.pop(str(item.get("id")), None)
             self._told[str(item.get("id"))] = frame
+            self._since_create[str(item.get("id"))] = None
         elif frame.get("type") == "conversation.item.delete":
             self._told.pop(str(frame.get("item_id")), None)
+            self._since_create.pop(str(frame.get("item_id")), None)
         elif frame.get("type") == "response.create":
-            self._before_create.update(self._told)
+            self._before_create.update(self._since_create)
+            self._since_create.clear()
 
     def expect(self, items: Iterable[llm.ChatItem]) -> None:
         """Frames that make these items are on their way."""
@@ -75,6 +119,7 @@ class Conversation:
             text = item.text_content if isinstance(item, llm.ChatMessage) else None
             body = {"id": item.id, "content": [{"text": text}]}
             self._told[item.id] = {"item": body}
+            self._since_create[item.id] = None
 
     def answered(self) -> None:
         """The server took what is sent before the items, or asks nothing of them."""
@@ -85,6 +130,7 @@ class Conversation:
     def created(self) -> None:
         """The server began a response."""
         self._passed |= self._before_create
+        self._before_create.clear()
         self.blame.went_on()
 
     def added(self, item_id: str, previous: object = None) -> None:
@@ -93,22 +139,16 @@ class Conversation:
             self._taken.add(item_id)
         if self._is_behind(item_id, self.blame.on_trial):
             self.blame.went_on()
-        self._leaves(item_id)
-        behind = self._there.index(previous) + 1 if previous in self._there else None
-        self._there.insert(len(self._there) if behind is None else behind, item_id)
+        self._there.add(item_id, previous)
 
     def _is_behind(self, item_id: str, other: str | None) -> bool:
         """Whether an item comes after one that a replay left out."""
         if item_id not in self._replayed:
             return True
-        known = list(self.lost)
-        if item_id not in known or other not in known:
+        if item_id not in self.lost or other not in self.lost:
             return False
+        known = list(self.lost)
         return known.index(other) < known.index(item_id)
-
-    def _leaves(self, item_id: str | None) -> None:
-        if item_id in self._there:
-            self._there.remove(item_id)
 
     def told(self, item_id: str) -> bool:
         """Whether this item is there since a client's frame made it."""
@@ -120,7 +160,7 @@ class Conversation:
 
     def deleted(self, item_id: str) -> None:
         """The server keeps nothing of this item any more."""
-        self._leaves(item_id)
+        self._there.remove(item_id)
         if item_id not in self._told:  # otherwise it is being made again
             self.lost.pop(item_id, None)
             self._told_before.pop(item_id, None)
@@ -149,7 +189,7 @@ class Conversation:
                 self._make(before, self._told[before])
                 return True
         if before is not None:
-            self._leaves(before)
+            self._there.remove(before)
             self._told.pop(before, None)
         return self._place(item_id) != before
 
@@ -162,6 +202,7 @@ class Conversation:
         self._told.clear()
         self._there.clear()
         self._again.clear()
+        self._since_create.clear()
         self._before_create.clear()
         self._passed.clear()
         self._answered = False
@@ -189,14 +230,17 @@ class Conversation:
         """The host gives the items of the next connection, in this order. What it did not name stays
         behind what it followed."""
         wanted = {item.id: item for item in items}
-        order = list(wanted)
         before: str | None = None
+        #: What goes first, and behind each of them.
+        first: list[str] = []
+        behind: dict[str, list[str]] = {item_id: [item_id] for item_id in wanted}
         for item_id in self.lost:
-            if item_id not in wanted:
-                order.insert(0 if before is None else order.index(before) + 1, item_id)
-            before = item_id
+            if item_id in wanted:
+                before = item_id
+            else:
+                (first if before is None else behind[before]).append(item_id)
         self.lost.update(wanted)
-        self.lost = {item_id: self.lost[item_id] for item_id in order}
+        self.lost = {each: self.lost[each] for each in chain(first, *behind.values())}
 
     @property
     def order(self) -> list[str]:
@@ -218,11 +262,20 @@ class Conversation:
         for item_id in unwanted:
             self._told_before.pop(item_id, None)
         before, self._told_before = self._told_before, {}
+        missing: dict[str, Frame] = {}
         for item_id, frame in before.items():
             if item_id in self.blame.out:
                 self._told_before[item_id] = frame
             elif item_id not in self._told:
-                self._make(item_id, frame)
+                missing[item_id] = frame
+        place = "root"
+        for item_id in self.lost if missing else ():
+            if item_id in missing and item_id not in self._there:
+                self._make(item_id, missing.pop(item_id), place)
+            if self.holds(item_id):
+                place = item_id
+        for item_id, frame in missing.items():
+            self._make(item_id, frame)
         self._replayed = set(self._told)
 
     # --- items
@@ -240,7 +293,7 @@ class Conversation:
             return item_id in self._there
         if self.holds(item_id):
             event_id, place = self._event_id(), self._place(item_id)
-            self._leaves(item_id)
+            self._there.remove(item_id)
             self._send(
                 {"type": "conversation.item.delete", "item_id": item_id, "event_id": event_id}
             )
@@ -276,8 +329,7 @@ class Conversation:
     def _place(self, item_id: str) -> str | None:
         """The item it goes behind: the nearest of those before it that is there. None: the end."""
         if item_id in self._there:
-            at = self._there.index(item_id)
-            return self._there[at - 1] if at else "root"
+            return self._there.before(item_id) or "root"
         if item_id not in self.lost:
             return None
         place = "root"

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from livekit.agents import APIError, llm, utils
+from livekit.agents.voice import SpeechHandle
 
 from .._core import commands as cmd
 from .._core.controller import TurnController
@@ -46,6 +47,7 @@ from .._core.timers import STALLING
 from .._redact import known_message, named, shown
 from ._deadline_timer import DeadlineTimer
 from ._emit import Emitter, Listeners
+from ._follow_up import FollowUps
 from ._fresh import FreshConnection
 from ._guard import Guard
 from ._link import Link
@@ -119,6 +121,10 @@ class Driver:
         self._timer = DeadlineTimer(self._due, guard)
         self._fresh = FreshConnection(self.controller)
         self._order = Order(speeches, guard)
+        #: Asks for the reply that a response without one leaves open, if the policy is to.
+        self.follow_ups: FollowUps | None = None
+        if policy.follow_ups:
+            self.follow_ups = FollowUps(policy.follow_ups, self._follow_up, guard)
         self._outputs: dict[str, TurnOutput] = {}
         self._asks: dict[str, ReplyRequest] = {}
         #: Turns whose generation the host has from the inner session itself.
@@ -128,6 +134,8 @@ class Driver:
         #: When the host last interrupted, and which turns it may have meant.
         self._interrupted_at = -math.inf
         self._interrupted: set[str] = set()
+        #: Asked replies whose speech ended when the user began to speak: they go on without one.
+        self._put_off: set[str] = set()
         #: The host is being told that the user begins to speak.
         self._user_begins = False
         self._running = False
@@ -179,7 +187,7 @@ class Driver:
         if origin is Origin.CLIENT:
             self._outputs[turn.id] = self._new_output(turn.id, future)
             self._speeches.assign(turn.id, self._speeches.owner())
-            cancelled = self._guard(self._interrupt)
+            cancelled = self._guard(self._unasked)
             future.add_done_callback(lambda f: cancelled(turn) if f.cancelled() else None)
         self.run()
         self._order.asked(future)
@@ -200,9 +208,7 @@ class Driver:
         again = now - self._interrupted_at < _FOLLOW_UP and self._speeches.ending
         for turn in self.controller.turns:
             interrupted = self._speeches.interrupted(turn.id)
-            if interrupted and self._user_begins and self._gives_way(turn):
-                # Nobody knows yet what the user says: a cough only puts the retry off.
-                self._withdraw(turn)
+            if interrupted and self._user_begins and self._stops_for_the_user(turn):
                 continue
             began_since = again and turn.id not in self._interrupted
             if interrupted is None and not before_tool_reply and not began_since:
@@ -215,6 +221,26 @@ class Driver:
         if not again and not before_tool_reply:
             self._interrupted_at = now
             self._interrupted = {turn.id for turn in self.controller.turns}
+
+    def _stops_for_the_user(self, turn: Turn) -> bool:
+        """Nobody knows yet what the user says: a cough only puts a retry off. Returns whether that is
+        all, for there is nothing else to stop."""
+        if self._gives_way(turn):
+            self._withdraw(turn)
+            return True
+        if turn.error is None or turn.has_output or turn.state not in _UNANSWERED:
+            return False
+        if turn.state is TurnState.RETRY_WAIT:
+            self._put_off.add(turn.id)
+            self._withdraw(turn)
+        else:  # the next attempt is out, and would talk over the user
+            self._drop(turn, turn.error)
+        return True
+
+    def _unasked(self, turn: Turn) -> None:
+        """Who asked for a reply waits for it no more."""
+        if turn.id not in self._put_off:
+            self._interrupt(turn)
 
     def _gives_way(self, turn: Turn) -> bool:
         """Whether a turn's speech waits for a retry alone, so that another may take its place."""
@@ -539,6 +565,8 @@ class Driver:
         output = self._output_of(c.turn_id)
         if output is None:
             return
+        if c.turn_id in self._put_off:
+            self._announce(cmd.AnnounceTurn(turn_id=c.turn_id, response_id=c.response_id))
         generation = output.generation(c.response_id)
         if output.future is not None:
             self._session.emit("generation_created", generation)
@@ -633,6 +661,9 @@ class Driver:
         )
 
     def _recovering(self, c: cmd.Recovering) -> None:
+        if self.link is not None and c.reason.code != STALLING.code:
+            self.link.stop_reading(c.turn_id)
+        self._model.emit("recovering", c)
         reason, wait = code_of(c.reason), round(c.wait, 3)
         if c.reason.code in (SLOW.code, STALLING.code):
             self._log.warning("doubted", turn=c.turn_id, code=reason, wait=wait)
@@ -647,9 +678,6 @@ class Driver:
                 kind=c.reason.kind.value,
                 wait=wait,
             )
-        if self.link is not None and c.reason.code != STALLING.code:
-            self.link.stop_reading(c.turn_id)
-        self._model.emit("recovering", c)
         if self._fresh.is_due(c) and self.link is not None and self.link.may_be_replaced:
             self.receive(ConnectionLost(error=c.reason, for_good=True))
 
@@ -674,6 +702,9 @@ class Driver:
         self._fresh.over(c.turn_id)
         self._passed.discard(c.turn_id)
         self._unplayed.discard(c.turn_id)
+        self._put_off.discard(c.turn_id)
+        if self.follow_ups is not None and turn is not None:
+            self.follow_ups.over(turn, self._speeches.speech(c.turn_id))
         self._speeches.forget(c.turn_id)
         if turn is not None and not turn.gave_output:
             self._listen_if_idle_soon()
@@ -732,6 +763,10 @@ class Driver:
             self.run()
             if self.link is not None:
                 self.link.withdraw(turn.id)
+
+    def _follow_up(self) -> SpeechHandle | None:
+        idle = not self._closed and not self.controller.turns
+        return self._speeches.reply() if idle else None
 
     def _listen_if_idle_soon(self) -> None:
         if not self._closed:

@@ -485,9 +485,10 @@ class History:
     async def _update(self, asked: llm.ChatContext) -> None:
         # The inner session compares it with its mirror in the same step of the loop, so no delete
         # is confirmed in between.
-        chat_ctx = self.protected(asked)
+        mirror = {item.id: item for item in self._inner.chat_ctx.items}
+        chat_ctx = self._protected(asked, mirror)
         kept = {item.id for item in chat_ctx.items}
-        unwanted = {item.id for item in self._inner.chat_ctx.items if item.id not in kept}
+        unwanted = mirror.keys() - kept
         self._dropped -= kept
         if not self._controller.connected:
             self._drop(unwanted)
@@ -533,11 +534,12 @@ class History:
         if self._push is not None:
             await utils.aio.cancel_and_wait(self._push)
 
-    def protected(self, chat_ctx: llm.ChatContext) -> llm.ChatContext:
+    def _protected(
+        self, chat_ctx: llm.ChatContext, mirror: Mapping[str, llm.ChatItem]
+    ) -> llm.ChatContext:
         """The context with the mirror's own version of every message that is still open, or that
         nobody heard and the controller deletes: neither is to be touched by the push. Nor is what
         LiveKit has not entered in the agent's history: nobody can have left that out on purpose."""
-        mirror = {item.id: item for item in self._inner.chat_ctx.items}
         messages = {m.item_id: m for turn in self._turns() for m in turn.messages}
         self._fill_placeholders(chat_ctx, messages, mirror)
         ours = {

@@ -339,6 +339,8 @@ class RawLink:
         self._repair.came(frame)
         self._echo.came(frame)
         event = parse(frame)
+        if (follow_ups := self._driver.follow_ups) is not None:
+            follow_ups.came(frame)
         followed = type(event) in _FOLLOWED
         if event is not None and followed:
             self._echo.heard(event)

@@ -304,6 +304,15 @@ class SpeechTracker:
         """What the turn is spoken under, if that is known."""
         return self._handles.get(turn_id)
 
+    def reply(self) -> Optional[SpeechHandle]:
+        """Ask for another reply, unless the user or somebody else has the word."""
+        session = self._session
+        if session is None or self.closing or session.user_state == "speaking":
+            return None
+        if session.current_speech is not None and not session.current_speech.done():
+            return None
+        return session.generate_reply()
+
     def interrupted(self, turn_id: str) -> bool | None:
         """Whether the turn's speech was interrupted; None if its speech is not known."""
         handle = self._handles.get(turn_id)

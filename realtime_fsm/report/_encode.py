@@ -7,10 +7,20 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from ._story import Call, Event, Message, Span, Turn
+from ._story import Call, Event, Mark, Message, Span, Turn
 from ._values import text
 
-__all__ = ["CHUNK", "call_json", "event_chunks", "script_json", "summary"]
+__all__ = [
+    "CHUNK",
+    "call_json",
+    "event_chunks",
+    "mark_json",
+    "script_json",
+    "span_json",
+    "summary",
+    "turn_events",
+    "turn_json",
+]
 
 #: Turns whose events stand together; they are parsed when one of them is opened.
 CHUNK = 50
@@ -38,27 +48,26 @@ def call_json(call: Call) -> dict[str, Any]:
         "begin": _ms(call.begin),
         "end": _ms(call.end),
         "has": sorted(text(each) for each in call.has),
-        "user": [_span(span) for span in call.user],
-        "connections": [[*_span(span), span.text] for span in call.connections],
-        "marks": [
-            [_ms(m.t), m.kind, m.text, m.turn, m.line]
-            for m in sorted(call.marks, key=lambda m: m.t)
-        ],
-        "turns": [_turn(turn, last) for turn in call.turns],
+        "user": [span_json(span) for span in call.user],
+        "connections": [[*span_json(span), span.text] for span in call.connections],
+        "marks": [mark_json(m) for m in sorted(call.marks, key=lambda m: m.t)],
+        "turns": [turn_json(turn, last) for turn in call.turns],
     }
 
 
 def event_chunks(call: Call) -> list[list[dict[str, Any]]]:
     """The events of all turns, `CHUNK` turns at a time."""
-    turns = [
-        {
-            "events": [_event(each) for each in turn.events],
-            "more": turn.more_events,
-            "ids": " ".join(turn.event_ids),
-        }
-        for turn in call.turns
-    ]
+    turns = [turn_events(turn) for turn in call.turns]
     return [turns[at : at + CHUNK] for at in range(0, len(turns), CHUNK)]
+
+
+def turn_events(turn: Turn) -> dict[str, Any]:
+    """The events of a turn, how many more there were, and the ids of all of them."""
+    return {
+        "events": [_event(each) for each in turn.events],
+        "more": turn.more_events,
+        "ids": " ".join(turn.event_ids),
+    }
 
 
 def summary(call: Call) -> dict[str, Any]:
@@ -97,11 +106,18 @@ def _ms(seconds: float) -> float:
     return round(seconds, 3)
 
 
-def _span(span: Span) -> list[float | None]:
+def mark_json(mark: Mark) -> list[Any]:
+    """A mark: when, of what kind, in words, of which turn, in which line."""
+    return [_ms(mark.t), mark.kind, mark.text, mark.turn, mark.line]
+
+
+def span_json(span: Span) -> list[float | None]:
+    """From when to when, in seconds; None: it goes on."""
     return [_ms(span.start), None if span.end is None else _ms(span.end)]
 
 
-def _turn(turn: Turn, connection: int) -> dict[str, Any]:
+def turn_json(turn: Turn, connection: int) -> dict[str, Any]:
+    """A turn without its events. *connection*: the number of the newest one."""
     first = turn.first_audio
     return {
         "id": turn.id,
@@ -114,8 +130,8 @@ def _turn(turn: Turn, connection: int) -> dict[str, Any]:
         "error": turn.error,
         "states": [[_ms(t), state, label] for t, state, label in turn.states],
         "attempts": [[_ms(t), number] for t, number in turn.attempts],
-        "backoffs": [[*_span(span), span.text] for span in turn.backoffs],
-        "generation": [[*_span(span), span.text, name] for span, name in turn.generation],
+        "backoffs": [[*span_json(span), span.text] for span in turn.backoffs],
+        "generation": [[*span_json(span), span.text, name] for span, name in turn.generation],
         "messages": [_message(message, connection) for message in turn.messages],
         "moves": [[_ms(m.t), m.source, m.event, m.dest, m.attempt] for m in turn.moves],
         "first": None if first is None else _ms(first - turn.asked),
@@ -129,9 +145,9 @@ def _message(message: Message, connection: int) -> dict[str, Any]:
     kept, how = _memory(message, connection)
     return {
         "id": message.id,
-        "received": None if message.received is None else _span(message.received),
+        "received": None if message.received is None else span_json(message.received),
         "ms": round(message.ms),
-        "heard": [_span(span) for span in message.heard],
+        "heard": [span_json(span) for span in message.heard],
         "heardMs": None if message.heard_ms is None else round(message.heard_ms),
         "cut": message.cut,
         "keptMs": round(kept),

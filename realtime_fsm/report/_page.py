@@ -15,17 +15,31 @@ from .._version import __version__
 from ..diagrams._svg_style import variables
 from ._encode import CHUNK, call_json, event_chunks, script_json, summary
 from ._findings import Finding, findings
-from ._map import turn_map
+from ._map import machine_map
 from ._story import Call, Side
 
-__all__ = ["Group", "document", "duration", "foreign", "page", "plain_text", "tiles"]
+__all__ = [
+    "DRAWING",
+    "LEGEND",
+    "Group",
+    "about",
+    "document",
+    "duration",
+    "foreign",
+    "page",
+    "plain_text",
+    "tiles",
+]
 
-_SCRIPTS = ("base.js", "paint.js", "lanes.js", "timeline.js", "table.js", "detail.js", "page.js")
+#: What draws a call, for each page that has one.
+DRAWING = (
+    "base.js", "paint.js", "lanes.js", "timeline.js", "table.js", "map.js", "detail.js",
+)  # fmt: skip
 _NEEDS = "The figures need no script; the timeline and the table of turns do."
 _FIRST = 4  # findings that are not folded away
 _SHOWN = 50  # breaches of one turn
 _ISSUES = 20  # things that cannot be read, by line
-_LEGEND = """\
+LEGEND = """\
 <ul class="legend" aria-label="Legend">
 <li><span class="swatch"></span>requested</li>
 <li><span class="swatch created"></span>created</li>
@@ -64,15 +78,15 @@ def page(title: str, groups: Sequence[Group], *, note: str = "") -> str:
     """
     body = _Body()
     if any(len(group.sides) > 1 for group in groups):
-        body.html.append(_LEGEND)
+        body.html.append(LEGEND)
     for group in groups:
         _group(group, body, heading=len(groups) > 1)
     after = [
         '<aside id="detail" role="dialog" aria-labelledby="detail-title" hidden></aside>',
-        f'<template id="machine">{turn_map()}</template>',
+        f'<template id="machine">{machine_map("turn")}</template>',
         *body.data,
     ]
-    return document(title, note, body.html, after, scripts=_SCRIPTS, needs=_NEEDS)
+    return document(title, note, body.html, after, scripts=(*DRAWING, "page.js"), needs=_NEEDS)
 
 
 def document(
@@ -83,6 +97,9 @@ def document(
     *,
     scripts: Sequence[str],
     needs: str,
+    more_script: str = "",
+    more_style: str = "",
+    connect: str = "",
 ) -> str:
     """A page that needs nothing else, and runs nothing but the scripts of ours.
 
@@ -93,8 +110,14 @@ def document(
         after: what follows the footer, as HTML.
         scripts: names of assets.
         needs: what needs them, in words.
+        more_script, more_style: what stands behind the assets.
+        connect: what the scripts may connect to; by default nothing.
     """
-    return "\n".join(_document(title, note, main, after, scripts, needs)) + "\n"
+    assets = files(__package__) / "assets"
+    style = f"{variables(':root')}\n{(assets / 'page.css').read_text('utf-8')}{more_style}"
+    parts = "\n".join((assets / name).read_text("utf-8") for name in scripts)
+    script = f'(() => {{\n"use strict";\n{parts}{more_script}}})();\n'
+    return "\n".join(_document(title, note, main, after, needs, style, script, connect)) + "\n"
 
 
 def _document(
@@ -102,16 +125,14 @@ def _document(
     note: str,
     main: Sequence[str],
     after: Sequence[str],
-    scripts: Sequence[str],
     needs: str,
+    style: str,
+    script: str,
+    connect: str,
 ) -> Iterator[str]:
-    assets = files(__package__) / "assets"
-    style = f"{variables(':root')}\n{(assets / 'page.css').read_text('utf-8')}"
-    parts = "\n".join((assets / name).read_text("utf-8") for name in scripts)
-    script = f'(() => {{\n"use strict";\n{parts}}})();\n'
     policy = (
         f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; "
-        "base-uri 'none'; form-action 'none'"
+        f"{f'connect-src {connect}; ' if connect else ''}base-uri 'none'; form-action 'none'"
     )
     yield "<!doctype html>"
     yield '<html lang="en">'
@@ -202,7 +223,7 @@ def _call(side: Side, number: int, call: Call, body: _Body, *, beside: bool) -> 
     body.html.append(_notices(side, number, call))
     body.html.append('<div class="timeline"></div>')
     if not beside:
-        body.html.append(_LEGEND)
+        body.html.append(LEGEND)
     body.html.append('<div class="table"></div>')
     body.html.append("</article>")
     body.data.append(_data(name, call_json(call)))
@@ -222,6 +243,11 @@ def _data(name: str, value: Any) -> str:
 
 
 def _about(call: Call) -> str:
+    return " · ".join(foreign(each) for each in about(call))
+
+
+def about(call: Call) -> list[str]:
+    """What a call was recorded with, in words."""
     header = call.header
     mode = {
         "control": "controlled", "observe": "observed only", "off": "switched off",
@@ -230,7 +256,7 @@ def _about(call: Call) -> str:
     versions = [f"{name} {version}" for name, version in list(header.versions.items())[:8]]
     told = [mode, header.started, header.model.rpartition(".")[2], *versions]
     told += ["with words" if header.transcripts else "without words"]
-    return " · ".join(foreign(str(each)[:120]) for each in told if each)
+    return [str(each)[:120] for each in told if each]
 
 
 def _tiles(figures: dict[str, Any]) -> str:

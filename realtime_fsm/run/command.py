@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 
@@ -14,9 +16,24 @@ import typer
 
 from .settings import VARIABLE, RunSettings, SettingsError
 
-__all__ = ["run"]
+__all__ = ["Watched", "run"]
 
 _SITE = Path(__file__).parent / "site"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """How the calls are shown in the browser.
+
+    Attributes:
+        words: With what is said.
+        host: The address of the page.
+        port: None: the usual one, or any.
+    """
+
+    words: bool = False
+    host: str = "127.0.0.1"
+    port: int | None = None
 
 
 def run(
@@ -27,6 +44,7 @@ def run(
     mode: str | None,
     record: str | None,
     retry: Sequence[str],
+    watch: Watched | None = None,
 ) -> int:
     """Run *script*, or a module, with the controller around its realtime models.
 
@@ -38,14 +56,24 @@ def run(
         if not module and not Path(script).is_file():
             what = "is a folder" if Path(script).is_dir() else "no such file"
             raise SettingsError(f"{script}: {what}")
-        settings = RunSettings.read(folder.resolve(), mode=mode, record=record, retry=retry)
+        settings = RunSettings.read(
+            folder.resolve(),
+            mode=mode,
+            record=record,
+            retry=retry,
+            watch=watch is not None,
+            watch_words=watch is not None and watch.words,
+        )
         if settings.record is not None:
             _make_folder(Path(settings.record))
     except SettingsError as e:
         typer.echo(f"realtime-fsm: {e}", err=True)
         return 2
-    typer.echo(f"realtime-fsm: {_in_words(script, settings)}", err=True)
+    told = f"realtime-fsm: {_in_words(script, settings)}"
     command = [sys.executable, *(["-m"] if module else []), script, *arguments]
+    if settings.watch:
+        return _watched(command, settings, watch or Watched(), told)
+    typer.echo(told, err=True)
     return _wait_for(command, _environment(settings))
 
 
@@ -67,13 +95,30 @@ def _in_words(script: str, settings: RunSettings) -> str:
     )
 
 
-def _environment(settings: RunSettings) -> Mapping[str, str]:
+def _environment(settings: RunSettings) -> dict[str, str]:
     path = [str(_SITE), *filter(None, [os.environ.get("PYTHONPATH")])]
     absolute = None if settings.record is None else str(Path(settings.record).resolve())
-    told = RunSettings(mode=settings.mode, record=absolute, retry=settings.retry)
+    told = replace(settings, record=absolute)
     # Where the worker takes this process's place, it is told which one may speak for the whole.
-    pid = {f"{VARIABLE}_PID": str(os.getpid())}
-    return {**os.environ, **pid, "PYTHONPATH": os.pathsep.join(path), VARIABLE: told.dumped()}
+    own = {f"{VARIABLE}_PID": str(os.getpid())}
+    return {**os.environ, **own, "PYTHONPATH": os.pathsep.join(path), VARIABLE: told.dumped()}
+
+
+def _watched(command: Sequence[str], settings: RunSettings, watch: Watched, told: str) -> int:
+    """Run the worker below the hub of its page; *told* is said once there is one."""
+    from ..watch._place import SOCKET, WatchError
+    from ..watch.command import around
+
+    def environment(hub: Path) -> Mapping[str, str]:
+        typer.echo(told, err=True)
+        # The worker is a child of this process.
+        return {**_environment(settings), f"{VARIABLE}_PARENT": str(os.getpid()), SOCKET: str(hub)}
+
+    try:
+        return asyncio.run(around(command, environment, host=watch.host, port=watch.port))
+    except WatchError as e:
+        typer.echo(f"realtime-fsm: {e}", err=True)
+        return 2
 
 
 def _wait_for(command: Sequence[str], environment: Mapping[str, str]) -> int:

@@ -52,6 +52,7 @@ class Hook:
         self._controlled = ControlledRealtimeModel
         self._realtime = llm.RealtimeModel
         self._fallback = llm.RealtimeModelFallbackAdapter
+        self._watch = _watch_of(settings)
         #: What was put around which model: an application may give one to several agents.
         self._made: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
         #: The models inside a fallback adapter.
@@ -144,12 +145,23 @@ class Hook:
                 sessions.add(session)
                 each.attach(session)
                 self._record(each, session)
+                if self._watch is not None:
+                    self._watch(each).attach(session)
 
     def _record(self, model: Any, session: Any) -> None:
         if self._settings.record is None:
             return
         name = f"{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}-{next(_numbers)}.jsonl"
         self._recorder(model, Path(self._settings.record) / name).attach(session)
+
+
+def _watch_of(settings: RunSettings) -> Callable[..., Any] | None:
+    """Imported before a call begins, which should not wait for it."""
+    if not settings.watch:
+        return None
+    from ..watch import watch
+
+    return functools.partial(watch, transcripts=settings.watch_words)
 
 
 def _guarded(what: Callable[..., Any], *args: Any) -> Any:

@@ -39,11 +39,15 @@ class RunSettings:
         mode: As `realtime_fsm.livekit.ControlledRealtimeModel` takes it.
         record: Folder for a trace of each call, or None.
         retry: Fields of `RetryPolicy` that differ from its defaults.
+        watch: Whether the calls can be watched in the browser.
+        watch_words: Whether what is said can be read there, too.
     """
 
     mode: Mode = "control"
     record: str | None = None
     retry: Mapping[str, Any] = field(default_factory=dict)
+    watch: bool = False
+    watch_words: bool = False
 
     def __post_init__(self) -> None:
         if self.mode not in get_args(Mode):
@@ -52,6 +56,10 @@ class RunSettings:
             )
         if self.record is not None and not isinstance(self.record, str):
             raise SettingsError(f"record must be a folder, got {self.record!r}")
+        for name in ("watch", "watch_words"):
+            value = getattr(self, name)
+            if not isinstance(value, bool):
+                raise SettingsError(f"{name} must be true or false, got {value!r}")
         self.policy()
 
     def policy(self) -> RetryPolicy:
@@ -99,6 +107,8 @@ class RunSettings:
         mode: str | None = None,
         record: str | None = None,
         retry: Sequence[str] = (),
+        watch: bool = False,
+        watch_words: bool = False,
     ) -> RunSettings:
         """From the nearest ``pyproject.toml`` at or above *folder*; what is given wins.
 
@@ -115,6 +125,8 @@ class RunSettings:
             mode=cast(Mode, table.get("mode", "control") if mode is None else mode),
             record=table.get("record") if record is None else record,
             retry={**table.get("retry", {}), **given},
+            watch=watch or watch_words or table.get("watch", False),
+            watch_words=watch_words or table.get("watch_words", False),
         )
 
 

@@ -33,7 +33,7 @@ class Item:
     """An item. *raw* is the client's own object for an item that a client created.
 
     *part* is the content type of a message (``output_audio``, ``output_text``, ``input_audio``); an
-    item without a part has no content yet.
+    item without a part has no content yet. *phase* marks a message of the assistant.
     """
 
     id: str
@@ -47,6 +47,7 @@ class Item:
     name: str = ""
     arguments: str = ""
     raw: Mapping[str, Any] | None = None
+    phase: str | None = None
     cut: bool = field(default=False, init=False)
 
     @enforces(rules.AFTER_TRUNCATE)
@@ -74,7 +75,8 @@ class Item:
             return {**head, **self._of_server()}
         if self.type == "function_call":
             return {**head, "name": self.name, "call_id": self.call_id, "arguments": self.arguments}
-        return {**head, "role": self.role, "content": self._content()}
+        marked = {} if self.phase is None else {"phase": self.phase}
+        return {**head, "role": self.role, **marked, "content": self._content()}
 
     def _of_server(self) -> dict[str, Any]:
         """What an item has that the server runs, or asks for, itself."""

@@ -103,9 +103,9 @@ class Generation:
         yield reply.done_delay
 
     def _message(self, response: Response, planned: Message, point: Point, *, stop: bool) -> Steps:
-        opened = self._open(
-            response, Item(self._wire.ids.next("item"), "message", "assistant", "in_progress")
-        )
+        item = Item(self._wire.ids.next("item"), "message", "assistant", "in_progress")
+        item.phase = planned.phase
+        opened = self._open(response, item)
         if stop:
             return True
         spoken = response.modalities == ["audio"]

@@ -98,7 +98,8 @@ def audio_ms(ms: int) -> Point:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """An assistant message: *text* spoken during *seconds*, added *after* seconds of thinking.
+    """An assistant message: *text* spoken during *seconds*, added *after* seconds of thinking, and
+    marked with *phase* (``commentary``, ``final_answer``) where that is given.
 
     Raises ``ValueError`` unless *seconds* is at least one millisecond.
     """
@@ -107,6 +108,7 @@ class Message:
     _: KW_ONLY
     seconds: float = 1.0
     after: float = 0.0
+    phase: str | None = None
 
     def __post_init__(self) -> None:
         if round(self.seconds * 1000) < 1:

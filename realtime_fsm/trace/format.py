@@ -101,6 +101,9 @@ class Line:
         return {**head, **self.event}
 
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"), default=str)
+
+
 def dumps(fields: Mapping[str, Any]) -> str:
     """One line of a trace, without its end."""
-    return json.dumps(fields, separators=(",", ":"), default=str)
+    return _ENCODER.encode(fields)

@@ -337,7 +337,7 @@ class ConflictResync(Rule):
 
 class OwnerOfTurns(Rule):
     """G24: where server VAD starts the responses, no create leaves from ``speech_started`` until
-    VAD's own ``response.created``. That is expected for ``patience`` after the user's turn."""
+    VAD's own ``response.created``. That is expected for ``voice`` after the user's turn."""
 
     id, name = "G24", "owner of turns"
     needs: ClassVar[tuple[str, ...]] = ("server", "client", "time")
@@ -392,7 +392,7 @@ class OwnerOfTurns(Rule):
     def _create(self, each: Seen) -> None:
         if self._since is None or not self.story.server_creates or Create(each).outside:
             return
-        if self._stopped is not None and each.t - self._stopped.t >= self.settings.patience:
+        if self._stopped is not None and each.t - self._stopped.t >= self.settings.voice:
             self._over(each)
             return
         if self._stopped is None and each.t - self._since.t >= 60.0:

@@ -13,11 +13,14 @@ from .writer import TraceWriter
 __all__ = ["Lines"]
 
 _OF_DELTA = ("response_id", "item_id", "content_index")
-_FLUSH = 1.0  # seconds that a line waits for others at most
+_FLUSH = 1.0
 
 
 class Lines:
     """The lines of one trace, in order."""
+
+    #: Seconds that a line, or audio that is counted, waits for more at most.
+    flush_after = _FLUSH
 
     def __init__(self, writer: TraceWriter) -> None:
         self._writer = writer
@@ -25,6 +28,7 @@ class Lines:
         self._timer: asyncio.TimerHandle | None = None
         #: Audio of one item that comes piece by piece, in one line.
         self._delta: dict[str, Any] | None = None
+        self._item: object = None
         #: What the microphone sends, likewise.
         self._input: dict[str, Any] | None = None
         self.closed = False
@@ -40,16 +44,16 @@ class Lines:
 
     def audio_delta(self, frame: Mapping[str, Any], connection: int) -> None:
         """Count audio of the server. Pieces that follow one another directly are one line."""
-        ms = audio_ms(frame["delta"])
-        event = redacted({k: frame[k] for k in _OF_DELTA if k in frame})
-        item = event.get("item_id")
+        ms, item = audio_ms(frame["delta"]), frame.get("item_id")
         delta = self._delta
-        if delta is not None and delta["event"].get("item_id") == item:
+        if delta is not None and item == self._item:
             delta["event"]["delta"] = round(delta["event"]["delta"] + ms, 3)
             delta["n"] += 1
             delta["until"] = self.now()
             return
         self._flush_delta()
+        event = redacted({k: frame[k] for k in _OF_DELTA if k in frame})
+        self._item = item
         self._delta = {
             "t": self.now(),
             "by": "server",
@@ -107,7 +111,7 @@ class Lines:
         if self._timer is not None or not self._writer.open:
             return
         try:
-            self._timer = asyncio.get_running_loop().call_later(_FLUSH, self._flush)
+            self._timer = asyncio.get_running_loop().call_later(self.flush_after, self._flush)
         except RuntimeError:  # no loop here: nothing would come later
             self._writer.flush()
 

@@ -18,7 +18,7 @@ from .raw import RawEvent, decode, find_event
 from .redact import redacted, told
 from .source import cannot_be_read
 
-__all__ = ["End", "Entry", "Issue", "follow", "read"]
+__all__ = ["End", "Entry", "Issue", "follow", "read", "running_header", "running_line"]
 
 _LONGEST = 16 * 1024 * 1024  # bytes of a line; a Realtime event has at most 15 MiB of audio
 _CHUNK = 65_536
@@ -399,6 +399,39 @@ def _short(value: object) -> str:
         return f"a text of {len(value)} characters"
     text = repr(value)
     return text if len(text) <= 40 else text[:37] + "..."
+
+
+# --- a call that runs
+
+
+def running_header(text: str) -> Header | None:
+    """The header of a call that runs, or None if this is none that can be read."""
+    value = _loads(text)
+    known = isinstance(value, dict) and value.get("trace") == NAME
+    return _header(value) if known and value.get("version") == VERSION else None
+
+
+def running_line(number: int, text: str, *, transcripts: bool, after: float) -> Line | None:
+    """One line of a call that runs, at once: :func:`follow` waits for the next to know its time.
+
+    Args:
+        number: the line's.
+        text: as it was written.
+        transcripts: whether the header says that there are words.
+        after: the time of the line before, in seconds. A line's time is never before it.
+
+    Returns:
+        The line, or None if this is none that can be read.
+    """
+    value = _loads(text)
+    if not isinstance(value, dict):
+        return None
+    line, _ = _line(number, value, transcripts)
+    if line is None:
+        return None
+    given, _ = _time(value.get("t"))
+    t = given if given is not None and after <= given <= after + DAY else after
+    return Line(number, t, line.by, line.type, line.connection, line.event, line.until)
 
 
 # --- raw logs

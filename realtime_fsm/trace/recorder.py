@@ -102,11 +102,14 @@ class Recorder:
         header = self._header(model)
         if runs:
             header["partial"] = True  # what it did before is not in it
-        self._lines = Lines(self._writer(path, header))
+        self._lines = self._begin(self._writer(path, header))
         self._guard(lambda: self._follow(source))
 
     def _writer(self, path: str | os.PathLike[str], header: dict[str, Any]) -> TraceWriter:
         return TraceWriter(path, header)
+
+    def _begin(self, writer: TraceWriter) -> Lines:
+        return Lines(writer)
 
     def _header(self, model: Any) -> dict[str, Any]:
         header: dict[str, Any] = {
@@ -273,9 +276,14 @@ class Recorder:
         self._undo.append(lambda: emitter.off(name, listener))
 
     def _guarded(self, handler: Callable[[Any], None]) -> Callable[[Any], None]:
+        lines, log = self._lines, self._log
+
         def heard(event: Any) -> None:
-            if not self._lines.closed:
-                self._guard(lambda: handler(event))
+            if not lines.closed:
+                try:
+                    handler(event)
+                except Exception:
+                    log.debug("not recorded", exc_info=True)
 
         return heard
 

@@ -57,6 +57,10 @@ class _Field(Enum):
     WORDS = auto()
 
 
+#: Of an Enum's class each is looked up the slow way.
+_DROPPED, _TOOLS, _ID, _NAME, _KINDS, _MESSAGE, _DATA, _WORDS = _Field
+
+
 def audio_ms(base64: str) -> float:
     """Milliseconds of base64 audio, from its length alone."""
     padding = 2 if base64.endswith("==") else 1 if base64.endswith("=") else 0
@@ -100,7 +104,7 @@ def told(fields: Mapping[str, Any], *, transcripts: bool = False) -> dict[str, A
 
 def _own(key: str, value: Any, transcripts: bool) -> Any:
     if not isinstance(value, str):
-        return _value(_Field.NAMES if key in _LISTS else _Field.NAME, value, transcripts, 0)
+        return _value(_KINDS if key in _LISTS else _NAME, value, transcripts, 0)
     if transcripts:
         return without_keys(value)
     return value if key == "label" and _LABEL.match(value) else shown(value)
@@ -108,14 +112,21 @@ def _own(key: str, value: Any, transcripts: bool) -> Any:
 
 def _fields(fields: Mapping[Any, Any], transcripts: bool, depth: int) -> dict[str, Any]:
     copy: dict[str, Any] = {}
+    said = False
     for key, value in fields.items():
         key = key if isinstance(key, str) else str(key)
-        what = _what(key) if len(key) <= _LONGEST_KEY else _Field.DROPPED
-        if what is _Field.TOOLS and isinstance(value, (list, int)):
-            copy[key] = len(value) if isinstance(value, list) else value
-        elif what is not _Field.DROPPED and what is not _Field.TOOLS:
+        what = _what(key) if len(key) <= _LONGEST_KEY else _DROPPED
+        if what is _DROPPED:
+            continue
+        if type(value) is str and what is not _TOOLS:  # as most are
+            copy[key] = _string(what, value, transcripts)
+            said = said or what is _WORDS
+        elif what is not _TOOLS:
             copy[key] = _value(what, value, transcripts, depth)
-    if not transcripts:
+            said = said or isinstance(value, str)
+        elif isinstance(value, (list, int)):
+            copy[key] = len(value) if isinstance(value, list) else value
+    if said and not transcripts:
         for key in _SAID:
             if isinstance(fields.get(key), str):
                 copy["words"] = words_in(fields, key)
@@ -126,15 +137,15 @@ def _fields(fields: Mapping[Any, Any], transcripts: bool, depth: int) -> dict[st
 def _what(key: str) -> _Field:
     """What a field of that name holds."""
     if key == "tools":
-        return _Field.TOOLS
+        return _TOOLS
     if key in _LEFT_OUT or not plain(key):
-        return _Field.DROPPED
+        return _DROPPED
     if key == "id" or key.endswith("_id"):
-        return _Field.ID
-    special = {"message": _Field.MESSAGE, "audio": _Field.DATA, "data": _Field.DATA}
+        return _ID
+    special = {"message": _MESSAGE, "audio": _DATA, "data": _DATA}
     if key in _LISTS:
-        return _Field.NAMES
-    return _Field.NAME if key in _NAMES else special.get(key, _Field.WORDS)
+        return _KINDS
+    return _NAME if key in _NAMES else special.get(key, _WORDS)
 
 
 def _value(what: _Field, value: Any, transcripts: bool, depth: int) -> Any:
@@ -146,22 +157,24 @@ def _value(what: _Field, value: Any, transcripts: bool, depth: int) -> Any:
         return value if -_MOST < value < _MOST else None
     if depth >= _DEPTH:
         return None
+    if isinstance(value, (list, tuple)):
+        inner = _NAME if what is _KINDS else _WORDS
+        return [_value(inner, each, transcripts, depth + 1) for each in value]
     if isinstance(value, (dict, Mapping)):
         return _fields(value, transcripts, depth + 1)
-    if isinstance(value, (list, tuple)):
-        inner = _Field.NAME if what is _Field.NAMES else _Field.WORDS
-        return [_value(inner, each, transcripts, depth + 1) for each in value]
     return None
 
 
 def _string(what: _Field, value: str, transcripts: bool) -> str | int:
-    if transcripts and what is not _Field.DATA:
+    if what is _WORDS and not transcripts:
+        return len(value)
+    if transcripts and what is not _DATA:
         return without_keys(value)
-    if what is _Field.ID:
+    if what is _ID:
         return shown(value)
     kept = None
-    if what is _Field.NAME:
+    if what is _NAME:
         kept = named(value)
-    elif what is _Field.MESSAGE:
+    elif what is _MESSAGE:
         kept = known_message(value)
     return len(value) if kept is None else kept

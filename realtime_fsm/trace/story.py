@@ -42,6 +42,7 @@ class Settings:
 
     Attributes:
         patience: an unanswered create, or cancel, is believed in for so long.
+        voice: server VAD's answer is expected for so long.
         unread: what arrived so shortly before may not have been acted on.
         audio: the longest stretch of sound that a sink may play or not.
         cut: between where the sink stopped and where the message was cut; one frame.
@@ -53,6 +54,7 @@ class Settings:
     """
 
     patience: float = 4.9
+    voice: float = 1.9
     unread: float = 0.005
     audio: float = 0.15
     cut: float = 0.03

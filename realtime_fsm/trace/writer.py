@@ -14,7 +14,7 @@ from .redact import redacted
 
 __all__ = ["TraceWriter", "line_of", "write_record"]
 
-_CHARS = 65_536  # held at most
+_HELD = 256  # lines at most
 
 _log = logging.getLogger("realtime_fsm")
 
@@ -29,8 +29,7 @@ class TraceWriter:
     def __init__(self, path: str | os.PathLike[str], header: Mapping[str, Any]) -> None:
         self._path = os.fspath(path)
         self._file: IO[str] | None = None
-        self._lines: list[str] = []
-        self._chars = 0
+        self._lines: list[Mapping[str, Any]] = []
         try:
             self._file = open(self._path, "w", encoding="utf-8")  # noqa: SIM115 - kept open
         except OSError as error:
@@ -49,25 +48,20 @@ class TraceWriter:
         return bool(self._lines)
 
     def write(self, fields: Mapping[str, Any]) -> None:
-        """Take one line. Never raises."""
-        if self._file is None:
-            return
-        try:
-            line = dumps(fields)
-        except (TypeError, ValueError, RecursionError):
-            return  # nothing that a frame can hold, so nothing worth the recording
-        self._lines.append(line)
-        self._chars += len(line)
-        if self._chars > _CHARS:
-            self.flush()
+        """Take one line, which nobody changes any more: it is JSON only when it is flushed, when nothing
+        waits for it. Never raises."""
+        if self._file is not None:
+            self._lines.append(fields)
+            if len(self._lines) >= _HELD:
+                self.flush()
 
     def flush(self) -> None:
         """Hand all lines to the operating system. Never raises."""
-        lines, self._lines, self._chars = self._lines, [], 0
+        lines, self._lines = self._lines, []
         if self._file is None or not lines:
             return
         try:
-            self._file.write("\n".join(lines) + "\n")
+            self._file.write("".join(map(_line, lines)))
             self._file.flush()
         except (OSError, ValueError) as error:
             self._fail(error)
@@ -89,6 +83,13 @@ class TraceWriter:
         if file is not None:
             with contextlib.suppress(OSError):
                 file.close()
+
+
+def _line(fields: Mapping[str, Any]) -> str:
+    try:
+        return f"{dumps(fields)}\n"
+    except (TypeError, ValueError, RecursionError):
+        return ""  # nothing that a frame can hold, so nothing worth the recording
 
 
 def write_record(

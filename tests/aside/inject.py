@@ -41,6 +41,7 @@ LEFT_OUT = {
     "livekit._duplex": "looked at when the model is made",
     "livekit.duplex": "watches full-duplex sessions, which are plain: tests/duplex/test_watcher.py",
     "livekit._facts": "looked at before there is a model",
+    "livekit._follow_up": "off in these calls: tests/livekit/test_follow_up.py plants in it",
     "livekit._guard": "stepping aside itself",
     "livekit._host": "of a fallback adapter's calls: tests/aside/test_host.py",
     "livekit._http": "an application's choice, for real sockets",
@@ -81,6 +82,7 @@ TRUSTED = (
     "livekit._turn_output._Watched.__aiter__",
     "livekit._reader",
     "livekit._reading",
+    "livekit._observe._error_of",  # the end of observing
     *(
         f"livekit._session.ControlledRealtimeSession.{name}"
         for name in (

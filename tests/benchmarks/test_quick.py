@@ -37,6 +37,10 @@ KEYS = {
     "growth_ratio",
     "rss_growth_mb",
     "import_ms",
+    "push_ratio_600",
+    "recorder_ratio",
+    "first_audio_loop_turns_added",
+    "adapter_import_ms",
 }
 
 
@@ -54,7 +58,9 @@ def test_every_key_has_a_number_and_a_target(found: Results, tmp_path: Path) -> 
         assert math.isfinite(data[key])
         assert low <= high
     assert data["growth"]["turns"][-1] >= QUICK.growth
-    differences = {"turn_vs_framework", "delta_vs_plugin", "first_audio_added_ms_p99"}
+    differences = {
+        *("turn_vs_framework", "delta_vs_plugin", "first_audio_added_ms_p99", "recorder_ratio"),
+    }
     for key in KEYS - differences - {"rss_growth_mb"}:
         assert data[key] > 0, key  # the others may be lost in the noise of a quick run
 

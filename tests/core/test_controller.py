@@ -1063,6 +1063,49 @@ def test_g24_the_lane_is_closed_from_speech_started_until_the_vads_response() ->
     assert b.creates == [(turn.id, 1)]
 
 
+@pytest.mark.parametrize("committed", [True, False])
+@pytest.mark.parametrize("asked", ["while the user speaks", "later"])
+def test_g24_g27_a_request_waits_less_for_server_vads_answer(committed: bool, asked: str) -> None:
+    b = vad_owes(committed, first=asked == "while the user speaks")
+    turn = b.c.turns[0] if b.c.turns else b.ask()
+    b.wait(1.9)
+    assert b.creates == []
+    b.wait(0.1)
+    assert b.creates == [(turn.id, 1)]
+    assert b.c.turns == (turn,), "it is the answer: no other is owed"
+
+
+def test_g18_while_nobody_waits_a_slow_server_vad_has_its_time() -> None:
+    b = vad_owes(True)
+    b.wait(9.0)
+    assert b.c.turns == ()
+    b.got(rf.ResponseCreated(response_id="vad"))
+    (turn,) = b.c.turns
+    assert turn.origin is rf.Origin.SERVER_VAD
+
+
+def test_g24_a_short_timeout_is_not_made_longer() -> None:
+    b = vad_owes(True, policy=rf.RetryPolicy(timeout=0.5))
+    turn = b.ask()
+    b.wait(0.5)
+    assert b.creates == [(turn.id, 1)]
+
+
+def vad_owes(
+    committed: bool, *, first: bool = False, policy: rf.RetryPolicy | None = None
+) -> Bench:
+    """The user has spoken, and server VAD is to answer; a request waits, or not."""
+    b = Bench(policy or rf.RetryPolicy())
+    b.got(rf.SessionConfigured(server_creates=True, server_interrupts=True))
+    b.got(rf.SpeechStarted())
+    if first:
+        b.ask()
+    b.got(rf.SpeechStopped())
+    if committed:
+        b.got(rf.InputCommitted())
+    return b
+
+
 def test_g18_server_vads_answer_that_failed_without_created_is_asked_again() -> None:
     """G18: the committed turn is answered."""
     b = Bench()

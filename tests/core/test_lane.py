@@ -205,6 +205,32 @@ def test_g4_a_slow_response_that_its_turn_would_have_is_not_cancelled_as_a_stran
     assert (b.cancels, turn.state) == ([], rf.TurnState.CREATED)
 
 
+def test_g27_once_server_vad_has_answered_all_a_strangers_response_gets_two_seconds() -> None:
+    """The server tells of the user's speech, and nothing is due: the slot is stuck."""
+    b = vad()
+    b.got(rf.SpeechStarted(), rf.SpeechStopped(), rf.InputCommitted())
+    b.got(rf.ResponseCreated(response_id="v1"))
+    b.message("v1", "m1")
+    b.done("v1")
+    b.refused(b.sent(b.ask()), ACTIVE, "response in progress: resp_9")
+    b.wait(2.0)
+    assert b.cancels == ["resp_9"]
+
+
+def test_g4_an_answer_that_server_vad_missed_may_be_what_has_the_slot() -> None:
+    b = vad()
+    b.got(rf.SpeechStarted(), rf.SpeechStopped(), rf.InputCommitted())
+    turn = b.ask()
+    b.wait(2.0)
+    b.refused(b.sent(turn), ACTIVE, "response in progress: v1")
+    b.wait(7.9)
+    assert b.cancels == []
+    b.got(rf.ResponseCreated(response_id="v1"))
+    b.message("v1", "m1")
+    b.done("v1")
+    assert b.creates[-1] == (turn.id, 2)
+
+
 def test_g24_what_server_vad_may_have_begun_is_not_cancelled_as_a_strangers() -> None:
     b = Bench()
     b.got(rf.SessionConfigured(server_creates=True, server_interrupts=True))

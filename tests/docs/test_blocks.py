@@ -21,6 +21,7 @@ from .blocks import PAGES, ROOT, Block, blocks, prose, run_page
 ELSEWHERE = {
     "testing.md": "tests/docs/test_testing_page.py",  # as files under pytest
     "trace.md": "tests/trace/test_docs.py",  # with a recorded call
+    "watch.md": "tests/watch/test_source.py",  # with a hub
 }
 WITH_PYTHON = [page for page in PAGES if blocks(page, "python") and page.name not in ELSEWHERE]
 #: What a page speaks of and does not define.
@@ -28,7 +29,7 @@ GIVEN: dict[str, dict[str, Any]] = {
     "README.md": {"MyAgent": lambda: Agent(instructions=""), "pytest": pytest},
 }
 #: Commands that are not ours, and not looked at further.
-FOREIGN = {"git", "pip", "export", "zcat", "python"}
+FOREIGN = {"git", "pip", "export", "zcat", "python", "curl", "jq"}
 
 
 @pytest.mark.parametrize("page", WITH_PYTHON, ids=lambda page: page.name)

@@ -138,6 +138,7 @@ def looked_anew() -> Iterator[None]:
     yield
     for cached in (_facts.moved, _facts.unsafe):
         cached.cache_clear()
+    assert not _facts.unsafe()  # looked at now: other tests wrap what it looks at
 
 
 def _without_error(patch: pytest.MonkeyPatch) -> None:

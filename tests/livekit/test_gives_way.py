@@ -6,9 +6,10 @@ import asyncio
 from typing import Any
 
 import pytest
+from livekit.agents import llm
 
 import realtime_fsm as rf
-from realtime_fsm.simulator import Failed, Message, Reply, Script
+from realtime_fsm.simulator import Failed, Message, Reply, Script, ServerConfig
 from realtime_fsm.testing import SimulatedCall, simulated_call, virtual_time
 
 PUSH: dict[str, Any] = {"turn_detection": None}
@@ -106,3 +107,60 @@ async def test_a_newer_turn_of_the_users_takes_its_place_when_committed() -> Non
         await call.idle()
         assert said(call) == ["A thousand."]
         assert outcomes(call) == ["completed", "superseded"]
+
+
+async def coughs(call: SimulatedCall) -> None:
+    await call.server.user_speaks("", seconds=0.3)
+    await asyncio.sleep(0.2)
+    call.session.clear_user_turn()
+
+
+@virtual_time
+@pytest.mark.parametrize("asks", ["written", "instructions", "spoken"])
+async def test_g18_a_cough_puts_a_retry_off_and_no_more(asks: str) -> None:
+    """LiveKit interrupts the speech of an asked reply when the user begins to speak. If nothing comes of
+    that, the reply is retried and spoken all the same."""
+    async with simulated_call(SCRIPT, check=False) as call:
+        if asks == "written":
+            call.session.generate_reply(user_input="What is my balance?")
+        elif asks == "instructions":
+            call.session.generate_reply(instructions="What is my balance?")
+        else:
+            await call.server.user_speaks("What is my balance?", seconds=0.5)
+        await recovers(call)
+        await coughs(call)
+        await call.until(lambda: call.heard > 0.45)
+        await call.idle()
+        assert said(call) == ["Ten dollars."]
+        assert outcomes(call) == ["completed"]
+        assert not call.errors
+
+
+@virtual_time
+async def test_g18_what_the_user_says_takes_the_place_of_an_asked_reply_that_is_retried() -> None:
+    async with simulated_call(SCRIPT, check=False) as call:
+        call.session.generate_reply(user_input="What is my balance?")
+        await recovers(call)
+        await call.server.user_speaks("And the limit?", seconds=0.5)
+        await call.until(lambda: call.heard > 0.45)
+        await asyncio.sleep(6.0)
+        assert said(call) == ["A thousand."]
+        assert outcomes(call) == ["completed", "superseded"]
+
+
+@virtual_time
+async def test_g8_an_asked_reply_that_the_user_cuts_off_in_its_next_attempt_has_failed_visibly() -> (
+    None
+):
+    """It cannot be put off: the attempt is out. Plain LiveKit told of the failure when it happened."""
+    config = ServerConfig(create_delay=1.0)
+    async with simulated_call(SCRIPT, config=config, check=False) as call:
+        handle = call.session.generate_reply(user_input="What is my balance?")
+        await call.until(lambda: len(call.server.sent("response.create")) == 2)
+        await asyncio.sleep(0.2)
+        await coughs(call)
+        await asyncio.sleep(5.0)
+        assert handle.interrupted
+        assert isinstance(handle.exception(), llm.RealtimeError)
+        assert len(call.errors) == 1
+        assert not call.controller.turns

@@ -188,7 +188,8 @@ class Watch(Oracle):
             self.speech(self.policy.speech_timeout)
         elif isinstance(event, rf.SpeechStopped) and self.speaking:
             self.speaking = False
-            self.speech(self.policy.timeout if self.server_creates else None)
+            longest = min(self.policy.timeout, self.policy.vad_answer_timeout)
+            self.speech(longest if self.server_creates else None)
         elif isinstance(event, rf.InputCommitted):
             expected = self.voice_until is not None and self.now < self.voice_until
             if expected and not self.speaking and self.server_creates and not self.dead:

@@ -166,7 +166,7 @@ def test_pyproject_speaks_and_flags_win(tmp_path: Path) -> None:
     )
     assert done.stdout.strip() == (
         f"RunSettings(mode='control', record={str(tmp_path / 'traces')!r}, "
-        "retry={'max_retry': 2, 'kinds': {'odd': 'fatal'}})"
+        "retry={'max_retry': 2, 'kinds': {'odd': 'fatal'}}, watch=False, watch_words=False)"
     ), done.stderr
     assert (tmp_path / "traces").is_dir()
 
@@ -174,6 +174,7 @@ def test_pyproject_speaks_and_flags_win(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
+        (["--watch-host", "203.0.113.7", "--watch"], "203.0.113.7:8774 cannot be listened on"),
         (["--mode", "on"], "mode must be one of control, observe, off, got 'on'"),
         (["--retry", "max_retry=-1"], "retry: max_retry must be 0 or more, got -1"),
         (["--retry", "max_retry"], "--retry takes field=value, got 'max_retry'"),

@@ -51,7 +51,9 @@ def logged() -> set[tuple[str, str, tuple[str, ...]]]:
                 name = node.args[0]
                 event = name.value if isinstance(name, ast.Constant) else ""
                 level = "error" if node.func.attr == "exception" else node.func.attr
-                fields = tuple(sorted(str(k.arg) for k in node.keywords if k.arg != "exc_info"))
+                fields = tuple(
+                    sorted(str(k.arg) for k in node.keywords if k.arg not in (None, "exc_info"))
+                )
                 found.add((str(event), level, fields))
     return found
 

@@ -25,7 +25,7 @@ from .moments import (
     SoundEnded,
     SoundStarted,
 )
-from .result import MODES, Mode
+from .result import MODES, NAMES, Mode
 from .show import Show
 
 __all__ = ["LiveCall", "can_be_live"]
@@ -35,7 +35,6 @@ WIDEST = 150
 _LINES = 20  # of what happened, in a pane: all of the longest call
 _AROUND = 8  # lines of the screen that a pane needs besides
 _PER_SECOND = 15
-_TITLES: dict[Mode, str] = {"plain": "plain LiveKit", "controlled": "controlled"}
 _STATES = {
     "requested": "cyan", "created": "cyan", "streaming": "bold green", "retry_wait": "bold yellow",
     "cancelling": "bold magenta", "done": "green", "failed": "bold red",
@@ -143,7 +142,7 @@ class _Pane:
         hears = Text.assemble(("hears  ", "dim"), self._bar(now))
         inside = Group(state.append_text(clock), hears, Text(""), *self._lines())
         border = "green" if self._mode == "controlled" else "blue"
-        title = Text(_TITLES[self._mode], style="bold")
+        title = Text(NAMES[self._mode], style="bold")
         return Panel(
             inside, title=title, title_align="left", width=self._width, border_style=border
         )

@@ -7,11 +7,9 @@ from pathlib import Path
 
 from ...report import Group, Side, collect, page
 from .calls import Call
-from .result import MODES, Mode, Result
+from .result import MODES, NAMES, Mode, Result
 
 __all__ = ["trace_path", "write_page"]
-
-_NAMES: dict[Mode, str] = {"plain": "plain LiveKit", "controlled": "controlled"}
 
 
 def trace_path(folder: Path, number: int, mode: Mode) -> Path:
@@ -51,7 +49,7 @@ def write_page(
 
 def _side(path: Path, mode: Mode, result: Result) -> Side:
     with path.open("rb") as file:
-        side = collect(file, _NAMES[mode])
+        side = collect(file, NAMES[mode])
     silence = f"longest silence {result.longest_silence:.2f} s"
     unanswered = len(result.unanswered)
     told = [f"{result.heard_seconds:.2f} s heard", silence]

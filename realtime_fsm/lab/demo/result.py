@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-__all__ = ["MODES", "Answer", "Mode", "Remembered", "Result"]
+__all__ = ["MODES", "NAMES", "Answer", "Mode", "Remembered", "Result"]
 
 Mode = Literal["plain", "controlled"]
 MODES: tuple[Mode, ...] = ("plain", "controlled")
+#: For people.
+NAMES: dict[Mode, str] = {"plain": "plain LiveKit", "controlled": "controlled"}
 
 _TOLERANCE = 0.05  # seconds; a truncation is in whole milliseconds and a little later than the cut
 

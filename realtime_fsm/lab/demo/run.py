@@ -20,6 +20,8 @@ from ...livekit._features import AgentSession
 from ...simulator import RealtimeServer, Reply, Script
 from ...testing import PacedAudioOutput
 from ...trace import record
+from ...watch import Watching
+from ...watch._link import link_to
 from .calls import Call, Question
 from .moments import (
     Asked,
@@ -35,7 +37,7 @@ from .moments import (
     SoundStarted,
 )
 from .quiet import quiet_logs
-from .result import MODES, Answer, Mode, Remembered, Result
+from .result import MODES, NAMES, Answer, Mode, Remembered, Result
 
 __all__ = ["Mode", "run_both", "run_call"]
 
@@ -71,6 +73,7 @@ def run_both(
     *,
     speed: float = 1.0,
     traces: tuple[Path | None, Path | None] = (None, None),
+    hub: Path | None = None,
 ) -> tuple[Result, Result]:
     """Run *call* in both modes at the same time, on one event loop: to be watched.
 
@@ -79,12 +82,13 @@ def run_both(
         observers: Told what happens in plain LiveKit, and controlled.
         speed: As for `run_call`.
         traces: Files to record the two in.
+        hub: The socket of a hub that shows the two side by side, see ``docs/watch.md``.
     """
 
     async def both() -> tuple[Result, Result]:
         runs = zip(MODES, observers, traces, strict=True)
         plain, controlled = await asyncio.gather(
-            *(_Run(call, mode, told, speed, trace).measure() for mode, told, trace in runs)
+            *(_Run(call, mode, told, speed, trace, hub).measure() for mode, told, trace in runs)
         )
         return plain, controlled
 
@@ -97,10 +101,17 @@ def run_both(
 
 class _Run:
     def __init__(
-        self, call: Call, mode: Mode, observer: Observer, speed: float, trace: Path | None
+        self,
+        call: Call,
+        mode: Mode,
+        observer: Observer,
+        speed: float,
+        trace: Path | None,
+        hub: Path | None = None,
     ) -> None:
         self._call = call
         self._trace = trace
+        self._hub = hub
         self._mode = mode
         self._observer = observer
         self._speed = speed
@@ -123,6 +134,8 @@ class _Run:
             )
             if self._trace is not None:
                 record(model, self._trace, transcripts=True).attach(session)
+            if self._hub is not None:
+                self._watch(model, self._hub).attach(session)
             if isinstance(model, ControlledRealtimeModel):
                 model.attach(session)
             sink = PacedAudioOutput(speed=self._speed)
@@ -138,6 +151,11 @@ class _Run:
 
     def _faster(self, reply: Reply) -> Reply:
         return reply if reply.pace is None else replace(reply, pace=reply.pace / self._speed)
+
+    def _watch(self, model: llm.RealtimeModel, hub: Path) -> Watching:
+        link = link_to(hub)
+        name = NAMES[self._mode]
+        return Watching(model, link, transcripts=True, label=name, group=self._call.name)
 
     # --- observing
 

@@ -23,12 +23,11 @@ from .moments import (
     SoundEnded,
     SoundStarted,
 )
-from .result import Mode, Result
+from .result import NAMES, Mode, Result
 
 __all__ = ["Show", "demo_console", "finding"]
 
 _WIDTH = 80
-_NAMES: dict[Mode, str] = {"plain": "plain LiveKit", "controlled": "controlled"}
 _STYLES = {
     "caller": "bold",
     "turn": "cyan",
@@ -81,7 +80,7 @@ class Show:
     def mode(self, mode: Mode) -> None:
         """Begin one of its two runs."""
         self._labels = {}
-        self._console.print(Text(f"\n   {_NAMES[mode]}", style="underline"))
+        self._console.print(Text(f"\n   {NAMES[mode]}", style="underline"))
 
     def moment(self, t: float, moment: Moment) -> None:
         """Show what happened *t* seconds after the first question."""
@@ -143,8 +142,8 @@ class Show:
         """Show the figures of each call, (plain, controlled)."""
         table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, expand=True)
         table.add_column("", no_wrap=True)
-        table.add_column(_NAMES["plain"], ratio=1)
-        table.add_column(_NAMES["controlled"], ratio=1)
+        table.add_column(NAMES["plain"], ratio=1)
+        table.add_column(NAMES["controlled"], ratio=1)
         for number, pair in enumerate(results, 1):
             table.add_row(Text(f"{number}. {pair[0].call}", style="bold"))
             for name, *cells in _rows(pair):
@@ -229,8 +228,8 @@ def finding(results: list[tuple[Result, Result]]) -> str:
     """What the figures of all calls, (plain, controlled), come to."""
     questions = sum(len(plain.answers) for plain, _ in results)
     return " ".join(
-        _sum_up(_NAMES[mode], [pair[index] for pair in results], questions)
-        for index, mode in enumerate(_NAMES)
+        _sum_up(NAMES[mode], [pair[index] for pair in results], questions)
+        for index, mode in enumerate(NAMES)
     )
 
 

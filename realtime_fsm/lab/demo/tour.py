@@ -10,6 +10,7 @@ from livekit.agents import __version__ as livekit_agents_version
 from rich.console import Console
 
 from ..._version import __version__
+from ...watch.command import shown_in_browser
 from .calls import CALLS
 from .live import LiveCall, can_be_live
 from .pages import trace_path, write_page
@@ -20,16 +21,19 @@ from .show import Show, demo_console, finding
 __all__ = ["show_tour", "tour"]
 
 
-def show_tour(report: Path | None = None) -> None:
+def show_tour(report: Path | None = None, *, watch: bool = False) -> None:
     """Run the calls and show them as they happen, then the figures.
 
     In a terminal each call runs in both modes at once, side by side; otherwise one after the other.
 
     Args:
         report: A page to write about them, see ``docs/report.md``.
+        watch: Show them in the browser, too, see ``docs/watch.md``: begin when somebody looks, and
+            end when nobody does any more.
 
     Raises:
         OSError: It cannot be written.
+        WatchError: The page cannot be served.
     """
     console = demo_console()
     show = Show(console)
@@ -38,20 +42,38 @@ def show_tour(report: Path | None = None) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = None if report is None else Path(name)
         screen = Console(highlight=False)
-        results = _live(screen, folder) if can_be_live(screen) else _in_turn(show, folder)
-        show.table(results)
-        show.finding(results)
-        if report is not None and folder is not None:
-            write_page(report, folder, CALLS, results, finding(results))
-            console.print(f"\nThe page: {report}", soft_wrap=True, markup=False)
+        with shown_in_browser(watch, "The calls begin when it is open.") as hub:
+            if can_be_live(screen):
+                results = _live(screen, folder, hub)
+            else:
+                results = _in_turn(show, folder) if hub is None else _at_once(show, folder, hub)
+            show.table(results)
+            show.finding(results)
+            if report is not None and folder is not None:
+                write_page(report, folder, CALLS, results, finding(results))
+                console.print(f"\nThe page: {report}", soft_wrap=True, markup=False)
 
 
-def _live(screen: Console, folder: Path | None) -> list[tuple[Result, Result]]:
+def _at_once(show: Show, folder: Path | None, hub: Path) -> list[tuple[Result, Result]]:
+    results = []
+    for number, call in enumerate(CALLS, 1):
+        show.call(number, call)
+        plain, controlled = (_trace(folder, number, mode) for mode in MODES)
+        unseen = (_say_nothing, _say_nothing)
+        results.append(run_both(call, unseen, traces=(plain, controlled), hub=hub))
+    return results
+
+
+def _say_nothing(*_: object) -> None:
+    """Who watches in the browser reads nothing here."""
+
+
+def _live(screen: Console, folder: Path | None, hub: Path | None) -> list[tuple[Result, Result]]:
     results = []
     for number, call in enumerate(CALLS, 1):
         plain, controlled = (_trace(folder, number, mode) for mode in MODES)
         with LiveCall(screen, number, call) as shown:
-            results.append(run_both(call, shown.observers, traces=(plain, controlled)))
+            results.append(run_both(call, shown.observers, traces=(plain, controlled), hub=hub))
     return results
 
 

@@ -67,9 +67,14 @@ class Bound:
 
     @cached_property
     def in_force(self) -> RetryPolicy:
-        """The policy. Where no frames are told, to look for one before a time-out, or to doubt, is a timer that
+        """The policy. Server VAD has as long for its answer as nobody waits behind it: how long is no rule.
+        Where no frames are told, to look for one before a time-out, or to doubt, is a timer that
         changes nothing; it would use up ``timeouts``."""
-        policy = replace(self.policy, max_reconnect=self.policy.max_retry)
+        policy = replace(
+            self.policy,
+            max_reconnect=self.policy.max_retry,
+            vad_answer_timeout=self.policy.timeout,
+        )
         if self.frames:
             return policy
         longest = max(self.policy.timeout, self.policy.cancel_timeout)

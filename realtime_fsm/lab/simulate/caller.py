@@ -17,6 +17,7 @@ from ...livekit._features import hand_over, history_of, realtime_session_of
 from ...simulator.record import Record
 from ...testing import PacedAudioOutput, SimulatedCall, run_virtual, simulated_call
 from ...testing.clock import VirtualTimeError
+from ...watch._moves import Moves
 from .agents import Desk
 from .drawing import asked_besides
 from .editing import edited
@@ -38,18 +39,26 @@ _CLEANED_UP = (
 
 
 def play(
-    scenario: Scenario, *, plain: bool = False, trace: Path | None = None, check: bool = True
+    scenario: Scenario,
+    *,
+    plain: bool = False,
+    trace: Path | None = None,
+    check: bool = True,
+    machines: bool = False,
 ) -> Evidence:
     """Run the call in virtual time, plain LiveKit or controlled, and return what was seen.
 
     *trace* is a file to record it in; *check*: whether a controlled call must leave no task or turn
-    behind.
+    behind; *machines*: whether the trace tells how the machines of responses and playback move, too.
     """
     seen = Evidence()
 
     async def call() -> None:
         # Plain LiveKit leaves tasks behind in some failures; that is not what is counted here.
-        caller = _Caller(scenario, seen, plain=plain, trace=trace, check=check and not plain)
+        check_it = check and not plain
+        caller = _Caller(
+            scenario, seen, plain=plain, trace=trace, check=check_it, machines=machines
+        )
         await caller.call()
 
     try:
@@ -93,13 +102,21 @@ class _HungUp(Exception):  # noqa: N818 - not an error
 
 class _Caller:
     def __init__(
-        self, scenario: Scenario, seen: Evidence, *, plain: bool, trace: Path | None, check: bool
+        self,
+        scenario: Scenario,
+        seen: Evidence,
+        *,
+        plain: bool,
+        trace: Path | None,
+        check: bool,
+        machines: bool,
     ) -> None:
         self._check = check
         self._scenario = scenario
         self._seen = seen
         self._plain = plain
         self._trace = trace
+        self._moves = Moves(self._machine) if machines and not plain else None
         self._loop = asyncio.get_running_loop()
         self._zero = self._loop.time()
         self._handles: list[tuple[float, SpeechHandle]] = []
@@ -202,7 +219,15 @@ class _Caller:
 
         event.speech_handle.add_done_callback(done)
 
+    def _machine(self, kind: str, **told: Any) -> None:
+        self._call.note("machine", kind, **told)
+
+    def _follow(self) -> None:
+        if self._moves is not None and self._call.model is not None:
+            self._moves.follow(self._call.model.controller)
+
     def _turn_moved(self, move: TurnMoved) -> None:
+        self._follow()
         self.note("turn", f"{move.turn_id}: {move.label} ({move.event})")
 
     def _recovering(self, plan: Recovering) -> None:
@@ -227,6 +252,7 @@ class _Caller:
             self._call.model.on("turn_moved", _Listener(self._turn_moved))
             self._call.model.on("recovering", _Listener(self._recovering))
             self._call.model.on("turn_ended", _Listener(self._turn_ended))
+        self._follow()
 
     # --- the call
 

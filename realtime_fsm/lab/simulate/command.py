@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from ..._output import UnwritableError
 from ...trace.source import is_whole
+from ...watch.command import FASTEST
 from .pairs import describe_pairs, merge_pairs, summarize_pairs
 from .pool import available_cores, run_calls, run_pairs, seeds_of
 from .replay import replay, replay_pair
@@ -23,6 +24,7 @@ __all__ = [
     "BadOptionError",
     "check_profile",
     "compare",
+    "film_lines",
     "is_bad",
     "merge_files",
     "parse_shard",
@@ -154,6 +156,18 @@ def replay_lines(seed: int, faults: str, *, plain: bool, compare: bool = False) 
     """Play one call, or live it twice, and say what happened. Raises :class:`BadOptionError`."""
     profile = check_profile(faults)
     return replay_pair(seed, profile) if compare else replay(seed, profile, plain=plain)
+
+
+def film_lines(
+    seed: int, faults: str, *, plain: bool, compare: bool, speed: float
+) -> Iterator[str]:
+    """Show one call in the browser. Raises :class:`BadOptionError`, and ``WatchError``."""
+    profile = check_profile(faults)
+    if not 0 < speed <= FASTEST:
+        raise BadOptionError(f"--speed is more than 0 and at most {FASTEST:g}, not {speed:g}")
+    from .film import film
+
+    return film(seed, profile, plain=plain, compare=compare, speed=speed)
 
 
 def report_lines(report: dict[str, Any]) -> Iterator[str]:

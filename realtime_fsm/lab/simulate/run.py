@@ -73,11 +73,12 @@ def run_call(
 
 
 def run_scenario(
-    scenario: Scenario, *, plain: bool = False, trace: Path | None = None
+    scenario: Scenario, *, plain: bool = False, trace: Path | None = None, machines: bool = False
 ) -> tuple[CallResult, Evidence, Judged]:
-    """Play a call and judge it; return the figures, and what they rest on."""
+    """Play a call and judge it; return the figures, and what they rest on. The arguments are those of
+    `play`."""
     with quiet_logs():
-        seen = play(scenario, plain=plain, trace=trace)
+        seen = play(scenario, plain=plain, trace=trace, machines=machines)
     judged = judge(seen)
     return _figures(scenario, seen, judged), seen, judged
 

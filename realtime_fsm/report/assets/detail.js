@@ -1,7 +1,5 @@
 // One turn, opened: its figures, its path on the map of the machine, its messages, its events.
 
-const SVG = "http://www.w3.org/2000/svg";
-
 class Detail {
   constructor() {
     this.panel = document.getElementById("detail");
@@ -58,7 +56,7 @@ class Detail {
       this.facts(call, turn),
       this.command(view, turn),
       ...this.path(call, turn),
-      ...this.messages(turn),
+      ...messagesOf(turn),
       ...this.events(view, call, turn),
     ];
   }
@@ -98,23 +96,7 @@ class Detail {
       return [make("p", { class: "note" }, why)];
     }
     const map = document.getElementById("machine").content.firstElementChild.cloneNode(true);
-    const steps = new Map();
-    turn.moves.forEach(([, source, , dest], index) => {
-      const key = `${source.toUpperCase()} ${dest.toUpperCase()}`;
-      if (!steps.has(key)) steps.set(key, []);
-      steps.get(key).push(index + 1);
-    });
-    const visited = new Set();
-    for (const edge of map.querySelectorAll(".edge")) {
-      const mine = steps.get(`${edge.dataset.source} ${edge.dataset.dest}`);
-      if (!mine) continue;
-      edge.classList.add("taken");
-      visited.add(edge.dataset.source).add(edge.dataset.dest);
-      map.querySelector(".steps").append(...this.badge(ranges(mine), Number(edge.dataset.x), Number(edge.dataset.y), edge.classList));
-    }
-    for (const state of map.querySelectorAll(".state")) {
-      if (visited.has(state.dataset.state)) state.classList.add("visited");
-    }
+    drawPath(map, turn.moves);
     const names = turn.states.map(([, , label]) => label).join(", ");
     map.setAttribute("aria-label", `Path on the state diagram: ${names}`);
     const begin = turn.moves[0][0];
@@ -126,38 +108,6 @@ class Detail {
     });
     const list = make("ol", { class: "moves" }, ...items);
     return [make("details", { class: "path" }, make("summary", {}, `Path on the state diagram: ${turn.moves.length} transitions`), map, list)];
-  }
-
-  badge(text, x, y, classes) {
-    const kind = ["normal", "recovery", "cancel", "failure"].find((each) => classes.contains(each));
-    const wide = Math.max(26, text.length * 8.5 + 14);
-    const shape = document.createElementNS(SVG, "rect");
-    const values = { x: x - wide / 2, y: y - 13, width: wide, height: 26, rx: 13, class: `badge ${kind}` };
-    for (const [name, value] of Object.entries(values)) shape.setAttribute(name, value);
-    const words = document.createElementNS(SVG, "text");
-    words.setAttribute("x", x);
-    words.setAttribute("y", y + 5.5);
-    words.setAttribute("class", `number ${kind}`);
-    words.textContent = text;
-    return [shape, words];
-  }
-
-  messages(turn) {
-    if (!turn.messages.length) return [];
-    const head = ["Message", "Received", "Heard", "Remembered"].map((text) => make("th", { scope: "col" }, text));
-    const rows = turn.messages.map((message, index) => {
-      const kept = `${message.right === false ? "≠ " : ""}${ms(message.keptMs)} (${message.how})`;
-      const row = make("tr", { class: message.right === false ? "wrong" : "" },
-        make("th", { scope: "row" }, `M${index + 1} `, foreign(message.id, "small")),
-        make("td", {}, ms(message.ms)),
-        make("td", {}, `${ms(message.heardMs)}${message.cut ? ", cut off" : ""}`),
-        make("td", {}, kept));
-      if (!message.words) return [row];
-      const unheard = message.unheardWords ? [" ", foreign(message.unheardWords, "s")] : [];
-      return [row, make("tr", {}, make("td", { colSpan: 4, class: "words" }, foreign(message.heardWords), ...unheard))];
-    });
-    return [make("h3", {}, "Messages"),
-      make("div", { class: "wide" }, make("table", { class: "plain" }, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows.flat())))];
   }
 
   events(view, call, turn) {
@@ -177,14 +127,21 @@ class Detail {
 
 const KNOWN = new Set(["server", "client", "net", "playback", "user", "turn", "session"]);
 
-// 1, 2, 3, 5 as 1–3, 5
-function ranges(numbers) {
-  const runs = [];
-  for (const n of numbers) {
-    const last = runs[runs.length - 1];
-    if (last && last[1] === n - 1) last[1] = n;
-    else runs.push([n, n]);
-  }
-  const told = runs.slice(0, 4).map(([a, b]) => (a === b ? String(a) : `${a}–${b}`));
-  return told.join(", ") + (runs.length > 4 ? "…" : "");
+// The messages of a turn: received, heard, remembered.
+function messagesOf(turn) {
+  if (!turn.messages.length) return [];
+  const head = ["Message", "Received", "Heard", "Remembered"].map((text) => make("th", { scope: "col" }, text));
+  const rows = turn.messages.map((message, index) => {
+    const kept = `${message.right === false ? "≠ " : ""}${ms(message.keptMs)} (${message.how})`;
+    const row = make("tr", { class: message.right === false ? "wrong" : "" },
+      make("th", { scope: "row" }, `M${index + 1} `, foreign(message.id, "small")),
+      make("td", {}, ms(message.ms)),
+      make("td", {}, `${ms(message.heardMs)}${message.cut ? ", cut off" : ""}`),
+      make("td", {}, kept));
+    if (!message.words) return [row];
+    const unheard = message.unheardWords ? [" ", foreign(message.unheardWords, "s")] : [];
+    return [row, make("tr", {}, make("td", { colSpan: 4, class: "words" }, foreign(message.heardWords), ...unheard))];
+  });
+  return [make("h3", {}, "Messages"),
+    make("div", { class: "wide" }, make("table", { class: "plain" }, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows.flat())))];
 }

@@ -38,16 +38,27 @@ class TurnTable {
   }
 
   filter() {
+    this.choose();
+    this.at = 0;
+    this.window.scrollTop = 0;
+    this.draw(true);
+  }
+
+  // The turns have changed: what is in view stays where it is.
+  renew() {
+    this.choose();
+    this.draw(true);
+  }
+
+  choose() {
     const which = this.which.value, text = this.search.value.trim().toLowerCase();
     const kinds = { all: () => true, trouble: troubled, broken: (turn) => turn.broken.length > 0 };
     const holds = kinds[which] || ((turn) => verdict(turn) === which);
     const has = (turn) => !text || [turn.id, turn.error, turn.words, ...turn.broken, ...turn.messages.map((m) => m.words)]
       .some((each) => each.toLowerCase().includes(text)) || this.hasId(turn, text);
     this.shown = this.call.turns.filter((turn) => holds(turn) && has(turn));
-    this.at = 0;
-    this.window.scrollTop = 0;
-    this.count.textContent = `${this.shown.length} of ${this.call.turns.length} turns`;
-    this.draw(true);
+    const told = `${this.shown.length} of ${this.call.turns.length} turns`;
+    if (this.count.textContent !== told) this.count.textContent = told;
   }
 
   // Ids of responses, messages, and, where it looks like one, of any frame of the turn.

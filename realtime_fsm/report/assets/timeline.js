@@ -12,6 +12,7 @@ class Timeline {
     this.open = open;
     this.lanes = lanesOf(call);
     this.selected = null;
+    this.cursor = null; // a time of the call: what comes after it stands back
     this.hits = [];
     this.map = make("canvas", { class: "overview", "aria-hidden": "true" });
     this.canvas = make("canvas", {
@@ -44,6 +45,13 @@ class Timeline {
       button("‹ trouble", "Previous turn with trouble", () => this.trouble(-1)),
       button("trouble ›", "Next turn with trouble", () => this.trouble(1)),
     );
+  }
+
+  // Another call, or the same with more of it; *all* are its turns where *call* has not all of them.
+  renew(call, all = call.turns) {
+    this.lanes = lanesOf(call);
+    this.call = { ...call, turns: all };
+    this.draw();
   }
 
   // --- drawing
@@ -128,6 +136,18 @@ class Timeline {
       context.restore();
       y += all;
     });
+    if (this.cursor !== null) this.drawCursor(context, height);
+  }
+
+  drawCursor(context, height) {
+    const x = Math.max(this.x(this.cursor), this.gutter);
+    if (x >= this.width) return;
+    context.fillStyle = this.paint.page;
+    context.globalAlpha = 0.72;
+    context.fillRect(x, AXIS, this.width - x, height);
+    context.globalAlpha = 1;
+    context.fillStyle = this.paint.ink;
+    context.fillRect(Math.round(x) - 1, AXIS - 6, 2, height);
   }
 
   axis(context, height) {

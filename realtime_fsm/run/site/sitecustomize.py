@@ -69,6 +69,8 @@ def _chain() -> None:
 if os.environ.get("REALTIME_FSM_RUN"):
     _finder = _Finder()
     sys.meta_path.insert(0, _finder)
-    if os.environ.get("REALTIME_FSM_RUN_PID") == str(os.getpid()):
+    if os.environ.get("REALTIME_FSM_RUN_PID") == str(os.getpid()) or (
+        hasattr(os, "getppid") and os.environ.get("REALTIME_FSM_RUN_PARENT") == str(os.getppid())
+    ):
         atexit.register(_finder.say_if_unused)
 _chain()

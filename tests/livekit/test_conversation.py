@@ -1,0 +1,139 @@
+"""What the server's conversation holds: the same however long the call is, and at the same cost."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import pytest
+from livekit.agents import llm
+
+from realtime_fsm.livekit import _conversation
+from realtime_fsm.livekit._conversation import Confirmed, Conversation
+
+
+def message(item_id: str) -> llm.ChatMessage:
+    return llm.ChatMessage(id=item_id, role="user", content=[item_id])
+
+
+def tell(conversation: Conversation, *item_ids: str) -> None:
+    for item_id in item_ids:
+        item = {"id": item_id, "type": "message", "content": []}
+        conversation.sent({"type": "conversation.item.create", "item": item})
+
+
+def lost(length: int) -> tuple[Conversation, list[dict[str, Any]]]:
+    """A conversation whose connection is lost, and of which a replay had nothing."""
+    sent: list[dict[str, Any]] = []
+    conversation = Conversation(sent.append)
+    ids = [f"i{n}" for n in range(length)]
+    tell(conversation, *ids)
+    for before, item_id in zip([None, *ids], ids, strict=False):
+        conversation.added(item_id, before)
+    conversation.connection_lost(map(message, ids))
+    return conversation, sent
+
+
+def test_what_was_told_is_made_again_where_it_was() -> None:
+    conversation, sent = lost(3)
+    conversation.expect([message("i1")])
+    conversation.replayed([])
+    assert [(f["item"]["id"], f["previous_item_id"]) for f in sent] == [
+        ("i0", "root"),
+        ("i2", "i1"),
+    ]
+    assert all(map(conversation.holds, ("i0", "i1", "i2")))
+
+
+def test_what_was_told_in_another_order_goes_behind_what_is_there() -> None:
+    """An item that was told late, and belongs early, is made before what stands behind it."""
+    sent: list[dict[str, Any]] = []
+    conversation = Conversation(sent.append)
+    tell(conversation, "a", "c", "b")
+    conversation.connection_lost(map(message, "abc"))
+    tell(conversation, "of a later push")
+    conversation.replayed(["c"])
+    assert [(f["item"]["id"], f["previous_item_id"]) for f in sent] == [("a", "root"), ("b", "a")]
+
+
+def test_g16_the_host_arranges_and_what_it_did_not_name_stays_behind_what_it_followed() -> None:
+    conversation = Conversation(lambda frame: None)
+    conversation.keep(map(message, ["w", "v", "a", "x", "b", "y", "z"]))
+    conversation.arrange(map(message, ["b", "new", "a"]))
+    assert [*conversation.lost] == ["w", "v", "b", "y", "z", "new", "a", "x"]
+
+
+def test_g25_a_place_that_is_no_id_is_the_end() -> None:
+    there = Confirmed()
+    places: list[Any] = [None, {"a": 1}, [], 5, "unknown"]
+    for behind in places:
+        there.add(f"{behind}", behind)
+    there.add("first", "None")
+    assert [*there] == ["None", "first", "{'a': 1}", "[]", "5", "unknown"]
+    assert there.before("first") == "None"
+    assert there.before("None") is None
+    there.add("first", "unknown")
+    there.remove("gone")
+    assert [*there][-1] == "first"
+    assert len(there) == 6
+
+
+def test_an_item_that_was_taken_back_is_not_passed_by_the_next_create() -> None:
+    conversation = Conversation(lambda frame: None)
+    tell(conversation, "a")
+    conversation.sent({"type": "conversation.item.delete", "item_id": "a"})
+    conversation.sent({"type": "response.create"})
+    tell(conversation, "a")
+    conversation.created()
+    assert conversation._passed == set()
+
+
+def _lines(work: Callable[[], object]) -> int:
+    """Lines of the conversation that run."""
+    count = 0
+
+    def trace(frame: FrameType, event: str, arg: object) -> Any:
+        nonlocal count
+        count += event == "line" and frame.f_code.co_filename == _conversation.__file__
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        work()
+    finally:
+        sys.settrace(before)
+    return count
+
+
+@pytest.mark.parametrize("unwanted", [[], ["i7"]])
+def test_a_replay_is_linear(unwanted: list[str]) -> None:
+    def lines(length: int) -> int:
+        conversation, _ = lost(length)
+        return _lines(lambda: conversation.replayed(unwanted))
+
+    assert lines(400) < lines(100) * 4.1
+
+
+def test_a_frame_costs_the_same_in_a_long_call() -> None:
+    def lines(length: int) -> int:
+        sent: list[Any] = []
+        conversation = Conversation(sent.append)
+        ids = [f"i{n}" for n in range(length)]
+        tell(conversation, *ids)
+        for item_id in ids:
+            conversation.added(item_id, ids[-2])
+        conversation.sent({"type": "response.create"})
+        conversation.created()
+
+        def turn() -> None:
+            tell(conversation, "next")
+            conversation.added("next", ids[-1])
+            conversation.sent({"type": "response.create"})
+            conversation.created()
+
+        return _lines(turn)
+
+    assert lines(600) == lines(20)
