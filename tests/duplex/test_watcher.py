@@ -253,6 +253,8 @@ async def test_an_apology_is_opt_in_and_one_for_each_root() -> None:
         await asyncio.sleep(5)
         said = [e["content"] for e in call.server.sent("session.commentary.append")]
         assert said == ["Tell the caller that it did not work."]
+        kinds = {frame["type"] for frame in call.server.sent()}
+        assert kinds == {"session.start", "session.commentary.append"}
 
 
 @virtual_time
@@ -308,6 +310,33 @@ async def test_nothing_outlives_the_session() -> None:
     assert moved[-1].dest == "lost"
     assert "aclose" not in vars(duplex)
     assert not duplex._events.get("openai_server_event_received")
+
+
+@virtual_time
+async def test_a_loss_is_told_at_once_and_a_move_soon() -> None:
+    """Healthy frames are read together; what may lose something is read at once, with all before it."""
+    async with live() as call:
+        loop, told = asyncio.get_running_loop(), []
+        watcher = watch(call.duplex)
+        watcher.on("moved", lambda move: told.append((move.dest, loop.time() - move.t)))
+        watcher.on("loss", lambda loss: told.append((loss.kind.value, loop.time() - loss.t)))
+        call.server.delegate(Backend(seconds=2.0, ends="failed"))
+        await asyncio.sleep(5)
+        assert [name for name, _ in told] == ["created", "running", "failed", "backend_failed"]
+        assert [late for _, late in told] == [pytest.approx(0.5)] * 2 + [0.0, 0.0]
+
+
+@virtual_time
+async def test_a_tracker_that_breaks_harms_no_closing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """G32: the session is closed all the same."""
+    async with live() as call:
+        watcher = watch(call.duplex)
+        (tracker,) = watcher.trackers
+        monkeypatch.setattr(tracker, "close", lambda now: 1 / 0)
+    assert "not watched to its end" in caplog.text
+    assert call.server.sent("session.close")
 
 
 @virtual_time
