@@ -33,13 +33,10 @@ class Hub:
 
     Attributes:
         calls: by id, in the order in which they were announced.
-        version: counts what changed in the list.
     """
 
     def __init__(self) -> None:
         self.calls: dict[str, WatchedCall] = {}
-        self.version = 0
-        self.gone: list[tuple[int, str]] = []
         self._numbers = 0
         self._sources: set[asyncio.StreamWriter] = set()
         self._viewers = 0
@@ -123,7 +120,6 @@ class Hub:
             writer.write(control("look", on=on))
 
     def _note(self) -> None:
-        self.version += 1
         for changed in self._changed:
             changed()
 

@@ -46,35 +46,41 @@ class _Around:
 
 
 class Moves:
-    """Told of moves from `begin` to `end`. *told* raises nothing."""
+    """Told of moves while it follows a controller. *told* raises nothing."""
 
     def __init__(self, told: Callable[..., None]) -> None:
         self._write = told
         self._controller: TurnController | None = None
         self._plain: Machines | None = None
+        self._around: Machines | None = None
 
     def follow(self, controller: TurnController | None) -> None:
         """Look at this one from now on, or at none. Writes how it stands."""
         if controller is self._controller:
             return
-        if self._controller is not None and self._plain is not None:
-            self._controller._session.machines = self._plain
+        self._let_go()
         self._controller = controller
         if controller is None:
             return
         session = controller._session
         self._plain = plain = session.machines
-        around = plain._replace(
+        self._around = session.machines = plain._replace(
             response=cast(Any, _Around("response", plain.response, self._moved)),
             playback=cast(Any, _Around("playback", plain.playback, self._moved)),
         )
-        session.machines = around
         for turn in controller.turns:
             self._stands("turn", turn.id, turn.state, label=turn.label)
             if turn.attempt is not None:
                 self._stands("response", turn.id, turn.attempt.state, of=turn.attempt.response_id)
             for message in turn.messages:
                 self._stands("playback", turn.id, message.state, of=message.item_id)
+
+    def _let_go(self) -> None:
+        if self._controller is None or self._plain is None:
+            return
+        session = self._controller._session
+        if session.machines is self._around:  # else another one is around ours, and keeps it
+            session.machines = self._plain
 
     def _stands(self, machine: str, turn: str, state: Enum, **more: Any) -> None:
         self._write("stands", machine=machine, turn=turn, state=state.value, **more)

@@ -19,7 +19,7 @@ from ..livekit._features import AgentSession
 from ..livekit._listener import listener
 from ..trace.format import NAME, VERSION, dumps
 from ..trace.lines import Lines
-from ..trace.recorder import Recorder
+from ..trace.recorder import _MODELS, _SESSIONS, Recorder
 from ..trace.redact import told
 from ..trace.writer import TraceWriter
 from ._link import Link, NoLink, link_to
@@ -35,7 +35,7 @@ _numbers = itertools.count(1)
 
 
 def watch(
-    source: llm.RealtimeModel | llm.RealtimeSession[Any],
+    source: llm.RealtimeModel | llm.RealtimeSession[Any] | llm.DuplexModel | llm.DuplexSession[Any],
     *,
     transcripts: bool = False,
     label: str = "",
@@ -62,7 +62,7 @@ def watch(
     Raises:
         TypeError: *source* is neither.
     """
-    if not isinstance(source, (llm.RealtimeModel, llm.RealtimeSession)):
+    if not isinstance(source, (*_MODELS, *_SESSIONS)):
         raise TypeError(f"source must be a realtime model or session, got {source!r}")
     joined = os.environ.get(SOCKET)
     link: Link
@@ -80,7 +80,7 @@ class Watching(Recorder):
 
     def __init__(
         self,
-        source: llm.RealtimeModel | llm.RealtimeSession[Any],
+        source: Any,
         link: Link,
         *,
         transcripts: bool,

@@ -153,6 +153,24 @@ async def test_each_move_of_a_machine_is_told_and_is_a_row_of_its_table(place: P
     assert len(items) == 2
 
 
+async def test_two_that_watch_one_call_are_told_the_same(place: Path) -> None:
+    async with hub_at(place / "h") as hub, hub.viewer():
+        async with a_call(place / "h", HELLO, HELLO) as call:
+            other = Watching(call.model, call.link, transcripts=False, label="2", group="")
+            other.attach(call.session)
+            await call.ask()
+            call.watching.close()  # the first one that came
+            await call.ask()
+        first, second = hub.hub.calls
+        await until(lambda: all(each.over for each in hub.hub.calls.values()))
+        told = [lines_of((await hub.get(f"/calls/{name}/trace"))[1]) for name in (first, second)]
+    finished = [
+        sum(each.get("machine") == "playback" and each["dest"] == "finished" for each in lines)
+        for lines in told
+    ]
+    assert finished == [2, 4]
+
+
 async def test_nobody_looks_and_nothing_is_written(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

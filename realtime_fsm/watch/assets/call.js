@@ -15,7 +15,7 @@ class LivePanel {
     this.events = { number: null, told: { events: [], more: 0, ids: "" } };
     this.title = make("h3", {}, foreign(nameOf(row)));
     this.about = make("p", { class: "about" });
-    this.now = make("p", { class: "now", role: "status" });
+    this.now = make("p", { class: "now", role: "status" }, row.seen ? "Reading the call so far…" : "Nothing is known of it yet.");
     this.missing = make("div", { class: "notice", role: "note", hidden: true });
     this.facts = make("dl", { class: "facts" });
     this.derived = make("p", { class: "note", hidden: true });
