@@ -258,6 +258,20 @@ async def test_an_apology_is_opt_in_and_one_for_each_root() -> None:
 
 
 @virtual_time
+async def test_an_apology_is_said_by_the_session_that_can() -> None:
+    """On a session that the service has closed nobody would hear it."""
+    async with live() as call:
+        watch(call.duplex, apology="Sorry.")
+        call.server.delegate(Backend(seconds=5.0))
+        await asyncio.sleep(1)
+        call.server.end("expired")
+        await asyncio.sleep(5)
+        said = [r for r in call.server.record if r.type == "session.commentary.append"]
+        assert [(r.connection, r.event["content"]) for r in said] == [(2, "Sorry.")]
+        assert len(call.server.received("session.commentary.appended")) == 1
+
+
+@virtual_time
 async def test_an_apology_may_be_made_of_the_loss_and_may_be_wrong(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
