@@ -26,7 +26,7 @@ from realtime_fsm.livekit.duplex import (
 from realtime_fsm.simulator.gpt_live import Backend, Call, LiveConfig
 from realtime_fsm.testing import run_virtual, virtual_time
 
-from .live import LOOKS_UP, Live, live, needs_duplex
+from .live import LOOKS_UP, Assistant, Live, live, needs_duplex
 
 pytestmark = needs_duplex
 
@@ -258,6 +258,20 @@ async def test_an_apology_is_opt_in_and_one_for_each_root() -> None:
 
 
 @virtual_time
+async def test_an_apology_is_said_by_the_session_that_can() -> None:
+    """On a session that the service has closed nobody would hear it."""
+    async with live() as call:
+        watch(call.duplex, apology="Sorry.")
+        call.server.delegate(Backend(seconds=5.0))
+        await asyncio.sleep(1)
+        call.server.end("expired")
+        await asyncio.sleep(5)
+        said = [r for r in call.server.record if r.type == "session.commentary.append"]
+        assert [(r.connection, r.event["content"]) for r in said] == [(2, "Sorry.")]
+        assert len(call.server.received("session.commentary.appended")) == 1
+
+
+@virtual_time
 async def test_an_apology_may_be_made_of_the_loss_and_may_be_wrong(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -337,6 +351,42 @@ async def test_a_tracker_that_breaks_harms_no_closing(
         monkeypatch.setattr(tracker, "close", lambda now: 1 / 0)
     assert "not watched to its end" in caplog.text
     assert call.server.sent("session.close")
+
+
+@virtual_time
+async def test_a_handoff(caplog: pytest.LogCaptureFixture) -> None:
+    """Another agent may have another session: each is watched, and the one before is let go."""
+    told = Told(caplog)
+    async with live(before=told.watch) as call:
+        call.server.delegate()
+        await asyncio.sleep(1)
+        other = Assistant()
+        call.session.update_agent(other)
+        await other.entered.wait()
+        await asyncio.sleep(2)
+        assert told.watcher is not None
+        assert len(told.watcher.trackers) == 1
+        call.server.delegate(Backend(ends="failed"))
+        await asyncio.sleep(3)
+    assert told.kinds() == ["backend_failed"]
+    assert told.watcher.trackers == ()
+
+
+@virtual_time
+async def test_nothing_that_looks_like_a_key_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    key = "sk-proj-abcdefghijklmnop1234"
+    told = Told(caplog)
+    async with live(before=told.watch) as call:
+        call.server.delegate(
+            Backend(calls=(Call("look_up", '{"what": "x"}', key),), ends="failed", code=key)
+        )
+        await asyncio.sleep(3)
+    assert told.kinds() == ["backend_failed"]
+    assert told.events[0].code == key
+    ours = [r for r in caplog.records if r.name == "realtime_fsm"]
+    assert ours
+    assert key not in str([vars(r) for r in ours])
+    assert key not in "".join(span.to_json() for span in told.spans.get_finished_spans())
 
 
 @virtual_time

@@ -104,7 +104,8 @@ class DuplexWatcher(GuardedEmitter[Literal["loss", "moved"]]):
 
     # --- telling
 
-    def _tell(self, session: Any, info: DuplexSessionInfo, told: list[Moved | Loss]) -> None:
+    def _tell(self, info: DuplexSessionInfo, told: list[Moved | Loss]) -> str | None:
+        """Returns what the model is to say of it: of one root once, whatever went with it."""
         apologies: list[str] = []
         for each in told:
             if isinstance(each, Loss):
@@ -115,9 +116,7 @@ class DuplexWatcher(GuardedEmitter[Literal["loss", "moved"]]):
                 self.emit("moved", each)
                 if self._observers:
                     self._observe("moved", info, each)
-        if apologies:
-            # One root, one apology, however many delegations went with it.
-            session.append_commentary(apologies[0])
+        return apologies[0] if apologies else None
 
     def _lost(self, info: DuplexSessionInfo, loss: Loss) -> None:
         self.losses.append(loss)
@@ -179,6 +178,7 @@ class _Followed:
         #: Frames that are not read yet: whether received, and when.
         self._frames: list[tuple[bool, Any, float]] = []
         self._reads: asyncio.TimerHandle | None = None
+        self._sorry: str | None = None
         self._handlers: dict[str, Callable[[Any], bool]] = {
             "openai_server_event_received": self._server,
             "openai_client_event_queued": self._client,
@@ -232,7 +232,7 @@ class _Followed:
         try:
             self._read()
             self.tracker.close(self._loop.time())
-            self._watcher._tell(self._session, self._info, self.tracker.take())
+            self._watcher._tell(self._info, self.tracker.take())
         except Exception:
             self._watcher._log.error("not watched to its end", exc_info=True)
         self._watcher._observe("session_ended", self._info)
@@ -296,7 +296,11 @@ class _Followed:
             self._read()
             told = self.tracker.take()
             if told:
-                self._watcher._tell(self._session, self._info, told)
+                self._sorry = self._watcher._tell(self._info, told) or self._sorry
+            if self._sorry is not None and not self.tracker.connections.over:
+                # On a session that is over nobody would hear it: the next one says it.
+                words, self._sorry = self._sorry, None
+                self._session.append_commentary(words)
             if told and self._timer is None and self.tracker.live:
                 # Nothing that begins from now on is due before.
                 policy = self.tracker.policy
