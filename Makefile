@@ -155,6 +155,7 @@ watched: $(READY)
 	$(BIN)/python -m tests.watch.measure latency
 	$(BIN)/python -m tests.watch.measure cpu
 	$(BIN)/python -m tests.watch.measure hour
+	$(BIN)/python -m tests.watch.measure restart
 	$(BIN)/python -m tests.watch.measure crowd --minutes $(MINUTES)
 
 # What conform finds of the simulator with each switch set wrong, ten times each. A minute and a half.

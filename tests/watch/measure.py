@@ -5,6 +5,7 @@
     python -m tests.watch.measure latency            # event to pixel, of real calls
     python -m tests.watch.measure cpu                # of a worker, with 0, 1 and 5 viewers
     python -m tests.watch.measure hour               # one call of an hour, sixty times as fast
+    python -m tests.watch.measure restart            # a worker, and again, below the same page
     python -m tests.watch.measure crowd --minutes 10 # 200 sources at real speed
 
 Each prints one JSON object.
@@ -18,6 +19,7 @@ import contextlib
 import json
 import os
 import resource
+import socket
 import statistics
 import subprocess
 import sys
@@ -287,6 +289,64 @@ DRAW = """new Promise((done) => {
 })"""
 
 
+# --- a worker
+
+
+async def restart() -> dict[str, Any]:
+    """A real worker with a real call below ``run --watch``, and again: the page stays open meanwhile."""
+    from ..run.test_run import ENVIRONMENT, WORKER
+
+    with tempfile.TemporaryDirectory(prefix="rf") as folder, socket.socket() as free:
+        os.chmod(folder, 0o700)
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        free.close()
+        script = [Reply(end=Failed("server_error")), Reply([Message("Hello.", seconds=40.0)])]
+        told: dict[str, Any] = {}
+        async with browser() as page:
+            for begin in ("first", "second"):
+                async with RealtimeServer(Script(list(script))) as server:
+                    extra = {"WHERE": "forkserver", "WHOSE": "session", "SIMULATED": server.url}
+                    extra["REALTIME_FSM_WATCH_DIR"] = folder
+                    command = [
+                        "run",
+                        "--watch",
+                        "--watch-port",
+                        str(port),
+                        str(WORKER),
+                        "--",
+                        "start",
+                    ]
+                    process = await asyncio.create_subprocess_exec(
+                        *(sys.executable, "-m", "realtime_fsm.cli", *command),
+                        env={**os.environ, **ENVIRONMENT, **extra},
+                        stdout=subprocess.DEVNULL,
+                        stderr=subprocess.PIPE,
+                    )
+                    assert process.stderr is not None
+                    url = b""
+                    while b"watch at" not in url:
+                        url = await process.stderr.readline()
+                    rest = asyncio.ensure_future(process.stderr.read())
+                    if begin == "first":
+                        await opened(page, url.split()[-1].decode())
+                    await page.until(
+                        "document.querySelector('.now')?.textContent.includes('streaming')"
+                    )
+                    told[f"{begin} worker, seen"] = await page.run(
+                        "[...document.querySelectorAll('.list tbody tr')].map(e => e.textContent)"
+                    )
+                    await process.wait()
+                    await rest
+                await page.until("!document.getElementById('trouble').hidden")
+                told[f"{begin} worker, gone"] = await page.run(
+                    "document.getElementById('trouble').textContent"
+                )
+            refused = [each for each in page.problems if "ERR_CONNECTION_REFUSED" in each]
+            told["problems"] = [each for each in page.problems if each not in refused]
+            return {**told, "connections refused meanwhile": len(refused)}
+
+
 # --- many
 
 
@@ -353,7 +413,7 @@ async def probe(hub: Path, sent: dict[int, float]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=["latency", "cpu", "hour", "crowd", "worker"])
+    parser.add_argument("what", choices=["latency", "cpu", "hour", "restart", "crowd", "worker"])
     parser.add_argument("--minutes", type=float, default=1.0)
     parser.add_argument("--sources", type=int, default=200)
     parser.add_argument("--calls", type=int, default=10)
@@ -366,6 +426,7 @@ def main() -> None:
         "latency": lambda: latency(given.minutes * 60),
         "cpu": lambda: cpu(given.calls, given.rounds),
         "hour": lambda: hour(given.speed),
+        "restart": restart,
         "crowd": lambda: crowd(given.sources, given.minutes),
         "worker": lambda: worker(given.calls, given.hub, given.record),
     }

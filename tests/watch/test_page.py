@@ -146,6 +146,10 @@ async def test_a_hub_that_is_started_anew_is_found_again(place: Path) -> None:
                 await page.until(f"{NOW} === 'turn_1: requested'")
         await page.until("document.getElementById('trouble').textContent.includes('is lost')")
         assert not await page.run("document.getElementById('trouble').hidden")
+        await asyncio.sleep(0.2)
+        stands = await page.run(WHERE)
+        await asyncio.sleep(0.4)
+        assert await page.run(WHERE) == stands  # time stands still where nothing is heard
         async with hub_at(place / "h", port=port) as hub:
             await page.until("document.getElementById('trouble').hidden")
             assert await page.run(f"{LISTED}.length") == 0

@@ -63,6 +63,7 @@ class Live {
       ? "The connection to the hub is lost. Looking for it again…"
       : "The hub does not answer: it has ended, or its address is another one. If it was started anew, open the address that it printed.";
     this.state.textContent = "Not connected.";
+    for (const panel of this.panels.values()) panel.data.over = true; // time stands still where nothing is heard
     setTimeout(() => this.connect(), Math.min(3000, 300 * this.failures));
   }
 
