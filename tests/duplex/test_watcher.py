@@ -419,6 +419,8 @@ async def test_a_rude_application_harms_nothing(caplog: pytest.LogCaptureFixture
         call.server.delegate()
         await asyncio.sleep(5)
         assert [each.kind.value for each in kinds] == ["backend_failed"]
+        (tracker,) = watcher.trackers
+        assert not tracker.ignored, "a frame was read as somebody had changed it"
     assert "a listener failed" in caplog.text
     assert "an observer failed" in caplog.text
 
