@@ -21,6 +21,7 @@ from realtime_fsm.livekit.duplex import (
     DuplexWatcher,
     OpenTelemetryDuplexObserver,
     PrometheusDuplexObserver,
+    _watcher,
     watch,
 )
 from realtime_fsm.simulator.gpt_live import Backend, Call, LiveConfig
@@ -419,6 +420,8 @@ async def test_a_rude_application_harms_nothing(caplog: pytest.LogCaptureFixture
         call.server.delegate()
         await asyncio.sleep(5)
         assert [each.kind.value for each in kinds] == ["backend_failed"]
+        (tracker,) = watcher.trackers
+        assert not tracker.ignored, "a frame was read as somebody had changed it"
     assert "a listener failed" in caplog.text
     assert "an observer failed" in caplog.text
 
@@ -459,6 +462,39 @@ async def test_frames_put_in_by_hand(caplog: pytest.LogCaptureFixture) -> None:
     told = [r.getMessage() for r in caplog.records if "cannot be watched" in r.getMessage()]
     assert len(told) == 1
     assert "tests/duplex/test_canaries.py" in told[0]
+
+
+@pytest.mark.parametrize("declared", [False, True])
+@virtual_time
+async def test_a_plugin_whose_raw_events_moved(
+    declared: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One warning that names the canary, and the call goes on."""
+    if declared:
+        monkeypatch.setattr(_watcher, "declared_events", lambda session: {"provider_event"})
+    watchers: list[DuplexWatcher] = []
+
+    def moved(model: Any) -> None:
+        watchers.append(watch(model))
+        make = model.session
+
+        def session() -> Any:
+            made = make()
+            emit = made.emit
+            made.emit = lambda name, *args: emit(name.replace("openai_", "provider_"), *args)
+            return made
+
+        model.session = session
+
+    async with live(before=moved) as call:
+        for _ in range(3):
+            call.server.delegate(LOOKS_UP)
+            await asyncio.sleep(3)
+        assert len(call.server.sent("response.create")) == 3
+        assert watchers[0].losses == []
+    warnings = [r.getMessage() for r in caplog.records if "cannot be watched" in r.getMessage()]
+    assert len(warnings) == 1
+    assert "tests/duplex/test_canaries.py" in warnings[0]
 
 
 @pytest.mark.parametrize("source", [None, object(), openai.realtime.RealtimeModel(api_key="k")])
