@@ -8,6 +8,12 @@ function nameOf(row) {
   return [row.group, row.label].filter(Boolean).join(", ") || `${row.program || "call"} ${row.number}`;
 }
 
+const CLOCK = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+
+function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
 class CallList {
   constructor(root, choose, address) {
     this.choose = choose;
@@ -87,28 +93,33 @@ class CallList {
     return [...this.rows.values()].sort((a, b) => ENDED.has(a.state) - ENDED.has(b.state) || b.number - a.number);
   }
 
+  // A row of the table: made once, and then touched only where something is different.
   fill(line, row) {
+    if (!line.cells.length) this.build(line, row);
+    const over = ENDED.has(row.state);
     const [mark, word] = STANDS[row.state] || ["?", row.state];
     const kind = row.recovering ? "recovered" : row.state === "failed" || row.state === "lost" ? "failed" : "";
-    const now = row.recovering ? `asks again: ${row.recovering}` : ENDED.has(row.state) ? "" : row.seen ? named(row.now || "") : "not looked at yet";
-    let button = line.querySelector("button");
-    if (!button) {
-      button = make("button", { type: "button", class: "link" });
-      button.addEventListener("click", () => this.choose(line.dataset.id));
-    }
-    button.replaceChildren(foreign(nameOf(row)));
-    line.dataset.id = row.id;
-    const began = new Date(row.began * 1000);
-    const cells = [
-      make("td", {}, make("span", { class: `outcome ${kind}` }, `${row.recovering ? "↻" : mark} ${row.recovering ? "recovering" : word} `), foreign(now, "small"),
-        ENDED.has(row.state) ? make("a", { href: this.address(`calls/${row.id}/report`), "aria-label": `The report of ${nameOf(row)}` }, "report") : null),
-      make("td", {}, foreign(row.mode)),
-      ...[row.turns, row.recovered, row.failed].map((count) => make("td", {}, String(count))),
-      make("td", {}, Number.isNaN(began.getTime()) ? "" : began.toLocaleTimeString()),
-    ];
-    if (line.firstElementChild) line.replaceChildren(line.firstElementChild, ...cells);
-    else line.append(make("th", { scope: "row" }, button), ...cells);
+    const now = row.recovering ? `asks again: ${row.recovering}` : over ? "" : row.seen ? named(row.now || "") : "not looked at yet";
+    const { stands, what, link, counts } = line.parts;
+    write(stands, `${row.recovering ? "↻" : mark} ${row.recovering ? "recovering" : word} `);
+    if (stands.className !== `outcome ${kind}`) stands.className = `outcome ${kind}`;
+    write(what, now);
+    link.hidden = !over;
+    [row.turns, row.recovered, row.failed].forEach((count, n) => write(counts[n], String(count)));
     this.mark(line);
+  }
+
+  build(line, row) {
+    const button = make("button", { type: "button", class: "link" }, foreign(nameOf(row)));
+    button.addEventListener("click", () => this.choose(row.id));
+    const began = new Date(row.began * 1000);
+    const stands = make("span", { class: "outcome" }), what = foreign("", "small");
+    const link = make("a", { href: this.address(`calls/${row.id}/report`), "aria-label": `The report of ${nameOf(row)}` }, "report");
+    const counts = ["", "", ""].map((each) => make("td", {}, each));
+    line.dataset.id = row.id;
+    line.parts = { stands, what, link, counts };
+    line.append(make("th", { scope: "row" }, button), make("td", {}, stands, what, link), make("td", {}, foreign(row.mode)), ...counts,
+      make("td", {}, Number.isNaN(began.getTime()) ? "" : CLOCK.format(began)));
   }
 
   mark(line) {
