@@ -125,7 +125,10 @@ class RunSettings:
             mode=cast(Mode, table.get("mode", "control") if mode is None else mode),
             record=table.get("record") if record is None else record,
             retry={**table.get("retry", {}), **given},
-            watch=watch or watch_words or table.get("watch", False),
+            watch=watch
+            or watch_words
+            or table.get("watch_words", False)
+            or table.get("watch", False),
             watch_words=watch_words or table.get("watch_words", False),
         )
 
@@ -165,8 +168,9 @@ def _table_of(file: Path) -> Mapping[str, Any]:
         table = table.get(name, {}) if isinstance(table, dict) else {}
     if not isinstance(table, dict):
         raise SettingsError(f"{file}: {_TABLE} must be a table, got {table!r}")
-    if unknown := sorted(set(table) - {"mode", "record", "retry"}):
-        raise SettingsError(f"{file}: {_TABLE}.{unknown[0]}: there are mode, record and retry")
+    known = [each.name for each in fields(RunSettings)]
+    if unknown := sorted(set(table) - set(known)):
+        raise SettingsError(f"{file}: {_TABLE}.{unknown[0]}: there are {', '.join(known)}")
     try:
         RunSettings(**table)
     except SettingsError as e:

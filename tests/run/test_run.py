@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from realtime_fsm.run import RunSettings
+from realtime_fsm.run import RunSettings, SettingsError
 from realtime_fsm.simulator import Failed, Message, RealtimeServer, Reply, Script
 from realtime_fsm.trace import Report, check
 
@@ -169,6 +169,19 @@ def test_pyproject_speaks_and_flags_win(tmp_path: Path) -> None:
         "retry={'max_retry': 2, 'kinds': {'odd': 'fatal'}}, watch=False, watch_words=False)"
     ), done.stderr
     assert (tmp_path / "traces").is_dir()
+
+
+def test_pyproject_has_the_calls_watched(tmp_path: Path) -> None:
+    file = tmp_path / "pyproject.toml"
+    file.write_text("[tool.realtime-fsm]\nwatch = true\n")
+    found = RunSettings.read(tmp_path)
+    assert (found.watch, found.watch_words) == (True, False)
+    file.write_text("[tool.realtime-fsm]\nwatch_words = true\n")
+    found = RunSettings.read(tmp_path)
+    assert (found.watch, found.watch_words) == (True, True)
+    file.write_text("[tool.realtime-fsm]\nwatch = 8774\n")
+    with pytest.raises(SettingsError, match="watch must be true or false, got 8774"):
+        RunSettings.read(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,11 @@ class Timeline {
     root.append(this.buttons(), this.map, this.canvas, this.tip);
     this.paint = new Paint(root);
     view.listeners.push(() => this.draw());
-    new ResizeObserver(() => this.draw()).observe(root);
+    this.wide = null;
+    new ResizeObserver(() => {
+      this.wide = this.canvas.clientWidth; // asked for in the middle of a change, it would lay out the whole page
+      this.draw();
+    }).observe(root);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
       this.paint = new Paint(root);
       this.draw();
@@ -51,13 +55,13 @@ class Timeline {
   renew(call, all = call.turns) {
     this.lanes = lanesOf(call);
     this.call = { ...call, turns: all };
-    this.draw();
+    this.drawNow();
   }
 
   // --- drawing
 
   get width() {
-    return this.canvas.clientWidth;
+    return this.wide ?? this.canvas.clientWidth;
   }
 
   get narrow() {
@@ -82,14 +86,18 @@ class Timeline {
     if (this.asked) return;
     this.asked = requestAnimationFrame(() => {
       this.asked = null;
-      this.drawLanes();
-      this.drawMap();
+      this.drawNow();
     });
+  }
+
+  drawNow() {
+    this.drawLanes();
+    this.drawMap();
   }
 
   surface(canvas, height) {
     const scale = window.devicePixelRatio || 1;
-    const width = canvas.clientWidth;
+    const { width } = this;
     if (canvas.width !== Math.round(width * scale) || canvas.height !== Math.round(height * scale)) {
       canvas.style.height = `${height}px`;
       canvas.width = Math.round(width * scale);

@@ -88,8 +88,7 @@ class LivePanel {
         ? "Plain LiveKit has no machines of its own: the states are read from its frames, and drawn on the same map."
         : "This recording tells of turns alone, not of responses and playback.";
       this.maps.classList.toggle("derived", alone);
-      const { lines } = data;
-      requestAnimationFrame(() => { this.root.dataset.line = lines; });
+      this.root.dataset.line = data.lines;
     }
     this.cursor = cursor;
     this.changed = false;
@@ -121,9 +120,8 @@ class LivePanel {
       ["The user", user ? "speaks" : "is silent"],
       ["Connection", connectionAt(call, t)],
     ];
-    this.put("facts", JSON.stringify(facts), () => {
-      this.facts.replaceChildren(...facts.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
-    });
+    if (!this.facts.firstChild) this.facts.append(...facts.map(([name]) => make("div", {}, make("dt", {}, name), make("dd", {}))));
+    facts.forEach(([, value], n) => write(this.facts.children[n].lastChild, value));
     this.put("messages", turn ? JSON.stringify(turn.messages) : "", () => this.messages.replaceChildren(...(turn ? messagesOf(turn) : [])));
   }
 

@@ -23,6 +23,7 @@ class Live {
     this.newest = true;
     this.cursor = 0;
     this.failures = 0;
+    this.drawn = 0;
     this.connect();
     const place = /^#call=(.+)$/.exec(location.hash);
     if (place) {
@@ -32,7 +33,9 @@ class Live {
     this.controls();
     document.addEventListener("keydown", (event) => this.key(event));
     document.addEventListener("visibilitychange", () => this.draw());
-    setInterval(() => this.draw(), 100);
+    setInterval(() => {
+      if (performance.now() - this.drawn > 80) this.draw(); // what goes on grows without any news
+    }, 100);
     document.documentElement.dataset.ready = "yes";
   }
 
@@ -84,10 +87,9 @@ class Live {
       }
       this.pick();
     }
-    if (told.news) {
-      const panel = this.panels.get(told.call);
-      if (panel) panel.take(told.news);
-    }
+    const panel = told.news && this.panels.get(told.call);
+    if (!panel) return;
+    panel.take(told.news);
     this.soon();
   }
 
@@ -245,6 +247,7 @@ class Live {
   }
 
   draw() {
+    this.drawn = performance.now();
     if (document.hidden || !this.panels.size) return;
     const length = this.length();
     this.view.length = Math.max(length, WIDE);
