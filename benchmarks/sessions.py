@@ -164,13 +164,15 @@ def first_audio_turns(recording: Recording) -> Figure:
 
 
 def recorded(recording: Recording, *, rounds: int) -> Figure:
-    """What the recorder adds to a call with us, divided by the call without either."""
+    """What the recorder adds to a call with us, divided by the call without either; in each the user's
+    audio is pushed all the time."""
     with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/call.jsonl"
         found = in_turns(
             {
-                "plain": lambda: call(recording, controlled=False),
-                "controlled": lambda: call(recording, controlled=True),
-                "recorded": lambda: call(recording, controlled=True, trace=f"{folder}/call.jsonl"),
+                "plain": lambda: call(recording, controlled=False, user=USER),
+                "controlled": lambda: call(recording, controlled=True, user=USER),
+                "recorded": lambda: call(recording, controlled=True, user=USER, trace=path),
             },
             rounds=rounds,
         )

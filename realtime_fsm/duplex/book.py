@@ -20,7 +20,9 @@ Event = Union[DelegationEvent, ClientEvent]
 _ENUMS: tuple[type[Enum], ...] = (DelegationState, ClientState, DelegationEvent, ClientEvent)
 
 FINAL = delegation_table.FINAL | client_table.FINAL
-_TIMERS = delegation_table.TIMERS | client_table.TIMERS
+#: By name, whose hash is ready: that of a member is a function written in Python.
+_FINAL = frozenset(state.name for state in FINAL)
+_TIMERS = frozenset(event.name for event in delegation_table.TIMERS | client_table.TIMERS)
 #: States in which the service, or the plugin, owes a word.
 _STALLS = frozenset({S.CREATED, S.RUNNING, S.READY, S.CREATE_SENT})
 #: Of one session at once: what comes beyond is not followed, and counted.
@@ -61,17 +63,17 @@ class Book:
         before = of.state
         fired = fire(machine, of, event, step)
         if fired is not Fired.TAKEN:
-            if event not in _TIMERS:
+            if event._name_ not in _TIMERS:
                 self.ignore(f"{_name(event)} while {_name(before)}")
             return fired
         row = step.taken
         since = of.created_at if since is None else since
-        if event not in _TIMERS:
+        if event._name_ not in _TIMERS:
             of.moved_at = step.now
             if isinstance(of, Delegation):
                 of.stalled = False
         if of.state is not before:
-            self._moved(of, _name(before), _name(event), step.now)
+            self._moved(of, _NAMES[before._name_], _NAMES[event._name_], step.now)
         if row.tells is not None:
             self.out.append(
                 Loss(
@@ -86,7 +88,7 @@ class Book:
                     connection=of.connection,
                 )
             )
-        if of.state in FINAL:
+        if of.state._name_ in _FINAL:
             self.live.remove(of)
         return fired
 
@@ -138,7 +140,9 @@ class Book:
     def find(self, wire_id: str | None) -> Delegation | None:
         """The backend work of that id, if it lives."""
         found = self._named.get(wire_id)
-        return found if isinstance(found, Delegation) and found.state not in FINAL else None
+        if isinstance(found, Delegation) and found.state._name_ not in _FINAL:
+            return found
+        return None
 
     def backend(self, *states: S) -> list[Delegation]:
         """The backend work in these states, oldest first."""

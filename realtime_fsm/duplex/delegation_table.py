@@ -138,9 +138,9 @@ DELEGATION_TABLE: tuple[DelegationRow, ...] = (
     # source         event                  dest           guard             effect          tells                   reason
     R(S.CREATED,     E.RESPONSE_CREATED,    S.RUNNING,     None,             begin_response, None,                   "the backend begins"),
     R(S.CREATED,     E.CALL_RECEIVED,       S.OWING,       None,             note_call,      None,                   "the beginning was not seen; the plugin runs the call all the same"),
-    R(_BEFORE,       E.RESPONSE_COMPLETED,  S.COMPLETED,   None,             forget_create,  None,                   "its beginning was not seen"),
-    R(_BEFORE,       E.RESPONSE_FAILED,     S.FAILED,      None,             forget_create,  L.BACKEND_FAILED,       "it failed before it began; LiveKit writes a log line"),
-    R(_BEFORE,       E.RESPONSE_INCOMPLETE, S.INCOMPLETE,  None,             forget_create,  L.BACKEND_FAILED,       "the same, cut short"),
+    R(_BEFORE,       E.RESPONSE_COMPLETED,  S.COMPLETED,   None,             None,           None,                   "its beginning was not seen"),
+    R(_BEFORE,       E.RESPONSE_FAILED,     S.FAILED,      None,             None,           L.BACKEND_FAILED,       "it failed before it began; LiveKit writes a log line"),
+    R(_BEFORE,       E.RESPONSE_INCOMPLETE, S.INCOMPLETE,  None,             None,           L.BACKEND_FAILED,       "the same, cut short"),
 
     R(S.RUNNING,     E.CALL_RECEIVED,       None,          None,             note_call,      None,                   "the tool runs while the response goes on"),
     R(S.RUNNING,     E.RESULT_SENT,         None,          None,             take_result,    None,                   "a quick tool: the plugin asks when the response is complete"),
@@ -164,7 +164,7 @@ DELEGATION_TABLE: tuple[DelegationRow, ...] = (
     R(_WAITS,        E.RESULT_REFUSED,      S.REFUSED,     None,             reopen_call,    L.CONTINUATION_REFUSED, "the result is not sent again"),
 
     R(S.CREATE_SENT, E.RESPONSE_CREATED,    S.RUNNING,     None,             begin_response, None,                   "the continuation begins"),
-    R(S.CREATE_SENT, E.CONTINUED_TOGETHER,  S.COMPLETED,   None,             forget_create,  None,                   "one create continues every answered call of the session"),
+    R(S.CREATE_SENT, E.CONTINUED_TOGETHER,  S.COMPLETED,   None,             None,           None,                   "one create continues every answered call of the session"),
     R(S.CREATE_SENT, E.RESULT_SENT,         None,          None,             take_result,    None,                   "a call was open when the continuation was asked for"),
     R(S.CREATE_SENT, E.CREATE_REFUSED,      S.REFUSED,     told_already,     forget_create,  None,                   "one create, one refusal, one word of it"),
     R(S.CREATE_SENT, E.CREATE_REFUSED,      S.REFUSED,     None,             forget_create,  L.CONTINUATION_REFUSED, "the plugin does not send it again"),
@@ -179,9 +179,9 @@ DELEGATION_TABLE: tuple[DelegationRow, ...] = (
     R((S.RUNNING, S.OWING), E.CALL_OVERDUE, None,          None,             note_overdue,   L.CALL_OPEN,            "an open call holds up every later one"),
     R((S.CREATED, S.RUNNING, S.CREATE_SENT), E.STALLED, None, None,          note_stalled,   L.STALLED,              "the service owes a word"),
     R(S.READY,       E.STALLED,             None,          nobody_owes,      note_stalled,   L.STALLED,              "the plugin owes the continuation"),
-    R(_LIVE,         E.CONNECTION_LOST,     S.LOST,        None,             forget_create,  L.RESULT_LOST,          "the next session knows nothing of it"),
+    R(_LIVE,         E.CONNECTION_LOST,     S.LOST,        None,             None,           L.RESULT_LOST,          "the next session knows nothing of it"),
     R(S.REFUSED,     E.CONNECTION_LOST,     S.LOST,        None,             None,           None,                   "told when it was refused"),
-    R((*_LIVE, S.REFUSED), E.CLOSED,        S.LOST,        None,             forget_create,  None,                   "the application hung up: nobody waits for it"),
+    R((*_LIVE, S.REFUSED), E.CLOSED,        S.LOST,        None,             None,           None,                   "the application hung up: nobody waits for it"),
 )
 # fmt: on
 

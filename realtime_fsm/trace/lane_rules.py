@@ -9,7 +9,17 @@ from .facts import Closed, ErrorTold, Fact, Look, SpeechDone, TurnOver, Waiting
 from .format import Seen
 from .kept import Kept
 from .rule import Handler, Key, Rule
-from .wire import ACTIVE, ASKS_WHETHER_OVER, CONFLICTS, LOST, NOT_ACTIVE, Create, body_of, text_of
+from .wire import (
+    ACTIVE,
+    ASKS_WHETHER_OVER,
+    CONFLICTS,
+    LOST,
+    NOT_ACTIVE,
+    Create,
+    Response,
+    body_of,
+    text_of,
+)
 
 __all__ = [
     "BenignCancel", "CancelBarrier", "ConflictResync", "CreateSettles", "Orphan", "OwnerOfTurns",
@@ -216,16 +226,19 @@ class BenignCancel(Rule):
             return
         asks = str(each.event.get("event_id")).startswith(ASKS_WHETHER_OVER)
         waited = each.t - before[0].t
-        if not asks or len(before) > 1 or known.over or waited <= self._slowest(each.connection):
+        unread = known.done is not None and each.t - known.done.t <= self.settings.unread
+        over = known.over and not unread
+        if not asks or len(before) > 1 or over or waited <= self._slowest(known, each.connection):
             self.broken(f"{named} was cancelled again", [*before, each])
 
-    def _slowest(self, connection: int) -> float:
-        """The longest time in which a response ended that was cancelled; less than none if none was."""
+    def _slowest(self, asked: Response, connection: int) -> float:
+        """The longest time in which another response ended that was cancelled; less than none if none
+        did."""
         return max(
             (
                 r.done.t - r.cancels[0].t
                 for r in self.wire.responses.values()
-                if r.cancels and r.status == "cancelled" and r.done is not None
+                if r is not asked and r.cancels and r.status == "cancelled" and r.done is not None
                 if r.created is not None and r.created.connection == connection
             ),
             default=-1.0,

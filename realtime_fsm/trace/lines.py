@@ -42,15 +42,16 @@ class Lines:
         self._flush_delta()
         self._put({"t": self.now(), "by": by, "type": kind, **fields})
 
-    def audio_delta(self, frame: Mapping[str, Any], connection: int) -> None:
-        """Count audio of the server. Pieces that follow one another directly are one line."""
+    def audio_delta(self, frame: Mapping[str, Any], connection: int) -> bool:
+        """Count audio of the server. Pieces that follow one another directly are one line. Returns
+        whether this one begins another."""
         ms, item = audio_ms(frame["delta"]), frame.get("item_id")
         delta = self._delta
         if delta is not None and item == self._item:
             delta["event"]["delta"] = round(delta["event"]["delta"] + ms, 3)
             delta["n"] += 1
             delta["until"] = self.now()
-            return
+            return False
         self._flush_delta()
         event = redacted({k: frame[k] for k in _OF_DELTA if k in frame})
         self._item = item
@@ -63,6 +64,7 @@ class Lines:
             "n": 1,
         }
         self._set_timer()
+        return True
 
     def audio_input(
         self, audio: str, connection: int, kind: str = "input_audio_buffer.append"

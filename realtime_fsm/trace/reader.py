@@ -329,32 +329,35 @@ def _time(value: object) -> tuple[float | None, str]:
     return None, f"t is {_short(value)}, expected seconds"
 
 
+#: Fields of a line that say nothing of what happened.
+_OF_ALL = frozenset({"t", "by", "type"})
+_OF_NET = _OF_ALL | {"connection"}
+
+
 def _line(number: int, value: dict[str, Any], transcripts: bool) -> tuple[Line | None, list[str]]:
     """The line, if it is one, without its time, and what is missing of it."""
     by, kind = value.get("by"), value.get("type")
     for name, given in (("by", by), ("type", kind)):
         if not isinstance(given, str):
             return None, [f"{name} is {_short(given)}, expected a string: line left out"]
-    rest = {k: v for k, v in value.items() if k not in ("t", "by", "type")}
     safe: Callable[[str], str] = without_keys if transcripts else shown
     by, kind, connection, last = safe(str(by)), safe(str(kind)), 0, None
     if by in ("server", "client", "net"):
-        connection = rest.pop("connection", 1)
+        connection = value.get("connection", 1)
         right = isinstance(connection, int) and not isinstance(connection, bool)
         if not right or not 0 <= connection <= _MOST_CONNECTIONS:
             what = f"connection is {_short(connection)}, expected a whole number"
             return None, [f"{what}: line left out"]
-    path = ""
     if by in ("server", "client"):
-        path, last = "event.", _time(rest.get("until"))[0]
-        rest = rest.get("event", {})
+        last, rest = _time(value.get("until"))[0], value.get("event", {})
         if not isinstance(rest, dict):
             return None, [f"event is {_short(rest)}, expected an object: line left out"]
-    rest, troubles = _reckonable(rest, path)
-    if path:
-        rest = redacted({**rest, "type": kind}, transcripts=transcripts)
-        del rest["type"]
+        rest, troubles = _reckonable(rest, "event.")
+        rest = redacted(rest, transcripts=transcripts, kind=kind)
+        rest.pop("type", None)
     else:
+        left_out = _OF_NET if by == "net" else _OF_ALL
+        rest, troubles = _reckonable({k: v for k, v in value.items() if k not in left_out}, "")
         rest = told(rest, transcripts=transcripts)
     return Line(number, 0.0, by, kind, connection, rest, last), troubles
 

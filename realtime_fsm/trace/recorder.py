@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -521,11 +522,11 @@ class _Wire:
         return self._connection
 
     def server_event(self, frame: Any) -> None:
-        if not isinstance(frame, Mapping):
+        if type(frame) is not dict and not isinstance(frame, Mapping):
             self._write("server", {"type": "unreadable"})
         elif frame.get("type") in _OUTPUT and isinstance(frame.get("delta"), str):
-            self._recorder._look()
-            self._lines.audio_delta(frame, self._number())
+            if self._lines.audio_delta(frame, self._number()):
+                self._recorder._look()
         else:
             self._write("server", frame)
 
@@ -567,6 +568,7 @@ def _versions() -> dict[str, str]:
     return {name: version for name in _LIBRARIES if (version := _version(name))}
 
 
+@functools.cache
 def _version(name: str) -> str:
     try:
         return metadata.version(name)

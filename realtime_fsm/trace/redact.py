@@ -77,14 +77,17 @@ def words_in(fields: Mapping[str, Any], key: str) -> int | None:
     return count if known else None
 
 
-def redacted(event: Mapping[str, Any], *, transcripts: bool = False) -> dict[str, Any]:
-    """Return a copy of *event* fit for a trace. Of a copy it is the same again.
+def redacted(
+    event: Mapping[str, Any], *, transcripts: bool = False, kind: str | None = None
+) -> dict[str, Any]:
+    """Return a copy of *event* fit for a trace. Of a copy it is the same again. Its type is *kind*, where
+    it does not say so itself.
 
     Audio becomes its length in milliseconds, and what could be words its length in characters, with
     the number of ``words`` beside it; with *transcripts* words stay. What looks like a key never does: an id that does not look like one
     becomes a hash, the same wherever it is, and a name its length.
     """
-    field = _AUDIO.get(str(event.get("type")))
+    field = _AUDIO.get(str(event.get("type")) if kind is None else kind)
     audio = None if field is None else event.get(field)
     if not isinstance(audio, str):
         return _fields(event, transcripts, 0)

@@ -107,8 +107,10 @@ class Story:
 
     def wait(self, seconds: float) -> Story:
         """Time goes by, as a caller's timer sees it."""
-        until = self.now + seconds
+        until, ticks = self.now + seconds, 0
         while (due := self.tracker.next_deadline()) is not None and due <= until:
+            ticks += 1
+            assert ticks < 1000, "a timer that goes off for ever"
             self.now = max(self.now, due)
             self.tracker.advance(self.now)
             self._take()

@@ -131,6 +131,17 @@ def test_an_error_without_an_id_settles_nothing() -> None:
     assert not story.losses
 
 
+def test_a_service_that_names_nothing() -> None:
+    """No delegation ids, no response ids, no event ids: what can be one thing only is that."""
+    story = begun().server(delegated("d"), created("d", "r"), call("d", "k"), ended("d", "r"))
+    story.client(result("k", ""), {"type": "response.create"})
+    nameless = {"type": "response.event", "event": {"type": "response.created"}}
+    story.server(nameless, {"type": "response.event", "event": {"type": "response.completed"}})
+    assert story.path()[-1] == "completed"
+    story.client({"type": "response.create"}).server(error(None))
+    assert story.kinds == ["continuation_refused"]
+
+
 def test_a_partial_batch_is_refused() -> None:
     story = begun().server(delegated("d"), created("d", "r"), call("d", "k1"), call("d", "k2"))
     story.server(ended("d", "r")).client(result("k1"), create("c1")).server(error("c1"))
@@ -156,6 +167,7 @@ def test_one_create_for_two_delegations() -> None:
     story.client(result("ka", "ia"), result("kb", "ib"), create("c"))
     story.server(error("c"))
     assert story.kinds == ["continuation_refused"]
+    assert all(work.create_id is None for work in story.tracker.live)  # type: ignore[union-attr]
     story.client(create("c2")).server(created("a", "r2"))
     assert (story.path(1)[-1], story.path(2)[-1]) == ("running", "completed")
     assert len(story.losses) == 1

@@ -21,12 +21,13 @@ from realtime_fsm.livekit.duplex import (
     DuplexWatcher,
     OpenTelemetryDuplexObserver,
     PrometheusDuplexObserver,
+    _watcher,
     watch,
 )
 from realtime_fsm.simulator.gpt_live import Backend, Call, LiveConfig
 from realtime_fsm.testing import run_virtual, virtual_time
 
-from .live import LOOKS_UP, Live, live, needs_duplex
+from .live import LOOKS_UP, Assistant, Live, live, needs_duplex
 
 pytestmark = needs_duplex
 
@@ -253,6 +254,22 @@ async def test_an_apology_is_opt_in_and_one_for_each_root() -> None:
         await asyncio.sleep(5)
         said = [e["content"] for e in call.server.sent("session.commentary.append")]
         assert said == ["Tell the caller that it did not work."]
+        kinds = {frame["type"] for frame in call.server.sent()}
+        assert kinds == {"session.start", "session.commentary.append"}
+
+
+@virtual_time
+async def test_an_apology_is_said_by_the_session_that_can() -> None:
+    """On a session that the service has closed nobody would hear it."""
+    async with live() as call:
+        watch(call.duplex, apology="Sorry.")
+        call.server.delegate(Backend(seconds=5.0))
+        await asyncio.sleep(1)
+        call.server.end("expired")
+        await asyncio.sleep(5)
+        said = [r for r in call.server.record if r.type == "session.commentary.append"]
+        assert [(r.connection, r.event["content"]) for r in said] == [(2, "Sorry.")]
+        assert len(call.server.received("session.commentary.appended")) == 1
 
 
 @virtual_time
@@ -311,6 +328,69 @@ async def test_nothing_outlives_the_session() -> None:
 
 
 @virtual_time
+async def test_a_loss_is_told_at_once_and_a_move_soon() -> None:
+    """Healthy frames are read together; what may lose something is read at once, with all before it."""
+    async with live() as call:
+        loop, told = asyncio.get_running_loop(), []
+        watcher = watch(call.duplex)
+        watcher.on("moved", lambda move: told.append((move.dest, loop.time() - move.t)))
+        watcher.on("loss", lambda loss: told.append((loss.kind.value, loop.time() - loss.t)))
+        call.server.delegate(Backend(seconds=2.0, ends="failed"))
+        await asyncio.sleep(5)
+        assert [name for name, _ in told] == ["created", "running", "failed", "backend_failed"]
+        assert [late for _, late in told] == [pytest.approx(0.5)] * 2 + [0.0, 0.0]
+
+
+@virtual_time
+async def test_a_tracker_that_breaks_harms_no_closing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """G32: the session is closed all the same."""
+    async with live() as call:
+        watcher = watch(call.duplex)
+        (tracker,) = watcher.trackers
+        monkeypatch.setattr(tracker, "close", lambda now: 1 / 0)
+    assert "not watched to its end" in caplog.text
+    assert call.server.sent("session.close")
+
+
+@virtual_time
+async def test_a_handoff(caplog: pytest.LogCaptureFixture) -> None:
+    """Another agent may have another session: each is watched, and the one before is let go."""
+    told = Told(caplog)
+    async with live(before=told.watch) as call:
+        call.server.delegate()
+        await asyncio.sleep(1)
+        other = Assistant()
+        call.session.update_agent(other)
+        await other.entered.wait()
+        await asyncio.sleep(2)
+        assert told.watcher is not None
+        assert len(told.watcher.trackers) == 1
+        call.server.delegate(Backend(ends="failed"))
+        await asyncio.sleep(3)
+    assert told.kinds() == ["backend_failed"]
+    assert told.watcher.trackers == ()
+
+
+@virtual_time
+async def test_nothing_that_looks_like_a_key_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    key = "sk-proj-abcdefghijklmnop1234"
+    told = Told(caplog)
+    async with live(before=told.watch) as call:
+        call.server.delegate(
+            Backend(calls=(Call("look_up", '{"what": "x"}', key),), ends="failed", code=key)
+        )
+        await asyncio.sleep(3)
+    assert told.kinds() == ["backend_failed"]
+    assert told.events[0].code == key
+    ours = [r for r in caplog.records if r.name == "realtime_fsm"]
+    assert ours
+    assert key not in str([vars(r) for r in ours])
+    assert key not in "".join(span.to_json() for span in told.spans.get_finished_spans())
+
+
+@virtual_time
 async def test_it_can_be_closed_before() -> None:
     async with live() as call:
         watcher = watch(call.duplex)
@@ -340,6 +420,8 @@ async def test_a_rude_application_harms_nothing(caplog: pytest.LogCaptureFixture
         call.server.delegate()
         await asyncio.sleep(5)
         assert [each.kind.value for each in kinds] == ["backend_failed"]
+        (tracker,) = watcher.trackers
+        assert not tracker.ignored, "a frame was read as somebody had changed it"
     assert "a listener failed" in caplog.text
     assert "an observer failed" in caplog.text
 
@@ -380,6 +462,39 @@ async def test_frames_put_in_by_hand(caplog: pytest.LogCaptureFixture) -> None:
     told = [r.getMessage() for r in caplog.records if "cannot be watched" in r.getMessage()]
     assert len(told) == 1
     assert "tests/duplex/test_canaries.py" in told[0]
+
+
+@pytest.mark.parametrize("declared", [False, True])
+@virtual_time
+async def test_a_plugin_whose_raw_events_moved(
+    declared: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One warning that names the canary, and the call goes on."""
+    if declared:
+        monkeypatch.setattr(_watcher, "declared_events", lambda session: {"provider_event"})
+    watchers: list[DuplexWatcher] = []
+
+    def moved(model: Any) -> None:
+        watchers.append(watch(model))
+        make = model.session
+
+        def session() -> Any:
+            made = make()
+            emit = made.emit
+            made.emit = lambda name, *args: emit(name.replace("openai_", "provider_"), *args)
+            return made
+
+        model.session = session
+
+    async with live(before=moved) as call:
+        for _ in range(3):
+            call.server.delegate(LOOKS_UP)
+            await asyncio.sleep(3)
+        assert len(call.server.sent("response.create")) == 3
+        assert watchers[0].losses == []
+    warnings = [r.getMessage() for r in caplog.records if "cannot be watched" in r.getMessage()]
+    assert len(warnings) == 1
+    assert "tests/duplex/test_canaries.py" in warnings[0]
 
 
 @pytest.mark.parametrize("source", [None, object(), openai.realtime.RealtimeModel(api_key="k")])

@@ -21,6 +21,7 @@ from .report import Found, markdown, of_junit, of_scenarios, outside
 SUITES = {
     "what is relied on": (
         "tests/livekit/test_canaries.py",
+        "tests/duplex/test_canaries.py",
         "tests/livekit/test_features.py",
         "tests/livekit/test_private_names.py",
     ),

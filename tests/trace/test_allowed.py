@@ -281,3 +281,32 @@ def test_g18_of_what_comes_at_one_moment_the_order_tells_what_answers_what() -> 
     assert breaches("G18", *lines) == 0
     rest = [each for each in lines if each not in made]
     assert breaches("G18", *rest[:-4], *made, *rest[-4:]) == 1, "behind the answer it is owed one"
+
+
+def cancelled(
+    name: str, at: float, asked: float | None, done: float | None
+) -> list[dict[str, Any]]:
+    """A response that is cancelled, asked after, and ends."""
+    cancel = {"response_id": name}
+    lines = [
+        response(at, "created", name),
+        line(at + 1.0, "client", "response.cancel", event_id=f"c_{name}", **cancel),
+    ]
+    if asked is not None:
+        question = {"event_id": f"rfsm_over_{name}", **cancel}
+        lines.append(line(at + 1.0 + asked, "client", "response.cancel", **question))
+    if done is not None:
+        lines.append(response(at + 1.0 + done, "done", name, status="cancelled"))
+    return sorted(lines, key=lambda each: float(each["t"]))
+
+
+@pytest.mark.parametrize(
+    ("asked", "done", "found"),
+    [(0.35, 0.4, 0), (0.25, 0.4, 1), (0.35, 0.34, 1), (0.35, 0.348, 0)],
+    ids=["longer than ever", "sooner than it may take", "it had ended", "in the same instant"],
+)
+def test_g6_whether_a_cancelled_response_is_over_may_be_asked_where_it_takes_longer_than_before(
+    asked: float, done: float, found: int
+) -> None:
+    before = cancelled("r1", 1.0, None, 0.3)
+    assert breaches("G6", *before, *cancelled("r2", 5.0, asked, done)) == found

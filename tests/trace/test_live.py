@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import io
 import json
 from collections.abc import Iterable
@@ -15,7 +16,7 @@ from typer.testing import CliRunner
 from realtime_fsm.cli import app
 from realtime_fsm.duplex import LossKind
 from realtime_fsm.report import collect
-from realtime_fsm.trace import RULES, UNSEEN, check
+from realtime_fsm.trace import RULES, UNSEEN, check, redacted
 from realtime_fsm.trace.check import Report
 from realtime_fsm.trace.live.dialect import MEANINGLESS
 from realtime_fsm.trace.live.rules import LIVE_RULES
@@ -281,6 +282,19 @@ def test_the_command_says_it(tmp_path: Path) -> None:
     assert told.exit_code == 0
     assert f"judged: {', '.join(JUDGED)}" in told.stdout
     assert "not judged: G5, G6: GPT-Live: no client event cancels" in told.stdout
+
+
+def test_sound_is_told_by_its_length() -> None:
+    sound = base64.b64encode(bytes(4800)).decode()
+    for kind, field in (
+        ("session.output_audio.delta", "delta"),
+        ("session.input_audio.append", "audio"),
+    ):
+        assert redacted({"type": kind, field: sound})[field] == 100.0
+    words = redacted(
+        {"type": "session.commentary.append", "content": "a secret", "delegation_id": None}
+    )
+    assert words["content"] == 8
 
 
 # --- the recorder, on the real plugin

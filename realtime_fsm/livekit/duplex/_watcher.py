@@ -35,6 +35,8 @@ _UNANSWERED = frozenset(
 #: What a session tells in other words than by frames; by them it is noticed that there are no frames.
 _WITNESSES = ("function_call", "input_speech_started")
 _RAW = frozenset({"openai_server_event_received", "openai_client_event_queued"})
+#: Seconds that healthy frames wait for one another.
+_TOGETHER = 0.5
 _MOVED = "Its raw events are not where they were: see tests/duplex/test_canaries.py."
 
 
@@ -102,7 +104,8 @@ class DuplexWatcher(GuardedEmitter[Literal["loss", "moved"]]):
 
     # --- telling
 
-    def _tell(self, session: Any, info: DuplexSessionInfo, told: list[Moved | Loss]) -> None:
+    def _tell(self, info: DuplexSessionInfo, told: list[Moved | Loss]) -> str | None:
+        """Returns what the model is to say of it: of one root once, whatever went with it."""
         apologies: list[str] = []
         for each in told:
             if isinstance(each, Loss):
@@ -113,9 +116,7 @@ class DuplexWatcher(GuardedEmitter[Literal["loss", "moved"]]):
                 self.emit("moved", each)
                 if self._observers:
                     self._observe("moved", info, each)
-        if apologies:
-            # One root, one apology, however many delegations went with it.
-            session.append_commentary(apologies[0])
+        return apologies[0] if apologies else None
 
     def _lost(self, info: DuplexSessionInfo, loss: Loss) -> None:
         self.losses.append(loss)
@@ -174,6 +175,10 @@ class _Followed:
         self._timer: asyncio.TimerHandle | None = None
         self._seen = False
         self._closed = False
+        #: Frames that are not read yet: whether received, and when.
+        self._frames: list[tuple[bool, Any, float]] = []
+        self._reads: asyncio.TimerHandle | None = None
+        self._sorry: str | None = None
         self._handlers: dict[str, Callable[[Any], bool]] = {
             "openai_server_event_received": self._server,
             "openai_client_event_queued": self._client,
@@ -193,7 +198,9 @@ class _Followed:
                 frame = args[0]
                 if frame.__class__ is dict and frame.get("type") in FREQUENT:
                     return emit(event, *args)
-                heard = self._hear(event, frame)
+                handler = self._handlers.get(event)
+                if handler is not None:
+                    heard = self._hear(handler, frame)
             try:
                 return emit(event, *args)
             finally:
@@ -212,26 +219,29 @@ class _Followed:
         self._put_back.append(partial(_put_back, session, "aclose", closing, before))
 
     def close(self) -> None:
-        """Listen no more."""
+        """Listen no more. Raises nothing: the session is closed next."""
         if self._closed:
             return
         self._closed = True
         self._watcher._followed.remove(self)
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        for timer in (self._timer, self._reads):
+            if timer is not None:
+                timer.cancel()
         for put_back in self._put_back:
             put_back()
-        self.tracker.close(self._loop.time())
-        self._watcher._tell(self._session, self._info, self.tracker.take())
+        try:
+            self._read()
+            self.tracker.close(self._loop.time())
+            self._watcher._tell(self._info, self.tracker.take())
+        except Exception:
+            self._watcher._log.error("not watched to its end", exc_info=True)
         self._watcher._observe("session_ended", self._info)
 
     # --- what is heard
 
-    def _hear(self, event: Any, told: Any) -> bool:
+    def _hear(self, handler: Callable[[Any], bool], told: Any) -> bool:
         """Whether something may have moved. Raises nothing into LiveKit (G32)."""
-        handler = self._handlers.get(event)
-        if handler is None or self._closed:
+        if self._closed:
             return False
         try:
             return handler(told)
@@ -241,19 +251,16 @@ class _Followed:
 
     def _server(self, frame: Any) -> bool:
         self._seen = True
-        return self.tracker.received(frame, self._loop.time()) or self._unread()
+        self._queue(True, frame)
+        return _is_urgent(frame)
 
     def _client(self, frame: Any) -> bool:
         self._seen = True
-        return self.tracker.sent(frame, self._loop.time()) or self._unread()
-
-    def _unread(self) -> bool:
-        """Nothing moved: because the frames are none?"""
-        if self.tracker.unreadable:
-            self._watcher._warn_moved()
+        self._queue(False, frame)
         return False
 
     def _reconnected(self, _: Any) -> bool:
+        self._read()
         self.tracker.reconnected(self._loop.time())
         return True
 
@@ -262,16 +269,42 @@ class _Followed:
             self._watcher._warn_moved()
         return False
 
+    def _queue(self, received: bool, frame: Any) -> None:
+        """A frame waits for others: read together they cost a third. What may lose something is read at
+        once, with all before it."""
+        # Its own: a listener, or the plugin, may change what it is given.
+        copy = dict(frame) if isinstance(frame, dict) else None
+        self._frames.append((received, copy, self._loop.time()))
+        if self._reads is None:
+            self._reads = self._loop.call_later(_TOGETHER, self._settle)
+
+    def _read(self) -> None:
+        frames, self._frames = self._frames, []
+        if self._reads is not None:
+            self._reads.cancel()
+            self._reads = None
+        for received, frame, t in frames:
+            (self.tracker.received if received else self.tracker.sent)(frame, t)
+        if self.tracker.unreadable:
+            self._watcher._warn_moved()
+
     def _settle(self) -> None:
         """Tell what happened, and see to it that what becomes due is told. Raises nothing."""
+        if self._closed:
+            return
         try:
+            self._read()
             told = self.tracker.take()
             if told:
-                self._watcher._tell(self._session, self._info, told)
+                self._sorry = self._watcher._tell(self._info, told) or self._sorry
+            if self._sorry is not None and not self.tracker.connections.over:
+                # On a session that is over nobody would hear it: the next one says it.
+                words, self._sorry = self._sorry, None
+                self._session.append_commentary(words)
             if told and self._timer is None and self.tracker.live:
                 # Nothing that begins from now on is due before.
                 policy = self.tracker.policy
-                self._set_timer(self._loop.time() + min(policy.call_after, policy.stall_after))
+                self._set_timer(told[0].t + min(policy.call_after, policy.stall_after))
         except Exception as e:
             self._failed(e)
 
@@ -280,6 +313,7 @@ class _Followed:
 
     def _tick(self) -> None:
         try:
+            self._read()
             self.tracker.advance(self._loop.time())
             self._set_timer(self.tracker.next_deadline())
         except Exception as e:
@@ -289,10 +323,20 @@ class _Followed:
     def _failed(self, error: Exception) -> None:
         """An internal error: this session is not watched any more, and goes on as it is."""
         self._watcher._log.error("not watched any more", exc_info=True)
-        try:
-            self.close()
-        except Exception:
-            self._watcher._log.debug("not closed", exc_info=True)
+        self._frames.clear()
+        self.close()
+
+
+def _is_urgent(frame: Any) -> bool:
+    """Whether a frame may lose something, or is none."""
+    if not isinstance(frame, dict):
+        return True
+    kind = frame.get("type")
+    if kind != "response.event":
+        return kind in ("error", "session.closed") or not isinstance(kind, str)
+    inner = frame.get("event")
+    kind = inner.get("type") if isinstance(inner, dict) else None
+    return kind in ("response.failed", "response.incomplete")
 
 
 def _put_back(on: Any, name: str, ours: Any, before: Any) -> None:
