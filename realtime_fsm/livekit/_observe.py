@@ -136,7 +136,10 @@ class Observer:
         """Stop watching: what is under way is over."""
         if not self._guard.off:
             self._guard.off = True
-            error = self._end()
+            try:
+                error = self._end()
+            except Exception as e:
+                error = e
             if error is not None:
                 self._report(error)
 

@@ -82,7 +82,6 @@ TRUSTED = (
     "livekit._turn_output._Watched.__aiter__",
     "livekit._reader",
     "livekit._reading",
-    "livekit._observe._error_of",  # the end of observing
     *(
         f"livekit._session.ControlledRealtimeSession.{name}"
         for name in (
