@@ -85,6 +85,24 @@ def test_g32_an_internal_error_makes_the_session_plain(name: str) -> None:
     assert found == [], f"{len(found)} of {len(chosen)} cases"
 
 
+#: Each of these was wrong once: a stream that nobody read any more; a request that waited for one that the
+#: server had refused without saying which; an observer that was never made and listened all the same.
+ONCE_WRONG = (
+    ("healthy, by streams", "livekit._streams.StreamLink._remember", 4, False),
+    ("deviating", "_core.turn_effects.send_create", 5, False),
+    ("deviating", "livekit._raw.RawLink.create", 5, False),
+    ("healthy, observed", "livekit._speech.SpeechTracker._on_item_added", 1, True),
+    ("healthy, observed", "livekit._listener.hear_first", 1, False),
+)
+
+
+@pytest.mark.parametrize(("name", "label", "nth", "always"), ONCE_WRONG)
+def test_g32_what_was_wrong_once(name: str, label: str, nth: int, always: bool) -> None:
+    target = next(t for t in targets() if t.label == label)
+    assert called(name)[label] >= nth, "the call gets there no more: say where it does"
+    assert problems(name, (target, nth, always, TypeError)) == []
+
+
 @pytest.mark.parametrize("name", CALLS)
 def test_without_an_error_it_steps_nowhere(name: str) -> None:
     seen, yardstick = play(name), plain(name)
