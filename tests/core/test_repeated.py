@@ -245,3 +245,25 @@ def test_g11_an_end_that_was_announced_costs_nothing() -> None:
     connection.ready(3.0)
     assert connection.lost(4.0, for_good=False) is True
     assert connection.losses == 1
+
+
+def test_g20_a_slot_that_is_taken_may_be_told_in_words_and_under_another_id() -> None:
+    b = Bench()
+    turn = b.ask()
+    b.sent(turn)
+    assert b.refused("evt_theirs", "", "Conversation already has an active response")
+    assert (turn.conflicts, turn.retries, turn.attempt) == (1, 0, None)
+
+
+@pytest.mark.parametrize(("heard", "cut"), [(1000.0, False), (400.0, True)])
+def test_g16_a_message_of_a_response_that_is_over_is_cut_unless_all_of_it_was_heard(
+    heard: float, cut: bool
+) -> None:
+    b = Bench(playback=True)
+    turn = b.speaking()
+    b.message("r1", "m2")
+    b.done("r1")
+    b.got(rf.PlaybackFinished(position_ms=heard, interrupted=cut), rf.MessagePulled(item_id="m2"))
+    assert turn.live
+    assert b.got(rf.MessageTruncated(item_id="m1", audio_end_ms=int(heard)))
+    assert turn.messages[0].cut is cut
