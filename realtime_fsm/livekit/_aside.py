@@ -201,8 +201,9 @@ class Aside:
             ask.left = True
             self._inner.send_event(ask.frame)  # what follows is a generation of its own
             return
-        if output is None and ask is None and (reader is None or reader.over):
-            return  # that turn has ended
+        ended = turn_id not in driver.controller._session.live
+        if output is None and (reader is None or reader.over) and (ask is None or ended):
+            return
         way = self._way(output)
         if output is None and ask is not None:
             way.future = ask.future

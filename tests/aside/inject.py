@@ -246,9 +246,14 @@ class Planted:
 
 @contextlib.contextmanager
 def planted(
-    target: Target, nth: int, error: type[Exception], *, always: bool = False
+    target: Target,
+    nth: int,
+    error: type[Exception],
+    *,
+    always: bool = False,
+    after: bool = False,
 ) -> Iterator[Planted]:
-    """Its n-th call raises, and with *always* each one after it."""
+    """Its n-th call raises, and with *always* each one after it. With *after* it does its work before."""
     result = Planted()
     calls = 0
 
@@ -260,7 +265,8 @@ def planted(
             calls += 1
             if calls == nth or (always and calls > nth):
                 result.raised += 1
-                for each in filter(inspect.iscoroutine, args):
+                done = function(*args, **kwargs) if after else None
+                for each in filter(inspect.iscoroutine, (*args, done)):
                     each.close()  # nobody will await it
                 raise error(_WORDS)
             return function(*args, **kwargs)
