@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from livekit.agents import llm, utils
@@ -36,6 +36,7 @@ CLIENT_EVENT = "openai_client_event_queued"
 _RAW = (SERVER_EVENT, CLIENT_EVENT)
 #: Commanded, and not on the wire.
 _NOT_SENT = (ResponseState.QUEUED, ResponseState.WITHDRAWN)
+_REMEMBERED = 64
 #: Seconds that a request waits at most for what runs to end.
 _PATIENCE = 10.0
 
@@ -44,7 +45,10 @@ class Way:
     """One turn's way to the host: its future, and its streams."""
 
     def __init__(
-        self, output: TurnOutput | None, tell: Callable[[llm.GenerationCreatedEvent], None]
+        self,
+        output: TurnOutput | None,
+        tell: Callable[[llm.GenerationCreatedEvent], None],
+        told: Collection[int],
     ):
         self._tell = tell
         self._output = output
@@ -57,8 +61,9 @@ class Way:
         if output is not None:
             self._messages, self._calls = output.messages, output.calls
             self.future, self.event, self.handed = output.future, output.event, output.handed
-            if self.future is not None and not self.future.done():
-                self.event = None  # made, and not given
+            given = id(self.event) in told if self.future is None else self.future.done()
+            if not given:
+                self.event = None  # made, and that is all
 
     @property
     def over(self) -> bool:
@@ -136,6 +141,8 @@ class Aside:
         self._expected: dict[str, Way] = {}
         self._ways: list[Way] = []
         self._readers: list[Reader] = []
+        #: Generations of which the host was told last.
+        self._told: deque[object] = deque(maxlen=_REMEMBERED)
         self._timer: asyncio.TimerHandle | None = None
         self._reopening: asyncio.Task[None] | None = None
         #: What is hidden from the inner session is hidden on.
@@ -160,6 +167,10 @@ class Aside:
         self._why = report_step(self._model, error)
         if self.driver is not None:
             self.driver.controller.stepped_aside = self._why
+
+    def tells(self, generation: object) -> None:
+        """The host is told of this one."""
+        self._told.append(generation)
 
     def drives(self, driver: Driver) -> None:
         """From now on this is the driver. It may be one whose making failed."""
@@ -259,7 +270,8 @@ class Aside:
         return ask.future
 
     def _way(self, output: TurnOutput | None) -> Way:
-        way = Way(output, lambda event: self._session.emit("generation_created", event))
+        told = [id(event) for event in self._told]
+        way = Way(output, lambda event: self._session.emit("generation_created", event), told)
         self._ways.append(way)
         return way
 

@@ -157,6 +157,7 @@ class Observer:
         if not self._guard.off:
             self._guard.off = True
             self._end()  # as much of it as still works
+        if self.controller.stepped_aside is None:
             self._report(error)
 
     def _end(self) -> Exception | None:

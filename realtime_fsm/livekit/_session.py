@@ -184,6 +184,11 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
         else:
             self._inner_session.off(event, callback)
 
+    def emit(self, event: str, *args: Any) -> None:
+        if event == "generation_created" and args:
+            self._aside.tells(args[0])
+        super().emit(event, *args)
+
     # --- responses
 
     def generate_reply(

@@ -95,6 +95,7 @@ TRUSTED = (
             "chat_ctx",
             "clear_audio",
             "commit_audio",
+            "emit",
             "generate_reply",
             "interrupt",
             "off",
@@ -115,6 +116,8 @@ TRUSTED = (
     "livekit._speech.SpeechTracker.__init__",  # with the model, before there is a call
     "livekit._tap.Tap.__aiter__",
 )
+#: What has added a moment of sound when it raises: the inner session, which takes over, adds it too.
+ADDS_SOUND = ("livekit._sound.Sound.takes", "livekit._tap.AudioTap.add")
 #: An answer of theirs is a RuntimeError.
 ANSWERS = ("livekit._features.history_of", "livekit._features._activity_of")
 _PACKAGE = Path(realtime_fsm.__file__).parent
