@@ -41,9 +41,9 @@ class Strays:
             of = self._open.pop(item_id, None)
             return [item_id] if of is not None and of not in self._begun else []
         response_id = frame.get("response_id")
-        if kind == "response.output_item.added" and isinstance(response_id, str):
-            if item.get("type") in _KINDS and response_id not in self._begun:
-                remember(self._open, item_id, response_id)
+        named = isinstance(response_id, str) and response_id not in self._begun
+        if kind == "response.output_item.added" and named and item.get("type") in _KINDS:
+            remember(self._open, item_id, str(response_id))
         return []
 
     def lost(self) -> list[str]:
