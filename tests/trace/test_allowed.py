@@ -310,3 +310,15 @@ def test_g6_whether_a_cancelled_response_is_over_may_be_asked_where_it_takes_lon
 ) -> None:
     before = cancelled("r1", 1.0, None, 0.3)
     assert breaches("G6", *before, *cancelled("r2", 5.0, asked, done)) == found
+
+
+@pytest.mark.parametrize(("responses", "found"), [(2, 0), (3, 1)])
+def test_g2_two_creates_of_an_application_that_say_the_same(responses: int, found: int) -> None:
+    """Neither metadata nor anything else tells which response is whose: there are as many as were asked."""
+    same = {"metadata": {"topic": "category"}}
+    creates = [
+        line(1.0 + n / 100, "client", "response.create", event_id=f"app_{n}", response=same)
+        for n in range(2)
+    ]
+    answers = [response(1.1 + n / 100, "created", f"r{n}", **same) for n in range(responses)]
+    assert breaches("G2", *creates, *answers) == found
