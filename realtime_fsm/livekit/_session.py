@@ -125,6 +125,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             self.driver.reporter = Reporter(observers, info, self.driver.controller, loop.time)
         if family.control == "full":
             self._history = History(inner, self.driver.controller, self._guard)
+            self._repair = Repair(unique=self._traits.unique_ids)
             self._inner_session.heard = frozenset({SERVER_EVENT, CLIENT_EVENT})
             self.driver.link = self._raw_link(self._history)
             self.driver.replace = self._replace
@@ -141,7 +142,8 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
 
     def _raw_link(self, history: History, unwanted: Mapping[str, str] | None = None) -> RawLink:
         inner: Any = self._inner
-        repair = Repair(unique=self._traits.unique_ids)
+        repair = self._repair
+        repair.reset()
 
         def ended(response_id: str) -> None:
             name, cancelled = repair.name(response_id), ev.ResponseStatus.CANCELLED
