@@ -645,13 +645,16 @@ def _copied(item: llm.ChatItem) -> llm.ChatItem:
 
 
 def _place(items: list[llm.ChatItem], mirror: Mapping[str, llm.ChatItem], item_id: str) -> int:
-    """Where an item goes: behind the one that precedes it in the mirror."""
+    """Where an item goes: behind the one that precedes it in the mirror, and what is new there and older."""
     before: str | None = None
     for known in mirror:
         if known == item_id:
             break
         before = known
-    for i, item in enumerate(items):
-        if item.id == before:
-            return i + 1
-    return 0 if before is None else len(items)
+    place = next((i + 1 for i, item in enumerate(items) if item.id == before), None)
+    if place is None:
+        return 0 if before is None else len(items)
+    since = mirror[item_id].created_at
+    while place < len(items) and items[place].id not in mirror and items[place].created_at < since:
+        place += 1
+    return place
