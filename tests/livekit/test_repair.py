@@ -137,6 +137,15 @@ def test_g3_said_twice_is_no_other_response() -> None:
     assert tell(known, created("r", "a"), done("r", status="failed"), created("r", "b"))[-1] == "r"
 
 
+def test_g3_the_same_frame_is_no_other_response() -> None:
+    """Late, and after a question: the first response of a server whose ways are not known yet."""
+    repair = fresh()
+    first = {**created("r"), "event_id": "e1"}
+    end = done("r", status="completed")
+    assert tell(repair, SPOKEN, copy.deepcopy(first), end, SPOKEN, first)[-1] == "r"
+    assert tell(repair, {**created("r"), "event_id": "e2"}) == ["r~2"]
+
+
 def test_g3_g19_another_connection_counts_anew() -> None:
     repair = fresh()
     tell(repair, created("r"))
