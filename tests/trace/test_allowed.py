@@ -178,6 +178,32 @@ def test_g16_a_response_that_is_announced_twice_is_heard_once() -> None:
     assert breaches("G16", *lines[:7], short) == 1
 
 
+@pytest.mark.parametrize(("told", "found"), [("m1", 0), ("m2", 1), (None, 1)])
+def test_g16_what_the_application_forgot_before_livekit_entered_it(
+    told: str | None, found: int
+) -> None:
+    """LiveKit enters it at the end of the speech, whatever the application left out meanwhile."""
+    item = {"id": "m1", "type": "message", "role": "assistant"}
+    delta = {"response_id": "r1", "item_id": "m1", "delta": 1000.0}
+    forgot = [] if told is None else [line(2.5, "caller", "forgot", item_id=told)]
+    gone = "conversation.item.deleted"
+    lines = [
+        CREATE,
+        response(1.2, "created", "r1"),
+        line(1.2, "server", "response.output_item.added", response_id="r1", item=item),
+        line(1.3, "server", "response.output_audio.delta", **delta),
+        line(1.3, "playback", "started"),
+        DONE,
+        line(2.3, "playback", "finished", position=1000.0, interrupted=False),
+        *forgot,
+        line(2.5, "client", "conversation.item.delete", item_id="m1", event_id="chat_ctx_1"),
+        line(2.5, "server", gone, item_id="m1"),
+        line(2.6, "session", "context", items=[]),
+        line(2.7, "session", "item_added", item_id="m1", item="message", role="assistant", text=9),
+    ]
+    assert breaches("G16", *lines) == found
+
+
 @pytest.mark.parametrize(("asked_at", "found"), [(2.0, 1), (7.0, 0)])
 def test_g17_a_cancel_without_an_answer_is_believed_in_for_a_while(
     asked_at: float, found: int
