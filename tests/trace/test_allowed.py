@@ -7,6 +7,11 @@ from typing import Any
 
 import pytest
 
+from realtime_fsm.trace.facts import Segment
+from realtime_fsm.trace.format import Line
+from realtime_fsm.trace.sound import Sound
+from realtime_fsm.trace.wire import Wire
+
 from .test_planted import Lines, judge
 
 HEADER = {"trace": "realtime-fsm", "version": 1, "mode": "control"}
@@ -176,6 +181,27 @@ def test_g16_a_response_that_is_announced_twice_is_heard_once() -> None:
     assert breaches("G16", *lines) == 0
     short = lines[7] | {"position": 400.0}
     assert breaches("G16", *lines[:7], short) == 1
+
+
+@pytest.mark.parametrize("came", [True, False])
+def test_what_is_heard_is_no_message_of_which_nothing_came(came: bool) -> None:
+    """Its connection was lost. What is spoken since was perhaps said out of band."""
+    wire = Wire()
+    sound = Sound(wire)
+    item = {"id": "m1", "type": "message"}
+    created = {"response": {"id": "r1", "conversation_id": "c"}}
+    begun = Line(0, 0.9, "server", "response.created", 1, created)
+    added = Line(
+        1, 1.0, "server", "response.output_item.added", 1, {"response_id": "r1", "item": item}
+    )
+    delta = {"response_id": "r1", "item_id": "m1", "delta": "so"}
+    words = Line(2, 1.1, "server", "response.output_audio_transcript.delta", 1, delta)
+    for each in [begun, added, *([words] if came else []), Line(3, 2.0, "net", "lost", 1, {})]:
+        wire.apply(each)
+    end = Line(4, 3.0, "playback", "finished", 0, {})
+    sound.apply(Segment(end, position=0.1, begun=2.9))
+    sound.settle()
+    assert ("m1" in sound.of) is came
 
 
 @pytest.mark.parametrize(("told", "found"), [("m1", 0), ("m2", 1), (None, 1)])
