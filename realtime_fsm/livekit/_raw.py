@@ -78,7 +78,7 @@ class RawLink:
         listeners: The application's, to the inner session's raw events: told first, by us.
         unwanted: Items that were to be deleted in the session it takes the place of.
         echo: Puts back the metadata that a server leaves out.
-        repair: Puts back what else it leaves out.
+        repair: Puts back what else it leaves out; the session's, over its inner sessions.
         ends: Asks whether a cancelled response is over.
     """
 
@@ -100,7 +100,7 @@ class RawLink:
         self._listeners = listeners
         self._guard = guard
         self._echo = echo
-        self._repair = repair
+        self.repair = repair
         self._ends = ends
         self._doubt = Doubt(
             driver.controller.policy, driver.receive, self._forwarder("error"), guard
@@ -197,7 +197,7 @@ class RawLink:
         self._inner.send_event(
             {
                 "type": "response.cancel",
-                "response_id": self._repair.original(response_id),
+                "response_id": self.repair.original(response_id),
                 "event_id": event_id,
             }
         )
@@ -336,7 +336,7 @@ class RawLink:
 
     def _take(self, frame: object) -> None:
         self._ends.came(frame)
-        self._repair.came(frame)
+        self.repair.came(frame)
         self._echo.came(frame)
         event = parse(frame)
         if (follow_ups := self._driver.follow_ups) is not None:
@@ -344,7 +344,7 @@ class RawLink:
         followed = type(event) in _FOLLOWED
         if event is not None and followed:
             self._echo.heard(event)
-            self._repair.heard(event)
+            self.repair.heard(event)
             event = self._follow_corrections(self._sight.placed(event), frame)
         elif isinstance(event, ev.CallReceived) and not _is_call(frame):
             event = ev.ResponseActivity(response_id=event.response_id)  # nobody can run it
@@ -413,7 +413,7 @@ class RawLink:
         self._was_up = True
         self._creates.frame_left(frame)
         self._echo.left(frame)
-        self._repair.left(frame)
+        self.repair.left(frame)
         self._ends.left(frame)
         if frame.get("type") == "conversation.item.truncate":
             self._corrections.sent(frame)
@@ -486,7 +486,7 @@ class RawLink:
 
     def _on_reconnected(self, event: llm.RealtimeSessionReconnectedEvent) -> None:
         self._echo.reset()
-        self._repair.reset()
+        self.repair.reset()
         self._ends.reset()
         self._doubt.reset()
         self._pulse.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -162,6 +163,24 @@ async def test_g25_an_inner_session_that_dies_of_a_frame_is_replaced(text: str) 
             updates = [e["session"] for e in told if e["type"] == "session.update"]
             assert [u["instructions"] for u in updates if "instructions" in u] == ["Be brief."]
             assert [t["name"] for u in updates for t in u.get("tools", ())] == ["look_up"]
+
+
+@virtual_time
+async def test_g3_what_is_known_of_a_servers_ids_outlives_the_inner_session() -> None:
+    """It gave two different ids before, so one that is told again late is no new response."""
+    async with call([HELLO, HELLO, HELLO], retry=QUICK) as c:
+        for number in (1, 2, 3):
+            if number == 3:
+                await frame(c, "null")
+                await c.until(lambda: c.server.connections == 2)
+            await c.session.generate_reply(user_input="Hello?")
+        told = [r.event for r in c.server.record if r.direction == "server"]
+        ended = [e["response"]["id"] for e in told if e["type"] == "response.done"][-1]
+        again = {"type": "response.created", "response": {"id": ended, "status": "in_progress"}}
+        await frame(c, json.dumps({"type": "input_audio_buffer.committed", "item_id": "user_9"}))
+        await frame(c, json.dumps(again))
+        await asyncio.sleep(0.1)
+        assert not c.controller.turns
 
 
 @virtual_time
