@@ -499,7 +499,10 @@ class RawLink:
     def _on_error(self, report: llm.RealtimeModelError) -> None:
         reported, self._error_reported = self._error_reported, False
         dead = self._driver.controller.dead is not None
-        if _is_refusal(report.error) or (not report.recoverable and (dead or _is_verdict(report))):
+        # It told so to a request that plain LiveKit never makes: that one failed alone (G27).
+        survived = reported and self._driver.final_report is None
+        verdict = dead or (_is_verdict(report) and not survived)
+        if _is_refusal(report.error) or (not report.recoverable and verdict):
             self._driver.session_failed(report)
             return
         if not report.recoverable:
@@ -508,7 +511,7 @@ class RawLink:
             report = report.model_copy(update={"recoverable": True})
             broken = type(report.error).__name__
             info = ErrorInfo(kind=ErrorKind.SESSION_END, code="broken", message=broken)
-            reported = self._lost(info, True)
+            reported = self._lost(info, True) or survived
             # The response that a rollover waited for was reported when it failed (G12).
             reported = reported or isinstance(report.error, llm.RealtimeError)
         elif isinstance(report.error, APIConnectionError):

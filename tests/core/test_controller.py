@@ -678,6 +678,26 @@ def test_g10_fatal_is_never_retried(code: str) -> None:
     assert len(b.creates) == 1
 
 
+@pytest.mark.parametrize("by", ["response.done", "error"])
+def test_g10_g27_what_is_told_to_a_retry_fails_its_turn_alone(by: str) -> None:
+    """Plain LiveKit never made that request, so its session goes on. The next turn is told in its place."""
+    b = Bench()
+    turn = b.ask()
+    b.refused(b.sent(turn), "server_error")
+    b.wait(0.2)
+    if by == "error":
+        b.refused(b.sent(turn), "insufficient_quota")
+    else:
+        b.created(turn, "r2")
+        b.failed("r2", "insufficient_quota")
+    assert turn.state is TurnState.FAILED
+    (report,) = b.those(rf.ReportFailure)
+    assert not report.fatal
+    assert b.c.dead is None
+    b.refused(b.sent(b.ask()), "insufficient_quota")
+    assert b.c.dead is not None
+
+
 def test_g10_g12_a_fatal_error_ends_every_turn_and_the_next_at_once() -> None:
     """G10, G12."""
     b = Bench()

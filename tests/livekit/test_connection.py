@@ -371,6 +371,23 @@ async def test_g12_an_inner_session_that_dies_within_a_message_is_reported_once(
         assert not c.closed
 
 
+@pytest.mark.parametrize("first", [True, False])
+@virtual_time
+async def test_g10_g27_the_session_outlives_a_verdict_on_a_retry(first: bool) -> None:
+    """Plain LiveKit did not make that request, and goes on. It ends at the first of a turn."""
+    failures = [Reply(end=Failed(code)) for code in ("server_error", "insufficient_quota")]
+    async with call([*failures[first:], HELLO]) as c:
+        handle = c.session.generate_reply(user_input="Hello?")
+        await handle
+        assert handle.exception() is not None
+        await asyncio.sleep(1.0)
+        assert len(c.closed) == first
+        assert [e.error.recoverable for e in c.errors] == [not first]
+        if not first:
+            await c.session.generate_reply(user_input="Still there?")
+            assert c.sink.heard_seconds == pytest.approx(0.6, abs=0.02)
+
+
 @virtual_time
 async def test_g12_the_last_loss_within_a_message_is_one_report() -> None:
     """The turn's last attempt and the session's last connection end with the same loss."""
