@@ -710,6 +710,23 @@ def test_g10_g12_a_fatal_error_ends_every_turn_and_the_next_at_once() -> None:
     assert len(b.creates) == 1
 
 
+@pytest.mark.parametrize("hint", ["", "try again in 2s"])
+def test_g29_one_that_asks_again_in_a_moment_is_not_overtaken(hint: str) -> None:
+    """What is asked for second would be remembered first, and heard second. Nobody waits longer than a moment."""
+    b = Bench()
+    first, second = b.ask(), b.ask()
+    b.refused(b.sent(first), "server_error", hint)
+    overtakes = bool(hint)
+    assert b.creates[1:] == [(second.id, 1)][:overtakes]
+    assert b.c.next_deadline() > b.now
+    if not overtakes:
+        b.wait(0.1)
+        assert b.creates[1:] == [(first.id, 2)]
+        b.created(first, "r2")
+        b.done("r2")
+    assert (second.id, 1) in b.creates
+
+
 def test_a_client_bug_is_not_repeated() -> None:
     b = Bench()
     turn = b.ask()
