@@ -279,7 +279,6 @@ def test_g11_g27_one_that_lasted_is_replaced_as_early_as_on_plain_livekit(
     assert [c.wait for c in b.those(rf.ReplaceConnection)] == pytest.approx(waits)
 
 
-
 def test_g11_a_connection_that_was_only_taken_for_dead_has_not_begun_anew() -> None:
     b = Bench()
     turn = b.ask()
