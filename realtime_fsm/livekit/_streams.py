@@ -77,6 +77,12 @@ class StreamLink:
         self._family = family
         self._policy = policy
         self._guard = guard
+        #: A way to the wire past the plugin, None: it has none.
+        self._sends = family.sends(inner)
+        #: What went that way. Only we are told of its refusal.
+        self._sent: OrderedDict[str, None] = OrderedDict()
+        #: A frame tells such a refusal: so does the error of this moment.
+        self._refused = False
         self._loop = asyncio.get_running_loop()
         self.readers: dict[str, Source] = {}
         self.held: Mapping[str, llm.RemoteItemAddedEvent] = {}
@@ -215,6 +221,11 @@ class StreamLink:
 
     # --- down: responses
 
+    @property
+    def names_cancels(self) -> bool:
+        """Whether the plugin need not be told that the host interrupts."""
+        return self._sends is not None
+
     def cancel(self, response_id: str, event_id: str) -> None:
         response = self._responses.get(response_id)
         attempt = self._driver.controller.owner_of(response_id)
@@ -223,15 +234,23 @@ class StreamLink:
             response.unwanted = interrupted
             if interrupted and response.error is not None:
                 self._tell_report()  # no turn will
-        if self._family.cancels and not self.interrupted_below:
-            self._inner.interrupt()
+        if self._sends is None or (response is not None and not response.given_id):
+            if self._family.cancels and not self.interrupted_below:
+                self._inner.interrupt()
+        elif response is not None:
+            self._send("response.cancel", event_id, response_id=response.given_id)
         told = self._family.cancels or self.interrupted_below
         if not (self._family.interrupt_ends and told):
             # Nothing ends it, and nothing waits for its end.
             self._soon(self._over, response_id, ev.ResponseStatus.CANCELLED, None)
 
+    def _send(self, kind: str, event_id: str, **fields: str) -> None:
+        if self._sends is not None:
+            remember(self._sent, event_id, None)
+            self._sends({"type": kind, "event_id": event_id, **fields})
+
     def delete(self, item_id: str, event_id: str) -> None:
-        pass
+        self._send("conversation.item.delete", event_id, item_id=item_id)
 
     def truncate(self, item_id: str, audio_end_ms: int, event_id: str) -> None:
         pass
@@ -525,7 +544,7 @@ class StreamLink:
     # --- up: what its frames tell besides
 
     def _on_frame(self, raw: object) -> None:
-        self._trails = False  # several may come in one step of the loop
+        self._trails = self._refused = False  # several may come in one step of the loop
         try:
             told = self._family.reads(raw)
         except Exception as e:  # whatever a server sends (G25)
@@ -537,7 +556,10 @@ class StreamLink:
                 remember(self._ends, told.response_id, told)
             else:
                 self._trails = True
-                self._soon(self._trailed)
+                self._soon(self._read_on)
+        elif isinstance(told, ev.ErrorReceived):
+            self._refused = told.event_id in self._sent
+            self._soon(self._read_on)
         elif isinstance(told, _OF_NO_RESPONSE):
             self.receive(told)
         elif isinstance(told, (ev.ActionEnded, ev.ResponseActivity)) or _acts(told):
@@ -552,8 +574,8 @@ class StreamLink:
                 return response
         return None
 
-    def _trailed(self) -> None:
-        self._trails = False
+    def _read_on(self) -> None:
+        self._trails = self._refused = False
 
     # --- up: what else the plugin tells
 
@@ -611,6 +633,8 @@ class StreamLink:
             self._driver.session_failed(report)
             return
         lost = self._family.tells_loss(report)
+        if self._refused and not lost:
+            return  # what it was to end or to delete is gone: nobody's failure (G6)
         self._error = self._failure("connection_lost" if lost else None, str(report.error))
         self._error_at = self._loop.time()
         self._errs.set()

@@ -152,6 +152,44 @@ def test_g17_a_model_that_calls_its_tool_again_is_not_asked_again(family: str) -
     assert not seen.hangs
 
 
+def test_voice_live_takes_events_past_the_plugin() -> None:
+    """Canary: RealtimeSession._send, and the SDK's classes (providers/_azure.py)."""
+    fake = need("azure")
+
+    async def look() -> list[dict[str, Any]]:
+        sent: list[dict[str, Any]] = []
+        async with fake({}) as server:
+            session: Any = server.model().session()
+            session.on("azure_client_event_sent", lambda e: sent.append(e.as_dict()))
+            send = BY_FAMILY["azure"].sends(session)
+            assert send is not None, "Voice Live: how does the plugin send an event now?"
+            await asyncio.sleep(1)
+            send({"type": "response.cancel", "event_id": "a", "response_id": "resp_1"})
+            send({"type": "conversation.item.delete", "event_id": "b", "item_id": "item_1"})
+            await asyncio.sleep(1)
+            await session.aclose()
+        return sent[-2:]
+
+    assert run_virtual(look) == [
+        {"type": "response.cancel", "event_id": "a", "response_id": "resp_1"},
+        {"type": "conversation.item.delete", "event_id": "b", "item_id": "item_1"},
+    ]
+
+
+def test_g27_voice_live_without_that_way_is_cancelled_as_the_plugin_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    need("azure")
+    monkeypatch.setattr("realtime_fsm.livekit.providers._azure.sender_of", lambda session: None)
+    row = BY_NAME["barge-in"]
+    plain, ours = (
+        played("azure", row.answers, row.row, controlled=controlled)
+        for controlled in (False, True)
+    )
+    assert judge(plain.life, ours.life).worse == ()
+    assert [what for _, what in ours.wire] == [what for _, what in plain.wire]
+
+
 # --- the rows can fail
 
 

@@ -4,6 +4,7 @@ itself, who answers the user, and what only trails."""
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -132,6 +133,98 @@ def test_g24_voice_live_shows_who_answers() -> None:
     plain, ours = both(Mine, row)
     first = [next(h.began for h in seen.heard) for seen in (plain, ours)]
     assert first[1] - first[0] <= 0.2
+
+
+class Slow:
+    """A server that gets every ``response.cancel`` late, and keeps what it got."""
+
+    def __init__(self, fake: Any, late: float) -> None:
+        got = self.got = []
+
+        class Late(fake):  # type: ignore[misc]
+            def _new_core(self, number: int, opening: Any) -> Any:
+                core = super()._new_core(number, opening)
+                receive = core.receive
+
+                def later(text: str, now: float) -> None:
+                    frame = json.loads(text)
+                    kept = {k: v for k, v in frame.items() if k != "event_id"}
+                    if frame["type"] == "conversation.item.delete":
+                        got.append(kept)
+                    if frame["type"] != "response.cancel":
+                        return receive(text, now)
+                    got.append(kept)
+                    loop = asyncio.get_running_loop()
+                    loop.call_later(late, lambda: receive(text, now + late))
+
+                core.receive = later
+                return core
+
+        self.fake = Late
+
+
+def test_g6_voice_live_a_cancel_ends_what_it_names() -> None:
+    """The user cuts in, the server ends the answer by itself, and the cancel comes when it answers them:
+    plain LiveKit's names nothing, and takes that answer away."""
+    slow = Slow(need("azure"), 1.3)
+
+    async def row(call: Call) -> None:
+        call.ask("Hi")
+        await call.heard(0.6)
+        await call.user_says("Next")
+        await asyncio.sleep(6)
+
+    long = Answer("Eight nine ten eleven twelve thirteen fourteen.", 4.0, pace=0.15)
+    answers = {"Hi": [long], "Next": [Answer("One two three four five six.", 3.0, pace=0.15)]}
+    plain, ours = both(slow.fake, row, answers)
+    heard = [sum(h.seconds for h in s.heard if h.question == "Next") for s in (plain, ours)]
+    assert heard[0] < 2.0
+    assert heard[1] == pytest.approx(3.0, abs=0.1)
+    assert [set(frame) for frame in slow.got] == [{"type"}, {"type", "response_id"}]
+    assert [recoverable for _, recoverable, _ in ours.errors] == []
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_g16_voice_live_what_nobody_heard_is_deleted(refused: bool) -> None:
+    """Cut in its first message: the second one is neither in LiveKit's history nor in the server's. A
+    delete that is refused is nobody's failure (G6)."""
+    spoken: Any = voice_live(
+        {
+            "Hi": [sim.Reply([sim.Message(f"{n} two three.", seconds=2.0) for n in ("One", "More")])],
+            "Next": [ANSWER],
+        }
+    )
+    got: list[dict[str, Any]] = []
+
+    class Watched(spoken):  # type: ignore[misc]
+        def _new_core(self, number: int, opening: Any) -> Any:
+            core = super()._new_core(number, opening)
+            receive = core.receive
+
+            def watched(text: str, now: float) -> None:
+                frame = json.loads(text)
+                if frame["type"] == "conversation.item.delete":
+                    got.append(frame)
+                    if refused:
+                        frame["item_id"] = "item_nowhere"
+                receive(json.dumps(frame), now)
+
+            core.receive = watched
+            return core
+
+    async def row(call: Call) -> None:
+        call.ask("Hi")
+        await call.heard(0.6)
+        await asyncio.sleep(0.3)
+        await call.interrupt()
+        await call.done(call.ask("Next"), 20)
+        await asyncio.sleep(2)
+
+    plain, ours = both(Watched, row)
+    assert len(got) == 1
+    assert [s.ended for s in ours.speeches] == ["interrupted", "ok"]
+    assert not ours.errors
+    assert not [f for f in ours.faults if "realtime_fsm" in f]
 
 
 @pytest.mark.parametrize(

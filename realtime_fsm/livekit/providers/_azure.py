@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 from livekit.agents import APIConnectionError, llm
 
 from ..._core import events as ev
 from ..._core.frames import parse
-from ._family import Family
-
-_BARE = "the plugin's cancel names no response"
+from .._private import sender_of
+from ._family import Family, Sends
 
 
 def _lost(report: llm.RealtimeModelError) -> bool:
@@ -26,11 +26,28 @@ def _reads(raw: Any) -> ev.Event | None:
     return parse(raw.as_dict())
 
 
+def _sends(session: llm.RealtimeSession[Any]) -> Sends | None:
+    """As the SDK's events, in the plugin's own order: after what it sent before."""
+    send = sender_of(session)
+    if send is None:
+        return None
+    try:
+        sdk = import_module("azure.ai.voicelive.models")
+        kinds = {
+            "response.cancel": sdk.ClientEventResponseCancel,
+            "conversation.item.delete": sdk.ClientEventConversationItemDelete,
+        }
+    except (ImportError, AttributeError):
+        return None
+    return lambda frame: send(kinds[frame["type"]](frame))
+
+
 AZURE = Family(
     name="azure",
     control="streams",
     shows="azure_server_event_received",
     reads=_reads,
+    sends=_sends,
     # What it sent and the server did not confirm.
     resends=True,
     tells_loss=_lost,
@@ -44,7 +61,7 @@ AZURE = Family(
         ),
         "G4": ("partly", "the plugin cancels a late response itself"),
         "G5": ("kept", ""),
-        "G6": ("partly", _BARE),
+        "G6": ("kept", ""),
         "G8": ("kept", ""),
         "G9": ("kept", ""),
         "G11": ("partly", "the plugin's budget"),

@@ -17,6 +17,8 @@ Keeps = Literal["kept", "partly", "cannot"]
 
 #: A guarantee's id, how far it is kept, and why no further.
 Promises = Mapping[str, tuple[Keeps, str]]
+#: Puts an event of OpenAI's protocol on the wire.
+Sends = Callable[[Mapping[str, Any]], None]
 
 
 def any_error(report: llm.RealtimeModelError) -> bool:
@@ -29,6 +31,10 @@ def no_error(report: llm.RealtimeModelError) -> bool:
 
 
 def nothing(raw: object) -> ev.Event | None:
+    return None
+
+
+def by_the_plugin(session: llm.RealtimeSession[Any]) -> Sends | None:
     return None
 
 
@@ -73,6 +79,9 @@ class Family:
             what streams do not tell: how a response ended and why, that the server is at work, what it
             does by itself, who answers the user. The end of a response without an id says that what is
             announced in the same moment is only that end, and no other response.
+        sends: How ``response.cancel`` and ``conversation.item.delete`` go to the server past the plugin,
+            from its session; None if it has no such way. A cancel then names its response, and what
+            nobody heard is deleted.
         adapts: What differs of these for this model.
         expects: Capabilities without which the rest does not hold.
         promises: For the page on providers.
@@ -96,6 +105,7 @@ class Family:
     tells_loss: Callable[[llm.RealtimeModelError], bool] = no_error
     shows: str = ""
     reads: Callable[[Any], ev.Event | None] = nothing
+    sends: Callable[[llm.RealtimeSession[Any]], Sends | None] = by_the_plugin
     adapts: Callable[[llm.RealtimeModel], Mapping[str, Any]] = as_declared
     expects: Mapping[str, bool] = field(default_factory=dict)
     promises: Promises = field(default_factory=dict, hash=False)
