@@ -552,7 +552,10 @@ class StreamLink:
             get_logger().debug("frame ignored", reason=type(e).__name__, type=kind)
             return
         if isinstance(told, ev.ResponseDone):
-            if told.response_id:
+            if told.response_id and self._named(told.response_id) is None:
+                # Somebody asked below us: a request that collided with it is made now (G20).
+                self.receive(dataclasses.replace(told, status=ev.ResponseStatus.CANCELLED))
+            elif told.response_id:
                 remember(self._ends, told.response_id, told)
             else:
                 self._trails = True
@@ -582,8 +585,12 @@ class StreamLink:
     def _on_transcript(self, event: llm.InputTranscriptionCompleted) -> None:
         self._driver.forward("input_audio_transcription_completed", event)
         response, before = self._newest, self._before
-        if response is None or event.is_final or not self._family.words_begin:
+        if response is None or event.is_final:
             return  # the final one comes again with the end of a response
+        if not response.items:  # the user still speaks: nobody is silent (G27)
+            self.receive(ev.ResponseActivity(response_id=response.id))
+        if not self._family.words_begin:
+            return
         late = before is not None and before.of_user and not before.has_words
         if before is not None and late and self._begins and response.of_user:
             # The words of what was answered already: nothing more is due.

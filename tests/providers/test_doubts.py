@@ -183,8 +183,7 @@ def test_g27_voice_live_without_that_way_is_cancelled_as_the_plugin_does(
     monkeypatch.setattr("realtime_fsm.livekit.providers._azure.sender_of", lambda session: None)
     row = BY_NAME["barge-in"]
     plain, ours = (
-        played("azure", row.answers, row.row, controlled=controlled)
-        for controlled in (False, True)
+        played("azure", row.answers, row.row, controlled=controlled) for controlled in (False, True)
     )
     assert judge(plain.life, ours.life).worse == ()
     assert [what for _, what in ours.wire] == [what for _, what in plain.wire]

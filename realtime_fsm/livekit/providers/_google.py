@@ -52,7 +52,7 @@ GOOGLE = Family(
         "G16": ("partly", "LiveKit's history is as heard; the server keeps all that it said"),
         "G18": (
             "partly",
-            "an empty answer, a lost one and a tool's are asked for; others not seen",
+            "an empty, silent or lost answer and a tool's are asked for; without a transcript nothing shows that the user spoke",
         ),
         "G20": ("cannot", "it knows no conflicts"),
         "G24": ("partly", _SHOWN),
