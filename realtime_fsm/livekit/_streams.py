@@ -105,6 +105,8 @@ class StreamLink:
         self._count = 0
         #: False from a lost connection until the plugin has another.
         self._up = True
+        #: Connections lost in a row that brought nothing.
+        self._losses = 0
         self._back_by: asyncio.TimerHandle | None = None
         #: A tool's output went out; until then the model is to answer it.
         self._owed_by: asyncio.TimerHandle | None = None
@@ -467,6 +469,7 @@ class StreamLink:
 
     def item(self, response: Response, item_id: str, item: Item, kind: ev.ItemKind) -> None:
         """A response has this item, and output in it."""
+        self._losses = 0
         if kind is ev.ItemKind.MESSAGE:
             self._asked_owed = False
         self._driver.generated(response.turn_id, item_id, item)
@@ -584,6 +587,7 @@ class StreamLink:
 
     def _on_transcript(self, event: llm.InputTranscriptionCompleted) -> None:
         self._driver.forward("input_audio_transcription_completed", event)
+        self._losses = 0
         response, before = self._newest, self._before
         if response is None or event.is_final:
             return  # the final one comes again with the end of a response
@@ -642,7 +646,11 @@ class StreamLink:
         lost = self._family.tells_loss(report)
         if self._refused and not lost:
             return  # what it was to end or to delete is gone: nobody's failure (G6)
+        self._losses += lost
         self._error = self._failure("connection_lost" if lost else None, str(report.error))
+        survives = self._family.losses
+        if lost and survives is not None and 2 * self._losses > survives:
+            self._error = dataclasses.replace(self._error, kind=ErrorKind.CLIENT_BUG)
         self._error_at = self._loop.time()
         self._errs.set()
         under_way = any(not t.generation_over for t in self._driver.controller.turns)

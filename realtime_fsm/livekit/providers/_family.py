@@ -74,6 +74,8 @@ class Family:
         words_begin: A transcript of the user's begins a response, also when it comes after the answer.
         tells_loss: Whether this recoverable error is a lost connection. The plugin then connects
             again, which it tells by metrics with an ``acquire_time``.
+        losses: How many connections in a row that brought nothing the plugin survives; None: any number. No
+            more than half of them are used for asking again.
         shows: The name of the event by which its session shows what the server sends, "": none.
         reads: What one of these means to a turn, if anything. With ``control="streams"`` it is heard for
             what streams do not tell: how a response ended and why, that the server is at work, what it
@@ -103,6 +105,7 @@ class Family:
     owes_replies: bool = False
     words_begin: bool = False
     tells_loss: Callable[[llm.RealtimeModelError], bool] = no_error
+    losses: int | None = None
     shows: str = ""
     reads: Callable[[Any], ev.Event | None] = nothing
     sends: Callable[[llm.RealtimeSession[Any]], Sends | None] = by_the_plugin
@@ -165,6 +168,7 @@ def least(name: str, families: Sequence[Family]) -> Family:
         owes_replies=all(f.owes_replies for f in families),
         words_begin=all(f.words_begin for f in families),
         tells_loss=lambda report: all(f.tells_loss(report) for f in families),
+        losses=min((f.losses for f in families if f.losses is not None), default=None),
     )
 
 
