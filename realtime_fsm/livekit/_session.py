@@ -225,15 +225,16 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
 
     def interrupt(self) -> None:
         before_tool_reply = self._output_pushed
-        if self._streams is not None:
+        streams = self._streams
+        if streams is not None and not streams.names_cancels:
             # As in plain LiveKit, whatever comes of it here.
-            self._streams.interrupted_below = True
+            streams.interrupted_below = True
             self._inner.interrupt()
         self._guard.run(None, lambda: self.driver.interrupt(before_tool_reply=before_tool_reply))
         if self._guard.off:
             self._aside.interrupted()
-        if self._streams is not None:
-            self._streams.interrupted_below = False
+        if streams is not None and not streams.names_cancels:
+            streams.interrupted_below = False
         elif self._guard.off:
             self._inner.interrupt()
 
