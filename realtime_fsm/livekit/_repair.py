@@ -116,11 +116,10 @@ class Repair:
                 for _, use in self._uses.values():
                     use.cut = use.cut or not use.over
         elif kind.startswith("response."):
-            response = frame.get("response")
             if kind == "response.created":
-                self._created(response, frame.get("event_id"))
+                self._created(frame.get("response"), frame.get("event_id"))
             elif kind == "response.done":
-                self._done(response)
+                self._done(self._ended(frame))
             else:
                 self._between(frame)
 
@@ -153,6 +152,14 @@ class Repair:
             return False
         # One that was stopped may have ended without a word.
         return (use.over or use.cut) and self._asked
+
+    def _ended(self, frame: dict[str, Any]) -> object:
+        """The response that a ``response.done`` tells of; if that cannot be read, the only one that runs."""
+        if not isinstance(frame.get("response"), dict):
+            running = [named for named, (_, use) in self._uses.items() if not use.over]
+            if len(running) == 1:
+                frame["response"] = {"id": running[0]}
+        return frame.get("response")
 
     def _done(self, response: object) -> None:
         if not isinstance(response, dict):

@@ -125,9 +125,9 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             self.driver.reporter = Reporter(observers, info, self.driver.controller, loop.time)
         if family.control == "full":
             self._history = History(inner, self.driver.controller, self._guard)
-            self._repair = Repair(unique=self._traits.unique_ids)
             self._inner_session.heard = frozenset({SERVER_EVENT, CLIENT_EVENT})
-            self.driver.link = self._raw_link(self._history)
+            repair = Repair(unique=self._traits.unique_ids)
+            self.driver.link = self._raw_link(self._history, repair)
             self.driver.replace = self._replace
             speeches.heard_text = self._guard(self._history.heard_text)
             speeches.entered = self._guard(self._history.entered)
@@ -140,10 +140,10 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
                 "controlled by its streams", inner=type(inner).__qualname__, family=family.name
             )
 
-    def _raw_link(self, history: History, unwanted: Mapping[str, str] | None = None) -> RawLink:
+    def _raw_link(
+        self, history: History, repair: Repair, unwanted: Mapping[str, str] | None = None
+    ) -> RawLink:
         inner: Any = self._inner
-        repair = self._repair
-        repair.reset()
 
         def ended(response_id: str) -> None:
             name, cancelled = repair.name(response_id), ev.ResponseStatus.CANCELLED
@@ -225,15 +225,16 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
 
     def interrupt(self) -> None:
         before_tool_reply = self._output_pushed
-        if self._streams is not None:
+        streams = self._streams
+        if streams is not None and not streams.names_cancels:
             # As in plain LiveKit, whatever comes of it here.
-            self._streams.interrupted_below = True
+            streams.interrupted_below = True
             self._inner.interrupt()
         self._guard.run(None, lambda: self.driver.interrupt(before_tool_reply=before_tool_reply))
         if self._guard.off:
             self._aside.interrupted()
-        if self._streams is not None:
-            self._streams.interrupted_below = False
+        if streams is not None and not streams.names_cancels:
+            streams.interrupted_below = False
         elif self._guard.off:
             self._inner.interrupt()
 
@@ -335,7 +336,8 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
         except Exception as e:
             self.driver.unopened(e)
             return None
-        self.driver.link = link = self._raw_link(self._history, before.unwanted)
+        before.repair.reset()
+        self.driver.link = link = self._raw_link(self._history, before.repair, before.unwanted)
         self._aside.deaf = False
         return link
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import typer
 
+from .._output import say
 from .check import Report, check
 from .reader import Issue
-from .show import show
+from .show import notes, show
 from .source import cannot_be_read, name_of, opened
 
 __all__ = ["run"]
@@ -29,6 +30,10 @@ def run(paths: Sequence[Path], *, only: str = "", as_json: bool = False) -> int:
         typer.echo(json.dumps({"version": 1, "files": found}, indent=2, default=str))
     else:
         show(reports)
+    for report in reports:
+        if report.exit_code == 2:
+            why = next(iter(notes(report)), "nothing could be judged")
+            say(f"realtime-fsm: {report.source}: {why}", err=True)
     codes = {report.exit_code for report in reports}
     return 1 if 1 in codes else 2 if 2 in codes else 0
 

@@ -7,6 +7,7 @@ import copy
 from typing import Any
 
 import pytest
+from livekit.agents import Agent, function_tool
 
 import realtime_fsm as rf
 from realtime_fsm import TurnState
@@ -14,8 +15,18 @@ from realtime_fsm._core import events as ev
 from realtime_fsm._core.frames import parse
 from realtime_fsm.livekit._features import realtime_session_of
 from realtime_fsm.livekit._repair import Repair
-from realtime_fsm.simulator import Created, Failed, Message, Reply, ServerConfig
-from realtime_fsm.simulator.faults import At, Double, Schedule
+from realtime_fsm.simulator import (
+    At,
+    Created,
+    Double,
+    Failed,
+    FunctionCall,
+    Malform,
+    Message,
+    Reply,
+    Schedule,
+    ServerConfig,
+)
 from realtime_fsm.simulator.wire import Send
 from realtime_fsm.testing import SimulatedCall, simulated_call, virtual_time
 
@@ -192,6 +203,18 @@ def test_g3_an_end_without_an_id_is_of_what_runs() -> None:
     assert isinstance(parse(frame), ev.ResponseDone)
 
 
+def test_g8_an_end_that_cannot_be_read_is_of_the_only_one_that_runs() -> None:
+    unreadable = {"type": "response.done", "response": None}
+    end = {"status": "completed"}
+    frame = dict(unreadable)
+    tell(fresh(), created("r1"), done("r1", **end), created("r2"), frame)
+    assert frame["response"] == {"id": "r2", "status": "completed"}
+    repair, frame = fresh(), dict(unreadable)
+    tell(repair, created("r1"), created("r2"), done("r3", **end))
+    repair.came(frame)
+    assert frame == unreadable, "of two nobody can tell which"
+
+
 @pytest.mark.parametrize(
     "frame",
     [7, None, {}, {"type": 5}, {"type": "response.created"}, {"type": "response.done"},
@@ -245,6 +268,28 @@ async def test_g3_a_session_that_takes_over_knows_that_ids_are_used_once() -> No
         assert asyncio.get_running_loop().time() < asked + 3.0
         await call.idle()
         assert call.server.sent("response.create") == []
+
+
+@virtual_time
+async def test_g8_a_tools_reply_waits_for_no_end_that_cannot_be_read() -> None:
+    class Desk(Agent):
+        def __init__(self) -> None:
+            super().__init__(instructions="Be brief.")
+
+        @function_tool
+        async def look_up(self) -> str:
+            """Look it up."""
+            return "Tuesday"
+
+    answers = [Reply([FunctionCall("look_up")]), Reply([Message("Tuesday.", seconds=1.0)])]
+    faults = Schedule([Malform(At("response.done"), "wrong_types")])
+    config = ServerConfig(faults=faults)
+    async with simulated_call(
+        answers, agent=Desk(), config=config, check=False, turn_detection=None
+    ) as call:
+        await call.session.generate_reply(user_input="When?")
+        assert call.heard == pytest.approx(1.0)
+        assert call.now < 3.0
 
 
 # --- an error that names nothing

@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 from typing import Any, Optional
 
 from ..._core.policy import RetryPolicy
+from ..._input import InputError
 from .bound import Bound
 from .counterexample import mermaid, replay
 from .rows import Rules, Tables
@@ -22,7 +23,7 @@ def parts(whole: Bound) -> dict[str, Bound]:
     """The searches that a bound is cut into; docs/explore.md says why, with figures.
 
     Raises:
-        ValueError: A number of the bound is impossible.
+        InputError: A number of the bound is impossible.
     """
     policy = replace(whole.policy, max_retry=whole.attempts - 1)
     whole = replace(whole, policy=policy)
@@ -81,9 +82,9 @@ def explore(
         progress: Show it on stderr.
     """
     if jobs < 1:
-        raise ValueError(f"jobs must be 1 or more, got {jobs}")
+        raise InputError("jobs", jobs, "1 or more")
     if limit_states is not None and limit_states < 1:
-        raise ValueError(f"limit_states must be 1 or more, got {limit_states}")
+        raise InputError("limit_states", limit_states, "1 or more")
     began = time.perf_counter()
     results: dict[str, Result] = {}
     for name, bound in parts(whole).items():

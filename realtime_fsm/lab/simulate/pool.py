@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from ..processes import start_pool
 from .pairs import PairResult, run_pair
 from .run import CallResult, quiet_logs, run_call
 from .scenario import Profile, call_seed
@@ -77,9 +77,7 @@ def _results(run: Callable[[int], _T], seeds: list[int], jobs: int) -> Iterator[
             # "Task exception was never retrieved" is logged when the task is collected.
             gc.collect()
         return
-    # A forked child would inherit the event loops and threads of whoever calls this.
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(jobs, initializer=_start) as pool:  # leaving it, by Ctrl-C too, ends them
+    with start_pool(jobs, _start) as pool:
         yield from pool.imap_unordered(run, seeds, chunksize=2)
 
 
