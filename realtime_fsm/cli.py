@@ -193,8 +193,19 @@ def simulate(
     ] = None,
     speed: Annotated[float, typer.Option(help="Of the film, in times real time.")] = 1.0,
     merge: Annotated[bool, typer.Option("--merge", help="Merge the reports of shards.")] = False,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS", help="Run them on the Dask cluster whose scheduler is there."
+        ),
+    ] = None,
+    keep: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Keep each call there; what is in it is not run again."),
+    ] = None,
 ) -> None:
-    """Random calls in virtual time: which turns are answered, and which are lost."""
+    """Random calls in virtual time: which turns are answered, and which are lost. Exit status 3: the
+    workers went away, and what was done is kept."""
     try:
         importlib.import_module("livekit.plugins.openai")
     except ModuleNotFoundError:
@@ -222,11 +233,24 @@ def simulate(
         if merge:
             report = command.merge_files(reports or [])
         elif compare:
-            report = command.compare(calls, seed, faults, shard=shard, jobs=jobs)
+            report = command.compare(
+                calls, seed, faults, shard=shard, jobs=jobs, dask=dask, keep=keep
+            )
         else:
             report = command.simulate(
-                calls, seed, faults, shard=shard, jobs=jobs, plain=plain, traces=traces
+                calls,
+                seed,
+                faults,
+                shard=shard,
+                jobs=jobs,
+                plain=plain,
+                traces=traces,
+                dask=dask,
+                keep=keep,
             )
+    except command.StoppedError as error:
+        say(f"realtime-fsm: {error}", err=True)
+        raise typer.Exit(3) from None
     except WatchError as error:
         say(f"realtime-fsm: {error}", err=True)
         raise typer.Exit(1) from None
@@ -254,12 +278,23 @@ def check(
         str, typer.Option(metavar="IDS", help="Judge these guarantees alone, such as G1,G5.")
     ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option(help="How many processes; by default one a core, if there is much."),
+    ] = None,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS", help="Judge them on the Dask cluster whose scheduler is there."
+        ),
+    ] = None,
 ) -> None:
-    """Which guarantees a recorded call broke. Exit status 1: some; 2: nothing could be judged."""
+    """Which guarantees a recorded call broke. Exit status 1: some; 2: nothing could be judged; 3: the
+    workers went away."""
     from .trace import command
 
     try:
-        code = command.run(traces, only=only, as_json=as_json)
+        code = command.run(traces, only=only, as_json=as_json, jobs=jobs, dask=dask)
     except ValueError as error:
         say(f"realtime-fsm: {error}", err=True)
         raise typer.Exit(2) from None
@@ -343,8 +378,16 @@ def explore(
         int | None, typer.Option(help="Stop each part at so many states.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS", help="Search the parts on the Dask cluster whose scheduler is there."
+        ),
+    ] = None,
 ) -> None:
-    """Every order of events within a bound: does each guarantee hold, does every turn end."""
+    """Every order of events within a bound: does each guarantee hold, does every turn end. Exit status 3:
+    the workers went away, and some parts were not searched."""
+    from ._workers import Dask
     from .lab.explore import Bound, describe
     from .lab.explore import explore as run
 
@@ -358,7 +401,13 @@ def explore(
             drops=drops,
             timeouts=timeouts,
         )
-        report = run(bound, jobs=jobs, limit_states=limit_states, progress=True)
+        report = run(
+            bound,
+            jobs=jobs,
+            limit_states=limit_states,
+            progress=True,
+            workers=None if dask is None else Dask(dask),
+        )
     except ValueError as error:
         say(str(error), err=True)
         raise typer.Exit(2) from None
@@ -370,6 +419,9 @@ def explore(
     else:
         for line in describe(report):
             say(line)
+    if "stopped" in report:
+        say(f"realtime-fsm: {report['stopped']}", err=True)
+        raise typer.Exit(3)
     if report["violations"] or not report["complete"]:
         raise typer.Exit(1)
 

@@ -6,22 +6,28 @@ import errno
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from ..._output import UnwritableError
+from ..._spread import WorkersDifferError, WorkersGoneError
+from ..._workers import Dask, NoWorkersError, available_cores, versions
 from ...trace.source import is_whole
 from ...watch.command import FASTEST
-from .pairs import describe_pairs, merge_pairs, summarize_pairs
-from .pool import available_cores, run_calls, run_pairs, seeds_of
+from .kept import Kept, KeptError, default_path
+from .pairs import PairResult, describe_pairs, merge_pairs, summarize_pairs
+from .pool import run_calls, run_pairs, seeds_of
 from .replay import replay, replay_pair
 from .report import describe, merge, summarize
+from .run import CallResult
 from .scenario import PROFILES, Profile
 
 __all__ = [
     "BadOptionError",
+    "StoppedError",
     "check_profile",
     "compare",
     "film_lines",
@@ -39,6 +45,10 @@ _STRICT = ("violations", "hangs", "crashes", "repeated_words")
 
 class BadOptionError(ValueError):
     """An option has a value that makes no sense. The message names both."""
+
+
+class StoppedError(RuntimeError):
+    """Those who ran the calls went away. The message says what is kept of them, and where."""
 
 
 def check_profile(value: str) -> Profile:
@@ -67,26 +77,29 @@ def simulate(
     jobs: int | None,
     plain: bool,
     traces: Path | None = None,
+    dask: str | None = None,
+    keep: Path | None = None,
 ) -> dict[str, Any]:
-    """Run the calls and return the report. Raises :class:`BadOptionError`, and OSError if a trace could
-    not be written."""
+    """Run the calls and return the report.
+
+    Raises :class:`BadOptionError`, :class:`StoppedError`, and OSError if a trace could not be written.
+    """
     profile, part = _checked(calls, faults, shard, jobs)
     if traces is not None:
+        if dask is not None or keep is not None:
+            raise BadOptionError(
+                "--trace writes on this machine, each time: without --dask and --keep"
+            )
         try:
             traces.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise BadOptionError(f"--trace cannot write to {traces}: {error}") from None
     seeds = seeds_of(calls, seed, part)
     start = time.perf_counter()
-    with _progress(len(seeds)) as done:
-        results = run_calls(
-            seeds,
-            profile,
-            plain=plain,
-            jobs=jobs or available_cores(),
-            traces=traces,
-            done=done,
-        )
+    run = partial(run_calls, profile=profile, plain=plain, traces=traces)
+    mode = "plain" if plain else "controlled"
+    of = {"seed": seed, "faults": profile, "mode": mode, "planned": calls, "shard": shard}
+    results = _run(run, CallResult, seeds, of, jobs=jobs, dask=dask, keep=keep)
     if traces is not None:
         _look_at_traces([traces / f"{each}.jsonl" for each in seeds])
     return summarize(
@@ -100,13 +113,24 @@ def simulate(
     )
 
 
-def compare(calls: int, seed: int, faults: str, *, shard: str, jobs: int | None) -> dict[str, Any]:
-    """Live each call twice, and return the report. Raises :class:`BadOptionError`."""
+def compare(
+    calls: int,
+    seed: int,
+    faults: str,
+    *,
+    shard: str,
+    jobs: int | None,
+    dask: str | None = None,
+    keep: Path | None = None,
+) -> dict[str, Any]:
+    """Live each call twice, and return the report. Raises :class:`BadOptionError` and
+    :class:`StoppedError`."""
     profile, part = _checked(calls, faults, shard, jobs)
     seeds = seeds_of(calls, seed, part)
     start = time.perf_counter()
-    with _progress(len(seeds)) as done:
-        results = run_pairs(seeds, profile, jobs=jobs or available_cores(), done=done)
+    run = partial(run_pairs, profile=profile)
+    of = {"seed": seed, "faults": profile, "mode": "compare", "planned": calls, "shard": shard}
+    results = _run(run, PairResult, seeds, of, jobs=jobs, dask=dask, keep=keep)
     return summarize_pairs(
         results,
         seed=seed,
@@ -114,6 +138,85 @@ def compare(calls: int, seed: int, faults: str, *, shard: str, jobs: int | None)
         planned=calls,
         shard=part,
         wall_seconds=time.perf_counter() - start,
+    )
+
+
+_R = TypeVar("_R", CallResult, PairResult)
+
+
+def _run(
+    run: Callable[..., list[_R]],
+    kind: type[_R],
+    seeds: list[int],
+    of: dict[str, Any],
+    *,
+    jobs: int | None,
+    dask: str | None,
+    keep: Path | None,
+) -> list[_R]:
+    """Run what is not kept, and return all."""
+    if dask is not None and jobs is not None:
+        raise BadOptionError("--jobs are processes of this machine: without --dask")
+    of = {**of, "versions": list(versions())}
+    done: dict[int, _R] = {}
+    kept = _kept(keep, kind, of)
+    if kept is not None:
+        done.update(kept.done)
+    todo = [seed for seed in seeds if seed not in done]
+
+    def add(advance: Callable[[], object], result: _R) -> None:
+        done[result.seed] = result
+        if kept is not None:
+            kept.add(result)
+        advance()
+
+    workers = None if dask is None else Dask(dask)
+    try:
+        with _progress(len(seeds), len(done)) as advance:
+            run(todo, jobs=jobs or available_cores(), workers=workers, done=partial(add, advance))
+    except (NoWorkersError, WorkersGoneError, WorkersDifferError) as error:
+        raise _stopped(error, kept, kind, of, done, len(seeds)) from None
+    finally:
+        if kept is not None:
+            kept.close()
+    return list(done.values())
+
+
+def _kept(path: Path | None, kind: type[_R], of: dict[str, Any]) -> Kept[_R] | None:
+    if path is None:
+        return None
+    try:
+        return Kept(path, kind, of)
+    except KeptError as error:
+        raise BadOptionError(f"--keep: {error}") from None
+    except OSError as error:
+        raise BadOptionError(f"--keep cannot use {path}: {error}") from None
+
+
+def _stopped(
+    error: Exception,
+    kept: Kept[_R] | None,
+    kind: type[_R],
+    of: dict[str, Any],
+    done: dict[int, _R],
+    planned: int,
+) -> StoppedError:
+    """Keep what was done, for it took long, and say where it is."""
+    if not done:
+        return StoppedError(f"{error}. No call was done.")
+    if kept is None:
+        path = default_path(of)
+        try:
+            kept = Kept(path, kind, of)
+        except KeptError:  # of older code
+            path.unlink()
+            kept = Kept(path, kind, of)
+        for seed in done.keys() - kept.done.keys():
+            kept.add(done[seed])
+        kept.close()
+    return StoppedError(
+        f"{error}. {len(done)} of {planned} calls are done, and kept in {kept.path}: "
+        f"the same command with --keep {kept.path} goes on."
     )
 
 
@@ -181,7 +284,7 @@ def is_bad(report: dict[str, Any]) -> bool:
 
 
 @contextmanager
-def _progress(total: int) -> Iterator[Any]:
+def _progress(total: int, done: int = 0) -> Iterator[Any]:
     if not sys.stderr.isatty():
         yield lambda: None
         return
@@ -190,5 +293,5 @@ def _progress(total: int) -> Iterator[Any]:
 
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("calls", total=total)
+        task = progress.add_task("calls", total=total, completed=done)
         yield lambda: progress.advance(task)
