@@ -65,7 +65,7 @@ hooks: $(READY)
 
 # The generated pictures and pages anew.
 diagrams: $(READY)
-	$(BIN)/realtime-fsm diagrams
+	$(BIN)/realtime-fsm diagrams --output diagrams
 	$(BIN)/python -c "from realtime_fsm.simulator import rules_table as t; print('# The rules of the server\n\nGenerated from the code that enforces them.\n\n' + t(), end='')" > docs/rules.md
 	$(BIN)/python -c "from realtime_fsm.simulator.gpt_live import live_rules_table as t; print('# The rules of the GPT-Live server\n\nGenerated from the code that enforces them.\n\n' + t(), end='')" > docs/gpt-live-rules.md
 	$(BIN)/python -c "from pathlib import Path; from realtime_fsm.testing.corpus._page import write; write(Path('docs'))"

@@ -12,7 +12,8 @@ import os
 import platform
 import signal
 import time
-from concurrent.futures import Executor, ProcessPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,6 +25,7 @@ __all__ = [
     "Workers",
     "available_cores",
     "versions",
+    "without_interrupts",
 ]
 
 #: Seconds that a scheduler may take to answer.
@@ -78,7 +80,7 @@ class Processes:
         self.stop()
         # A forked child would inherit the event loops and threads of whoever calls this.
         context = multiprocessing.get_context("spawn")
-        self._pool = ProcessPoolExecutor(self._count, mp_context=context, initializer=_begin)
+        self._pool = _Pool(self._count, mp_context=context, initializer=_begin)
         return self._pool
 
     def width(self) -> int:
@@ -93,9 +95,29 @@ class Processes:
             self._pool = None
 
 
+class _Pool(ProcessPoolExecutor):
+    """Starts its processes when there is something to do."""
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        with without_interrupts():
+            return super().submit(function, *args, **kwargs)
+
+
+@contextlib.contextmanager
+def without_interrupts() -> Iterator[None]:
+    """Ctrl-C reaches all processes of the terminal. Those that are started meanwhile never take it, not
+    even while they import; the parent ends them."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _begin() -> None:
-    # Ctrl-C reaches all processes of the terminal; the parent ends the others.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     # What is imported stays; the collector need not look at it again and again.
     gc.freeze()
     # What is never retrieved is logged at some later time.

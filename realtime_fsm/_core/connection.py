@@ -79,6 +79,10 @@ class Connection:
         """Whether nothing came since something was asked; never, where frames are not shown."""
         return self.up and self.last_frame is not None and self.last_frame < asked_at
 
+    def age(self, now: float) -> float:
+        """Seconds since it was made; 0 where nobody told."""
+        return 0.0 if self.up_since is None else now - self.up_since
+
     def ready(self, now: float) -> None:
         """Another one is usable."""
         self.epoch += 1

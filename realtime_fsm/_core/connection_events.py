@@ -26,8 +26,11 @@ def drop_connection(session: Session, error: ErrorInfo, step: Step, *, for_good:
         step.failure = error = replace(error, kind=ErrorKind.SESSION_END)
     elif error.kind is ErrorKind.SESSION_END and not for_good:
         session.connection.announce_end()
+    wait = session.policy.retry_interval - session.connection.age(step.now)
     counts = session.connection.lost(step.now, for_good=for_good)
     losses = session.connection.losses
+    if losses < 2:
+        wait = 0.0
     if counts and losses > session.policy.max_reconnect:
         spent = f"gave up after {losses} connections in a row were lost"
         step.failure = ErrorInfo(kind=ErrorKind.FATAL, code=error.code, message=spent)
@@ -37,13 +40,13 @@ def drop_connection(session: Session, error: ErrorInfo, step: Step, *, for_good:
     if was_up:
         _tell_waiting(session, step)
     end_connection(session, step)
-    if not session.connection.dead and (for_good or (counts and losses > 1)):
-        # What is below would try again at once, for ever (livekit/agents PR#6352).
-        wait = session.policy.retry_interval if losses > 1 else 0.0
+    if not session.connection.dead and (for_good or (counts and wait > 0)):
+        # What is below would try again at once, for ever (livekit/agents PR#6352): one that brought
+        # nothing has lasted as long as the walk has a step before there is another.
         session.unsent.clear()
         for queued in tuple(session.lane.holders):
             session.fire(queued, R.QUEUE_LOST, step)
-        step.out.append(ReplaceConnection(reason=error, wait=wait))
+        step.out.append(ReplaceConnection(reason=error, wait=max(wait, 0.0)))
 
 
 def end_connection(session: Session, step: Step) -> None:

@@ -24,14 +24,16 @@ def next_deadline(session: Session) -> float:
     if not session.live:
         return soonest
     user_speaking, waited_for = session.speech.held_up, _waited_for(session)
+    overtaken = False  # by one that is due soon
     for turn in session.live.values():
         timer = timer_of(turn, session.policy, user_speaking=user_speaking, waited_for=waited_for)
         if timer is not None and timer.at < soonest:
             soonest = timer.at
+        overtaken = overtaken or session.is_due_soon(turn, session.now)
         if session.now < turn.retry_at < soonest:
             soonest = turn.retry_at
         elif turn.waiting and turn.retry_at <= session.now and session.lane.free():
-            soonest = session.now
+            soonest = soonest if overtaken else session.now
     return soonest
 
 

@@ -56,7 +56,7 @@ def error_received(session: Session, event: ev.ErrorReceived, step: Step) -> boo
     heed_doubts(session, step)
     if error.kind is ErrorKind.SESSION_END:
         session.connection.announce_end()
-    if ends_session(error):
+    if ends_session(error) and not (response is not None and response.number > 1):
         fail_session(session, error, step)
         return True
     return known or session.ignore("error for somebody else")

@@ -24,7 +24,7 @@ from .machine_events import PlaybackEvent as P
 from .machine_events import TurnEvent as E
 from .memory import cut_back, remove_unheard
 from .playback import Playback, Stranded
-from .policy import RetryPolicy
+from .policy import FIRST_RETRY_INTERVAL, RetryPolicy
 from .records import Message, Response, Turn
 from .states import FINAL, OVER, PENDING, Origin, ResponseState, TurnState
 from .step import NOTHING, Report, Step
@@ -298,11 +298,18 @@ class Session:
             due = turn.state is TurnState.RETRY_WAIT and turn.retry_at <= step.now
             if due and not self.speech.held_up:
                 self.fire(turn, E.BACKOFF_OVER, step)
+            if self.is_due_soon(turn, step.now):
+                return  # those after it would be remembered before it, and heard after it (G29)
             if turn.waiting and turn.retry_at <= step.now:
                 self.fire(turn, E.LANE_FREE, step)
                 assert turn.attempt is not None
                 self.begin(turn.attempt)
                 remember(self.unsent, (turn.id, turn.attempt.number), turn.attempt)
+
+    def is_due_soon(self, turn: Turn, now: float) -> bool:
+        """Whether it waits a moment, and then asks again."""
+        again = turn.waiting or (turn.state is TurnState.RETRY_WAIT and not self.speech.held_up)
+        return again and now < turn.retry_at <= now + FIRST_RETRY_INTERVAL
 
     # --- who is who
 

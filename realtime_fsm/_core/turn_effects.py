@@ -308,7 +308,8 @@ def _report(turn: Turn, step: Step) -> None:
         ReportFailure(
             turn_id=turn.id,
             error=step.failure,
-            fatal=step.lane.connection.dead or ends_session(step.failure),
+            # On a retry it tells of a request that plain LiveKit never makes (G27).
+            fatal=step.lane.connection.dead or (turn.attempts < 2 and ends_session(step.failure)),
             # The tool's reply, a turn of its own on the same handle, will speak (G8).
             on_handle=not turn.calls,
         )

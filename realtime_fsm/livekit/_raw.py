@@ -78,7 +78,7 @@ class RawLink:
         listeners: The application's, to the inner session's raw events: told first, by us.
         unwanted: Items that were to be deleted in the session it takes the place of.
         echo: Puts back the metadata that a server leaves out.
-        repair: Puts back what else it leaves out.
+        repair: Puts back what else it leaves out; the session's, over its inner sessions.
         ends: Asks whether a cancelled response is over.
     """
 
@@ -100,7 +100,7 @@ class RawLink:
         self._listeners = listeners
         self._guard = guard
         self._echo = echo
-        self._repair = repair
+        self.repair = repair
         self._ends = ends
         self._doubt = Doubt(
             driver.controller.policy, driver.receive, self._forwarder("error"), guard
@@ -109,6 +109,7 @@ class RawLink:
         self.history = history
         history.on_restored = self._restored
         history.on_dropped = self._dropped
+        history.on_stray = self._discard
         history.blame.on_suspected = driver.item_suspected
         history.blame.on_proven = driver.item_left_out
         self._log = get_logger()
@@ -197,7 +198,7 @@ class RawLink:
         self._inner.send_event(
             {
                 "type": "response.cancel",
-                "response_id": self._repair.original(response_id),
+                "response_id": self.repair.original(response_id),
                 "event_id": event_id,
             }
         )
@@ -258,6 +259,13 @@ class RawLink:
         if not forward:
             self.history.unheard(item_id)
         self._announcements.settle(item_id, forward=forward)
+
+    def _discard(self, item_id: str) -> None:
+        """Nobody was given anything of this item, or will be."""
+        if item_id not in self._deleting:
+            self._driver.speeches.unshow(item_id)
+            self.withheld(item_id, forward=False)
+            self.delete(item_id, utils.shortuuid("rfsm_delete_"))
 
     def outside(self, item_id: str) -> bool:
         return self._sight.outside(item_id)
@@ -336,7 +344,7 @@ class RawLink:
 
     def _take(self, frame: object) -> None:
         self._ends.came(frame)
-        self._repair.came(frame)
+        self.repair.came(frame)
         self._echo.came(frame)
         event = parse(frame)
         if (follow_ups := self._driver.follow_ups) is not None:
@@ -344,7 +352,7 @@ class RawLink:
         followed = type(event) in _FOLLOWED
         if event is not None and followed:
             self._echo.heard(event)
-            self._repair.heard(event)
+            self.repair.heard(event)
             event = self._follow_corrections(self._sight.placed(event), frame)
         elif isinstance(event, ev.CallReceived) and not _is_call(frame):
             event = ev.ResponseActivity(response_id=event.response_id)  # nobody can run it
@@ -367,8 +375,7 @@ class RawLink:
         if isinstance(event, ev.ResponseDone) and not event.out_of_band:
             self._corrections.go_on()
             for item_id in self.history.unseen(cast("dict[str, Any]", frame)):
-                if item_id not in self._deleting:
-                    self.delete(item_id, utils.shortuuid("rfsm_delete_"))
+                self._discard(item_id)
         if isinstance(frame, dict) and str(frame.get("type")).startswith("response."):
             self._sight.let_through(frame, event, known)
 
@@ -413,7 +420,7 @@ class RawLink:
         self._was_up = True
         self._creates.frame_left(frame)
         self._echo.left(frame)
-        self._repair.left(frame)
+        self.repair.left(frame)
         self._ends.left(frame)
         if frame.get("type") == "conversation.item.truncate":
             self._corrections.sent(frame)
@@ -486,7 +493,7 @@ class RawLink:
 
     def _on_reconnected(self, event: llm.RealtimeSessionReconnectedEvent) -> None:
         self._echo.reset()
-        self._repair.reset()
+        self.repair.reset()
         self._ends.reset()
         self._doubt.reset()
         self._pulse.stop()
@@ -499,7 +506,10 @@ class RawLink:
     def _on_error(self, report: llm.RealtimeModelError) -> None:
         reported, self._error_reported = self._error_reported, False
         dead = self._driver.controller.dead is not None
-        if _is_refusal(report.error) or (not report.recoverable and (dead or _is_verdict(report))):
+        # It told so to a request that plain LiveKit never makes: that one failed alone (G27).
+        survived = reported and self._driver.final_report is None
+        verdict = dead or (_is_verdict(report) and not survived)
+        if _is_refusal(report.error) or (not report.recoverable and verdict):
             self._driver.session_failed(report)
             return
         if not report.recoverable:
@@ -508,7 +518,7 @@ class RawLink:
             report = report.model_copy(update={"recoverable": True})
             broken = type(report.error).__name__
             info = ErrorInfo(kind=ErrorKind.SESSION_END, code="broken", message=broken)
-            reported = self._lost(info, True)
+            reported = self._lost(info, True) or survived
             # The response that a rollover waited for was reported when it failed (G12).
             reported = reported or isinstance(report.error, llm.RealtimeError)
         elif isinstance(report.error, APIConnectionError):

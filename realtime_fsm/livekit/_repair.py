@@ -35,6 +35,7 @@ class _Use:
     Attributes:
         name: What it is called here: the id, or the id and a number if that was used before.
         create: Its create, as far as its metadata tell.
+        told: The event id of its ``response.created``.
         over: Its ``response.done`` came, or its connection is gone.
         gone: Its connection is gone.
         cut: Somebody stopped it: a cancel left, or the user spoke.
@@ -42,6 +43,7 @@ class _Use:
 
     name: str
     create: object
+    told: object = None
     over: bool = False
     gone: bool = False
     cut: bool = False
@@ -114,11 +116,10 @@ class Repair:
                 for _, use in self._uses.values():
                     use.cut = use.cut or not use.over
         elif kind.startswith("response."):
-            response = frame.get("response")
             if kind == "response.created":
-                self._created(response)
+                self._created(frame.get("response"), frame.get("event_id"))
             elif kind == "response.done":
-                self._done(response)
+                self._done(self._ended(frame))
             else:
                 self._between(frame)
 
@@ -127,14 +128,15 @@ class Repair:
         if isinstance(event, ev.SessionConfigured):
             self._vad_cuts = event.server_interrupts
 
-    def _created(self, response: object) -> None:
+    def _created(self, response: object, event_id: object) -> None:
         if not isinstance(response, dict) or not isinstance(named := response.get("id"), str):
             return
         create = _create_of(response)
         number, use = self._uses.get(named, (0, None))
-        if use is None or (not self._unique and self._is_another(use, create)):
+        again = use is not None and event_id is not None and use.told == event_id
+        if use is None or not (self._unique or again or not self._is_another(use, create)):
             name = named if use is None else f"{named}{_USE}{number + 1}"
-            use = _Use(name, create)
+            use = _Use(name, create, event_id)
             remember(self._uses, named, (number + 1, use))
             self._running, self._asked = named, False
             self._distinct = self._distinct or self._newest not in (None, named)
@@ -150,6 +152,14 @@ class Repair:
             return False
         # One that was stopped may have ended without a word.
         return (use.over or use.cut) and self._asked
+
+    def _ended(self, frame: dict[str, Any]) -> object:
+        """The response that a ``response.done`` tells of; if that cannot be read, the only one that runs."""
+        if not isinstance(frame.get("response"), dict):
+            running = [named for named, (_, use) in self._uses.items() if not use.over]
+            if len(running) == 1:
+                frame["response"] = {"id": running[0]}
+        return frame.get("response")
 
     def _done(self, response: object) -> None:
         if not isinstance(response, dict):

@@ -126,7 +126,8 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
         if family.control == "full":
             self._history = History(inner, self.driver.controller, self._guard)
             self._inner_session.heard = frozenset({SERVER_EVENT, CLIENT_EVENT})
-            self.driver.link = self._raw_link(self._history)
+            repair = Repair(unique=self._traits.unique_ids)
+            self.driver.link = self._raw_link(self._history, repair)
             self.driver.replace = self._replace
             speeches.heard_text = self._guard(self._history.heard_text)
             speeches.entered = self._guard(self._history.entered)
@@ -139,9 +140,10 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
                 "controlled by its streams", inner=type(inner).__qualname__, family=family.name
             )
 
-    def _raw_link(self, history: History, unwanted: Mapping[str, str] | None = None) -> RawLink:
+    def _raw_link(
+        self, history: History, repair: Repair, unwanted: Mapping[str, str] | None = None
+    ) -> RawLink:
         inner: Any = self._inner
-        repair = Repair(unique=self._traits.unique_ids)
 
         def ended(response_id: str) -> None:
             name, cancelled = repair.name(response_id), ev.ResponseStatus.CANCELLED
@@ -334,7 +336,8 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
         except Exception as e:
             self.driver.unopened(e)
             return None
-        self.driver.link = link = self._raw_link(self._history, before.unwanted)
+        before.repair.reset()
+        self.driver.link = link = self._raw_link(self._history, before.repair, before.unwanted)
         self._aside.deaf = False
         return link
 

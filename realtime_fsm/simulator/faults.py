@@ -295,7 +295,7 @@ class Schedule:
 
     @classmethod
     def from_json(cls, text: str) -> Schedule:
-        """Return the schedule that *text* describes. Raises :class:`ScheduleError`."""
+        """Return the schedule that *text* describes. Raises :class:`InputError`."""
         from .schedule_json import load
 
         return load(text)

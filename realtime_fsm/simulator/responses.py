@@ -239,6 +239,7 @@ class Responses:
         elif isinstance(end, Cancelled):
             self._finish(response, "cancelled", {"type": "cancelled", "reason": end.reason})
         elif isinstance(end, DoneLost):
+            self._replies.over(response.id)
             if end.frees_slot:
                 self._forget(response)
         elif isinstance(end, (Closed, Dropped)):

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import typer
 
+from .._input import CommandError, InputError
 from .._output import say
 from .._spread import WorkersDifferError, WorkersGoneError, spread
 from .._workers import Dask, NoWorkersError, Processes, Workers, available_cores
 from .check import Report, check
 from .reader import Issue
-from .show import show
+from .show import notes, show
 from .source import cannot_be_read, name_of, opened
 
 __all__ = ["run"]
@@ -40,12 +41,13 @@ def run(
         dask: The address of the scheduler of a cluster, which gets the files' content.
 
     Raises:
-        ValueError: *only* names what cannot be judged, or the options exclude each other.
+        InputError: *only* names what cannot be judged, or *jobs* is no number of processes.
+        CommandError: The options exclude each other.
     """
     if jobs is not None and jobs < 1:
-        raise ValueError(f"--jobs is at least 1, not {jobs}")
+        raise InputError("--jobs", jobs, "at least 1")
     if dask is not None and jobs is not None:
-        raise ValueError("--jobs are processes of this machine: without --dask")
+        raise CommandError("--jobs are processes of this machine: without --dask")
     ids = [each.strip().upper() for each in only.split(",") if each.strip()]
     found, gone = _reports(paths, ids, _workers(paths, jobs, dask))
     if as_json:
@@ -53,6 +55,10 @@ def run(
         typer.echo(json.dumps({"version": 1, "files": files}, indent=2, default=str))
     else:
         show(found)
+    for report in found:
+        if report.exit_code == 2:
+            why = next(iter(notes(report)), "nothing could be judged")
+            say(f"realtime-fsm: {report.source}: {why}", err=True)
     if gone:
         say(f"realtime-fsm: {gone}", err=True)
         return _GONE

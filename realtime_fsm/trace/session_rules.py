@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from .facts import Closed, ErrorTold, Fact, SessionMade, SpeechDone, TurnOver
+from .facts import Closed, ErrorTold, Fact, SessionMade, SpeechDone, TurnOver, Waiting
 from .format import Line, Seen
 from .rule import Handler, Key, Rule
 from .wire import CONFLICTS, FATAL, LOST, Create, Response, body_of, text_of
@@ -37,7 +37,7 @@ def _fatal(error: dict[str, object] | None) -> bool:
 
 class FatalStops(Rule):
     """G10: after a permanent error nothing is asked and nobody connects again, and it is reported
-    once."""
+    once. One that a retry is told fails its turn alone: without us it was not asked for (G27)."""
 
     id, name = "G10", "fatal stops"
     needs: ClassVar[tuple[str, ...]] = ("server",)
@@ -47,6 +47,7 @@ class FatalStops(Rule):
         self._fatal: Seen | None = None
         self._report: ErrorTold | None = None
         self._told = False
+        self._retries = False
         self._model: object = None
 
     def handlers(self) -> Mapping[Key, Handler]:
@@ -59,10 +60,18 @@ class FatalStops(Rule):
             ("net", "accepted"): self._goes_on,
             ErrorTold: self._reported,
             SessionMade: self._replaced,
+            Waiting: self._waits,
+            TurnOver: self._over,
         }
 
+    def _waits(self, each: Waiting) -> None:
+        self._retries = True
+
+    def _over(self, each: TurnOver) -> None:
+        self._retries = False
+
     def _error(self, each: Line) -> None:
-        if _fatal(error_of(each)) and self._fatal is None:
+        if _fatal(error_of(each)) and self._fatal is None and not self._retries:
             self._fatal = each
 
     def _refused(self, each: Line) -> None:

@@ -678,6 +678,26 @@ def test_g10_fatal_is_never_retried(code: str) -> None:
     assert len(b.creates) == 1
 
 
+@pytest.mark.parametrize("by", ["response.done", "error"])
+def test_g10_g27_what_is_told_to_a_retry_fails_its_turn_alone(by: str) -> None:
+    """Plain LiveKit never made that request, so its session goes on. The next turn is told in its place."""
+    b = Bench()
+    turn = b.ask()
+    b.refused(b.sent(turn), "server_error")
+    b.wait(0.2)
+    if by == "error":
+        b.refused(b.sent(turn), "insufficient_quota")
+    else:
+        b.created(turn, "r2")
+        b.failed("r2", "insufficient_quota")
+    assert turn.state is TurnState.FAILED
+    (report,) = b.those(rf.ReportFailure)
+    assert not report.fatal
+    assert b.c.dead is None
+    b.refused(b.sent(b.ask()), "insufficient_quota")
+    assert b.c.dead is not None
+
+
 def test_g10_g12_a_fatal_error_ends_every_turn_and_the_next_at_once() -> None:
     """G10, G12."""
     b = Bench()
@@ -688,6 +708,23 @@ def test_g10_g12_a_fatal_error_ends_every_turn_and_the_next_at_once() -> None:
     later = b.ask()
     assert later.state is TurnState.FAILED
     assert len(b.creates) == 1
+
+
+@pytest.mark.parametrize("hint", ["", "try again in 2s"])
+def test_g29_one_that_asks_again_in_a_moment_is_not_overtaken(hint: str) -> None:
+    """What is asked for second would be remembered first, and heard second. Nobody waits longer than a moment."""
+    b = Bench()
+    first, second = b.ask(), b.ask()
+    b.refused(b.sent(first), "server_error", hint)
+    overtakes = bool(hint)
+    assert b.creates[1:] == [(second.id, 1)][:overtakes]
+    assert b.c.next_deadline() > b.now
+    if not overtakes:
+        b.wait(0.1)
+        assert b.creates[1:] == [(first.id, 2)]
+        b.created(first, "r2")
+        b.done("r2")
+    assert (second.id, 1) in b.creates
 
 
 def test_a_client_bug_is_not_repeated() -> None:

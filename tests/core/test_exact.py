@@ -266,6 +266,19 @@ def test_g11_the_second_loss_in_a_row_waits() -> None:
     assert waits == [b.c.policy.interval(1), b.c.policy.interval(2)]
 
 
+@pytest.mark.parametrize(("lasted", "waits"), [(0.5, [1.5]), (1.99, [0.01]), (2.0, []), (5.0, [])])
+def test_g11_g27_one_that_lasted_is_replaced_as_early_as_on_plain_livekit(
+    lasted: float, waits: list[float]
+) -> None:
+    """The second in a row, without a response: two of them are made no faster than at a walk."""
+    b = Bench()
+    for last in (0.0, lasted):
+        b.wait(last)
+        b.got(rf.ConnectionLost(error=rf.ErrorInfo(kind=rf.ErrorKind.TRANSIENT)))
+        b.got(rf.ConnectionReady())
+    assert [c.wait for c in b.those(rf.ReplaceConnection)] == pytest.approx(waits)
+
+
 def test_g11_a_connection_that_was_only_taken_for_dead_has_not_begun_anew() -> None:
     b = Bench()
     turn = b.ask()

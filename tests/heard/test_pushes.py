@@ -6,13 +6,14 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from livekit.agents import Agent, function_tool, llm
 
 from realtime_fsm.livekit._features import history_of, push_history, realtime_session_of
-from realtime_fsm.simulator import FunctionCall, Message, Reply
+from realtime_fsm.simulator import Created, FunctionCall, Message, Reply
 from realtime_fsm.testing import SimulatedCall, simulated_call, virtual_time
 
 FIRST, SECOND = ("assistant", "one two three"), ("assistant", "four five six")
@@ -83,6 +84,24 @@ async def test_g16_what_livekit_has_not_entered_is_not_deleted(at: float) -> Non
 
 
 @needs_notes
+@virtual_time
+async def test_g16_what_livekit_has_not_entered_stays_behind_what_is_older() -> None:
+    """The application noted something that the server was not told of, and then the agent began to speak."""
+    async with call(replace(reply(), ack=Created(after=0.5))) as c:
+        handle = c.session.generate_reply(user_input="hi")
+        await c.until(lambda: c.server.sent("response.create"))
+        noted = llm.ChatMessage(id="note", role="assistant", content=["as agreed"])
+        history_of(c.session).items.append(noted)
+        await c.until(lambda: c.heard > 1.0)
+        await push(c)
+        await handle
+        await asyncio.sleep(1.0)
+        assert c.remembered == [ASKED, ("assistant", "as agreed"), FIRST, SECOND] == agents(c)
+        c.server.drop()
+        await asyncio.sleep(1.0)
+        assert c.remembered == [ASKED, ("assistant", "as agreed"), FIRST, SECOND]
+
+
 @virtual_time
 async def test_g16_g17_a_call_that_livekit_has_not_entered_is_not_deleted() -> None:
     async with call(reply(FunctionCall("slow")), Reply([Message("Well.")])) as c:

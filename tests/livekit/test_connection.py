@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -162,6 +163,24 @@ async def test_g25_an_inner_session_that_dies_of_a_frame_is_replaced(text: str) 
             updates = [e["session"] for e in told if e["type"] == "session.update"]
             assert [u["instructions"] for u in updates if "instructions" in u] == ["Be brief."]
             assert [t["name"] for u in updates for t in u.get("tools", ())] == ["look_up"]
+
+
+@virtual_time
+async def test_g3_what_is_known_of_a_servers_ids_outlives_the_inner_session() -> None:
+    """It gave two different ids before, so one that is told again late is no new response."""
+    async with call([HELLO, HELLO, HELLO], retry=QUICK) as c:
+        for number in (1, 2, 3):
+            if number == 3:
+                await frame(c, "null")
+                await c.until(lambda: c.server.connections == 2)
+            await c.session.generate_reply(user_input="Hello?")
+        told = [r.event for r in c.server.record if r.direction == "server"]
+        ended = [e["response"]["id"] for e in told if e["type"] == "response.done"][-1]
+        again = {"type": "response.created", "response": {"id": ended, "status": "in_progress"}}
+        await frame(c, json.dumps({"type": "input_audio_buffer.committed", "item_id": "user_9"}))
+        await frame(c, json.dumps(again))
+        await asyncio.sleep(0.1)
+        assert not c.controller.turns
 
 
 @virtual_time
@@ -350,6 +369,23 @@ async def test_g12_an_inner_session_that_dies_within_a_message_is_reported_once(
         assert [e.error.error.body["code"] for e in c.errors] == ["broken"]
         await c.session.generate_reply(user_input="Where?")
         assert not c.closed
+
+
+@pytest.mark.parametrize("first", [True, False])
+@virtual_time
+async def test_g10_g27_the_session_outlives_a_verdict_on_a_retry(first: bool) -> None:
+    """Plain LiveKit did not make that request, and goes on. It ends at the first of a turn."""
+    failures = [Reply(end=Failed(code)) for code in ("server_error", "insufficient_quota")]
+    async with call([*failures[first:], HELLO]) as c:
+        handle = c.session.generate_reply(user_input="Hello?")
+        await handle
+        assert handle.exception() is not None
+        await asyncio.sleep(1.0)
+        assert len(c.closed) == first
+        assert [e.error.recoverable for e in c.errors] == [not first]
+        if not first:
+            await c.session.generate_reply(user_input="Still there?")
+            assert c.sink.heard_seconds == pytest.approx(0.6, abs=0.02)
 
 
 @virtual_time

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, Optional
 
 from ..._core.policy import RetryPolicy
+from ..._input import InputError
 from ..._spread import WorkersDifferError, WorkersGoneError, spread
 from ..._workers import NoWorkersError, Workers
 from .bound import Bound
@@ -25,7 +26,7 @@ def parts(whole: Bound) -> dict[str, Bound]:
     """The searches that a bound is cut into; docs/explore.md says why, with figures.
 
     Raises:
-        ValueError: A number of the bound is impossible.
+        InputError: A number of the bound is impossible.
     """
     policy = replace(whole.policy, max_retry=whole.attempts - 1)
     whole = replace(whole, policy=policy)
@@ -88,9 +89,9 @@ def explore(
             parts are those that were done.
     """
     if jobs < 1:
-        raise ValueError(f"jobs must be 1 or more, got {jobs}")
+        raise InputError("jobs", jobs, "1 or more")
     if limit_states is not None and limit_states < 1:
-        raise ValueError(f"limit_states must be 1 or more, got {limit_states}")
+        raise InputError("limit_states", limit_states, "1 or more")
     began = time.perf_counter()
     results: dict[str, Result] = {}
     wanted = parts(whole)

@@ -3,37 +3,33 @@
 from __future__ import annotations
 
 import errno
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
-from ..._output import UnwritableError
+from ..._input import CommandError, InputError, StoppedError, from_json, read_as
+from ..._output import UnwritableError, in_words
 from ..._spread import WorkersDifferError, WorkersGoneError
 from ..._workers import Dask, NoWorkersError, available_cores, versions
 from ...trace.source import is_whole
-from ...watch.command import FASTEST
+from ...watch.command import check_speed
+from ..options import check_profile, checked
 from .kept import Kept, KeptError, default_path
 from .pairs import PairResult, describe_pairs, merge_pairs, summarize_pairs
 from .pool import run_calls, run_pairs, seeds_of
 from .replay import replay, replay_pair
 from .report import describe, merge, summarize
 from .run import CallResult
-from .scenario import PROFILES, Profile
 
 __all__ = [
-    "BadOptionError",
-    "StoppedError",
-    "check_profile",
     "compare",
     "film_lines",
     "is_bad",
     "merge_files",
-    "parse_shard",
     "replay_lines",
     "report_lines",
     "simulate",
@@ -41,31 +37,6 @@ __all__ = [
 
 
 _STRICT = ("violations", "hangs", "crashes", "repeated_words")
-
-
-class BadOptionError(ValueError):
-    """An option has a value that makes no sense. The message names both."""
-
-
-class StoppedError(RuntimeError):
-    """Those who ran the calls went away. The message says what is kept of them, and where."""
-
-
-def check_profile(value: str) -> Profile:
-    """Return *value* if it is a profile. Raises :class:`BadOptionError`."""
-    if value not in PROFILES:
-        raise BadOptionError(f"--faults is one of {', '.join(PROFILES)}, not {value!r}")
-    return cast("Profile", value)
-
-
-def parse_shard(value: str) -> tuple[int, int]:
-    """Return (i, n) of ``i/n``, with 1 <= i <= n. Raises :class:`BadOptionError`."""
-    number, slash, count = value.partition("/")
-    if not (slash and number.isdecimal() and count.isdecimal()):
-        raise BadOptionError(f"--shard is i/n, as in 2/8, not {value!r}")
-    if not 1 <= int(number) <= int(count):
-        raise BadOptionError(f"--shard i/n needs 1 <= i <= n, not {value!r}")
-    return int(number), int(count)
 
 
 def simulate(
@@ -82,18 +53,16 @@ def simulate(
 ) -> dict[str, Any]:
     """Run the calls and return the report.
 
-    Raises :class:`BadOptionError`, :class:`StoppedError`, and OSError if a trace could not be written.
+    Raises :class:`InputError`, :class:`StoppedError`, and OSError if a trace could not be written.
     """
-    profile, part = _checked(calls, faults, shard, jobs)
+    profile, part = checked(calls, faults, shard, jobs)
     if traces is not None:
         if dask is not None or keep is not None:
-            raise BadOptionError(
-                "--trace writes on this machine, each time: without --dask and --keep"
-            )
+            raise CommandError("--trace writes here, each time: without --dask and --keep")
         try:
             traces.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise BadOptionError(f"--trace cannot write to {traces}: {error}") from None
+            raise CommandError(f"--trace: {in_words(error, str(traces))}") from None
     seeds = seeds_of(calls, seed, part)
     start = time.perf_counter()
     run = partial(run_calls, profile=profile, plain=plain, traces=traces)
@@ -123,9 +92,8 @@ def compare(
     dask: str | None = None,
     keep: Path | None = None,
 ) -> dict[str, Any]:
-    """Live each call twice, and return the report. Raises :class:`BadOptionError` and
-    :class:`StoppedError`."""
-    profile, part = _checked(calls, faults, shard, jobs)
+    """Live each call twice, and return the report. Raises :class:`InputError` and :class:`StoppedError`."""
+    profile, part = checked(calls, faults, shard, jobs)
     seeds = seeds_of(calls, seed, part)
     start = time.perf_counter()
     run = partial(run_pairs, profile=profile)
@@ -156,7 +124,7 @@ def _run(
 ) -> list[_R]:
     """Run what is not kept, and return all."""
     if dask is not None and jobs is not None:
-        raise BadOptionError("--jobs are processes of this machine: without --dask")
+        raise CommandError("--jobs are processes of this machine: without --dask")
     of = {**of, "versions": list(versions())}
     done: dict[int, _R] = {}
     kept = _kept(keep, kind, of)
@@ -185,12 +153,7 @@ def _run(
 def _kept(path: Path | None, kind: type[_R], of: dict[str, Any]) -> Kept[_R] | None:
     if path is None:
         return None
-    try:
-        return Kept(path, kind, of)
-    except KeptError as error:
-        raise BadOptionError(f"--keep: {error}") from None
-    except OSError as error:
-        raise BadOptionError(f"--keep cannot use {path}: {error}") from None
+    return Kept(path, kind, of)
 
 
 def _stopped(
@@ -220,16 +183,6 @@ def _stopped(
     )
 
 
-def _checked(
-    calls: int, faults: str, shard: str, jobs: int | None
-) -> tuple[Profile, tuple[int, int]]:
-    if calls < 1:
-        raise BadOptionError(f"--calls is at least 1, not {calls}")
-    if jobs is not None and jobs < 1:
-        raise BadOptionError(f"--jobs is at least 1, not {jobs}")
-    return check_profile(faults), parse_shard(shard)
-
-
 def _look_at_traces(paths: list[Path]) -> None:
     """A recorder never gets in the way of a call: here somebody wants the traces."""
     lost = [path for path in paths if not is_whole(path)]
@@ -239,24 +192,21 @@ def _look_at_traces(paths: list[Path]) -> None:
 
 
 def merge_files(files: list[Path]) -> dict[str, Any]:
-    """Merge reports from files. Raises :class:`BadOptionError`, and ``MergeError``."""
+    """Merge reports from files. Raises :class:`InputError`."""
     reports: dict[str, Any] = {}
     for file in files:
-        try:
-            report = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise BadOptionError(f"--merge cannot read {file}: {error}") from None
+        report = read_as(file, from_json)
         if not isinstance(report, dict):
-            raise BadOptionError(f"--merge: {file} holds no JSON object")
+            raise InputError("the report", report, "a JSON object", file=file)
         if str(file) in reports:
-            raise BadOptionError(f"--merge: {file} is given twice")
+            raise InputError("--merge", str(file), "each report once")
         reports[str(file)] = report
     pairs = [report.get("mode") == "compare" for report in reports.values()]
     return merge_pairs(reports) if pairs and all(pairs) else merge(reports)
 
 
 def replay_lines(seed: int, faults: str, *, plain: bool, compare: bool = False) -> Iterator[str]:
-    """Play one call, or live it twice, and say what happened. Raises :class:`BadOptionError`."""
+    """Play one call, or live it twice, and say what happened. Raises :class:`InputError`."""
     profile = check_profile(faults)
     return replay_pair(seed, profile) if compare else replay(seed, profile, plain=plain)
 
@@ -264,10 +214,9 @@ def replay_lines(seed: int, faults: str, *, plain: bool, compare: bool = False) 
 def film_lines(
     seed: int, faults: str, *, plain: bool, compare: bool, speed: float
 ) -> Iterator[str]:
-    """Show one call in the browser. Raises :class:`BadOptionError`, and ``WatchError``."""
+    """Show one call in the browser. Raises :class:`InputError`, and ``WatchError``."""
     profile = check_profile(faults)
-    if not 0 < speed <= FASTEST:
-        raise BadOptionError(f"--speed is more than 0 and at most {FASTEST:g}, not {speed:g}")
+    check_speed(speed)
     from .film import film
 
     return film(seed, profile, plain=plain, compare=compare, speed=speed)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, Generic, TypeVar
 
+from ..._input import CommandError
 from .pairs import Difference, PairResult
 from .run import CallResult
 
@@ -17,7 +18,7 @@ _R = TypeVar("_R", CallResult, PairResult)
 _PAIR = ("worse", "better", "allowed")
 
 
-class KeptError(ValueError):
+class KeptError(CommandError):
     """The file is no such file, or of another run. The message names it."""
 
 

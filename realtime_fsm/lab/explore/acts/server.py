@@ -49,7 +49,11 @@ def _serve_create(world: World, how: str, event_id: str, turn_id: str, attempt: 
         _refuse(world, TRANSIENT, event_id, owner, linked=False)
     elif how == "refuse_fatal":
         world.left[ODDITIES] -= 1
-        _die_of(world, ev.ErrorReceived(error=FATAL, event_id=event_id), event_id)
+        fatal = ev.ErrorReceived(error=FATAL, event_id=event_id)
+        if attempt == 1:
+            _die_of(world, fatal, event_id)
+        else:
+            _fail_alone(world, fatal, event_id, owner)
     elif how == "conflict":
         active = world.server.active
         _conflict(world, PAST_RESPONSE if active is None else active.id, event_id, turn_id)
@@ -290,6 +294,18 @@ def _die_of(world: World, event: ev.Event, event_id: str) -> None:
     world.oracle.dead = True
     world.tell(event)
     connection.all_ended(world, "G10: a turn outlives a fatal error")
+
+
+def _fail_alone(
+    world: World, event: ev.ErrorReceived, event_id: str, owner: tuple[str, int]
+) -> None:
+    """Plain LiveKit makes no retry: what is told to one does not end the session (G27)."""
+    _answered(world, event_id)
+    world.oracle.rejected(event_id)
+    world.tell(event)
+    record = world.oracle.turns.get(owner[0])
+    if record is not None and record.expects(owner[1]):
+        raise Violation("G10: a turn outlives a fatal error")
 
 
 def answer(world: World, how: str) -> None:
