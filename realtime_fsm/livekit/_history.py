@@ -92,10 +92,17 @@ class History:
         self.question_taken_back: str | None = None
         #: The last one of the user's that was asked about.
         self._answered: str | None = None
+        #: The application gave the history another order than it had.
+        self.reordered = False
         self._closed = False
         self._log = get_logger()
 
     # --- what was heard
+
+    @property
+    def order(self) -> list[str]:
+        """The items that the server confirmed on this connection, in its order."""
+        return self._conversation.order
 
     def heard(self, item_id: str, text: str) -> None:
         """No more than this text of a message was heard."""
@@ -497,6 +504,8 @@ class History:
         chat_ctx = self._protected(asked, mirror)
         kept = {item.id for item in chat_ctx.items}
         unwanted = mirror.keys() - kept
+        known = [item.id for item in chat_ctx.items if item.id in mirror]
+        self.reordered = self.reordered or known != [each for each in mirror if each in kept]
         self._dropped -= kept
         if not self._controller.connected:
             self._drop(unwanted)

@@ -12,7 +12,7 @@ from livekit.agents import llm
 
 import realtime_fsm as rf
 from realtime_fsm.livekit._conversation import Conversation
-from realtime_fsm.livekit._features import history_of, realtime_session_of
+from realtime_fsm.livekit._features import history_of, push_history, realtime_session_of
 from realtime_fsm.simulator import (
     Accept,
     Dropped,
@@ -118,10 +118,10 @@ async def test_g16_what_the_application_puts_in_the_middle_stays_there() -> None
         drop(c)
         await c.until(lambda: c.server.connections == 2)
         await asyncio.sleep(0.5)
-        history = c.session.current_agent.chat_ctx.copy()
+        history = history_of(c.session).copy()
         place = next(n for n, i in enumerate(history.items) if i.type == "message") + 2
         history.items.insert(place, llm.ChatMessage(id="note", role="user", content=["A note."]))
-        await c.session.current_agent.update_chat_ctx(history)
+        await push_history(c.session, history)
         expected = conversation(c)
         assert expected[2] == ("user", "A note.")
         for connections in (3, 4):
