@@ -16,7 +16,15 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["CommandError", "InputError", "from_json", "from_toml", "read_as", "too_deep"]
+__all__ = [
+    "CommandError",
+    "InputError",
+    "StoppedError",
+    "from_json",
+    "from_toml",
+    "read_as",
+    "too_deep",
+]
 
 T = TypeVar("T")
 
@@ -116,7 +124,19 @@ def _at(text: str, place: int, expected: str) -> InputError:
 
 
 class CommandError(RealtimeFSMError):
-    """Why a command cannot do what it was asked to, in one sentence."""
+    """Why a command cannot do what it was asked to, in one sentence.
+
+    Attributes:
+        status: The exit status.
+    """
+
+    status = 2
+
+
+class StoppedError(CommandError):
+    """Others did the work, and went away: what is done, and where it is."""
+
+    status = 3
 
 
 def _shown(value: object) -> str:

@@ -100,8 +100,8 @@ def unwritable(error: OSError) -> bool:
 
 
 class CarefulGroup(TyperGroup):
-    """A command that cannot do what it was asked to says why in one line, and ends with exit status 2:
-    1 means that it found something. Ctrl-C ends it with 130."""
+    """A command that cannot do what it was asked to says why in one line, and ends with exit status 2,
+    or 3 if its workers went away: 1 means that it found something. Ctrl-C ends it with 130."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
         with _careful(), _in_one_line():
@@ -121,8 +121,10 @@ def _in_one_line() -> Iterator[None]:
             raise
         where = error.ctx.command_path if error.ctx else "realtime-fsm"
         raise _refused(f"{error.format_message()} See {where} --help") from None
-    except (InputError, CommandError) as error:
+    except InputError as error:
         raise _refused(str(error)) from None
+    except CommandError as error:
+        raise _refused(str(error), error.status) from None
     except KeyboardInterrupt:
         say("Stopped.", err=True)
         raise typer.Exit(130) from None
@@ -132,9 +134,9 @@ def _in_one_line() -> Iterator[None]:
         raise _refused(in_words(error)) from None
 
 
-def _refused(why: str) -> typer.Exit:
+def _refused(why: str, status: int = 2) -> typer.Exit:
     say(f"realtime-fsm: {' '.join(why.split())}", err=True)
-    return typer.Exit(2)
+    return typer.Exit(status)
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ._input import CommandError
+from ._input import CommandError, StoppedError
 from ._output import CarefulGroup, say
 from ._version import __version__
 
@@ -187,8 +187,19 @@ def simulate(
     ] = None,
     speed: Annotated[float, typer.Option(help="Of the film, in times real time.")] = 1.0,
     merge: Annotated[bool, typer.Option("--merge", help="Merge the reports of shards.")] = False,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS", help="Run them on the Dask cluster whose scheduler is there."
+        ),
+    ] = None,
+    keep: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Keep each call there; what is in it is not run again."),
+    ] = None,
 ) -> None:
-    """Random calls in virtual time: which turns are answered, and which are lost.
+    """Random calls in virtual time: which turns are answered, and which are lost. Exit status 3: the
+    workers went away, and what was done is kept.
 
     realtime-fsm simulate --calls 200 --faults rough
 
@@ -220,10 +231,18 @@ def simulate(
     if merge:
         report = command.merge_files(reports or [])
     elif compare:
-        report = command.compare(calls, seed, faults, shard=shard, jobs=jobs)
+        report = command.compare(calls, seed, faults, shard=shard, jobs=jobs, dask=dask, keep=keep)
     else:
         report = command.simulate(
-            calls, seed, faults, shard=shard, jobs=jobs, plain=plain, traces=traces
+            calls,
+            seed,
+            faults,
+            shard=shard,
+            jobs=jobs,
+            plain=plain,
+            traces=traces,
+            dask=dask,
+            keep=keep,
         )
     if as_json:
         typer.echo(json.dumps(report, indent=2))
@@ -243,8 +262,19 @@ def check(
         str, typer.Option(metavar="IDS", help="Judge these guarantees alone, such as G1,G5.")
     ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option(help="How many processes; by default one a core, if there is much."),
+    ] = None,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS", help="Judge them on the Dask cluster whose scheduler is there."
+        ),
+    ] = None,
 ) -> None:
-    """Which guarantees a recorded call broke. Exit status 1: some; 2: nothing could be judged.
+    """Which guarantees a recorded call broke. Exit status 1: some; 2: nothing could be judged; 3: the
+    workers went away.
 
     realtime-fsm check traces/*.jsonl
 
@@ -252,7 +282,7 @@ def check(
     """
     from .trace import command
 
-    code = command.run(traces, only=only, as_json=as_json)
+    code = command.run(traces, only=only, as_json=as_json, jobs=jobs, dask=dask)
     if code:
         raise typer.Exit(code)
 
@@ -334,13 +364,21 @@ def explore(
         int | None, typer.Option(help="Stop each part at so many states.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS", help="Search the parts on the Dask cluster whose scheduler is there."
+        ),
+    ] = None,
 ) -> None:
-    """Every order of events within a bound: does each guarantee hold, does every turn end.
+    """Every order of events within a bound: does each guarantee hold, does every turn end. Exit status 3:
+    the workers went away, and some parts were not searched.
 
     realtime-fsm explore --turns 1
 
     realtime-fsm explore --limit-states 10000
     """
+    from ._workers import Dask
     from .lab.explore import Bound, describe
     from .lab.explore import explore as run
 
@@ -353,12 +391,15 @@ def explore(
         drops=drops,
         timeouts=timeouts,
     )
-    report = run(bound, jobs=jobs, limit_states=limit_states, progress=True)
+    workers = None if dask is None else Dask(dask)
+    report = run(bound, jobs=jobs, limit_states=limit_states, progress=True, workers=workers)
     if as_json:
         typer.echo(json.dumps(report, indent=2))
     else:
         for line in describe(report):
             say(line)
+    if "stopped" in report:
+        raise StoppedError(report["stopped"])
     if report["violations"] or not report["complete"]:
         raise typer.Exit(1)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
-import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from multiprocessing.pool import Pool
+
+from .._workers import without_interrupts
 
 __all__ = ["start_pool"]
 
@@ -22,19 +22,5 @@ def start_pool(
     """
     # A forked child would inherit the event loops and threads of whoever calls this.
     context = multiprocessing.get_context("spawn")
-    with _without_interrupts():
+    with without_interrupts():
         return context.Pool(jobs, initializer, arguments)
-
-
-@contextlib.contextmanager
-def _without_interrupts() -> Iterator[None]:
-    """Ctrl-C reaches all processes of the terminal. Those that are started meanwhile never take it, not
-    even while they import; the parent ends them."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -7,24 +7,24 @@ class in snake case, the rest are the fields of the class and of its :class:`At`
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields
 from typing import Any, get_args
 
 from .._input import InputError, from_json
 from ._reading import Path, at, fits, hints, lines, snake, words
-from .faults import At, Fault, Schedule
+from .fault_kinds import At, Fault, check
 
 __all__ = ["dump", "load"]
 
 _KINDS: dict[str, type[Any]] = {snake(kind.__name__): kind for kind in get_args(Fault)}
 
 
-def dump(schedule: Schedule) -> str:
-    """Return *schedule* as JSON, one fault a line, without what has its default."""
-    listed = ",\n".join("    " + json.dumps(_flat(fault)) for fault in schedule.faults)
+def dump(faults: Iterable[Fault], seed: int | None) -> str:
+    """Return a schedule as JSON, one fault a line, without what has its default."""
+    listed = ",\n".join("    " + json.dumps(_flat(fault)) for fault in faults)
     shown = f"[\n{listed}\n  ]" if listed else "[]"
-    return f'{{\n  "seed": {json.dumps(schedule.seed)},\n  "faults": {shown}\n}}\n'
+    return f'{{\n  "seed": {json.dumps(seed)},\n  "faults": {shown}\n}}\n'
 
 
 def _flat(fault: Any) -> dict[str, Any]:
@@ -40,8 +40,8 @@ def _changed(part: Any) -> dict[str, Any]:
     return {name: value for name, (value, default) in values.items() if value != default}
 
 
-def load(text: str) -> Schedule:
-    """Return the schedule that *text* describes. Raises :class:`InputError`."""
+def load(text: str) -> tuple[list[Fault], int | None]:
+    """Return the faults and the seed of the schedule that *text* describes. Raises :class:`InputError`."""
     data = from_json(text)
     return _Reader(lines(text)).schedule(data)
 
@@ -50,7 +50,7 @@ class _Reader:
     def __init__(self, found: Mapping[Path, int]) -> None:
         self._lines = found
 
-    def schedule(self, data: object) -> Schedule:
+    def schedule(self, data: object) -> tuple[list[Fault], int | None]:
         if not isinstance(data, dict):
             raise self._error((), data, 'an object with "faults"')
         for name in data:
@@ -61,7 +61,7 @@ class _Reader:
             raise self._error(("seed",), seed, "an integer or null")
         if not isinstance(listed, list):
             raise self._error(("faults",), listed, "a list")
-        return Schedule([self.fault(one, ("faults", i)) for i, one in enumerate(listed)], seed)
+        return [self.fault(one, ("faults", i)) for i, one in enumerate(listed)], seed
 
     def fault(self, data: object, path: Path) -> Any:
         if not isinstance(data, dict):
@@ -80,7 +80,7 @@ class _Reader:
         built: dict[str, Any] = {"at": self._part(At, data, path)} if "at" in types else {}
         made = self._part(kind, data, path, **built)
         try:
-            Schedule([made])
+            check(made)
         except ValueError as error:
             raise self._error((*path, "fault"), data["fault"], str(error)) from None
         return made
