@@ -9,7 +9,7 @@ MUTMUT := .venv-mutants
 # A file of tests runs whole in one of two processes: some share what took long to make.
 BOTH := --numprocesses 2 --dist loadfile
 
-.PHONY: help demo watch watched test test-quick heard inject judge lint types docs package matrix hooks diagrams diagrams-check sample properties row-mutants mutants bench bench-page explore simulate scenarios fuzz soak crowd conform-proof live providers test-oldest next clean
+.PHONY: help demo watch watched test test-quick heard inject judge lint types docs package matrix hooks diagrams diagrams-check sample properties row-mutants mutants bench bench-page explore simulate scenarios fuzz soak crowd conform-proof live providers scale test-oldest next clean
 
 # Four short calls, plain LiveKit and controlled, side by side. Installs what these need.
 demo: $(RUNS)
@@ -65,7 +65,7 @@ hooks: $(READY)
 
 # The generated pictures and pages anew.
 diagrams: $(READY)
-	$(BIN)/realtime-fsm diagrams
+	$(BIN)/realtime-fsm diagrams --output diagrams
 	$(BIN)/python -c "from realtime_fsm.simulator import rules_table as t; print('# The rules of the server\n\nGenerated from the code that enforces them.\n\n' + t(), end='')" > docs/rules.md
 	$(BIN)/python -c "from realtime_fsm.simulator.gpt_live import live_rules_table as t; print('# The rules of the GPT-Live server\n\nGenerated from the code that enforces them.\n\n' + t(), end='')" > docs/gpt-live-rules.md
 	$(BIN)/python -c "from pathlib import Path; from realtime_fsm.testing.corpus._page import write; write(Path('docs'))"
@@ -170,6 +170,11 @@ live: $(READY)
 providers: $(READY)
 	$(BIN)/python -m pip install -q -c constraints.txt -e ".[providers]"
 	PROVIDERS=all $(BIN)/python -m pytest $(BOTH) tests/providers tests/docs/test_testing_page.py
+
+# Calls on a Dask cluster on loopback, whose workers and scheduler die, against this machine (two minutes).
+scale: $(READY)
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[scale]"
+	$(BIN)/python -m pytest tests/scale
 
 # The oldest livekit-agents whose facts we rely on. Its own warnings are not ours to fix.
 test-oldest: $(OLDEST)/.ready

@@ -81,6 +81,7 @@ from ._core.states import (
     TurnOutcome,
     TurnState,
 )
+from ._input import InputError
 from ._version import __version__
 
 __all__ = [
@@ -111,6 +112,7 @@ __all__ = [
     "ExposeTurn",
     "InputCleared",
     "InputCommitted",
+    "InputError",
     "InputIdle",
     "ItemDeleted",
     "ItemKind",

@@ -8,13 +8,26 @@ import os
 import re
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
-__all__ = ["CarefulGroup", "UnwritableError", "in_words", "printable", "say", "unwritable"]
+from ._input import CommandError, InputError
 
+__all__ = [
+    "CarefulGroup",
+    "UnwritableError",
+    "in_words",
+    "printable",
+    "say",
+    "to_file",
+    "unwritable",
+]
+
+# Of Click, or of Typer that brings its own.
+_UsageError: type[Any] = typer.BadParameter.__bases__[0]
 _LONGEST = 400  # characters of one value
 _UNSAFE = re.compile(r"[^ -~\u00a0-\U0010ffff]")
 #: The disk is full, the quota is used up, the file is too large, nobody reads any more.
@@ -48,6 +61,32 @@ def say(text: str, *, err: bool = False) -> None:
     typer.echo("\n".join(printable(line, None) for line in text.split("\n")), err=err)
 
 
+def to_file(path: Path, text: str) -> bool:
+    """Write a file whole, or leave none: half a page looks like a whole one. ``-`` is standard output.
+
+    Returns whether there is a file now.
+
+    Raises:
+        UnwritableError: It cannot be written.
+    """
+    if str(path) == "-":
+        sys.stdout.write(text)
+        return False
+    try:
+        with path.open("w", encoding="utf-8", newline="\n") as file:
+            opened_it = path.is_file()
+            try:
+                file.write(text)
+                file.flush()
+            except OSError:
+                if opened_it:
+                    path.unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise UnwritableError(error.errno, error.strerror, str(path)) from None
+    return True
+
+
 def in_words(error: OSError, what: str = "") -> str:
     """An error of the system, in one line: what it is about, and what it is."""
     name = what or (os.fsdecode(error.filename) if error.filename is not None else "")
@@ -61,16 +100,43 @@ def unwritable(error: OSError) -> bool:
 
 
 class CarefulGroup(TyperGroup):
-    """A command that cannot write ends with exit status 2 and one line: 1 would mean that it found
-    something."""
+    """A command that cannot do what it was asked to says why in one line, and ends with exit status 2,
+    or 3 if its workers went away: 1 means that it found something. Ctrl-C ends it with 130."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
-        with _careful():
+        with _careful(), _in_one_line():
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: Any) -> Any:
-        with _careful():
+        with _careful(), _in_one_line():
             return super().invoke(ctx)
+
+
+@contextlib.contextmanager
+def _in_one_line() -> Iterator[None]:
+    try:
+        yield
+    except _UsageError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            raise
+        where = error.ctx.command_path if error.ctx else "realtime-fsm"
+        raise _refused(f"{error.format_message()} See {where} --help") from None
+    except InputError as error:
+        raise _refused(str(error)) from None
+    except CommandError as error:
+        raise _refused(str(error), error.status) from None
+    except KeyboardInterrupt:
+        say("Stopped.", err=True)
+        raise typer.Exit(130) from None
+    except OSError as error:
+        if unwritable(error):
+            raise
+        raise _refused(in_words(error)) from None
+
+
+def _refused(why: str, status: int = 2) -> typer.Exit:
+    say(f"realtime-fsm: {' '.join(why.split())}", err=True)
+    return typer.Exit(status)
 
 
 @contextlib.contextmanager

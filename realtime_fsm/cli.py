@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ._output import CarefulGroup, in_words, say, unwritable
+from ._input import CommandError, StoppedError
+from ._output import CarefulGroup, say
 from ._version import __version__
 
 __all__ = ["app", "main"]
@@ -22,6 +23,19 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
+
+
+def _need_openai() -> None:
+    try:
+        found = importlib.util.find_spec("livekit.plugins.openai")
+    except ModuleNotFoundError:  # nothing of LiveKit
+        found = None
+    if found is None:
+        raise CommandError('this needs the OpenAI plugin: pip install "realtime-fsm[openai]"')
+
+
+def _warn(line: str) -> None:
+    say(line, err=True)
 
 
 def _show_version(wanted: bool) -> None:
@@ -55,32 +69,21 @@ def demo(
         bool, typer.Option("--watch", help="Show them in the browser, too, while they run.")
     ] = False,
 ) -> None:
-    """Four short calls, with plain LiveKit and controlled, side by side. Takes half a minute."""
+    """Four short calls, with plain LiveKit and controlled, side by side. Takes half a minute.
+
+    realtime-fsm demo
+
+    realtime-fsm demo --report demo.html
+    """
     if as_json and (report is not None or watch):
-        typer.echo("realtime-fsm: give --json or --report and --watch, not both", err=True)
-        raise typer.Exit(2)
-    try:
-        importlib.import_module("livekit.plugins.openai")
-    except ModuleNotFoundError:
-        typer.echo('The demo needs the OpenAI plugin: pip install "realtime-fsm[openai]"', err=True)
-        raise typer.Exit(1) from None
+        raise CommandError("give --json or --report and --watch, not both")
+    _need_openai()
     from .lab.demo.tour import show_tour, tour
 
     if as_json:
         typer.echo(json.dumps(tour(), indent=2))
         return
-    from .watch import WatchError
-
-    try:
-        show_tour(report, watch=watch)
-    except WatchError as error:
-        say(f"realtime-fsm: {error}", err=True)
-        raise typer.Exit(1) from None
-    except OSError as error:
-        if unwritable(error):
-            raise
-        say(f"realtime-fsm: {in_words(error)}", err=True)
-        raise typer.Exit(1) from None
+    show_tour(report, watch=watch)
 
 
 @app.command()
@@ -94,16 +97,15 @@ def watch(
         int | None, typer.Option(min=0, max=65535, help="Of a film's page; by default 8774 or any.")
     ] = None,
 ) -> None:
-    """Where the page of the calls is that run now and are watched; or recorded calls as a film."""
-    from .watch import WatchError, command
+    """Where the page of the calls is that run now and are watched; or recorded calls as a film.
 
-    try:
-        command.run(traces or [], speed=speed, port=port)
-    except (WatchError, ValueError) as error:
-        say(f"realtime-fsm: {error}", err=True)
-        raise typer.Exit(1 if isinstance(error, WatchError) else 2) from None
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
+    realtime-fsm watch
+
+    realtime-fsm watch calls/17.jsonl --speed 4
+    """
+    from .watch import command
+
+    command.run(traces or [], speed=speed, port=port)
 
 
 @app.command()
@@ -130,24 +132,16 @@ def diagrams(
         typer.Option(metavar="REV", help="What changed since a git revision, for a review."),
     ] = None,
 ) -> None:
-    """The machines as diagrams and tables, from their tables. Without options: all of diagrams/."""
-    from .diagrams import DiagramError, command
+    """The machines as diagrams and tables, from their tables. Without options: the turn's, as Mermaid.
 
-    def warn(line: str) -> None:
-        say(line, err=True)
+    realtime-fsm diagrams --view overview --output turn.svg
 
-    try:
-        request = command.Request(machine, view, format, output, check=check, diff=diff)
-        fresh = command.run(request, write=typer.echo, warn=warn)
-    except DiagramError as error:
-        warn(f"realtime-fsm: {error}")
-        raise typer.Exit(2) from None
-    except OSError as error:
-        if unwritable(error):
-            raise
-        warn(f"realtime-fsm: {in_words(error)}")
-        raise typer.Exit(1) from None
-    if not fresh:
+    realtime-fsm diagrams --output diagrams
+    """
+    from .diagrams import command
+
+    request = command.Request(machine, view, format, output, check=check, diff=diff)
+    if not command.run(request, write=typer.echo, warn=_warn):
         raise typer.Exit(1)
 
 
@@ -193,49 +187,63 @@ def simulate(
     ] = None,
     speed: Annotated[float, typer.Option(help="Of the film, in times real time.")] = 1.0,
     merge: Annotated[bool, typer.Option("--merge", help="Merge the reports of shards.")] = False,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS", help="Run them on the Dask cluster whose scheduler is there."
+        ),
+    ] = None,
+    keep: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Keep each call there; what is in it is not run again."),
+    ] = None,
 ) -> None:
-    """Random calls in virtual time: which turns are answered, and which are lost."""
-    try:
-        importlib.import_module("livekit.plugins.openai")
-    except ModuleNotFoundError:
-        typer.echo('simulate needs the OpenAI plugin: pip install "realtime-fsm[openai]"', err=True)
-        raise typer.Exit(1) from None
-    from .lab.simulate import command
-    from .watch._place import WatchError
+    """Random calls in virtual time: which turns are answered, and which are lost. Exit status 3: the
+    workers went away, and what was done is kept.
 
+    realtime-fsm simulate --calls 200 --faults rough
+
+    realtime-fsm simulate --compare --faults mild
+
+    realtime-fsm simulate --replay 17 --faults mild
+    """
     if reports and not merge:
-        typer.echo(f"{reports[0]} is a report: give --merge to merge reports", err=True)
-        raise typer.Exit(2)
+        raise CommandError(f"{reports[0]} is a report: give --merge to merge reports")
     if compare and (plain or traces is not None):
-        typer.echo("--compare lives each call both ways: without --plain and --trace", err=True)
-        raise typer.Exit(2)
-    try:
-        if replay is not None:
-            for line in command.replay_lines(replay, faults, plain=plain, compare=compare):
-                say(line)
-            return
-        if watch is not None:
-            film = command.film_lines(watch, faults, plain=plain, compare=compare, speed=speed)
-            for line in film:
-                say(line)
-            return
-        if merge:
-            report = command.merge_files(reports or [])
-        elif compare:
-            report = command.compare(calls, seed, faults, shard=shard, jobs=jobs)
-        else:
-            report = command.simulate(
-                calls, seed, faults, shard=shard, jobs=jobs, plain=plain, traces=traces
-            )
-    except WatchError as error:
-        say(f"realtime-fsm: {error}", err=True)
-        raise typer.Exit(1) from None
-    except ValueError as error:
-        say(str(error), err=True)
-        raise typer.Exit(2) from None
-    except KeyboardInterrupt:
-        typer.echo("Stopped.", err=True)
-        raise typer.Exit(130) from None
+        raise CommandError("--compare lives each call both ways: without --plain and --trace")
+    from .lab.options import checked
+    from .watch.command import check_speed
+
+    checked(calls, faults, shard, jobs)
+    if watch is not None:
+        check_speed(speed)
+    _need_openai()
+    from .lab.simulate import command
+
+    if replay is not None:
+        for line in command.replay_lines(replay, faults, plain=plain, compare=compare):
+            say(line)
+        return
+    if watch is not None:
+        for line in command.film_lines(watch, faults, plain=plain, compare=compare, speed=speed):
+            say(line)
+        return
+    if merge:
+        report = command.merge_files(reports or [])
+    elif compare:
+        report = command.compare(calls, seed, faults, shard=shard, jobs=jobs, dask=dask, keep=keep)
+    else:
+        report = command.simulate(
+            calls,
+            seed,
+            faults,
+            shard=shard,
+            jobs=jobs,
+            plain=plain,
+            traces=traces,
+            dask=dask,
+            keep=keep,
+        )
     if as_json:
         typer.echo(json.dumps(report, indent=2))
     else:
@@ -254,15 +262,27 @@ def check(
         str, typer.Option(metavar="IDS", help="Judge these guarantees alone, such as G1,G5.")
     ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option(help="How many processes; by default one a core, if there is much."),
+    ] = None,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS", help="Judge them on the Dask cluster whose scheduler is there."
+        ),
+    ] = None,
 ) -> None:
-    """Which guarantees a recorded call broke. Exit status 1: some; 2: nothing could be judged."""
+    """Which guarantees a recorded call broke. Exit status 1: some; 2: nothing could be judged; 3: the
+    workers went away.
+
+    realtime-fsm check traces/*.jsonl
+
+    realtime-fsm check --only G1,G5 call.jsonl
+    """
     from .trace import command
 
-    try:
-        code = command.run(traces, only=only, as_json=as_json)
-    except ValueError as error:
-        say(f"realtime-fsm: {error}", err=True)
-        raise typer.Exit(2) from None
+    code = command.run(traces, only=only, as_json=as_json, jobs=jobs, dask=dask)
     if code:
         raise typer.Exit(code)
 
@@ -280,14 +300,15 @@ def report(
         ),
     ] = None,
 ) -> None:
-    """A recorded call as one HTML page, many as an index. Exit status 2: nothing could be read or judged."""
+    """A recorded call as one HTML page, many as an index. Exit status 2: nothing could be read or judged.
+
+    realtime-fsm report call.jsonl
+
+    realtime-fsm report traces --output pages
+    """
     from .report import command
 
-    try:
-        code = command.run(trace, output)
-    except ValueError as error:
-        say(f"realtime-fsm: {error}", err=True)
-        raise typer.Exit(2) from None
+    code = command.run(trace, output)
     if code:
         raise typer.Exit(code)
 
@@ -312,19 +333,19 @@ def case(
         Path | None, typer.Option(metavar="FILE", help="By default it is printed.")
     ] = None,
 ) -> None:
-    """A turn of a recorded call as a test. Exit status 1: none can be made, and why."""
-    try:
-        importlib.import_module("livekit.plugins.openai")
-    except ModuleNotFoundError:
-        typer.echo('case needs the OpenAI plugin: pip install "realtime-fsm[openai]"', err=True)
-        raise typer.Exit(1) from None
+    """A turn of a recorded call as a test. Exit status 1: none can be made, and why.
+
+    realtime-fsm case call.jsonl
+
+    realtime-fsm case call.jsonl --turn 3 --pytest --output test_turn.py
+    """
+    from .trace.source import check_readable
+
+    check_readable(trace)
+    _need_openai()
     from .case import command
 
-    try:
-        code = command.run(command.Request(trace, turn, call, rule, pytest, output))
-    except ValueError as error:
-        say(f"realtime-fsm: {error}", err=True)
-        raise typer.Exit(2) from None
+    code = command.run(command.Request(trace, turn, call, rule, pytest, output))
     if code:
         raise typer.Exit(code)
 
@@ -343,33 +364,42 @@ def explore(
         int | None, typer.Option(help="Stop each part at so many states.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS", help="Search the parts on the Dask cluster whose scheduler is there."
+        ),
+    ] = None,
 ) -> None:
-    """Every order of events within a bound: does each guarantee hold, does every turn end."""
+    """Every order of events within a bound: does each guarantee hold, does every turn end. Exit status 3:
+    the workers went away, and some parts were not searched.
+
+    realtime-fsm explore --turns 1
+
+    realtime-fsm explore --limit-states 10000
+    """
+    from ._workers import Dask
     from .lab.explore import Bound, describe
     from .lab.explore import explore as run
 
-    try:
-        bound = Bound(
-            turns=turns,
-            messages=messages,
-            attempts=attempts,
-            vad_turns=vad_turns,
-            interrupts=interrupts,
-            drops=drops,
-            timeouts=timeouts,
-        )
-        report = run(bound, jobs=jobs, limit_states=limit_states, progress=True)
-    except ValueError as error:
-        say(str(error), err=True)
-        raise typer.Exit(2) from None
-    except KeyboardInterrupt:
-        typer.echo("Stopped.", err=True)
-        raise typer.Exit(130) from None
+    bound = Bound(
+        turns=turns,
+        messages=messages,
+        attempts=attempts,
+        vad_turns=vad_turns,
+        interrupts=interrupts,
+        drops=drops,
+        timeouts=timeouts,
+    )
+    workers = None if dask is None else Dask(dask)
+    report = run(bound, jobs=jobs, limit_states=limit_states, progress=True, workers=workers)
     if as_json:
         typer.echo(json.dumps(report, indent=2))
     else:
         for line in describe(report):
             say(line)
+    if "stopped" in report:
+        raise StoppedError(report["stopped"])
     if report["violations"] or not report["complete"]:
         raise typer.Exit(1)
 
@@ -397,27 +427,23 @@ def scenarios(
         ),
     ] = False,
 ) -> None:
-    """Calls in which something goes wrong, with plain LiveKit and controlled, in virtual time."""
-    try:
-        importlib.import_module("livekit.plugins.openai")
-    except ModuleNotFoundError:
-        typer.echo('scenarios need the OpenAI plugin: pip install "realtime-fsm[openai]"', err=True)
-        raise typer.Exit(1) from None
-    from .lab.scenarios import command
+    """Calls in which something goes wrong, with plain LiveKit and controlled, in virtual time.
 
-    try:
-        if providers:
-            from .lab.scenarios.providers import command as of_providers
+    realtime-fsm scenarios
 
-            as_stated = of_providers.run(wanted or [], as_page=page)
-        else:
-            as_stated = command.run(wanted or [], as_json=as_json, page=page, bad_input=bad_input)
-    except ValueError as error:
-        say(str(error), err=True)
-        raise typer.Exit(2) from None
-    except KeyboardInterrupt:
-        typer.echo("Stopped.", err=True)
-        raise typer.Exit(130) from None
+    realtime-fsm scenarios a k2
+
+    realtime-fsm scenarios --providers google
+    """
+    _need_openai()
+    if providers:
+        from .lab.scenarios.providers import command as of_providers
+
+        as_stated = of_providers.run(wanted or [], as_page=page)
+    else:
+        from .lab.scenarios import command
+
+        as_stated = command.run(wanted or [], as_json=as_json, page=page, bad_input=bad_input)
     if not as_stated:
         raise typer.Exit(1)
 
@@ -471,41 +497,35 @@ def conform(
         Path | None, typer.Option(metavar="FILE", help="What changed since that saved result.")
     ] = None,
 ) -> None:
-    """Which rules of the protocol a server keeps. Exit status 1: it deviates; 2: not all asked."""
-    from .conform import command
-    from .conform.known import ConformError
+    """Which rules of the protocol a server keeps. Exit status 1: it deviates; 2: not all asked.
 
-    def warn(line: str) -> None:
-        say(line, err=True)
+    realtime-fsm conform wss://api.openai.com/v1/realtime --key-env OPENAI_API_KEY
+
+    realtime-fsm conform http://127.0.0.1:8000 --json
+    """
+    from .conform import command
 
     named = {"junit": junit, "page": page, "profile": profile, "badge": badge}
-    try:
-        request = command.Request(
-            target=target,
-            key_env=key_env,
-            model=model,
-            headers=command.headers_of(header or []),
-            dialect=dialect,
-            only=[name.strip() for name in only.split(",") if name.strip()],
-            directed=directed,
-            expiry=expiry,
-            mcp=mcp,
-            patience=patience,
-            minutes=minutes,
-            yes=yes,
-            as_json=as_json,
-            since=since,
-            files={name: path for name, path in named.items() if path is not None},  # type: ignore[misc]
-        )
-        code = command.run(request, write=say, warn=warn)
-    except OSError as error:
-        if unwritable(error):
-            raise
-        warn(f"realtime-fsm: {in_words(error)}")
-        raise typer.Exit(2) from None
-    except (ConformError, ValueError) as error:
-        warn(f"realtime-fsm: {error}")
-        raise typer.Exit(2) from None
+    files = {name: path for name, path in named.items() if path is not None}
+    request = command.Request(
+        target=target,
+        key_env=key_env,
+        model=model,
+        headers=command.headers_of(header or []),
+        dialect=dialect,
+        only=[name.strip() for name in only.split(",") if name.strip()],
+        directed=directed,
+        expiry=expiry,
+        mcp=mcp,
+        patience=patience,
+        minutes=minutes,
+        yes=yes,
+        as_json=as_json,
+        since=since,
+        files=files,  # type: ignore[arg-type]
+    )
+    told = _warn if Path("-") in files.values() else say
+    code = command.run(request, write=told, warn=_warn)
     if code:
         raise typer.Exit(code)
 
@@ -539,25 +559,18 @@ def serve(
         bool, typer.Option("--log", help="Print each event, one a line, without audio.")
     ] = False,
 ) -> None:
-    """The simulated Realtime server alone, to point your own agent at. Stop it with Ctrl-C."""
+    """The simulated Realtime server alone, to point your own agent at. Stop it with Ctrl-C.
+
+    realtime-fsm serve
+
+    realtime-fsm serve --faults mild --log
+    """
     from .simulator.serve import read_config, read_script
     from .simulator.serve import serve as run
 
-    def warn(line: str) -> None:
-        say(line, err=True)
-
-    try:
-        replies = None if script is None else read_script(script)
-        config = read_config(faults, seed, dialect, profile=profile, hears_above=hears_above)
-        run(replies, config, host=host, port=port, log=log, write=say, warn=warn)
-    except ValueError as error:
-        warn(f"realtime-fsm: {error}")
-        raise typer.Exit(2) from None
-    except OSError as error:
-        if unwritable(error):
-            raise
-        warn(f"realtime-fsm: {in_words(error)}")
-        raise typer.Exit(1) from None
+    replies = None if script is None else read_script(script)
+    config = read_config(faults, seed, dialect, profile=profile, hears_above=hears_above)
+    run(replies, config, host=host, port=port, log=log, write=say, warn=_warn)
 
 
 @app.command()

@@ -42,7 +42,7 @@ def test_importing_the_cli_does_not_import_livekit() -> None:
 def test_demo_without_the_plugin_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "livekit.plugins.openai", None)
     done = CliRunner().invoke(app, ["demo"])
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert 'pip install "realtime-fsm[openai]"' in done.stderr
     assert not done.stdout
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
 
 from .activity import activity_of
 from .commands import Command
@@ -32,6 +33,10 @@ from .states import WANTED, Activity, ConnectionState, Origin, PlaybackState
 from .step import Step
 
 
+def _look_nowhere(messages: Sequence[Message]) -> Mapping[str, Difference]:
+    return {}
+
+
 class TurnController:
     """Owns the lane, the queue and the turns of one session.
 
@@ -46,6 +51,9 @@ class TurnController:
         self._session = Session(RetryPolicy() if policy is None else policy, keep)
         #: Why the driver went on without this controller, after an internal error (G32), or None.
         self.stepped_aside: ErrorInfo | None = None
+        #: Set by a driver that can look into both memories: where they differ from what was heard of
+        #: these messages, by item id, as no event tells.
+        self.look: Callable[[Sequence[Message]], Mapping[str, Difference]] = _look_nowhere
 
     # --- what a driver reads
 
@@ -162,10 +170,12 @@ class TurnController:
 
     def differences(self) -> dict[str, Difference]:
         """Where heard, shown and remembered differ, by item id; of the live turns and
-        of those in `finished`. A correction that the server has not confirmed counts."""
+        of those in `finished`. A correction that the server has not confirmed counts. Words and order are
+        compared where the driver can `look`."""
         turns = (*self._session.finished, *self._session.live.values())
-        found = ((m.item_id, m.difference) for turn in turns for m in turn.messages)
-        return {item_id: each for item_id, each in found if each is not None}
+        messages = [message for turn in turns for message in turn.messages]
+        found = {m.item_id: each for m in messages if (each := m.difference) is not None}
+        return {**self.look(messages), **found}
 
     def owner_of(self, response_id: str) -> Response | None:
         """The record of a response that is alive."""

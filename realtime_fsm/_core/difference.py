@@ -13,6 +13,8 @@ class DifferenceKind(Enum):
     UNHEARD_REMEMBERED = "nothing heard, but remembered"
     POSITION = "more or less remembered than heard"
     NOT_SHOWN = "heard, but not shown"
+    WORDS = "other words shown or remembered than were heard"
+    ORDER = "shown or remembered in another order than heard"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,10 @@ from functools import partial
 from itertools import zip_longest
 from typing import IO
 
+from .._input import CommandError, InputError
 from ..report._collect import collect_entries
 from ..report._story import Side, Turn
-from ..testing.corpus import NotationError, parse
+from ..testing.corpus import parse
 from ..testing.corpus._call import fates_of
 from ..trace import Header, Issue, Line
 from ..trace.reader import End, Entry, follow
@@ -26,7 +27,7 @@ _MOST_RUNS = 400
 _PATIENCE = 20.0  # seconds after which a caller hangs up
 
 
-class CaseError(Exception):
+class CaseError(CommandError):
     """Why no case can be made of a turn, in words."""
 
 
@@ -135,7 +136,7 @@ class _Search:
         try:
             text = _bare(made)
             parse(text)
-        except NotationError:  # a part that says nothing any more
+        except InputError:  # a part that says nothing any more
             return False
         self.runs += 1
         side, broken = live(text, plain=self.plain, has=self.has)
@@ -209,7 +210,7 @@ def _in_the_way(search: _Search, recorded: list[tuple[int, str]]) -> str:
         return f"line {line}: {why}"
     try:
         lived = steps(_bare(draft(search.ordering)), plain=search.plain)
-    except NotationError as error:
+    except InputError as error:
         return str(error)
     for (line, told), anew in zip_longest(recorded, lived, fillvalue=(0, "")):
         found = anew if isinstance(anew, str) else ""

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .._output import UnwritableError, printable, say
+from .._input import CommandError, InputError
+from .._output import printable, say, to_file
 from ..report._story import Turn
 from ..testing.corpus import parse
-from ..trace.source import cannot_be_read, name_of, opened
+from ..trace.source import check_readable, name_of, opened
 from ._living import incident
 from ._making import CaseError, Made, Recorded, make, read_recorded
 from ._pytest import as_pytest, test_name
@@ -45,19 +46,16 @@ def run(request: Request) -> int:
     be read.
 
     Raises:
-        ValueError: There is no such call or turn.
+        InputError: There is no such call or turn.
+        CommandError: No turn is in trouble.
         OSError: The case cannot be written.
     """
     name = name_of(request.trace)
-    try:
-        with opened(request.trace) as file:
-            recorded = read_recorded(file, name)
-    except OSError as error:
-        say(f"realtime-fsm: {name}: {cannot_be_read(error)}", err=True)
-        return 2
+    check_readable(request.trace)
+    with opened(request.trace) as file:
+        recorded = read_recorded(file, name)
     if not recorded.side.calls:
-        say(f"realtime-fsm: {name}: nothing could be read", err=True)
-        return 2
+        raise CommandError(f"{name}: nothing could be read: {recorded.side.notes[0]}")
     turn = _turn(recorded, request)
     who = f"turn {turn.number + 1} ({turn.id})"
     try:
@@ -79,8 +77,7 @@ def run(request: Request) -> int:
         return 1
     if request.output is None:
         say(text.rstrip("\n"))
-    else:
-        _write(request.output, text)
+    elif to_file(request.output, text):
         say(str(request.output))
     for line in told(made, who):
         say(line, err=True)
@@ -116,16 +113,16 @@ def _as_test(made: Made) -> str:
 def _turn(recorded: Recorded, request: Request) -> Turn:
     calls = recorded.side.calls
     if not 1 <= request.call <= len(calls):
-        raise ValueError(f"--call is {request.call}, there are {len(calls)} calls in the file")
+        raise InputError("--call", request.call, f"one of the {len(calls)} calls in the file")
     turns = calls[request.call - 1].turns
     if not turns:
-        raise ValueError("there is no turn in that call")
+        raise CommandError("there is no turn in that call")
     wanted = request.turn
     if wanted is None:
         at = request.call - 1
         trouble = [t for t in turns if _in_trouble(recorded, at, t, request.rule)]
         if not trouble:
-            raise ValueError(f"none of the {len(turns)} turns is in trouble: give --turn")
+            raise CommandError(f"none of the {len(turns)} turns is in trouble: give --turn")
         return trouble[0]
     for turn in turns:
         ids = {turn.id, *(r for _, r in turn.generation), *(m.id for m in turn.messages)}
@@ -133,16 +130,9 @@ def _turn(recorded: Recorded, request: Request) -> Turn:
             return turn
     if re.fullmatch(r"\d+", wanted) and 1 <= int(wanted) <= len(turns):
         return turns[int(wanted) - 1]
-    raise ValueError(f"--turn is {wanted}, expected 1 to {len(turns)}, or an id of a turn")
+    raise InputError("--turn", wanted, f"1 to {len(turns)}, or an id of a turn")
 
 
 def _in_trouble(recorded: Recorded, at: int, turn: Turn, rule: str) -> bool:
     found = incident(recorded.side, at, turn)
     return rule in found.ids if rule else bool(found.rules) or found.outcome == "failed"
-
-
-def _write(output: Path, text: str) -> None:
-    try:
-        output.write_text(text, encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise UnwritableError(error.errno, error.strerror, str(output)) from None

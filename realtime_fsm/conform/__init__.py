@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from .known import ConformError, Pace
-from .result import Answer, Frame, Result, ResultError
+from .result import Answer, Frame, Result
 from .run import Options, Run, conform
 
 __all__ = [
@@ -20,7 +20,6 @@ __all__ = [
     "Options",
     "Pace",
     "Result",
-    "ResultError",
     "Run",
     "conform",
 ]

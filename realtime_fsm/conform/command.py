@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from .._output import UnwritableError, in_words
+from .._input import InputError, read_as
+from .._output import UnwritableError, in_words, to_file
 from ..profiles import dump
 from .compare import compare
 from .cost import estimate
@@ -22,7 +23,7 @@ from .formats import badge, junit
 from .known import ConformError, Pace
 from .page import page
 from .profile import profile_of
-from .result import Result, ResultError
+from .result import Result
 from .run import Options, Run
 from .text import change_lines, lines
 
@@ -62,7 +63,7 @@ def run(request: Request, *, write: Write, warn: Write) -> int:
     Raises:
         ConformError: Nothing can be asked.
         OSError: A file cannot be read or written.
-        ResultError: A file is no result.
+        InputError: A file is no result, or an option is wrong.
     """
     _check(request.files.values())
     old = _read(request.since) if request.since is not None else None
@@ -71,9 +72,8 @@ def run(request: Request, *, write: Write, warn: Write) -> int:
     if "://" not in request.target:
         if not saved.exists():
             known = "ws://, wss://, http:// or https://"
-            raise ConformError(
-                f"{request.target!r} is neither a file nor a URL that begins with {known}"
-            )
+            expected = f"a file, or a URL that begins with {known}"
+            raise InputError("URL", request.target, expected)
         result = _read(saved)
     else:
         result, code = _ask(request, warn)
@@ -101,16 +101,18 @@ def run(request: Request, *, write: Write, warn: Write) -> int:
 def _save(path: Path, text: str, warn: Write) -> str | None:
     """Write a file; return why not, if it cannot be written: the others may."""
     try:
-        path.write_text(text, "utf-8", newline="\n")
+        if to_file(path, text):
+            warn(str(path))
     except OSError as error:
-        return in_words(error, str(path))
-    warn(str(path))
+        return in_words(error)
     return None
 
 
 def _check(paths: Iterable[Path]) -> None:
     """Refuse, before anything is asked, what cannot be written afterwards."""
     for path in paths:
+        if str(path) == "-":
+            continue
         folder = path.parent
         if path.is_dir():
             raise ConformError(f"{path} is a folder")
@@ -121,10 +123,7 @@ def _check(paths: Iterable[Path]) -> None:
 
 
 def _read(path: Path) -> Result:
-    try:
-        return Result.from_json(path.read_text("utf-8"))
-    except (ResultError, UnicodeDecodeError) as error:
-        raise ResultError(f"{path}: {error}") from None
+    return read_as(path, Result.from_json)
 
 
 def _ask(request: Request, warn: Write) -> tuple[Result, int]:
@@ -192,14 +191,14 @@ def _options(request: Request, warn: Write) -> Options:
 
 
 def headers_of(given: Sequence[str]) -> dict[str, str]:
-    """Return the headers of ``Name: value`` texts. Raises :class:`ConformError`."""
+    """Return the headers of ``Name: value`` texts. Raises :class:`InputError`."""
     made = {}
     for one in given:
         name, colon, value = one.partition(":")
         name, value = name.strip(), value.strip()
         odd = not all(c.isalnum() or c in "-_" for c in name) or not value.isprintable()
         if not colon or not name or not name.isascii() or odd:
-            raise ConformError(f"--header is {name!r} …, expected 'Name: value'")
+            raise InputError("--header", f"{name} …", "'Name: value'")
         made[name] = value
     return made
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .._input import CommandError
 from .dialect import Dialect
 
 __all__ = ["ConformError", "Known", "Pace", "Refused", "Unjudged"]
@@ -20,7 +21,7 @@ SESSION: dict[str, Any] = {
 }
 
 
-class ConformError(Exception):
+class ConformError(CommandError):
     """Nothing can be asked of this server; says why, in one sentence."""
 
 

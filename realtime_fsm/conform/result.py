@@ -7,18 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
+from .._input import InputError, from_json
 from ..simulator.rule import Rule
 from .rules import ALL
 
-__all__ = ["Answer", "Frame", "Result", "ResultError", "Value", "Verdict"]
+__all__ = ["Answer", "Frame", "Result", "Value", "Verdict"]
 
 Value = bool | str
 FORMAT = 1
 Verdict = Literal["kept", "deviates", "not judged"]
-
-
-class ResultError(ValueError):
-    """A file that is no result of ``realtime-fsm conform --json``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,18 +119,19 @@ class Result:
 
     @classmethod
     def from_json(cls, text: str) -> Result:
-        """Return the result that *text* holds. Raises :class:`ResultError`."""
-        try:
-            data = json.loads(text)
-        except ValueError:
-            raise ResultError("this is not JSON") from None
-        if not isinstance(data, dict) or data.get("realtime_fsm_conform") != FORMAT:
-            raise ResultError("this is not a result of `realtime-fsm conform --json`")
+        """Return the result that *text* holds. Raises :class:`InputError`."""
+        data = from_json(text)
+        found = data.get("realtime_fsm_conform") if isinstance(data, dict) else None
+        if found != FORMAT:
+            expected = f"{FORMAT}, as in a result of `realtime-fsm conform --json`"
+            raise InputError("realtime_fsm_conform", found, expected)
         try:
             made = cls(**{name: data[name] for name in _PLAIN})
             made.answers = {name: _read(name, each) for name, each in data["answers"].items()}
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ResultError(f"the result is damaged: {error}") from None
+        except KeyError as error:
+            raise InputError(str(error.args[0]), None, "a whole result") from None
+        except (TypeError, ValueError, AttributeError) as error:
+            raise InputError("answers", data["answers"], f"a whole result: {error}") from None
         return made
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ._diff import Comparison, diff
-from ._errors import DiagramError
 from ._files import FORMATS, MACHINES, file_name, files, format_of, render, stale, write
 from ._views import VIEWS
 
@@ -12,7 +11,6 @@ __all__ = [
     "MACHINES",
     "VIEWS",
     "Comparison",
-    "DiagramError",
     "diff",
     "file_name",
     "files",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ._errors import DiagramError
+from .._input import InputError
 from ._layouts import spare
 from ._markdown import cell
 from ._mermaid import mermaid
@@ -187,15 +187,15 @@ def diff(revision: str, machine: str, folder: Path) -> Comparison:
     """Compare a machine's table at a git revision with the one in the working tree.
 
     Raises:
-        DiagramError: Not a git checkout, an unknown revision, one without this table, or a package
+        InputError: Not a git checkout, an unknown revision, one without this table, or a package
             that cannot be imported.
     """
     top = top_of(folder)
     old = charts_at(top, revision)
     new = charts_in(top)
     if machine not in new:
-        raise DiagramError(field="machine", value=machine, expected=f"one of {', '.join(new)}")
+        raise InputError("machine", machine, f"one of {', '.join(new)}")
     if machine not in old:
         expected = f"one whose package has the {machine} machine"
-        raise DiagramError(field="revision", value=revision, expected=expected)
+        raise InputError("revision", revision, expected)
     return Comparison(revision, old[machine], new[machine])

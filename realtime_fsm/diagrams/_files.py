@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from .._input import InputError
 from . import _dot, _markdown, _mermaid, _statechart, _svg
-from ._errors import DiagramError
 from ._model import CHARTS
 from ._views import Picture, view
 
@@ -38,28 +38,28 @@ def render(machine: str = "turn", view_name: str = "all", format: str = "mermaid
         format: One of `FORMATS`.
 
     Raises:
-        DiagramError: There is no such machine, view, state, format, file or turn.
+        InputError: There is no such machine, view, state, format, file or turn.
     """
     if format not in FORMATS:
-        raise DiagramError(field="format", value=format, expected=f"one of {', '.join(FORMATS)}")
+        raise InputError("format", format, f"one of {', '.join(FORMATS)}")
     if format in _MACHINE_FORMATS:
         return _machine(machine, view_name, format)
     draw, draw_whole, _ = _FORMATS[format]
     if machine == "whole":
         if view_name != "all":
-            raise DiagramError(field="view", value=view_name, expected="all, for the whole")
+            raise InputError("view", view_name, "all, for the whole")
         return draw_whole()
     if machine not in CHARTS:
-        raise DiagramError(field="machine", value=machine, expected=f"one of {', '.join(MACHINES)}")
+        raise InputError("machine", machine, f"one of {', '.join(MACHINES)}")
     return draw(view(CHARTS[machine], view_name))
 
 
 def _machine(machine: str, view_name: str, format: str) -> str:
     if machine not in CHARTS:
         expected = f"one of {', '.join(CHARTS)}, as {format}"
-        raise DiagramError(field="machine", value=machine, expected=expected)
+        raise InputError("machine", machine, expected)
     if view_name != "all":
-        raise DiagramError(field="view", value=view_name, expected=f"all, as {format}")
+        raise InputError("view", view_name, f"all, as {format}")
     return _MACHINE_FORMATS[format][0](view(CHARTS[machine]))
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal
 
-from ._errors import DiagramError
+from .._input import InputError
 
 Point = tuple[float, float]
 Side = Literal["left", "right", "top", "bottom"]
@@ -79,14 +79,14 @@ class Layout:
 
     def place(self, state: str) -> Place:
         """Raises:
-        DiagramError: The layout does not know the state.
+        InputError: The layout does not know the state.
         """
         if state not in self.places:
             known = ", ".join(self.places)
-            raise DiagramError(
-                field="state",
-                value=state,
-                expected=f"one with a position in layout {self.name!r} "
+            raise InputError(
+                "state",
+                state,
+                f"one with a position in layout {self.name!r} "
                 f"(realtime_fsm/diagrams/_layouts.py): {known}",
             )
         return self.places[state]

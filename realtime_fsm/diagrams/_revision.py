@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ._errors import DiagramError
+from .._input import InputError
 from ._model import CHARTS, Chart, Rule, State, kind_of, text_of, with_else
 
 _PACKAGE = "realtime_fsm"
@@ -75,11 +75,11 @@ def top_of(folder: Path) -> Path:
     """The top of the git checkout that a folder is in.
 
     Raises:
-        DiagramError: It is in none, or git is missing.
+        InputError: It is in none, or git is missing.
     """
     out = _git(folder, "rev-parse", "--show-toplevel")
     if out is None:
-        raise DiagramError(field="folder", value=str(folder), expected="one within a git checkout")
+        raise InputError("folder", str(folder), "one within a git checkout")
     return Path(out.decode().strip())
 
 
@@ -87,7 +87,7 @@ def charts_at(top: Path, revision: str) -> dict[str, Chart]:
     """The tables at a revision.
 
     Raises:
-        DiagramError: git does not know the revision, it has no table, or its package cannot be
+        InputError: git does not know the revision, it has no table, or its package cannot be
             imported.
     """
     import tempfile  # not above: it imports random, which the core must not
@@ -97,14 +97,14 @@ def charts_at(top: Path, revision: str) -> dict[str, Chart]:
         top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"
     )
     if found is None:
-        raise DiagramError(field="revision", value=revision, expected="a commit that git knows")
+        raise InputError("revision", revision, "a commit that git knows")
     commit = found.decode().strip()
     names = (
         _git(top, "ls-tree", "-r", "-z", "--name-only", commit, f"{_PACKAGE}/") or b""
     ).decode()
     files = [n for n in names.split("\0") if n.endswith(".py")]
     if not any(table in files for table in _TABLES):
-        raise DiagramError(field="revision", value=revision, expected=f"one that has {_TABLES[0]}")
+        raise InputError("revision", revision, f"one that has {_TABLES[0]}")
     with tempfile.TemporaryDirectory() as folder:
         for name in files:
             text = _git(top, "cat-file", "blob", f"{commit}:{name}")
@@ -118,10 +118,10 @@ def charts_in(top: Path) -> dict[str, Chart]:
     """The tables in the working tree.
 
     Raises:
-        DiagramError: There is none, or it cannot be imported.
+        InputError: There is none, or it cannot be imported.
     """
     if not any((top / table).is_file() for table in _TABLES):
-        raise DiagramError(field="folder", value=str(top), expected=f"a checkout with {_TABLES[0]}")
+        raise InputError("folder", str(top), f"a checkout with {_TABLES[0]}")
     return _load(top, field="folder", value=str(top))
 
 
@@ -135,9 +135,7 @@ def _git(folder: Path, *arguments: str) -> bytes | None:
             timeout=_SECONDS,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise DiagramError(
-            field="git", value=str(error), expected="to be installed and to answer"
-        ) from None
+        raise InputError("git", str(error), "to be installed and to answer") from None
     return done.stdout if done.returncode == 0 else None
 
 
@@ -152,10 +150,10 @@ def _load(folder: Path, *, field: str, value: str) -> dict[str, Chart]:
             timeout=_SECONDS,
         )
     except subprocess.TimeoutExpired:
-        raise DiagramError(field=field, value=value, expected="a package that imports") from None
+        raise InputError(field, value, "a package that imports") from None
     if done.returncode != 0:
         why = (done.stderr.strip().splitlines() or ["it exited without a word"])[-1]
-        raise DiagramError(field=field, value=value, expected=f"a package that imports: {why}")
+        raise InputError(field, value, f"a package that imports: {why}")
     return {name: _chart(name, data) for name, data in json.loads(done.stdout).items()}
 
 

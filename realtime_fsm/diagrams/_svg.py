@@ -45,7 +45,7 @@ def svg(picture: Picture, *, narrow: bool = False) -> str:
     """The picture in the layout of its chart; ``narrow``: in the one for small screens.
 
     Raises:
-        DiagramError: A state has no place in the layout.
+        InputError: A state has no place in the layout.
     """
     layouts = LAYOUTS[picture.chart.name]
     wanted = 2 if narrow else int(picture.brief)
@@ -59,7 +59,7 @@ def draw(picture: Picture, layout: Layout) -> str:
     """The picture in a given layout.
 
     Raises:
-        DiagramError: A state has no place in it.
+        InputError: A state has no place in it.
     """
     for state in picture.chart.states:
         layout.place(state.name)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ._errors import DiagramError
+from .._input import InputError
 from ._model import EVERYWHERE, FAMILIES, Chart, Edge, Rule, edges
 
 VIEWS = ("all", "overview", "recovery", "state:NAME", "path:FILE#TURN")
@@ -61,7 +61,7 @@ def view(chart: Chart, name: str = "all") -> Picture:
     """A view by its name, one of `VIEWS`.
 
     Raises:
-        DiagramError: There is no such view, state, file or turn.
+        InputError: There is no such view, state, file or turn.
     """
     what, _, rest = name.partition(":")
     if name == "all":
@@ -76,7 +76,7 @@ def view(chart: Chart, name: str = "all") -> Picture:
         return _neighbourhood(chart, rest)
     if what == "path" and rest:
         return path(chart, rest)
-    raise DiagramError(field="view", value=name, expected=f"one of {', '.join(VIEWS)}")
+    raise InputError("view", name, f"one of {', '.join(VIEWS)}")
 
 
 _CAPTION_ALL = "Nothing is left out. Rules are tried from the top; [else]: no rule above it for the same event held."
@@ -93,9 +93,7 @@ def _recovery(chart: Chart) -> Picture:
         r for r in chart.rules if "recovery" in (kinds[r.source], kinds.get(r.dest or ""))
     )
     if not rules:
-        raise DiagramError(
-            field="view", value="recovery", expected=f"not for {chart.name}: it has no recovery"
-        )
+        raise InputError("view", "recovery", f"not for {chart.name}: it has no recovery")
     caption = "Left out: every rule that neither enters nor leaves recovery."
     return Picture(chart, "recovery", f"{chart.title}: recovery", rules, caption=caption)
 
@@ -104,7 +102,7 @@ def _neighbourhood(chart: Chart, state: str) -> Picture:
     name = state.upper()
     known = [s.name for s in chart.states]
     if name not in known:
-        raise DiagramError(field="state", value=state, expected=f"one of {', '.join(known)}")
+        raise InputError("state", state, f"one of {', '.join(known)}")
     rules = tuple(r for r in chart.rules if name in (r.source, r.dest))
     caption = f"Left out: every rule that neither enters nor leaves {chart.state(name).text}."
     title = f"{chart.title}: {chart.state(name).text}"
@@ -118,11 +116,11 @@ def path(chart: Chart, where: str) -> Picture:
     """The path of one turn of a trace, ``FILE#turn_id``.
 
     Raises:
-        DiagramError: The file cannot be read, has no such turn, or a move that the table has not.
+        InputError: The file cannot be read, has no such turn, or a move that the table has not.
     """
     file, _, turn = where.rpartition("#")
     if not file or not turn:
-        raise DiagramError(field="view", value=f"path:{where}", expected="path:FILE#TURN")
+        raise InputError("view", f"path:{where}", "path:FILE#TURN")
     return walk(chart, turn, read_moves(Path(file), turn))
 
 
@@ -130,7 +128,7 @@ def walk(chart: Chart, turn: str, moves: tuple[Move, ...]) -> Picture:
     """The picture of a sequence of moves.
 
     Raises:
-        DiagramError: A move is not in the table.
+        InputError: A move is not in the table.
     """
     by_move: dict[tuple[str, str, str], list[Rule]] = {}
     for rule in chart.rules:
@@ -140,9 +138,7 @@ def walk(chart: Chart, turn: str, moves: tuple[Move, ...]) -> Picture:
         key = (move.source, move.event, move.dest)
         if key not in by_move:
             text = f"{move.source} --{move.event}--> {move.dest}"
-            raise DiagramError(
-                field="move", value=text, expected=f"a rule of the {chart.name} table"
-            )
+            raise InputError("move", text, f"a rule of the {chart.name} table")
         taken.update(by_move[key])
     return Picture(
         chart,
@@ -158,17 +154,17 @@ def read_moves(file: Path, turn: str) -> tuple[Move, ...]:
     """The moves of one turn from a trace in JSON lines; other lines are passed over.
 
     Raises:
-        DiagramError: The file cannot be read, or has no such turn.
+        InputError: The file cannot be read, or has no such turn.
     """
     try:
         text = file.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise DiagramError(field="trace", value=str(file), expected=f"readable: {error}") from None
+        raise InputError("trace", str(file), f"readable: {error}") from None
     lines = [line for line in map(_json, text.splitlines()) if _is_move(line)]
     mine = [line for line in lines if line["turn"] == turn]
     if not mine:
         known = ", ".join(dict.fromkeys(line["turn"] for line in lines)) or "no turn in it"
-        raise DiagramError(field="turn", value=turn, expected=f"one of {file}: {known}")
+        raise InputError("turn", turn, f"one of {file}: {known}")
     moves = [
         Move(
             m["source"].upper(), m["event"], m["dest"].upper(), _time(m.get("t")), m.get("attempt")

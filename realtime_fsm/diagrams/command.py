@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from .._input import InputError
+from .._output import to_file
 from ._diff import Comparison, diff
-from ._errors import DiagramError
 from ._files import FORMATS, file_name, format_of, render, stale, write
 
-#: Where the checked-in files stand.
+#: Where the checked-in files stand, for ``--check``.
 FOLDER = Path("diagrams")
 
 
@@ -30,13 +31,11 @@ def run(request: Request, *, write: Callable[[str], None], warn: Callable[[str],
     """Do it. ``write`` and ``warn`` take lines. Returns False if a file is stale.
 
     Raises:
-        DiagramError: An option is wrong.
+        InputError: An option is wrong.
         OSError: A file cannot be written.
     """
     if request.format is not None and request.format not in FORMATS:
-        raise DiagramError(
-            field="format", value=request.format, expected=f"one of {', '.join(FORMATS)}"
-        )
+        raise InputError("format", request.format, f"one of {', '.join(FORMATS)}")
     if request.diff is not None:
         _check_diff(request)
         _diff(request, diff(request.diff, request.machine, Path.cwd()), write, warn)
@@ -45,9 +44,9 @@ def run(request: Request, *, write: Callable[[str], None], warn: Callable[[str],
     to_file = (
         request.output not in (None, "-") and format_of(Path(request.output or "")) is not None
     )
-    if one or to_file or request.output == "-":
+    if one or to_file or (request.output in (None, "-") and not request.check):
         if request.check:
-            raise DiagramError(field="check", value=True, expected="no other option than --output")
+            raise InputError("check", True, "no other option than --output")
         _one(request, write, warn)
         return True
     return _all(Path(request.output or FOLDER), request.check, warn)
@@ -59,7 +58,7 @@ def _all(folder: Path, check: bool, warn: Callable[[str], None]) -> bool:
         return True
     names = stale(folder)
     for name in names:
-        warn(f"{folder / name} is stale: run realtime-fsm diagrams")
+        warn(f"{folder / name} is stale: run realtime-fsm diagrams --output {folder}")
     return not names
 
 
@@ -81,13 +80,13 @@ _ENDINGS = {"markdown": "md", "mermaid": "mmd", "svg": "svg"}
 
 def _check_diff(request: Request) -> None:
     if request.view is not None:
-        raise DiagramError(field="view", value=request.view, expected="none, together with --diff")
+        raise InputError("view", request.view, "none, together with --diff")
     if request.check:
-        raise DiagramError(field="check", value=True, expected="not together with --diff")
+        raise InputError("check", True, "not together with --diff")
     kind = request.format or format_of(Path(request.output or ""))
     if kind is not None and kind not in _ENDINGS:
         expected = f"one of {', '.join(_ENDINGS)}, together with --diff"
-        raise DiagramError(field="format", value=kind, expected=expected)
+        raise InputError("format", kind, expected)
 
 
 def _diff(
@@ -115,5 +114,5 @@ def _diff(
 
 def _save(path: Path, text: str, warn: Callable[[str], None]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(text.encode())
+    to_file(path, text)
     warn(f"Written: {path}")

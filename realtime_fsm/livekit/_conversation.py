@@ -196,8 +196,8 @@ class Conversation:
     # --- connections
 
     def connection_lost(self, items: Iterable[llm.ChatItem]) -> None:
-        """The connection is gone; *items* are what it held."""
-        self.keep(items)
+        """The connection is gone; *items* are what it held, in its order."""
+        self.arrange(items)
         self._told_before.update(self._told)
         self._told.clear()
         self._there.clear()
@@ -227,8 +227,8 @@ class Conversation:
         self.lost.update({item.id: item for item in items})
 
     def arrange(self, items: Iterable[llm.ChatItem]) -> None:
-        """The host gives the items of the next connection, in this order. What it did not name stays
-        behind what it followed."""
+        """These items have this order on the next connection. What is not among them stays behind what
+        it followed."""
         wanted = {item.id: item for item in items}
         before: str | None = None
         #: What goes first, and behind each of them.

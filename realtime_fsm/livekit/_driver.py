@@ -296,9 +296,12 @@ class Driver:
         self.receive(MessageTruncated(item_id=item_id, audio_end_ms=audio_end_ms))
         if message.outcome is MessageOutcome.SKIPPED and self._speeches.attached:
             return None
-        if message.outcome is MessageOutcome.FULL and not self.controller.generates(item_id):
+        more = self.controller.generates(item_id)
+        if message.outcome is MessageOutcome.FULL and not more:
             return None
         heard = message.heard_ms if self._speeches.attached else None
+        if heard is not None and heard >= int(message.received_ms) and not more:
+            return None
         return min(audio_end_ms if heard is None else heard, int(message.received_ms))
 
     def _goes_on(self, message: Message, audio_end_ms: int) -> bool:

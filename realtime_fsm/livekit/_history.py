@@ -25,6 +25,7 @@ from ._blame import Blame
 from ._conversation import Conversation, words_of
 from ._guard import Guard
 from ._log import get_logger
+from ._strays import Strays
 
 #: Seconds a push may stay unconfirmed before the reply that waits for it goes on. The socket is
 #: ordered: what was sent is there before the reply (livekit/agents PR#6445).
@@ -57,8 +58,7 @@ class History:
         self._placeholders: OrderedDict[str, list[llm.ChatContent]] = OrderedDict()
         #: The items that we had deleted last.
         self._deleted: OrderedDict[str, None] = OrderedDict()
-        #: The responses that were acknowledged last.
-        self._begun: OrderedDict[str, None] = OrderedDict()
+        self._strays = Strays()
         #: Items of the server's that the agent's history has never had.
         self._unentered: OrderedDict[str, None] = OrderedDict()
         self._conversation = Conversation(self._put_on_the_wire)
@@ -71,6 +71,8 @@ class History:
         self.on_restored: Callable[[str, int], None] = lambda item_id, ms: None
         #: Called with the id of a message that was deleted while no server could be told.
         self.on_dropped: Callable[[str], None] = lambda item_id: None
+        #: Called with the id of an item of which nobody will be given anything.
+        self.on_stray: Callable[[str], None] = lambda item_id: None
         #: What was deleted so, until the server that a replay tells of it forgets it.
         self._dropped: set[str] = set()
         #: Held by a push, or a replay, until it is confirmed or nobody waits for that any more.
@@ -90,10 +92,17 @@ class History:
         self.question_taken_back: str | None = None
         #: The last one of the user's that was asked about.
         self._answered: str | None = None
+        #: The application gave the history another order than it had.
+        self.reordered = False
         self._closed = False
         self._log = get_logger()
 
     # --- what was heard
+
+    @property
+    def order(self) -> list[str]:
+        """The items that the server confirmed on this connection, in its order."""
+        return self._conversation.order
 
     def heard(self, item_id: str, text: str) -> None:
         """No more than this text of a message was heard."""
@@ -163,7 +172,7 @@ class History:
         """What nobody was given of a ``response.done``: messages whose beginning was not seen, although
         their words came, and calls if that of the response was not."""
         response_id = _response_of(done).get("id")
-        lost = isinstance(response_id, str) and response_id not in self._begun
+        lost = isinstance(response_id, str) and not self._strays.has_begun(response_id)
         return [
             item["id"]
             for item in _output(done)
@@ -206,6 +215,8 @@ class History:
         """Note what a server's frame says of items. Returns whether it refuses one of ours, or one
         that is asked for again."""
         kind = frame.get("type")
+        for item_id in self._strays.came(frame):
+            self.on_stray(item_id)
         if delta := text_delta(frame):
             if not self._controller.handed_out(delta[0]):
                 self.said(*delta)
@@ -226,7 +237,6 @@ class History:
             self._conversation.answered()
         elif kind == "response.created":
             self._conversation.created()
-            remember(self._begun, str(_response_of(frame).get("id")), None)
         elif kind == "conversation.item.deleted":
             self._conversation.deleted(str(frame.get("item_id")))
             self._dropped.discard(str(frame.get("item_id")))
@@ -313,8 +323,11 @@ class History:
         self._lose_question()
         if hung_up:
             self._conversation.hung_up()
+        strays = self._strays.lost()
         for item in self._inner.chat_ctx.items:
             message = self._controller.message(item.id)
+            if item.id in strays and isinstance(item, llm.ChatMessage):
+                item.content = []
             if message is None or not isinstance(item, llm.ChatMessage):
                 continue
             if message.outcome is MessageOutcome.SKIPPED or self._is_open(message):
@@ -329,6 +342,8 @@ class History:
         self._conversation.connection_lost(map(_copied, mirror.items))
         self._keep_unconfirmed(mirror)
         self._keep_unlisted(order)
+        for item_id in strays:
+            self.on_stray(item_id)
 
     def given_up(self) -> None:
         """The same, if it is not known yet. What the plugin reads until it is closed is given to nobody, and
@@ -489,6 +504,8 @@ class History:
         chat_ctx = self._protected(asked, mirror)
         kept = {item.id for item in chat_ctx.items}
         unwanted = mirror.keys() - kept
+        known = [item.id for item in chat_ctx.items if item.id in mirror]
+        self.reordered = self.reordered or known != [each for each in mirror if each in kept]
         self._dropped -= kept
         if not self._controller.connected:
             self._drop(unwanted)
@@ -637,13 +654,16 @@ def _copied(item: llm.ChatItem) -> llm.ChatItem:
 
 
 def _place(items: list[llm.ChatItem], mirror: Mapping[str, llm.ChatItem], item_id: str) -> int:
-    """Where an item goes: behind the one that precedes it in the mirror."""
+    """Where an item goes: behind the one that precedes it in the mirror, and what is new there and older."""
     before: str | None = None
     for known in mirror:
         if known == item_id:
             break
         before = known
-    for i, item in enumerate(items):
-        if item.id == before:
-            return i + 1
-    return 0 if before is None else len(items)
+    place = next((i + 1 for i, item in enumerate(items) if item.id == before), None)
+    if place is None:
+        return 0 if before is None else len(items)
+    since = mirror[item_id].created_at
+    while place < len(items) and items[place].id not in mirror and items[place].created_at < since:
+        place += 1
+    return place

@@ -1,7 +1,7 @@
-"""Logs of the adapter: structlog in front, the standard ``logging`` tree behind.
+"""Logs of the adapter: fields by name in front, the standard ``logging`` tree behind.
 
-Key-values become ``extra`` fields of ordinary records of the logger ``realtime_fsm``, so a
-worker's own handlers and formatters see them, and nothing of structlog is configured globally.
+They become ``extra`` fields of ordinary records of the logger ``realtime_fsm``, so a worker's own
+handlers and formatters see them.
 No audio, transcript or key is ever passed to it: what a server chose goes through
 :mod:`realtime_fsm._redact`; of an exception the traceback and the type, since its message may quote
 anything.
@@ -11,31 +11,17 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import MutableMapping
-from typing import Any, cast
-
-import structlog
+from collections.abc import Mapping
+from typing import Any
 
 from .._core.errors import ErrorInfo
 from .._redact import named
 
+_LOGGER = logging.getLogger("realtime_fsm")
+
 
 class LoggedError(Exception):
     """Stands for an exception in the log: its type, and not what it says."""
-
-
-def _without_message(
-    logger: object, method: str, event: MutableMapping[str, Any]
-) -> MutableMapping[str, Any]:
-    """The exception that is being handled as its traceback and its type alone."""
-    error = sys.exc_info()[1]
-    if event.pop("exc_info", False) and error is not None:
-        event["exc_info"] = (
-            LoggedError,
-            LoggedError(type(error).__qualname__),
-            error.__traceback__,
-        )
-    return event
 
 
 #: What these say in the message, for formatters that show no fields.
@@ -49,34 +35,54 @@ SENTENCES = {
 }
 
 
-def _with_a_sentence(
-    logger: object, method: str, event: MutableMapping[str, Any]
-) -> MutableMapping[str, Any]:
-    """The message says what happens without the fields."""
-    name = str(event["event"])
-    event["event"] = SENTENCES[name].format_map(event) if name in SENTENCES else name
-    if "why" in event:
-        event["event"] = f"{event['event']}. {event['why']}"
-    return event
+class FieldLogger:
+    """A standard logger that takes fields by name. Each method: what happened, and the fields."""
+
+    __slots__ = ("_bound",)
+
+    def __init__(self, bound: Mapping[str, object]) -> None:
+        self._bound = bound  # fields of every line
+
+    def debug(self, event: str, **fields: object) -> None:
+        self._log(logging.DEBUG, event, fields)
+
+    def info(self, event: str, **fields: object) -> None:
+        self._log(logging.INFO, event, fields)
+
+    def warning(self, event: str, **fields: object) -> None:
+        self._log(logging.WARNING, event, fields)
+
+    def error(self, event: str, **fields: object) -> None:
+        self._log(logging.ERROR, event, fields)
+
+    def exception(self, event: str, **fields: object) -> None:
+        """An error, with the exception that is being handled."""
+        self._log(logging.ERROR, event, {**fields, "exc_info": True})
+
+    def _log(self, level: int, event: str, fields: dict[str, Any]) -> None:
+        if not _LOGGER.isEnabledFor(level):
+            return
+        fields = {**self._bound, **fields}
+        error = fields.pop("exc_info", None)
+        if error is True:
+            error = sys.exc_info()[1]
+        message = SENTENCES[event].format_map(fields) if event in SENTENCES else event
+        if "why" in fields:
+            message = f"{message}. {fields['why']}"
+        told = _without_message(error)
+        _LOGGER.log(level, message, exc_info=told, extra=fields, stacklevel=3)
 
 
-_PROCESSORS: list[Any] = [
-    structlog.stdlib.filter_by_level,
-    _with_a_sentence,
-    _without_message,
-    structlog.stdlib.render_to_log_kwargs,
-]
+def _without_message(error: BaseException | None) -> Any:
+    """An exception as its traceback and its type alone."""
+    if error is None:
+        return None
+    return LoggedError, LoggedError(type(error).__qualname__), error.__traceback__
 
 
-def get_logger(**bound: object) -> structlog.stdlib.BoundLogger:
-    """A logger of the ``realtime_fsm`` tree with these key-values on every line."""
-    logger = structlog.wrap_logger(
-        logging.getLogger("realtime_fsm"),
-        processors=_PROCESSORS,
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=False,
-    )
-    return cast(structlog.stdlib.BoundLogger, logger.bind(**bound))
+def get_logger(**bound: object) -> FieldLogger:
+    """A logger of the ``realtime_fsm`` tree with these fields on every line."""
+    return FieldLogger(bound)
 
 
 def code_of(error: ErrorInfo) -> str:

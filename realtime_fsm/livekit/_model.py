@@ -103,7 +103,7 @@ class ControlledRealtimeModel(
         if isinstance(family, str):
             if family not in NAMED:
                 raise ValueError(f"family must be a Family or one of {[*NAMED]}, got {family!r}")
-            family = NAMED[family]
+            family = NAMED[family].of(inner)
         elif family is not None and not isinstance(family, Family):
             raise TypeError(f"family must be a Family or one of {[*NAMED]}, got {family!r}")
         llm.RealtimeModel.__init__(self, capabilities=inner.capabilities)

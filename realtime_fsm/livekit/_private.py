@@ -194,6 +194,28 @@ def may_stay_silent(model: llm.RealtimeModel) -> bool:
     return getattr(getattr(model, "_opts", None), "proactivity", None) is True
 
 
+def own_retries(model: llm.RealtimeModel) -> int | None:
+    """How many connections in a row a plugin loses before it ends the call
+    (``RealtimeModel._opts.conn_options``); None if it does not tell.
+
+    Gemini's counts those that brought nothing, whoever asked: asked again on each, a service that fails
+    would end a call that survives one failure. Nothing public tells.
+    """
+    options = getattr(getattr(model, "_opts", None), "conn_options", None)
+    return getattr(options, "max_retry", None)
+
+
+def sender_of(session: llm.RealtimeSession[Any]) -> Callable[[object], None] | None:
+    """How a session sends an event of its provider's SDK (Voice Live: ``RealtimeSession._send``); None if
+    that does not show.
+
+    ``interrupt()`` sends a ``response.cancel`` that names nothing: it ends what runs when it arrives, which
+    may be the answer to the user who cut in. And nothing public takes back what nobody heard.
+    """
+    send = getattr(session, "_send", None)
+    return send if callable(send) else None
+
+
 def bind_host(session: llm.RealtimeSession[Any], host: object) -> None:
     """Give a fallback adapter's session what stands for the AgentSession (``_agent_session``).
 

@@ -109,6 +109,7 @@ class RawLink:
         self.history = history
         history.on_restored = self._restored
         history.on_dropped = self._dropped
+        history.on_stray = self._discard
         history.blame.on_suspected = driver.item_suspected
         history.blame.on_proven = driver.item_left_out
         self._log = get_logger()
@@ -259,6 +260,13 @@ class RawLink:
             self.history.unheard(item_id)
         self._announcements.settle(item_id, forward=forward)
 
+    def _discard(self, item_id: str) -> None:
+        """Nobody was given anything of this item, or will be."""
+        if item_id not in self._deleting:
+            self._driver.speeches.unshow(item_id)
+            self.withheld(item_id, forward=False)
+            self.delete(item_id, utils.shortuuid("rfsm_delete_"))
+
     def outside(self, item_id: str) -> bool:
         return self._sight.outside(item_id)
 
@@ -367,8 +375,7 @@ class RawLink:
         if isinstance(event, ev.ResponseDone) and not event.out_of_band:
             self._corrections.go_on()
             for item_id in self.history.unseen(cast("dict[str, Any]", frame)):
-                if item_id not in self._deleting:
-                    self.delete(item_id, utils.shortuuid("rfsm_delete_"))
+                self._discard(item_id)
         if isinstance(frame, dict) and str(frame.get("type")).startswith("response."):
             self._sight.let_through(frame, event, known)
 

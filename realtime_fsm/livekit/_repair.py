@@ -35,6 +35,7 @@ class _Use:
     Attributes:
         name: What it is called here: the id, or the id and a number if that was used before.
         create: Its create, as far as its metadata tell.
+        told: The event id of its ``response.created``.
         over: Its ``response.done`` came, or its connection is gone.
         gone: Its connection is gone.
         cut: Somebody stopped it: a cancel left, or the user spoke.
@@ -42,6 +43,7 @@ class _Use:
 
     name: str
     create: object
+    told: object = None
     over: bool = False
     gone: bool = False
     cut: bool = False
@@ -115,7 +117,7 @@ class Repair:
                     use.cut = use.cut or not use.over
         elif kind.startswith("response."):
             if kind == "response.created":
-                self._created(frame.get("response"))
+                self._created(frame.get("response"), frame.get("event_id"))
             elif kind == "response.done":
                 self._done(self._ended(frame))
             else:
@@ -126,14 +128,15 @@ class Repair:
         if isinstance(event, ev.SessionConfigured):
             self._vad_cuts = event.server_interrupts
 
-    def _created(self, response: object) -> None:
+    def _created(self, response: object, event_id: object) -> None:
         if not isinstance(response, dict) or not isinstance(named := response.get("id"), str):
             return
         create = _create_of(response)
         number, use = self._uses.get(named, (0, None))
-        if use is None or (not self._unique and self._is_another(use, create)):
+        again = use is not None and event_id is not None and use.told == event_id
+        if use is None or not (self._unique or again or not self._is_another(use, create)):
             name = named if use is None else f"{named}{_USE}{number + 1}"
-            use = _Use(name, create)
+            use = _Use(name, create, event_id)
             remember(self._uses, named, (number + 1, use))
             self._running, self._asked = named, False
             self._distinct = self._distinct or self._newest not in (None, named)

@@ -11,7 +11,9 @@ from livekit import rtc
 from livekit.agents import NOT_GIVEN, NotGivenOr, llm, utils
 
 from .._core import events as ev
+from .._core.difference import Difference
 from .._core.policy import RetryPolicy
+from .._core.records import Message
 from .._core.states import Origin
 from .._core.words import heard_words
 from .._traits import ServerTraits
@@ -26,6 +28,7 @@ from ._host import Host
 from ._inner_session import InnerSession, close
 from ._listener import GuardedEmitter
 from ._log import get_logger
+from ._memories import differences
 from ._pass_on import passes_on
 from ._private import bind_host, own_update
 from ._raw import CLIENT_EVENT, SERVER_EVENT, RawLink, own_create
@@ -131,6 +134,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             self.driver.replace = self._replace
             speeches.heard_text = self._guard(self._history.heard_text)
             speeches.entered = self._guard(self._history.entered)
+            self.driver.controller.look = self._guard(self._look, {})
         else:
             self._streams = StreamLink(inner, self.driver, family, policy, self._guard)
             self.driver.link = self._streams
@@ -160,6 +164,10 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             repair=repair,
             ends=Ends(self._traits, inner.send_event, ended, self._guard),
         )
+
+    def _look(self, messages: Sequence[Message]) -> Mapping[str, Difference]:
+        assert self._history is not None
+        return differences(messages, self._history, self.driver.speeches)
 
     @property
     def _inner(self) -> llm.RealtimeSession[Any]:
@@ -225,15 +233,16 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
 
     def interrupt(self) -> None:
         before_tool_reply = self._output_pushed
-        if self._streams is not None:
+        streams = self._streams
+        if streams is not None and not streams.names_cancels:
             # As in plain LiveKit, whatever comes of it here.
-            self._streams.interrupted_below = True
+            streams.interrupted_below = True
             self._inner.interrupt()
         self._guard.run(None, lambda: self.driver.interrupt(before_tool_reply=before_tool_reply))
         if self._guard.off:
             self._aside.interrupted()
-        if self._streams is not None:
-            self._streams.interrupted_below = False
+        if streams is not None and not streams.names_cancels:
+            streams.interrupted_below = False
         elif self._guard.off:
             self._inner.interrupt()
 

@@ -77,6 +77,12 @@ class StreamLink:
         self._family = family
         self._policy = policy
         self._guard = guard
+        #: A way to the wire past the plugin, None: it has none.
+        self._sends = family.sends(inner)
+        #: What went that way. Only we are told of its refusal.
+        self._sent: OrderedDict[str, None] = OrderedDict()
+        #: A frame tells such a refusal: so does the error of this moment.
+        self._refused = False
         self._loop = asyncio.get_running_loop()
         self.readers: dict[str, Source] = {}
         self.held: Mapping[str, llm.RemoteItemAddedEvent] = {}
@@ -99,6 +105,8 @@ class StreamLink:
         self._count = 0
         #: False from a lost connection until the plugin has another.
         self._up = True
+        #: Connections lost in a row that brought nothing.
+        self._losses = 0
         self._back_by: asyncio.TimerHandle | None = None
         #: A tool's output went out; until then the model is to answer it.
         self._owed_by: asyncio.TimerHandle | None = None
@@ -215,6 +223,11 @@ class StreamLink:
 
     # --- down: responses
 
+    @property
+    def names_cancels(self) -> bool:
+        """Whether the plugin need not be told that the host interrupts."""
+        return self._sends is not None
+
     def cancel(self, response_id: str, event_id: str) -> None:
         response = self._responses.get(response_id)
         attempt = self._driver.controller.owner_of(response_id)
@@ -223,15 +236,23 @@ class StreamLink:
             response.unwanted = interrupted
             if interrupted and response.error is not None:
                 self._tell_report()  # no turn will
-        if self._family.cancels and not self.interrupted_below:
-            self._inner.interrupt()
+        if self._sends is None or (response is not None and not response.given_id):
+            if self._family.cancels and not self.interrupted_below:
+                self._inner.interrupt()
+        elif response is not None:
+            self._send("response.cancel", event_id, response_id=response.given_id)
         told = self._family.cancels or self.interrupted_below
         if not (self._family.interrupt_ends and told):
             # Nothing ends it, and nothing waits for its end.
             self._soon(self._over, response_id, ev.ResponseStatus.CANCELLED, None)
 
+    def _send(self, kind: str, event_id: str, **fields: str) -> None:
+        if self._sends is not None:
+            remember(self._sent, event_id, None)
+            self._sends({"type": kind, "event_id": event_id, **fields})
+
     def delete(self, item_id: str, event_id: str) -> None:
-        pass
+        self._send("conversation.item.delete", event_id, item_id=item_id)
 
     def truncate(self, item_id: str, audio_end_ms: int, event_id: str) -> None:
         pass
@@ -448,6 +469,7 @@ class StreamLink:
 
     def item(self, response: Response, item_id: str, item: Item, kind: ev.ItemKind) -> None:
         """A response has this item, and output in it."""
+        self._losses = 0
         if kind is ev.ItemKind.MESSAGE:
             self._asked_owed = False
         self._driver.generated(response.turn_id, item_id, item)
@@ -525,7 +547,7 @@ class StreamLink:
     # --- up: what its frames tell besides
 
     def _on_frame(self, raw: object) -> None:
-        self._trails = False  # several may come in one step of the loop
+        self._trails = self._refused = False  # several may come in one step of the loop
         try:
             told = self._family.reads(raw)
         except Exception as e:  # whatever a server sends (G25)
@@ -533,11 +555,17 @@ class StreamLink:
             get_logger().debug("frame ignored", reason=type(e).__name__, type=kind)
             return
         if isinstance(told, ev.ResponseDone):
-            if told.response_id:
+            if told.response_id and self._named(told.response_id) is None:
+                # Somebody asked below us: a request that collided with it is made now (G20).
+                self.receive(dataclasses.replace(told, status=ev.ResponseStatus.CANCELLED))
+            elif told.response_id:
                 remember(self._ends, told.response_id, told)
             else:
                 self._trails = True
-                self._soon(self._trailed)
+                self._soon(self._read_on)
+        elif isinstance(told, ev.ErrorReceived):
+            self._refused = told.event_id in self._sent
+            self._soon(self._read_on)
         elif isinstance(told, _OF_NO_RESPONSE):
             self.receive(told)
         elif isinstance(told, (ev.ActionEnded, ev.ResponseActivity)) or _acts(told):
@@ -552,16 +580,21 @@ class StreamLink:
                 return response
         return None
 
-    def _trailed(self) -> None:
-        self._trails = False
+    def _read_on(self) -> None:
+        self._trails = self._refused = False
 
     # --- up: what else the plugin tells
 
     def _on_transcript(self, event: llm.InputTranscriptionCompleted) -> None:
         self._driver.forward("input_audio_transcription_completed", event)
+        self._losses = 0
         response, before = self._newest, self._before
-        if response is None or event.is_final or not self._family.words_begin:
+        if response is None or event.is_final:
             return  # the final one comes again with the end of a response
+        if not response.items:  # the user still speaks: nobody is silent (G27)
+            self.receive(ev.ResponseActivity(response_id=response.id))
+        if not self._family.words_begin:
+            return
         late = before is not None and before.of_user and not before.has_words
         if before is not None and late and self._begins and response.of_user:
             # The words of what was answered already: nothing more is due.
@@ -611,7 +644,13 @@ class StreamLink:
             self._driver.session_failed(report)
             return
         lost = self._family.tells_loss(report)
+        if self._refused and not lost:
+            return  # what it was to end or to delete is gone: nobody's failure (G6)
+        self._losses += lost
         self._error = self._failure("connection_lost" if lost else None, str(report.error))
+        survives = self._family.losses
+        if lost and survives is not None and 2 * self._losses > survives:
+            self._error = dataclasses.replace(self._error, kind=ErrorKind.CLIENT_BUG)
         self._error_at = self._loop.time()
         self._errs.set()
         under_way = any(not t.generation_over for t in self._driver.controller.turns)

@@ -20,7 +20,6 @@ for what may be believed (:meth:`Profile.traits`).
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -30,24 +29,19 @@ from pathlib import Path
 from typing import Any, Literal, cast, get_args
 from urllib.parse import urlsplit
 
+from .._input import InputError, from_toml, read_as
 from .._traits import ServerTraits
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 __all__ = ["CAREFUL", "Fact", "Profile", "ProfileError", "dump", "load", "pick", "shipped"]
+
+#: Its name before 0.1.
+ProfileError = InputError
 
 Source = Literal["measured", "documented", "reported", "assumed"]
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _HEAD = ("name", "title", "hosts", "about", "facts")
 _FACT = ("value", "kept", "source", "reference", "date", "version")
-
-
-class ProfileError(ValueError):
-    """A file that is no profile; says the file, the field, and what is expected."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,19 +119,16 @@ def load(path: Path) -> Profile:
 
     Raises:
         OSError: It cannot be read.
-        ProfileError: It is no profile.
+        InputError: It is no profile.
     """
-    try:
-        return _profile(tomllib.loads(path.read_text("utf-8")))
-    except (ValueError, TypeError) as error:
-        raise ProfileError(f"{path}: {error}") from None
+    return read_as(path, lambda text: _profile(from_toml(text)))
 
 
 @cache
 def shipped() -> Mapping[str, Profile]:
     """Return the profiles that come with the library, by name."""
     found = [one for one in files(__name__).iterdir() if one.name.endswith(".toml")]
-    profiles = [_profile(tomllib.loads(one.read_text("utf-8"))) for one in found]
+    profiles = [_profile(from_toml(one.read_text("utf-8"))) for one in found]
     return {one.name: one for one in sorted(profiles, key=lambda one: one.name)}
 
 
@@ -154,13 +145,13 @@ def _profile(data: Mapping[str, Any]) -> Profile:
     _known(data, _HEAD, "")
     name = _text(data, "name", "")
     if not _NAME.fullmatch(name):
-        raise ValueError(f"name is {name!r}, expected lower-case words with hyphens")
+        raise InputError("name", name, "lower-case words with hyphens")
     hosts = data.get("hosts", [])
     if not isinstance(hosts, list) or not all(isinstance(one, str) for one in hosts):
-        raise ValueError("hosts is a list of texts")
+        raise InputError("hosts", hosts, "a list of texts")
     facts = data.get("facts", {})
     if not isinstance(facts, Mapping):
-        raise ValueError("facts is a table")
+        raise InputError("facts", facts, "a table")
     return Profile(
         name=name,
         title=_text(data, "title", ""),
@@ -173,23 +164,25 @@ def _profile(data: Mapping[str, Any]) -> Profile:
 def _fact(rule: str, data: Any) -> Fact:
     where = f"facts.{rule}."
     if not isinstance(data, Mapping):
-        raise ValueError(f"{where[:-1]} is a table")
+        raise InputError(where[:-1], data, "a table")
     _known(data, _FACT, where)
     source = data.get("source")
     if source not in get_args(Source):
-        raise ValueError(f"{where}source is {source!r}, expected {', '.join(get_args(Source))}")
+        raise InputError(f"{where}source", source, f"one of {', '.join(get_args(Source))}")
     value, kept = data.get("value"), data.get("kept")
     if value is None and kept is None:
-        raise ValueError(f"{where[:-1]} has neither value nor kept")
-    if not isinstance(value, (bool, str, type(None))) or not isinstance(kept, (bool, type(None))):
-        raise ValueError(f"{where[:-1]}: value is a text or a truth value, kept a truth value")
+        raise InputError(f"{where}value", None, "it, or kept, or both")
+    if not isinstance(value, (bool, str, type(None))):
+        raise InputError(f"{where}value", value, "a text, or true or false")
+    if not isinstance(kept, (bool, type(None))):
+        raise InputError(f"{where}kept", kept, "true or false")
     date, version = data.get("date"), data.get("version")
     if source == "measured" and not (
         isinstance(date, str) and _DATE.fullmatch(date) and isinstance(version, str) and version
     ):
-        raise ValueError(f"{where[:-1]} is measured: date (YYYY-MM-DD) and version say when")
+        raise InputError(f"{where}date", date, "YYYY-MM-DD, and a version, of what was measured")
     if source != "measured" and not (date is None and version is None):
-        raise ValueError(f"{where[:-1]} has a date or a version, and is not measured")
+        raise InputError(f"{where}date", date or version, "none: it was not measured")
     return Fact(
         rule=rule, source=cast(Source, source), reference=_text(data, "reference", where),
         value=value, kept=kept, date=date, version=version,
@@ -199,13 +192,13 @@ def _fact(rule: str, data: Any) -> Fact:
 def _known(data: Mapping[str, Any], names: Sequence[str], where: str) -> None:
     for name in data:
         if name not in names:
-            raise ValueError(f"there is no field {where}{name}")
+            raise InputError(f"{where}{name}", data[name], f"one of {', '.join(names)}")
 
 
 def _text(data: Mapping[str, Any], name: str, where: str) -> str:
     value = data.get(name)
     if not isinstance(value, str) or not value:
-        raise ValueError(f"{where}{name} is {value!r}, expected a text")
+        raise InputError(f"{where}{name}", value, "a text")
     return value
 
 

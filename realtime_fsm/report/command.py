@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import quote
 
-from .._output import UnwritableError, say
-from ..trace.source import cannot_be_read, name_of, opened
+from .._input import CommandError, InputError
+from .._output import say, to_file
+from ..trace.source import cannot_be_read, check_readable, name_of, opened
 from ._collect import collect
 from ._index import entry_of, index
 from ._page import Group, page
@@ -19,7 +20,10 @@ _KINDS = ("*.jsonl", "*.log")  # what may be a trace in a folder
 
 def run(trace: Path, output: Path | None) -> int:
     """Write the page of a trace, or, of a folder, one of each trace in it and an index."""
-    return _folder(trace, output) if trace.is_dir() else _one(trace, output)
+    if trace.is_dir():
+        return _folder(trace, output)
+    _one(trace, output)
+    return 0
 
 
 def _folder(folder: Path, output: Path | None) -> int:
@@ -34,14 +38,17 @@ def _folder(folder: Path, output: Path | None) -> int:
 
     Raises:
         OSError: A page cannot be written.
-        ValueError: There is no trace in it, or *output* is a file.
+        CommandError: There is no trace in it.
+        InputError: *output* is a file.
     """
     target = output or folder
     if target.exists() and not target.is_dir():
-        raise ValueError(f"output is {target}, expected a folder for the pages of a folder")
+        raise InputError("--output", str(target), "a folder for the pages of a folder")
     found = sorted(each for kind in _KINDS for each in folder.rglob(kind) if each.is_file())
     if not found:
-        raise ValueError(f"there is no trace in {folder}: no file is called {' or '.join(_KINDS)}")
+        raise CommandError(
+            f"there is no trace in {folder}: no file is called {' or '.join(_KINDS)}"
+        )
     entries = []
     for trace in found:
         name = trace.relative_to(folder)
@@ -50,12 +57,12 @@ def _folder(folder: Path, output: Path | None) -> int:
         link = name.with_name(name.name + ".html") if side.lines else None
         if link is not None:
             (target / link).parent.mkdir(parents=True, exist_ok=True)
-            _write(target / link, page(side.label, [Group(side.label, [side])]))
+            to_file(target / link, page(side.label, [Group(side.label, [side])]))
         if problem:
             say(f"{name}: {problem}", err=True)
         entries.append(entry_of(side, "" if link is None else quote(link.as_posix()), problem))
     target.mkdir(parents=True, exist_ok=True)
-    _write(target / "index.html", index(f"Calls in {folder.name or folder}", entries))
+    to_file(target / "index.html", index(f"Calls in {folder.name or folder}", entries))
     say(str(target / "index.html"))
     return 0 if any(each.link for each in entries) else 2
 
@@ -75,55 +82,32 @@ def _read(trace: Path, name: str) -> tuple[Side, str]:
     return side, f"nothing could be judged: {next(iter(side.not_judged.values()))}"
 
 
-def _one(trace: Path, output: Path | None) -> int:
+def _one(trace: Path, output: Path | None) -> None:
     """Write the page of a trace, ``-`` for standard input; tell where to, and what could not be read.
 
     Args:
         trace: a trace, or a log of raw events.
         output: the page; by default beside the trace, with the ending ``.html``.
 
-    Returns:
-        The exit code: 2 when nothing could be read, and nothing was written, or nothing of what
-        was read could be judged.
-
     Raises:
         OSError: The page cannot be written.
-        ValueError: It would replace the trace.
+        InputError: It would replace the trace.
+        CommandError: Nothing could be read, and nothing was written, or nothing of what was read
+            could be judged.
     """
     output = output or (Path("report.html") if str(trace) == "-" else trace.with_suffix(".html"))
     if output.exists() and trace.exists() and output.samefile(trace):
-        raise ValueError(f"output is {output}, which is the trace itself")
-    try:
-        with opened(trace) as file:
-            side = collect(file, "standard input" if str(trace) == "-" else trace.name)
-    except OSError as error:
-        side = Side(trace.name, notes=[cannot_be_read(error)])
+        raise InputError("--output", str(output), "another file than the trace itself")
+    check_readable(trace)
+    with opened(trace) as file:
+        side = collect(file, "standard input" if str(trace) == "-" else trace.name)
     side.file = "" if str(trace) == "-" else trace.name
-    if side.lines:
-        _write(output, page(side.label, [Group(side.label, [side])]))
+    if not side.lines:
+        raise CommandError(f"{name_of(trace)}: nothing could be read: {side.notes[0]}")
+    if to_file(output, page(side.label, [Group(side.label, [side])])):
         say(str(output))
     for note in side.notes:
         say(note, err=True)
-    if side.judged:
-        return 0
-    what = "read"
-    if side.lines:
-        what = f"judged: {next(iter(side.not_judged.values()))}"
-    say(f"realtime-fsm: {name_of(trace)}: nothing could be {what}", err=True)
-    return 2
-
-
-def _write(output: Path, html: str) -> None:
-    """Write the page, or leave none: half a page looks like a whole one."""
-    try:
-        with output.open("w", encoding="utf-8", newline="\n") as file:
-            opened_it = output.is_file()
-            try:
-                file.write(html)
-                file.flush()
-            except OSError:
-                if opened_it:
-                    output.unlink(missing_ok=True)
-                raise
-    except OSError as error:
-        raise UnwritableError(error.errno, error.strerror, str(output)) from None
+    if not side.judged:
+        why = next(iter(side.not_judged.values()))
+        raise CommandError(f"{name_of(trace)}: nothing could be judged: {why}")

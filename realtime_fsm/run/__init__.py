@@ -6,6 +6,6 @@ The worker's own script runs in its own interpreter. ``site/sitecustomize.py`` i
 controller in.
 """
 
-from .settings import RunSettings, SettingsError
+from .settings import RunSettings
 
-__all__ = ["RunSettings", "SettingsError"]
+__all__ = ["RunSettings"]

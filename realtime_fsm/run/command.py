@@ -14,7 +14,8 @@ from types import FrameType
 
 import typer
 
-from .settings import VARIABLE, RunSettings, SettingsError
+from .._input import CommandError
+from .settings import VARIABLE, RunSettings
 
 __all__ = ["Watched", "run"]
 
@@ -49,26 +50,26 @@ def run(
     """Run *script*, or a module, with the controller around its realtime models.
 
     Returns:
-        The worker's exit code; 2, with one line that says why, when it was not started.
+        The worker's exit code.
+
+    Raises:
+        InputError: A setting cannot be. The worker was not started.
+        CommandError: There is no such script, nowhere to record to, or the page cannot be served.
     """
     folder = Path.cwd() if module else Path(script).parent
-    try:
-        if not module and not Path(script).is_file():
-            what = "is a folder" if Path(script).is_dir() else "no such file"
-            raise SettingsError(f"{script}: {what}")
-        settings = RunSettings.read(
-            folder.resolve(),
-            mode=mode,
-            record=record,
-            retry=retry,
-            watch=watch is not None,
-            watch_words=watch is not None and watch.words,
-        )
-        if settings.record is not None:
-            _make_folder(Path(settings.record))
-    except SettingsError as e:
-        typer.echo(f"realtime-fsm: {e}", err=True)
-        return 2
+    if not module and not Path(script).is_file():
+        what = "is a folder" if Path(script).is_dir() else "no such file"
+        raise CommandError(f"{script}: {what}")
+    settings = RunSettings.read(
+        folder.resolve(),
+        mode=mode,
+        record=record,
+        retry=retry,
+        watch=watch is not None,
+        watch_words=watch is not None and watch.words,
+    )
+    if settings.record is not None:
+        _make_folder(Path(settings.record))
     told = f"realtime-fsm: {_in_words(script, settings)}"
     command = [sys.executable, *(["-m"] if module else []), script, *arguments]
     if settings.watch:
@@ -81,9 +82,9 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as e:
-        raise SettingsError(f"record: {folder}: {e.strerror}") from None
+        raise CommandError(f"record: {folder}: {e.strerror}") from None
     if not os.access(folder, os.W_OK):
-        raise SettingsError(f"record: {folder}: cannot be written to")
+        raise CommandError(f"record: {folder}: cannot be written to")
 
 
 def _in_words(script: str, settings: RunSettings) -> str:
@@ -106,7 +107,7 @@ def _environment(settings: RunSettings) -> dict[str, str]:
 
 def _watched(command: Sequence[str], settings: RunSettings, watch: Watched, told: str) -> int:
     """Run the worker below the hub of its page; *told* is said once there is one."""
-    from ..watch._place import SOCKET, WatchError
+    from ..watch._place import SOCKET
     from ..watch.command import around
 
     def environment(hub: Path) -> Mapping[str, str]:
@@ -114,11 +115,7 @@ def _watched(command: Sequence[str], settings: RunSettings, watch: Watched, told
         # The worker is a child of this process.
         return {**_environment(settings), f"{VARIABLE}_PARENT": str(os.getpid()), SOCKET: str(hub)}
 
-    try:
-        return asyncio.run(around(command, environment, host=watch.host, port=watch.port))
-    except WatchError as e:
-        typer.echo(f"realtime-fsm: {e}", err=True)
-        return 2
+    return asyncio.run(around(command, environment, host=watch.host, port=watch.port))
 
 
 def _wait_for(command: Sequence[str], environment: Mapping[str, str]) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -12,23 +11,15 @@ from typing import Any, Literal, cast, get_args
 
 from .._core.policy import RetryPolicy
 from .._core.states import ErrorKind
+from .._input import InputError, from_toml, read_as
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:  # pragma: no cover
-    import tomli as tomllib
-
-__all__ = ["VARIABLE", "Mode", "RunSettings", "SettingsError"]
+__all__ = ["VARIABLE", "Mode", "RunSettings"]
 
 #: The environment variable that the processes of a worker find the settings in.
 VARIABLE = "REALTIME_FSM_RUN"
 Mode = Literal["control", "observe", "off"]
 _TABLE = "tool.realtime-fsm"
 _POLICY = {each.name for each in fields(RetryPolicy)}
-
-
-class SettingsError(ValueError):
-    """A setting that cannot be; the message names where it stands, the field and the value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,38 +42,33 @@ class RunSettings:
 
     def __post_init__(self) -> None:
         if self.mode not in get_args(Mode):
-            raise SettingsError(
-                f"mode must be one of {', '.join(get_args(Mode))}, got {self.mode!r}"
-            )
+            raise InputError("mode", self.mode, f"one of {', '.join(get_args(Mode))}")
         if self.record is not None and not isinstance(self.record, str):
-            raise SettingsError(f"record must be a folder, got {self.record!r}")
+            raise InputError("record", self.record, "a folder")
         for name in ("watch", "watch_words"):
             value = getattr(self, name)
             if not isinstance(value, bool):
-                raise SettingsError(f"{name} must be true or false, got {value!r}")
+                raise InputError(name, value, "true or false")
         self.policy()
 
     def policy(self) -> RetryPolicy:
         """The policy.
 
         Raises:
-            SettingsError: A field is unknown, or its value impossible.
+            InputError: A field is unknown, or its value impossible.
         """
         if not isinstance(self.retry, Mapping):
-            raise SettingsError(
-                f"retry must be a table of RetryPolicy's fields, got {self.retry!r}"
-            )
+            raise InputError("retry", self.retry, "a table of RetryPolicy's fields")
         if unknown := sorted(set(self.retry) - _POLICY):
-            raise SettingsError(
-                f"retry.{unknown[0]}: no such field; there are {', '.join(sorted(_POLICY))}"
-            )
+            known = ", ".join(sorted(_POLICY))
+            raise InputError(f"retry.{unknown[0]}", self.retry[unknown[0]], f"one of {known}")
         values = dict(self.retry)
         if isinstance(kinds := values.get("kinds"), Mapping):
             values["kinds"] = {code: _kind(code, kind) for code, kind in kinds.items()}
         try:
             return RetryPolicy(**values)
         except ValueError as e:
-            raise SettingsError(f"retry: {e}") from None
+            raise InputError("retry", dict(self.retry), f"values that can work ({e})") from None
 
     def dumped(self) -> str:
         """As `loaded` reads it."""
@@ -117,7 +103,7 @@ class RunSettings:
             retry: ``field=value`` each, the value as TOML or a bare word.
 
         Raises:
-            SettingsError: Something in it cannot be.
+            InputError: Something in it cannot be.
         """
         table = _of_pyproject(folder)
         given = dict(map(_assignment, retry))
@@ -138,16 +124,16 @@ def _kind(code: str, kind: object) -> ErrorKind:
         return ErrorKind(kind)
     except ValueError:
         names = ", ".join(each.value for each in ErrorKind)
-        raise SettingsError(f"retry.kinds.{code} must be one of {names}, got {kind!r}") from None
+        raise InputError(f"retry.kinds.{code}", kind, f"one of {names}") from None
 
 
 def _assignment(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals or not name.strip():
-        raise SettingsError(f"--retry takes field=value, got {text!r}")
+        raise InputError("--retry", text, "field=value")
     try:
-        return name.strip(), tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+        return name.strip(), from_toml(f"value = {value}")["value"]
+    except InputError:
         return name.strip(), value.strip()
 
 
@@ -160,20 +146,19 @@ def _of_pyproject(folder: Path) -> Mapping[str, Any]:
 
 
 def _table_of(file: Path) -> Mapping[str, Any]:
-    try:
-        table: Any = tomllib.loads(file.read_text("utf-8"))
-    except (OSError, ValueError) as e:
-        raise SettingsError(f"{file}: {e}") from None
+    table: Any = read_as(file, from_toml)
     for name in _TABLE.split("."):
         table = table.get(name, {}) if isinstance(table, dict) else {}
     if not isinstance(table, dict):
-        raise SettingsError(f"{file}: {_TABLE} must be a table, got {table!r}")
+        raise InputError(_TABLE, table, "a table", file=file)
     known = [each.name for each in fields(RunSettings)]
     if unknown := sorted(set(table) - set(known)):
-        raise SettingsError(f"{file}: {_TABLE}.{unknown[0]}: there are {', '.join(known)}")
+        name = unknown[0]
+        expected = f"one of {', '.join(known)}"
+        raise InputError(f"{_TABLE}.{name}", table[name], expected, file=file)
     try:
         RunSettings(**table)
-    except SettingsError as e:
-        raise SettingsError(f"{file}: {_TABLE}: {e}") from None
+    except InputError as e:
+        raise InputError(f"{_TABLE}.{e.field}", e.value, e.expected, file=file) from None
     record = table.get("record")
     return table if record is None else {**table, "record": str(file.parent / record)}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .._input import InputError
 from .config import ServerConfig
 from .conversation import ItemSnapshot
 from .core import ServerCore
@@ -39,7 +40,6 @@ from .questions import Action, Answer, Replies
 from .record import Record
 from .rule import Rule
 from .rules import RULES, rules_table
-from .schedule_json import ScheduleError
 from .script import (
     BEFORE_CREATED,
     CREATED,
@@ -158,3 +158,7 @@ def __getattr__(name: str) -> Any:
 
         return getattr(import_module(f".{_SERVERS[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+#: Its name before 0.1.
+ScheduleError = InputError

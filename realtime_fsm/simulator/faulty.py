@@ -14,11 +14,11 @@ from typing import Any
 from .conversation import ItemSnapshot
 from .core import ServerCore
 from .errors import ErrorInfo
+from .fault_kinds import EventFault, Side
 from .faults import (
     At,
     BreakConnection,
     Double,
-    EventFault,
     Freeze,
     HalfOpen,
     HangUp,
@@ -29,7 +29,6 @@ from .faults import (
     Malform,
     Reorder,
     Schedule,
-    Side,
     Silence,
 )
 from .malformed import as_event, malformed, malformed_frame

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from .faults import Shape
+from .fault_kinds import Shape
 from .wire import Send
 
 __all__ = ["as_event", "malformed", "malformed_frame"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..profiles import Profile, ProfileError
+from .._input import InputError
+from ..profiles import Profile
 from .config import ServerConfig
 from .rules import RULES
 
@@ -14,7 +15,7 @@ __all__ = ["configured", "switches"]
 def switches(profile: Profile) -> dict[str, Any]:
     """Return the fields of :class:`ServerConfig` that a profile says something of.
 
-    Raises :class:`ProfileError` for a value that its rule does not have.
+    Raises :class:`InputError` for a value that its rule does not have.
     """
     found: dict[str, Any] = {}
     for name, fact in profile.facts.items():
@@ -23,9 +24,8 @@ def switches(profile: Profile) -> dict[str, Any]:
             continue
         if fact.value not in rule.alternatives:
             values = ", ".join(map(repr, rule.alternatives))
-            raise ProfileError(
-                f"{profile.name}: facts.{name}.value is {fact.value!r}, expected one of {values}"
-            )
+            expected = f"one of {values}"
+            raise InputError(f"facts.{name}.value", fact.value, expected, file=profile.name)
         found[rule.field] = fact.value
     return found
 

@@ -24,9 +24,10 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, fields
-from types import UnionType
-from typing import Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
+from typing import Any, get_args
 
+from .._input import InputError, from_json
+from ._reading import Path, at, fits, hints, lines, snake, words
 from .errors import ErrorInfo
 from .script import (
     BEFORE_CREATED,
@@ -43,47 +44,22 @@ from .script import (
     item_added,
 )
 
-__all__ = ["ScriptError", "dump", "load"]
-
-Path: TypeAlias = tuple["str | int", ...]
+__all__ = ["dump", "load"]
 
 _MOST = 1e9  # of any number: NaN, infinity, and what no float can hold are more
-_SPACE = re.compile(r"[ \t\r\n]*")
 _POINT = re.compile(r"item (\d{1,9})|(\d{1,9}) ms")
 _POINTS = {"before_created": BEFORE_CREATED, "created": CREATED, "end": END}
 _POINT_WORDS = '"before_created", "created", "item N", "N ms" or "end"'
 _SCRIPT_FIELDS = ("replies", "default", "answers")
 
 
-def _snake(name: str) -> str:
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
-
-
 def _kinds(*classes: type[Any]) -> dict[str, type[Any]]:
-    return {_snake(kind.__name__): kind for kind in classes}
+    return {snake(kind.__name__): kind for kind in classes}
 
 
 _ITEMS = _kinds(*get_args(Output))
 _ACKS = _kinds(*get_args(Ack))
 _ENDS = _kinds(*get_args(End))
-
-
-class ScriptError(ValueError):
-    """A script that cannot be used.
-
-    Attributes:
-        line: where in the text, from 1.
-        field: what is wrong, such as ``replies[2].items[0].seconds``.
-        value: what is there, None if it is missing.
-        expected: what should be there, in words.
-    """
-
-    def __init__(self, line: int, field: str, value: object, expected: str) -> None:
-        super().__init__(f"line {line}: {field} is {json.dumps(value)}, expected {expected}")
-        self.line = line
-        self.field = field
-        self.value = value
-        self.expected = expected
 
 
 # --- writing
@@ -123,7 +99,7 @@ def _reply(reply: Reply) -> dict[str, Any]:
 
 
 def _tagged(part: Any) -> Any:
-    name, own = _snake(type(part).__name__), _fields(type(part))
+    name, own = snake(type(part).__name__), _fields(type(part))
     changed = {f.name: getattr(part, f.name) for f in own if getattr(part, f.name) != f.default}
     if not changed:
         return name
@@ -146,21 +122,14 @@ def _plain(value: Any) -> Any:
 
 
 def load(text: str) -> Script:
-    """Return the script that *text* describes. Raises :class:`ScriptError`."""
-    try:
-        data = json.loads(text)
-        lines = _lines(text)
-    except ValueError as error:
-        line = getattr(error, "lineno", 1)
-        raise ScriptError(line, "the text", None, f"JSON ({error})") from None
-    except RecursionError:
-        raise ScriptError(1, "the text", None, "JSON that is less deep") from None
-    return _Reader(lines).script(data)
+    """Return the script that *text* describes. Raises :class:`InputError`."""
+    data = from_json(text)
+    return _Reader(lines(text)).script(data)
 
 
 class _Reader:
-    def __init__(self, lines: Mapping[Path, int]) -> None:
-        self._lines = lines
+    def __init__(self, found: Mapping[Path, int]) -> None:
+        self._lines = found
 
     def script(self, data: object) -> Script:
         if isinstance(data, list):
@@ -202,10 +171,10 @@ class _Reader:
         for name, kinds in (("ack", _ACKS), ("end", _ENDS)):
             if name in data:
                 values[name] = self._tagged(data[name], (*path, name), kinds)
-        hints = _hints(Reply)
+        types = hints(Reply)
         for name in ("pace", "done_delay", "status_details"):
             if name in data:
-                values[name] = self._value(data[name], hints[name], (*path, name))
+                values[name] = self._value(data[name], types[name], (*path, name))
         try:
             return Reply(**values)
         except ValueError as error:
@@ -218,17 +187,17 @@ class _Reader:
             raise self._error(path, data, f"one of {', '.join(kinds)}")
         (tag,) = tags
         kind = kinds[tag]
-        own, hints = _fields(kind), _hints(kind)
+        own, types = _fields(kind), hints(kind)
         values: dict[str, Any] = {}
         if isinstance(data, str):
             if own and own[0].default is MISSING and own[0].default_factory is MISSING:
-                raise self._error(path, data, f'{{"{tag}": {_words(hints[own[0].name])}, ...}}')
+                raise self._error(path, data, f'{{"{tag}": {_words(types[own[0].name])}, ...}}')
             return kind()
         self._names(path, named, [tag, *(field.name for field in own[1:])])
         for field in own:
             key = tag if field is own[0] else field.name
             if key in named:
-                values[field.name] = self._value(named[key], hints[field.name], (*path, key))
+                values[field.name] = self._value(named[key], types[field.name], (*path, key))
         try:
             return kind(**values)
         except ValueError as error:
@@ -268,88 +237,22 @@ class _Reader:
             if name not in known:
                 raise self._error((*path, name), data[name], f"one of {', '.join(known)}")
 
-    def _error(self, path: Path, value: object, expected: str) -> ScriptError:
-        line = next(
-            self._lines[path[:n]] for n in range(len(path), -1, -1) if path[:n] in self._lines
-        )
+    def _error(self, path: Path, value: object, expected: str) -> InputError:
         # A plain list is the replies.
-        shown = ("replies", *path) if path and isinstance(path[0], int) else path
-        words = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in shown)
-        return ScriptError(line, words.removeprefix(".") or "the script", value, expected)
+        shown = ("replies",) if path and isinstance(path[0], int) else ()
+        return at(self._lines, path, value, expected, whole="the script", below=shown)
 
 
 def _fields(kind: type[Any]) -> list[Field[Any]]:
     return list(fields(kind))
 
 
-def _hints(kind: type[Any]) -> dict[str, Any]:
-    # Python 3.10 does not take the KW_ONLY marker for a type.
-    return get_type_hints(kind, localns={"KW_ONLY": object})
-
-
 def _fits(value: object, hint: Any) -> bool:
-    origin = get_origin(hint)
-    if origin is Literal:
-        return value in get_args(hint)
-    if origin in (Union, UnionType):
-        return any(_fits(value, one) for one in get_args(hint))
-    if hint is type(None):
-        return value is None
-    if isinstance(value, bool):
-        return hint is bool
-    if hint is float:
-        return isinstance(value, (int, float)) and 0 <= value < _MOST
-    if hint is int:
-        return isinstance(value, int) and 0 <= value < _MOST
-    return isinstance(value, dict if origin is Mapping else hint)
+    if not fits(value, hint):
+        return False
+    return isinstance(value, bool) or not isinstance(value, (int, float)) or 0 <= value < _MOST
 
 
 def _words(hint: Any) -> str:
-    if get_origin(hint) is Literal:
-        return f"one of {', '.join(get_args(hint))}"
-    if get_origin(hint) in (Union, UnionType):
-        return " or ".join(_words(one) for one in get_args(hint))
-    if get_origin(hint) is Mapping:
-        return "an object"
-    names = {
-        str: "text",
-        int: "an integer of at least 0",
-        float: "a number of at least 0",
-        bool: "true or false",
-        Point: _POINT_WORDS,
-    }
-    return names.get(hint, "null")
-
-
-def _lines(text: str) -> dict[Path, int]:
-    """Return the line of each value, and of each field's name, in a text that is known to be JSON."""
-    decoder = json.JSONDecoder()
-    found: dict[Path, int] = {}
-
-    def skip(at: int) -> int:
-        space = _SPACE.match(text, at)
-        return space.end() if space else at
-
-    def walk(at: int, path: Path) -> int:
-        found.setdefault(path, text.count("\n", 0, at) + 1)
-        if text[at] not in "[{":
-            return decoder.raw_decode(text, at)[1]
-        closing, number = "]" if text[at] == "[" else "}", 0
-        at = skip(at + 1)
-        while text[at] != closing:
-            part: str | int = number
-            if closing == "}":
-                found_name, end = decoder.raw_decode(text, at)
-                part = str(found_name)
-                # The last of two equal names counts, as for `json`.
-                named = (*path, part)
-                named = (*path, part)
-                found[named] = text.count("\n", 0, at) + 1
-                at = skip(skip(end) + 1)
-            at = skip(walk(at, (*path, part)))
-            number += 1
-            at = skip(at + 1) if text[at] == "," else at
-        return at + 1
-
-    walk(skip(0), ())
-    return found
+    said = _POINT_WORDS if hint is Point else words(hint)
+    return re.sub(r"an integer|a number", r"\g<0> of at least 0", said)

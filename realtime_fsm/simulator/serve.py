@@ -8,8 +8,9 @@ import json
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, get_args
 
+from .._input import InputError, read_as
 from ..profiles import CAREFUL, Profile, shipped
 from ..profiles import load as load_profile
 from .config import ServerConfig
@@ -26,7 +27,6 @@ __all__ = ["read_config", "read_script", "serve"]
 
 _LOOK = 0.1  # seconds between two looks at the record
 
-T = TypeVar("T")
 Write = Callable[[str], None]
 
 
@@ -35,9 +35,9 @@ def read_script(path: Path) -> Script:
 
     Raises:
         OSError: The file cannot be read.
-        ValueError: It holds no script; says the file, the line, the field, and what is expected.
+        InputError: It holds no script; says the file, the line, the field, and what is expected.
     """
-    return _named(path, load)
+    return read_as(path, load)
 
 
 def read_config(
@@ -59,12 +59,12 @@ def read_config(
 
     Raises:
         OSError: The file cannot be read.
-        ValueError: *faults* is no profile and no file, the file holds no schedule, the *dialect*
+        InputError: *faults* is no profile and no file, the file holds no schedule, the *dialect*
             or the *profile* is unknown.
     """
     known = get_args(Dialect)
     if dialect is not None and dialect not in known:
-        raise ValueError(f"--dialect is {dialect!r}, expected one of {', '.join(known)}")
+        raise InputError("--dialect", dialect, f"one of {', '.join(known)}")
     fields: dict[str, Any] = {} if dialect is None else {"dialect": dialect}
     fields["faults"] = _schedule(faults, seed)
     return configured(_profile(profile), hears_above=hears_above, **fields)
@@ -78,7 +78,7 @@ def _profile(name_or_file: str | None) -> Profile:
     path = Path(name_or_file)
     if not path.exists():
         names = ", ".join(shipped())
-        raise ValueError(f"--profile is {name_or_file!r}, expected one of {names}, or a file")
+        raise InputError("--profile", name_or_file, f"one of {names}, or a file")
     return load_profile(path)
 
 
@@ -89,10 +89,9 @@ def _schedule(profile_or_file: str, seed: int) -> Schedule:
             return Schedule.random(seed, profile)
     path = Path(profile_or_file)
     if not path.exists():
-        raise ValueError(
-            f"--faults is {profile_or_file!r}, expected one of {', '.join(profiles)}, or a file"
-        )
-    return _named(path, Schedule.from_json)
+        expected = f"one of {', '.join(profiles)}, or a file"
+        raise InputError("--faults", profile_or_file, expected)
+    return read_as(path, Schedule.from_json)
 
 
 def serve(
@@ -178,10 +177,3 @@ def _until_signal() -> Iterator[asyncio.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _named(path: Path, read: Callable[[str], T]) -> T:
-    try:
-        return read(path.read_text("utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None

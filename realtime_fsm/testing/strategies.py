@@ -28,6 +28,7 @@ except ModuleNotFoundError as error:
     ) from None
 
 from ..simulator.errors import ERROR_CLASSES
+from ..simulator.fault_kinds import Shape
 from ..simulator.faults import (
     AcceptThenClose,
     At,
@@ -44,7 +45,6 @@ from ..simulator.faults import (
     RefuseHandshake,
     Reorder,
     Schedule,
-    Shape,
     Silence,
 )
 from ..simulator.script import (

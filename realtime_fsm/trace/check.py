@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any
 
+from .._input import InputError
 from .facts import FactReader
 from .format import BY, Header, Line
 from .quiet import Quiet
@@ -102,7 +103,7 @@ def check(
         settings: tolerances.
 
     Raises:
-        ValueError: *only* names a guarantee that no trace can show.
+        InputError: *only* names a guarantee that no trace can show.
     """
     return judge(follow(file), source=source, only=only, settings=settings)
 
@@ -123,13 +124,13 @@ def judge(
         settings: tolerances.
 
     Raises:
-        ValueError: *only* names a guarantee that no trace can show.
+        InputError: *only* names a guarantee that no trace can show.
     """
     unknown = [each for each in only if each not in {rule.id for rule in RULES}]
     if unknown:
         names = ", ".join(rule.id for rule in RULES)
-        reason = f": {UNSEEN[unknown[0]]}" if unknown[0] in UNSEEN else ""
-        raise ValueError(f"{unknown[0]} cannot be judged by a trace{reason}; there are {names}")
+        reason = f" ({UNSEEN[unknown[0]]})" if unknown[0] in UNSEEN else ""
+        raise InputError("only", unknown[0], f"one of {names}{reason}")
     rules = [rule for rule in RULES if not only or rule.id in only]
     return _Reading(Report(source), rules, settings or Settings()).run(entries)
 

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, cast
 from .format import Header, Line
 
 __all__ = [
-    "AgentState", "Asked", "Begun", "Closed", "Context", "CutIn", "ErrorTold", "Fact", "FactReader", "Frame", "ItemAdded",
+    "AgentState", "Asked", "Begun", "Closed", "Context", "CutIn", "ErrorTold", "Fact", "FactReader", "Forgot", "Frame", "ItemAdded",
     "LetGo", "Link", "Look", "LossTold", "Moved", "Recorded", "Remembered", "Segment", "SessionMade", "SoundBegan",
     "SoundPaused", "SoundResumed", "SpeechCreated", "SpeechDone", "TextShown", "ToolBegan",
     "ToolEnded", "ToolRan", "TurnOver", "UserState", "Waiting", "facts_of",
@@ -341,6 +341,14 @@ class LetGo(Fact):
     key: str = ""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Forgot(Fact):
+    """The application is about to push a history without an item that its agent's has."""
+
+    told_as = ("caller", "forgot")
+    item_id: str = ""
+
+
 # --- what the controller says of itself
 
 
@@ -554,7 +562,7 @@ _KINDS: dict[tuple[str, str], type[Any]] = {
         (
             SessionMade, SpeechCreated, SpeechDone, AgentState, UserState, ItemAdded, ToolBegan,
             ToolEnded, ToolRan, Context, ErrorTold, Closed, SoundBegan, SoundPaused, SoundResumed, Segment,
-            TextShown, Asked, CutIn, LetGo, Moved, Waiting, TurnOver, LossTold, Look, Recorded,
+            TextShown, Asked, CutIn, LetGo, Forgot, Moved, Waiting, TurnOver, LossTold, Look, Recorded,
         ),
     )
 }  # fmt: skip

@@ -93,10 +93,12 @@ class CreateSettles(Rule):
         metadata = body_of(body.get("metadata"))
         if not metadata or str(body.get("id")) in self.wire.responses:
             return
-        for create in [c for c in self.wire.creates if c.metadata == metadata][-1:]:
-            settled = [a for a in create.answers if _settles(a, create)]
-            if settled and create.sent.connection == each.connection:
-                self.broken("a create was settled twice", [create.sent, *settled, each])
+        # An application may say the same of several.
+        same = [c for c in self.wire.creates if c.metadata == metadata]
+        same = [c for c in same if c.sent.connection == each.connection]
+        settled = [a for create in same for a in create.answers if _settles(a, create)]
+        if same and len(settled) >= len(same):
+            self.broken("a create was settled twice", [same[-1].sent, *settled, each])
 
     def _error(self, each: Seen) -> None:
         error = body_of(each.event.get("error"))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Any, ClassVar
 
-from .facts import Context, Fact, ItemAdded, Look, Remembered, Segment
+from .facts import Context, Fact, Forgot, ItemAdded, Look, Remembered, Segment
 from .format import Line, Seen
 from .heard_rules import HeardRule, holds_less
 from .kept import Kept
@@ -36,12 +36,14 @@ class HeardIsHistory(HeardRule):
         self._told: Kept[str, None] = Kept()  # messages of which a breach is known
         self._known: Kept[str, Item] = Kept()  # those judged
         self._gone: Kept[str, tuple[Item, Seen]] = Kept()  # heard, deleted, and perhaps wanted
+        self._forgotten: Kept[str, None] = Kept()  # by the application, as it told
 
     def handlers(self) -> Mapping[Key, Handler]:
         return {
             **super().handlers(),
             Context: self._context,
             ItemAdded: self._added,
+            Forgot: self._forgot,
             ("client", "conversation.item.create"): self._create,
             ("client", "conversation.item.delete"): self._delete,
         }
@@ -105,8 +107,12 @@ class HeardIsHistory(HeardRule):
         self._wanted = {item.id for item in each.items if item.text}
         self._look_at_gone(self._wanted)
 
+    def _forgot(self, each: Forgot) -> None:
+        """LiveKit enters a message when its speech is over: also one that the application left out before."""
+        self._forgotten[each.item_id] = None
+
     def _added(self, each: ItemAdded) -> None:
-        if self._wanted is not None and each.text:
+        if self._wanted is not None and each.text and each.item_id not in self._forgotten:
             self._wanted.add(each.item_id)
             self._look_at_gone(self._wanted)
 
@@ -124,6 +130,7 @@ class HeardIsHistory(HeardRule):
             return
         self._replayed[item_id] = each
         self._gone.pop(item_id, None)
+        self._forgotten.pop(item_id, None)
         if item_id in self._known:
             self._look_at_replay(self._known[item_id], each)
 
@@ -169,6 +176,8 @@ class HeardIsHistory(HeardRule):
         for kept in known.values():
             self._look_at_memory(who, kept, look)
         for item_id in self._heard_ids():
+            if item_id in self._forgotten:
+                continue
             if item_id not in known and (wanted is None or known is wanted or item_id in wanted):
                 item, heard = self.wire.items[item_id], self.story.sound.seconds(item_id)
                 amount = f"{heard:.3f} s of {item_id}" if heard else f"words of {item_id}"
@@ -233,7 +242,9 @@ class HeardIsHistory(HeardRule):
         for item_id in history if context is None else history.keys() & context.keys():
             item = self.wire.items.get(item_id)
             # What was said out of band is no part of the conversation.
-            if item_id not in memory and item is not None and not item.response.outside:
+            if item_id in memory or item_id in self._forgotten:
+                continue
+            if item is not None and not item.response.outside:
                 text = f"LiveKit remembers {item_id}, the server does not"
                 self._say(self.wire.items[item_id], item_id, text, look)
 

@@ -204,6 +204,8 @@ def _could_be(item: Item, heard: Heard) -> bool:
         return False
     if not isinstance(heard.fact, Segment):
         return item.chars > 0
+    if item.sounds is None and not item.chars and item.response.lost:
+        return False  # nothing of it came, and nothing will
     return _ready(item) <= heard.begun + _MOMENT
 
 

@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-__all__ = ["cannot_be_read", "is_whole", "name_of", "opened"]
+from .._input import CommandError
+
+__all__ = ["cannot_be_read", "check_readable", "is_whole", "name_of", "opened"]
 
 
 def name_of(path: Path) -> str:
@@ -31,6 +33,16 @@ def is_whole(path: Path) -> bool:
         return dict(json.loads(last)).get("type") == "recorded"
     except (OSError, ValueError, TypeError):
         return False
+
+
+def check_readable(path: Path) -> None:
+    """Raise `CommandError` for a file that cannot be read, before anything is done with it."""
+    if str(path) == "-":
+        return
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise CommandError(f"{path}: {cannot_be_read(error)}") from None
 
 
 @contextlib.contextmanager

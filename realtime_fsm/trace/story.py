@@ -33,7 +33,7 @@ __all__ = ["Settings", "Story"]
 _SPEECHES = 256  # that are not done; more is no call
 _LOOKS = 2  # that one timer may take in one line: what it waits for is changed by lines alone
 #: Who is no sign of life: watching, and the user's silence.
-_IDLE = ("input_audio_buffer.append", "look", "recorded", "let_go", "context")
+_IDLE = ("input_audio_buffer.append", "look", "recorded", "let_go", "forgot", "context")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from .._input import CommandError
+
 __all__ = ["HUB", "SOCKET", "WatchError", "address", "folder", "token"]
 
 #: The environment variable that tells the processes of a worker which hub their calls join.
@@ -21,7 +23,7 @@ _NAME = "realtime-fsm"
 _TOKEN = "token"
 
 
-class WatchError(RuntimeError):
+class WatchError(CommandError, RuntimeError):
     """Why nothing can be watched, in one sentence."""
 
 

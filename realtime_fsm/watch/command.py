@@ -10,12 +10,16 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from .._input import CommandError, InputError
 from .._output import say
+from ..trace.format import Line
+from ..trace.reader import follow
+from ..trace.source import check_readable, opened
 from ._place import WatchError, address
 from ._player import play_all
 from ._serve import Local, own_socket, serving
 
-__all__ = ["FASTEST", "PATIENCE", "around", "run", "shown_in_browser"]
+__all__ = ["FASTEST", "PATIENCE", "around", "check_speed", "run", "shown_in_browser"]
 
 FASTEST = 100.0  # times real time
 #: Those that end a worker, as far as the system has them.
@@ -55,6 +59,12 @@ def shown_in_browser(wanted: bool, then: str, *, port: int | None = None) -> Ite
                 hub.wait_until_nobody_looks()
 
 
+def check_speed(speed: float) -> None:
+    """Raise `InputError` for a speed that no film can have, in times real time."""
+    if not 0 < speed <= FASTEST:
+        raise InputError("--speed", speed, f"more than 0 and at most {FASTEST:g}")
+
+
 def run(traces: Sequence[Path], *, speed: float = 1.0, port: int | None = None) -> None:
     """What ``realtime-fsm watch`` does.
 
@@ -64,11 +74,11 @@ def run(traces: Sequence[Path], *, speed: float = 1.0, port: int | None = None) 
         port: of its page, as for `shown_in_browser`.
 
     Raises:
-        ValueError: A trace cannot be read, or the speed is none.
+        CommandError: A trace cannot be read.
+        InputError: The speed is none.
         WatchError: The page cannot be served, or there is none.
     """
-    if not 0 < speed <= FASTEST:
-        raise ValueError(f"--speed is more than 0 and at most {FASTEST:g}, not {speed:g}")
+    check_speed(speed)
     if not traces:
         found = address()
         if found is None:
@@ -76,8 +86,10 @@ def run(traces: Sequence[Path], *, speed: float = 1.0, port: int | None = None) 
         say(found)
         return
     for trace in traces:
-        if not os.access(trace, os.R_OK) or trace.is_dir():
-            raise ValueError(f"{trace}: no file that can be read")
+        check_readable(trace)
+        with opened(trace) as file:
+            if not any(isinstance(each, Line) for each in follow(file)):
+                raise CommandError(f"{trace}: no event of a call in it")
     with shown_in_browser(True, "The film begins when it is open.", port=port) as hub:
         assert hub is not None
         named = [(trace.stem, trace) for trace in traces]

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from realtime_fsm._core import commands as cmd
+from realtime_fsm._input import CommandError
 from realtime_fsm.case import command
 from realtime_fsm.case._pytest import as_pytest
 from realtime_fsm.case.command import Request
@@ -250,18 +251,21 @@ def test_a_trace_without_a_server_says_so(
 
 
 def test_a_turn_that_is_not_there(folder: Path) -> None:
-    with pytest.raises(ValueError, match=r"--turn is 99, expected 1 to \d"):
+    with pytest.raises(ValueError, match=r"--turn is '99', expected 1 to \d"):
         command.run(Request(_recorded("failed", folder), turn="99"))
-    with pytest.raises(ValueError, match="--call is 3, there are 1"):
+    with pytest.raises(ValueError, match="--call is 3, expected one of the 1"):
         command.run(Request(_recorded("failed", folder), call=3))
 
 
-def test_nothing_to_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_to_read(tmp_path: Path) -> None:
     empty = tmp_path / "empty.jsonl"
     empty.write_text("")
-    assert command.run(Request(empty)) == 2
-    assert command.run(Request(tmp_path / "none.jsonl")) == 2
-    assert "nothing could be read" in capsys.readouterr().err
+    for path, words in (
+        (empty, "nothing could be read"),
+        (tmp_path / "none.jsonl", "cannot be read"),
+    ):
+        with pytest.raises(CommandError, match=words):
+            command.run(Request(path))
 
 
 def test_whatever_stands_in_a_trace_nothing_is_raised(

@@ -116,14 +116,14 @@ def test_what_cannot_be_written_is_refused_before_anything_is_asked(
 def test_a_file_that_fails_keeps_no_other_from_being_written(
     server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = Path.write_text
+    opened = Path.open
 
-    def full(path: Path, *args: Any, **kwargs: Any) -> int:
+    def full(path: Path, *args: Any, **kwargs: Any) -> Any:
         if path.name == "j.xml":
             raise OSError(28, "No space left on device", str(path))
-        return write(path, *args, **kwargs)
+        return opened(path, *args, **kwargs)
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(Path, "open", full)
     files = ["--junit", str(tmp_path / "j.xml"), "--badge", str(tmp_path / "b.svg")]
     code, out, err = conform(server, "--only", "pong", *files)
     assert code == 2

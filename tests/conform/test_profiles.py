@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from realtime_fsm import InputError
 from realtime_fsm._traits import ServerTraits
 from realtime_fsm.conform.rules import ALL
-from realtime_fsm.profiles import CAREFUL, Fact, Profile, ProfileError, dump, load, pick, shipped
+from realtime_fsm.profiles import CAREFUL, Fact, Profile, dump, load, pick, shipped
 from realtime_fsm.simulator import RULES, ServerConfig, configured
 from realtime_fsm.simulator.profiled import switches
 
@@ -83,30 +84,39 @@ GOOD = 'name = "x"\ntitle = "X"\n[facts.metadata]\nvalue = true\nsource = "repor
     ("text", "says"),
     [
         ("name = ", "x.toml"),
-        ('title = "X"', "name is None"),
+        ('title = "X"', "name is missing"),
         ('name = "X Y"\ntitle = "X"', "lower-case"),
-        ('name = "x"\ntitle = "X"\nhosts = "h"', "hosts is a list"),
-        ('name = "x"\ntitle = "X"\nnonsense = 1', "no field nonsense"),
-        ('name = "x"\ntitle = "X"\nfacts = 1', "facts is a table"),
-        (GOOD, "facts.metadata.reference is None"),
-        (GOOD.replace("reported", "guessed"), "expected measured, documented"),
-        (GOOD.replace("reported", "measured") + 'reference = "r"', "date .* and version"),
-        (GOOD + 'reference = "r"\ndate = "2026-01-01"', "is not measured"),
-        (GOOD.replace("value = true", "") + 'reference = "r"', "neither value nor kept"),
-        (GOOD.replace("true", "3") + 'reference = "r"', "value is a text or a truth value"),
-        (GOOD + 'reference = "r"\nkind = "x"', "no field facts.metadata.kind"),
+        ('name = "x"\ntitle = "X"\nhosts = "h"', "hosts is 'h', expected a list"),
+        ('name = "x"\ntitle = "X"\nnonsense = 1', "nonsense is 1, expected one of name, "),
+        ('name = "x"\ntitle = "X"\nfacts = 1', "facts is 1, expected a table"),
+        (GOOD, "facts.metadata.reference is missing"),
+        (GOOD.replace("reported", "guessed"), "expected one of measured, documented"),
+        (
+            GOOD.replace("reported", "measured") + 'reference = "r"',
+            "metadata.date is missing, expected .* version",
+        ),
+        (GOOD + 'reference = "r"\ndate = "2026-01-01"', "it was not measured"),
+        (
+            GOOD.replace("value = true", "") + 'reference = "r"',
+            "metadata.value is missing, expected it, or kept",
+        ),
+        (
+            GOOD.replace("true", "3") + 'reference = "r"',
+            "value is 3, expected a text, or true or false",
+        ),
+        (GOOD + 'reference = "r"\nkind = "x"', "facts.metadata.kind is 'x', expected one of value"),
     ],
 )
 def test_a_file_that_is_no_profile_says_what_is_wrong(text: str, says: str, tmp_path: Path) -> None:
     file = tmp_path / "x.toml"
     file.write_text(text, "utf-8")
-    with pytest.raises(ProfileError, match=says):
+    with pytest.raises(InputError, match=says):
         load(file)
 
 
 def test_a_value_that_the_rule_does_not_have_is_refused() -> None:
     odd = Fact(rule="rate-limits", source="reported", reference="a/b#1", value="sometimes")
-    with pytest.raises(ProfileError, match=r"facts\.rate-limits\.value is 'sometimes'"):
+    with pytest.raises(InputError, match=r"facts\.rate-limits\.value is 'sometimes'"):
         configured(Profile(name="x", title="X", facts={"rate-limits": odd}))
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from realtime_fsm.conform import Answer, Frame, Result, ResultError
+from realtime_fsm import InputError
+from realtime_fsm.conform import Answer, Frame, Result
 from realtime_fsm.conform.compare import compare
 from realtime_fsm.conform.formats import badge, junit
 from realtime_fsm.conform.frames import Seen, clipped, shown
@@ -55,15 +56,15 @@ def test_json_reads_back_as_it_was() -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "not JSON"),
-        ("[]", "no result|not a result"),
-        ('{"realtime_fsm_conform": 99}', "not a result"),
-        ('{"realtime_fsm_conform": 1}', "damaged"),
+        ("", "the text is missing, expected JSON"),
+        ("[]", "realtime_fsm_conform is missing"),
+        ('{"realtime_fsm_conform": 99}', "is 99, expected 1, as in a result"),
+        ('{"realtime_fsm_conform": 1}', "url is missing, expected a whole result"),
         (ONE.to_json().replace('"not judged"', '"maybe"'), "verdict of 'session-expiry'"),
     ],
 )
 def test_what_is_no_result_says_so(text: str, says: str) -> None:
-    with pytest.raises(ResultError, match=says):
+    with pytest.raises(InputError, match=says):
         Result.from_json(text)
 
 

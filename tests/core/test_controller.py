@@ -1391,6 +1391,20 @@ def test_g16_differences_are_told_until_the_server_confirms() -> None:
     assert not b.got(rf.ItemDeleted(item_id="stranger"))
 
 
+def test_g16_a_driver_tells_of_words_and_order() -> None:
+    b = Bench(playback=True)
+    b.speaking()
+    b.done("r1")
+    b.got(rf.PlaybackFinished(position_ms=1000, interrupted=False))
+    other = rf.Difference(rf.DifferenceKind.ORDER, 1000, 1000)
+    b.c.look = lambda messages: {m.item_id: other for m in messages if m.outcome is not None}
+    assert b.c.differences() == {"m1": other}
+    assert str(other) == "shown or remembered in another order than heard"
+    b.got(rf.ItemTruncated(item_id="m1", audio_end_ms=400))
+    kinds = {i: d.kind for i, d in b.c.differences().items()}
+    assert kinds == {"m1": rf.DifferenceKind.POSITION}, "what is known here goes first"
+
+
 # --- found by `realtime-fsm explore`
 
 

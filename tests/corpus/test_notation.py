@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from realtime_fsm import InputError
 from realtime_fsm.simulator import Unanswered
-from realtime_fsm.testing.corpus import NotationError, cases, parse, run
+from realtime_fsm.testing.corpus import cases, parse, run
 from realtime_fsm.testing.corpus._script import plan
 
 HEAD = "id: X1\ntitle: something\nsource: somewhere/else#1\nguarantees: G1\n"
@@ -84,7 +85,7 @@ def test_a_case_is_what_it_says() -> None:
 def test_bad_input_is_told_with_line_field_and_value(
     text: str, line: int, field: str, value: object
 ) -> None:
-    with pytest.raises(NotationError) as wrong:
+    with pytest.raises(InputError) as wrong:
         parse(text)
     assert (wrong.value.line, wrong.value.field, wrong.value.value) == (line, field, value)
     assert str(wrong.value).startswith(f"line {line}: {field} is ")
@@ -93,13 +94,13 @@ def test_bad_input_is_told_with_line_field_and_value(
 
 def test_the_same_id_twice() -> None:
     one = HEAD + "expect: session lives\n"
-    with pytest.raises(NotationError, match='line 6: id is "X1", expected an id that is not'):
+    with pytest.raises(InputError, match="line 6: id is 'X1', expected an id that is not"):
         parse(one + one)
 
 
 def test_a_turn_that_nobody_named() -> None:
     (case,) = parse(EXACT + "U interrupts B\nexpect: 0 reports\n")
-    with pytest.raises(NotationError, match=r'line 6: turn is "B".*\(none yet\)'):
+    with pytest.raises(InputError, match=r"line 6: turn is 'B'.*\(none yet\)"):
         run(case)
 
 

@@ -20,8 +20,13 @@ def run(*arguments: str) -> Result:
     return CliRunner().invoke(app, ["diagrams", *arguments])
 
 
-def test_without_options_it_writes_every_file(tmp_path: Path) -> None:
-    assert run().exit_code == 0
+def test_without_options_it_writes_no_file(tmp_path: Path) -> None:
+    assert run().stdout == diagrams.mermaid()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_gets_every_file(tmp_path: Path) -> None:
+    assert run("--output", "diagrams").exit_code == 0
     written = {p.name: p.read_text("utf-8") for p in (tmp_path / "diagrams").iterdir()}
     assert written == diagrams.files()
 
@@ -35,7 +40,7 @@ def test_check_names_each_stale_file(tmp_path: Path) -> None:
     done = run("--output", "pictures", "--check")
     assert done.exit_code == 1
     assert done.stderr.splitlines() == [
-        f"{Path('pictures') / name} is stale: run realtime-fsm diagrams"
+        f"{Path('pictures') / name} is stale: run realtime-fsm diagrams --output pictures"
         for name in ("turn.svg", "whole.dot")
     ]
     assert not (tmp_path / "pictures" / "turn.svg").exists()

@@ -11,9 +11,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from realtime_fsm import diagrams
+from realtime_fsm import InputError, diagrams
 from realtime_fsm.diagrams._diff import Comparison, compare
-from realtime_fsm.diagrams._errors import DiagramError
 from realtime_fsm.diagrams._model import TURN, Rule, State, with_else
 
 PACKAGE = Path(diagrams.__file__).parents[1]
@@ -128,7 +127,7 @@ def test_a_machine_that_did_not_change(repository: Path) -> None:
 def test_what_cannot_be_compared_is_said(
     repository: Path, revision: str, machine: str, message: str
 ) -> None:
-    with pytest.raises(DiagramError) as caught:
+    with pytest.raises(InputError) as caught:
         diagrams.diff(revision, machine, repository)
     assert message in str(caught.value)
 
@@ -137,7 +136,7 @@ def test_outside_a_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
     folder = tmp_path / "plain"
     folder.mkdir()
-    with pytest.raises(DiagramError, match="expected one within a git checkout"):
+    with pytest.raises(InputError, match="expected one within a git checkout"):
         diagrams.diff("HEAD", "turn", folder)
 
 

@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from realtime_fsm import diagrams
+from realtime_fsm import InputError, diagrams
 from realtime_fsm._core.machine import (
     PLAYBACK_DEFINITION,
     RESPONSE_DEFINITION,
@@ -30,7 +30,6 @@ from realtime_fsm._core.machine_events import (
 )
 from realtime_fsm._core.response_table import TURN as MEANS
 from realtime_fsm.diagrams import _dot, _markdown, _mermaid, _svg
-from realtime_fsm.diagrams._errors import DiagramError
 from realtime_fsm.diagrams._layouts import LAYOUTS
 from realtime_fsm.diagrams._model import CHARTS, LOOPS, TURN, Chart, Rule, State, words
 from realtime_fsm.diagrams._views import Picture, view
@@ -218,7 +217,7 @@ def test_streaming_is_one_state_with_a_loop_inside() -> None:
 
 def test_a_state_without_a_place_is_a_clear_error() -> None:
     more = replace(TURN, states=(*TURN.states, State("NAPPING", "napping", "normal")))
-    with pytest.raises(DiagramError, match=r"state is 'NAPPING', expected one with a position"):
+    with pytest.raises(InputError, match=r"state is 'NAPPING', expected one with a position"):
         _svg.svg(view(more))
 
 

@@ -10,7 +10,7 @@ import pytest
 import xstate_statemachine
 from statemachine.io.loader import load
 
-from realtime_fsm import diagrams
+from realtime_fsm import InputError, diagrams
 from realtime_fsm._core.machine import arrows
 from realtime_fsm.diagrams._statechart import BEGINNING
 
@@ -143,7 +143,7 @@ def test_a_guard_that_says_no_is_passed_over(machine: str) -> None:
 def test_what_is_no_machine_is_a_clear_error(
     machine: str, view: str, said: str, format: str
 ) -> None:
-    with pytest.raises(diagrams.DiagramError) as raised:
+    with pytest.raises(InputError) as raised:
         diagrams.render(machine, view, format)
     assert f"{said} {format}" in str(raised.value)
 

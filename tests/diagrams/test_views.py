@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from realtime_fsm import RetryPolicy, TurnController, diagrams
+from realtime_fsm import InputError, RetryPolicy, TurnController, diagrams
 from realtime_fsm._core.commands import TurnMoved
 from realtime_fsm._core.errors import ErrorInfo
 from realtime_fsm._core.events import (
@@ -18,7 +18,6 @@ from realtime_fsm._core.events import (
     ResponseStatus,
 )
 from realtime_fsm._core.states import ErrorKind
-from realtime_fsm.diagrams._errors import DiagramError
 from realtime_fsm.diagrams._model import CHARTS, EVERYWHERE, FAMILIES, PLAYBACK, TURN, Edge, Rule
 from realtime_fsm.diagrams._views import Move, brief, view, walk
 
@@ -67,7 +66,7 @@ def test_a_guard_stands_at_an_arrow_only_where_the_event_may_lead_elsewhere() ->
 def test_recovery_has_the_rules_into_and_out_of_recovery() -> None:
     rules = view(TURN, "recovery").rules
     assert rules == tuple(r for r in TURN.rules if "RETRY_WAIT" in (r.source, r.dest))
-    with pytest.raises(DiagramError, match="view is 'recovery'"):
+    with pytest.raises(InputError, match="view is 'recovery'"):
         view(PLAYBACK, "recovery")
 
 
@@ -107,7 +106,7 @@ def test_what_does_not_exist_is_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(DiagramError) as caught:
+    with pytest.raises(InputError) as caught:
         diagrams.render(*arguments)
     assert (caught.value.field, caught.value.value) == (field, value)
     assert f"{field} is {value!r}, expected " in str(caught.value)
@@ -195,12 +194,12 @@ def test_the_path_of_a_turn_is_highlighted_with_steps_and_times(tmp_path: Path) 
 
 def test_a_turn_that_the_trace_does_not_have(tmp_path: Path) -> None:
     path, _ = recorded(tmp_path)
-    with pytest.raises(DiagramError, match=r"turn is 'turn_9', expected one of .*turn_1"):
+    with pytest.raises(InputError, match=r"turn is 'turn_9', expected one of .*turn_1"):
         view(TURN, f"path:{path}#turn_9")
 
 
 def test_a_move_that_the_table_does_not_have() -> None:
-    with pytest.raises(DiagramError, match="move is 'DONE --CLOSED--> FAILED'"):
+    with pytest.raises(InputError, match="move is 'DONE --CLOSED--> FAILED'"):
         walk(TURN, "turn_1", (Move("DONE", "CLOSED", "FAILED"),))
 
 

@@ -43,7 +43,7 @@ def test_a_limit_makes_it_incomplete() -> None:
 
 @pytest.mark.parametrize("field", [f.name for f in fields(Bound) if f.type == "int"])
 def test_an_impossible_bound_names_field_and_value(field: str) -> None:
-    with pytest.raises(ValueError, match=rf"^{field} must be .*-1"):
+    with pytest.raises(ValueError, match=rf"^{field} is -1, expected an int of "):
         Bound(**{field: -1})
 
 
@@ -87,4 +87,4 @@ def test_the_command_says_that_it_is_incomplete() -> None:
 def test_the_command_refuses_an_impossible_bound() -> None:
     done = CliRunner().invoke(app, ["explore", "--turns", "-1"])
     assert done.exit_code == 2
-    assert "turns must be an int of 0 or more, got -1" in done.stderr
+    assert "turns is -1, expected an int of 0 or more" in done.stderr

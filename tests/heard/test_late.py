@@ -206,6 +206,82 @@ async def test_g17_a_call_whose_response_ends_before_it_is_created(fault: Fault)
         assert c.remembered[-1] == ("assistant", "Found it.")
 
 
+@pytest.mark.parametrize("lost", [("done",), ("output_item.done", "done")])
+@pytest.mark.parametrize("after", [nothing, reconnect, push])
+@virtual_time
+async def test_g16_a_message_whose_response_neither_begins_nor_ends(
+    lost: tuple[str, ...], after: Act
+) -> None:
+    """It is asked for again, and what nobody was given of the first is known to nobody: with the end of
+    the message, or when the next response begins."""
+    faults = [Lose(CREATED), *(Lose(At(f"response.{each}")) for each in lost)]
+    script = [Reply([Message(WORDS, seconds=0.5)], pace=0.01), Reply([Message("Second.")])]
+    config = ServerConfig(faults=Schedule(faults))
+    async with simulated_call(script, check=False, turn_detection=None, config=config) as c:
+        c.session.generate_reply(user_input="hi")
+        await asyncio.sleep(20.0)
+        await after(c)
+        assert len(c.server.answers) == 2
+        assert c.history[1:] == c.remembered[1:] == [("assistant", "Second.")]
+        assert [i.text_content for i in history_of(c.session).messages()] == ["hi", "Second."]
+        assert after is reconnect or c.errors == []
+
+
+@pytest.mark.parametrize("seconds", [0.3, 3.0])
+@virtual_time
+async def test_g16_a_message_whose_response_never_begins_and_whose_connection_breaks(
+    seconds: float,
+) -> None:
+    """Its placeholder is not pushed as if it had been said, not from a copy made meanwhile either."""
+    script = [Reply([Message(WORDS, seconds=2.0)], pace=0.2), Reply([Message("Second.")])]
+    config = ServerConfig(faults=Schedule([Lose(CREATED)]))
+    async with simulated_call(script, check=False, turn_detection=None, config=config) as c:
+        c.session.generate_reply(user_input="hi")
+        await c.until(lambda: _message(c))
+        copy = history_of(c.session).copy()
+        await asyncio.sleep(seconds)
+        c.server.drop()
+        await asyncio.sleep(10.0)
+        assert c.remembered[1:] == [("assistant", "Second.")]
+        for history in (history_of(c.session).copy(), copy.copy()):
+            await push_history(c.session, history)
+            await asyncio.sleep(1.0)
+            assert "one" not in str(c.remembered)
+            known = [i.text_content or "" for i in history_of(c.session).messages()]
+            assert "one" not in " ".join(known)
+
+
+@pytest.mark.parametrize("end", [At("response.done"), None])
+@virtual_time
+async def test_g17_a_call_whose_response_neither_begins_nor_ends(end: At | None) -> None:
+    """Lost with its end, or with its connection."""
+
+    class Calling(Agent):
+        ran = 0
+
+        @function_tool
+        async def look_up(self) -> str:
+            """Look something up."""
+            Calling.ran += 1
+            return "Found."
+
+    calls = Reply([FunctionCall("look_up")], pace=0.5)
+    script = [calls, calls, Reply([Message("Found it.", seconds=0.5)])]
+    config = ServerConfig(faults=Schedule([Lose(CREATED), *([Lose(end)] if end else [])]))
+    agent = Calling(instructions="Be brief.")
+    async with simulated_call(
+        script, agent=agent, check=False, turn_detection=None, config=config
+    ) as c:
+        c.session.generate_reply(user_input="hi")
+        if end is None:
+            await c.until(lambda: len(c.server.conversation) == 2)
+            c.server.drop()
+        await asyncio.sleep(25.0)
+        kinds = [item.type for item in c.server.conversation]
+        assert kinds == ["message", "function_call", "function_call_output", "message"]
+        assert Calling.ran == 1
+
+
 def _message(c: SimulatedCall) -> str:
     """The id of the agent's first message, once it is announced; empty before."""
     items = (r.event["item"] for r in c.server.record if r.type == "conversation.item.added")

@@ -6,13 +6,19 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from livekit.agents import Agent, function_tool, llm
 
-from realtime_fsm.livekit._features import history_of, push_history, realtime_session_of
-from realtime_fsm.simulator import FunctionCall, Message, Reply
+from realtime_fsm.livekit._features import (
+    hand_over,
+    history_of,
+    push_history,
+    realtime_session_of,
+)
+from realtime_fsm.simulator import Created, FunctionCall, Message, Reply
 from realtime_fsm.testing import SimulatedCall, simulated_call, virtual_time
 
 FIRST, SECOND = ("assistant", "one two three"), ("assistant", "four five six")
@@ -83,6 +89,24 @@ async def test_g16_what_livekit_has_not_entered_is_not_deleted(at: float) -> Non
 
 
 @needs_notes
+@virtual_time
+async def test_g16_what_livekit_has_not_entered_stays_behind_what_is_older() -> None:
+    """The application noted something that the server was not told of, and then the agent began to speak."""
+    async with call(replace(reply(), ack=Created(after=0.5))) as c:
+        handle = c.session.generate_reply(user_input="hi")
+        await c.until(lambda: c.server.sent("response.create"))
+        noted = llm.ChatMessage(id="note", role="assistant", content=["as agreed"])
+        history_of(c.session).items.append(noted)
+        await c.until(lambda: c.heard > 1.0)
+        await push(c)
+        await handle
+        await asyncio.sleep(1.0)
+        assert c.remembered == [ASKED, ("assistant", "as agreed"), FIRST, SECOND] == agents(c)
+        c.server.drop()
+        await asyncio.sleep(1.0)
+        assert c.remembered == [ASKED, ("assistant", "as agreed"), FIRST, SECOND]
+
+
 @virtual_time
 async def test_g16_g17_a_call_that_livekit_has_not_entered_is_not_deleted() -> None:
     async with call(reply(FunctionCall("slow")), Reply([Message("Well.")])) as c:
@@ -260,3 +284,74 @@ async def test_g16_whatever_context_what_is_heard_and_kept_in_it_stays(at: float
             assert c.remembered[-1] == ("assistant", "Well."), seed
             assert c.errors == [], seed
             assert c.controller.differences() == {}, seed
+
+
+@pytest.mark.parametrize("at", [0.3, 1.0, 4.0])
+@virtual_time
+async def test_g16_a_handoff_with_a_fresh_context(at: float) -> None:
+    """It means all that was there; what is said meanwhile is heard to its end. As on plain LiveKit."""
+    seen = []
+    for controlled in (False, True):
+        script = [Reply([Message("zero", seconds=0.5)]), reply(), Reply([Message("Well.")])]
+        agent = Agent(instructions="Be brief.")
+        async with simulated_call(
+            script, agent=agent, controlled=controlled, check=False, turn_detection=None
+        ) as c:
+            await c.session.generate_reply(user_input="hi")
+            c.session.generate_reply(user_input="more")
+            await asyncio.sleep(at)
+            hand_over(c.session, Agent(instructions="Be kind."))
+            await asyncio.sleep(6.0)
+            assert c.heard == pytest.approx(3.0, abs=0.02)
+            known = (c.remembered, agents(c), c.history)
+            await c.session.generate_reply(user_input="And?")
+            seen.append((*known, c.remembered, agents(c), c.history))
+            assert c.errors == []
+    assert seen[0] == seen[1]
+    assert seen[1][3] == [("user", "And?"), ("assistant", "Well.")]
+
+
+class Forgetful(Agent):
+    """Its tool edits the history, while the message before it is heard."""
+
+    def __init__(self, change: Callable[[Items], None]) -> None:
+        super().__init__(instructions="Be brief.")
+        self._change = change
+
+    @function_tool
+    async def forget(self) -> str:
+        """Forget it."""
+        context = history_of(self.session).copy()
+        self._change(context.items)
+        await push_history(self.session, context)
+        return "done"
+
+
+def all_of_it(items: Items) -> None:
+    items.clear()
+
+
+@pytest.mark.parametrize(
+    ("change", "kept"), [(without("zero"), [FIRST[1], SECOND[1]]), (all_of_it, [SECOND[1]])]
+)
+@virtual_time
+async def test_g16_a_tool_that_edits_the_history(
+    change: Callable[[Items], None], kept: list[str]
+) -> None:
+    """What was said before goes, as it means; what is heard meanwhile, and its own call, stay."""
+    script = [Reply([Message("zero", seconds=0.5)]), reply(FunctionCall("forget"))]
+    script.append(Reply([Message("Well.", seconds=0.5)]))
+    async with simulated_call(
+        script, agent=Forgetful(change), check=False, turn_detection=None
+    ) as c:
+        await c.session.generate_reply(user_input="hi")
+        await c.session.generate_reply(user_input="more")
+        await asyncio.sleep(1.0)
+        assert c.heard == pytest.approx(3.5, abs=0.02)
+        assert ("assistant", "zero") not in c.remembered
+        said = [text for role, text in c.remembered if role == "assistant"]
+        assert said == [*kept, "Well."]
+        kinds = [i.type for i in c.server.conversation]
+        assert kinds.count("function_call") == kinds.count("function_call_output") == 1
+        assert c.errors == []
+        assert c.controller.differences() == {}

@@ -12,7 +12,7 @@ from livekit.agents import llm
 
 import realtime_fsm as rf
 from realtime_fsm.livekit._conversation import Conversation
-from realtime_fsm.livekit._features import history_of, realtime_session_of
+from realtime_fsm.livekit._features import history_of, push_history, realtime_session_of
 from realtime_fsm.simulator import (
     Accept,
     Dropped,
@@ -107,6 +107,28 @@ async def test_g16_it_is_there_before_the_rest_is_asked_for() -> None:
         await c.session.generate_reply(user_input=QUESTION[1])
         await asyncio.sleep(0.5)
         check(c, [QUESTION, HALF, GREETING])
+
+
+@virtual_time
+async def test_g16_what_the_application_puts_in_the_middle_stays_there() -> None:
+    """It is pushed after one reconnect, and replayed by the next but one."""
+    async with call([HELLO, HELLO], config=FAST, sink=PacedAudioOutput()) as c:
+        for question in ("First?", "Second?"):
+            await c.session.generate_reply(user_input=question)
+        drop(c)
+        await c.until(lambda: c.server.connections == 2)
+        await asyncio.sleep(0.5)
+        history = history_of(c.session).copy()
+        place = next(n for n, i in enumerate(history.items) if i.type == "message") + 2
+        history.items.insert(place, llm.ChatMessage(id="note", role="user", content=["A note."]))
+        await push_history(c.session, history)
+        expected = conversation(c)
+        assert expected[2] == ("user", "A note.")
+        for connections in (3, 4):
+            drop(c)
+            await c.until(lambda n=connections: c.server.connections == n)
+            await asyncio.sleep(0.5)
+            assert conversation(c) == expected
 
 
 @pytest.mark.parametrize("generation", ["complete", "generating"])

@@ -25,8 +25,8 @@ def spoken(*faults: Any, more: str = "Second.") -> Any:
     return simulated_call(script, config=config, check=False)
 
 
-def holds_less(c: SimulatedCall, ms: int, *, linked: bool) -> None:
-    """The server has only so much of each item (pipecat-ai/pipecat#2106)."""
+def holds_less(c: SimulatedCall, ms: int, *, linked: bool, says: int | None = None) -> None:
+    """The server has only so much of each item (pipecat-ai/pipecat#2106), or *says* so."""
     connection = c.server._newest()
     receive = connection.receive
 
@@ -40,7 +40,7 @@ def holds_less(c: SimulatedCall, ms: int, *, linked: bool) -> None:
         error = {
             "type": "invalid_request_error",
             "code": "invalid_value",
-            "message": f"Audio content of {ms}ms is already shorter than {at}ms",
+            "message": f"Audio content of {says or ms}ms is already shorter than {at}ms",
             "param": None,
             "event_id": event.get("event_id") if linked else None,
         }
@@ -72,6 +72,20 @@ async def test_g16_an_item_that_is_shorter_on_the_server_is_cut_at_its_end(linke
         assert c.controller.differences() == {}
         assert c.remembered[1] == ("assistant", WORDS.removesuffix(" ten"))
         check_all(c)
+
+
+@pytest.mark.parametrize("linked", [True, False])
+@virtual_time
+async def test_g16_an_item_that_is_shorter_still_is_replaced(linked: bool) -> None:
+    """What the server names at first is more than it has: it is not asked for a third time."""
+    async with spoken() as c:
+        await asyncio.sleep(0.1)
+        holds_less(c, 900, linked=linked, says=950)
+        await interrupted(c, 1.0)
+        assert len(c.server.sent("conversation.item.truncate")) == 2
+        assert c.remembered == [("user", "hi"), HEARD, ("user", "And?"), ("assistant", "Second.")]
+        assert c.errors == []
+        assert c.controller.differences() == {}
 
 
 @pytest.mark.parametrize(

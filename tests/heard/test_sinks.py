@@ -156,6 +156,23 @@ async def test_g30_an_interrupt_is_over_after_the_grace(odd: str) -> None:
         assert heard.messages[0].heard_ms == pytest.approx(500, abs=50)
 
 
+@pytest.mark.parametrize("odd", ["never", "3 s late"])
+@pytest.mark.parametrize("messages", [1, 2])
+@virtual_time
+async def test_g15_what_was_played_to_its_end_is_not_cut_there(messages: int, odd: str) -> None:
+    """Interrupted when all of the first message was played, and its report is missing."""
+    async with simulated_call(replies(1, messages), sink=Sink(ODD[odd]), check=False) as call:
+        handle = call.session.generate_reply(user_input="hi")
+        await call.until(lambda: call.heard > SECONDS - 0.01)
+        await asyncio.sleep(0.1)
+        call.session.interrupt()
+        await handle
+        await asyncio.sleep(4.0)
+        assert call.server.sent("conversation.item.truncate") == []
+        assert call.remembered[1:] == [("assistant", "Answer 0, message 0.")] == call.history[1:]
+        assert call.controller.differences() == {}
+
+
 @virtual_time
 async def test_g14_a_late_report_ends_no_later_segment() -> None:
     """It comes 3 s late, while the next, longer one plays, and says what could be its own."""

@@ -86,9 +86,30 @@ class Looking(Agent):
         await asyncio.sleep(1.0)
         return "there"
 
+    @function_tool
+    async def fail(self) -> str:
+        """Look in vain."""
+        await asyncio.sleep(1.0)
+        raise RuntimeError("nothing there")
 
-async def thought(*, controlled: bool, composes: bool) -> dict[str, list[str]]:
+
+#: What else happens: which tools are called, when an interrupt comes, when another reply is asked for.
+ACTS: dict[str, tuple[tuple[str, ...], float | None, float | None]] = {
+    "nothing": (("look",), None, None),
+    "the tool fails": (("fail",), None, None),
+    "two tools": (("look", "fail"), None, None),
+    "interrupted while it speaks": (("look",), 0.5, None),
+    "interrupted while the tool runs": (("look",), 1.5, None),
+    "interrupted while it composes": (("look",), 3.0, None),
+    "another reply while it composes": (("look",), None, 3.0),
+}
+
+
+async def thought(
+    *, controlled: bool, composes: bool, act: str = "nothing"
+) -> dict[str, list[str]]:
     """A tool runs, and the model composes its reply for three seconds."""
+    tools, cut_at, ask_at = ACTS[act]
     inner = ComposingModel()
     model = ControlledRealtimeModel(inner, family=STREAMS) if controlled else inner
     session: AgentSession[None] = AgentSession(llm=model, user_away_timeout=2.0, vad=None)
@@ -103,15 +124,31 @@ async def thought(*, controlled: bool, composes: bool) -> dict[str, list[str]]:
     session.generate_reply()
     await asyncio.sleep(0.1)
     (opened,) = inner.opened
-    call = llm.FunctionCall(call_id="c", name="look", arguments="{}")
-    opened.asked[0].set_result(generation("r1", call))
-    await asyncio.sleep(5.0)
+    calls = [llm.FunctionCall(call_id=name, name=name, arguments="{}") for name in tools]
+    opened.asked[0].set_result(generation("r1", *calls))
+    loop = asyncio.get_running_loop()
+    if cut_at is not None:
+        loop.call_later(cut_at, session.interrupt)
+    if ask_at is not None:
+        loop.call_later(ask_at, session.generate_reply)
+    await asyncio.sleep(4.0)
+    if ask_at is not None:
+        opened.asked[1].set_result(generation("r3"))
+    await asyncio.sleep(1.0)
     if composes:
         opened.emit("generation_created", generation("r2", asked=False))
         await asyncio.sleep(6.0)
     await session.aclose()
     await sink.aclose()
     return states
+
+
+@pytest.mark.parametrize("act", [each for each in ACTS if each != "nothing"])
+@pytest.mark.parametrize("composes", [True, False])
+@virtual_time
+async def test_g22_g27_what_happens_while_it_composes(composes: bool, act: str) -> None:
+    plain = await thought(controlled=False, composes=composes, act=act)
+    assert await thought(controlled=True, composes=composes, act=act) == plain
 
 
 @pytest.mark.parametrize("composes", [True, False])

@@ -47,6 +47,12 @@ def test_what_was_told_is_made_again_where_it_was() -> None:
     assert all(map(conversation.holds, ("i0", "i1", "i2")))
 
 
+def test_g16_what_was_put_in_the_middle_keeps_its_place_on_the_second_connection_after() -> None:
+    conversation, _ = lost(3)
+    conversation.connection_lost(map(message, ["i0", "pushed since", "i1", "i2"]))
+    assert list(conversation.lost) == ["i0", "pushed since", "i1", "i2"]
+
+
 def test_what_was_told_in_another_order_goes_behind_what_is_there() -> None:
     """An item that was told late, and belongs early, is made before what stands behind it."""
     sent: list[dict[str, Any]] = []

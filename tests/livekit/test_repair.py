@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 from typing import Any
 
 import pytest
 from livekit.agents import Agent, function_tool
 
+import realtime_fsm as rf
 from realtime_fsm import TurnState
 from realtime_fsm._core import events as ev
 from realtime_fsm._core.frames import parse
+from realtime_fsm.livekit._features import realtime_session_of
 from realtime_fsm.livekit._repair import Repair
 from realtime_fsm.simulator import (
     At,
     Created,
+    Double,
     Failed,
     FunctionCall,
     Malform,
@@ -144,6 +148,15 @@ def test_g3_said_twice_is_no_other_response() -> None:
     assert tell(known, created("r", "a"), done("r", status="failed"), created("r", "b"))[-1] == "r"
 
 
+def test_g3_the_same_frame_is_no_other_response() -> None:
+    """Late, and after a question: the first response of a server whose ways are not known yet."""
+    repair = fresh()
+    first = {**created("r"), "event_id": "e1"}
+    end = done("r", status="completed")
+    assert tell(repair, SPOKEN, copy.deepcopy(first), end, SPOKEN, first)[-1] == "r"
+    assert tell(repair, {**created("r"), "event_id": "e2"}) == ["r~2"]
+
+
 def test_g3_g19_another_connection_counts_anew() -> None:
     repair = fresh()
     tell(repair, created("r"))
@@ -230,6 +243,31 @@ async def test_g6_a_cancel_names_the_response_as_the_server_does() -> None:
         call.session.generate_reply(user_input="three")
         await call.idle()
         assert call.heard > 6.0
+
+
+@virtual_time
+async def test_g3_a_session_that_takes_over_knows_that_ids_are_used_once() -> None:
+    """What its server says late and twice of an ended response is no answer to the next question."""
+    answers = [Reply([Message(f"Answer {n}.", seconds=2.0)], pace=0.01) for n in "1234"]
+    twice = Double(At("response.created", 3), seconds=2.83)
+    config = ServerConfig(faults=Schedule([twice]))
+    async with simulated_call(answers, config=config, check=False) as call:
+        await call.say("one")
+        await call.idle()
+        await call.say("two")
+        await call.idle()
+        driver = realtime_session_of(call.session).driver  # type: ignore[attr-defined]
+        dead = rf.ErrorInfo(kind=rf.ErrorKind.SESSION_END, code="over", message="over")
+        driver.receive(ev.ConnectionLost(error=dead, for_good=True))
+        await call.until(lambda: call.server.connections == 2)
+        await call.say("three", seconds=1.0)
+        await call.until(lambda: call.heard > 4.5)
+        await call.say("four", seconds=2.3)  # `created` of "three" comes behind it once more
+        asked = asyncio.get_running_loop().time()
+        await call.until(lambda: call.remembered[-1] == ("assistant", "Answer 4."))
+        assert asyncio.get_running_loop().time() < asked + 3.0
+        await call.idle()
+        assert call.server.sent("response.create") == []
 
 
 @virtual_time

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any, Literal
 
 import pytest
-from livekit.agents import llm
+from livekit.agents import APIConnectOptions, llm
 
 from realtime_fsm.compare import judge
 from realtime_fsm.lab.scenarios.providers.call import Call, Row, play
@@ -18,7 +18,7 @@ from realtime_fsm.lab.scenarios.providers.seen import Seen
 from realtime_fsm.livekit import ControlledRealtimeModel, Family
 from realtime_fsm.livekit._driver import Driver
 from realtime_fsm.livekit._features import realtime_session_of
-from realtime_fsm.livekit._private import may_stay_silent
+from realtime_fsm.livekit._private import may_stay_silent, own_retries
 from realtime_fsm.livekit._session import ControlledRealtimeSession
 from realtime_fsm.livekit._streams import StreamLink
 from realtime_fsm.livekit.providers import CONTROLLED, family_of
@@ -137,6 +137,37 @@ def test_a_proactive_gemini_may_stay_silent() -> None:
     assert [h.attempt for h in usual.heard] == [2]
 
 
+@pytest.mark.parametrize("survives", [1, 2, 3])
+def test_g10_gemini_a_service_that_fails_is_not_asked_until_the_call_ends(survives: int) -> None:
+    """The plugin ends the call after so many lost connections in a row that brought nothing."""
+    fake: Any = need("google")
+
+    class Failing(fake):  # type: ignore[misc]
+        def model(self, **options: Any) -> Any:
+            made = super().model(conn_options=APIConnectOptions(max_retry=survives))
+            told = own_retries(made)
+            assert told == survives, "RealtimeModel._opts.conn_options.max_retry has moved"
+            return made
+
+    async def row(call: Call) -> None:
+        await call.done(call.ask("Hi"), 60)
+        await asyncio.sleep(3)  # the plugin waits longer before its next connection
+        await call.done(call.ask("Next"), 25)
+
+    answers = {"Hi": [Answer(end="error")] * 9, "Next": [B]}
+    plain, ours = (
+        run_virtual(
+            lambda controlled=controlled: play(  # type: ignore[misc]
+                Failing, answers, row, controlled=controlled
+            )
+        )
+        for controlled in (False, True)
+    )
+    assert judge(plain.life, ours.life).worse == ()
+    asked = sum(what == "asked: Hi" for _, what in ours.wire)
+    assert asked == (1 if survives == 1 else 2)
+
+
 @pytest.mark.parametrize("family", ["google", "ultravox"])
 def test_g17_a_model_that_calls_its_tool_again_is_not_asked_again(family: str) -> None:
     """The reply to a tool's output never comes, and asked for it the model calls the tool once more."""
@@ -150,6 +181,43 @@ def test_g17_a_model_that_calls_its_tool_again_is_not_asked_again(family: str) -
     seen = played(family, answers, row, tools=True)
     assert seen.tools == 2
     assert not seen.hangs
+
+
+def test_voice_live_takes_events_past_the_plugin() -> None:
+    """Canary: RealtimeSession._send, and the SDK's classes (providers/_azure.py)."""
+    fake = need("azure")
+
+    async def look() -> list[dict[str, Any]]:
+        sent: list[dict[str, Any]] = []
+        async with fake({}) as server:
+            session: Any = server.model().session()
+            session.on("azure_client_event_sent", lambda e: sent.append(e.as_dict()))
+            send = BY_FAMILY["azure"].sends(session)
+            assert send is not None, "Voice Live: how does the plugin send an event now?"
+            await asyncio.sleep(1)
+            send({"type": "response.cancel", "event_id": "a", "response_id": "resp_1"})
+            send({"type": "conversation.item.delete", "event_id": "b", "item_id": "item_1"})
+            await asyncio.sleep(1)
+            await session.aclose()
+        return sent[-2:]
+
+    assert run_virtual(look) == [
+        {"type": "response.cancel", "event_id": "a", "response_id": "resp_1"},
+        {"type": "conversation.item.delete", "event_id": "b", "item_id": "item_1"},
+    ]
+
+
+def test_g27_voice_live_without_that_way_is_cancelled_as_the_plugin_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    need("azure")
+    monkeypatch.setattr("realtime_fsm.livekit.providers._azure.sender_of", lambda session: None)
+    row = BY_NAME["barge-in"]
+    plain, ours = (
+        played("azure", row.answers, row.row, controlled=controlled) for controlled in (False, True)
+    )
+    assert judge(plain.life, ours.life).worse == ()
+    assert [what for _, what in ours.wire] == [what for _, what in plain.wire]
 
 
 # --- the rows can fail

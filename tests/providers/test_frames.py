@@ -4,6 +4,7 @@ itself, who answers the user, and what only trails."""
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -134,6 +135,107 @@ def test_g24_voice_live_shows_who_answers() -> None:
     assert first[1] - first[0] <= 0.2
 
 
+def between(fake: Any, passes: Callable[[dict[str, Any]], float]) -> Any:
+    """Its server is told each frame of the plugin's so many seconds late, as *passes* leaves it."""
+
+    class Between(fake):  # type: ignore[misc]
+        def _new_core(self, number: int, opening: Any) -> Any:
+            core = super()._new_core(number, opening)
+            receive, loop = core.receive, asyncio.get_running_loop()
+
+            def meddled(text: str, now: float) -> None:
+                frame = json.loads(text)
+                late = passes(frame)
+                if late:
+                    loop.call_later(late, receive, json.dumps(frame), now + late)
+                else:
+                    receive(json.dumps(frame), now)
+
+            core.receive = meddled
+            return core
+
+    return Between
+
+
+def test_g6_voice_live_a_cancel_ends_what_it_names() -> None:
+    """The user cuts in, the server ends the answer by itself, and the cancel comes when it answers them:
+    plain LiveKit's names nothing, and takes that answer away."""
+    cancels: list[set[str]] = []
+
+    def late(frame: dict[str, Any]) -> float:
+        if frame["type"] != "response.cancel":
+            return 0.0
+        cancels.append(set(frame))
+        return 1.3
+
+    async def row(call: Call) -> None:
+        call.ask("Hi")
+        await call.heard(0.6)
+        await call.user_says("Next")
+        await asyncio.sleep(6)
+
+    long = Answer("Eight nine ten eleven twelve thirteen fourteen.", 4.0, pace=0.15)
+    answers = {"Hi": [long], "Next": [Answer("One two three four five six.", 3.0, pace=0.15)]}
+    plain, ours = both(between(need("azure"), late), row, answers)
+    heard = [sum(h.seconds for h in s.heard if h.question == "Next") for s in (plain, ours)]
+    assert heard[0] < 2.0
+    assert heard[1] == pytest.approx(3.0, abs=0.1)
+    assert cancels == [{"type"}, {"type", "response_id", "event_id"}]
+    assert not ours.errors
+
+
+def test_g20_voice_live_a_request_waits_for_what_is_in_its_way() -> None:
+    """Somebody asked past the session. Plain LiveKit's request is refused, and never made again."""
+    long = sim.Reply([sim.Message("Eight nine ten eleven twelve.", seconds=4.0)], pace=0.1)
+
+    async def row(call: Call) -> None:
+        session: Any = realtime_session_of(call.session)
+        getattr(session, "_inner", session).generate_reply()
+        await asyncio.sleep(0.5)
+        await call.done(call.ask("Hi"), 20)
+
+    plain, ours = both(voice_live({"": [long], "Hi": [ANSWER]}), row)
+    assert [s.ended for s in plain.speeches] == ["RealtimeError"]
+    assert [s.ended for s in ours.speeches] == ["ok"]
+    assert [h.began for h in ours.heard] == [pytest.approx(4.0, abs=0.2)]
+    assert not ours.errors
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_g16_voice_live_what_nobody_heard_is_deleted(refused: bool) -> None:
+    """Cut in its first message: the second one is neither in LiveKit's history nor in the server's. A
+    delete that is refused is nobody's failure (G6)."""
+    spoken: Any = voice_live(
+        {
+            "Hi": [
+                sim.Reply([sim.Message(f"{n} two three.", seconds=2.0) for n in ("One", "More")])
+            ],
+            "Next": [ANSWER],
+        }
+    )
+    deleted: list[str] = []
+
+    def passes(frame: dict[str, Any]) -> float:
+        if frame["type"] == "conversation.item.delete":
+            deleted.append(frame["item_id"])
+            frame["item_id"] = "item_nowhere" if refused else frame["item_id"]
+        return 0.0
+
+    async def row(call: Call) -> None:
+        call.ask("Hi")
+        await call.heard(0.6)
+        await asyncio.sleep(0.3)
+        await call.interrupt()
+        await call.done(call.ask("Next"), 20)
+        await asyncio.sleep(2)
+
+    _, ours = both(between(spoken, passes), row)
+    assert len(deleted) == 1
+    assert [s.ended for s in ours.speeches] == ["interrupted", "ok"]
+    assert not ours.errors
+    assert not [f for f in ours.faults if "realtime_fsm" in f]
+
+
 @pytest.mark.parametrize(
     "raw", [None, 7, "response.done", {}, {"type": None}, {"type": "response.done"}, [], object()]
 )
@@ -255,6 +357,28 @@ def test_g27_gemini_the_words_of_what_was_answered_ask_for_nothing(late: float) 
     ]
     assert [s.ended for s in ours.speeches] == ["ok"]
     assert not ours.errors
+
+
+def test_g27_gemini_who_speaks_for_long_is_not_talked_over() -> None:
+    """Transcripts begin a response while the user still speaks, for half a minute here. What follows them
+    may be silent, and is then asked for."""
+
+    async def row(call: Call) -> None:
+        fake: Any = call.fake
+        for number in range(30):
+            await fake._heard(f" word{number}")
+            await asyncio.sleep(1)
+        await call.user_says("Hello there")
+        await asyncio.sleep(15)
+        await call.user_says("More")
+        await asyncio.sleep(30)
+
+    answer = Answer("One two three four.", 0.8)
+    answers = {"Hello there": [answer], "More": [Answer(end="silent"), answer]}
+    plain, ours = both(need("google"), row, answers)
+    assert [h.question for h in plain.heard] == ["Hello there"]
+    assert [h.question for h in ours.heard] == ["Hello there", "More"]
+    assert ours.heard[0].began == pytest.approx(plain.heard[0].began, abs=0.1)
 
 
 def test_g18_gemini_a_silent_turn_after_one_without_words_is_asked_for() -> None:

@@ -43,4 +43,4 @@ def test_what_is_not_kept_has_a_reason() -> None:
 def test_the_command_names_an_unknown_provider() -> None:
     done = CliRunner().invoke(app, ["scenarios", "--providers", "acme"])
     assert done.exit_code == 2
-    assert "no provider 'acme'" in done.stderr
+    assert "the provider is 'acme', expected one of openai, " in done.stderr

@@ -58,7 +58,7 @@ def test_a_file_that_is_not_there_or_would_be_replaced(controlled: Path) -> None
     before = controlled.read_bytes()
     same = CliRunner().invoke(app, ["report", str(controlled), "--output", str(controlled)])
     assert same.exit_code == 2
-    assert "which is the trace itself" in same.stderr
+    assert "expected another file than the trace itself" in same.stderr
     assert controlled.read_bytes() == before
 
 

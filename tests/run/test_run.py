@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from realtime_fsm.run import RunSettings, SettingsError
+from realtime_fsm import InputError
+from realtime_fsm.run import RunSettings
 from realtime_fsm.simulator import Failed, Message, RealtimeServer, Reply, Script
 from realtime_fsm.trace import Report, check
 
@@ -180,7 +181,7 @@ def test_pyproject_has_the_calls_watched(tmp_path: Path) -> None:
     found = RunSettings.read(tmp_path)
     assert (found.watch, found.watch_words) == (True, True)
     file.write_text("[tool.realtime-fsm]\nwatch = 8774\n")
-    with pytest.raises(SettingsError, match="watch must be true or false, got 8774"):
+    with pytest.raises(InputError, match="watch is 8774, expected true or false"):
         RunSettings.read(tmp_path)
 
 
@@ -188,12 +189,21 @@ def test_pyproject_has_the_calls_watched(tmp_path: Path) -> None:
     ("options", "words"),
     [
         (["--watch-host", "203.0.113.7", "--watch"], "203.0.113.7:8774 cannot be listened on"),
-        (["--mode", "on"], "mode must be one of control, observe, off, got 'on'"),
-        (["--retry", "max_retry=-1"], "retry: max_retry must be 0 or more, got -1"),
-        (["--retry", "max_retry"], "--retry takes field=value, got 'max_retry'"),
-        (["--retry", "tries=2"], "retry.tries: no such field; there are action_timeout, "),
-        (["--retry", 'kinds={a="bad"}'], "retry.kinds.a must be one of transient, fatal, "),
-        (["--retry", "timeout=soon"], "retry: timeout must be a number of seconds, got 'soon'"),
+        (["--mode", "on"], "mode is 'on', expected one of control, observe, off"),
+        (
+            ["--retry", "max_retry=-1"],
+            "retry is {'max_retry': -1}, expected values that can work (max_retry must be 0 or ",
+        ),
+        (["--retry", "max_retry"], "--retry is 'max_retry', expected field=value"),
+        (["--retry", "tries=2"], "retry.tries is 2, expected one of action_timeout, "),
+        (
+            ["--retry", 'kinds={a="bad"}'],
+            "retry.kinds.a is 'bad', expected one of transient, fatal, ",
+        ),
+        (
+            ["--retry", "timeout=soon"],
+            "retry is {'timeout': 'soon'}, expected values that can work (timeout must be ",
+        ),
         (["--record", "/dev/null/traces"], "record: /dev/null/traces: "),
     ],
 )
@@ -207,10 +217,13 @@ def test_settings_that_cannot_be(options: list[str], words: str, tmp_path: Path)
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("[tool.realtime-fsm]\nmoode = 'off'", "tool.realtime-fsm.moode: there are mode, record"),
-        ("[tool]\nrealtime-fsm = 1", "tool.realtime-fsm must be a table, got 1"),
-        ("[tool.realtime-fsm]\nretry = 3", "retry must be a table of RetryPolicy's fields, got 3"),
-        ("[tool.realtime-fsm]\nrecord = 3", "record must be a folder, got 3"),
+        (
+            "[tool.realtime-fsm]\nmoode = 'off'",
+            "tool.realtime-fsm.moode is 'off', expected one of mode, record",
+        ),
+        ("[tool]\nrealtime-fsm = 1", "tool.realtime-fsm is 1, expected a table"),
+        ("[tool.realtime-fsm]\nretry = 3", "tool.realtime-fsm.retry is 3, expected a table"),
+        ("[tool.realtime-fsm]\nrecord = 3", "tool.realtime-fsm.record is 3, expected a folder"),
         ("[tool", "pyproject.toml: "),
         ("\xff", "pyproject.toml: "),
     ],

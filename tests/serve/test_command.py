@@ -72,13 +72,13 @@ def test_a_port_that_is_taken_is_said() -> None:
     with serving() as server:
         port = server.url.split(":")[2].split("/")[0]
         done = CliRunner().invoke(app, ["serve", "--port", port])
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert port in done.stderr
     assert not done.stdout
 
 
 BAD = {
-    "no file": (["--script", "nowhere.json"], 1, "nowhere.json"),
+    "no file": (["--script", "nowhere.json"], 2, "nowhere.json"),
     "no profile": (["--faults", "wild"], 2, "expected one of none, mild, rough, hostile"),
     "no dialect": (["--dialect", "alpha"], 2, "expected one of ga, beta"),
 }

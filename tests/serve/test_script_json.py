@@ -7,6 +7,7 @@ import json
 import pytest
 from hypothesis import given
 
+from realtime_fsm import InputError
 from realtime_fsm.simulator import (
     BEFORE_CREATED,
     ITEM_ADDED,
@@ -25,7 +26,7 @@ from realtime_fsm.simulator import (
     Unanswered,
     audio_ms,
 )
-from realtime_fsm.simulator.script_json import ScriptError, dump, load
+from realtime_fsm.simulator.script_json import dump, load
 from realtime_fsm.testing.strategies import scripts
 
 WRITTEN = """
@@ -127,7 +128,7 @@ WRONG = {
 
 @pytest.mark.parametrize(("text", "line", "field", "expected"), WRONG.values(), ids=WRONG.keys())
 def test_what_is_wrong_is_said(text: str, line: int, field: str, expected: str) -> None:
-    with pytest.raises(ScriptError) as caught:
+    with pytest.raises(InputError) as caught:
         load(text)
     error = caught.value
     assert (error.line, error.field) == (line, field)
@@ -136,5 +137,5 @@ def test_what_is_wrong_is_said(text: str, line: int, field: str, expected: str) 
 
 
 def test_the_value_is_shown() -> None:
-    with pytest.raises(ScriptError, match=r'replies\[0\]\.pace is "fast", expected a number'):
+    with pytest.raises(InputError, match=r"replies\[0\]\.pace is 'fast', expected a number"):
         load(json.dumps([{"pace": "fast"}]))

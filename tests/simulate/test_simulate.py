@@ -12,10 +12,10 @@ from typing import Any, get_args
 import pytest
 from typer.testing import CliRunner, Result
 
+from realtime_fsm import InputError
 from realtime_fsm.cli import app
 from realtime_fsm.lab.simulate import (
     Edit,
-    MergeError,
     Scenario,
     Turn,
     call_seed,
@@ -108,13 +108,15 @@ def test_shards_add_up_to_the_whole(whole: dict[str, Any]) -> None:
 
 
 def test_what_does_not_belong_together_is_not_merged(whole: dict[str, Any]) -> None:
-    with pytest.raises(MergeError, match=r"b: faults is 'none', but 'mild' in a"):
+    with pytest.raises(InputError, match=r"b: faults is 'none', expected 'mild' as in a"):
         merge({"a": whole, "b": {**whole, "faults": "none"}})
-    with pytest.raises(MergeError, match=r"b: shard 1/1 is in a already"):
+    with pytest.raises(
+        InputError, match=r"b: shard is '1/1', expected one that is not in a already"
+    ):
         merge({"a": whole, "b": whole})
-    with pytest.raises(MergeError, match=r"b: shard 1/2 is of another division"):
+    with pytest.raises(InputError, match=r"b: shard is '1/2', expected one of the same division"):
         merge({"a": whole, "b": {**whole, "shards": ["1/2"]}})
-    with pytest.raises(MergeError, match="it has no 'seed'"):
+    with pytest.raises(InputError, match="a: seed is missing, expected a report"):
         merge({"a": {}})
 
 
@@ -337,7 +339,7 @@ def test_a_trace_that_cannot_be_written(simulate: Callable[..., Result], tmp_pat
     (tmp_path / "file").touch()
     done = simulate("--calls", "1", "--trace", str(tmp_path / "file"))
     assert done.exit_code == 2
-    assert "--trace cannot write to" in done.stderr
+    assert "--trace: " in done.stderr
 
 
 def test_json(simulate: Callable[..., Result]) -> None:
@@ -390,16 +392,16 @@ def test_a_written_scenario_can_be_shown() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--calls", "0"], "--calls is at least 1, not 0"),
-        (["--jobs", "0"], "--jobs is at least 1, not 0"),
-        (["--faults", "wild"], "--faults is one of none, mild, rough, hostile, compat, not 'wild'"),
-        (["--shard", "3"], "--shard is i/n, as in 2/8, not '3'"),
-        (["--shard", "3/2"], "--shard i/n needs 1 <= i <= n, not '3/2'"),
-        (["--shard", "0/2"], "--shard i/n needs 1 <= i <= n, not '0/2'"),
-        (["--merge"], "nothing to merge"),
-        (["--merge", "no-such-file"], "--merge cannot read no-such-file"),
+        (["--calls", "0"], "--calls is 0, expected at least 1"),
+        (["--jobs", "0"], "--jobs is 0, expected at least 1"),
+        (["--faults", "wild"], "--faults is 'wild', expected one of none, mild, rough"),
+        (["--shard", "3"], "--shard is '3', expected i/n, as in 2/8"),
+        (["--shard", "3/2"], "--shard is '3/2', expected i/n with 1 <= i <= n"),
+        (["--shard", "0/2"], "--shard is '0/2', expected i/n with 1 <= i <= n"),
+        (["--merge"], "--merge is missing, expected reports"),
+        (["--merge", "no-such-file"], "realtime-fsm: no-such-file: No such file"),
         (["report.json"], "report.json is a report: give --merge to merge reports"),
-        (["--replay", "1", "--faults", "wild"], "--faults is one of"),
+        (["--replay", "1", "--faults", "wild"], "--faults is 'wild'"),
     ],
 )
 def test_bad_input(simulate: Callable[..., Result], options: list[str], message: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from realtime_fsm import InputError
 from realtime_fsm.simulator import (
     At,
     BreakConnection,
@@ -29,7 +30,7 @@ from realtime_fsm.simulator import (
     Unanswered,
     VirtualConnection,
 )
-from realtime_fsm.simulator.script_json import ScriptError, dump, load
+from realtime_fsm.simulator.script_json import dump, load
 from realtime_fsm.testing import run_virtual
 
 
@@ -235,9 +236,9 @@ def test_json() -> None:
     assert load(dump(script)) == script
     assert load(dump(SCRIPT)) == SCRIPT
     assert load('{"answers": {}}') == Script()
-    with pytest.raises(ScriptError, match=r"line 3: answers.Hello\?\[1\].ack is 7"):
+    with pytest.raises(InputError, match=r"line 3: answers.Hello\?\[1\].ack is 7"):
         load('{"answers": {"Hello?": [\n{},\n{"ack": 7}\n]}}')
-    with pytest.raises(ScriptError, match="answers is"):
+    with pytest.raises(InputError, match="answers is"):
         load('{"answers": []}')
 
 

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from realtime_fsm import InputError
 from realtime_fsm.simulator import (
     ERROR_CLASSES,
     KNOWN_ERRORS,
@@ -25,7 +26,6 @@ from realtime_fsm.simulator import (
     RefuseHandshake,
     Reorder,
     Schedule,
-    ScheduleError,
     ServerConfig,
     Silence,
 )
@@ -85,7 +85,7 @@ GOOD = '{"fault": "lose", "event": "response.done"}'
 @pytest.mark.parametrize(
     ("given", "line", "field", "value", "expected"),
     [
-        ("{\n  nonsense", 2, "the text", None, "JSON"),
+        ("{\n  nonsense", 2, "the text", "nonsense", "JSON"),
         ("[]", 1, "the schedule", [], "an object"),
         ('{"faults": [],\n "seeds": 1}', 2, "seeds", 1, '"seed" or "faults"'),
         ('{"seed": 1}', 1, "faults", None, "a list"),
@@ -108,7 +108,7 @@ GOOD = '{"fault": "lose", "event": "response.done"}'
 def test_a_bad_schedule_is_explained(
     given: str, line: int, field: str, value: object, expected: str
 ) -> None:
-    with pytest.raises(ScheduleError) as caught:
+    with pytest.raises(InputError) as caught:
         Schedule.from_json(given)
     error = caught.value
     assert (error.line, error.field, error.value) == (line, field, value)
@@ -117,13 +117,13 @@ def test_a_bad_schedule_is_explained(
 
 
 def test_not_a_number_is_no_number() -> None:
-    with pytest.raises(ScheduleError, match="seconds"):
+    with pytest.raises(InputError, match="seconds"):
         Schedule.from_json(text('{"fault": "late", "event": "x", "seconds": NaN}'))
 
 
 @pytest.mark.parametrize("before", ['"seed": [1, {"a": "]"}], ', '"seed": "\\"faults\\": [", '])
 def test_lines_are_found_behind_anything(before: str) -> None:
-    with pytest.raises(ScheduleError, match="seed"):
+    with pytest.raises(InputError, match="seed"):
         Schedule.from_json("{" + before + '"faults": []}')
 
 

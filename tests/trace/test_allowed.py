@@ -7,6 +7,11 @@ from typing import Any
 
 import pytest
 
+from realtime_fsm.trace.facts import Segment
+from realtime_fsm.trace.format import Line
+from realtime_fsm.trace.sound import Sound
+from realtime_fsm.trace.wire import Wire
+
 from .test_planted import Lines, judge
 
 HEADER = {"trace": "realtime-fsm", "version": 1, "mode": "control"}
@@ -178,6 +183,53 @@ def test_g16_a_response_that_is_announced_twice_is_heard_once() -> None:
     assert breaches("G16", *lines[:7], short) == 1
 
 
+@pytest.mark.parametrize("came", [True, False])
+def test_what_is_heard_is_no_message_of_which_nothing_came(came: bool) -> None:
+    """Its connection was lost. What is spoken since was perhaps said out of band."""
+    wire = Wire()
+    sound = Sound(wire)
+    item = {"id": "m1", "type": "message"}
+    created = {"response": {"id": "r1", "conversation_id": "c"}}
+    begun = Line(0, 0.9, "server", "response.created", 1, created)
+    added = Line(
+        1, 1.0, "server", "response.output_item.added", 1, {"response_id": "r1", "item": item}
+    )
+    delta = {"response_id": "r1", "item_id": "m1", "delta": "so"}
+    words = Line(2, 1.1, "server", "response.output_audio_transcript.delta", 1, delta)
+    for each in [begun, added, *([words] if came else []), Line(3, 2.0, "net", "lost", 1, {})]:
+        wire.apply(each)
+    end = Line(4, 3.0, "playback", "finished", 0, {})
+    sound.apply(Segment(end, position=0.1, begun=2.9))
+    sound.settle()
+    assert ("m1" in sound.of) is came
+
+
+@pytest.mark.parametrize(("told", "found"), [("m1", 0), ("m2", 1), (None, 1)])
+def test_g16_what_the_application_forgot_before_livekit_entered_it(
+    told: str | None, found: int
+) -> None:
+    """LiveKit enters it at the end of the speech, whatever the application left out meanwhile."""
+    item = {"id": "m1", "type": "message", "role": "assistant"}
+    delta = {"response_id": "r1", "item_id": "m1", "delta": 1000.0}
+    forgot = [] if told is None else [line(2.5, "caller", "forgot", item_id=told)]
+    gone = "conversation.item.deleted"
+    lines = [
+        CREATE,
+        response(1.2, "created", "r1"),
+        line(1.2, "server", "response.output_item.added", response_id="r1", item=item),
+        line(1.3, "server", "response.output_audio.delta", **delta),
+        line(1.3, "playback", "started"),
+        DONE,
+        line(2.3, "playback", "finished", position=1000.0, interrupted=False),
+        *forgot,
+        line(2.5, "client", "conversation.item.delete", item_id="m1", event_id="chat_ctx_1"),
+        line(2.5, "server", gone, item_id="m1"),
+        line(2.6, "session", "context", items=[]),
+        line(2.7, "session", "item_added", item_id="m1", item="message", role="assistant", text=9),
+    ]
+    assert breaches("G16", *lines) == found
+
+
 @pytest.mark.parametrize(("asked_at", "found"), [(2.0, 1), (7.0, 0)])
 def test_g17_a_cancel_without_an_answer_is_believed_in_for_a_while(
     asked_at: float, found: int
@@ -310,3 +362,15 @@ def test_g6_whether_a_cancelled_response_is_over_may_be_asked_where_it_takes_lon
 ) -> None:
     before = cancelled("r1", 1.0, None, 0.3)
     assert breaches("G6", *before, *cancelled("r2", 5.0, asked, done)) == found
+
+
+@pytest.mark.parametrize(("responses", "found"), [(2, 0), (3, 1)])
+def test_g2_two_creates_of_an_application_that_say_the_same(responses: int, found: int) -> None:
+    """Neither metadata nor anything else tells which response is whose: there are as many as were asked."""
+    same = {"metadata": {"topic": "category"}}
+    creates = [
+        line(1.0 + n / 100, "client", "response.create", event_id=f"app_{n}", response=same)
+        for n in range(2)
+    ]
+    answers = [response(1.1 + n / 100, "created", f"r{n}", **same) for n in range(responses)]
+    assert breaches("G2", *creates, *answers) == found

@@ -56,7 +56,7 @@ def test_only(broken_path: Path) -> None:
     assert run(str(broken_path), "--only", "G1").exit_code == 1
     done = run(str(broken_path), "--only", "G14")
     assert done.exit_code == 2
-    assert "G14 cannot be judged by a trace: which report the controller" in done.stderr
+    assert "only is 'G14', expected one of G1, " in done.stderr
     assert run(str(broken_path), "--only", "G99").exit_code == 2
 
 

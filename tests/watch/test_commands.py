@@ -43,11 +43,14 @@ def test_recorded_calls_are_a_film(controlled: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["simulate", "--watch", "5", "--speed", "0"], "--speed is more than 0 and at most 100"),
-        (["simulate", "--watch", "5", "--faults", "no"], "--faults is one of "),
-        (["watch", "none.jsonl"], "realtime-fsm: none.jsonl: no file that can be read"),
-        (["watch", "/"], "realtime-fsm: /: no file that can be read"),
-        (["watch", "--speed", "nan"], "realtime-fsm: --speed is more than 0"),
+        (
+            ["simulate", "--watch", "5", "--speed", "0"],
+            "--speed is 0.0, expected more than 0 and at most 100",
+        ),
+        (["simulate", "--watch", "5", "--faults", "no"], "--faults is 'no', expected one of "),
+        (["watch", "none.jsonl"], "realtime-fsm: none.jsonl: cannot be read: No such file"),
+        (["watch", "/"], "realtime-fsm: /: cannot be read: Is a directory"),
+        (["watch", "--speed", "nan"], "realtime-fsm: --speed is nan, expected more than 0"),
         (["demo", "--json", "--watch"], "--json or --report and --watch, not both"),
     ],
 )
@@ -65,7 +68,7 @@ def test_a_port_in_use(controlled: Path) -> None:
         port = str(taken.getsockname()[1])
         done = CliRunner().invoke(app, ["watch", str(controlled), "--port", port])
     assert (done.exit_code, done.stderr) == (
-        1,
+        2,
         f"realtime-fsm: 127.0.0.1:{port} cannot be listened on: address already in use\n",
     )
 
@@ -74,7 +77,7 @@ def test_a_folder_that_others_can_read(place: Path, controlled: Path) -> None:
     place.chmod(0o755)
     for arguments in (["watch"], ["watch", str(controlled)]):
         done = CliRunner().invoke(app, arguments)
-        assert done.exit_code == 1
+        assert done.exit_code == 2
         assert done.stderr == (f"realtime-fsm: {place} can be read by others: make its mode 700\n")
 
 

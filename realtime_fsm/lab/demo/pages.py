@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..._output import to_file
 from ...report import Group, Side, collect, page
 from .calls import Call
 from .result import MODES, NAMES, Mode, Result
@@ -44,7 +45,7 @@ def write_page(
         ]
         groups.append(Group(f"{number}. {call.name}", sides, call.title))
     html = page("The same calls, with plain LiveKit and controlled", groups, note=finding)
-    output.write_text(html, "utf-8", newline="\n")
+    to_file(output, html)
 
 
 def _side(path: Path, mode: Mode, result: Result) -> Side:

@@ -39,9 +39,9 @@ _STYLES = {
 }
 
 
-def demo_console() -> Console:
-    """A console on standard output, no wider than the demo is meant to be."""
-    console = Console(highlight=False)
+def demo_console(*, stderr: bool = False) -> Console:
+    """A console on standard output or error, no wider than the demo is meant to be."""
+    console = Console(highlight=False, stderr=stderr)
     console.width = min(console.width, _WIDTH)
     return console
 

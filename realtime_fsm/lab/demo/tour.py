@@ -35,13 +35,14 @@ def show_tour(report: Path | None = None, *, watch: bool = False) -> None:
         OSError: It cannot be written.
         WatchError: The page cannot be served.
     """
-    console = demo_console()
+    piped = report == Path("-")
+    console = demo_console(stderr=piped)
     show = Show(console)
-    if report is not None:
+    if report is not None and not piped:
         report.touch()  # to know at once, and not in half a minute, that it cannot be written
     with tempfile.TemporaryDirectory() as name:
         folder = None if report is None else Path(name)
-        screen = Console(highlight=False)
+        screen = Console(highlight=False, stderr=piped)
         with shown_in_browser(watch, "The calls begin when it is open.") as hub:
             if can_be_live(screen):
                 results = _live(screen, folder, hub)
@@ -51,7 +52,8 @@ def show_tour(report: Path | None = None, *, watch: bool = False) -> None:
             show.finding(results)
             if report is not None and folder is not None:
                 write_page(report, folder, CALLS, results, finding(results))
-                console.print(f"\nThe page: {report}", soft_wrap=True, markup=False)
+                if not piped:
+                    console.print(f"\nThe page: {report}", soft_wrap=True, markup=False)
 
 
 def _at_once(show: Show, folder: Path | None, hub: Path) -> list[tuple[Result, Result]]:

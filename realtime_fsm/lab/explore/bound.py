@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 
 from ..._core.policy import RetryPolicy
+from ..._input import InputError
 
 __all__ = ["DROPS", "INTERRUPTS", "MS", "ODDITIES", "TIMEOUTS", "TURNS", "VAD_TURNS", "Bound"]
 
@@ -37,7 +38,7 @@ class Bound:
         policy: Times and ``after_exposure``; its ``max_retry`` is ``attempts - 1``.
 
     Raises:
-        ValueError: A number is impossible; the message names field and value.
+        InputError: A number is impossible; the message names field and value.
     """
 
     turns: int = 2
@@ -56,14 +57,14 @@ class Bound:
 
     def __post_init__(self) -> None:
         if self.odd not in ("any", "beside", "other"):
-            raise ValueError(f"odd must be any, beside or other, got {self.odd!r}")
+            raise InputError("odd", self.odd, "any, beside or other")
         for one in fields(self):
             value = getattr(self, one.name)
             if one.type != "int":
                 continue
             least = 1 if one.name in ("messages", "attempts") else 0
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ValueError(f"{one.name} must be an int of {least} or more, got {value!r}")
+                raise InputError(one.name, value, f"an int of {least} or more")
 
     @cached_property
     def in_force(self) -> RetryPolicy:

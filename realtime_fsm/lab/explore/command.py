@@ -7,9 +7,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any, Optional
 
 from ..._core.policy import RetryPolicy
+from ..._input import InputError
+from ..._spread import WorkersDifferError, WorkersGoneError, spread
+from ..._workers import NoWorkersError, Workers
 from .bound import Bound
 from .counterexample import mermaid, replay
 from .rows import Rules, Tables
@@ -22,7 +26,7 @@ def parts(whole: Bound) -> dict[str, Bound]:
     """The searches that a bound is cut into; docs/explore.md says why, with figures.
 
     Raises:
-        ValueError: A number of the bound is impossible.
+        InputError: A number of the bound is impossible.
     """
     policy = replace(whole.policy, max_retry=whole.attempts - 1)
     whole = replace(whole, policy=policy)
@@ -73,31 +77,50 @@ def explore(
     jobs: int = 1,
     limit_states: Optional[int] = None,
     progress: bool = False,
+    workers: Optional[Workers] = None,
 ) -> dict[str, Any]:
     """Search every part of a bound and return the report, ready for JSON.
 
     Args:
+        jobs: Processes that share a part.
         limit_states: Of each part.
         progress: Show it on stderr.
+        workers: Each searches a part of its own. If they go away, ``stopped`` says so, and the
+            parts are those that were done.
     """
     if jobs < 1:
-        raise ValueError(f"jobs must be 1 or more, got {jobs}")
+        raise InputError("jobs", jobs, "1 or more")
     if limit_states is not None and limit_states < 1:
-        raise ValueError(f"limit_states must be 1 or more, got {limit_states}")
+        raise InputError("limit_states", limit_states, "1 or more")
     began = time.perf_counter()
     results: dict[str, Result] = {}
-    for name, bound in parts(whole).items():
-        with _shown(name, on=progress) as tell:
-            results[name] = search(
-                bound, jobs=jobs, limit_states=limit_states, progress=tell, tables=tables
-            )
+    wanted = parts(whole)
+    stopped = ""
+    if workers is None:
+        for name, bound in wanted.items():
+            with _shown(name, on=progress) as tell:
+                results[name] = search(
+                    bound, jobs=jobs, limit_states=limit_states, progress=tell, tables=tables
+                )
+    else:
+        run = partial(_search, limit_states=limit_states, tables=tables)
+        try:
+            for name, result in spread(run, list(wanted), workers, given=wanted.__getitem__):
+                results[name] = result
+                if progress:
+                    _tell_done(len(results), len(wanted), name)
+        except (NoWorkersError, WorkersGoneError, WorkersDifferError) as error:
+            left = ", ".join(name for name in wanted if name not in results)
+            stopped = f"{error}. Not searched: {left}"
+        results = {name: results[name] for name in wanted if name in results}
     rules = Rules(tables)
     taken = set[int]().union(*(r.taken for r in results.values()))
     return {
         "states": sum(r.states for r in results.values()),
         "transitions": sum(r.transitions for r in results.values()),
         "depth": max((r.depth for r in results.values()), default=0),
-        "complete": all(r.complete for r in results.values()),
+        "complete": all(r.complete for r in results.values()) and not stopped,
+        **({"stopped": stopped} if stopped else {}),
         "violations": [one for name, r in results.items() for one in _violations(name, r, tables)],
         "rows_total": rules.total,
         "rows_taken": len(taken),
@@ -105,6 +128,14 @@ def explore(
         "seconds": round(time.perf_counter() - began, 1),
         "parts": [_part(name, r) for name, r in results.items()],
     }
+
+
+def _search(bound: Bound, limit_states: Optional[int], tables: Tables) -> Result:
+    return search(bound, limit_states=limit_states, tables=tables)
+
+
+def _tell_done(done: int, of: int, name: str) -> None:
+    print(f"{done} of {of} parts: {name}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def _part(name: str, result: Result) -> dict[str, Any]:
@@ -158,7 +189,7 @@ def describe(report: dict[str, Any]) -> Iterator[str]:
         f"{report['states']} states, {report['transitions']} transitions, "
         f"{len(report['violations'])} violations, {report['seconds']} s"
     )
-    if not report["complete"]:
+    if not report["complete"] and "stopped" not in report:
         yield "The search is INCOMPLETE: a limit was hit. What was not looked at may be wrong."
 
 

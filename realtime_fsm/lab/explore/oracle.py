@@ -125,6 +125,11 @@ class Oracle:
 
     # --- what was said
 
+    def waiting_for(self, owner: Optional[tuple[str, int]]) -> Optional[Record]:
+        """The record of the turn that waits for the response of that turn and attempt, or None."""
+        record = None if owner is None else self.turns.get(owner[0])
+        return record if record is not None and owner and record.expects(owner[1]) else None
+
     def new_turn(self, turn_id: str) -> Record:
         record = self.turns[turn_id] = Record()
         return record

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import hashlib
 import marshal
-import multiprocessing
 import re
 import signal
 import time
@@ -19,6 +18,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Optional
 
+from ..processes import start_pool
 from .acts import late
 from .bound import Bound
 from .oracle import Violation
@@ -275,8 +275,7 @@ class _expander:  # noqa: N801 - used as a function
         self._rules = rules
         self._pool: Any = None
         if jobs > 1:
-            context = multiprocessing.get_context("spawn")
-            self._pool = context.Pool(jobs, _start, (bound, tables))
+            self._pool = start_pool(jobs, _start, (bound, tables))
 
     def __enter__(self) -> Callable[[Iterable[bytes]], Iterator[Any]]:
         return self._alone if self._pool is None else self._together

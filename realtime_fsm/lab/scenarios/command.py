@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
+from ..._input import CommandError, InputError
 from . import show
 from .bad_input import Kind, mutations, run_mutation
 from .run import collect_complaints
@@ -25,12 +26,12 @@ _BAD: tuple[Kind, ...] = ("silent", "hang", "escaped")
 def run(wanted: Sequence[str], *, as_json: bool, page: bool, bad_input: bool) -> bool:
     """Run what is wanted and print what came of it. Returns whether all came as stated.
 
-    Raises ``ValueError`` for an unknown id, and for options that exclude each other.
+    Raises `InputError` for an unknown id, and `CommandError` for options that exclude each other.
     """
     if page and wanted:
-        raise ValueError("--page is of all scenarios: give no ids")
+        raise InputError("the scenario", wanted[0], "none with --page, which is of all")
     if sum((as_json, page, bad_input)) > 1:
-        raise ValueError("give one of --json, --page and --bad-input")
+        raise CommandError("give one of --json, --page and --bad-input")
     if bad_input:
         return _bad_input()
     if page:

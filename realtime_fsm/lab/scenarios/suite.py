@@ -8,6 +8,7 @@ from functools import cache
 
 from livekit.agents import __version__ as livekit_agents_version
 
+from ..._input import InputError
 from ...compare import Verdict
 from .composition import COMPOSITION
 from .known_open import OPEN
@@ -112,7 +113,7 @@ def select(wanted: Iterable[str]) -> list[str]:
     """Return the ids that *wanted* names: ids, names of groups, or the part before the slash;
     nothing is all.
 
-    Raises ``ValueError`` for one that names nothing.
+    Raises `InputError` for one that names nothing.
     """
     chosen: dict[str, None] = {}
     for name in wanted:
@@ -120,7 +121,7 @@ def select(wanted: Iterable[str]) -> list[str]:
         found = found or [each for each in SCENARIOS if each.startswith(f"{name}/")]
         if not found:
             known = ", ".join([*GROUPS, *(each for each in SCENARIOS if "/" not in each)])
-            raise ValueError(f"no scenario or group {name!r}; there are {known}")
+            raise InputError("the scenario", name, f"one of {known}")
         chosen.update(dict.fromkeys(found))
     return list(chosen) or list(SCENARIOS)
 

@@ -10,7 +10,7 @@ from .evidence import Evidence
 from .judge import Judged, TurnFate, judge
 from .pairs import Difference, PairResult, run_pair
 from .replay import replay, show
-from .report import MergeError, describe, merge, summarize
+from .report import describe, merge, summarize
 from .run import CallResult, run_call, run_scenario
 from .scenario import PROFILES, Act, Edit, Scenario, Turn, call_seed
 
@@ -22,7 +22,6 @@ __all__ = [
     "Evidence",
     "Difference",
     "Judged",
-    "MergeError",
     "PairResult",
     "Scenario",
     "Turn",

@@ -400,8 +400,10 @@ class _Caller:
             await asyncio.sleep(1.0)
         changed = edited(context, edit)
         kept = {item.id for item in changed.items}
-        left_out = (item.id for item in context.items if item.id not in kept)
+        left_out = [item.id for item in context.items if item.id not in kept]
         self._call.witness.forgotten.update(left_out)
+        for item_id in left_out:
+            self._call.note("caller", "forgot", item_id=item_id)
         self.note("app", f"updates the history ({edit.kind})")
         try:
             await agent.update_chat_ctx(changed)

@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 import errno
-import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar
 
-from ..._output import UnwritableError
+from ..._input import CommandError, InputError, StoppedError, from_json, read_as
+from ..._output import UnwritableError, in_words
+from ..._spread import WorkersDifferError, WorkersGoneError
+from ..._workers import Dask, NoWorkersError, available_cores, versions
 from ...trace.source import is_whole
-from ...watch.command import FASTEST
-from .pairs import describe_pairs, merge_pairs, summarize_pairs
-from .pool import available_cores, run_calls, run_pairs, seeds_of
+from ...watch.command import check_speed
+from ..options import check_profile, checked
+from .kept import Kept, KeptError, default_path
+from .pairs import PairResult, describe_pairs, merge_pairs, summarize_pairs
+from .pool import run_calls, run_pairs, seeds_of
 from .replay import replay, replay_pair
 from .report import describe, merge, summarize
-from .scenario import PROFILES, Profile
+from .run import CallResult
 
 __all__ = [
-    "BadOptionError",
-    "check_profile",
     "compare",
     "film_lines",
     "is_bad",
     "merge_files",
-    "parse_shard",
     "replay_lines",
     "report_lines",
     "simulate",
@@ -35,27 +37,6 @@ __all__ = [
 
 
 _STRICT = ("violations", "hangs", "crashes", "repeated_words")
-
-
-class BadOptionError(ValueError):
-    """An option has a value that makes no sense. The message names both."""
-
-
-def check_profile(value: str) -> Profile:
-    """Return *value* if it is a profile. Raises :class:`BadOptionError`."""
-    if value not in PROFILES:
-        raise BadOptionError(f"--faults is one of {', '.join(PROFILES)}, not {value!r}")
-    return cast("Profile", value)
-
-
-def parse_shard(value: str) -> tuple[int, int]:
-    """Return (i, n) of ``i/n``, with 1 <= i <= n. Raises :class:`BadOptionError`."""
-    number, slash, count = value.partition("/")
-    if not (slash and number.isdecimal() and count.isdecimal()):
-        raise BadOptionError(f"--shard is i/n, as in 2/8, not {value!r}")
-    if not 1 <= int(number) <= int(count):
-        raise BadOptionError(f"--shard i/n needs 1 <= i <= n, not {value!r}")
-    return int(number), int(count)
 
 
 def simulate(
@@ -67,26 +48,27 @@ def simulate(
     jobs: int | None,
     plain: bool,
     traces: Path | None = None,
+    dask: str | None = None,
+    keep: Path | None = None,
 ) -> dict[str, Any]:
-    """Run the calls and return the report. Raises :class:`BadOptionError`, and OSError if a trace could
-    not be written."""
-    profile, part = _checked(calls, faults, shard, jobs)
+    """Run the calls and return the report.
+
+    Raises :class:`InputError`, :class:`StoppedError`, and OSError if a trace could not be written.
+    """
+    profile, part = checked(calls, faults, shard, jobs)
     if traces is not None:
+        if dask is not None or keep is not None:
+            raise CommandError("--trace writes here, each time: without --dask and --keep")
         try:
             traces.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise BadOptionError(f"--trace cannot write to {traces}: {error}") from None
+            raise CommandError(f"--trace: {in_words(error, str(traces))}") from None
     seeds = seeds_of(calls, seed, part)
     start = time.perf_counter()
-    with _progress(len(seeds)) as done:
-        results = run_calls(
-            seeds,
-            profile,
-            plain=plain,
-            jobs=jobs or available_cores(),
-            traces=traces,
-            done=done,
-        )
+    run = partial(run_calls, profile=profile, plain=plain, traces=traces)
+    mode = "plain" if plain else "controlled"
+    of = {"seed": seed, "faults": profile, "mode": mode, "planned": calls, "shard": shard}
+    results = _run(run, CallResult, seeds, of, jobs=jobs, dask=dask, keep=keep)
     if traces is not None:
         _look_at_traces([traces / f"{each}.jsonl" for each in seeds])
     return summarize(
@@ -100,13 +82,23 @@ def simulate(
     )
 
 
-def compare(calls: int, seed: int, faults: str, *, shard: str, jobs: int | None) -> dict[str, Any]:
-    """Live each call twice, and return the report. Raises :class:`BadOptionError`."""
-    profile, part = _checked(calls, faults, shard, jobs)
+def compare(
+    calls: int,
+    seed: int,
+    faults: str,
+    *,
+    shard: str,
+    jobs: int | None,
+    dask: str | None = None,
+    keep: Path | None = None,
+) -> dict[str, Any]:
+    """Live each call twice, and return the report. Raises :class:`InputError` and :class:`StoppedError`."""
+    profile, part = checked(calls, faults, shard, jobs)
     seeds = seeds_of(calls, seed, part)
     start = time.perf_counter()
-    with _progress(len(seeds)) as done:
-        results = run_pairs(seeds, profile, jobs=jobs or available_cores(), done=done)
+    run = partial(run_pairs, profile=profile)
+    of = {"seed": seed, "faults": profile, "mode": "compare", "planned": calls, "shard": shard}
+    results = _run(run, PairResult, seeds, of, jobs=jobs, dask=dask, keep=keep)
     return summarize_pairs(
         results,
         seed=seed,
@@ -117,14 +109,78 @@ def compare(calls: int, seed: int, faults: str, *, shard: str, jobs: int | None)
     )
 
 
-def _checked(
-    calls: int, faults: str, shard: str, jobs: int | None
-) -> tuple[Profile, tuple[int, int]]:
-    if calls < 1:
-        raise BadOptionError(f"--calls is at least 1, not {calls}")
-    if jobs is not None and jobs < 1:
-        raise BadOptionError(f"--jobs is at least 1, not {jobs}")
-    return check_profile(faults), parse_shard(shard)
+_R = TypeVar("_R", CallResult, PairResult)
+
+
+def _run(
+    run: Callable[..., list[_R]],
+    kind: type[_R],
+    seeds: list[int],
+    of: dict[str, Any],
+    *,
+    jobs: int | None,
+    dask: str | None,
+    keep: Path | None,
+) -> list[_R]:
+    """Run what is not kept, and return all."""
+    if dask is not None and jobs is not None:
+        raise CommandError("--jobs are processes of this machine: without --dask")
+    of = {**of, "versions": list(versions())}
+    done: dict[int, _R] = {}
+    kept = _kept(keep, kind, of)
+    if kept is not None:
+        done.update(kept.done)
+    todo = [seed for seed in seeds if seed not in done]
+
+    def add(advance: Callable[[], object], result: _R) -> None:
+        done[result.seed] = result
+        if kept is not None:
+            kept.add(result)
+        advance()
+
+    workers = None if dask is None else Dask(dask)
+    try:
+        with _progress(len(seeds), len(done)) as advance:
+            run(todo, jobs=jobs or available_cores(), workers=workers, done=partial(add, advance))
+    except (NoWorkersError, WorkersGoneError, WorkersDifferError) as error:
+        raise _stopped(error, kept, kind, of, done, len(seeds)) from None
+    finally:
+        if kept is not None:
+            kept.close()
+    return list(done.values())
+
+
+def _kept(path: Path | None, kind: type[_R], of: dict[str, Any]) -> Kept[_R] | None:
+    if path is None:
+        return None
+    return Kept(path, kind, of)
+
+
+def _stopped(
+    error: Exception,
+    kept: Kept[_R] | None,
+    kind: type[_R],
+    of: dict[str, Any],
+    done: dict[int, _R],
+    planned: int,
+) -> StoppedError:
+    """Keep what was done, for it took long, and say where it is."""
+    if not done:
+        return StoppedError(f"{error}. No call was done.")
+    if kept is None:
+        path = default_path(of)
+        try:
+            kept = Kept(path, kind, of)
+        except KeptError:  # of older code
+            path.unlink()
+            kept = Kept(path, kind, of)
+        for seed in done.keys() - kept.done.keys():
+            kept.add(done[seed])
+        kept.close()
+    return StoppedError(
+        f"{error}. {len(done)} of {planned} calls are done, and kept in {kept.path}: "
+        f"the same command with --keep {kept.path} goes on."
+    )
 
 
 def _look_at_traces(paths: list[Path]) -> None:
@@ -136,24 +192,21 @@ def _look_at_traces(paths: list[Path]) -> None:
 
 
 def merge_files(files: list[Path]) -> dict[str, Any]:
-    """Merge reports from files. Raises :class:`BadOptionError`, and ``MergeError``."""
+    """Merge reports from files. Raises :class:`InputError`."""
     reports: dict[str, Any] = {}
     for file in files:
-        try:
-            report = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise BadOptionError(f"--merge cannot read {file}: {error}") from None
+        report = read_as(file, from_json)
         if not isinstance(report, dict):
-            raise BadOptionError(f"--merge: {file} holds no JSON object")
+            raise InputError("the report", report, "a JSON object", file=file)
         if str(file) in reports:
-            raise BadOptionError(f"--merge: {file} is given twice")
+            raise InputError("--merge", str(file), "each report once")
         reports[str(file)] = report
     pairs = [report.get("mode") == "compare" for report in reports.values()]
     return merge_pairs(reports) if pairs and all(pairs) else merge(reports)
 
 
 def replay_lines(seed: int, faults: str, *, plain: bool, compare: bool = False) -> Iterator[str]:
-    """Play one call, or live it twice, and say what happened. Raises :class:`BadOptionError`."""
+    """Play one call, or live it twice, and say what happened. Raises :class:`InputError`."""
     profile = check_profile(faults)
     return replay_pair(seed, profile) if compare else replay(seed, profile, plain=plain)
 
@@ -161,10 +214,9 @@ def replay_lines(seed: int, faults: str, *, plain: bool, compare: bool = False) 
 def film_lines(
     seed: int, faults: str, *, plain: bool, compare: bool, speed: float
 ) -> Iterator[str]:
-    """Show one call in the browser. Raises :class:`BadOptionError`, and ``WatchError``."""
+    """Show one call in the browser. Raises :class:`InputError`, and ``WatchError``."""
     profile = check_profile(faults)
-    if not 0 < speed <= FASTEST:
-        raise BadOptionError(f"--speed is more than 0 and at most {FASTEST:g}, not {speed:g}")
+    check_speed(speed)
     from .film import film
 
     return film(seed, profile, plain=plain, compare=compare, speed=speed)
@@ -181,7 +233,7 @@ def is_bad(report: dict[str, Any]) -> bool:
 
 
 @contextmanager
-def _progress(total: int) -> Iterator[Any]:
+def _progress(total: int, done: int = 0) -> Iterator[Any]:
     if not sys.stderr.isatty():
         yield lambda: None
         return
@@ -190,5 +242,5 @@ def _progress(total: int) -> Iterator[Any]:
 
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("calls", total=total)
+        task = progress.add_task("calls", total=total, completed=done)
         yield lambda: progress.advance(task)

@@ -10,6 +10,7 @@ from typing import get_args
 from ...simulator.config import ServerConfig
 from ...simulator.deviations import Omission
 from ...simulator.errors import ERROR_CLASSES
+from ...simulator.fault_kinds import Shape
 from ...simulator.faults import (
     At,
     BreakConnection,
@@ -22,7 +23,6 @@ from ...simulator.faults import (
     Lose,
     Malform,
     Reorder,
-    Shape,
     Silence,
 )
 from ...simulator.script import (

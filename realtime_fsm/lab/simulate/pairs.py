@@ -8,12 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..._input import InputError
 from ...compare import CLAUSES, Finding, Life, Verdict
 from ...compare import judge as judge_lives
 from .caller import play
 from .drawing import draw
 from .evidence import Evidence
-from .report import MergeError, shards_of
+from .report import shards_of
 from .run import quiet_logs
 from .scenario import Profile, Scenario, Turn
 
@@ -185,20 +186,18 @@ def summarize_pairs(
 
 def merge_pairs(reports: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Return the report of the run whose shards these are, by the names of their files. Raises
-    :class:`MergeError` when they are not shards of one run."""
+    :class:`InputError` when they are not shards of one run."""
     (first_name, first), *others = reports.items()
     for name, other in reports.items():
         missing = [key for key in (*_SAME, *_ADDED, "shards", "worse_calls") if key not in other]
         if missing:
-            raise MergeError(
-                f"{name}: not a report of simulate --compare --json: no {missing[0]!r}"
-            )
+            expected = "a report of simulate --compare --json"
+            raise InputError(missing[0], None, expected, file=name)
     for name, other in others:
         for key in _SAME:
             if other[key] != first[key]:
-                raise MergeError(
-                    f"{name}: {key} is {other[key]!r}, but {first[key]!r} in {first_name}"
-                )
+                expected = f"{first[key]!r} as in {first_name}"
+                raise InputError(key, other[key], expected, file=name)
     better: Counter[str] = Counter()
     for report in reports.values():
         better.update(report["better_clauses"])

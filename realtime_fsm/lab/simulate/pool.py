@@ -1,28 +1,22 @@
-"""Runs many calls, in this process or in several."""
+"""Runs many calls: in this process, in several, or on other machines."""
 
 from __future__ import annotations
 
 import gc
-import logging
-import multiprocessing
-import os
-import signal
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from ..._spread import spread
+from ..._workers import Processes, Workers
 from .pairs import PairResult, run_pair
 from .run import CallResult, quiet_logs, run_call
 from .scenario import Profile, call_seed
 
-__all__ = ["available_cores", "run_calls", "run_pairs", "seeds_of"]
+__all__ = ["run_calls", "run_pairs", "seeds_of"]
 
-
-def available_cores() -> int:
-    """How many cores this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)  # Linux has it
-    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+_TOGETHER = 2  # calls that a worker is given at a time: a second or two
 
 
 def seeds_of(calls: int, seed: int, shard: tuple[int, int] = (1, 1)) -> list[int]:
@@ -37,15 +31,18 @@ def run_calls(
     *,
     plain: bool = False,
     jobs: int = 1,
+    workers: Workers | None = None,
     traces: Path | None = None,
-    done: Callable[[], object] = lambda: None,
+    done: Callable[[CallResult], object] = lambda result: None,
 ) -> list[CallResult]:
-    """Run the calls of these seeds in *jobs* processes, and return their results, in any order.
+    """Run the calls of these seeds in *jobs* processes, or by *workers*, and return their results, in any
+    order.
 
-    *done* is called after each. *traces* is a folder for their traces. What is returned does not depend on *jobs*.
+    *done* is called with each. *traces* is a folder for their traces. What is returned does not depend on who ran
+    them. Raises what `realtime_fsm._spread.spread` does.
     """
     run = partial(run_call, profile=profile, plain=plain, traces=traces)
-    return list(_each(run, seeds, jobs, done))
+    return list(_each(run, seeds, jobs, workers, done))
 
 
 def run_pairs(
@@ -53,41 +50,38 @@ def run_pairs(
     profile: Profile = "none",
     *,
     jobs: int = 1,
-    done: Callable[[], object] = lambda: None,
+    workers: Workers | None = None,
+    done: Callable[[PairResult], object] = lambda result: None,
 ) -> list[PairResult]:
     """Live each call twice, see :func:`run_calls`."""
-    return list(_each(partial(run_pair, profile=profile), seeds, jobs, done))
+    return list(_each(partial(run_pair, profile=profile), seeds, jobs, workers, done))
 
 
 _T = TypeVar("_T")
 
 
 def _each(
-    run: Callable[[int], _T], seeds: list[int], jobs: int, done: Callable[[], object]
+    run: Callable[[int], _T],
+    seeds: list[int],
+    jobs: int,
+    workers: Workers | None,
+    done: Callable[[_T], object],
 ) -> Iterator[_T]:
-    for result in _results(run, seeds, min(jobs, len(seeds))):
+    jobs = min(jobs, len(seeds))
+    if workers is None and jobs > 1:
+        workers = Processes(jobs)
+    for result in _here(run, seeds) if workers is None else _there(run, seeds, workers):
+        done(result)
         yield result
-        done()
 
 
-def _results(run: Callable[[int], _T], seeds: list[int], jobs: int) -> Iterator[_T]:
-    if jobs <= 1:
-        with quiet_logs():
-            yield from map(run, seeds)
-            # "Task exception was never retrieved" is logged when the task is collected.
-            gc.collect()
-        return
-    # A forked child would inherit the event loops and threads of whoever calls this.
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(jobs, initializer=_start) as pool:  # leaving it, by Ctrl-C too, ends them
-        yield from pool.imap_unordered(run, seeds, chunksize=2)
+def _here(run: Callable[[int], _T], seeds: list[int]) -> Iterator[_T]:
+    with quiet_logs():
+        yield from map(run, seeds)
+        # "Task exception was never retrieved" is logged when the task is collected.
+        gc.collect()
 
 
-def _start() -> None:
-    # Ctrl-C reaches all processes of the terminal; the parent ends the others.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # What is imported stays; the collector need not look at it again and again.
-    gc.freeze()
-    # What is never retrieved is logged at some later time.
-    logging.disable(logging.CRITICAL)
-    gc.set_threshold(50_000, 20, 20)
+def _there(run: Callable[[int], _T], seeds: list[int], workers: Workers) -> Iterator[_T]:
+    for _, result in spread(run, seeds, workers, size=_TOGETHER):
+        yield result

@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from ..._input import InputError
 from .judge import FATES
 from .run import CallResult
 
-__all__ = ["MergeError", "describe", "merge", "shards_of", "summarize"]
+__all__ = ["describe", "merge", "shards_of", "summarize"]
 
 _BIN = 10  # milliseconds; first sounds are counted in bins, which can be added up
 _SHOWN = 10  # bad calls that are named in the text
@@ -22,10 +23,6 @@ _ADDED = (
     "history_mismatches", "differences",
     "repeated_words", "simulated_ms",
 )  # fmt: skip
-
-
-class MergeError(ValueError):
-    """These reports do not belong to one run. The message names the file and the field."""
 
 
 def summarize(
@@ -82,24 +79,23 @@ def summarize(
 def merge(reports: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Return the report of the run whose shards these are, by the names of their files.
 
-    Seconds of the wall clock are those of the slowest. Raises :class:`MergeError` when they are not
+    Seconds of the wall clock are those of the slowest. Raises :class:`InputError` when they are not
     shards of one run, or one is given twice.
     """
     if not reports:
-        raise MergeError("nothing to merge")
+        raise InputError("--merge", None, "reports that --json printed")
     (first_name, first), *others = reports.items()
     for name, report in reports.items():
         missing = [
             key for key in (*_SAME, *_ADDED, "broken", "shards", "bad_calls") if key not in report
         ]
         if missing:
-            raise MergeError(f"{name}: not a report of simulate --json: it has no {missing[0]!r}")
+            raise InputError(missing[0], None, "a report of simulate --json", file=name)
     for name, other in others:
         for key in _SAME:
             if other[key] != first[key]:
-                raise MergeError(
-                    f"{name}: {key} is {other[key]!r}, but {first[key]!r} in {first_name}"
-                )
+                expected = f"{first[key]!r} as in {first_name}"
+                raise InputError(key, other[key], expected, file=name)
     shards = shards_of(reports)
     bins: Counter[str] = Counter()
     for report in reports.values():
@@ -137,9 +133,11 @@ def shards_of(reports: Mapping[str, Mapping[str, Any]]) -> list[str]:
             i, _, n = str(shard).partition("/")
             key = (int(n), int(i))
             if key in found:
-                raise MergeError(f"{name}: shard {shard} is in {found[key]} already")
+                expected = f"one that is not in {found[key]} already"
+                raise InputError("shard", shard, expected, file=name)
             if any(known[0] != key[0] for known in found):
-                raise MergeError(f"{name}: shard {shard} is of another division than the others")
+                expected = "one of the same division as the others"
+                raise InputError("shard", shard, expected, file=name)
             found[key] = name
     count = next(iter(found))[0]
     if len(found) == count:

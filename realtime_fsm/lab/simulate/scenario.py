@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Literal
 
 from ...simulator.config import ServerConfig
 from ...simulator.script import Script
+from ..options import PROFILES, Profile
 
 __all__ = [
     "PROFILES",
@@ -26,8 +27,6 @@ __all__ = [
     "call_seed",
 ]
 
-Profile = Literal["none", "mild", "rough", "hostile", "compat"]
-PROFILES: tuple[str, ...] = get_args(Profile)
 TOOL = "look_up"
 """The name of the tool that is called most."""
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 from livekit.agents import APIConnectionError, llm
 
 from ..._core import events as ev
 from ..._core.frames import parse
-from ._family import Family
-
-_BARE = "the plugin's cancel names no response"
+from .._private import sender_of
+from ._family import Family, Sends
 
 
 def _lost(report: llm.RealtimeModelError) -> bool:
@@ -26,11 +26,28 @@ def _reads(raw: Any) -> ev.Event | None:
     return parse(raw.as_dict())
 
 
+def _sends(session: llm.RealtimeSession[Any]) -> Sends | None:
+    """As the SDK's events, in the plugin's own order: after what it sent before."""
+    send = sender_of(session)
+    if send is None:
+        return None
+    try:
+        sdk = import_module("azure.ai.voicelive.models")
+        kinds = {
+            "response.cancel": sdk.ClientEventResponseCancel,
+            "conversation.item.delete": sdk.ClientEventConversationItemDelete,
+        }
+    except (ImportError, AttributeError):
+        return None
+    return lambda frame: send(kinds[frame["type"]](frame))
+
+
 AZURE = Family(
     name="azure",
     control="streams",
     shows="azure_server_event_received",
     reads=_reads,
+    sends=_sends,
     # What it sent and the server did not confirm.
     resends=True,
     tells_loss=_lost,
@@ -40,19 +57,25 @@ AZURE = Family(
         "G2": ("kept", ""),
         "G3": (
             "partly",
-            "requests by their metadata; a frame of another response may end what runs",
+            "requests and ends by their ids; the plugin has one slot, which another's `response.created` takes",
         ),
-        "G4": ("partly", "the plugin cancels a late response itself"),
+        "G4": ("partly", "after 10 s the plugin gives a request up, and cancels the late response"),
         "G5": ("kept", ""),
-        "G6": ("partly", _BARE),
+        "G6": ("kept", ""),
         "G8": ("kept", ""),
         "G9": ("kept", ""),
-        "G11": ("partly", "the plugin's budget"),
-        "G15": ("cannot", "nothing can be truncated"),
-        "G16": ("partly", "LiveKit's history is as heard; the server keeps all that it said"),
+        "G11": ("partly", "the plugin's budget, which it resets once the server took its settings"),
+        "G15": ("cannot", "the plugin has no truncation, and says so"),
+        "G16": (
+            "partly",
+            "what nobody heard is deleted; what was heard in part stays whole on the server",
+        ),
         "G18": ("kept", ""),
-        "G20": ("partly", "a conflict fails the request, which is retried"),
+        "G20": ("kept", ""),
         "G28": ("kept", ""),
-        "G31": ("partly", "the plugin notices when the socket closes"),
+        "G31": (
+            "partly",
+            "the SDK pings every 30 s; its connection is the plugin's own, and cannot be replaced sooner",
+        ),
     },
 )

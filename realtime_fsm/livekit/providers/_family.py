@@ -17,6 +17,8 @@ Keeps = Literal["kept", "partly", "cannot"]
 
 #: A guarantee's id, how far it is kept, and why no further.
 Promises = Mapping[str, tuple[Keeps, str]]
+#: Puts an event of OpenAI's protocol on the wire.
+Sends = Callable[[Mapping[str, Any]], None]
 
 
 def any_error(report: llm.RealtimeModelError) -> bool:
@@ -29,6 +31,10 @@ def no_error(report: llm.RealtimeModelError) -> bool:
 
 
 def nothing(raw: object) -> ev.Event | None:
+    return None
+
+
+def by_the_plugin(session: llm.RealtimeSession[Any]) -> Sends | None:
     return None
 
 
@@ -68,11 +74,16 @@ class Family:
         words_begin: A transcript of the user's begins a response, also when it comes after the answer.
         tells_loss: Whether this recoverable error is a lost connection. The plugin then connects
             again, which it tells by metrics with an ``acquire_time``.
+        losses: How many connections in a row that brought nothing the plugin survives; None: any number. No
+            more than half of them are used for asking again.
         shows: The name of the event by which its session shows what the server sends, "": none.
         reads: What one of these means to a turn, if anything. With ``control="streams"`` it is heard for
             what streams do not tell: how a response ended and why, that the server is at work, what it
             does by itself, who answers the user. The end of a response without an id says that what is
             announced in the same moment is only that end, and no other response.
+        sends: How ``response.cancel`` and ``conversation.item.delete`` go to the server past the plugin,
+            from its session; None if it has no such way. A cancel then names its response, and what
+            nobody heard is deleted.
         adapts: What differs of these for this model.
         expects: Capabilities without which the rest does not hold.
         promises: For the page on providers.
@@ -94,8 +105,10 @@ class Family:
     owes_replies: bool = False
     words_begin: bool = False
     tells_loss: Callable[[llm.RealtimeModelError], bool] = no_error
+    losses: int | None = None
     shows: str = ""
     reads: Callable[[Any], ev.Event | None] = nothing
+    sends: Callable[[llm.RealtimeSession[Any]], Sends | None] = by_the_plugin
     adapts: Callable[[llm.RealtimeModel], Mapping[str, Any]] = as_declared
     expects: Mapping[str, bool] = field(default_factory=dict)
     promises: Promises = field(default_factory=dict, hash=False)
@@ -155,6 +168,7 @@ def least(name: str, families: Sequence[Family]) -> Family:
         owes_replies=all(f.owes_replies for f in families),
         words_begin=all(f.words_begin for f in families),
         tells_loss=lambda report: all(f.tells_loss(report) for f in families),
+        losses=min((f.losses for f in families if f.losses is not None), default=None),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from livekit.agents import llm
 
-from .._private import may_stay_silent
+from .._private import may_stay_silent, own_retries
 from ._family import Family, any_error
 
 _SHOWN = "it shows no raw events: its own turn ends are private"
@@ -17,7 +17,8 @@ _NO_CANCEL = "nothing can be cancelled: what runs goes on, unheard"
 
 def _adapts(model: llm.RealtimeModel) -> Mapping[str, Any]:
     """A proactive model answers what it takes to be meant for it."""
-    return {"answers_all": False, "owes_replies": False} if may_stay_silent(model) else {}
+    silent = {"answers_all": False, "owes_replies": False} if may_stay_silent(model) else {}
+    return {"losses": own_retries(model), **silent}
 
 
 GOOGLE = Family(
@@ -52,7 +53,7 @@ GOOGLE = Family(
         "G16": ("partly", "LiveKit's history is as heard; the server keeps all that it said"),
         "G18": (
             "partly",
-            "an empty answer, a lost one and a tool's are asked for; others not seen",
+            "an empty, silent or lost answer and a tool's are asked for; without a transcript nothing shows that the user spoke",
         ),
         "G20": ("cannot", "it knows no conflicts"),
         "G24": ("partly", _SHOWN),

@@ -37,10 +37,13 @@ ULTRAVOX = Family(
     promises={
         "G1": ("kept", ""),
         "G2": ("kept", ""),
-        "G3": ("partly", "a request has no id: the plugin keeps one"),
+        "G3": (
+            "partly",
+            "its events name neither requests nor replies: what is said next answers what waits",
+        ),
         "G4": ("partly", "a late answer is adopted within 10 s; what runs is cut by a barge-in"),
-        "G5": ("partly", "a barge-in is not confirmed"),
-        "G6": ("partly", "a barge-in names no response"),
+        "G5": ("partly", "a barge-in is not confirmed; what is asked next follows it in order"),
+        "G6": ("partly", "a barge-in names no response, and ends the one that runs"),
         "G8": ("kept", ""),
         "G9": ("kept", ""),
         "G11": ("cannot", "it never connects again after an unexpected close"),

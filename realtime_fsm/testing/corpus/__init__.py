@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..._core.controller import TurnController
 from ..._core.policy import RetryPolicy
+from ..._input import InputError
 from . import _exact, _forms
 from ._case import Case, Gap, Line, Result
-from ._grammar import NotationError
 from ._notation import parse as _parse
 from ._recording import Asked, Closed, Interrupted, Plays, RecordingController, notation
 
@@ -56,12 +56,15 @@ __all__ = [
     "run",
 ]
 
+#: Its name before 0.1.
+NotationError = InputError
+
 
 def parse(text: str) -> tuple[Case, ...]:
     """Return the cases that *text* holds.
 
     Raises:
-        NotationError: It is not in the notation; the message names line, field and value.
+        InputError: It is not in the notation; the message names line, field and value.
     """
     return tuple(item for item in _read(text) if isinstance(item, Case))
 

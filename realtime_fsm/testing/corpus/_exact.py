@@ -13,9 +13,10 @@ from ..._core.controller import TurnController
 from ..._core.policy import RetryPolicy
 from ..._core.records import Turn
 from ..._core.states import MessageOutcome, Origin
+from ..._input import InputError
 from ._case import Case, Line, Result
 from ._events import CLIENT, EVENTS, HOST, NOTES, WIRE, event_of
-from ._grammar import Form, NotationError, match
+from ._grammar import Form, match
 
 __all__ = ["EXPECT", "SETUP", "check", "run_exact"]
 
@@ -72,24 +73,24 @@ def _setup(line: Line) -> tuple[Form, dict[str, Any]]:
 
 
 def policy_value(line: Line) -> Any:
-    """The value of a line ``retry.<field> <value>``. Raises :class:`NotationError`."""
+    """The value of a line ``retry.<field> <value>``. Raises :class:`InputError`."""
     name = line.words[0].text.partition(".")[2]
     known = {f.name: f.default for f in fields(RetryPolicy) if f.default is not MISSING}
     if name not in known or len(line.words) != 2:
         what = "retry. and one of " + ", ".join(known) + ", and a value"
-        raise NotationError(line.number, "setup", str(line)[6:], what)
+        raise InputError("setup", str(line)[6:], what, line=line.number)
     kind = {int: "n", float: "s", str: "name"}[type(known[name])]
     form = Form("retry", f"{line.words[0].text} <value:{kind}>")
     value = match((form,), line.words, line.number, "setup")[1]["value"]
     try:
         RetryPolicy(**{name: value})
     except ValueError as error:
-        raise NotationError(line.number, f"setup retry.{name}", value, str(error)) from None
+        raise InputError(f"setup retry.{name}", value, str(error), line=line.number) from None
     return value
 
 
 def check(case: Case) -> None:
-    """Raise :class:`NotationError` if a line has no form."""
+    """Raise :class:`InputError` if a line has no form."""
     _policy(case)
     for line in case.body:
         match(_forms()[line.actor], line.words, line.number, line.actor)
@@ -247,14 +248,14 @@ class _Bench:
 
     def _name(self, name: str, turn: Turn) -> None:
         if name in self._turns:
-            raise NotationError(self._at, "turn", name, "a name that is not taken")
+            raise InputError("turn", name, "a name that is not taken", line=self._at)
         self._turns[name] = turn
         self._names[turn.id] = name
 
     def _turn(self, name: str) -> Turn:
         if name not in self._turns:
             known = ", ".join(self._turns) or "none yet"
-            raise NotationError(self._at, "turn", name, f"a turn of this case ({known})")
+            raise InputError("turn", name, f"a turn of this case ({known})", line=self._at)
         return self._turns[name]
 
     def _resolve(self, field: str, name: str) -> str:

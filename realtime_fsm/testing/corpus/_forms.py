@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from ..._input import InputError
 from ._case import Case
-from ._grammar import Form, NotationError, match
+from ._grammar import Form, match
 from ._script import FAULTS, plan
 
 __all__ = ["ACTIONS", "EXPECT", "check"]
@@ -75,12 +76,12 @@ EXPECT = (
 
 
 def check(case: Case) -> None:
-    """Raise :class:`NotationError` if a line has no form."""
+    """Raise :class:`InputError` if a line has no form."""
     plan(case)
     for line in case.body:
         if line.actor == "C":
             what = "U, S, P, N or T at the level call; what LiveKit sends is for expect"
-            raise NotationError(line.number, "the actor", "C", what)
+            raise InputError("the actor", "C", what, line=line.number)
         if line.actor not in "SN":
             match(ACTIONS[line.actor], line.words, line.number, line.actor)
         elif line.actor == "N":

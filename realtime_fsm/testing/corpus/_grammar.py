@@ -20,7 +20,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Form", "NotationError", "Word", "match", "split", "words_of"]
+from ..._input import InputError
+
+__all__ = ["Form", "Word", "match", "split", "words_of"]
 
 _WORD = re.compile(r'"(?:[^"\\]|\\.)*"|[,;]|[^\s",;]+|"')
 _PART = re.compile(r"\[[^\]]*\]|<[^>]*>|\S+")
@@ -37,24 +39,6 @@ _WORDS = {
 }
 
 
-class NotationError(ValueError):
-    """A case that cannot be read.
-
-    Attributes:
-        line: where in the text, from 1.
-        field: what is wrong: a header's name, or the actor of a line.
-        value: what is there, None if it is missing.
-        expected: what should be there, in words.
-    """
-
-    def __init__(self, line: int, field: str, value: object, expected: str) -> None:
-        super().__init__(f"line {line}: {field} is {json.dumps(value)}, expected {expected}")
-        self.line = line
-        self.field = field
-        self.value = value
-        self.expected = expected
-
-
 @dataclass(frozen=True, slots=True)
 class Word:
     """One word of a line; *quoted* says that it stood in quotes."""
@@ -64,16 +48,16 @@ class Word:
 
 
 def words_of(text: str, line: int, field: str) -> list[Word]:
-    """Cut *text* into words; commas and semicolons are words. Raises :class:`NotationError`."""
+    """Cut *text* into words; commas and semicolons are words. Raises :class:`InputError`."""
     words = []
     for found in _WORD.findall(text):
         if found == '"':
-            raise NotationError(line, field, text, "a closing quote")
+            raise InputError(field, text, "a closing quote", line=line)
         if found.startswith('"'):
             try:
                 words.append(Word(json.loads(found), quoted=True))
             except ValueError:
-                raise NotationError(line, field, found, "text as JSON has it") from None
+                raise InputError(field, found, "text as JSON has it", line=line) from None
         else:
             words.append(Word(found))
     return words
@@ -268,7 +252,7 @@ def match(
 ) -> tuple[Form, dict[str, Any]]:
     """Return the form that *words* have, and its values.
 
-    Raises :class:`NotationError`, about the form that they come closest to.
+    Raises :class:`InputError`, about the form that they come closest to.
     """
     best, wanted = -1, ""
     known = list(forms)
@@ -285,4 +269,4 @@ def match(
             wanted += ", or a name"
     found = words[best].text if best < len(words) else None
     said = " ".join(word.text for word in words[:best])
-    raise NotationError(line, f"{field} {said}".strip(), found, wanted)
+    raise InputError(f"{field} {said}".strip(), found, wanted, line=line)

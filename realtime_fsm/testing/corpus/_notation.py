@@ -6,8 +6,9 @@ import itertools
 import re
 from collections.abc import Iterator
 
+from ..._input import InputError
 from ._case import Case, Gap, Line
-from ._grammar import NotationError, split, words_of
+from ._grammar import split, words_of
 
 __all__ = ["ACTORS", "parse"]
 
@@ -34,14 +35,14 @@ def parse(text: str) -> tuple[Case | Gap, ...]:
     """Return the cases and gaps that *text* holds, one after another.
 
     Raises:
-        NotationError: It is not in the notation; the message names line, field and value.
+        InputError: It is not in the notation; the message names line, field and value.
     """
     found: list[Case | Gap] = []
     ids: set[str] = set()
     for block in _blocks(text):
         item = _Reader(block).read()
         if item.id in ids:
-            raise NotationError(block[0][0], "id", item.id, "an id that is not taken")
+            raise InputError("id", item.id, "an id that is not taken", line=block[0][0])
         ids.add(item.id)
         found.append(item)
     return tuple(found)
@@ -59,7 +60,7 @@ def _blocks(text: str) -> Iterator[list[tuple[int, str]]]:
                 yield block
             block = []
         elif not block:
-            raise NotationError(number, "the first line", line, 'a case, which begins with "id:"')
+            raise InputError("the first line", line, 'a case, which begins with "id:"', line=number)
         block.append((number, line))
     if block:
         yield block
@@ -77,19 +78,19 @@ class _Reader:
     def read(self) -> Case | Gap:
         name = self._block[0][1].partition(":")[2].strip()
         if not _ID.fullmatch(name):
-            raise NotationError(self._first, "id", name, "an id such as A7 or A7.exact")
+            raise InputError("id", name, "an id such as A7 or A7.exact", line=self._first)
         for number, line in self._block[1:]:
             self._line(number, line)
         for needed in _NEEDED:
             if needed not in self._headers:
-                raise NotationError(self._first, needed, None, f"a line {needed}: in {name}")
+                raise InputError(needed, None, f"a line {needed}: in {name}", line=self._first)
         title, source = self._headers["title"][1], self._headers["source"][1]
         if "gap" in self._headers:
             if any(self._lines.values()):
-                raise NotationError(self._first, "gap", name, "no events where there is a gap")
+                raise InputError("gap", name, "no events where there is a gap", line=self._first)
             return Gap(name, title, source, self._guarantees(), self._headers["gap"][1])
         if not self._lines["expect"]:
-            raise NotationError(self._first, "expect", None, f"a line expect: in {name}")
+            raise InputError("expect", None, f"a line expect: in {name}", line=self._first)
         status, reason = self._status()
         return Case(
             id=name,
@@ -117,7 +118,7 @@ class _Reader:
         if header is None or header.group(1) not in _HEADERS:
             known = ", ".join(f"{name}:" for name in _HEADERS)
             what = f"an actor ({', '.join(ACTORS)}) or one of {known}"
-            raise NotationError(number, "the line", line, what)
+            raise InputError("the line", line, what, line=number)
         name, value = header.group(1), header.group(2)
         if name in ("setup", "expect"):
             for words_ in split(words_of(_uncommented(value), number, name), ";"):
@@ -125,9 +126,9 @@ class _Reader:
                     self._lines[name].append(Line(number, name, tuple(words_)))
             return
         if name in self._headers:
-            raise NotationError(number, name, value, "one such line")
+            raise InputError(name, value, "one such line", line=number)
         if not value:
-            raise NotationError(number, name, value, "something after the colon")
+            raise InputError(name, value, "something after the colon", line=number)
         self._headers[name] = (number, value)
 
     def _guarantees(self) -> tuple[str, ...]:
@@ -135,7 +136,7 @@ class _Reader:
         ids = tuple(value.split())
         for one in ids:
             if not _GUARANTEE.fullmatch(one):
-                raise NotationError(number, "guarantees", one, "ids from G1 to G32")
+                raise InputError("guarantees", one, "ids from G1 to G32", line=number)
         return ids
 
     def _skip(self) -> tuple[str, ...]:
@@ -143,20 +144,20 @@ class _Reader:
         words = value.split()
         ids = tuple(itertools.takewhile(_GUARANTEE.fullmatch, words))
         if value and (not ids or len(ids) == len(words)):
-            raise NotationError(number, "skip", value, "ids of guarantees, and the reason")
+            raise InputError("skip", value, "ids of guarantees, and the reason", line=number)
         return ids
 
     def _choice(self, name: str, *choices: str) -> str:
         number, value = self._headers.get(name, (0, choices[0]))
         if value not in choices:
-            raise NotationError(number, name, value, "one of " + ", ".join(choices))
+            raise InputError(name, value, "one of " + ", ".join(choices), line=number)
         return value
 
     def _status(self) -> tuple[str, str]:
         number, value = self._headers.get("status", (0, "holds"))
         word, _, reason = value.partition(" ")
         if word not in ("holds", "open") or bool(reason.strip()) != (word == "open"):
-            raise NotationError(number, "status", value, '"holds", or "open" and a reason')
+            raise InputError("status", value, '"holds", or "open" and a reason', line=number)
         return word, reason.strip()
 
 

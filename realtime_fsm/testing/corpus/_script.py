@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from ..._input import InputError
 from ...simulator import script as s
 from ...simulator.config import ServerConfig
 from ...simulator.errors import ErrorInfo
@@ -30,7 +31,7 @@ from ...simulator.faults import (
 from ...simulator.rules import RULES
 from ._case import Case, Line
 from ._exact import policy_value
-from ._grammar import Form, NotationError, Word, match, split
+from ._grammar import Form, Word, match, split
 
 __all__ = ["CLAUSES", "FAULTS", "SETUP", "Plan", "Tool", "plan"]
 
@@ -139,7 +140,7 @@ class Plan:
 
 
 def plan(case: Case) -> Plan:
-    """Return what *case* sets up. Raises :class:`NotationError`."""
+    """Return what *case* sets up. Raises :class:`InputError`."""
     made = Plan()
     for line in case.setup:
         _set_up(made, line)
@@ -182,7 +183,7 @@ def _server_value(line: Line, name: str) -> Any:
     if name not in known or not isinstance(known[name], (bool, float, int, str)):
         simple = [f for f in known if isinstance(known[f], (bool, float, int, str))]
         what = "server. and one of " + ", ".join(simple)
-        raise NotationError(line.number, "setup", line.words[0].text, what)
+        raise InputError("setup", line.words[0].text, what, line=line.number)
     default = known[name]
     kind = {bool: "true|false", float: "s", int: "n", str: "name"}[type(default)]
     form = Form(name, f"server.{name} <value:{kind}>")
@@ -191,7 +192,7 @@ def _server_value(line: Line, name: str) -> Any:
     try:
         ServerConfig(**{name: value})
     except ValueError as error:
-        raise NotationError(line.number, f"setup server.{name}", value, str(error)) from None
+        raise InputError(f"setup server.{name}", value, str(error), line=line.number) from None
     return value
 
 
@@ -202,7 +203,7 @@ def _reply(line: Line) -> s.Reply:
     words = list(line.words)
     if not words or words[0] != Word("replies"):
         found = words[0].text if words else None
-        raise NotationError(line.number, "S", found, "'replies' and its clauses")
+        raise InputError("S", found, "'replies' and its clauses", line=line.number)
     items: list[Any] = []
     values: dict[str, Any] = {}
     for clause in split(words[1:], ","):
@@ -212,7 +213,7 @@ def _reply(line: Line) -> s.Reply:
     try:
         return s.Reply(items, **values)
     except ValueError as error:
-        raise NotationError(line.number, "S replies", str(line)[10:], str(error)) from None
+        raise InputError("S replies", str(line)[10:], str(error), line=line.number) from None
 
 
 def _clause(line: Line, clause: Sequence[Word], items: list[Any], values: dict[str, Any]) -> None:
@@ -243,11 +244,11 @@ def _clause(line: Line, clause: Sequence[Word], items: list[Any], values: dict[s
             values["done_delay"] = found["seconds"]
         else:
             values["end"] = _end(key, found, line)
-    except NotationError:
+    except InputError:
         raise
     except ValueError as error:
-        raise NotationError(
-            line.number, f"S replies {key}", json.dumps(found), str(error)
+        raise InputError(
+            f"S replies {key}", json.dumps(found), str(error), line=line.number
         ) from None
 
 
@@ -297,7 +298,7 @@ def _point(text: str, line: Line) -> s.Point:
     if number == "item" and unit.isdecimal():
         return s.item_added(int(unit))
     what = 'before_created, created, end, "item 2" or "500 ms"'
-    raise NotationError(line.number, "S replies at", text, what)
+    raise InputError("S replies at", text, what, line=line.number)
 
 
 # --- faults

@@ -79,6 +79,7 @@ class GeminiLive(Fake):
         await self._send(server_content=self._types.LiveServerContent(**fields))
 
     async def _heard(self, text: str) -> None:
+        self._said = []  # what was written before is answered, or is not any more
         await self._content(input_transcription=self._types.Transcription(text=text))
 
     async def _begin(self, text: str, *, spoken: bool) -> None:

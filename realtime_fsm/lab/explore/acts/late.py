@@ -11,7 +11,6 @@ from ..bound import MS, TIMEOUTS
 from ..oracle import Violation
 from ..server import Response
 from ..snapshot import PAST_RESPONSE
-from . import server
 from .errors import TRANSIENT
 
 if TYPE_CHECKING:
@@ -74,7 +73,7 @@ def check_stale(world: World) -> None:
 def _repeated(world: World) -> list[ev.Event]:
     """What a server said of the response that is alive, once more."""
     active = world.server.active
-    if active is None or not active.announced or server.waiting_for(world, active) is None:
+    if active is None or not active.announced or world.oracle.waiting_for(active.owner) is None:
         return []
     created = ev.ResponseCreated(response_id=active.id, client_event_id=active.event_id)
     calls = [

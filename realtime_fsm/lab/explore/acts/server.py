@@ -132,7 +132,9 @@ def _announce(world: World) -> None:
     if owner is not None and owner != world.server.cancelled_below:
         record = world.oracle.turns.get(owner[0])
         late = record if record is not None and record.adopts(owner[1]) else None
-    wanted = owner is None or late is not None or waiting_for(world, response) is not None
+    wanted = (
+        owner is None or late is not None or world.oracle.waiting_for(response.owner) is not None
+    )
     if late is not None and owner is not None:
         world.oracle.adopted(late, owner[1])
     world.tell(ev.ResponseCreated(response_id=response.id, client_event_id=response.event_id))
@@ -158,14 +160,6 @@ def _announce(world: World) -> None:
         )
 
 
-def waiting_for(world: World, response: Response) -> Optional[Record]:
-    """The record of the turn that waits for this response, or None."""
-    if response.owner is None:
-        return None
-    record = world.oracle.turns.get(response.owner[0])
-    return record if record is not None and record.expects(response.owner[1]) else None
-
-
 def item(world: World, kind: str) -> None:
     """Of one that is unseen its ``response.output_item.added`` is lost."""
     response = world.server.active
@@ -178,7 +172,7 @@ def item(world: World, kind: str) -> None:
         world.note("Server", "Server", f"begins {item}, and nobody is told")
         return
     response.items.append((item, kind, False))
-    record = waiting_for(world, response)
+    record = world.oracle.waiting_for(response.owner)
     world.tell(ev.ItemStarted(response_id=response.id, item_id=item, kind=_KINDS[kind]))
     if kind == "action":
         world.left[ODDITIES] -= 1
@@ -200,11 +194,11 @@ def output(world: World) -> None:
     item, kind, _ = response.items[-1]
     response.items[-1] = (item, kind, True)
     if kind == "action":
-        record = waiting_for(world, response)
+        record = world.oracle.waiting_for(response.owner)
         world.tell(ev.ActionEnded(response_id=response.id, item_id=item))
         _acted(world, record)
         return
-    wanted = waiting_for(world, response) is not None and kind != "stray"
+    wanted = world.oracle.waiting_for(response.owner) is not None and kind != "stray"
     event: ev.Event
     if kind == "call":
         event = ev.CallReceived(response_id=response.id, item_id=item)
@@ -241,7 +235,7 @@ def limited(world: World, told: str) -> None:
     world.left[ODDITIES] -= 1
     active = world.server.active
     assert active is not None
-    record = waiting_for(world, active)
+    record = world.oracle.waiting_for(active.owner)
     if told == "before":
         world.tell(ev.RateLimitsUpdated(reset_after=RESET_AFTER))
     finish(world, "failed_limited")
@@ -258,7 +252,7 @@ def finish(world: World, how: str) -> None:
     error = {"failed": TRANSIENT, "failed_fatal": FATAL, "failed_limited": LIMITED}.get(how)
     if status is ev.ResponseStatus.INCOMPLETE:
         error = error_info("max_output_tokens", None, "")
-    record = waiting_for(world, response)
+    record = world.oracle.waiting_for(response.owner)
     owner = response.owner
     retry = (
         how in ("failed", "failed_limited") and owner is not None and world.oracle.retryable(*owner)

@@ -33,7 +33,8 @@ def interrupt(world: World, number: int) -> None:
     world.note("User", "Controller", f"interrupts {turn.id}")
     active = world.server.active
     record = world.oracle.turns[turn.id]
-    wanted = active is not None and active.announced and server.waiting_for(world, active) is record
+    waiting = None if active is None else world.oracle.waiting_for(active.owner)
+    wanted = active is not None and active.announced and waiting is record
     record.interrupted = True
     if world.oracle.voice_until is None or world.oracle.voice_until <= world.now:
         world.oracle.owed = False  # this turn was to be the answer

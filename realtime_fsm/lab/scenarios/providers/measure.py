@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from ...._input import InputError
 from ....compare import Finding, judge
 from ....testing.providers import FAKES, Fake, PluginMissing
 from ....testing.virtual import run_virtual
@@ -43,10 +44,10 @@ class Cell:
 def missing(family: str) -> str | None:
     """Why a provider's calls cannot be run here, or None.
 
-    Raises ``ValueError`` for a name that there is no fake for.
+    Raises `InputError` for a name that there is no fake for.
     """
     if family not in FAKES:
-        raise ValueError(f"no provider {family!r}; there are {', '.join(FAKES)}")
+        raise InputError("the provider", family, f"one of {', '.join(FAKES)}")
     fake = FAKES[family]
 
     async def start() -> None:

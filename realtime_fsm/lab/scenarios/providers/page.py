@@ -23,7 +23,7 @@ a contract test on the real plugin against a fake server of its provider.
 | family | recognised by | what happens |
 |---|---|---|
 | OpenAI plugin, Azure OpenAI, xAI, ThunderPhone, LiveKit's hosted models, and what derives from them | the raw events that the session's class declares, and `send_event()` | controlled in full, by its frames |
-| Azure Voice Live | the plugin's package, the capabilities and the raw events it shows | controlled by its requests and streams, and by what its frames tell besides: how a response ended and why, what the server does by itself, who answers the user |
+| Azure Voice Live | the plugin's package, the capabilities and the raw events it shows | controlled by its requests and streams, and by its frames: how a response ended and why, what the server does by itself, who answers the user, what stands in a request's way; a cancel names its response, and what nobody heard is deleted |
 | Gemini Live, Nova Sonic, Ultravox, Phonic | the plugin's package, and the capabilities it shows | controlled by its requests and streams |
 | LiveKit's `RealtimeModelFallbackAdapter` around controlled models | the class, and the classes of its models | controlled by its requests and streams, as the least of its models allows |
 | PersonaPlex | the plugin's package | passes through: it takes no requests |

@@ -85,6 +85,13 @@ async def asked_then_next(call: Call) -> None:
     await asyncio.sleep(2)
 
 
+async def spoken_and_waits(call: Call) -> None:
+    await call.user_says("Hello there")
+    await asyncio.sleep(25)
+    await call.user_says("Next")
+    await asyncio.sleep(3)
+
+
 async def spoken_then_next(call: Call) -> None:
     await call.user_says("Hello there")
     await asyncio.sleep(9)
@@ -206,9 +213,9 @@ ROWS: tuple[ProviderRow, ...] = (
     ),
     ProviderRow(
         "spoken, never",
-        "the user is not answered",
+        "the user is not answered, and waits",
         {HELLO: [SILENT, A], NEXT: [B]},
-        spoken_then_next,
+        spoken_and_waits,
         asks=False,
     ),
     ProviderRow(

@@ -1,0 +1,210 @@
+"""Every command, called wrongly: one line on standard error, exit status 2, no file, no traceback."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.main import get_command
+from typer.testing import CliRunner, Result
+
+from realtime_fsm import InputError
+from realtime_fsm._input import from_json, from_toml, read_as
+from realtime_fsm.cli import app
+
+COMMANDS: list[str] = list(getattr(get_command(app), "commands", ()))
+
+#: What takes a file, with FILE where it stands.
+TAKES_A_FILE = {
+    "check": ["check", "FILE"],
+    "report": ["report", "FILE"],
+    "case": ["case", "FILE"],
+    "watch": ["watch", "FILE"],
+    "serve --script": ["serve", "--script", "FILE"],
+    "serve --faults": ["serve", "--faults", "FILE"],
+    "serve --profile": ["serve", "--profile", "FILE"],
+    "conform": ["conform", "FILE"],
+    "conform --since": ["conform", "FILE", "--since", "FILE"],
+    "simulate --merge": ["simulate", "--merge", "FILE"],
+    "diagrams --view": ["diagrams", "--view", "path:FILE#turn_1", "--output", "-"],
+    "run": ["run", "FILE"],
+}
+BAD: dict[str, bytes | None] = {
+    "missing": None,
+    "a folder": None,
+    "binary": bytes(range(256)) * 4,
+    "empty": b"",
+    "cut off": b'{"format": "realtime-fsm-tra',
+}
+#: A script is run, whatever stands in it.
+FINE = {("run", bad) for bad in ("binary", "empty", "cut off")}
+#: The first lines of a page or a table may be there: the complaint has to be, once.
+TOLD = {"check"}
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, arguments, env={"COLUMNS": "300"})
+
+
+def complaint(done: Result) -> str:
+    """The one line that says what is wrong."""
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    assert done.exit_code == 2, (done.stdout, done.stderr)
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("realtime-fsm: ")
+    return line.removeprefix("realtime-fsm: ")
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("command", "bad"), sorted({(command, bad) for command in TAKES_A_FILE for bad in BAD} - FINE)
+)
+def test_a_file_that_cannot_be_used(command: str, bad: str, here: Path) -> None:
+    content = BAD[bad]
+    if content is not None:
+        (here / "it.json").write_bytes(content)
+    elif bad == "a folder":
+        (here / "it.json").mkdir()
+    before = sorted(here.rglob("*"))
+    done = run(*(each.replace("FILE", "it.json") for each in TAKES_A_FILE[command]))
+    line = complaint(done)
+    assert "it.json" in line
+    assert command in TOLD or not done.stdout
+    assert sorted(here.rglob("*")) == before, "nothing is written that was not asked for"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_an_option_that_is_none(command: str, here: Path) -> None:
+    assert f"See realtime-fsm {command} --help" in complaint(run(command, "--nosuch"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nosuch"], "No such command 'nosuch'"),
+        (["simulate", "--faults", "wild"], "--faults is 'wild', expected one of none, mild"),
+        (["simulate", "--calls", "many"], "Invalid value for '--calls'"),
+        (["simulate", "--shard", "9"], "--shard is '9', expected i/n"),
+        (["explore", "--turns", "-1"], "turns is -1, expected an int of 0 or more"),
+        (["explore", "--jobs", "0"], "jobs is 0, expected 1 or more"),
+        (["scenarios", "nosuch"], "the scenario is 'nosuch', expected one of baseline"),
+        (["scenarios", "--providers", "acme"], "the provider is 'acme', expected one of openai"),
+        (["conform", "foo://x"], "'foo://x'"),
+        (["conform", "ws://127.0.0.1:1", "--header", "x"], "--header is 'x …', expected 'Name: v"),
+        (["serve", "--dialect", "alpha"], "--dialect is 'alpha', expected one of ga, beta"),
+        (["diagrams", "--machine", "car"], "machine is 'car', expected one of turn, response"),
+        (["check", "--only", "G99", "-"], "only is 'G99', expected one of"),
+        (["demo", "--json", "--watch"], "give --json or --report and --watch, not both"),
+    ],
+)
+def test_an_option_that_cannot_be(arguments: list[str], words: str, here: Path) -> None:
+    assert words in complaint(run(*arguments))
+    assert not list(here.iterdir())
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_an_example(command: str) -> None:
+    assert (
+        f"realtime-fsm {command}"
+        in run(command, "--help").stdout.split("Options", 1)[0].split("\n", 3)[3]
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["simulate", "--faults", "wild"],
+        ["simulate", "--jobs", "0"],
+        ["case", "none.jsonl"],
+        ["explore", "--turns", "-1"],
+        ["serve", "--faults", "wild"],
+        ["diagrams", "--machine", "car"],
+    ],
+)
+def test_a_wrong_argument_is_told_before_anything_slow_is_imported(arguments: list[str]) -> None:
+    code = (
+        "import sys\n"
+        "from realtime_fsm.cli import app\n"
+        f"sys.argv[1:] = {arguments!r}\n"
+        "try:\n    app()\n"
+        "except SystemExit as end:\n    assert end.code == 2\n"
+        "assert 'livekit.agents' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [["report", "TRACE"], ["case", "TRACE"]])
+def test_a_dash_is_standard_output(arguments: list[str], here: Path) -> None:
+    trace = Path(__file__).parent / "report" / "traces" / "failed.jsonl"
+    if not trace.exists():
+        trace = next(Path(__file__).parents[1].rglob("docs/**/*.jsonl"))
+    done = run(*(each.replace("TRACE", str(trace)) for each in arguments), "--output", "-")
+    assert done.exit_code == 0, done.stderr
+    assert "<html" in done.stdout if arguments[0] == "report" else "expect:" in done.stdout
+    assert not list(here.iterdir())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no process groups")
+@pytest.mark.parametrize("after", [0.6, 1.5, 3.0])
+def test_ctrl_c_is_quiet_while_processes_start(after: float) -> None:
+    """Whenever it comes: the command's own line, or none yet, and no traceback of a worker."""
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "realtime_fsm", "simulate", "--calls", "400", "--jobs", "2"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=_heed_interrupts,
+    )
+    time.sleep(after)
+    os.killpg(worker.pid, signal.SIGINT)
+    out, err = worker.communicate(timeout=60)
+    # Python ends itself by the signal when it came within an `exec`; a shell says 130 to both.
+    assert worker.returncode in (130, -signal.SIGINT), (out, err)
+    assert "Traceback" not in err
+    assert err.strip().splitlines()[-1:] == ["Stopped."]
+
+
+def _heed_interrupts() -> None:
+    # What a shell starts in the background ignores them, and so do its children.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@pytest.mark.parametrize(
+    ("text", "read", "line", "value"),
+    [
+        ('{\n "a": nope}', from_json, 2, "nope}"),
+        ("a = 1\nb = nope\n", from_toml, 2, "nope"),
+        ("[" * 100_000, from_json, 1, "["),
+    ],
+)
+def test_the_line_is_told(tmp_path: Path, text: str, read: Any, line: int, value: str) -> None:
+    path = tmp_path / "it"
+    path.write_text(text, "utf-8")
+    with pytest.raises(InputError) as caught:
+        read_as(path, read)
+    error = caught.value
+    assert (error.line, error.file) == (line, str(path))
+    assert value in str(error.value)
+    assert str(error).startswith(f"{path}: line {line}: the text is ")
+    assert len(str(error)) < 1_000
+
+
+def test_bytes_that_are_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "it"
+    path.write_bytes(b"fine\n\xff")
+    with pytest.raises(InputError, match="line 2: the text is 'byte 0xff', expected UTF-8"):
+        read_as(path, from_json)
