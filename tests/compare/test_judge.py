@@ -598,7 +598,9 @@ def test_every_clause_is_described() -> None:
     assert all(text and text[0].islower() and not text.endswith(".") for text in CLAUSES.values())
 
 
-def test_a_session_that_is_lost_by_an_attempt_that_plain_never_made_is_explained_and_counts() -> None:
+def test_a_session_that_is_lost_by_an_attempt_that_plain_never_made_is_explained_and_counts() -> (
+    None
+):
     ended = Ending(12.0, "insufficient_quota")
     ours = replace(GOOD, ended=ended, attempts=(Attempt(Q1, 2, Span(11.0, 12.0)),))
     (finding,) = judge(GOOD, ours).worse

@@ -26,6 +26,7 @@ from realtime_fsm.lab.simulate import (
     summarize,
 )
 from realtime_fsm.lab.simulate.pool import run_calls, seeds_of
+from realtime_fsm.lab.simulate.run import run_call
 from realtime_fsm.lab.simulate.scenario import EditKind
 from realtime_fsm.simulator import (
     CREATED,
