@@ -47,9 +47,13 @@ def collect_each(file: IO[bytes], label: str) -> Iterator[Side]:
         label: its name, for people.
     """
     for number, entries in groupby(follow(file), key=_CallNumber()):
-        side = collect_entries(entries, f"{label}, call {number}")
-        side.first = number
-        yield side
+        yield _one_of(entries, label, number)
+
+
+def _one_of(entries: Iterable[Entry | End], label: str, number: int) -> Side:
+    side = collect_entries(entries, f"{label}, call {number}")
+    side.first = number
+    return side
 
 
 class _CallNumber:
