@@ -25,7 +25,7 @@ _ANSWERS_VAD = (ErrorKind.TRANSIENT, ErrorKind.UNKNOWN)
 
 def error_received(session: Session, event: ev.ErrorReceived, step: Step) -> bool:
     step.failure = error = step.assess(event.error)
-    response = session.by_event.get(event.event_id or "")
+    response = session.asked(event.event_id)
     if event.event_id is None and error.kind in _ANSWERS_A_CREATE:
         response = session.only_pending()
     if response is None and _names_another_create(event):

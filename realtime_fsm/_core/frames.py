@@ -131,7 +131,8 @@ def is_out_of_band(frame: Mapping[str, Any]) -> bool:
 
 def text_delta(frame: Mapping[str, Any]) -> Optional[tuple[str, str]]:
     """Item id and words of a delta of text or transcript; None for any other frame."""
-    if _DELTAS.get(_text(frame, "type") or "") != 0.0:
+    kind = _text(frame, "type")
+    if kind is None or _DELTAS.get(kind) != 0.0:
         return None
     item_id, delta = _text(frame, "item_id"), _text(frame, "delta")
     return None if item_id is None or delta is None else (item_id, delta)

@@ -71,7 +71,7 @@ def response_created(session: Session, event: ev.ResponseCreated, step: Step) ->
     if event.out_of_band:
         return session.ignore("out of band")
     known = session.response(event.response_id)
-    owner = session.by_event.get(event.client_event_id or "")
+    owner = session.asked(event.client_event_id)
     if known is not None:
         if known.state is ResponseState.ENDED:
             return session.ignore("stale response")
@@ -129,7 +129,7 @@ def response_done(session: Session, event: ev.ResponseDone, step: Step) -> bool:
         return session.ignore("out of band")
     terminal = _TERMINAL[event.status]
     response = session.response(event.response_id)
-    asked = session.by_event.get(event.client_event_id or "")
+    asked = session.asked(event.client_event_id)
     if response is not None and response.state is ResponseState.RUMOURED and asked is not None:
         # A conflict named it before it showed itself; now it says whose it is.
         _end_rumours(session, event.response_id, step)
@@ -203,7 +203,7 @@ def output_received(session: Session, event: ev.OutputReceived, step: Step) -> b
     known = session.messages.get(event.item_id)
     owner = session.response(event.response_id) if known is None else known[1]
     if owner is not None and owner.handed_out(event.item_id):
-        return _late_output(session, event, owner, step)
+        return _late_output(session, owner, step)
     response = session.by_id.get(event.response_id)
     if response is None:
         return session.ignore("stale response")
@@ -221,9 +221,7 @@ def output_received(session: Session, event: ev.OutputReceived, step: Step) -> b
     return True
 
 
-def _late_output(
-    session: Session, event: ev.OutputReceived, response: Response, step: Step
-) -> bool:
+def _late_output(session: Session, response: Response, step: Step) -> bool:
     """G16: what was handed out of the message stays, however much more the server makes of it."""
     if response.state is ResponseState.ENDED:
         return session.ignore("stale response")

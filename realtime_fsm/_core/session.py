@@ -210,7 +210,7 @@ class Session:
             self.lane.holders.append(response)
         elif over and not was_over:
             self.lane.holders.remove(response)
-        if response.state is ResponseState.PROBED and response.probe_id is not None:
+        if response.probe_id is not None:
             remember(self.by_event, response.probe_id, response)
         if name is not None and not over:
             self._name(response, name)
@@ -316,6 +316,10 @@ class Session:
     def response(self, name: str | None) -> Response | None:
         """The response with this id: one that holds the lane, or one of the last that did."""
         return None if name is None else self.by_id.get(name) or self.past.get(name)
+
+    def asked(self, event_id: str | None) -> Response | None:
+        """The response that was asked for, or asked after, under this client event id."""
+        return None if event_id is None else self.by_event.get(event_id)
 
     def only_pending(self) -> Response | None:
         """The response whose create is on the wire and not answered, if there is just one."""

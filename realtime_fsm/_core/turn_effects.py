@@ -59,9 +59,8 @@ def note_created(turn: Turn, step: Step) -> None:
 def take_over(turn: Turn, step: Step) -> None:
     """What the server began is this turn's attempt."""
     assert step.response is not None
-    turn.attempts += 1
-    note_created(turn, step)
     turn.attempt = step.response
+    turn.attempts = turn.acknowledged = step.response.number
     stop_clock(turn, step)
 
 
@@ -117,8 +116,6 @@ def keep_request(turn: Turn, step: Step) -> None:
         turn.recover_by = step.now + step.policy.recovery_deadline
     turn.error = step.failure
     turn.attempt = None
-    if not step.lane.connection.up:
-        start_clock(turn, step)
 
 
 def start_clock(turn: Turn, step: Step) -> None:

@@ -1,7 +1,8 @@
 """How much later an answer came than on plain LiveKit, and what of that has a reason.
 
-The reasons are three, and there is no other: the controlled call played words that plain never
-played, or the server made them; the user spoke; a wait that the trace names ran, up to its bound.
+The reasons are few, and there is no other: the controlled call played words that plain never
+played, or only later, or the server made them; the user spoke; a fault of the run held up the frames; a
+wait that the trace names ran, up to its bound.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ _TALKS_OVER = 0.5  # seconds into the user's speech by which who was interrupted
 _MAKING = 16.0  # seconds for an answer that plain never had: recovery_deadline and stall_timeout
 
 Reason = Literal[
-    "words plain never played", "an answer plain never had", "the user spoke", "a named wait"
-]
+    "words plain never played", "words plain played later", "an answer plain never had",
+    "the user spoke", "frames were held up", "a named wait",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +57,10 @@ def late(
     if ours is None or theirs is None or in_the_way or collided(plain, key):
         return None
     found = [_later(plain, theirs, controlled, ours, key)]
-    fronts = _in_front(controlled, ours), _in_front(plain, theirs)
-    if fronts[0] is not None and fronts[1] is not None and fronts[0][0] == fronts[1][0]:
-        ours, theirs = Span(fronts[0][1], ours.end), Span(fronts[1][1], theirs.end)
+    front = _in_front(controlled, ours)
+    before = _in_front(plain, Span(0.0, theirs.end))
+    if front is not None and before is not None and front[0] == before[0]:
+        ours, theirs = Span(front[1], ours.end), Span(max(before[1], theirs.begin), theirs.end)
         found.append(_later(plain, theirs, controlled, ours, key))
     return min(found, key=lambda each: each[0])
 
@@ -67,7 +70,7 @@ def _later(
 ) -> tuple[float, float, tuple[Subtracted, ...]]:
     subtracted = _reasons(plain, controlled, key, ours)
     ours_net = ours.seconds - total(each.span for each in subtracted)
-    theirs_net = theirs.seconds - _spoken_into_both(plain, theirs, controlled, ours)
+    theirs_net = theirs.seconds - _stood_in_both(plain, theirs, controlled, ours)
     return ours_net - theirs_net, ours.seconds - theirs.seconds, subtracted
 
 
@@ -83,14 +86,15 @@ def called_off(
     asked, theirs = controlled.asked(key), theirs or _awaited(plain, key)
     if asked is None or theirs is None:
         return None
-    cuts = [span.begin for span in controlled.spoke] + list(controlled.cuts)
+    # LiveKit hears of the user's speech when the server's word of it arrives.
+    cuts = [span.begin for span in (*controlled.spoke, *controlled.turns)] + list(controlled.cuts)
     cut = min((t for t in cuts if t > asked.at), default=None)
     if cut is None:
         return None
     waited = Span(asked.at, cut)
     subtracted = _reasons(plain, controlled, key, waited)
     ours_net = waited.seconds - total(each.span for each in subtracted)
-    theirs_net = theirs.seconds - _spoken_into_both(plain, theirs, controlled, waited)
+    theirs_net = theirs.seconds - _stood_in_both(plain, theirs, controlled, waited)
     return (cut, subtracted) if round(ours_net - theirs_net, 3) <= slack else None
 
 
@@ -114,24 +118,30 @@ def _in_front(life: Life, awaited: Span) -> tuple[str, float] | None:
     return (question, end) if end > awaited.begin else None
 
 
-def _spoken_into(life: Life, awaited: Span) -> list[Span]:
-    parts = (span.within(awaited) for span in life.spoke)
+def _stood_in(life: Life, awaited: Span) -> list[Span]:
+    parts = (span.within(awaited) for span in (*life.spoke, *life.held_up))
     return [part for part in parts if part is not None]
 
 
-def _spoken_into_both(plain: Life, theirs: Span, controlled: Life, ours: Span) -> float:
-    """Seconds that the user spoke into both waits: they make neither of them late."""
-    return min(total(_spoken_into(plain, theirs)), total(_spoken_into(controlled, ours)))
+def _stood_in_both(plain: Life, theirs: Span, controlled: Life, ours: Span) -> float:
+    """Seconds that the user spoke into both waits, or the frames stood still in both: they make
+    neither of them late."""
+    return min(total(_stood_in(plain, theirs)), total(_stood_in(controlled, ours)))
 
 
 def _reasons(plain: Life, controlled: Life, key: str, awaited: Span) -> tuple[Subtracted, ...]:
     reasons = [
         *(Subtracted("words plain never played", *each) for each in _new_words(plain, controlled)),
         *(
+            Subtracted("words plain played later", *each)
+            for each in _earlier_words(plain, controlled, key)
+        ),
+        *(
             Subtracted("an answer plain never had", *each)
             for each in _new_answers(plain, controlled, key)
         ),
         *(Subtracted("the user spoke", "", span) for span in controlled.spoke),
+        *(Subtracted("frames were held up", "", span) for span in controlled.held_up),
         *(
             Subtracted("a named wait", wait.name, _at_most(wait.span, wait.bound))
             for wait in controlled.waits
@@ -194,6 +204,21 @@ def _new_words(plain: Life, controlled: Life) -> list[tuple[str, Span]]:
         known = played.get((said.question, said.attempt, said.number), 0.0)
         if (new := _beyond(piece, known - before)) is not None:
             found.append((said.question, new))
+    return found
+
+
+def _earlier_words(plain: Life, controlled: Life, key: str) -> list[tuple[str, Span]]:
+    """When the controlled call played the answer to another question that plain played after this
+    one, and what that was: the two changed places, and that one came earlier by all of it."""
+    theirs = _awaited(plain, key)
+    found: list[tuple[str, Span]] = []
+    for question in {m.question for m in controlled.messages if m.question != key}:
+        other, before = _awaited(plain, question), _awaited(controlled, question)
+        if theirs is None or other is None or before is None or other.end < theirs.end:
+            continue
+        pieces = [piece.span for piece in controlled.pieces_of(question)]
+        if other.seconds - before.seconds >= total(pieces):
+            found += [(question, span) for span in pieces]
     return found
 
 

@@ -173,7 +173,9 @@ class Life:
         deeds: what was done, in order.
         waits: those that are named in the trace.
         spoke: when the user spoke.
-        turns: when the server took the user to be speaking: longer, for it waits whether more comes.
+        turns: when the server took the user to be speaking, as it arrived: longer, for it waits
+            whether more comes.
+        held_up: when a fault let the frames stand still on their way.
         cuts: when the application interrupted, or the call was ended.
         attempts: the responses that the server made.
         collisions: creates that met a taken slot.
@@ -194,6 +196,7 @@ class Life:
     waits: tuple[Wait, ...] = ()
     spoke: tuple[Span, ...] = ()
     turns: tuple[Span, ...] = ()
+    held_up: tuple[Span, ...] = ()
     cuts: tuple[float, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     collisions: tuple[Collision, ...] = ()

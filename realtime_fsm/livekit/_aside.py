@@ -13,13 +13,13 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from livekit.agents import llm, utils
 
 from .._core.errors import ErrorInfo
-from .._core.states import ErrorKind
+from .._core.states import ErrorKind, ResponseState
 from ._driver import Driver
 from ._emit import Emitter
 from ._guard import Guard
@@ -34,6 +34,9 @@ from ._turn_output import Item, TurnOutput
 SERVER_EVENT = "openai_server_event_received"
 CLIENT_EVENT = "openai_client_event_queued"
 _RAW = (SERVER_EVENT, CLIENT_EVENT)
+#: Commanded, and not on the wire.
+_NOT_SENT = (ResponseState.QUEUED, ResponseState.WITHDRAWN)
+_REMEMBERED = 64
 #: Seconds that a request waits at most for what runs to end.
 _PATIENCE = 10.0
 
@@ -42,7 +45,10 @@ class Way:
     """One turn's way to the host: its future, and its streams."""
 
     def __init__(
-        self, output: TurnOutput | None, tell: Callable[[llm.GenerationCreatedEvent], None]
+        self,
+        output: TurnOutput | None,
+        tell: Callable[[llm.GenerationCreatedEvent], None],
+        told: Collection[int],
     ):
         self._tell = tell
         self._output = output
@@ -55,8 +61,9 @@ class Way:
         if output is not None:
             self._messages, self._calls = output.messages, output.calls
             self.future, self.event, self.handed = output.future, output.event, output.handed
-            if self.future is not None and not self.future.done():
-                self.event = None  # made, and not given
+            given = id(self.event) in told if self.future is None else self.future.done()
+            if not given:
+                self.event = None  # made, and that is all
 
     @property
     def over(self) -> bool:
@@ -134,10 +141,15 @@ class Aside:
         self._expected: dict[str, Way] = {}
         self._ways: list[Way] = []
         self._readers: list[Reader] = []
+        #: Generations of which the host was told last.
+        self._told: deque[object] = deque(maxlen=_REMEMBERED)
         self._timer: asyncio.TimerHandle | None = None
         self._reopening: asyncio.Task[None] | None = None
         #: What is hidden from the inner session is hidden on.
         self._veiled = True
+        #: A response is asked for or alive, as far as is known. What the inner session takes for one may be
+        #: a request that was refused and that nobody told it of.
+        self._taken = True
 
     @property
     def _inner(self) -> Any:
@@ -148,13 +160,17 @@ class Aside:
         if self._guard.off:
             return
         self._guard.off = True
-        for work in (self._hand_everything_on, self._reopen):
+        for work in (self._look_at_the_lane, self._hand_everything_on, self._reopen):
             self._try(work)
         with contextlib.suppress(Exception):  # as much of it as still works
             self._end_records()
         self._why = report_step(self._model, error)
         if self.driver is not None:
             self.driver.controller.stepped_aside = self._why
+
+    def tells(self, generation: object) -> None:
+        """The host is told of this one."""
+        self._told.append(generation)
 
     def drives(self, driver: Driver) -> None:
         """From now on this is the driver. It may be one whose making failed."""
@@ -169,6 +185,11 @@ class Aside:
             get_logger().exception("not handed on")
 
     # --- what is under way
+
+    def _look_at_the_lane(self) -> None:
+        if self.driver is not None:
+            holders = self.driver.controller._session.lane.holders
+            self._taken = any(each.state not in _NOT_SENT for each in holders)
 
     def _hand_everything_on(self) -> None:
         driver = self.driver
@@ -191,8 +212,9 @@ class Aside:
             ask.left = True
             self._inner.send_event(ask.frame)  # what follows is a generation of its own
             return
-        if output is None and ask is None and (reader is None or reader.over):
-            return  # that turn has ended
+        ended = turn_id not in driver.controller._session.live
+        if output is None and (reader is None or reader.over) and (ask is None or ended):
+            return
         way = self._way(output)
         if output is None and ask is not None:
             way.future = ask.future
@@ -248,7 +270,8 @@ class Aside:
         return ask.future
 
     def _way(self, output: TurnOutput | None) -> Way:
-        way = Way(output, lambda event: self._session.emit("generation_created", event))
+        told = [id(event) for event in self._told]
+        way = Way(output, lambda event: self._session.emit("generation_created", event), told)
         self._ways.append(way)
         return way
 
@@ -271,13 +294,16 @@ class Aside:
             self._timer = loop.call_later(_PATIENCE, self._flush, True)
         self._flush()
 
+    @property
+    def _busy(self) -> bool:
+        return self._taken and bool(getattr(self._inner, "has_active_generation", False))
+
     def _flush(self, anyway: bool = False) -> None:
         """Make what waits, one after another: two at once the server refuses."""
-        while self._waiting and (
-            anyway or not getattr(self._inner, "has_active_generation", False)
-        ):
+        while self._waiting and (anyway or not self._busy):
             way, arguments = self._waiting.popleft()
             if not way.over:
+                self._taken = True
                 try:
                     self._bind(way, self._inner.generate_reply(**arguments))
                 except Exception as e:
@@ -312,6 +338,7 @@ class Aside:
             way.close()
         elif (error := answer.exception()) is not None:
             way.fail(error)
+            self._flush_soon()
         else:
             self._feed(way, answer.result())
 
@@ -338,7 +365,9 @@ class Aside:
                 self._try(self._feed, way, event)
             else:
                 self._session.emit(name, event)
-        elif name != CLIENT_EVENT:
+        elif name == CLIENT_EVENT:
+            self._taken = self._taken or _asks(event)
+        else:
             if name == "input_speech_started":
                 self.interrupted()
             elif name == "session_reconnected":
@@ -355,7 +384,11 @@ class Aside:
         link = None if self.driver is None else self.driver.link
         if link is not None and isinstance(frame, dict):
             self._veil(link, frame)
-            if frame.get("type") == "response.done":
+            kind = frame.get("type")
+            if kind == "response.created":
+                self._taken = True
+            elif kind == "response.done":
+                self._taken = False
                 self._flush_soon()
 
     def _veil(self, link: Link, frame: dict[str, Any]) -> None:
@@ -447,6 +480,14 @@ _EVENTS = (
     "remote_item_added",
     "error",
 )
+
+
+def _asks(frame: Any) -> bool:
+    """Whether this asks for a response in the default conversation."""
+    if not isinstance(frame, dict) or frame.get("type") != "response.create":
+        return False
+    response = frame.get("response")
+    return not (isinstance(response, dict) and response.get("conversation") == "none")
 
 
 def _result(

@@ -100,10 +100,11 @@ class ControlledRealtimeModel(
         for observer in observers:
             if not isinstance(observer, TurnObserver):
                 raise TypeError(f"observers must be TurnObserver, got {observer!r}")
+        self._by_name = isinstance(family, str)
         if isinstance(family, str):
             if family not in NAMED:
                 raise ValueError(f"family must be a Family or one of {[*NAMED]}, got {family!r}")
-            family = NAMED[family].of(inner)
+            family = NAMED[family]
         elif family is not None and not isinstance(family, Family):
             raise TypeError(f"family must be a Family or one of {[*NAMED]}, got {family!r}")
         llm.RealtimeModel.__init__(self, capabilities=inner.capabilities)
@@ -188,7 +189,7 @@ class ControlledRealtimeModel(
         if self._mode == "off":
             return inner
         try:
-            family = self._family or family_of(self._inner, inner)
+            family = self._family_of(inner)
         except Exception as e:
             report_step(self, e)
             return inner
@@ -217,6 +218,11 @@ class ControlledRealtimeModel(
             return inner
         self._controller = session.driver.controller
         return session
+
+    def _family_of(self, inner: llm.RealtimeSession[Any]) -> Family:
+        if self._family is None:
+            return family_of(self._inner, inner)
+        return self._family.of(self._inner) if self._by_name else self._family
 
     def _tell_plain(self, family: Family, inner: llm.RealtimeSession[Any]) -> None:
         """Say once that nothing is controlled, and why."""

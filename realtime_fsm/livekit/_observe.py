@@ -105,7 +105,17 @@ class Observer:
         self._lost: set[str] = set()
         self._to_ask: dict[str, cmd.CreateResponse] = {}
         self._receive = guard(self.receive)
-        speeches.connect(self._receive, closed=self.close, failed=lambda error: guard.failed(error))
+        try:
+            self._listen(inner)
+        except Exception:
+            guard.off = True  # what listens already does nothing
+            raise
+
+    def _listen(self, inner: llm.RealtimeSession[Any]) -> None:
+        guard = self._guard
+        self._speeches.connect(
+            self._receive, closed=self.close, failed=lambda error: guard.failed(error)
+        )
         handlers: dict[str, Callable[[Any], object]] = {
             "openai_server_event_received": self._on_server_event,
             "openai_client_event_queued": self._on_client_event,
@@ -147,6 +157,7 @@ class Observer:
         if not self._guard.off:
             self._guard.off = True
             self._end()  # as much of it as still works
+        if self.controller.stepped_aside is None:
             self._report(error)
 
     def _end(self) -> Exception | None:

@@ -194,6 +194,11 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
         else:
             self._inner_session.off(event, callback)
 
+    def emit(self, event: str, *args: Any) -> None:
+        if event == "generation_created" and args:
+            self._aside.tells(args[0])
+        super().emit(event, *args)
+
     # --- responses
 
     def generate_reply(
@@ -234,17 +239,21 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
     def interrupt(self) -> None:
         before_tool_reply = self._output_pushed
         streams = self._streams
-        if streams is not None and not streams.names_cancels:
+        below = streams is not None and not self._guard.run(False, self._names_cancels)
+        if streams is not None and below:
             # As in plain LiveKit, whatever comes of it here.
             streams.interrupted_below = True
             self._inner.interrupt()
         self._guard.run(None, lambda: self.driver.interrupt(before_tool_reply=before_tool_reply))
         if self._guard.off:
             self._aside.interrupted()
-        if streams is not None and not streams.names_cancels:
+        if streams is not None and below:
             streams.interrupted_below = False
         elif self._guard.off:
             self._inner.interrupt()
+
+    def _names_cancels(self) -> bool:
+        return self._streams is not None and self._streams.names_cancels
 
     def truncate(
         self,

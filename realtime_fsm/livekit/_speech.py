@@ -188,6 +188,8 @@ class SpeechTracker:
         Raises:
             Exception: What was raised in here before.
         """
+        if self._error is not None:
+            raise self._error
         if self._receive is not None:
             self._before = {**self._connection, **self._asked()}
         self._connection = {
@@ -208,8 +210,6 @@ class SpeechTracker:
         if self._playout is not None:
             self._playout.grace = grace
         self._ended = None
-        if self._error is not None:
-            raise self._error
         changed()
 
     def disconnect(self, receive: Receive) -> None:

@@ -428,13 +428,14 @@ class StreamLink:
         if self._guard.off:
             return  # what the host did when it was told went wrong
         reading = Reading(self, response, generation, self._guard, self._policy.stall_timeout)
-        task = asyncio.create_task(self._read(reading), name="realtime_fsm.read")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
         self._remember(generation, reading)
         find = self._driver.controller.find
         for ended in [t for t, r in self.readers.items() if r.over and find(t) is None]:
             del self.readers[ended]
+        # Nothing of ours may come between: what is read has a reader that is known.
+        task = asyncio.create_task(self._read(reading), name="realtime_fsm.read")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
         self.readers[response.turn_id] = reading
         self.beginning = None
 

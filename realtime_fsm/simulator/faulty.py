@@ -44,6 +44,7 @@ class FaultRun:
 
     Attributes:
         happened: the faults that did happen, in order.
+        held_up: when frames stood still on their way, in either direction, by the loop's clock.
     """
 
     def __init__(self, schedule: Schedule) -> None:
@@ -51,6 +52,7 @@ class FaultRun:
         self._counts: Counter[tuple[object, ...]] = Counter()
         self._refused: list[int] = []
         self.happened: list[EventFault] = []
+        self.held_up: list[tuple[float, float]] = []
 
     @property
     def asks_whose(self) -> bool:
@@ -165,6 +167,8 @@ class FaultyCore:
         if copies == 0:
             self._core.passed_over(parsed)
         self._late_until = max(self._late_until, now + delay)
+        if delay:
+            self._run.held_up.append((now, self._late_until))
         for _ in range(copies):
             self._seq += 1
             heapq.heappush(self._inbound, (self._late_until, self._seq, event))
@@ -284,6 +288,7 @@ class FaultyCore:
 
     def _quiet(self, seconds: float) -> None:
         self._quiet_until = max(self._quiet_until, self._now + seconds)
+        self._run.held_up.append((self._now, self._quiet_until))
 
     def _strike(self, fault: EventFault, event_id: str | None) -> None:
         """Let happen what is not done to one event."""

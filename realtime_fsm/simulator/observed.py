@@ -369,6 +369,14 @@ class ObservedServer(Observed):
         return tuple(replace(each, t=each.t - zero) for each in self._replies.actions)
 
     @property
+    def held_up(self) -> tuple[tuple[float, float], ...]:
+        """When a fault let frames stand still on their way, from and until; times are those of the
+        record."""
+        zero = self._started_at
+        spans = () if self._faults is None else self._faults.held_up
+        return tuple((begin - zero, end - zero) for begin, end in spans)
+
+    @property
     def collisions(self) -> int:
         """How many creates of clients met a taken slot."""
         return sum(core.collisions for core in self._cores)

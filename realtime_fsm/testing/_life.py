@@ -62,6 +62,8 @@ class WitnessedSession(AgentSession[Any]):
         super().__init__(**options)
         #: (when, the user's words or the instructions), of each reply that was asked for.
         self.asked: list[tuple[float, str]] = []
+        #: those that instructions asked for.
+        self.instructed: list[tuple[float, str]] = []
         #: when it asked for an answer to what was asked last, and when it ended the user's turn.
         self.asked_again: list[float] = []
         self.committed: list[float] = []
@@ -79,6 +81,8 @@ class WitnessedSession(AgentSession[Any]):
         handle = super().generate_reply(**arguments)
         if isinstance(said, str):
             self.asked.append((now, said))
+            if not arguments.get("user_input"):
+                self.instructed.append((now, said))
         elif said is None:
             self.asked_again.append(now)
         return handle
@@ -156,6 +160,7 @@ class Witness:
         call: that call.
         tools: tools that ran: when, which call, and which tool.
         outputs: of tools: when LiveKit told of it, of which call, and whether a reply is to tell of it.
+        called: tool calls that LiveKit told the end of, whether the tool ran or is unknown.
         tools_done: when each tool call came to its end.
         waits: what the controlled model says it waits for: turn, name, from when, until when, and
             how long at most.
@@ -167,6 +172,7 @@ class Witness:
     call: SimulatedCall
     tools: list[tuple[float, str, str]] = field(default_factory=list)
     outputs: list[tuple[float, str, bool]] = field(default_factory=list)
+    called: list[tuple[float, str, str]] = field(default_factory=list)
     tools_done: dict[str, float] = field(default_factory=dict)
     waits: list[_Waiting] = field(default_factory=list)
     ended: tuple[float, str] | None = None
@@ -197,6 +203,7 @@ class Witness:
             # Of a tool that only hands over, or ends something, nothing is to be said.
             owed = output is not None and getattr(output, "reply_required", event.has_tool_reply)
             self.outputs.append((now, call.call_id, owed))
+            self.called.append((now, call.call_id, call.name))
             if event.has_agent_handoff:
                 self._session.hands_over = call.call_id
 
@@ -262,18 +269,18 @@ class Witness:
         heard = tuple(self._heard(generated))
         messages = tuple(self._remembered(generated))
         undone = 0 if self._asks else sum(not handle.done() for handle in call.speeches)
+        # A tool that never ends, as one that asks the user does whom nobody answers, has its speech.
+        undone = max(0, undone - sum(each not in self.tools_done for _, each, _ in self.tools))
         server = call.server
         return Life(
             questions=tuple(self._questions(heard, generated)),
             messages=messages,
             heard=heard,
             deeds=tuple(self._deeds()),
-            waits=tuple(
-                Wait(w.name, Span(self._t(w.begun), self._t(w.until or now())), w.bound)
-                for w in self.waits
-            ),
+            waits=(*self._waits(), *self._unreported()),
             spoke=tuple(self._spoke()),
             turns=tuple(self._turns()),
+            held_up=tuple(Span(*each) for each in server.held_up),
             cuts=tuple(map(self._t, self._session.cuts)),
             attempts=tuple(self._attempts()),
             collisions=tuple(self._collisions()),
@@ -283,6 +290,19 @@ class Witness:
             remembers=server.connected and not call.closed,
             seconds=self._t(now()),
         )
+
+    def _waits(self) -> Iterator[Wait]:
+        for w in self.waits:
+            yield Wait(w.name, Span(self._t(w.begun), self._t(w.until or self._now())), w.bound)
+
+    def _unreported(self) -> Iterator[Wait]:
+        """How long a report is waited for that does not come; without us it is for ever."""
+        model = self.call.model
+        if model is None or model.controller is None:
+            return
+        grace = model.controller.policy.playback_grace
+        for t in (t for sink in self.call.sinks for t in sink.withheld):
+            yield Wait("playback_grace", Span(self._t(t), self._t(t + grace)), grace)
 
     @property
     def _session(self) -> WitnessedSession:
@@ -343,26 +363,39 @@ class Witness:
     def _asked(self) -> Iterator[tuple[float, str]]:
         """When the user and the application were done asking, and what."""
         for speech in self.call.server.speech:
-            if speech.words and speech.seconds:
-                yield speech.t + speech.seconds, speech.words
+            until = speech.t + speech.seconds
+            if speech.words and speech.seconds and not self._thrown_away(speech.t, until):
+                yield until, speech.words
         for _, until, words in self.call.pushed:
             if words:
                 yield self._t(until), words
         for t, words in self._session.asked:
             yield self._t(t), words
 
+    def _thrown_away(self, begin: float, until: float) -> bool:
+        """Whether LiveKit cleared the input, as it does at a handover, while the user spoke: the
+        server never had the question."""
+        took = [
+            record.type
+            for record in self.call.server.record
+            if begin <= record.t <= until
+            and record.type in ("input_audio_buffer.clear", "input_audio_buffer.committed")
+        ]
+        return took[-1:] == ["input_audio_buffer.clear"]
+
     def _times(self, asked: Iterable[tuple[float, str]]) -> Counter[tuple[float, str]]:
         """How often an answer to each question was asked for: once, and by each request that brings
-        no words of its own, for what was asked, or being asked, last.
+        no words of its own, for what the user asked, or was asking, last.
         """
         begun = {(s.t + s.seconds, s.words): s.t for s in self.call.server.speech}
         times = Counter(asked)
+        told = {(self._t(t), words) for t, words in self._session.instructed}
         again_at = list(self._session.asked_again)
         if self.call.plugin.capabilities.turn_detection:
             # Server VAD answers as well. Without it, this is how the turn ends.
             again_at += self._session.committed
         for again in map(self._t, again_at):
-            before = [each for each in times if begun.get(each, each[0]) <= again]
+            before = [e for e in times if e not in told and begun.get(e, e[0]) <= again]
             if before:
                 times[max(before)] += 1
         return times
@@ -389,6 +422,15 @@ class Witness:
                 server.question_of_output(call).rpartition(" > ")[0], f"tool {name} ran", self._t(t)
             )
             for t, call, name in self.tools
+        ]
+        ran = {call for _, call, _ in self.tools}
+        # The agent who has the call now has no such tool, and the model is told so.
+        found += [
+            Deed(
+                server.question_of_output(call).rpartition(" > ")[0], f"tool {name} ran", self._t(t)
+            )
+            for t, call, name in self.called
+            if call not in ran
         ]
         found += [
             Deed(each.question, f"the server's {each.kind} {each.name}", each.t)
@@ -438,6 +480,8 @@ class Witness:
             if kind == "response.output_item.added" and item.get("type") == "message":
                 item_id = str(item.get("id"))
                 of = server.answered_by(item_id)
+                if not of[0]:
+                    continue  # the server never made it: a fault put its frames in
                 if item_id not in found and not _is_aside(of[0]):
                     numbers[of] += 1
                     found[item_id] = _Generated(item_id, *of, numbers[of], each.t)
@@ -515,8 +559,10 @@ class Witness:
             elif each.id in self.forgotten:
                 kept = None
             elif (handover := self._left_behind_by(each)) is not None:
-                # The next agent was not to know of it.
-                kept, left_by = None, self._name_of(handover)
+                # The next agent was not to know of it, or could not: the history that the
+                # application gave on is older.
+                known = self._t(handover.t) >= each.begun
+                kept, left_by = None, self._name_of(handover) if known else ""
             yield Message(
                 id=each.id,
                 question=each.question,

@@ -72,6 +72,7 @@ class PacedAudioOutput(io.AudioOutput):
         segments: the segments that are over, in order.
         sounding: the intervals (start, end) of the loop's clock in which audio was heard, up to
             the last call or end of a segment.
+        withheld: when segments ended of which it did not report, or not in time.
         watchers: called with what happens: ``captured`` (the first frame of a segment came),
             ``started``, ``paused``, ``resumed`` and ``finished``, and with more of it, in seconds.
             They are told also where nothing is reported.
@@ -91,6 +92,7 @@ class PacedAudioOutput(io.AudioOutput):
         )
         self.segments: list[Segment] = []
         self.sounding: list[tuple[float, float]] = []
+        self.withheld: list[float] = []
         self.watchers: list[Callable[[str, dict[str, object]], None]] = []
         self._speed = speed
         self._report = report
@@ -275,6 +277,8 @@ class PacedAudioOutput(io.AudioOutput):
         )
         if self._report:
             self.on_playback_finished(playback_position=segment.position, interrupted=interrupted)
+        else:
+            self.withheld.append(now)
 
     def _tell(self, what: str, **more: object) -> None:
         for watcher in self.watchers:

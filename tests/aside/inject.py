@@ -95,6 +95,7 @@ TRUSTED = (
             "chat_ctx",
             "clear_audio",
             "commit_audio",
+            "emit",
             "generate_reply",
             "interrupt",
             "off",
@@ -115,6 +116,8 @@ TRUSTED = (
     "livekit._speech.SpeechTracker.__init__",  # with the model, before there is a call
     "livekit._tap.Tap.__aiter__",
 )
+#: What has added a moment of sound when it raises: the inner session, which takes over, adds it too.
+ADDS_SOUND = ("livekit._sound.Sound.takes", "livekit._tap.AudioTap.add")
 #: An answer of theirs is a RuntimeError.
 ANSWERS = ("livekit._features.history_of", "livekit._features._activity_of")
 _PACKAGE = Path(realtime_fsm.__file__).parent
@@ -246,9 +249,14 @@ class Planted:
 
 @contextlib.contextmanager
 def planted(
-    target: Target, nth: int, error: type[Exception], *, always: bool = False
+    target: Target,
+    nth: int,
+    error: type[Exception],
+    *,
+    always: bool = False,
+    after: bool = False,
 ) -> Iterator[Planted]:
-    """Its n-th call raises, and with *always* each one after it."""
+    """Its n-th call raises, and with *always* each one after it. With *after* it does its work before."""
     result = Planted()
     calls = 0
 
@@ -260,7 +268,8 @@ def planted(
             calls += 1
             if calls == nth or (always and calls > nth):
                 result.raised += 1
-                for each in filter(inspect.iscoroutine, args):
+                done = function(*args, **kwargs) if after else None
+                for each in filter(inspect.iscoroutine, (*args, done)):
                     each.close()  # nobody will await it
                 raise error(_WORDS)
             return function(*args, **kwargs)

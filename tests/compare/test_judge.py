@@ -415,14 +415,45 @@ def test_words_that_plain_never_played_are_subtracted() -> None:
     assert allowed.subtracted[0].span == Span(10.0, 12.0), "only since the question"
 
 
-def test_words_that_plain_played_as_well_are_not_subtracted() -> None:
+def test_what_waits_for_a_late_answer_is_not_late_once_more() -> None:
+    """Words that plain played as well are not subtracted; the lateness is that answer's."""
     ours = life([ONE, TWO], [heard(ONE, 9.0), heard(TWO, 12.1)])
-    assert ("late", Q2) in worse(GOOD, ours)
+    assert worse(GOOD, ours) == [("late", Q1)]
+    later_still = life([ONE, TWO], [heard(ONE, 9.0), heard(TWO, 12.9)])
+    assert worse(GOOD, later_still) == [("late", Q1), ("late", Q2)]
+
+
+def test_answers_that_changed_places_are_not_late_if_the_other_came_earlier_by_all_of_it() -> None:
+    asked = (Question(Q1, 10.0), Question(Q2, 10.0))
+    plain = life([ONE, TWO], [heard(TWO, 10.2), heard(ONE, 13.2)], questions=asked)
+    ours = life([ONE, TWO], [heard(ONE, 10.1), heard(TWO, 13.1)], questions=asked)
+    verdict = judge(plain, ours)
+    assert not verdict.worse
+    told = [each.reason for f in verdict.allowed for each in f.subtracted]
+    assert told == ["words plain played later"]
+    slow = life([ONE, TWO], [heard(ONE, 11.0), heard(TWO, 14.0)], questions=asked)
+    assert worse(plain, slow) == [("late", Q2)]
+
+
+def test_frames_that_a_fault_held_up_make_nothing_late() -> None:
+    held = (Span(10.2, 12.0),)
+    ours = replace(later(1.8), held_up=held)
+    assert not worse(GOOD, ours)
+    assert worse(GOOD, replace(later(2.8), held_up=held)) == [("late", Q2)]
+    slow = replace(GOOD, heard=later(1.8).heard, held_up=held)
+    assert worse(slow, replace(later(2.1), held_up=held)) == [("late", Q2)], "in both lives"
+
+
+def test_a_cut_counts_when_the_client_hears_of_it() -> None:
+    """LiveKit drops what is queued when the server's word of the user's speech arrives."""
+    ours = life([ONE], [heard(ONE, 1.2)], spoke=(Span(9.0, 10.5),), turns=(Span(10.1, 10.6),))
+    assert not worse(GOOD, ours)
 
 
 def test_of_words_that_plain_played_in_part_the_rest_is_subtracted() -> None:
-    plain = life([ONE, TWO], [heard(ONE, 1.2, 2.0), heard(TWO, 10.2)], remembers=False)
-    ours = life([ONE, TWO], [heard(ONE, 9.0), heard(TWO, 12.1)])
+    pieces = [heard(ONE, 1.2, 2.0), heard(THREE, 5.0), heard(TWO, 10.2)]
+    plain = life([ONE, TWO, THREE], pieces, remembers=False)
+    ours = life([ONE, TWO, THREE], [heard(THREE, 5.0), heard(ONE, 9.0), heard(TWO, 12.1)])
     finding = next(each for each in judge(plain, ours).worse if each.question == Q2)
     assert [each.span for each in finding.subtracted] == [Span(11.0, 12.0)]
 

@@ -25,6 +25,30 @@ REPAIRED: dict[Profile, tuple[int, ...]] = {
     # The second of two replies that were asked for at once was not heard.
     "rough": (5, 82, 89),
 }
+#: The same, by the call's own seed: what was worse, or was taken for it.
+SEEDS: dict[int, tuple[Profile, str]] = {
+    146588560062357: ("hostile", "a tool's reply waits for a response.done that cannot be read"),
+    118682817054731: ("hostile", "a permanent error in answer to a retry ends the session"),
+    217481482344319: ("mild", "a reply overtakes an earlier one that asks again in a moment"),
+    148914340670648: ("rough", "the second lost connection is made later than on plain LiveKit"),
+    233709871164874: ("rough", "judge: a sink that never reports, for playback_grace"),
+    57593095424068: ("rough", "judge: the user never answered what a tool asked"),
+    272846077930045: ("rough", "judge: the user's speech arrived after a reply was asked for"),
+    184995239924812: ("hostile", "judge: frames stood still in one life only"),
+    161641085740109: ("rough", "judge: two answers changed places"),
+    212971209819294: ("mild", "judge: behind an answer that is late itself"),
+    157843995690315: ("mild", "judge: commit_user_turn asks for the user's question again"),
+    186899239397979: ("rough", "judge: the agent who has the call has no such tool"),
+    156960884041968: ("compat", "judge: a handover threw the question away"),
+    209781993803003: ("rough", "judge: frames of a response that the server never made"),
+    23060334468630: ("none", "judge: the history that was handed on is older than the answer"),
+    135194014084145: ("rough", "simulator: an answer whose response.done was lost is one"),
+}
+
+
+@pytest.mark.parametrize(("seed", "profile"), [(n, by[0]) for n, by in SEEDS.items()])
+def test_g27_a_call_that_was_worse_is_not(seed: int, profile: Profile) -> None:
+    assert [each.text for each in run_pair(seed, profile).worse] == []
 
 
 def calls() -> Iterator[Any]:

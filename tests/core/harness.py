@@ -7,6 +7,8 @@ from typing import TypeVar
 import realtime_fsm as rf
 from realtime_fsm._core.timers import timer_of
 
+from . import well_typed
+
 C = TypeVar("C", bound=rf.Command)
 
 
@@ -125,6 +127,7 @@ class Bench:
         self.fresh = self.c.commands()
         self.all += self.fresh
         consistent(self.c)
+        well_typed.check(self.c, self.fresh)
 
     def those(self, kind: type[C]) -> list[C]:
         return [x for x in self.all if isinstance(x, kind)]

@@ -251,6 +251,46 @@ async def test_g16_a_message_whose_response_never_begins_and_whose_connection_br
             assert "one" not in " ".join(known)
 
 
+@pytest.mark.parametrize("behind", [13, 14, 15, 16, 18, 22])
+@virtual_time
+async def test_g16_a_response_that_begins_in_the_middle_of_itself(behind: int) -> None:
+    """``response.created`` comes between its messages: who is given the second never gets the first."""
+    script = [
+        Reply([Message("one two", seconds=0.5), Message("three four", seconds=0.5)], pace=0.05),
+        *[Reply([Message("More.", seconds=0.5)])] * 2,
+    ]
+    late = Reorder(CREATED, behind=behind, within=2.0)
+    config = ServerConfig(faults=Schedule([late]))
+    async with simulated_call(script, check=False, turn_detection=None, config=config) as c:
+        await c.session.generate_reply(user_input="hi")
+        await c.session.generate_reply(user_input="more")
+        await asyncio.sleep(1.0)
+        words = sum(len(text.split()) for role, text in c.remembered if role == "assistant")
+        assert c.history == c.remembered
+        assert words * 0.25 <= c.heard <= words * 0.5
+        assert [each for each in c.remembered if each[0] == "user"] == [
+            ("user", "hi"),
+            ("user", "more"),
+        ]
+        assert c.remembered[-1] == ("assistant", "More.")
+        assert c.controller.differences() == {}
+
+
+@virtual_time
+async def test_g27_an_answer_out_of_band_that_never_begins() -> None:
+    """The conversation has nothing of it, and the application hears of no error."""
+    script = [Reply([Message("Category.", seconds=0.5)]), Reply([Message("Well.")])]
+    config = ServerConfig(faults=Schedule([Lose(CREATED)]))
+    async with simulated_call(script, check=False, turn_detection=None, config=config) as c:
+        body = {"conversation": "none", "output_modalities": ["text"], "metadata": {"a": "b"}}
+        event = {"type": "response.create", "event_id": "app", "response": body}
+        realtime_session_of(c.session).send_event(event)
+        await asyncio.sleep(3.0)
+        await c.session.generate_reply(user_input="hi")
+        assert c.remembered == c.history == [("user", "hi"), ("assistant", "Well.")]
+        assert c.errors == []
+
+
 @pytest.mark.parametrize("end", [At("response.done"), None])
 @virtual_time
 async def test_g17_a_call_whose_response_neither_begins_nor_ends(end: At | None) -> None:

@@ -41,9 +41,9 @@ class FailingOutput(PacedAudioOutput):
         )
         if not self._faults:
             report()
-        elif self._faults[0] == "silent":
             return
-        elif self._faults.pop(0) == "late":
+        self.withheld.append(asyncio.get_running_loop().time())
+        if self._faults[0] != "silent" and self._faults.pop(0) == "late":
             self._timers.append(asyncio.get_running_loop().call_later(_LATE, report))
 
     async def aclose(self) -> None:
