@@ -90,6 +90,7 @@ row-mutants: $(READY)
 
 # Long: small changes to the code of the core (an hour on two cores): which tests fail? Only what
 # changed since the last run is run again. `make mutants ARGS="realtime_fsm._core.lane*"`: some of it.
+# On a cluster: `python -m tests.mutants.code run --dask ADDRESS`, and `tests.mutants.rows --dask ADDRESS`.
 mutants: $(MUTMUT)/.ready
 	HYPOTHESIS_PROFILE=mutants $(MUTMUT)/bin/mutmut run --max-children 2 $(ARGS)
 	$(MUTMUT)/bin/python -m tests.mutants.code
