@@ -267,3 +267,12 @@ def test_g16_a_message_of_a_response_that_is_over_is_cut_unless_all_of_it_was_he
     assert turn.live
     assert b.got(rf.MessageTruncated(item_id="m1", audio_end_ms=int(heard)))
     assert turn.messages[0].cut is cut
+
+
+def test_g11_how_long_a_connection_has_lasted() -> None:
+    connection = Connection()
+    assert connection.age(5.0) == 0.0, "nobody told when it was made"
+    connection.ready(2.0)
+    assert connection.age(5.0) == 3.0
+    connection.lost(6.0, for_good=False)
+    assert connection.age(7.0) == 0.0
