@@ -90,6 +90,7 @@ row-mutants: $(READY)
 
 # Long: small changes to the code of the core (an hour on two cores): which tests fail? Only what
 # changed since the last run is run again. `make mutants ARGS="realtime_fsm._core.lane*"`: some of it.
+# On a cluster: `python -m tests.mutants.code run --dask ADDRESS`, and `tests.mutants.rows --dask ADDRESS`.
 mutants: $(MUTMUT)/.ready
 	HYPOTHESIS_PROFILE=mutants $(MUTMUT)/bin/mutmut run --max-children 2 $(ARGS)
 	$(MUTMUT)/bin/python -m tests.mutants.code
@@ -209,7 +210,7 @@ $(OLDEST)/.ready: pyproject.toml constraints-oldest.txt
 $(MUTMUT)/.ready: pyproject.toml constraints.txt
 	test -x $(MUTMUT)/bin/python || $(PYTHON) -m venv $(MUTMUT)
 	$(MUTMUT)/bin/python -m pip install -q --upgrade "pip>=25.1"
-	$(MUTMUT)/bin/python -m pip install -q -c constraints.txt "mutmut>=3.8,<4" "transitions>=0.9.3,<0.10" --group test
+	$(MUTMUT)/bin/python -m pip install -q -c constraints.txt "mutmut>=3.8,<4" "transitions>=0.9.3,<0.10" pydantic --group test
 	touch $@
 
 # Remove what was made.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
+from itertools import groupby, islice
 from typing import IO
 
 from ..trace import Header, Line, Report
@@ -13,8 +15,11 @@ from ._call import CallReader
 from ._story import Side
 from ._values import clipped
 
-__all__ = ["collect", "collect_entries"]
+__all__ = ["collect", "collect_each", "collect_entries", "holds_many"]
 
+#: Calls of one file that have a page together.
+MOST_CALLS = 20
+_HEADER = re.compile(rb'\s*\{\s*"trace"\s*:')
 _NOTES = 5  # of a kind, that are told; the page has more
 
 
@@ -26,6 +31,40 @@ def collect(file: IO[bytes], label: str) -> Side:
         label: its name, for people.
     """
     return collect_entries(follow(file), label)
+
+
+def holds_many(file: IO[bytes]) -> bool:
+    """Whether there are more calls in a trace than one page should have."""
+    headers = (line for line in file if _HEADER.match(line))
+    return next(islice(headers, MOST_CALLS, None), None) is not None
+
+
+def collect_each(file: IO[bytes], label: str) -> Iterator[Side]:
+    """The same call by call: of those that were yielded nothing is kept.
+
+    Args:
+        file: open for reading bytes.
+        label: its name, for people.
+    """
+    for number, entries in groupby(follow(file), key=_CallNumber()):
+        yield _one_of(entries, label, number)
+
+
+def _one_of(entries: Iterable[Entry | End], label: str, number: int) -> Side:
+    side = collect_entries(entries, f"{label}, call {number}")
+    side.first = number
+    return side
+
+
+class _CallNumber:
+    """The number of the call that an entry is of. What stands before the first is its."""
+
+    def __init__(self) -> None:
+        self._headers = 0
+
+    def __call__(self, entry: Entry | End) -> int:
+        self._headers += isinstance(entry, Header)
+        return max(self._headers, 1)
 
 
 def collect_entries(entries: Iterable[Entry | End], label: str) -> Side:

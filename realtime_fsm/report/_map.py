@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 from ..diagrams._geometry import track
 from ..diagrams._layouts import PLAYBACK, RESPONSE, TURN_NARROW
@@ -14,6 +15,7 @@ __all__ = ["machine_map"]
 _LAYOUTS = {"turn": TURN_NARROW, "response": RESPONSE, "playback": PLAYBACK}
 
 
+@cache
 def machine_map(name: str) -> str:
     """Every state and arrow of a table, without words: an arrow has its ends, and where its
     number may stand, as data attributes.

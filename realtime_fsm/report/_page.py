@@ -234,7 +234,7 @@ def _file(side: Side, number: int) -> str:
     """The file that `realtime-fsm case` is to read, as an attribute."""
     if not side.file:
         return ""
-    call = f" --call {number + 1}" if len(side.calls) > 1 else ""
+    call = f" --call {side.first + number}" if len(side.calls) > 1 or side.first > 1 else ""
     return f' data-file="{plain_text(shlex.quote(side.file) + call)}"'
 
 

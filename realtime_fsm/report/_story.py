@@ -254,6 +254,7 @@ class Side:
         lines: how many could be read.
         note: a sentence for people.
         file: where it can be read again.
+        first: the number of the first of these calls in the file.
     """
 
     label: str
@@ -267,3 +268,4 @@ class Side:
     lines: int = 0
     note: str = ""
     file: str = ""
+    first: int = 1

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
 from .._input import CommandError, InputError
 from .._output import say, to_file
 from ..trace.source import cannot_be_read, check_readable, name_of, opened
-from ._collect import collect
-from ._index import entry_of, index
+from ._collect import collect, collect_each, holds_many
+from ._index import Entry, entry_of, index
 from ._page import Group, page
 from ._story import Side
 
@@ -19,11 +20,22 @@ _KINDS = ("*.jsonl", "*.log")  # what may be a trace in a folder
 
 
 def run(trace: Path, output: Path | None) -> int:
-    """Write the page of a trace, or, of a folder, one of each trace in it and an index."""
+    """Write the page of a trace; of a folder, or of a file of many calls, one of each and an index."""
     if trace.is_dir():
         return _folder(trace, output)
+    if _many(trace) and str(output) != "-":
+        return _day(trace, output)
     _one(trace, output)
     return 0
+
+
+def _many(trace: Path) -> bool:
+    """Whether there are too many calls in a file for a page. Of standard input nobody can tell."""
+    if str(trace) == "-":
+        return False
+    check_readable(trace)
+    with opened(trace) as file:
+        return holds_many(file)
 
 
 def _folder(folder: Path, output: Path | None) -> int:
@@ -49,37 +61,71 @@ def _folder(folder: Path, output: Path | None) -> int:
         raise CommandError(
             f"there is no trace in {folder}: no file is called {' or '.join(_KINDS)}"
         )
-    entries = []
+    entries: list[Entry] = []
     for trace in found:
         name = trace.relative_to(folder)
-        side, problem = _read(trace, str(name))
-        side.file = str(name)
-        link = name.with_name(name.name + ".html") if side.lines else None
-        if link is not None:
-            (target / link).parent.mkdir(parents=True, exist_ok=True)
-            to_file(target / link, page(side.label, [Group(side.label, [side])]))
-        if problem:
-            say(f"{name}: {problem}", err=True)
-        entries.append(entry_of(side, "" if link is None else quote(link.as_posix()), problem))
+        entries += _pages(trace, str(name), target, name.with_name(name.name + ".html"))
     target.mkdir(parents=True, exist_ok=True)
     to_file(target / "index.html", index(f"Calls in {folder.name or folder}", entries))
     say(str(target / "index.html"))
     return 0 if any(each.link for each in entries) else 2
 
 
-def _read(trace: Path, name: str) -> tuple[Side, str]:
-    """What a file tells, and why nothing of it could be read or judged."""
+def _day(trace: Path, output: Path | None) -> int:
+    """Write a page of each call of a file, and their index, which is *output*. Returns the exit code."""
+    output = _beside(trace, output)
+    pages = Path(output.stem)
+    if (output.parent / pages).is_file():
+        raise InputError("--output", str(output), f"a name whose {pages} is no file")
+    entries = list(_pages(trace, trace.name, output.parent, pages / "call.html"))
+    if to_file(output, index(f"Calls in {trace.name}", entries)):
+        say(str(output))
+    return 0 if any(each.link and not each.problem for each in entries) else 2
+
+
+def _pages(trace: Path, name: str, target: Path, page_name: Path) -> Iterator[Entry]:
+    """Write the page of a file under *target*, or of each of its calls if they are many, with a number
+    behind the page's name; yield what the index tells of each."""
+    for side, problem in _read(trace, name):
+        side.file = name
+        link = None
+        if side.lines:
+            number = f"-{side.first}" if side.label != name else ""
+            link = page_name.with_name(f"{page_name.stem}{number}.html")
+            (target / link).parent.mkdir(parents=True, exist_ok=True)
+            to_file(target / link, page(side.label, [Group(side.label, [side])]))
+        if problem:
+            say(f"{side.label}: {problem}", err=True)
+        yield entry_of(side, "" if link is None else quote(link.as_posix()), problem)
+
+
+def _read(trace: Path, name: str) -> Iterator[tuple[Side, str]]:
+    """What a file tells, call by call if they are many, and why nothing of it could be read or judged."""
     try:
         with opened(trace) as file:
-            side = collect(file, name)
+            many = holds_many(file)
+        with opened(trace) as file:
+            for side in collect_each(file, name) if many else [collect(file, name)]:
+                yield side, _problem(side)
     except OSError as error:
-        return Side(name), cannot_be_read(error)
+        yield Side(name), cannot_be_read(error)
+
+
+def _problem(side: Side) -> str:
     if side.judged:
-        return side, ""
+        return ""
     told = next(iter(side.notes), "")
     if not side.lines:
-        return side, f"nothing could be read{f': {told}' if told else ''}"
-    return side, f"nothing could be judged: {next(iter(side.not_judged.values()))}"
+        return f"nothing could be read{f': {told}' if told else ''}"
+    return f"nothing could be judged: {next(iter(side.not_judged.values()))}"
+
+
+def _beside(trace: Path, output: Path | None) -> Path:
+    """Where the page goes. Raises `InputError` if it would replace the trace."""
+    output = output or (Path("report.html") if str(trace) == "-" else trace.with_suffix(".html"))
+    if output.exists() and trace.exists() and output.samefile(trace):
+        raise InputError("--output", str(output), "another file than the trace itself")
+    return output
 
 
 def _one(trace: Path, output: Path | None) -> None:
@@ -95,9 +141,7 @@ def _one(trace: Path, output: Path | None) -> None:
         CommandError: Nothing could be read, and nothing was written, or nothing of what was read
             could be judged.
     """
-    output = output or (Path("report.html") if str(trace) == "-" else trace.with_suffix(".html"))
-    if output.exists() and trace.exists() and output.samefile(trace):
-        raise InputError("--output", str(output), "another file than the trace itself")
+    output = _beside(trace, output)
     check_readable(trace)
     with opened(trace) as file:
         side = collect(file, "standard input" if str(trace) == "-" else trace.name)

@@ -1,6 +1,6 @@
 """Row mutants: every rule of the three tables is broken in five ways, and something must fail.
 
-``python -m tests.mutants.rows [--json FILE]`` breaks them all and says what noticed. A scenario is run
+``python -m tests.mutants.rows [--json FILE] [--jobs N | --dask ADDRESS]`` breaks them all and says what noticed. A scenario is run
 on a broken table only if, on ours, it brings that event in that state: no other can tell.
 """
 
@@ -50,6 +50,8 @@ from tests.core import (
 )
 from tests.core.harness import consistent
 from tests.properties.test_controller_machine import Calls
+
+from .workers import each, value_of, workers_of
 
 #: The random histories: few, always the same, and what fails is not made shorter.
 BUDGET = settings(
@@ -267,28 +269,31 @@ def killer(mutant: Mutant) -> tuple[str, str] | None:
     return None
 
 
+def tried(number: int) -> dict[str, Any]:
+    """What became of the mutant with this number."""
+    mutant = all_mutants()[number]
+    by = killer(mutant)
+    return {
+        "rule": mutant.rule,
+        "mutation": mutant.how.value,
+        "refused_when_built": mutant.refused,
+        "killed_by": by[0] if by else None,
+        "says": by[1] if by else None,
+    }
+
+
 def main(arguments: list[str]) -> int:
-    found, survivors = [], []
-    for mutant in all_mutants():
-        by = killer(mutant)
-        print(f"{mutant}\n    {by[0] if by else 'SURVIVES'}", flush=True)
-        if by is None:
-            survivors.append(mutant)
-        found.append(
-            {
-                "rule": mutant.rule,
-                "mutation": mutant.how.value,
-                "refused_when_built": mutant.refused,
-                "killed_by": by[0] if by else None,
-                "says": by[1] if by else None,
-            }
-        )
+    def tell(of: dict[str, Any]) -> None:
+        print(f"{of['rule']}: {of['mutation']}\n    {of['killed_by'] or 'SURVIVES'}", flush=True)
+
+    numbers = range(len(all_mutants()))
+    found = each(tried, numbers, workers_of(arguments), tell, size=5)
+    survivors = [of for of in found if of["killed_by"] is None]
     print(f"\n{len(found)} row mutants: {len(found) - len(survivors)} killed")
-    for mutant in survivors:
-        print(f"survives: {mutant}")
-    if "--json" in arguments:
-        path = Path(arguments[arguments.index("--json") + 1])
-        path.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+    for of in survivors:
+        print(f"survives: {of['rule']}: {of['mutation']}")
+    if (path := value_of(arguments, "--json")) is not None:
+        Path(path).write_text(json.dumps(found, indent=1) + "\n", "utf-8")
     return 1 if survivors else 0
 
 
