@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from itertools import groupby, islice
 from typing import IO
 
 from ..trace import Header, Line, Report
 from ..trace.check import judge
+from ..trace.pieces import HEADER
 from ..trace.reader import End, Entry, follow
 from ..trace.show import notes
 from ._call import CallReader
@@ -19,7 +19,6 @@ __all__ = ["collect", "collect_each", "collect_entries", "holds_many"]
 
 #: Calls of one file that have a page together.
 MOST_CALLS = 20
-_HEADER = re.compile(rb'\s*\{\s*"trace"\s*:')
 _NOTES = 5  # of a kind, that are told; the page has more
 
 
@@ -35,7 +34,7 @@ def collect(file: IO[bytes], label: str) -> Side:
 
 def holds_many(file: IO[bytes]) -> bool:
     """Whether there are more calls in a trace than one page should have."""
-    headers = (line for line in file if _HEADER.match(line))
+    headers = (line for line in file if HEADER.match(line))
     return next(islice(headers, MOST_CALLS, None), None) is not None
 
 

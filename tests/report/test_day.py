@@ -11,9 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 from realtime_fsm.cli import app
-from realtime_fsm.report import _collect
 from realtime_fsm.report._collect import MOST_CALLS, collect_each, holds_many
 from realtime_fsm.report._story import Call
+from realtime_fsm.trace.pieces import HEADER
 
 from .reading import Read
 
@@ -122,4 +122,4 @@ def test_the_folder_of_the_pages_is_no_file(day: Path, tmp_path: Path) -> None:
 
 def test_the_header_is_known_as_the_reader_knows_it(controlled: Path) -> None:
     first = controlled.read_bytes().partition(b"\n")[0]
-    assert _collect._HEADER.match(first)
+    assert HEADER.match(first)
