@@ -210,7 +210,7 @@ $(OLDEST)/.ready: pyproject.toml constraints-oldest.txt
 $(MUTMUT)/.ready: pyproject.toml constraints.txt
 	test -x $(MUTMUT)/bin/python || $(PYTHON) -m venv $(MUTMUT)
 	$(MUTMUT)/bin/python -m pip install -q --upgrade "pip>=25.1"
-	$(MUTMUT)/bin/python -m pip install -q -c constraints.txt "mutmut>=3.8,<4" "transitions>=0.9.3,<0.10" --group test
+	$(MUTMUT)/bin/python -m pip install -q -c constraints.txt "mutmut>=3.8,<4" "transitions>=0.9.3,<0.10" pydantic --group test
 	touch $@
 
 # Remove what was made.

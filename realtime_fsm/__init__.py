@@ -28,7 +28,7 @@ from ._core.commands import (
 from ._core.controller import TurnController
 from ._core.difference import Difference, DifferenceKind
 from ._core.error_kinds import classify, error_info, retry_hint
-from ._core.errors import ErrorInfo, LocalProtocolError, RealtimeFSMError, TableError
+from ._core.errors import ErrorInfo, LocalProtocolError, TableError
 from ._core.events import (
     ActionEnded,
     AnnouncementLost,
@@ -81,6 +81,7 @@ from ._core.states import (
     TurnOutcome,
     TurnState,
 )
+from ._error import RealtimeFSMError
 from ._input import InputError
 from ._version import __version__
 

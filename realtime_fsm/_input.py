@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ._core.errors import RealtimeFSMError
+from ._error import RealtimeFSMError
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -14,11 +14,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .._error import RealtimeFSMError
 from .states import ErrorKind
-
-
-class RealtimeFSMError(Exception):
-    """Base of all errors raised by this library."""
 
 
 class LocalProtocolError(RealtimeFSMError):

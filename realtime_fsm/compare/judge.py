@@ -37,6 +37,8 @@ CLAUSES: dict[Clause, str] = {
     " only ever better",
 }
 
+_AT_ONCE = 0.05  # seconds
+
 WORD = 0.5
 """Seconds; less than a word says nothing, and no text is left of it."""
 TOLERANCE = 0.15
@@ -134,9 +136,21 @@ def _worse(plain: Life, controlled: Life, allowed: list[Finding]) -> Iterator[Fi
 def _session_lost(plain: Life, controlled: Life) -> Iterator[Finding]:
     ended = controlled.ended
     if ended is not None and (plain.ended is None or _earlier(controlled, plain)):
-        yield Finding("session lost", "", f"it ended at {ended.t:.2f} s: {ended.why}")
+        why = f"it ended at {ended.t:.2f} s: {ended.why}"
+        if (attempt := _new_attempt(plain, controlled, ended.t)) is not None:
+            # It counts all the same, and this is the explanation.
+            why += f"; told to an attempt that plain LiveKit never made ({attempt})"
+        yield Finding("session lost", "", why)
     elif controlled.hung and not plain.hung:
         yield Finding("hang", "", controlled.hung)
+
+
+def _new_attempt(plain: Life, controlled: Life, t: float) -> str | None:
+    """The attempt that was over at a time, if plain LiveKit never had it."""
+    known = {(each.question, each.number) for each in plain.attempts}
+    over = [each for each in controlled.attempts if abs(each.span.end - t) < _AT_ONCE]
+    new = (each for each in over if (each.question, each.number) not in known)
+    return next((f"{each.question}, attempt {each.number}" for each in new), None)
 
 
 def _earlier(one: Life, other: Life) -> bool:
@@ -192,6 +206,8 @@ def _unheard(plain: Life, controlled: Life, allowed: list[Finding]) -> Iterator[
             if (cut := called_off(plain, controlled, key)) is not None:
                 text += f"; somebody cut in at {cut[0]:.2f} s, before it was late"
                 allowed.append(Finding("unheard", key, text, cut[1]))
+            elif _is_stuck(controlled, question.at):
+                allowed.append(Finding("unheard", key, text + _STUCK))
             else:
                 yield Finding("unheard", key, text)
             continue
@@ -199,6 +215,14 @@ def _unheard(plain: Life, controlled: Life, allowed: list[Finding]) -> Iterator[
         if short and not any(map(_full, ours)) and not _cut_off(controlled, key):
             text = f"{got:.2f} s were heard, not to the end; on plain LiveKit {most:.2f} s"
             yield Finding("cut short", key, text)
+
+
+_STUCK = "; LiveKit waited for a tool that never ends"
+
+
+def _is_stuck(life: Life, asked: float) -> bool:
+    """Whether LiveKit lets nobody speak since before a question: no controller can change that."""
+    return life.stuck is not None and life.stuck < asked
 
 
 _CUTS = 0.5  # seconds between somebody cutting in and the silence
@@ -257,6 +281,8 @@ def _undone(plain: Life, controlled: Life, allowed: list[Finding]) -> Iterator[F
         if cut is not None:
             text += f"; somebody cut in at {cut[0]:.2f} s, before it was late"
             allowed.append(Finding("undone", key, text, cut[1]))
+        elif _is_stuck(controlled, now.at):
+            allowed.append(Finding("undone", key, text + _STUCK))
         else:
             yield Finding("undone", key, text)
 

@@ -182,6 +182,8 @@ class Life:
         handovers: to whom the application handed the call over, each by what it followed.
         speeches: of the application, in order, but those that were interrupted or never ended.
         faults: errors that nobody caught, and what was left over.
+        stuck: when a tool began that never ended: one that asks the user, whom LiveKit lets nobody
+            hear, for it waits for a speech that waits for this one.
         ended: how the session ended, if it did.
         hung: what never came to its end, in words; empty if all did.
         remembers: whether both memories can be compared with what was heard: there was a connection
@@ -203,6 +205,7 @@ class Life:
     handovers: tuple[str, ...] = ()
     speeches: tuple[Speech, ...] = ()
     faults: tuple[str, ...] = ()
+    stuck: float | None = None
     ended: Ending | None = None
     hung: str = ""
     remembers: bool = True

@@ -139,7 +139,8 @@ class Conversation:
             self._taken.add(item_id)
         if self._is_behind(item_id, self.blame.on_trial):
             self.blame.went_on()
-        self._there.add(item_id, previous)
+        if item_id not in self._there:  # said twice: it stays where it is
+            self._there.add(item_id, previous)
 
     def _is_behind(self, item_id: str, other: str | None) -> bool:
         """Whether an item comes after one that a replay left out."""

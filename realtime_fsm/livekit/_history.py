@@ -62,6 +62,8 @@ class History:
         #: Items of the server's that the agent's history has never had.
         self._unentered: OrderedDict[str, None] = OrderedDict()
         self._conversation = Conversation(self._put_on_the_wire)
+        #: Another inner session takes over, and does not have the conversation yet.
+        self._moving = False
         #: No conversation can be told anything: messages to restore once one can.
         self._down = False
         self._owed: dict[str, Message] = {}
@@ -348,6 +350,7 @@ class History:
     def given_up(self) -> None:
         """The same, if it is not known yet. What the plugin reads until it is closed is given to nobody, and
         changes its mirror."""
+        self._moving = True
         if not self._down:
             self.lost(hung_up=False)
 
@@ -470,19 +473,45 @@ class History:
         self._inner = inner
         await self._give_up()  # it waits for a confirmation that cannot come
         async with self._pushing:
-            lost = self._conversation.lost.values()
-            left_out = self.blame.out.union(unwanted)
-            kept = llm.ChatContext([i for i in lost if i.id not in left_out]).copy(
-                exclude_instructions=True,
-                exclude_empty_message=True,
-                exclude_handoff=True,
-                exclude_config_update=True,
-            )
+            kept = self._kept(unwanted)
             self._conversation.expect(kept.items)
             push = self._start(inner.update_chat_ctx(kept))
             await asyncio.sleep(0)  # its frames are queued now, before any of ours
             self.replayed(unwanted)
             await self._confirmation(push)
+            self._moving = False
+
+    def _kept(self, unwanted: Collection[str]) -> llm.ChatContext:
+        """What the next connection is told of."""
+        left_out = self.blame.out.union(unwanted)
+        lost = self._conversation.lost.values()
+        return llm.ChatContext([i for i in lost if i.id not in left_out]).copy(
+            exclude_instructions=True,
+            exclude_empty_message=True,
+            exclude_handoff=True,
+            exclude_config_update=True,
+        )
+
+    def context(self) -> llm.ChatContext | None:
+        """What another inner session will have, until it has it. LiveKit pushes a tool's output in a copy of what
+        it reads here, and all else would be deleted. None: the inner session has it."""
+        if not self._moving:
+            return None
+        replayed = {item.id for item in self._kept(self._deleted).items}
+        # Of what plays, or was restored meanwhile, the replay had nothing.
+        kept = [
+            item
+            for item in self._conversation.lost.values()
+            if item.id in replayed or self._is_restored(item.id)
+        ]
+        known = {item.id for item in kept}
+        return llm.ChatContext(
+            [*kept, *(i for i in self._inner.chat_ctx.items if i.id not in known)]
+        )
+
+    def _is_restored(self, item_id: str) -> bool:
+        message = self._controller.message(item_id)
+        return message is not None and message.outcome is not MessageOutcome.SKIPPED
 
     # --- pushes
 
@@ -570,6 +599,8 @@ class History:
             if item_id in self.blame.out or self._is_gone(item_id, mirror):
                 continue
             if item_id in messages:
+                if item_id not in mirror and not getattr(item, "content", True):
+                    continue  # it is put there once it is known what was heard of it
                 item = ours.pop(item_id, None) or self._as_it_is(item, mirror.get(item_id))
             kept.append(item)
         for item_id in self._unentered.keys() & asked.keys():

@@ -394,7 +394,9 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
 
     @property
     def chat_ctx(self) -> llm.ChatContext:
-        return self._inner.chat_ctx
+        history = self._history
+        moving = None if history is None else self._guard.run(None, history.context)
+        return self._inner.chat_ctx if moving is None else moving
 
     @property
     def tools(self) -> llm.ToolContext:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from types import UnionType
 from typing import Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
-
-from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from .._input import InputError, too_deep
 
@@ -18,7 +16,6 @@ __all__ = ["Path", "at", "fits", "hints", "lines", "snake", "words"]
 Path: TypeAlias = tuple["str | int", ...]
 
 _SPACE = re.compile(r"[ \t\r\n]*")
-_STRICT = ConfigDict(strict=True, allow_inf_nan=False)
 _NAMES = {str: "text", int: "an integer", float: "a number", bool: "true or false"}
 
 
@@ -34,15 +31,18 @@ def hints(kind: Any) -> Mapping[str, Any]:
 
 
 @cache
-def _adapter(hint: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(hint, config=_STRICT)
+def _validate(hint: Any) -> Callable[[object], object]:
+    from pydantic import ConfigDict, TypeAdapter  # slow, and for those who read a file alone
+
+    config = ConfigDict(strict=True, allow_inf_nan=False)
+    return TypeAdapter(hint, config=config).validate_python
 
 
 def fits(value: object, hint: Any) -> bool:
     """Whether a value, as JSON has it, is of that type."""
     try:
-        _adapter(hint).validate_python(value)
-    except (ValidationError, OverflowError):  # an integer that no float holds
+        _validate(hint)(value)
+    except (ValueError, OverflowError):  # an integer that no float holds
         return False
     return True
 

@@ -285,11 +285,17 @@ class Witness:
             attempts=tuple(self._attempts()),
             collisions=tuple(self._collisions()),
             handovers=tuple(self._name_of(each) for _, each in self.handed_over),
+            stuck=self._stuck(),
             ended=Ending(self._t(self.ended[0]), self.ended[1]) if self.ended else None,
             hung=f"{undone} speeches never ended" if undone else "",
             remembers=server.connected and not call.closed,
             seconds=self._t(now()),
         )
+
+    def _stuck(self) -> float | None:
+        """When a tool began that never ended."""
+        began = [t for t, call, _ in self.tools if call not in self.tools_done]
+        return self._t(min(began)) if began else None
 
     def _waits(self) -> Iterator[Wait]:
         for w in self.waits:

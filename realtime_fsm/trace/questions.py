@@ -413,8 +413,9 @@ class Questions:
         """Whether cutting in explains that the answer is missing.
 
         A cough explains it only where it met an answer, or an earlier one behind which it waited,
-        for LiveKit interrupts all that are queued: one that waits to be asked for again, because it
-        failed or went with its connection, has to be given after it. Where the network is slow the
+        or a request that nothing had answered, for LiveKit interrupts all that are queued: one that
+        waits to be asked for again, because it failed or went with its connection, has to be given
+        after it. Where the network is slow the
         answer may not have come yet; then the server tells, who heard the cough after it had begun
         to answer.
         """
@@ -431,7 +432,11 @@ class Questions:
         behind = any(
             _runs(r, t) and r.status != "failed" for r in self._responses(-1.0, begin - _MOMENT)
         )
-        return met or behind or any(each.begun <= t <= each.fact.t for each in self._heard)
+        asked = any(
+            begin <= create.sent.t <= t and not any(each.t < t for each in create.answers)
+            for create in self.story.wire.creates
+        )
+        return met or behind or asked or any(each.begun <= t <= each.fact.t for each in self._heard)
 
     def _on_its_way(self, response: Response, cut: float, over: float) -> bool:
         """The server heard the cough after it had begun to answer."""

@@ -596,3 +596,23 @@ def test_it_is_told_in_words() -> None:
 
 def test_every_clause_is_described() -> None:
     assert all(text and text[0].islower() and not text.endswith(".") for text in CLAUSES.values())
+
+
+def test_a_session_that_is_lost_by_an_attempt_that_plain_never_made_is_explained_and_counts() -> (
+    None
+):
+    ended = Ending(12.0, "insufficient_quota")
+    ours = replace(GOOD, ended=ended, attempts=(Attempt(Q1, 2, Span(11.0, 12.0)),))
+    (finding,) = judge(GOOD, ours).worse
+    assert finding.text.endswith(f"never made ({Q1}, attempt 2)")
+    plain = replace(GOOD, attempts=ours.attempts)
+    (finding,) = judge(plain, ours).worse
+    assert finding.text == "it ended at 12.00 s: insufficient_quota"
+
+
+def test_what_is_asked_while_livekit_waits_for_a_tool_that_never_ends() -> None:
+    deaf = life([ONE], [heard(ONE, 1.2)], stuck=9.0)
+    verdict = judge(GOOD, deaf)
+    assert not verdict.worse
+    assert [each.clause for each in verdict.allowed] == ["unheard"]
+    assert worse(GOOD, replace(deaf, stuck=10.5)) == [("unheard", Q2)], "it began later"

@@ -141,7 +141,7 @@ def test_the_page_is_written_when_piped_too(
 
 def test_a_page_that_cannot_be_written_is_told_before_the_calls(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["demo", "--report", str(tmp_path / "no" / "demo.html")])
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert "No such file or directory" in done.stderr
     assert not done.stdout
 

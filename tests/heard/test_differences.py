@@ -97,20 +97,35 @@ async def test_g16_another_order_than_was_heard() -> None:
         assert kinds(c) == {second.id: Kind.ORDER}
 
 
+def told(c: SimulatedCall, item_id: str, behind: str) -> None:
+    """The server says of an item where it stands."""
+    item = {"id": item_id, "type": "message", "role": "assistant", "content": []}
+    frame = {"type": "conversation.item.added", "previous_item_id": behind, "item": item}
+    c.server._newest().put(Send(frame))
+
+
 @virtual_time
 async def test_g16_another_order_on_the_server() -> None:
     """It says of the second message that it stands before the first."""
     async with call() as c:
-        _, second = await two_replies(c)
-        item = {"id": second.id, "type": "message", "role": "assistant", "content": []}
-        c.server._newest().put(
-            Send({"type": "conversation.item.added", "previous_item_id": None, "item": item})
-        )
-        behind = {"type": "conversation.item.added", "previous_item_id": second.id}
-        first = {**item, "id": messages(c)[0].id}
-        c.server._newest().put(Send({**behind, "item": first}))
+        await c.session.generate_reply(user_input="hi")
+        told(c, "item_002", c.server.conversation[0].id)
+        await c.session.generate_reply(user_input="And?")
+        assert [message.id for message in messages(c)] == ["item_001", "item_002"]
+        assert kinds(c) == {"item_002": Kind.ORDER}
+
+
+@virtual_time
+async def test_g16_what_is_confirmed_twice_stays_where_it_is() -> None:
+    async with call() as c:
+        first, second = await two_replies(c)
+        told(c, first.id, second.id)
         await asyncio.sleep(0.1)
-        assert kinds(c) == {second.id: Kind.ORDER}
+        assert kinds(c) == {}
+        before = c.remembered
+        c.server.drop()
+        await asyncio.sleep(1.0)
+        assert c.remembered == before
 
 
 @virtual_time

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import Any
 
 import pytest
-from livekit.agents import llm
+from livekit.agents import Agent, function_tool, llm
 
 import realtime_fsm as rf
 from realtime_fsm.livekit._conversation import Conversation
@@ -25,8 +25,8 @@ from realtime_fsm.simulator import (
     ServerConfig,
     audio_ms,
 )
-from realtime_fsm.simulator.faults import At, Lose, Schedule
-from realtime_fsm.testing import PacedAudioOutput, virtual_time
+from realtime_fsm.simulator.faults import At, Late, Lose, Schedule
+from realtime_fsm.testing import PacedAudioOutput, simulated_call, virtual_time
 
 from ..livekit.call import HELLO, VAD, Call, call
 from ..livekit.test_adapter import Tooled
@@ -433,3 +433,44 @@ async def test_g16_unattached_nothing_is_known_and_nothing_forgotten(how: str) -
         await c.until(lambda: c.server.connections == 2)
         await asyncio.sleep(1.0)
         assert conversation(c) == before
+
+
+class _Looking(Agent):
+    """Its tool's connection is given up, and its output is there a moment later."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(instructions="Be brief.")
+        self._seconds = seconds
+
+    @function_tool
+    async def look(self) -> str:
+        """Look."""
+        driver = realtime_session_of(self.session).driver  # type: ignore[attr-defined]
+        dead = rf.ErrorInfo(kind=rf.ErrorKind.SESSION_END, code="over", message="over")
+        driver.receive(rf.ConnectionLost(error=dead, for_good=True))
+        await asyncio.sleep(self._seconds)
+        return "there"
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.05, 0.09, 0.1, 0.11, 0.15, 0.5])
+@virtual_time
+async def test_g16_a_tools_output_that_comes_while_another_session_takes_over(
+    seconds: float,
+) -> None:
+    """LiveKit pushes it in a copy of what the session has, which is all that is to be known."""
+    looks = Reply([Message("Let me look.", seconds=0.04), FunctionCall("look")])
+    script = [HELLO, looks, Reply([Message("It is there.", seconds=0.5)])]
+    slow = Late(At("conversation.item.added", 1, connection=2, when="before"), seconds=0.3)
+    config = ServerConfig(pace=0.001, faults=Schedule([slow]))
+    async with simulated_call(
+        script, agent=_Looking(seconds), config=config, check=False, turn_detection=None
+    ) as c:
+        await c.session.generate_reply(user_input="hi")
+        await c.session.generate_reply(user_input="And?")
+        await asyncio.sleep(1.0)
+        assert c.server.connections == 2
+        heard = [("user", "hi"), GREETING, ("user", "And?"), ("assistant", "Let me look.")]
+        assert c.remembered == c.history == [*heard, ("assistant", "It is there.")]
+        assert c.server.sent("conversation.item.delete") == []
+        assert c.errors == []
+        assert c.controller.differences() == {}

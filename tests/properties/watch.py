@@ -51,6 +51,9 @@ class Watch(Oracle):
         self.delivered: Counter[str] = Counter()
         self.deleted: Counter[str] = Counter()
         self.up_since = -math.inf
+        #: When what runs now was first known to run, None: nothing does; and how long the last one had lasted.
+        self.began: float | None = None
+        self.lasted = 0.0
         self.losses = 0
         self.server_creates = self.speaking = False  # not known before the session is configured
         self.event: rf.Event | None = None
@@ -85,6 +88,7 @@ class Watch(Oracle):
         if isinstance(event, rf.CreateSent):
             self.asked_by[event.event_id] = (event.turn_id, event.attempt)
             self.sent(event.turn_id, event.attempt, event.event_id)
+            self.began = now if self.began is None else self.began
         elif isinstance(event, rf.CreateNotSent):
             self.not_sent(event.turn_id, event.attempt)
         elif isinstance(event, rf.ResponseCreated):
@@ -173,9 +177,11 @@ class Watch(Oracle):
             self._lose()
         self.connected = not lost
         if not lost:
-            self.up_since = self.now
+            self.up_since = self.began = self.now
 
     def _lose(self) -> None:
+        self.lasted = 0.0 if self.began is None else self.now - self.began
+        self.began = None
         self.losses = 0 if self.now - self.up_since >= _HEALTHY else self.losses
         self.losses += 1
 
@@ -254,7 +260,9 @@ class Watch(Oracle):
             self.deleted[command.item_id] += 1
             self.check(self.deleted[command.item_id] == 1, "G16", "an item deleted twice")
         elif isinstance(command, rf.ReplaceConnection):
-            self.check(not (self.losses > 1 and not command.wait), "G11", "no wait before another")
+            lasted = self.lasted if self.began is None else self.now - self.began
+            walks = lasted + command.wait >= self.policy.retry_interval - _MOMENT
+            self.check(self.losses < 2 or walks, "G11", "no wait before another")
         elif isinstance(command, rf.ReportSession):
             conflict = isinstance(self.event, rf.ErrorReceived) and (
                 self.event.error.kind is rf.ErrorKind.CONFLICT

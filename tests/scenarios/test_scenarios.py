@@ -127,7 +127,7 @@ def test_a_selection_names_ids_groups_and_beginnings() -> None:
     assert select([]) == list(SCENARIOS)
     assert select(["c", "variants"])[:2] == ["c", "c/exhausted"]
     assert select(["manual"]) == [f"manual/{row}" for row in CORE]
-    with pytest.raises(ValueError, match="no scenario or group 'zz'"):
+    with pytest.raises(ValueError, match="the scenario is 'zz', expected one of "):
         select(["zz"])
 
 

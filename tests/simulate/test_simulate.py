@@ -26,6 +26,7 @@ from realtime_fsm.lab.simulate import (
     summarize,
 )
 from realtime_fsm.lab.simulate.pool import run_calls, seeds_of
+from realtime_fsm.lab.simulate.run import run_call
 from realtime_fsm.lab.simulate.scenario import EditKind
 from realtime_fsm.simulator import (
     CREATED,
@@ -451,3 +452,11 @@ def test_each_edit_is_made_and_what_it_deletes_is_known(plain: bool) -> None:
         # Plain LiveKit deletes what came since a copy was made.
         assert (plain and kind == "stale") or 0.0 not in kept.values(), (kind, kept)
         assert plain or not judged.verdict.violations, (kind, judged.verdict.violations)
+
+
+@pytest.mark.parametrize("seed", [142466782820012, 96986238435833])
+def test_g18_a_cough_that_meets_a_request_nobody_has_answered_loses_nothing(seed: int) -> None:
+    """LiveKit interrupts the speech that waits, and its handle says so: as without the library."""
+    result = run_call(seed, "rough")
+    assert "lost" not in result.fates
+    assert not result.bad

@@ -76,7 +76,7 @@ def test_what_was_seen_at_one_moment() -> None:
 
 
 def test_the_judges_share_no_code_with_the_controller() -> None:
-    """Of this package they import one another, and what says how to tell a value."""
+    """Of this package they import one another, and what says how to tell a value or a wrong input."""
     root = Path(realtime_fsm.__file__).parent
     seen, waiting = set(), [root / "trace" / "check.py", root / "compare" / "__init__.py"]
     while waiting:
@@ -92,4 +92,10 @@ def test_the_judges_share_no_code_with_the_controller() -> None:
             elif isinstance(node, ast.ImportFrom):
                 assert (node.module or "").split(".")[0] not in ("livekit", "realtime_fsm"), path
     assert len(seen) > 20
-    assert {name.split("/")[0] for name in seen} == {"trace", "compare", "_redact.py"}
+    assert {name.split("/")[0] for name in seen} == {
+        "trace",
+        "compare",
+        "_redact.py",
+        "_input.py",
+        "_error.py",
+    }

@@ -196,7 +196,7 @@ async def test_the_users_hub_is_started_and_ends_by_itself(
     assert address() is None
     shown = CliRunner().invoke(app, ["watch"])
     assert (shown.exit_code, shown.stderr) == (
-        1,
+        2,
         "realtime-fsm: no call is watched now; start one with `run --watch`, or in code\n",
     )
 
