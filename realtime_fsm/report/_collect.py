@@ -38,14 +38,15 @@ def holds_many(file: IO[bytes]) -> bool:
     return next(islice(headers, MOST_CALLS, None), None) is not None
 
 
-def collect_each(file: IO[bytes], label: str) -> Iterator[Side]:
+def collect_each(file: IO[bytes], label: str, *, before: int = 0, calls: int = 0) -> Iterator[Side]:
     """The same call by call: of those that were yielded nothing is kept.
 
     Args:
         file: open for reading bytes.
         label: its name, for people.
+        before: how many lines stand before this piece of it, and *calls*: how many calls.
     """
-    for number, entries in groupby(follow(file), key=_CallNumber()):
+    for number, entries in groupby(follow(file, before=before), key=_CallNumber(calls)):
         yield _one_of(entries, label, number)
 
 
@@ -58,12 +59,12 @@ def _one_of(entries: Iterable[Entry | End], label: str, number: int) -> Side:
 class _CallNumber:
     """The number of the call that an entry is of. What stands before the first is its."""
 
-    def __init__(self) -> None:
-        self._headers = 0
+    def __init__(self, before: int) -> None:
+        self._first, self._headers = before + 1, before
 
     def __call__(self, entry: Entry | End) -> int:
         self._headers += isinstance(entry, Header)
-        return max(self._headers, 1)
+        return max(self._headers, self._first)
 
 
 def collect_entries(entries: Iterable[Entry | End], label: str) -> Side:

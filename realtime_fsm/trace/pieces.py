@@ -25,13 +25,15 @@ class Piece:
         path: the file.
         start: where they begin, in bytes.
         end: where they end; None: with the file.
-        before: how many lines stand before.
+        before: how many lines stand before it.
+        calls: how many calls do.
     """
 
     path: Path
     start: int = 0
     end: int | None = None
     before: int = 0
+    calls: int = 0
 
 
 def pieces(path: Path, least: int = _LEAST) -> list[Piece]:
@@ -44,19 +46,21 @@ def pieces(path: Path, least: int = _LEAST) -> list[Piece]:
         cuts = []
     if not cuts:
         return [Piece(path)]
-    ends = [*(start for start, _ in cuts[1:]), None]
-    return [Piece(path, start, end, n) for (start, n), end in zip(cuts, ends, strict=True)]
+    ends = [*(start for start, *_ in cuts[1:]), None]
+    return [Piece(path, cut[0], end, *cut[1:]) for cut, end in zip(cuts, ends, strict=True)]
 
 
-def _cuts(file: IO[bytes], least: int) -> list[tuple[int, int]]:
-    """Where pieces begin: the byte, and how many lines stand before it."""
-    found: list[tuple[int, int]] = []
-    at = 0
+def _cuts(file: IO[bytes], least: int) -> list[tuple[int, int, int]]:
+    """Where pieces begin: the byte, and how many lines and calls stand before it."""
+    found: list[tuple[int, int, int]] = []
+    at = calls = 0
     for number, line in enumerate(file):
-        if number == 0 and not HEADER.match(line):
+        if HEADER.match(line):
+            if not found or at - found[-1][0] >= least:
+                found.append((at, number, calls))
+            calls += 1
+        elif number == 0:
             return []
-        if (not found or at - found[-1][0] >= least) and HEADER.match(line):
-            found.append((at, number))
         at += len(line)
     return found
 
