@@ -319,7 +319,15 @@ class Questions:
         before = self._newest((heard.begun,) if response is None else _since(self._root(response)))
         if not own or (not self.asked and before and self._calls(before[-1], own[0].begun)):
             own += before
-        return own
+        return own + self._followed_up(own)
+
+    def _followed_up(self, own: list[Question]) -> list[Question]:
+        """The one before, if the server only acted for it: what is asked for then is its answer."""
+        if self.asked or not own:
+            return []
+        before = [q for q in self.all if q.begun < own[0].begun and q not in own][-1:]
+        made = self._responses(before[0].since, own[0].begun) if before else []
+        return before if made and all(response.only_acted for response in made) else []
 
     def _newest(self, by: tuple[float, ...]) -> list[Question]:
         """The newest question that had been asked, but for those whose speech is known."""
