@@ -47,7 +47,10 @@ def corrected(*, interrupted: bool = False, over: bool = True, **message: Any) -
     assert one.correction is (Correction.CUT if out else before)
     for command in out:
         assert command.item_id == "m1", "the other is of another attempt"
-        return command.audio_end_ms if isinstance(command, TruncateItem) else RESTORED
+        if not isinstance(command, TruncateItem):
+            return RESTORED
+        assert command.event_id == "truncate", "it is told apart from a deletion by its id"
+        return command.audio_end_ms
     return NOTHING
 
 

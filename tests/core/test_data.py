@@ -38,6 +38,7 @@ SECONDS = [
     "speech_timeout",
     "playback_grace",
     "answer_timeout",
+    "vad_answer_timeout",
 ]
 WRONG: list[tuple[str, Any]] = [
     ("max_retry", -1),
@@ -51,6 +52,7 @@ WRONG: list[tuple[str, Any]] = [
     ("doubt_after", 10.5),
     ("recovery_deadline", 0.05),
     ("retry_interval", 9.0),
+    *[("alive_interval", value) for value in (0, -1, float("inf"), "5", True)],
     *[(name, value) for name in SECONDS for value in (0, -1, float("inf"), "5", None, True)],
 ]
 
@@ -69,6 +71,8 @@ def test_what_livekit_is_asked_for_fits_in() -> None:
     assert rf.RetryPolicy.from_conn_options(Slow).recovery_deadline == 12.0
     assert rf.RetryPolicy(max_retry=1, retry_interval=9.0).recovery_deadline == 8.0
     assert rf.RetryPolicy(recovery_deadline=1.0).retry_interval == 2.0
+    with pytest.raises(ValueError, match="retry_interval"):
+        rf.RetryPolicy(max_retry=2, retry_interval=9.0)
 
 
 def test_a_policy_cannot_change() -> None:

@@ -68,6 +68,9 @@ def test_g28_an_action_that_begins_twice_is_counted() -> None:
     assert b.got(started("r1", "a1", ACTION))
     assert ignored(b, started("r1", "a1", ACTION)) == "repeated item"
     assert turn.actions == ("a1",)
+    assert b.got(started("r1", "a2", ACTION))
+    assert turn.attempt is not None
+    assert turn.attempt.acting == ("a1", "a2")
 
 
 def test_g8_activity_of_an_item_that_nobody_knows_is_no_sign_of_life() -> None:

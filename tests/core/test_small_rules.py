@@ -6,7 +6,7 @@ import pytest
 
 import realtime_fsm as rf
 from realtime_fsm._core.error_kinds import is_nothing_to_cancel, is_of_a_request
-from realtime_fsm._core.machine import arrows, told
+from realtime_fsm._core.machine import Fired, arrows, fire, told
 from realtime_fsm._core.machine_events import PlaybackEvent, ResponseEvent, TurnEvent
 from realtime_fsm._core.playback_table import PLAYBACK_TABLE
 from realtime_fsm._core.response_table import RESPONSE_TABLE
@@ -222,3 +222,75 @@ def test_g25_who_commits_the_users_words_itself_drops_older_retries() -> None:
     assert turn.state is rf.TurnState.RETRY_WAIT
     assert not b.got(rf.InputCommitted()), "nobody owes an answer"
     assert turn.outcome is rf.TurnOutcome.SUPERSEDED
+
+
+# --- what is asked, and what is kept
+
+
+def test_g18_what_is_no_question_of_the_user_drops_none() -> None:
+    b = Bench()
+    turn = b.ask()
+    b.created(turn, "r1")
+    b.failed("r1")
+    b.c.request(b.now, origin=rf.Origin.CLIENT, of_user=False)
+    assert turn.state is rf.TurnState.RETRY_WAIT
+    b.ask()
+    assert turn.outcome is rf.TurnOutcome.SUPERSEDED
+
+
+@pytest.mark.parametrize("failures", [0, 1, 2])
+def test_of_a_turn_that_is_forgotten_nothing_is_kept(failures: int) -> None:
+    b = Bench()
+    turn = b.ask()
+    for n in range(failures):
+        b.created(turn, f"r{n}")
+        b.failed(f"r{n}")
+        b.wait(2.5)
+    b.created(turn, "last")
+    b.message("last", "m1")
+    b.done("last")
+    kept = b.c.finished.maxlen
+    assert kept is not None
+    for n in range(kept):
+        b.created(b.ask(), f"next{n}")
+        b.message(f"next{n}", f"n{n}")
+        b.done(f"next{n}")
+    session = b.c._session
+    responses = (*session.past.values(), *session.by_event.values())
+    assert turn not in b.c.finished
+    assert all(response.turn is not turn for response in responses)
+
+
+def test_g4_whether_the_server_lives_is_asked_under_an_id_of_ours() -> None:
+    b = Bench()
+    b.sent(b.ask())
+    b.wait(5.1)
+    (asked,) = b.those(rf.CheckConnection)
+    assert asked.event_id.startswith("rfsm_check_")
+
+
+def test_g4_a_create_that_is_given_up_waits_no_longer_than_it_would_have() -> None:
+    b = Bench(rf.RetryPolicy(timeout=10.0, doubt_after=5.0))
+    turn = b.ask()
+    b.sent(turn)
+    attempt = turn.attempt
+    assert attempt is not None
+    b.wait(0.01)
+    b.interrupt(turn)
+    assert attempt.deadline is not None
+    soon = attempt.deadline
+    assert b.now < soon < 5.0
+    late = Bench(rf.RetryPolicy(timeout=10.0, doubt_after=5.0))
+    turn = late.ask()
+    late.sent(turn)
+    late.wait(4.999)
+    late.interrupt(turn)
+    assert turn.attempt is not None
+    assert turn.attempt.deadline is not None
+    assert turn.attempt.deadline <= 5.0
+
+
+def test_an_event_that_no_table_has_is_no_row() -> None:
+    b = Bench()
+    machine, turn = b.c._session.machines.turn, b.ask()
+    assert fire(machine, turn, PlaybackEvent.PAUSED, None) is Fired.NO_ROW

@@ -20,6 +20,10 @@ def check(c: rf.TurnController, commands: Iterable[rf.Command]) -> None:
         _check(turn)
         for message in turn.messages:
             _check(message)
+    kept = {*c.turns, *c.finished}
+    for response in responses:
+        forgotten = response.turn is not None and response.turn not in kept
+        assert not (forgotten and response.over), "what is over keeps a turn that is forgotten"
     for record in (*responses, *commands):
         _check(record)
     connection = session.connection
