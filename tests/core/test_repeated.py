@@ -277,3 +277,13 @@ def test_g11_how_long_a_connection_has_lasted() -> None:
     assert connection.age(5.0) == 3.0
     connection.lost(6.0, for_good=False)
     assert connection.age(7.0) == 0.0
+
+
+def test_g11_losses_in_a_row_are_counted_from_none_after_progress() -> None:
+    connection = Connection()
+    for _ in range(2):
+        connection.ready(1.0)
+        connection.lost(2.0, for_good=False)
+    assert connection.losses == 2
+    connection.progressed()
+    assert connection.losses == 0
