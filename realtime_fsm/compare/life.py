@@ -121,7 +121,7 @@ class Attempt:
     Attributes:
         question: which it answers.
         number: the how-many-th attempt at it, from 1.
-        span: from when it was asked for until the server was done with it.
+        span: from when it was asked for until the server, and the tools that it called, were done.
     """
 
     question: str

@@ -34,6 +34,7 @@ __all__ = ["Screen", "Witness", "WitnessedSession"]
 
 _WORD = 0.4  # seconds that a word takes, in a call by text
 _SPOKEN = 0.5  # and in one by sound
+_MOMENT = 1.0  # seconds after the user's words until the server has them
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -379,15 +380,14 @@ class Witness:
             yield self._t(t), words
 
     def _thrown_away(self, begin: float, until: float) -> bool:
-        """Whether LiveKit cleared the input, as it does at a handover, while the user spoke: the
-        server never had the question."""
-        took = [
-            record.type
+        """Whether the application handed over while the user spoke, and LiveKit cleared the input, or
+        took another connection: the server never had the question."""
+        handed_over = any(begin <= self._t(t) <= until for t, _ in self.handed_over)
+        taken = any(
+            record.type == "input_audio_buffer.committed" and begin <= record.t <= until + _MOMENT
             for record in self.call.server.record
-            if begin <= record.t <= until
-            and record.type in ("input_audio_buffer.clear", "input_audio_buffer.committed")
-        ]
-        return took[-1:] == ["input_audio_buffer.clear"]
+        )
+        return handed_over and not taken
 
     def _times(self, asked: Iterable[tuple[float, str]]) -> Counter[tuple[float, str]]:
         """How often an answer to each question was asked for: once, and by each request that brings
@@ -445,16 +445,25 @@ class Witness:
         yield from sorted(found, key=lambda deed: deed.t)
 
     def _attempts(self) -> Iterator[Attempt]:
-        """The responses of the conversation, as the server lived them."""
+        """The responses of the conversation, as the server lived them, with the tools they called:
+        LiveKit lets what is queued wait for both."""
         server = self.call.server
         over = {
             str(body_of(frame.event.get("response")).get("id")): frame.t
             for frame in server.record
             if frame.type == "response.done"
         }
+        done = {call: self._t(t) for call, t in self.tools_done.items()}
+        tools: dict[str, float] = {}
+        for frame in server.record:
+            call = body_of(frame.event.get("item")).get("call_id")
+            if frame.type == "response.output_item.done" and call in done:
+                made_by = str(frame.event.get("response_id"))
+                tools[made_by] = max(tools.get(made_by, 0.0), done[call])
         for each in server.answers:
             if each.attempt and not _is_aside(each.question):
                 end = over.get(str(each.response_id), self._t(self._now()))
+                end = max(end, tools.get(str(each.response_id), 0.0))
                 yield Attempt(each.question, each.attempt, Span(each.t, max(end, each.t)))
 
     def _name_of(self, handover: _Handover) -> str:

@@ -321,8 +321,10 @@ class Questions:
     def _may_answer(self, heard: Heard, question: Question) -> bool:
         """Whether it can be one of those for which it was asked, by itself alone: to look at all others
         for each message takes long in a long call."""
-        own = heard.speech is not None and question.speech == heard.speech
-        return own or question.precedes(*self._asked_by_then(heard))
+        if heard.speech is not None and question.speech == heard.speech:
+            return True
+        begun = question.begun <= heard.begun + _MOMENT
+        return begun or question.precedes(*self._asked_by_then(heard))
 
     def _asked_by_then(self, heard: Heard) -> tuple[float, ...]:
         response = None if heard.item is None else heard.item.response
@@ -338,8 +340,17 @@ class Questions:
         before = self._newest(self._asked_by_then(heard))
         if not own or (not self.asked and before and self._calls(before[-1], own[0].begun)):
             own += before
+        own += self._followed_up(own)
         self._found[id(heard)] = heard, own
         return own
+
+    def _followed_up(self, own: list[Question]) -> list[Question]:
+        """The one before, if the server only acted for it: what is asked for then is its answer."""
+        if self.asked or not own:
+            return []
+        before = [q for q in self.all if q.begun < own[0].begun and q not in own][-1:]
+        made = self._responses(before[0].since, own[0].begun) if before else []
+        return before if made and all(response.only_acted for response in made) else []
 
     def _newest(self, by: tuple[float, ...]) -> list[Question]:
         """The newest question that had been asked, but for those whose speech is known."""

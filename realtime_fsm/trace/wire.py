@@ -97,6 +97,12 @@ class Response:
         return [i for i in self.items if i.type == "function_call" and i.status == "completed"]
 
     @property
+    def only_acted(self) -> bool:
+        """Whether the server ran something by itself in it, and said nothing."""
+        kinds = {i.type for i in self.items} - {"reasoning"}
+        return bool(kinds) and not kinds & {"message", "function_call"}
+
+    @property
     def messages(self) -> list[Item]:
         """Its messages, in order."""
         return [i for i in self.items if i.type == "message"]

@@ -19,7 +19,7 @@ ORDERINGS = {
     *(f"G{n}" for n in (2, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)),
     *(f"H{n}" for n in (1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12)),
     *(f"I-{n}" for n in "bcdfghijk"),
-    *(f"J{n}" for n in range(1, 6)),
+    *(f"J{n}" for n in range(1, 12)),
 }
 
 

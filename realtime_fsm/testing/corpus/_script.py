@@ -37,7 +37,11 @@ __all__ = ["CLAUSES", "FAULTS", "SETUP", "Plan", "Tool", "plan"]
 
 #: The clauses of ``S reply``, separated by commas.
 CLAUSES = (
-    Form("message", "says <text:text> <seconds:s> [after <after:s>]", "a message"),
+    Form(
+        "message",
+        "says <text:text> <seconds:s> [after <after:s>] [phase <phase:commentary|final_answer>]",
+        "a message",
+    ),
     Form("call", "calls <tool> [with <arguments:text>] [after <after:s>]", "a function call"),
     Form(
         "acts",
@@ -221,8 +225,10 @@ def _clause(line: Line, clause: Sequence[Word], items: list[Any], values: dict[s
     key = form.key
     try:
         if key == "message":
-            after = found.get("after", 0.0)
-            items.append(s.Message(found["text"], seconds=found["seconds"], after=after))
+            after, phase = found.get("after", 0.0), found.get("phase")
+            items.append(
+                s.Message(found["text"], seconds=found["seconds"], after=after, phase=phase)
+            )
         elif key == "call":
             arguments, after = found.get("arguments", "{}"), found.get("after", 0.0)
             items.append(s.FunctionCall(found["tool"], arguments, after=after))
