@@ -247,7 +247,7 @@ class Session:
     def supersede_retries(self, step: Step) -> None:
         """The user said something new: one reply, to the latest turn."""
         for older in tuple(self.live.values()):
-            if older.state is TurnState.RETRY_WAIT:
+            if older.state in (TurnState.RETRY_WAIT, TurnState.REQUESTED):
                 self.fire(older, E.SUPERSEDED, step)
 
     def _retire(self, turn: Turn, step: Step) -> None:

@@ -38,6 +38,11 @@ def has_failed(turn: Turn, step: Step) -> bool:
     return turn.first_failure is not None
 
 
+def failed_for_the_user(turn: Turn, step: Step) -> bool:
+    """Did an attempt fail, and does no call of the host wait for the next one?"""
+    return has_failed(turn, step) and nobody_asked(turn, step)
+
+
 def may_ask_again(turn: Turn, step: Step) -> bool:
     """Did its create not meet too many other responses?"""
     return turn.conflicts < MAX_CONFLICTS

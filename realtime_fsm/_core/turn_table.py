@@ -109,6 +109,8 @@ TABLE: tuple[Row, ...] = (
     Row(S.REQUESTED,  E.SPEECH_OVER,          S.FAILED,      G.has_failed,      X.fail_late,           DROP, "nobody listens any more to the retry"),
     Row(S.REQUESTED,  E.SPEECH_OVER,          S.DONE,        G.is_waiting,      X.end_interrupted,     None, "nobody listens any more; never asked for"),
     Row(S.REQUESTED,  E.SPEECH_OVER,          S.CANCELLING,  None,              X.begin_cancelling,    DROP, "nobody listens any more; its response may still come"),
+    Row(S.REQUESTED,  E.SUPERSEDED,           S.DONE,        G.failed_for_the_user, X.end_superseded, DROP, "one question, one answer: server VAD came first (G9)"),
+    Row(S.REQUESTED,  E.SUPERSEDED,           None,          None,              None,                  None, "what was asked for is owed"),
     Row(S.REQUESTED,  E.RESPONSE_ADOPTED,     S.CREATED,     None,              X.adopt,               DROP, "what comes late is heard; what was asked since is given up (G4)"),
 
     Row(S.CREATED,    E.ITEM_STARTED,         S.STREAMING,   None,              X.begin_item,          None, "first output item"),

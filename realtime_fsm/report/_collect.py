@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from itertools import groupby, islice
 from typing import IO
 
 from ..trace import Header, Line, Report
 from ..trace.check import judge
+from ..trace.pieces import HEADER
 from ..trace.reader import End, Entry, follow
 from ..trace.show import notes
 from ._call import CallReader
@@ -19,7 +19,6 @@ __all__ = ["collect", "collect_each", "collect_entries", "holds_many"]
 
 #: Calls of one file that have a page together.
 MOST_CALLS = 20
-_HEADER = re.compile(rb'\s*\{\s*"trace"\s*:')
 _NOTES = 5  # of a kind, that are told; the page has more
 
 
@@ -35,18 +34,19 @@ def collect(file: IO[bytes], label: str) -> Side:
 
 def holds_many(file: IO[bytes]) -> bool:
     """Whether there are more calls in a trace than one page should have."""
-    headers = (line for line in file if _HEADER.match(line))
+    headers = (line for line in file if HEADER.match(line))
     return next(islice(headers, MOST_CALLS, None), None) is not None
 
 
-def collect_each(file: IO[bytes], label: str) -> Iterator[Side]:
+def collect_each(file: IO[bytes], label: str, *, before: int = 0, calls: int = 0) -> Iterator[Side]:
     """The same call by call: of those that were yielded nothing is kept.
 
     Args:
         file: open for reading bytes.
         label: its name, for people.
+        before: how many lines stand before this piece of it, and *calls*: how many calls.
     """
-    for number, entries in groupby(follow(file), key=_CallNumber()):
+    for number, entries in groupby(follow(file, before=before), key=_CallNumber(calls)):
         yield _one_of(entries, label, number)
 
 
@@ -59,12 +59,12 @@ def _one_of(entries: Iterable[Entry | End], label: str, number: int) -> Side:
 class _CallNumber:
     """The number of the call that an entry is of. What stands before the first is its."""
 
-    def __init__(self) -> None:
-        self._headers = 0
+    def __init__(self, before: int) -> None:
+        self._first, self._headers = before + 1, before
 
     def __call__(self, entry: Entry | End) -> int:
         self._headers += isinstance(entry, Header)
-        return max(self._headers, 1)
+        return max(self._headers, self._first)
 
 
 def collect_entries(entries: Iterable[Entry | End], label: str) -> Side:

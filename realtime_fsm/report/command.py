@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
-from .._input import CommandError, InputError
+from .._input import CommandError, InputError, StoppedError
 from .._output import say, to_file
+from .._spread import WorkersGoneError, spread
+from .._workers import Processes, available_cores
+from ..trace.pieces import Piece, opened_piece, pieces
 from ..trace.source import cannot_be_read, check_readable, name_of, opened
 from ._collect import collect, collect_each, holds_many
 from ._index import Entry, entry_of, index
@@ -16,6 +20,8 @@ from ._story import Side
 
 __all__ = ["run"]
 
+#: Bytes of a file from which on it is worth starting processes.
+_MUCH = 20_000_000
 _KINDS = ("*.jsonl", "*.log")  # what may be a trace in a folder
 
 
@@ -85,8 +91,35 @@ def _day(trace: Path, output: Path | None) -> int:
 
 def _pages(trace: Path, name: str, target: Path, page_name: Path) -> Iterator[Entry]:
     """Write the page of a file under *target*, or of each of its calls if they are many, with a number
-    behind the page's name; yield what the index tells of each."""
-    for side, problem in _read(trace, name):
+    behind the page's name; yield what the index tells of each, and tell what could not be read."""
+    write = partial(_written, name=name, target=target, page_name=page_name)
+    for entry in _written_by_all(trace, write) if _large(trace) else write(Piece(trace)):
+        if entry.problem:
+            say(f"{entry.name}: {entry.problem}", err=True)
+        yield entry
+
+
+def _large(trace: Path) -> bool:
+    """Whether it is worth starting processes."""
+    return available_cores() > 1 and trace.stat().st_size >= _MUCH
+
+
+def _written_by_all(trace: Path, write: Callable[[Piece], list[Entry]]) -> Iterator[Entry]:
+    found: dict[Piece, list[Entry]] = {}
+    parts = pieces(trace)
+    try:
+        found.update(spread(write, parts, Processes(min(available_cores(), len(parts)))))
+    except WorkersGoneError as error:
+        raise StoppedError(
+            f"{error}. The pages of {len(found)} of {len(parts)} pieces are there."
+        ) from None
+    return (entry for part in parts for entry in found[part])
+
+
+def _written(piece: Piece, *, name: str, target: Path, page_name: Path) -> list[Entry]:
+    """Write the pages of a piece; return what the index tells of them."""
+    entries = []
+    for side, problem in _read(piece, name):
         side.file = name
         link = None
         if side.lines:
@@ -94,18 +127,19 @@ def _pages(trace: Path, name: str, target: Path, page_name: Path) -> Iterator[En
             link = page_name.with_name(f"{page_name.stem}{number}.html")
             (target / link).parent.mkdir(parents=True, exist_ok=True)
             to_file(target / link, page(side.label, [Group(side.label, [side])]))
-        if problem:
-            say(f"{side.label}: {problem}", err=True)
-        yield entry_of(side, "" if link is None else quote(link.as_posix()), problem)
+        entries.append(entry_of(side, "" if link is None else quote(link.as_posix()), problem))
+    return entries
 
 
-def _read(trace: Path, name: str) -> Iterator[tuple[Side, str]]:
+def _read(piece: Piece, name: str) -> Iterator[tuple[Side, str]]:
     """What a file tells, call by call if they are many, and why nothing of it could be read or judged."""
+    whole = piece == Piece(piece.path)
     try:
-        with opened(trace) as file:
-            many = holds_many(file)
-        with opened(trace) as file:
-            for side in collect_each(file, name) if many else [collect(file, name)]:
+        with opened(piece.path) as file:
+            many = not whole or holds_many(file)
+        with opened_piece(piece) as file:
+            sides = collect_each(file, name, before=piece.before, calls=piece.calls)
+            for side in sides if many else [collect(file, name)]:
                 yield side, _problem(side)
     except OSError as error:
         yield Side(name), cannot_be_read(error)

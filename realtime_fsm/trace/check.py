@@ -62,6 +62,32 @@ class Report:
     responses: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
 
+    @staticmethod
+    def of_pieces(reports: Sequence[Report]) -> Report:
+        """The verdict on a file whose pieces these are, in its order."""
+        whole = Report(reports[0].source, reports[-1].header)
+        left: Counter[str] = Counter()
+        for each in reports:
+            for violation in each.violations:
+                left[violation.id] += 1
+                if left[violation.id] <= SHOWN:
+                    whole.violations.append(violation)
+            whole.broken.update(each.broken)
+            whole.not_judged.update(each.not_judged)
+            whole.issues += each.issues[: _ISSUES - len(whole.issues)]
+            whole.unreadable += each.unreadable
+            whole.skipped += each.skipped[: _ISSUES - len(whole.skipped)]
+            whole.cut_off += each.cut_off[: _ISSUES - len(whole.cut_off)]
+            whole.calls += each.calls
+            whole.seconds += each.seconds
+            whole.lines.update(each.lines)
+            whole.responses.update(each.responses)
+            whole.errors.update(each.errors)
+        judged = {name for each in reports for name in each.judged}
+        whole.judged = [rule.id for rule in RULES if rule.id in judged]
+        whole.not_judged = {k: v for k, v in whole.not_judged.items() if k not in judged}
+        return whole
+
     @property
     def exit_code(self) -> int:
         """0: nothing was broken. 1: something was. 2: there was nothing to judge."""
@@ -93,6 +119,7 @@ def check(
     source: str = "",
     only: Collection[str] = (),
     settings: Settings | None = None,
+    before: int = 0,
 ) -> Report:
     """Judge a trace, or a raw log, see :func:`realtime_fsm.trace.read` for what is read.
 
@@ -101,11 +128,12 @@ def check(
         source: its name, for the report.
         only: ids of guarantees; all when empty.
         settings: tolerances.
+        before: how many lines stand before this piece of a trace.
 
     Raises:
         InputError: *only* names a guarantee that no trace can show.
     """
-    return judge(follow(file), source=source, only=only, settings=settings)
+    return judge(follow(file, before=before), source=source, only=only, settings=settings)
 
 
 def judge(

@@ -12,9 +12,10 @@ import typer
 
 from .._input import CommandError, InputError
 from .._output import say
-from .._spread import WorkersDifferError, WorkersGoneError, spread
+from .._spread import WorkersDifferError, WorkersGoneError, itself, spread
 from .._workers import Dask, NoWorkersError, Processes, Workers, available_cores
 from .check import Report, check
+from .pieces import Piece, opened_piece, pieces
 from .reader import Issue
 from .show import notes, show
 from .source import cannot_be_read, name_of, opened
@@ -72,7 +73,6 @@ def _workers(paths: Sequence[Path], jobs: int | None, dask: str | None) -> Worke
         return Dask(dask)
     if jobs is None:
         jobs = available_cores() if sum(map(_size, paths)) >= _MUCH else 1
-    jobs = min(jobs, len(paths))
     return Processes(jobs) if jobs > 1 else None
 
 
@@ -87,34 +87,38 @@ def _reports(
     paths: Sequence[Path], only: Sequence[str], workers: Workers | None
 ) -> tuple[list[Report], str]:
     """The reports in the order of the files, and what kept some from being judged."""
-    found: dict[int, Report] = {}
+    if workers is None:
+        return [_check(path, only) for path in paths], ""
+    parts = list(dict.fromkeys(each for path in paths for each in _pieces(path)))
+    found: dict[Piece, Report] = {}
+    # Nobody else has our standard input.
+    found.update((each, _check(each.path, only)) for each in parts if str(each.path) == "-")
+    gone = ""
     try:
-        found.update(_judged(paths, only, workers))
+        found.update(_judged([each for each in parts if each not in found], only, workers))
     except (NoWorkersError, WorkersGoneError, WorkersDifferError) as error:
-        left = [name_of(path) for n, path in enumerate(paths) if n not in found]
-        many = f" and {len(left) - 10} more" if len(left) > 10 else ""
-        why = f"{error}. Not judged: {', '.join(left[:10])}{many}"
-        return [found[n] for n in sorted(found)], why
-    return [found[n] for n in sorted(found)], ""
+        gone = f"{error}. Not judged: "
+    of: dict[Path, list[Piece]] = {}
+    for each in parts:
+        of.setdefault(each.path, []).append(each)
+    whole = [path for path, mine in of.items() if all(each in found for each in mine)]
+    if gone:
+        left = [name_of(path) for path in of if path not in whole]
+        gone += ", ".join(left[:10]) + (f" and {len(left) - 10} more" if len(left) > 10 else "")
+    reports = {path: Report.of_pieces([found[each] for each in of[path]]) for path in whole}
+    return [reports[path] for path in paths if path in reports], gone
+
+
+def _pieces(path: Path) -> list[Piece]:
+    return [Piece(path)] if str(path) == "-" or _size(path) < _MUCH else pieces(path)
 
 
 def _judged(
-    paths: Sequence[Path], only: Sequence[str], workers: Workers | None
-) -> Iterator[tuple[int, Report]]:
-    if workers is None:
-        yield from ((n, _check(path, only)) for n, path in enumerate(paths))
-        return
-    # Nobody else has our standard input.
-    ours = [n for n, path in enumerate(paths) if str(path) == "-"]
-    yield from ((n, _check(paths[n], only)) for n in ours)
-    theirs = [n for n in range(len(paths)) if n not in ours]
+    parts: Sequence[Piece], only: Sequence[str], workers: Workers
+) -> Iterator[tuple[Piece, Report]]:
     far = isinstance(workers, Dask)
-    yield from spread(
-        partial(_check_content if far else _check, only=only),
-        theirs,
-        workers,
-        given=lambda n: _content(paths[n]) if far else paths[n],
-    )
+    run = partial(_check_content if far else _check_piece, only=only)
+    return spread(run, parts, workers, given=_content if far else itself)
 
 
 def _check(path: Path, only: Sequence[str]) -> Report:
@@ -126,19 +130,31 @@ def _check(path: Path, only: Sequence[str]) -> Report:
         return _unread(name, error)
 
 
-def _content(path: Path) -> tuple[str, bytes | OSError]:
-    """What a machine needs that has other files."""
+def _check_piece(piece: Piece, only: Sequence[str]) -> Report:
+    name = name_of(piece.path)
     try:
-        return name_of(path), path.read_bytes()
+        with opened_piece(piece) as file:
+            return check(file, source=name, only=only, before=piece.before)
     except OSError as error:
-        return name_of(path), error
+        return _unread(name, error)
 
 
-def _check_content(given: tuple[str, bytes | OSError], only: Sequence[str]) -> Report:
-    name, content = given
+def _content(piece: Piece) -> tuple[str, int, bytes | OSError]:
+    """What a machine needs that has other files: the file's name, how many lines stand before, and what
+    is in it."""
+    name = name_of(piece.path)
+    try:
+        with opened_piece(piece) as file:
+            return name, piece.before, file.read()
+    except OSError as error:
+        return name, piece.before, error
+
+
+def _check_content(given: tuple[str, int, bytes | OSError], only: Sequence[str]) -> Report:
+    name, before, content = given
     if isinstance(content, OSError):
         return _unread(name, content)
-    return check(io.BytesIO(content), source=name, only=only)
+    return check(io.BytesIO(content), source=name, only=only, before=before)
 
 
 def _unread(name: str, error: OSError) -> Report:

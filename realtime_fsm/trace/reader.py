@@ -90,20 +90,21 @@ def read(file: IO[bytes]) -> Iterator[Entry]:
     return (entry for entry in follow(file) if not isinstance(entry, End))
 
 
-def follow(file: IO[bytes]) -> Iterator[Entry | End]:
-    """What :func:`read` yields, and an :class:`End` after the last line of each call."""
+def follow(file: IO[bytes], *, before: int = 0) -> Iterator[Entry | End]:
+    """What :func:`read` yields, and an :class:`End` after the last line of each call. *before*: how many
+    lines stand before this piece of a trace."""
     source = _Source(file)
-    yield from _follow(source)
+    yield from _follow(source, before)
     if source.trouble:
         yield Issue(0, source.trouble)
 
 
-def _follow(file: _Source) -> Iterator[Entry | End]:
+def _follow(file: _Source, before: int) -> Iterator[Entry | End]:
     head, plain = _head(file)
     if not plain:
         yield from _Raw().read(_values(head, file))
         return
-    lines = _lines(head, file)
+    lines = _lines(head, file, before)
     first = next(lines, None)
     if first is None:
         return
@@ -157,10 +158,9 @@ def _head(file: _Source) -> tuple[bytes, bool]:
     return head, shown not in ("[{", "[\n", "{\n")
 
 
-def _lines(head: bytes, file: _Source) -> Iterator[tuple[int, str]]:
-    number = 0
+def _lines(head: bytes, file: _Source, before: int) -> Iterator[tuple[int, str]]:
     head, _, begun = head.rpartition(b"\n")
-    number = head.count(b"\n") + 1 if head or _ else 0
+    number = before + (head.count(b"\n") + 1 if head or _ else 0)
     while True:
         line = begun + file.readline(_LONGEST)
         begun = b""

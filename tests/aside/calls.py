@@ -422,11 +422,12 @@ def play(name: str, *, controlled: bool = True, attach: bool = True) -> Seen:
                 await asyncio.wait_for(call.session.aclose(), 10.0)
             except Exception as e:
                 seen.broken.append(f"aclose: {e!r}")
-            if call.model is not None and call.model.controller is None:
-                seen.early = True
-            elif call.model is not None and call.model.controller is not None:
-                aside = call.model.controller.stepped_aside
-                seen.noted = None if aside is None else aside.code
+        # Behind the kit's own last look at the controller.
+        if call.model is not None and call.model.controller is None:
+            seen.early = True
+        elif call.model is not None and call.model.controller is not None:
+            aside = call.model.controller.stepped_aside
+            seen.noted = None if aside is None else aside.code
         await asyncio.sleep(0)
         left = [t.get_name() for t in asyncio.all_tasks() - before if not t.done()]
         seen.broken += [f"left: {name}" for name in left if name.startswith("realtime_fsm")]

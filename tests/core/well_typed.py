@@ -25,6 +25,7 @@ def check(c: rf.TurnController, commands: Iterable[rf.Command]) -> None:
     connection = session.connection
     assert type(connection.end_announced) is bool
     assert connection.up_since is None or isinstance(connection.up_since, float)
+    assert c.stepped_aside is None or isinstance(c.stepped_aside, rf.ErrorInfo)
     assert all(type(reason) is str for reason in c.ignored)
     assert session.by_id.keys().isdisjoint(session.past), "a response is alive, or it is past"
 

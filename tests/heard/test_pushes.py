@@ -88,7 +88,6 @@ async def test_g16_what_livekit_has_not_entered_is_not_deleted(at: float) -> Non
         assert c.controller.differences() == {}
 
 
-@needs_notes
 @virtual_time
 async def test_g16_what_livekit_has_not_entered_stays_behind_what_is_older() -> None:
     """The application noted something that the server was not told of, and then the agent began to speak."""
@@ -107,6 +106,7 @@ async def test_g16_what_livekit_has_not_entered_stays_behind_what_is_older() -> 
         assert c.remembered == [ASKED, ("assistant", "as agreed"), FIRST, SECOND]
 
 
+@needs_notes
 @virtual_time
 async def test_g16_g17_a_call_that_livekit_has_not_entered_is_not_deleted() -> None:
     async with call(reply(FunctionCall("slow")), Reply([Message("Well.")])) as c:

@@ -11,9 +11,10 @@ import pytest
 from typer.testing import CliRunner
 
 from realtime_fsm.cli import app
-from realtime_fsm.report import _collect
+from realtime_fsm.report import command
 from realtime_fsm.report._collect import MOST_CALLS, collect_each, holds_many
 from realtime_fsm.report._story import Call
+from realtime_fsm.trace.pieces import HEADER, pieces
 
 from .reading import Read
 
@@ -122,4 +123,23 @@ def test_the_folder_of_the_pages_is_no_file(day: Path, tmp_path: Path) -> None:
 
 def test_the_header_is_known_as_the_reader_knows_it(controlled: Path) -> None:
     first = controlled.read_bytes().partition(b"\n")[0]
-    assert _collect._HEADER.match(first)
+    assert HEADER.match(first)
+
+
+def test_several_processes_write_what_one_does(
+    day: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a large file."""
+    one, two = tmp_path / "one" / "d.html", tmp_path / "two" / "d.html"
+    for output in (one, two):
+        output.parent.mkdir()
+        done = CliRunner().invoke(app, ["report", str(day), "--output", str(output)])
+        assert done.exit_code == 0
+        monkeypatch.setattr(command, "_MUCH", 1)
+        monkeypatch.setattr(command, "available_cores", lambda: 2)
+        monkeypatch.setattr(pieces, "__defaults__", (200_000,))
+    assert len(pieces(day)) > 2
+    names = sorted(p.relative_to(one.parent) for p in one.parent.rglob("*.html"))
+    assert names == sorted(p.relative_to(two.parent) for p in two.parent.rglob("*.html"))
+    for name in names:
+        assert (one.parent / name).read_bytes() == (two.parent / name).read_bytes()

@@ -246,6 +246,24 @@ def test_g18_calls_that_lost_a_turn_once(profile: Any, seed: int) -> None:
     assert not result.bad, result.why
 
 
+@pytest.mark.parametrize(
+    ("profile", "seed"),
+    [
+        ("rough", 211067979880208),  # a response that never began, and whose connection broke
+        ("rough", 187084435252869),  # one that neither began nor ended
+        ("rough", 229464161049945),  # what was put in the middle stood at the end after a reconnect
+        ("rough", 266330041466463),  # an older message was pushed behind a newer one
+        ("rough", 167553240712986),  # a late and repeated created after another session took over
+        ("rough", 216177464146314),  # cut at its end, for its report was missing
+        ("hostile", 104017595803688),  # a tool's output deleted all while another session took over
+        ("hostile", 95836510760604),  # an item that is confirmed twice
+    ],
+)
+def test_g16_calls_that_were_remembered_wrongly_once(profile: Any, seed: int) -> None:
+    verdict = run_scenario(draw(seed, profile))[2].verdict
+    assert not {"G3", "G15", "G16"} & verdict.broken.keys(), verdict.violations
+
+
 def test_the_caller_hangs_up() -> None:
     turn = Turn(then="hangs_up", after=0.5)
     assert fates(Scenario(turns=(turn,), script=Script([said(1, 3.0)]))) == ["hung_up"]
