@@ -146,10 +146,10 @@ def _session_lost(plain: Life, controlled: Life) -> Iterator[Finding]:
 
 
 def _new_attempt(plain: Life, controlled: Life, t: float) -> str | None:
-    """The attempt that was over at a time, if plain LiveKit never had it."""
+    """The attempt that was under way at a time, if plain LiveKit never had it."""
     known = {(each.question, each.number) for each in plain.attempts}
-    over = [each for each in controlled.attempts if abs(each.span.end - t) < _AT_ONCE]
-    new = (each for each in over if (each.question, each.number) not in known)
+    ran = [a for a in controlled.attempts if a.span.begin <= t <= a.span.end + _AT_ONCE]
+    new = (each for each in ran if (each.question, each.number) not in known)
     return next((f"{each.question}, attempt {each.number}" for each in new), None)
 
 

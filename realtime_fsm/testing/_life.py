@@ -495,7 +495,7 @@ class Witness:
             if kind == "response.output_item.added" and item.get("type") == "message":
                 item_id = str(item.get("id"))
                 of = server.answered_by(item_id)
-                if not of[0]:
+                if not of[1]:
                     continue  # the server never made it: a fault put its frames in
                 if item_id not in found and not _is_aside(of[0]):
                     numbers[of] += 1

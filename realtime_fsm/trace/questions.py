@@ -152,12 +152,15 @@ class Questions:
     _reasons: Kept[int, list[str]] = field(default_factory=Kept)
     _asked_by: Create | None = None  # the newest create
     _heard: deque[Heard] = field(default_factory=lambda: deque(maxlen=512))
+    #: What was found out since the newest fact: for which questions a message, or a response, is.
+    _found: dict[int, tuple[object, list[Question]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.story.sound.told.append(self._heard.append)
 
     def apply(self, fact: Fact) -> None:
         """Take the next fact."""
+        self._found.clear()
         if isinstance(fact, Frame):
             self._frame(fact)
         elif isinstance(fact, Asked):
@@ -309,17 +312,37 @@ class Questions:
 
     def heard(self, question: Question) -> list[Heard]:
         """What was heard in answer to a question."""
-        return [each for each in self._heard if question in self._asked_for(each)]
+        return [
+            each
+            for each in self._heard
+            if self._may_answer(each, question) and question in self._asked_for(each)
+        ]
+
+    def _may_answer(self, heard: Heard, question: Question) -> bool:
+        """Whether it can be one of those for which it was asked, by itself alone: to look at all others
+        for each message takes long in a long call."""
+        if heard.speech is not None and question.speech == heard.speech:
+            return True
+        begun = question.begun <= heard.begun + _MOMENT
+        return begun or question.precedes(*self._asked_by_then(heard))
+
+    def _asked_by_then(self, heard: Heard) -> tuple[float, ...]:
+        response = None if heard.item is None else heard.item.response
+        return (heard.begun,) if response is None else _since(self._root(response))
 
     def _asked_for(self, heard: Heard) -> list[Question]:
         """The question whose speech it is, or the newest one that was asked before its response. Of
         what a tool has the application say both."""
-        response = None if heard.item is None else heard.item.response
+        known = self._found.get(id(heard))
+        if known is not None:
+            return known[1]
         own = [q for q in self.all if heard.speech is not None and q.speech == heard.speech]
-        before = self._newest((heard.begun,) if response is None else _since(self._root(response)))
+        before = self._newest(self._asked_by_then(heard))
         if not own or (not self.asked and before and self._calls(before[-1], own[0].begun)):
             own += before
-        return own + self._followed_up(own)
+        own += self._followed_up(own)
+        self._found[id(heard)] = heard, own
+        return own
 
     def _followed_up(self, own: list[Question]) -> list[Question]:
         """The one before, if the server only acted for it: what is asked for then is its answer."""
@@ -362,8 +385,10 @@ class Questions:
         for _ in range(_STEPS):
             create = response.create
             reasons = [] if create is None else self._reasons.get(id(create.sent), [])
+            if not reasons:
+                break
             called = [i for i in self.story.wire.items.values() if i.call_id in reasons]
-            if not reasons or not called:
+            if not called:
                 break
             response = called[-1].response
         return response
@@ -375,13 +400,21 @@ class Questions:
             if response.created is None or response.outside:
                 continue
             root = self._root(response)
+            asked = question.precedes(*_since(root))
+            if not asked and question.speech is None:
+                continue
             speeches = {
                 heard.speech for i in (*root.items, *response.items)
                 for heard in self.story.sound.of.get(i.id, ())
             }  # fmt: skip
-            own = [q for q in self.all if q.speech is not None and q.speech in speeches]
-            before = [q for q in self.all if q.precedes(*_since(root))]
-            if question in (own or before[-1:]):
+            if not asked and question.speech not in speeches:
+                continue
+            known = self._found.get(id(response))
+            if known is None:
+                own = [q for q in self.all if q.speech is not None and q.speech in speeches]
+                before = [] if own else [q for q in self.all if q.precedes(*_since(root))]
+                known = self._found[id(response)] = response, own or before[-1:]
+            if question in known[1]:
                 found.append(response)
         return found
 

@@ -374,3 +374,16 @@ def test_g2_two_creates_of_an_application_that_say_the_same(responses: int, foun
     ]
     answers = [response(1.1 + n / 100, "created", f"r{n}", **same) for n in range(responses)]
     assert breaches("G2", *creates, *answers) == found
+
+
+@pytest.mark.parametrize("retried", [True, False])
+def test_g10_a_permanent_error_in_answer_to_a_retry_is_its_turns_alone(retried: bool) -> None:
+    """Plain LiveKit never makes that request, and goes on (G27)."""
+    waits = line(1.2, "turn", "recovering", turn="turn_1", attempt=1, wait=0.1)
+    over = line(1.6, "turn", "ended", turn="turn_1", outcome="failed", code="insufficient_quota")
+    quota = response(
+        1.5, "done", "r2", status="failed", status_details={"error": {"code": "insufficient_quota"}}
+    )
+    later = line(9.0, "client", "response.create", event_id="c3")
+    lines = [CREATE, *([waits] if retried else []), quota, over, later]
+    assert breaches("G10", *lines) == (not retried)
