@@ -71,6 +71,7 @@ def test_what_livekit_is_asked_for_fits_in() -> None:
     assert rf.RetryPolicy.from_conn_options(Slow).recovery_deadline == 12.0
     assert rf.RetryPolicy(max_retry=1, retry_interval=9.0).recovery_deadline == 8.0
     assert rf.RetryPolicy(recovery_deadline=1.0).retry_interval == 2.0
+    assert rf.RetryPolicy(timeout=3.0, doubt_after=3.0).doubt_after == 3.0
     with pytest.raises(ValueError, match="retry_interval"):
         rf.RetryPolicy(max_retry=2, retry_interval=9.0)
 
