@@ -92,3 +92,17 @@ def test_g16_nothing_is_cut_on_a_connection_that_is_down() -> None:
         response, Step(0.0, policy, out, lambda what: what, Lane(connection, UserSpeech(policy)))
     )
     assert out == []
+
+
+def test_g16_one_that_gets_its_words_instead_leaves_the_next_to_be_cut() -> None:
+    turn = Turn(id="t", origin=Origin.CLIENT, playback_reported=True, attempts=1)
+    text = {**HEARD, "received_ms": 0.0, "transcript": "One"}
+    turn.messages = (
+        Message(item_id="m1", number=1, delivered=True, **text),
+        Message(item_id="m2", number=2, delivered=True, **HEARD),
+    )
+    response = Response(turn=turn, number=1, state=ResponseState.ENDED, last_activity=0.0)
+    policy, out = rf.RetryPolicy(), list[Command]()
+    lane = Lane(Connection(), UserSpeech(policy))
+    cut_back(response, Step(0.0, policy, out, lambda what: what, lane))
+    assert [type(command).__name__ for command in out] == ["RestoreItem", "TruncateItem"]

@@ -76,6 +76,12 @@ def test_what_livekit_is_asked_for_fits_in() -> None:
         rf.RetryPolicy(max_retry=2, retry_interval=9.0)
 
 
+@pytest.mark.parametrize("how", ["fail_turn", "pipeline", "escalate"])
+def test_what_may_follow_once_retries_are_spent(how: Any) -> None:
+    assert rf.RetryPolicy(on_exhausted=how).on_exhausted == how
+    assert rf.RetryPolicy(max_retry=0, recovery_deadline=0.05).max_retry == 0
+
+
 def test_a_policy_cannot_change() -> None:
     with pytest.raises(FrozenInstanceError):
         rf.RetryPolicy().max_retry = 1  # type: ignore[misc]
