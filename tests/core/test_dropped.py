@@ -81,3 +81,62 @@ def test_g20_a_conflict_that_names_it_is_believed() -> None:
     b.done("resp_1", rf.ResponseStatus.CANCELLED)
     b.wait(0.1)
     assert b.creates == [(asked.id, 1), (asked.id, 2)]
+
+
+# --- one question, one answer
+
+
+def retrying(b: Bench) -> tuple[rf.Turn, str]:
+    """What server VAD's answer failed of was asked for again, and nobody knows what came of it."""
+    b.got(rf.SessionConfigured(server_creates=True, server_interrupts=True))
+    b.got(rf.ResponseCreated(response_id="r1"))
+    (turn,) = b.c.turns
+    b.failed("r1")
+    b.wait(1.0)
+    assert b.creates == [(turn.id, 2)]
+    return turn, b.sent(turn)
+
+
+def test_g9_what_server_vad_answers_after_all_is_not_asked_for_once_more() -> None:
+    """The caller coughs while the retry is on its way: server VAD answers the question with the cough,
+    and the retry is refused by that."""
+    b = Bench()
+    turn, create = retrying(b)
+    b.got(rf.SpeechStarted())
+    b.got(rf.SpeechStopped(), rf.InputCommitted())
+    b.got(rf.ResponseCreated(response_id="r2"))
+    assert (turn.state, turn.outcome) == (rf.TurnState.DONE, rf.TurnOutcome.SUPERSEDED)
+    b.refused(create, "conversation_already_has_active_response", "active: r2")
+    b.message("r2", "m2")
+    b.done("r2")
+    b.wait(5.0)
+    assert b.creates == [(turn.id, 2)]
+
+
+def test_g4_what_still_comes_of_a_retry_that_was_overtaken_is_cancelled() -> None:
+    b = Bench()
+    _, create = retrying(b)
+    b.got(rf.SpeechStarted())
+    b.got(rf.SpeechStopped(), rf.InputCommitted())
+    b.got(rf.ResponseCreated(response_id="r2"))
+    b.message("r2", "m2")
+    b.done("r2")
+    b.got(rf.ResponseCreated(response_id="r3", client_event_id=create))
+    assert b.cancels == ["r3"]
+
+
+def test_g18_what_the_host_asked_for_is_asked_for_again_behind_server_vads_answer() -> None:
+    b = Bench()
+    b.got(rf.SessionConfigured(server_creates=True, server_interrupts=True))
+    turn = b.ask()
+    b.created(turn, "r1")
+    b.failed("r1")
+    b.wait(1.0)
+    b.got(rf.SpeechStarted())
+    b.got(rf.SpeechStopped(), rf.InputCommitted())
+    b.got(rf.ResponseCreated(response_id="r2"))
+    b.refused(b.sent(turn), "conversation_already_has_active_response", "active: r2")
+    b.message("r2", "m2")
+    b.done("r2")
+    b.wait(1.0)
+    assert b.creates == [(turn.id, 1), (turn.id, 2), (turn.id, 3)]
