@@ -3,6 +3,7 @@
 ::
 
     RealtimeFSMError
+    ├── InputError           what somebody wrote cannot be used (`realtime_fsm._input`)
     ├── LocalProtocolError   the host called the controller in an impossible way
     └── TableError           the transition table is wrong; raised when it is built
 
