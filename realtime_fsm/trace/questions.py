@@ -145,6 +145,10 @@ class Questions:
     _created: Kept[str, float] = field(default_factory=Kept)  # speeches
     _written: Kept[str, None] = field(default_factory=Kept)  # items of the user, by the client
     _spoke: deque[float] = field(default_factory=lambda: deque(maxlen=256))
+    #: When the server told that the speech of an item had begun; and when a speech of the agent's
+    #: was interrupted.
+    _began: Kept[str, float] = field(default_factory=Kept)
+    _stopped: Kept[str, float] = field(default_factory=Kept)
     _silent: Kept[str, None] = field(default_factory=Kept)  # calls that nobody is told of
     #: Calls whose outputs were sent and not answered yet; by create, those that it answers.
     _outputs: list[str] = field(default_factory=list)
@@ -185,6 +189,8 @@ class Questions:
                 self._silent[fact.call_id] = None
         else:
             self._failure(fact)
+            if isinstance(fact, SpeechDone) and fact.interrupted:
+                self._stopped[fact.speech] = fact.t
             if not self.asked:
                 self._cut(fact)
 
@@ -214,6 +220,7 @@ class Questions:
             self._because(frame)
         elif kind == "input_audio_buffer.speech_started":
             self._spoke.append(frame.t)
+            self._began[str(frame.event.get("item_id"))] = frame.t
             if not self.asked:
                 self._interrupt(frame.t, "coughs")
         elif kind == "input_audio_buffer.committed":
@@ -297,6 +304,10 @@ class Questions:
         elif cut is not None and self._explains(question, cut, over):
             fate = "interrupted" if heard or cut[1] != "speaks_over" else "superseded"
             why = f"the caller {cut[1].replace('_', ' ')}"
+        elif self._overtaken(question):
+            fate, why = "interrupted", "the server told of earlier speech after it"
+        elif self._too_late(question, heard):
+            fate, why = "interrupted", "the caller had gone on"
         elif hushed:
             fate, why = "answered", "by a tool that is not to be answered"
         elif final:
@@ -353,9 +364,34 @@ class Questions:
         return before if made and all(response.only_acted for response in made) else []
 
     def _newest(self, by: tuple[float, ...]) -> list[Question]:
-        """The newest question that had been asked, but for those whose speech is known."""
+        """The newest question that had been asked, but for those whose speech is known. One that was
+        interrupted by then says nothing of what is asked for again."""
         before = [q for q in self.all if q.precedes(*by)]
-        return [q for q in before if q.speech is None][-1:] or before[-1:]
+        open_ = [
+            q for q in before
+            if q.speech is None or self._stopped.get(q.speech, math.inf) <= by[0] + _MOMENT
+        ]  # fmt: skip
+        return open_[-1:] or before[-1:]
+
+    def _overtaken(self, question: Question) -> bool:
+        """Whether LiveKit interrupted its speech for what the caller had said before, of which the
+        server told only then."""
+        stopped = self._stopped.get(question.speech or "")
+        return stopped is not None and any(
+            abs(self._began.get(earlier.item_id or "", -1.0) - stopped) <= _MOMENT
+            for earlier in self.all
+            if earlier.begun < question.begun
+        )
+
+    def _too_late(self, question: Question, heard: list[Heard]) -> bool:
+        """Whether it was being heard after all when the caller, who had waited in vain, asked the
+        next thing."""
+        later = [q.begun for q in self.all if q.begun > question.begun]
+        return any(
+            each.cut and abs(begun - each.fact.t) <= _MOMENT and each.begun + each.seconds >= begun
+            for each in heard
+            for begun in later
+        )
 
     def _calls(self, question: Question, until: float) -> bool:
         return any(response.calls for response in self._responses(question.since, until))
