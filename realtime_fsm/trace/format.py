@@ -101,7 +101,7 @@ class Line:
         return {**head, **self.event}
 
 
-_ENCODER = json.JSONEncoder(separators=(",", ":"), default=str)
+_ENCODER = json.JSONEncoder(separators=(",", ":"), default=str, check_circular=False)
 
 
 def dumps(fields: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from .format import Seen
 from .redact import words_in
 
 __all__ = [
-    "ACTIVE", "ASKS_WHETHER_OVER", "AUDIO_DELTAS", "CONFLICTS", "FATAL", "LOST", "NOT_ACTIVE", "Create", "Item", "Response", "Wire",
+    "ACTIVE", "ASKS_WHETHER_OVER", "AUDIO_DELTAS", "CONFLICTS", "FATAL", "LOST", "NOT_ACTIVE", "TEXT_DELTAS", "Create", "Item", "Response", "Wire",
     "body_of", "text_of",
 ]  # fmt: skip
 
@@ -37,7 +37,7 @@ FATAL = frozenset(
 LOST = ("closed", "dropped", "disconnected", "lost")
 AUDIO_DELTAS = ("response.output_audio.delta", "response.audio.delta")
 _WRITTEN = ("response.output_text.delta", "response.text.delta")
-_TEXT_DELTAS = (
+TEXT_DELTAS = (
     "response.output_audio_transcript.delta", "response.audio_transcript.delta", *_WRITTEN,
 )  # fmt: skip
 _TEXT = 4096  # characters of a message that are kept
@@ -349,7 +349,7 @@ _TAKES: dict[str, Callable[[Wire, Seen, dict[str, Any]], None]] = {
     "response.output_item.added": Wire._item_added,
     "response.output_item.done": Wire._item_done,
     **dict.fromkeys(AUDIO_DELTAS, Wire._audio),
-    **dict.fromkeys(_TEXT_DELTAS, Wire._words),
+    **dict.fromkeys(TEXT_DELTAS, Wire._words),
     "error": Wire._refused,
 }
 
