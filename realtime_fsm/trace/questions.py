@@ -17,7 +17,6 @@ from .facts import (
     CutIn,
     ErrorTold,
     Fact,
-    Frame,
     ItemAdded,
     LetGo,
     Segment,
@@ -163,11 +162,9 @@ class Questions:
         self.story.sound.told.append(self._heard.append)
 
     def apply(self, fact: Fact) -> None:
-        """Take the next fact."""
+        """Take the next fact, but for a frame."""
         self._found.clear()
-        if isinstance(fact, Frame):
-            self._frame(fact)
-        elif isinstance(fact, Asked):
+        if isinstance(fact, Asked):
             self._ask(fact)
         elif isinstance(fact, CutIn):
             if (question := self._find(fact.key)) is not None:
@@ -214,9 +211,11 @@ class Questions:
         if fact.refused is not None:
             self._told.append(_Told(fact.t, f"request: {fact.refused}", True))
 
-    def _frame(self, frame: Frame) -> None:
+    def frame(self, frame: Line) -> None:
+        """Take the next frame."""
+        self._found.clear()
         kind = frame.type
-        if frame.direction == "client":
+        if frame.by == "client":
             self._because(frame)
         elif kind == "input_audio_buffer.speech_started":
             self._spoke.append(frame.t)
@@ -225,7 +224,7 @@ class Questions:
                 self._interrupt(frame.t, "coughs")
         elif kind == "input_audio_buffer.committed":
             item_id = str(frame.event.get("item_id"))
-            self._taken.setdefault(item_id, frame.line)
+            self._taken.setdefault(item_id, frame)
             if self.asked:
                 for question in self.all:
                     if question.item_id == item_id:
@@ -233,13 +232,13 @@ class Questions:
             elif self.story.server_creates:
                 self._took(frame, item_id)
 
-    def _took(self, frame: Frame, item_id: str) -> None:
+    def _took(self, frame: Line, item_id: str) -> None:
         """The user has said something: what was asked before is over for them."""
         begun = self._spoke[-1] if self._spoke else frame.t
         for question in self.all:
             if question.over is None:
                 question.cut_in, question.over = (begun, "speaks_over"), begun
-        self._add(Question(item_id, "speech", frame.line, begun, frame.t, item_id))
+        self._add(Question(item_id, "speech", frame, begun, frame.t, item_id))
 
     def _wrote(self, t: float) -> None:
         """The user has written something: what they said before, and nobody began to answer, is
@@ -396,16 +395,18 @@ class Questions:
     def _calls(self, question: Question, until: float) -> bool:
         return any(response.calls for response in self._responses(question.since, until))
 
-    def _because(self, frame: Frame) -> None:
+    def _because(self, frame: Line) -> None:
         """A reply to a tool goes on with the question for which that was called; so does a reply that
         is asked for again."""
+        if frame.type == "input_audio_buffer.append":
+            return
         item = body_of(frame.event.get("item"))
         if frame.type == "response.create":
             if not self._outputs and self._asked_by is not None:
                 answered = self._asked_by.response
                 if answered is None or answered.status != "completed":
                     self._outputs += self._reasons.get(id(self._asked_by.sent), [])
-            self._reasons[id(frame.line)] = [c for c in self._outputs if c not in self._silent]
+            self._reasons[id(frame)] = [c for c in self._outputs if c not in self._silent]
             self._outputs = []
             self._asked_by = self.story.wire.creates[-1] if self.story.wire.creates else None
         elif item.get("role") == "user":
