@@ -13,7 +13,7 @@ from .format import BY, Header, Line
 from .quiet import Quiet
 from .reader import End, Entry, Issue, follow
 from .rule import Rule
-from .story import Settings
+from .settings import Settings
 from .verdict import RULES, SHOWN, UNSEEN, Judge, Violation
 from .wire import body_of
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, Protocol, get_args
 
 from .facts import (
     Asked,
@@ -28,11 +28,9 @@ from .facts import (
 )
 from .format import Line
 from .kept import Kept
-from .sound import Heard
-from .wire import Create, Item, Response, body_of
-
-if TYPE_CHECKING:
-    from .story import Story
+from .settings import Settings
+from .sound import Heard, Sound
+from .wire import Create, Item, Response, Wire, body_of
 
 __all__ = ["FATES", "Answer", "Fate", "Question", "Questions"]
 
@@ -128,6 +126,16 @@ class _Told:
     final: bool
 
 
+class Seen(Protocol):
+    """What is known of the call besides."""
+
+    wire: Wire
+    sound: Sound
+    settings: Settings
+    now: float
+    server_creates: bool
+
+
 @dataclass(eq=False)
 class Questions:
     """Built up by :meth:`apply`, fact by fact.
@@ -136,7 +144,7 @@ class Questions:
         all: the newest questions, in order.
     """
 
-    story: Story
+    call: Seen
     all: deque[Question] = field(default_factory=lambda: deque(maxlen=256))
     asked: bool = False  # somebody says what is asked
     _told: deque[_Told] = field(default_factory=lambda: deque(maxlen=256))
@@ -159,7 +167,7 @@ class Questions:
     _found: dict[int, tuple[object, list[Question]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.story.sound.told.append(self._heard.append)
+        self.call.sound.told.append(self._heard.append)
 
     def apply(self, fact: Fact) -> None:
         """Take the next fact, but for a frame."""
@@ -229,7 +237,7 @@ class Questions:
                 for question in self.all:
                     if question.item_id == item_id:
                         question.taken = self._taken[item_id]
-            elif self.story.server_creates:
+            elif self.call.server_creates:
                 self._took(frame, item_id)
 
     def _took(self, frame: Line, item_id: str) -> None:
@@ -283,8 +291,7 @@ class Questions:
 
     def answer(self, question: Question) -> Answer:
         """What has become of a question by now."""
-        story = self.story
-        over = story.now if question.over is None else question.over
+        over = self.call.now if question.over is None else question.over
         heard = self.heard(question)
         first = min((each.begun for each in heard), default=None)
         told = [t for t in self._told if question.begun <= t.t <= over + _MOMENT]
@@ -408,7 +415,7 @@ class Questions:
                     self._outputs += self._reasons.get(id(self._asked_by.sent), [])
             self._reasons[id(frame)] = [c for c in self._outputs if c not in self._silent]
             self._outputs = []
-            self._asked_by = self.story.wire.creates[-1] if self.story.wire.creates else None
+            self._asked_by = self.call.wire.creates[-1] if self.call.wire.creates else None
         elif item.get("role") == "user":
             self._written[str(item.get("id"))] = None
         elif item.get("type") == "function_call_output":
@@ -424,7 +431,7 @@ class Questions:
             reasons = [] if create is None else self._reasons.get(id(create.sent), [])
             if not reasons:
                 break
-            called = [i for i in self.story.wire.items.values() if i.call_id in reasons]
+            called = [i for i in self.call.wire.items.values() if i.call_id in reasons]
             if not called:
                 break
             response = called[-1].response
@@ -433,7 +440,7 @@ class Questions:
     def _of(self, question: Question) -> list[Response]:
         """The responses that were made for a question, as far as their tools tell."""
         found = []
-        for response in self.story.wire.responses.values():
+        for response in self.call.wire.responses.values():
             if response.created is None or response.outside:
                 continue
             root = self._root(response)
@@ -442,7 +449,7 @@ class Questions:
                 continue
             speeches = {
                 heard.speech for i in (*root.items, *response.items)
-                for heard in self.story.sound.of.get(i.id, ())
+                for heard in self.call.sound.of.get(i.id, ())
             }  # fmt: skip
             if not asked and question.speech not in speeches:
                 continue
@@ -462,7 +469,7 @@ class Questions:
         item = heard.item
         if item is None or heard.cut or not _whole(item):
             return False
-        short = item.ms / 1000 - self.story.settings.audio
+        short = item.ms / 1000 - self.call.settings.audio
         return not isinstance(heard.fact, Segment) or heard.seconds >= short
 
     def _owed(self, question: Question, full: list[Heard]) -> tuple[bool, bool]:
@@ -481,7 +488,7 @@ class Questions:
     def _responses(self, begin: float, end: float) -> list[Response]:
         return [
             response
-            for response in self.story.wire.responses.values()
+            for response in self.call.wire.responses.values()
             if response.created is not None
             and begin <= response.created.t <= end
             and not response.outside
@@ -512,7 +519,7 @@ class Questions:
         )
         asked = any(
             begin <= create.sent.t <= t and not any(each.t < t for each in create.answers)
-            for create in self.story.wire.creates
+            for create in self.call.wire.creates
         )
         return met or behind or asked or any(each.begun <= t <= each.fact.t for each in self._heard)
 

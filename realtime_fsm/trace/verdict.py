@@ -27,7 +27,8 @@ from .memory_rules import HeardIsHistory
 from .retry_rules import ActionsCount, RetrySafe
 from .rule import Handler, Key, Problem, Rule
 from .session_rules import BudgetByProgress, Epoch, FatalStops, OneReport, TurnNotSession
-from .story import Settings, Story
+from .settings import Settings
+from .story import Story
 from .tool_rules import ToolOnce
 from .turn_rules import IdScoped, OneTerminal, TurnNotLost
 from .wire import AUDIO_DELTAS
