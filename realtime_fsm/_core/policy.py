@@ -52,13 +52,14 @@ class RetryPolicy:
             nothing at all comes within ``answer_timeout`` the connection is replaced. A shorter
             `timeout` shortens the default.
         recovery_deadline: Longest time from a turn's first failure until a new attempt must
-            have been acknowledged; then the turn fails.
+            have been acknowledged, and while another request waits behind it until there is
+            output of it; then the turn fails.
         first_output_timeout: Longest silence of the server between ``response.created`` and
             the first output item. Long, since models think.
         stall_timeout: Longest silence of the server within a response that has begun, until it is
             asked for again. Of one that was heard in part, which cannot be, the application hears
-            ``recovering``; it may go on up to `first_output_timeout`, as long as no other request
-            waits for its end. Also how much longer than its audio a playback report may take.
+            ``recovering``; it may go on up to `first_output_timeout`. Also how much
+            longer than its audio a playback report may take.
         action_timeout: Longest silence of the server while something runs that it does by itself
             (an MCP call, a search): how long one may take that tells no progress.
         cancel_timeout: How long a cancelled turn waits for the server's terminal and for
