@@ -1,4 +1,4 @@
-"""Modules import downward: there is no circle, not even by an import within a function."""
+"""Modules import downward: there is no circle, not even by an import within a function or for types."""
 
 from __future__ import annotations
 
@@ -23,9 +23,11 @@ def modules(root: Path) -> dict[str, Path]:
 
 
 def imported(name: str, path: Path, known: dict[str, Path]) -> Iterator[str]:
-    """What a module imports when it runs: not for types alone."""
+    """What a module imports anywhere, for its types alone, too."""
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    for node in _run(ast.parse(path.read_text("utf-8"))):
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (each.name for each in node.names if each.name in known)
         if not isinstance(node, ast.ImportFrom):
             continue
         base = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
@@ -34,14 +36,6 @@ def imported(name: str, path: Path, known: dict[str, Path]) -> Iterator[str]:
             full = f"{target}.{each.name}"
             if (found := full if full in known else target) in known and found != name:
                 yield found
-
-
-def _run(node: ast.AST) -> Iterator[ast.AST]:
-    for child in ast.iter_child_nodes(node):
-        for_types = isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"
-        if not for_types:
-            yield child
-            yield from _run(child)
 
 
 def circle(root: Path) -> list[str]:
@@ -60,7 +54,13 @@ def test_there_is_no_circle() -> None:
 
 @pytest.mark.parametrize(
     "back",
-    ["from .one import x\n", "def f():\n    from . import one\n", "from pack.one import x\n"],
+    [
+        "from .one import x\n",
+        "def f():\n    from . import one\n",
+        "from pack.one import x\n",
+        "import pack.one\n",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from .one import x\n",
+    ],
 )
 def test_a_circle_is_found(back: str, tmp_path: Path) -> None:
     package = tmp_path / "pack"
@@ -69,7 +69,5 @@ def test_a_circle_is_found(back: str, tmp_path: Path) -> None:
     (package / "one.py").write_text("from .two import y\nx = 1\n")
     (package / "two.py").write_text(f"{back}y = 1\n")
     assert set(circle(package)) == {"pack.one", "pack.two"}
-    (package / "two.py").write_text(
-        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from .one import x\ny = 1\n"
-    )
+    (package / "two.py").write_text("y = 1\n")
     assert circle(package) == []

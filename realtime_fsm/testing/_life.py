@@ -10,27 +10,24 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from livekit.agents import Agent, AgentTask, CloseReason, llm
 from livekit.agents.voice import SpeechHandle
-from livekit.agents.voice.io import TextOutput
 
 from .. import Recovering, TurnEnded, TurnMoved, TurnState
 from .._core.timers import STALLING
 from .._core.words import share_of
 from ..compare import Attempt, Collision, Deed, Ending, Heard, Life, Message, Question, Span, Wait
+from ..livekit import ControlledRealtimeModel
 from ..livekit._features import AgentSession, handed_on, history_of
 from ..simulator.generation import mark_of
 from ..trace.wire import body_of
 from ._promised import shows_wire
+from ._seen import SeenCall
 from .sink import Segment
 
-if TYPE_CHECKING:
-    from ..livekit import ControlledRealtimeModel
-    from .call import SimulatedCall
-
-__all__ = ["Screen", "Witness", "WitnessedSession"]
+__all__ = ["Witness", "WitnessedSession"]
 
 _WORD = 0.4  # seconds that a word takes, in a call by text
 _SPOKEN = 0.5  # and in one by sound
@@ -108,37 +105,6 @@ class WitnessedSession(AgentSession[Any]):
 
 
 @dataclass(slots=True, eq=False)
-class _Line:
-    """A message as it was shown."""
-
-    begun: float
-    ended: float
-    text: str = ""
-
-
-class Screen(TextOutput):
-    """Where a call by text is read. Without one LiveKit would show the text to nobody."""
-
-    def __init__(self) -> None:
-        super().__init__(label="screen", next_in_chain=None)
-        self.lines: list[_Line] = []
-        self._open = False
-
-    async def capture_text(self, text: str) -> None:
-        """See ``TextOutput``."""
-        now = asyncio.get_running_loop().time()
-        if not self._open:
-            self.lines.append(_Line(now, now))
-            self._open = True
-        self.lines[-1].text += text
-        self.lines[-1].ended = now
-
-    def flush(self) -> None:
-        """See ``TextOutput``."""
-        self._open = False
-
-
-@dataclass(slots=True, eq=False)
 class _Generated:
     """A message as it went over the wire."""
 
@@ -170,7 +136,7 @@ class Witness:
         forgotten: items that the application has deleted.
     """
 
-    call: SimulatedCall
+    call: SeenCall
     tools: list[tuple[float, str, str]] = field(default_factory=list)
     outputs: list[tuple[float, str, bool]] = field(default_factory=list)
     called: list[tuple[float, str, str]] = field(default_factory=list)

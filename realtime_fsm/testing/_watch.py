@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from livekit.agents import llm
 
@@ -15,10 +15,8 @@ from ..trace.recorder import Recorder
 from ..trace.witness import Witness
 from ._frames import with_frames
 from ._promised import shows_wire
+from ._seen import SeenCall
 from .sink import PacedAudioOutput
-
-if TYPE_CHECKING:
-    from .call import SimulatedCall
 
 __all__ = ["Watch"]
 
@@ -57,7 +55,7 @@ class Watch:
         """Seconds since the call began."""
         return self._witness.now
 
-    def facts(self, call: SimulatedCall, *, rest: bool | None) -> list[Fact]:
+    def facts(self, call: SeenCall, *, rest: bool | None) -> list[Fact]:
         """All facts by now, and a look at the call, which is not kept."""
         facts = self._witness.facts()
         if not shows_wire(call):
@@ -86,14 +84,14 @@ class Watch:
         """What plays, as the controller has it."""
         return self._witness.message()
 
-    def look(self, call: SimulatedCall, *, rest: bool) -> None:
+    def look(self, call: SeenCall, *, rest: bool) -> None:
         """Note what is to be seen of a call."""
         seen = _seen(call, rest=rest)
         for recorder in self._recorders:
             recorder.note("watch", "look", **seen, **_memories(call, recorder))
 
 
-def _seen(call: SimulatedCall, *, rest: bool) -> dict[str, Any]:
+def _seen(call: SeenCall, *, rest: bool) -> dict[str, Any]:
     """What is to be seen of a call now."""
     fields: dict[str, Any] = {
         "rest": rest,
@@ -107,7 +105,7 @@ def _seen(call: SimulatedCall, *, rest: bool) -> dict[str, Any]:
     return fields
 
 
-def _memories(call: SimulatedCall, recorder: Recorder) -> dict[str, Any]:
+def _memories(call: SeenCall, recorder: Recorder) -> dict[str, Any]:
     """What each side remembers."""
     return {
         "history": recorder.items(call.session.history.items),

@@ -29,7 +29,8 @@ from ..simulator.script import Reply, Script
 from ..simulator.websocket import RealtimeServer
 from ..trace.facts import Fact
 from ..trace.recorder import record
-from ._life import Screen, Witness, WitnessedSession
+from ._life import Witness, WitnessedSession
+from ._screen import Screen
 from ._watch import Watch
 from .providers.gemini_server import GeminiServer
 from .sink import PacedAudioOutput

@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from ..simulator.record import Record
 from ..trace.facts import Fact, Look, SpeechCreated, SpeechDone, facts_of
 from ..trace.format import Header, Line
+from ..trace.settings import Settings
 from ..trace.show import details
-from ..trace.story import Settings
 from ..trace.verdict import RULES, Violation, judge_facts
 from ._promised import cannot, misremembered, shows_wire
 

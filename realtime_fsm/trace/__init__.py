@@ -11,7 +11,7 @@ from .check import RULES, UNSEEN, Report, Violation, check
 from .format import VERSION, Header, Line
 from .reader import Issue, read
 from .redact import redacted
-from .story import Settings
+from .settings import Settings
 from .writer import write_record
 
 if TYPE_CHECKING:

@@ -25,43 +25,16 @@ from .facts import (
 from .format import Header, Line
 from .kept import Kept
 from .questions import Questions
+from .settings import Settings
 from .sound import Sound
 from .wire import AUDIO_DELTAS, Wire, body_of
 
-__all__ = ["Settings", "Story"]
+__all__ = ["Story"]
 
 _SPEECHES = 256  # that are not done; more is no call
 _LOOKS = 2  # that one timer may take in one line: what it waits for is changed by lines alone
 #: Who is no sign of life: watching, and the user's silence.
 _IDLE = ("input_audio_buffer.append", "look", "recorded", "let_go", "forgot", "context")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """Tolerances, in seconds.
-
-    Attributes:
-        patience: an unanswered create, or cancel, is believed in for so long.
-        voice: server VAD's answer is expected for so long.
-        unread: what arrived so shortly before may not have been acted on.
-        audio: the longest stretch of sound that a sink may play or not.
-        cut: between where the sink stopped and where the message was cut; one frame.
-        settle: corrections have left, and are answered, so long after the last sound.
-        quiet: nothing happens for so long: the call stands still.
-        answer: within so long a turn is answered, or retried, or said to have failed.
-        reconnects: connections in a row without any progress, each within 1.5 s of the one
-            before.
-    """
-
-    patience: float = 4.9
-    voice: float = 1.9
-    unread: float = 0.005
-    audio: float = 0.15
-    cut: float = 0.03
-    settle: float = 1.0
-    quiet: float = 30.0
-    answer: float = 15.0
-    reconnects: int = 10
 
 
 @dataclass(eq=False)
@@ -127,8 +100,12 @@ class Story:
 
     def advance(self, t: float) -> None:
         """It is *t* now: do what was left for later. The work is bounded, however far *t* is."""
-        waiting = []
         self._line += 1
+        if not self._timers or self._timers[0][0] > t:
+            self._looks = 0
+            self.now = max(self.now, t)
+            return
+        waiting = []
         while self._timers and self._timers[0][0] <= t:
             timer = heapq.heappop(self._timers)
             when, _, (line, looks), what = timer
@@ -166,12 +143,15 @@ class Story:
 
     def apply(self, fact: Fact) -> None:
         """Let the fact take effect."""
-        if fact.line.type not in _IDLE:
-            self.active_at = max(self.active_at, fact.t)
+        line = fact.line
+        if line.type not in _IDLE and line.t > self.active_at:
+            self.active_at = line.t
         if isinstance(fact, Frame):
-            self._frame(fact)
-        elif isinstance(fact, Link):
-            self.wire.apply(fact.line)
+            self._frame(line)
+            self.questions.frame(line)
+            return
+        if isinstance(fact, Link):
+            self.wire.apply(line)
         elif isinstance(fact, Begun):
             self.header, self.timed = fact.header, fact.header.timed
         else:
@@ -179,8 +159,7 @@ class Story:
         self.sound.apply(fact)
         self.questions.apply(fact)
 
-    def _frame(self, frame: Frame) -> None:
-        line = frame.line
+    def _frame(self, line: Line) -> None:
         self.wire.apply(line)
         if line.type.startswith(("response.", "conversation.item.")):
             self.acted_at = line.t

@@ -17,7 +17,7 @@ from realtime_fsm._core import commands as cmd
 from realtime_fsm._core.connection import Connection
 from realtime_fsm._core.lane import Lane
 from realtime_fsm._core.user_speech import UserSpeech
-from realtime_fsm.lab.explore import Bound, parts
+from realtime_fsm.lab.explore import Bound, acts, parts
 from realtime_fsm.lab.explore import snapshot as snapshots
 from realtime_fsm.lab.explore.acts import late
 from realtime_fsm.lab.explore.rows import Rules
@@ -73,7 +73,7 @@ class Walk:
 
     def run(self) -> None:
         for _ in range(60):
-            actions = self.whole.actions()
+            actions = acts.actions(self.whole)
             if not actions:
                 break
             self._step(self._choice(actions), actions)
@@ -94,11 +94,11 @@ class Walk:
         whole, before = self.whole, self.whole.pack()
         anew = World.unpack(before, self.bound, self.rules)
         assert anew.pack() == before
-        assert anew.actions() == actions
+        assert acts.actions(anew) == actions
         active = whole.server.active
         whole.answers = []
-        whole.apply(action)
-        anew.apply(action)
+        acts.apply(whole, action)
+        acts.apply(anew, action)
         assert anew.pack() == whole.pack()
         assert _said(anew) == _said(whole)
         late.check_stale(World.unpack(whole.pack(), self.bound, self.rules))

@@ -11,7 +11,7 @@ from realtime_fsm import RetryPolicy
 from realtime_fsm._core import events as ev
 from realtime_fsm._core.frames import parse
 from realtime_fsm._core.states import ErrorKind
-from realtime_fsm.lab.explore import Bound
+from realtime_fsm.lab.explore import Bound, acts
 from realtime_fsm.lab.explore.rows import Rules
 from realtime_fsm.lab.explore.world import Action, World
 from realtime_fsm.simulator import (
@@ -55,8 +55,8 @@ class Pair:
         self.followed = 0
 
     def do(self, action: Action) -> None:
-        assert action in self.world.actions(), action
-        self.world.apply(action)
+        assert action in acts.actions(self.world), action
+        acts.apply(self.world, action)
 
     def send(self, frame: dict[str, Any], now: float) -> None:
         self.server.receive(frame, now)

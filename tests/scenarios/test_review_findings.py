@@ -16,7 +16,7 @@ from realtime_fsm import RetryPolicy
 from realtime_fsm.livekit import ControlledRealtimeModel
 from realtime_fsm.livekit._features import AgentSession
 from realtime_fsm.testing import virtual_time
-from realtime_fsm.testing._life import Screen
+from realtime_fsm.testing._screen import Screen
 
 from .pending_provider import Answers, PendingProvider
 

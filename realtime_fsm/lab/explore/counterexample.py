@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Optional
 
+from . import acts
 from .acts import late
 from .bound import Bound
 from .lines import Line
@@ -47,10 +48,10 @@ def replay(
     world = World(bound or Bound(), Rules(tables), lines)
     for number, listed in enumerate(sequence):
         action: Action = tuple(listed)
-        if action != ("late",) and action not in world.actions():
+        if action != ("late",) and action not in acts.actions(world):
             raise ValueError(f"sequence[{number}] is {action!r}, which cannot happen there")
         try:
-            late.check_stale(world) if action == ("late",) else world.apply(action)
+            late.check_stale(world) if action == ("late",) else acts.apply(world, action)
         except Exception as e:  # the finding
             return Played(tuple(lines), str(e) or repr(e))
     return Played(tuple(lines), _wait(world))
@@ -58,12 +59,12 @@ def replay(
 
 def _wait(world: World) -> Optional[str]:
     for _ in range(200):
-        actions = world.actions()
+        actions = acts.actions(world)
         quiet = next((a for a in (("tick",), ("resume",)) if a in actions), None)
         if quiet is None:
             return world.end()
         try:
-            world.apply(quiet)
+            acts.apply(world, quiet)
         except Exception as e:  # the finding
             return str(e) or repr(e)
     return "liveness: timers fire for ever"

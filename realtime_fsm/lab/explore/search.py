@@ -19,6 +19,7 @@ from itertools import islice
 from typing import Any, Optional
 
 from ..processes import start_pool
+from . import acts
 from .acts import late
 from .bound import Bound
 from .oracle import Violation
@@ -84,7 +85,7 @@ class _Expansion:
         state, and what is wrong with a state in which nothing is left to come."""
         data = marshal.loads(state)
         world = World.unpack(data, self._bound, self._rules)
-        actions = world.actions()
+        actions = acts.actions(world)
         end = None if _moves_on(actions) else world.end()
         out: list[tuple[Any, ...]] = []
         try:
@@ -94,7 +95,7 @@ class _Expansion:
         for action in actions:
             world = World.unpack(data, self._bound, self._rules)
             try:
-                world.apply(action)
+                acts.apply(world, action)
             except Exception as e:
                 out.append((action, None, _text(e)))
                 continue

@@ -1,8 +1,8 @@
 """One controller and everything around it: the server, the wire, the host's playback, the user.
 
-`World.actions` says what can happen next, `World.apply` lets it happen and judges the answer,
-`World.pack` and `World.unpack` turn the whole into data and back. Who does what is in
-`realtime_fsm.lab.explore.acts`; what is modelled, what is not and why is in docs/explore.md.
+What can happen next, and who does it, is in `realtime_fsm.lab.explore.acts`; `World.pack` and
+`World.unpack` turn the whole into data and back. What is modelled, what is not and why is in
+docs/explore.md.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from ..._core import commands as cmd
 from ..._core import events as ev
 from ..._core.controller import TurnController
 from ..._core.states import ResponseState, TurnState
-from .acts import ACTS, host
-from .bound import DROPS, ODDITIES, TIMEOUTS, VAD_TURNS, Bound
+from .bound import DROPS, ODDITIES, TIMEOUTS, Bound
 from .lines import Line, words_of_command, words_of_event
 from .oracle import Oracle, Violation
 from .rows import Rules
@@ -77,51 +76,6 @@ class World:
             self.tell(ev.SessionConfigured(server_creates=vad, server_interrupts=vad))
             if log is not None:
                 log.clear()
-
-    def actions(self) -> list[Action]:
-        """Everything that can happen now, in an order that never changes."""
-        if self.closed:
-            return []
-        turns, _, interrupts, drops, oddities, timeouts = self.left
-        others = 0 if self.bound.odd == "beside" else oddities
-        out: list[Action] = []
-        if timeouts < 0:  # silence for good: nothing but timers
-            return [("tick",)] if self.controller.next_deadline() is not None else []
-        if turns:
-            out.append(("ask",))
-        live = self.controller.turns
-        if self.oracle.dead:  # what was received plays out, and what was queued may leave
-            out += [("leave",), ("not_sent",)] if self.queued else []
-            out += host.actions(self, live)
-            if self.controller.next_deadline() is not None:
-                out.append(("tick",))
-            return out
-        if interrupts:
-            out += [
-                ("interrupt", n) for n, t in enumerate(live) if t.state is not TurnState.CANCELLING
-            ]
-        if self.oracle.connected:
-            if self.queued:
-                out.append(("leave",))
-            if not self.oracle.deaf:
-                out += self.server.actions(self.bound, vad=self.left[VAD_TURNS], odd=others)
-                if oddities and self.bound.odd != "other":
-                    out += self.server.beside()
-            if drops:
-                out.append(("drop",))
-        else:
-            out.append(("reconnect",))
-        out += host.actions(self, live)
-        if others:
-            out += host.odd_actions(self, live)
-        if self.controller.next_deadline() is not None:
-            out.append(("tick",))
-        return out
-
-    def apply(self, action: Action) -> None:
-        """Let one of `actions` happen. Raises `Violation`, or whatever the controller raised."""
-        ACTS[action[0]](self, *action[1:])
-        self._settled()
 
     def end(self) -> Optional[str]:
         """What is wrong if nothing more comes, not even a timer; None if all is well."""
@@ -192,7 +146,8 @@ class World:
         if self.playing is not None and self.playing[1] == turn_id:
             self.playing = None
 
-    def _settled(self) -> None:
+    def settled(self) -> None:
+        """Nothing that happened was left without a rule, or a turn without its end."""
         controller = self.controller
         if {t.id for t in controller.turns} != set(self.oracle.turns) and not self.closed:
             raise Violation("G7: a turn ended without saying so")

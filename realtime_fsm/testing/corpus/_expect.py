@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ._case import Line
 from ._forms import EXPECT
 from ._grammar import match
-
-if TYPE_CHECKING:
-    from ._call import Player
+from ._player import Player
 
 __all__ = ["became", "wrong"]
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from livekit import agents
 
 from ...compare import Verdict
-from . import _events, _exact, _forms, _script, cases, compare, gaps, run
+from . import _events, _exact, _forms, _script
 from ._case import Case, Result
+from ._cases import cases, compare, gaps, run
 from ._grammar import Form
 from ._notation import ACTORS
 

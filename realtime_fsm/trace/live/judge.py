@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from ..facts import Fact, Frame
 from ..format import Line
-from ..story import Settings
+from ..settings import Settings
 from .rules import LIVE_RULES, LiveRule
 from .story import LiveStory
 

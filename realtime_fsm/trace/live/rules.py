@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from ..facts import Fact, LossTold
 from ..format import Line
-from ..story import Settings
+from ..settings import Settings
 from ..wire import body_of
 from .story import LiveStory, text
 

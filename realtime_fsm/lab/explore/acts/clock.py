@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ...._core import commands as cmd
 from ..bound import TIMEOUTS
 from ..oracle import Violation
+from ..world import World
 from . import connection, host
-
-if TYPE_CHECKING:
-    from ..world import World
 
 #: States hold milliseconds: what is due within half of one is due now.
 _AT_ONCE = 0.0005

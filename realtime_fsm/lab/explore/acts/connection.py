@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ...._core import events as ev
 from ..bound import DROPS, ODDITIES
 from ..oracle import Violation
 from ..server import Server
+from ..world import World
 from .errors import EXPIRED, LOST, TRANSIENT
-
-if TYPE_CHECKING:
-    from ..world import World
 
 
 def drop(world: World, how: str = "") -> None:

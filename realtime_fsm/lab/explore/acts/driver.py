@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ...._core import events as ev
 from ..bound import ODDITIES
+from ..world import World
 from .errors import TRANSIENT
-
-if TYPE_CHECKING:
-    from ..world import World
 
 
 def leave(world: World) -> None:

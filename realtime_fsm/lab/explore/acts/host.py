@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Optional
+from typing import Optional
 
 from ...._core import commands as cmd
 from ...._core import events as ev
@@ -10,9 +10,7 @@ from ...._core.records import Turn
 from ...._core.states import MessageOutcome, TurnState
 from ..bound import MS, ODDITIES
 from ..oracle import Violation
-
-if TYPE_CHECKING:
-    from ..world import Action, World
+from ..world import Action, World
 
 
 def actions(world: World, live: tuple[Turn, ...]) -> list[Action]:

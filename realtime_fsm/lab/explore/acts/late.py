@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ...._core import commands as cmd
 from ...._core import events as ev
 from ...._core.states import TurnState
@@ -11,10 +9,8 @@ from ..bound import MS, TIMEOUTS
 from ..oracle import Violation
 from ..server import Response
 from ..snapshot import PAST_RESPONSE
+from ..world import World
 from .errors import TRANSIENT
-
-if TYPE_CHECKING:
-    from ..world import World
 
 
 def echo(world: World, response: Response) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Optional
+from typing import Optional
 
 from ...._core import commands as cmd
 from ...._core import events as ev
@@ -12,12 +12,9 @@ from ..bound import MS, ODDITIES
 from ..oracle import Record, Violation
 from ..server import SPEECH, Response
 from ..snapshot import PAST_RESPONSE
+from ..world import World
 from . import connection, late
 from .errors import ACTIVE, FATAL, LIMITED, NOT_ACTIVE, RESET_AFTER, TRANSIENT
-
-if TYPE_CHECKING:
-    from ..world import World
-
 
 _KINDS = {
     "message": ev.ItemKind.MESSAGE,

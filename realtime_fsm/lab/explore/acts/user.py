@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ...._core import events as ev
 from ...._core.states import TurnState
 from ..bound import INTERRUPTS, TURNS, VAD_TURNS
 from ..oracle import Violation
 from ..server import SPEECH
+from ..world import World
 from . import server
-
-if TYPE_CHECKING:
-    from ..world import World
 
 
 def ask(world: World) -> None:
