@@ -126,8 +126,16 @@ def known_message(value: object) -> str | None:
 
 def without_keys(text: str) -> str:
     """Words without what looks like a key or a token."""
+    return _without_keys(text) if len(text) <= _LONGEST else _all_without_keys(text)
+
+
+def _all_without_keys(text: str) -> str:
     text = _VENDORS.sub("[key]", text)
     return _TOKEN.sub(lambda found: "[key]" if _key(found[0]) else found[0], text)
+
+
+#: Most are ids and names, which come again and again.
+_without_keys = lru_cache(1024)(_all_without_keys)
 
 
 def _key(token: str) -> bool:

@@ -7,14 +7,17 @@ import functools
 import gc
 import hashlib
 import logging
-import multiprocessing
 import os
 import platform
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from importlib import import_module, metadata
+from multiprocessing import resource_tracker
+from multiprocessing.context import SpawnContext
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -74,13 +77,12 @@ class Processes:
     def __init__(self, count: int) -> None:
         self.name = f"{count} processes"
         self._count = count
-        self._pool: ProcessPoolExecutor | None = None
+        self._pool: _Pool | None = None
 
     def start(self) -> Executor:
         self.stop()
-        # A forked child would inherit the event loops and threads of whoever calls this.
-        context = multiprocessing.get_context("spawn")
-        self._pool = _Pool(self._count, mp_context=context, initializer=_begin)
+        with without_interrupts():
+            self._pool = _Pool(self._count)
         return self._pool
 
     def width(self) -> int:
@@ -91,30 +93,69 @@ class Processes:
 
     def stop(self) -> None:
         if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool.leave()
             self._pool = None
 
 
 class _Pool(ProcessPoolExecutor):
     """Starts its processes when there is something to do."""
 
+    def __init__(self, count: int) -> None:
+        # A forked child would inherit the event loops and threads of whoever calls this.
+        context = SpawnContext()
+        self._started: list[BaseProcess] = []
+
+        def process(*args: Any, **kwargs: Any) -> BaseProcess:
+            self._started.append(SpawnContext.Process(*args, **kwargs))
+            return self._started[-1]
+
+        context.Process = process  # type: ignore[assignment,misc]
+        super().__init__(count, mp_context=context, initializer=_begin)
+
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         with without_interrupts():
             return super().submit(function, *args, **kwargs)
 
+    def leave(self) -> None:
+        """End its processes, whatever they do: Python waits for them when it exits."""
+        self.shutdown(wait=False, cancel_futures=True)
+        for each in self._started:
+            if each.is_alive():
+                each.terminate()
+
 
 @contextlib.contextmanager
 def without_interrupts() -> Iterator[None]:
-    """Ctrl-C reaches all processes of the terminal. Those that are started meanwhile never take it, not
-    even while they import; the parent ends them."""
+    """Within this, processes are started. Ctrl-C reaches all processes of the terminal: these never take
+    it, not even while they import, and this one does when they have all that they wait for; it ends them."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    with _interrupted_later():
+        resource_tracker.ensure_running()  # it lets Ctrl-C through again when it is started
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
+def _interrupted_later() -> Iterator[None]:
+    """A mask is of one thread: a signal is given to another one, such as a library's, and Python
+    raises it here all the same."""
+    handler = signal.getsignal(signal.SIGINT)
+    if not callable(handler) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _: came.append(number))
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.signal(signal.SIGINT, handler)
+        if came:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _begin() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -158,12 +159,27 @@ def test_a_dash_is_standard_output(arguments: list[str], here: Path) -> None:
     assert not list(here.iterdir())
 
 
+SIMULATE = ("simulate", "--calls", "400", "--jobs", "2")
+
+
 @pytest.mark.skipif(os.name != "posix", reason="no process groups")
-@pytest.mark.parametrize("later", [0.0, 0.3, 1.5])
-def test_ctrl_c_is_quiet_while_processes_start(later: float) -> None:
-    """It reaches them too: from their first moment, and while they import."""
+@pytest.mark.parametrize(
+    ("arguments", "later", "again"),
+    [
+        (SIMULATE, 0.0, None),
+        (SIMULATE, 0.3, 0.1),
+        (SIMULATE, 1.5, None),
+        (("explore", "--jobs", "2"), 0.0, 0.0),
+        (("explore", "--jobs", "2"), 0.3, None),
+    ],
+)
+def test_ctrl_c_is_quiet_while_processes_start(
+    arguments: tuple[str, ...], later: float, again: float | None
+) -> None:
+    """It reaches them too: from their first moment, and while they import. Another one that comes while
+    the command ends is quiet too."""
     worker = subprocess.Popen(
-        [sys.executable, "-m", "realtime_fsm", "simulate", "--calls", "400", "--jobs", "2"],
+        [sys.executable, "-m", "realtime_fsm", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -174,9 +190,12 @@ def test_ctrl_c_is_quiet_while_processes_start(later: float) -> None:
     while not mine.children():
         assert worker.poll() is None, worker.communicate()
         time.sleep(0.01)
-    time.sleep(later)
-    os.killpg(worker.pid, signal.SIGINT)
-    out, err = worker.communicate(timeout=60)
+    for seconds in (later, again):
+        if seconds is not None and worker.poll() is None:
+            time.sleep(seconds)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(worker.pid, signal.SIGINT)
+    out, err = worker.communicate(timeout=120)
     # Python ends itself by the signal when it came within an `exec`; a shell says 130 to both.
     assert worker.returncode in (130, -signal.SIGINT), (out, err)
     assert "Traceback" not in err
@@ -186,6 +205,37 @@ def test_ctrl_c_is_quiet_while_processes_start(later: float) -> None:
 def _heed_interrupts() -> None:
     # What a shell starts in the background ignores them, and so do its children.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="no signal masks")
+def test_ctrl_c_waits_for_a_process_that_is_started_whichever_thread_takes_it() -> None:
+    """Libraries have threads that block no signal, and Python raises it in ours."""
+    code = """
+import os, signal, threading, time
+from realtime_fsm._workers import without_interrupts
+ended = threading.Event()
+threading.Thread(target=ended.wait).start()
+done = False
+try:
+    with without_interrupts():
+        os.kill(os.getpid(), signal.SIGINT)
+        while signal.SIGINT in signal.sigpending():
+            pass
+        time.sleep(0.1)
+        done = True
+except KeyboardInterrupt:
+    print("started" if done else "cut")
+finally:
+    ended.set()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        preexec_fn=_heed_interrupts,
+    )
+    assert (done.stdout, done.stderr) == ("started\n", "")
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,16 @@ class TurnController:
         self._session.audible = value
 
     @property
+    def host_waits(self) -> bool:
+        """Whether the host has something else to say, and asks for it only once what it asked for
+        is over."""
+        return self._session.host_waits
+
+    @host_waits.setter
+    def host_waits(self, value: bool) -> None:
+        self._session.host_waits = value
+
+    @property
     def playback(self) -> PlaybackState | None:
         """Where the message stands that the host forwards; None: none is."""
         message = self._session.playback.message

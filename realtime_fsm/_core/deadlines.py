@@ -23,7 +23,8 @@ def next_deadline(session: Session) -> float:
             soonest = response.deadline
     if not session.live:
         return soonest
-    user_speaking, waited_for = session.speech.held_up, _waited_for(session)
+    user_speaking = session.speech.held_up
+    waited_for = session.host_waits or _waited_for(session)
     overtaken = False  # by one that is due soon
     for turn in session.live.values():
         timer = timer_of(turn, session.policy, user_speaking=user_speaking, waited_for=waited_for)
@@ -59,7 +60,7 @@ def _timer_of(turn: Turn, session: Session) -> Timer | None:
         turn,
         session.policy,
         user_speaking=session.speech.held_up,
-        waited_for=_waited_for(session),
+        waited_for=session.host_waits or _waited_for(session),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -13,12 +13,20 @@ from .states import ErrorKind
 #: LiveKit waits this long before the first retry whatever ``retry_interval`` says
 #: (``APIConnectOptions._interval_for_retry``).
 FIRST_RETRY_INTERVAL = 0.1
-#: Seconds; the default of ``retry_interval``.
-RETRY_INTERVAL = 2.0
 #: Seconds; the default of ``recovery_deadline``.
 RECOVERY_DEADLINE = 8.0
+#: Seconds; the default of ``timeout``, and how long the OpenAI plugin waits whatever we say.
+TIMEOUT = 10.0
+
+
+class _GivesWay(float):
+    """A default that gives way to a shorter bound; what was given by hand must fit below it."""
+
+
+#: Seconds; the default of ``retry_interval``, which gives way to a shorter ``recovery_deadline``.
+RETRY_INTERVAL = _GivesWay(2.0)
 #: Seconds; the default of ``doubt_after``, which gives way to a shorter ``timeout``.
-DOUBT_AFTER = 5.0
+DOUBT_AFTER = _GivesWay(5.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +42,8 @@ class RetryPolicy:
             made all the same, as with plain LiveKit, each `retry_interval` after the loss. What the
             server announced (``session_expired``) does not count.
         retry_interval: Wait before the second and later retries; the first waits 0.1 s.
-            As in LiveKit.
+            As in LiveKit. A shorter `recovery_deadline` leaves no room for the default: then there
+            is one retry.
         timeout: How long a ``response.create`` may stay unanswered; then it is asked again. By
             default as long as the OpenAI plugin itself waits, so a larger value has no effect
             there. What comes later is heard all the same, unless a newer one was acknowledged.
@@ -43,13 +52,14 @@ class RetryPolicy:
             nothing at all comes within ``answer_timeout`` the connection is replaced. A shorter
             `timeout` shortens the default.
         recovery_deadline: Longest time from a turn's first failure until a new attempt must
-            have been acknowledged; then the turn fails.
+            have been acknowledged, and while another request waits behind it until there is
+            output of it; then the turn fails.
         first_output_timeout: Longest silence of the server between ``response.created`` and
             the first output item. Long, since models think.
         stall_timeout: Longest silence of the server within a response that has begun, until it is
             asked for again. Of one that was heard in part, which cannot be, the application hears
-            ``recovering``; it may go on up to `first_output_timeout`, as long as no other request
-            waits for its end. Also how much longer than its audio a playback report may take.
+            ``recovering``; it may go on up to `first_output_timeout`. Also how much
+            longer than its audio a playback report may take.
         action_timeout: Longest silence of the server while something runs that it does by itself
             (an MCP call, a search): how long one may take that tells no progress.
         cancel_timeout: How long a cancelled turn waits for the server's terminal and for
@@ -93,7 +103,7 @@ class RetryPolicy:
     max_retry: int = 3
     max_reconnect: int = 3
     retry_interval: float = RETRY_INTERVAL
-    timeout: float = 10.0
+    timeout: float = TIMEOUT
     doubt_after: float = DOUBT_AFTER
     recovery_deadline: float = RECOVERY_DEADLINE
     first_output_timeout: float = 20.0
@@ -128,7 +138,7 @@ class RetryPolicy:
             "answer_timeout",
         ):
             self._check_seconds(name, getattr(self, name), zero=False)
-        if self.doubt_after > self.timeout and self.doubt_after != DOUBT_AFTER:
+        if self.doubt_after > self.timeout and not isinstance(self.doubt_after, _GivesWay):
             raise ValueError(
                 f"doubt_after must not be above timeout ({self.timeout!r}), got {self.doubt_after!r}"
             )
@@ -152,7 +162,7 @@ class RetryPolicy:
             ("the first retry's wait", self.interval(0) if self.max_retry else 0.0),
             ("retry_interval", self.retry_interval if self.max_retry > 1 else 0.0),
         ):
-            if wait > self.recovery_deadline and wait != RETRY_INTERVAL:
+            if wait > self.recovery_deadline and not isinstance(wait, _GivesWay):
                 raise ValueError(
                     f"recovery_deadline must not be below {name} ({wait!r}), "
                     f"got {self.recovery_deadline!r}"
@@ -177,7 +187,7 @@ class RetryPolicy:
     def _check_seconds(name: str, value: Any, *, zero: bool) -> None:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise ValueError(f"{name} must be a number of seconds, got {value!r}")
-        if not math.isfinite(value) or value < 0 or (value == 0 and not zero):
+        if not 0 <= value <= sys.float_info.max or (value == 0 and not zero):
             least = "0 or more" if zero else "more than 0"
             raise ValueError(f"{name} must be finite and {least} seconds, got {value!r}")
 
@@ -197,13 +207,14 @@ class RetryPolicy:
         """
         try:
             values: dict[str, Any] = {
-                "max_retry": options.max_retry,
-                "retry_interval": options.retry_interval,
-                "timeout": min(options.timeout, 10.0),
-                "recovery_deadline": max(RECOVERY_DEADLINE, options.retry_interval),
+                name: getattr(options, name) for name in ("max_retry", "retry_interval", "timeout")
             }
         except AttributeError as e:
             raise TypeError(f"options must be an APIConnectOptions, got {options!r}") from e
+        for name in ("retry_interval", "timeout"):
+            cls._check_seconds(name, values[name], zero=name == "retry_interval")
+        values["timeout"] = min(values["timeout"], TIMEOUT)
+        values["recovery_deadline"] = max(RECOVERY_DEADLINE, values["retry_interval"])
         return cls(**{**values, **overrides})
 
     def interval(self, retries: int) -> float:

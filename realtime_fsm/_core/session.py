@@ -66,6 +66,7 @@ class Session:
         self.ignored: Counter[str] = Counter()
         self.playback_reported = False
         self.audible = False
+        self.host_waits = False
         self.live: dict[str, Turn] = {}
         self.connection = Connection()
         self.speech = UserSpeech(policy)

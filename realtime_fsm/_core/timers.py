@@ -43,18 +43,21 @@ def timer_of(
 
     Args:
         user_speaking: Recovery stands still.
-        waited_for: Another turn is to be asked for once this one's response is over.
+        waited_for: Another turn is to be asked for, or spoken, once this one's response is over.
     """
     state, attempt = turn.state, turn.attempt
     at: float | None = None
     event = TurnEvent.STALLED
     if state is TurnState.STREAMING and attempt is not None:
         if turn.generation is Generation.RUNNING:
-            return _silence(turn, attempt, policy, waited_for) if attempt.deltas_shown else None
+            return _silence(turn, attempt, policy) if attempt.deltas_shown else None
         if not user_speaking and not turn.paused:  # these stop the clock of playback
             at, event = playback_deadline(turn, policy), TurnEvent.PLAYBACK_TIMEOUT
     elif state is TurnState.CREATED and attempt is not None:
         at = attempt.last_activity + policy.first_output_timeout
+        if waited_for and turn.recover_by is not None:
+            # A retry, which plain LiveKit does not make: what is queued goes on (G27).
+            at = min(at, turn.recover_by)
     elif state is TurnState.REQUESTED:
         at, event = turn.recover_by, TurnEvent.RECOVERY_DEADLINE
     elif state is TurnState.RETRY_WAIT:
@@ -64,10 +67,10 @@ def timer_of(
     return None if at is None else Timer(at, event)
 
 
-def _silence(turn: Turn, attempt: Response, policy: RetryPolicy, waited_for: bool) -> Timer:
+def _silence(turn: Turn, attempt: Response, policy: RetryPolicy) -> Timer:
     """Within a response that has begun. What the server does by itself may take its time, and what
-    it says of that is its first output. What was handed out cannot be asked for again: while nobody
-    waits, and the connection lives, it may go on, as on plain LiveKit (G27)."""
+    it says of that is its first output. What was handed out cannot be asked for again: while the
+    connection lives it may go on, whoever waits behind it, as on plain LiveKit (G27)."""
     last = attempt.last_activity
     if attempt.acting:
         return Timer(last + policy.action_timeout, TurnEvent.STALLED)
@@ -78,7 +81,7 @@ def _silence(turn: Turn, attempt: Response, policy: RetryPolicy, waited_for: boo
     again = not attempt.has_output or (
         policy.after_exposure == "regenerate" and not (turn.calls or turn.actions)
     )
-    if again or waited_for or latest <= stalled:
+    if again or latest <= stalled:
         return Timer(stalled, TurnEvent.STALLED)
     if turn.since <= last:  # nobody was told yet
         return Timer(stalled, TurnEvent.STALL_DOUBTED)

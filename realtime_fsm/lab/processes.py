@@ -22,5 +22,12 @@ def start_pool(
     """
     # A forked child would inherit the event loops and threads of whoever calls this.
     context = multiprocessing.get_context("spawn")
-    with without_interrupts():
-        return context.Pool(jobs, initializer, arguments)
+    pool: Pool | None = None
+    try:
+        with without_interrupts():
+            pool = context.Pool(jobs, initializer, arguments)
+    except BaseException:
+        if pool is not None:
+            pool.terminate()
+        raise
+    return pool

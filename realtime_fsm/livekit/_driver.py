@@ -251,6 +251,7 @@ class Driver:
         for turn in self.controller.turns:
             if self._gives_way(turn):
                 self._withdraw(turn)
+        self.run()
 
     def _drop_retries(self) -> None:
         """The host goes on without what is still tried again. Plain LiveKit told of the failure when
@@ -490,6 +491,7 @@ class Driver:
         finally:
             self._running = False
         self._report_the_end()
+        self.controller.host_waits = self._speeches.waiting
         self._timer.set(None if self._closed else self.controller.next_deadline())
 
     def _do(self, command: cmd.Command) -> None:

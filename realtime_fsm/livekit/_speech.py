@@ -328,6 +328,14 @@ class SpeechTracker:
         """Whether a speech was interrupted and is not done yet."""
         return any(handle.interrupted for handle in self._open)
 
+    @property
+    def waiting(self) -> bool:
+        """Whether a speech waits for the one that LiveKit has come to."""
+        if len(self._open) < 2:
+            return False
+        head = self.owner()
+        return any(handle is not head and not handle.interrupted for handle in self._open)
+
     def when_done(self, turn_id: str, call: Callable[[], None]) -> None:
         """Call this once the turn's speech is done, if it has one."""
         handle = self._handles.get(turn_id)
@@ -463,12 +471,12 @@ class SpeechTracker:
         )
 
     def _on_speech_created(self, event: SpeechCreatedEvent) -> None:
+        self._reply_due = False
+        self._open.add(event.speech_handle)
         if event.user_initiated:
             self._begun()
         else:
             self._announced = event.speech_handle
-        self._reply_due = False
-        self._open.add(event.speech_handle)
         self.follow_sink()
         event.speech_handle.add_done_callback(self._open.discard)
         if self._ended is not None:

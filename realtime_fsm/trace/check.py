@@ -230,7 +230,10 @@ class _Reading:
         fact, judge = self._facts.read(entry), self._judge
         if fact is None or judge is None:
             return
-        if self._quiet is not None and self._quiet.feed(fact):
+        if self._quiet is None:
+            judge.feed(fact)
+            return
+        if self._quiet.feed(fact):
             self._skip_to(fact.line.number - 1)
             self._quiet = None
             judge.go_on()
@@ -240,9 +243,9 @@ class _Reading:
             self._quiet = None
 
     def _line(self, line: Line) -> None:
-        report = self._report
-        report.lines[line.by if line.by in BY else "other"] += 1
-        if line.by == "server":
+        report, by = self._report, line.by
+        report.lines[by if by in BY else "other"] += 1
+        if by == "server":
             if line.type == "response.done":
                 _count(report.responses, body_of(line.event.get("response")).get("status"))
             elif line.type == "error":

@@ -6,7 +6,7 @@ the clock, and no work depends on how large a time is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -55,30 +55,43 @@ class Clock(Generic[T]):
     _shift: float = 0.0  # what makes `t` of it
     _held: list[Moment[T]] = field(default_factory=list)
 
-    def feed(self, moment: Moment[T]) -> Iterator[Moment[T]]:
+    def feed(self, moment: Moment[T]) -> Sequence[Moment[T]]:
         """Take the next moment; give out what was before it."""
+        held = self._held
         if moment.timed:
-            yield from self._settle(moment.given)
-        elif not self._held:
-            yield moment
-            return
-        elif len(self._held) >= _MOST:
-            yield from self._settle(None)
-        self._held.append(moment)
+            self._settle(moment.given)
+        elif not held:
+            return (moment,)
+        elif len(held) >= _MOST:
+            self._settle(None)
+        else:
+            held.append(moment)
+            return ()
+        self._held = [moment]
+        return held
 
-    def end(self) -> Iterator[Moment[T]]:
+    def end(self) -> Sequence[Moment[T]]:
         """There are no more: give out the rest."""
-        yield from self._settle(None)
+        self._settle(None)
+        held, self._held = self._held, []
+        return held
 
-    def _settle(self, following: float | None) -> Iterator[Moment[T]]:
+    def _settle(self, following: float | None) -> None:
         for moment in self._held:
             if moment.timed:
                 self._place(moment, following)
-            yield moment
-        self._held.clear()
 
     def _place(self, moment: Moment[T], following: float | None) -> None:
         given, base = moment.given, self._base
+        if (
+            given is not None
+            and base is not None
+            and base <= given <= base + DAY
+            and (following is None or following > given - _CLOSE)
+        ):  # as nearly all are
+            self._base = given
+            self.t = moment.t = max(self.t, given + self._shift)
+            return
         if given is None:
             self._leave(moment, following)
         elif base is None:

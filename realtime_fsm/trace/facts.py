@@ -9,7 +9,7 @@ Times are seconds since the call began, positions seconds of audio.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from typing import Any, ClassVar, cast
@@ -24,9 +24,9 @@ __all__ = [
 ]  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)  # not frozen: that would take three times as long to make
 class Fact:
-    """Something that was seen.
+    """Something that was seen. Nobody changes one.
 
     Attributes:
         line: as a trace tells it: when, by whom, and in which line.
@@ -42,7 +42,7 @@ class Fact:
         return self.line.t
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Begun(Fact):
     """A call begins. *header* says who recorded it, and with what policy."""
 
@@ -52,7 +52,7 @@ class Begun(Fact):
 # --- the wire
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Frame(Fact):
     """A frame of the wire, where the wire is shown. Audio is its length in ms."""
 
@@ -80,7 +80,7 @@ class Frame(Fact):
         return self.line.t if self.line.until is None else self.line.until
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Link(Fact):
     """A connection: ``accepted``, ``refused``, or over (``lost``, ``closed``, ``dropped``,
     ``disconnected``)."""
@@ -103,7 +103,7 @@ class Link(Fact):
 # --- LiveKit
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class SessionMade(Fact):
     """The model made a realtime session."""
 
@@ -111,7 +111,7 @@ class SessionMade(Fact):
     model: str = ""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class SpeechCreated(Fact):
     """A speech handle. *source* is ``say`` or ``generate_reply``."""
 
@@ -121,7 +121,7 @@ class SpeechCreated(Fact):
     source: str = ""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class SpeechDone(Fact):
     """A speech handle is done. *exception* is a class, *code* the provider's."""
 
@@ -132,7 +132,7 @@ class SpeechDone(Fact):
     code: str | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class AgentState(Fact):
     """``initializing``, ``idle``, ``listening``, ``thinking`` or ``speaking``."""
 
@@ -141,7 +141,7 @@ class AgentState(Fact):
     new: str = ""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class UserState(Fact):
     """``speaking``, ``listening`` or ``away``."""
 
@@ -150,7 +150,7 @@ class UserState(Fact):
     new: str = ""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class ItemAdded(Fact):
     """LiveKit's history has an item more. *item* is its type: ``message``, ``agent_handoff``, ...;
     *text* its words, or how many characters."""
@@ -163,7 +163,7 @@ class ItemAdded(Fact):
     interrupted: bool | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Context(Fact):
     """The messages that the current agent means the model to know, after some were deleted."""
 
@@ -171,7 +171,7 @@ class Context(Fact):
     items: tuple[Remembered, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class ToolBegan(Fact):
     """A function of the application runs for a call."""
 
@@ -180,7 +180,7 @@ class ToolBegan(Fact):
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class ToolEnded(Fact):
     """It is over: ``done``, ``error`` or ``cancelled``."""
 
@@ -189,7 +189,7 @@ class ToolEnded(Fact):
     status: str = ""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class ToolRan(Fact):
     """LiveKit has the output of a call that a response made; *reply*: and will have it answered."""
 
@@ -199,7 +199,7 @@ class ToolRan(Fact):
     reply: bool | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class ErrorTold(Fact):
     """An ``error`` event of the session. *error* is a class."""
 
@@ -210,7 +210,7 @@ class ErrorTold(Fact):
     error_type: str | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Closed(Fact):
     """The session closed. *reason* is ``error`` when an error ended it."""
 
@@ -221,7 +221,7 @@ class Closed(Fact):
 # --- what is heard and read
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class SoundBegan(Fact):
     """A segment is heard from now on.
 
@@ -237,7 +237,7 @@ class SoundBegan(Fact):
     item_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class SoundPaused(Fact):
     """The sink stopped, and keeps what it has."""
 
@@ -245,7 +245,7 @@ class SoundPaused(Fact):
     sink: int = 1
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class SoundResumed(Fact):
     """The sink goes on."""
 
@@ -253,7 +253,7 @@ class SoundResumed(Fact):
     sink: int = 1
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Segment(Fact):
     """A segment is over, as the sink played it. ``t`` is its end.
 
@@ -280,7 +280,7 @@ class Segment(Fact):
     paused: float | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class TextShown(Fact):
     """A message was shown as text, where nothing is played. ``t`` is the last of it.
 
@@ -300,7 +300,7 @@ class TextShown(Fact):
 # --- who called
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Asked(Fact):
     """A question was asked; ``t`` is when that was done.
 
@@ -323,7 +323,7 @@ class Asked(Fact):
     refused: str | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class CutIn(Fact):
     """The caller cut in on the answer to a question: ``speaks_over``, ``stops``, ``coughs`` or
     ``hangs_up``; or ``listens`` after all."""
@@ -333,7 +333,7 @@ class CutIn(Fact):
     how: str = ""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class LetGo(Fact):
     """The caller does not wait for the answer to a question any more."""
 
@@ -341,7 +341,7 @@ class LetGo(Fact):
     key: str = ""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Forgot(Fact):
     """The application is about to push a history without an item that its agent's has."""
 
@@ -352,7 +352,7 @@ class Forgot(Fact):
 # --- what the controller says of itself
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Moved(Fact):
     """A turn took a row of the table."""
 
@@ -366,7 +366,7 @@ class Moved(Fact):
     response: str | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Waiting(Fact):
     """A turn waits, and says for what: the waits that lateness is excused by are these.
 
@@ -383,7 +383,7 @@ class Waiting(Fact):
     kind: str | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class TurnOver(Fact):
     """A turn ended. *outcome* is ``completed``, ``interrupted``, ``incomplete``, ``superseded`` or
     ``failed``."""
@@ -398,7 +398,7 @@ class TurnOver(Fact):
 # --- what is watched of a full-duplex model
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class LossTold(Fact):
     """Somebody was told that something of GPT-Live's delegated work was lost.
 
@@ -438,7 +438,7 @@ class Remembered:
     audio_ms: float | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Look(Fact):
     """What was to be seen at one moment.
 
@@ -466,7 +466,7 @@ class Look(Fact):
     differences: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Recorded(Fact):
     """The recorder stopped, of its own will: without this fact the rest is missing."""
 
@@ -500,11 +500,12 @@ class FactReader:
         return self._fact(entry) if isinstance(entry, Line) else None
 
     def _fact(self, line: Line) -> Fact | None:
-        if line.by in ("server", "client"):
+        by = line.by
+        if by == "server" or by == "client":
             return Frame(line)
-        if line.by == "net":
+        if by == "net":
             return Link(line)
-        kind = _KINDS.get((line.by, line.type))
+        kind = _KINDS.get((by, line.type))
         if kind is None:
             return None
         values = _values(kind, line.event)
@@ -520,39 +521,59 @@ class FactReader:
 
 
 @cache
-def _fields(kind: Hashable) -> tuple[tuple[str, str], ...]:
-    """The names of a fact's fields, and their types."""
-    return tuple(
-        (f.name, str(f.type)) for f in fields(cast("Any", kind)) if f.default is not MISSING
-    )
+def _fields(kind: Hashable) -> Mapping[str, tuple[type, ...] | Callable[[object], Any]]:
+    """What a fact's fields may hold, by name: a scalar's types, or what reads them."""
+    return {
+        f.name: _reader(str(f.type)) for f in fields(cast("Any", kind)) if f.default is not MISSING
+    }
+
+
+def _reader(wanted: str) -> tuple[type, ...] | Callable[[object], Any]:
+    if wanted.startswith("tuple[Remembered"):
+        return _remembered
+    if wanted.startswith("tuple[str"):
+        return _strings
+    return tuple(kind for kind in (bool, str, float, int) if kind.__name__ in wanted)
 
 
 def _values(kind: Any, told: Mapping[str, Any]) -> dict[str, Any]:
-    """What a line tells of the fields of a fact."""
+    """What a line tells of the fields of a fact; not what is of another kind than is wanted."""
     found: dict[str, Any] = {}
-    for name, wanted in _fields(kind):
-        if name in told and (value := _value(wanted, told[name])) is not None:
+    wanted = _fields(kind)
+    for name, value in told.items():
+        reads = wanted.get(name)
+        if reads is None or value is None:
+            continue
+        if not isinstance(reads, tuple):
+            value = reads(value)
+        elif type(value) is not str or str not in reads:
+            value = _scalar(value, reads)
+        if value is not None:
             found[name] = value
     return found
 
 
-def _value(wanted: str, value: object) -> Any:
-    """*value*, if it is of the kind that is wanted."""
-    if wanted.startswith("tuple[Remembered"):
-        if not isinstance(value, list):
-            return None
-        return tuple(Remembered(**_values(Remembered, e)) for e in value if isinstance(e, dict))
-    if wanted.startswith("tuple[str"):
-        return tuple(e for e in value if isinstance(e, str)) if isinstance(value, list) else None
+def _scalar(value: object, wanted: tuple[type, ...]) -> Any:
+    """*value*, if it is of one of these kinds."""
     if isinstance(value, bool):
-        return value if "bool" in wanted else None
+        return value if bool in wanted else None
     if isinstance(value, str):
-        return value if "str" in wanted else None
+        return value if str in wanted else None
     if isinstance(value, (int, float)) and math.isfinite(value):
-        if "float" in wanted:
+        if float in wanted:
             return float(value)
-        return value if "int" in wanted and isinstance(value, int) else None
+        return value if int in wanted and isinstance(value, int) else None
     return None
+
+
+def _remembered(value: object) -> Any:
+    if not isinstance(value, list):
+        return None
+    return tuple(Remembered(**_values(Remembered, e)) for e in value if isinstance(e, dict))
+
+
+def _strings(value: object) -> Any:
+    return tuple(e for e in value if isinstance(e, str)) if isinstance(value, list) else None
 
 
 _KINDS: dict[tuple[str, str], type[Any]] = {

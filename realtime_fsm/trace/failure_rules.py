@@ -53,6 +53,7 @@ class StatusAware(Rule):
         self._open: _Failure | None = None
         self._waiting: list[_Failure] = []
         self._items: Kept[str, None] = Kept()
+        self._live: Kept[str, None] = Kept()  # turns
         self._completed_at = -1.0
 
     def handlers(self) -> Mapping[Key, Handler]:
@@ -123,11 +124,13 @@ class StatusAware(Rule):
             self._open.asked_again = each
 
     def _moved(self, each: Moved) -> None:
+        self._live[each.turn] = None
         if self._open is not None and each.event in _FAILS:
             self._open.turn = each.turn
             self._waiting = [failure for failure in self._waiting if failure.turn != each.turn]
 
     def _turn_over(self, each: TurnOver) -> None:
+        self._live.pop(each.turn, None)
         for failure in self._failures():
             if failure.turn == each.turn:
                 failure.dropped = each.outcome in _DROPPED
@@ -181,7 +184,12 @@ class StatusAware(Rule):
                 failure.told = True
 
     def _judge(self, failure: _Failure) -> None:
-        if failure in self._waiting:
+        if failure not in self._waiting:
+            return
+        if failure.turn in self._live:  # it is asked again, and what comes of that is told
+            later = self.story.now + self.settings.answer
+            self.story.later(later, lambda: self._judge(failure))
+        else:
             self._waiting.remove(failure)
             self._say(failure)
 

@@ -63,6 +63,12 @@ class Foreign:
 
     def feed(self, frame: Frame) -> None:
         """The next frame."""
+        if self._begun and (self.why or not (self.live or self._raw)):
+            # What a recorder wrote came over one connection of this protocol; a server that only
+            # resembles the service may have kinds of its own.
+            if not self.why and frame.line.type in LIVE_TYPES:
+                self.why = f"events of another protocol: {frame.type}"
+            return
         live = is_live(frame.type)
         if live and not self._begun:
             self._begun = self.live = True
@@ -77,8 +83,6 @@ class Foreign:
                 self.why = f"events that are told twice: {frame.type}"
             return
         if not self._raw:
-            # What a recorder wrote came over one connection of this protocol; a server that only
-            # resembles the service may have kinds of its own.
             if frame.type in LIVE_TYPES:
                 self.why = f"events of another protocol: {frame.type}"
             return

@@ -64,9 +64,9 @@ class Seen(Protocol):
     def type(self) -> str: ...
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)  # not frozen: that would take three times as long to make
 class Line:
-    """One line of a trace.
+    """One line of a trace. Nobody changes one that was read.
 
     Attributes:
         number: the line in the file, from 1.
@@ -101,7 +101,7 @@ class Line:
         return {**head, **self.event}
 
 
-_ENCODER = json.JSONEncoder(separators=(",", ":"), default=str)
+_ENCODER = json.JSONEncoder(separators=(",", ":"), default=str, check_circular=False)
 
 
 def dumps(fields: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .redact import audio_ms, redacted
-from .writer import TraceWriter
+from .writer import Fields, TraceWriter
 
 __all__ = ["Lines"]
 
@@ -26,11 +26,13 @@ class Lines:
         self._writer = writer
         self._zero = time.monotonic()
         self._timer: asyncio.TimerHandle | None = None
-        #: Audio of one item that comes piece by piece, in one line.
+        #: Audio of one item that comes piece by piece, in one line, and the sum of it.
         self._delta: dict[str, Any] | None = None
         self._item: object = None
+        self._sum = _Sum()
         #: What the microphone sends, likewise.
         self._input: dict[str, Any] | None = None
+        self._heard = _Sum()
         self.closed = False
 
     def now(self) -> float:
@@ -39,30 +41,30 @@ class Lines:
 
     def write(self, by: str, kind: str, fields: Mapping[str, Any]) -> None:
         """Write one line, after the audio that came before it."""
+        self.put({"t": self.now(), "by": by, "type": kind, **fields})
+
+    def put(self, fields: Fields) -> None:
+        """The same of a line that has its time already."""
         self._flush_delta()
-        self._put({"t": self.now(), "by": by, "type": kind, **fields})
+        self._put(fields)
 
     def audio_delta(self, frame: Mapping[str, Any], connection: int) -> bool:
         """Count audio of the server. Pieces that follow one another directly are one line. Returns
         whether this one begins another."""
-        ms, item = audio_ms(frame["delta"]), frame.get("item_id")
-        delta = self._delta
-        if delta is not None and item == self._item:
-            delta["event"]["delta"] = round(delta["event"]["delta"] + ms, 3)
-            delta["n"] += 1
-            delta["until"] = self.now()
+        if self._delta is not None and frame.get("item_id") == self._item:
+            self._sum.add(frame["delta"])
             return False
         self._flush_delta()
-        event = redacted({k: frame[k] for k in _OF_DELTA if k in frame})
-        self._item = item
+        self._item = frame.get("item_id")
         self._delta = {
             "t": self.now(),
             "by": "server",
             "type": frame["type"],
             "connection": connection,
-            "event": {**event, "delta": round(ms, 3)},
-            "n": 1,
+            "event": redacted({k: frame[k] for k in _OF_DELTA if k in frame}),
         }
+        self._sum = _Sum()
+        self._sum.add(frame["delta"])
         self._set_timer()
         return True
 
@@ -71,24 +73,19 @@ class Lines:
     ) -> None:
         """Count audio of the client."""
         if self._input is None:
-            self._input = {
-                "by": "client",
-                "type": kind,
-                "connection": connection,
-                "event": {"audio": 0.0},
-                "n": 0,
-            }
+            self._input = {"by": "client", "type": kind, "connection": connection}
+            self._heard = _Sum()
             self._set_timer()
-        event = self._input["event"]
-        event["audio"] = round(event["audio"] + audio_ms(audio), 3)
-        self._input["n"] += 1
+        self._heard.add(audio)
 
     def flush_audio(self) -> None:
         """Write what was counted."""
         self._flush_delta()
-        heard, self._input = self._input, None
-        if heard is not None:
-            self._put({**heard, "t": self.now()})
+        line, self._input = self._input, None
+        if line is not None:
+            heard = self._heard
+            event = {"audio": round(heard.ms, 3)}
+            self._put({**line, "event": event, "n": heard.n, "t": self.now()})
 
     def close(self) -> None:
         """Write everything, and nothing more."""
@@ -102,9 +99,14 @@ class Lines:
     def _flush_delta(self) -> None:
         delta, self._delta = self._delta, None
         if delta is not None:
+            pieces = self._sum
+            delta["event"]["delta"] = round(pieces.ms, 3)
+            delta["n"] = pieces.n
+            if pieces.n > 1:
+                delta["until"] = round(pieces.until - self._zero, 6)
             self._put(delta)
 
-    def _put(self, fields: Mapping[str, Any]) -> None:
+    def _put(self, fields: Fields) -> None:
         if not self.closed:
             self._writer.write(fields)
             self._set_timer()
@@ -123,3 +125,17 @@ class Lines:
             self._timer.cancel()
             self._timer = None
         self._writer.flush()
+
+
+class _Sum:
+    """Pieces of audio: milliseconds, how many, and when the last came."""
+
+    __slots__ = ("ms", "n", "until")
+
+    def __init__(self) -> None:
+        self.ms, self.n, self.until = 0.0, 0, 0.0
+
+    def add(self, base64: str) -> None:
+        self.ms += audio_ms(base64)
+        self.n += 1
+        self.until = time.monotonic()

@@ -17,7 +17,6 @@ from .facts import (
     CutIn,
     ErrorTold,
     Fact,
-    Frame,
     ItemAdded,
     LetGo,
     Segment,
@@ -153,6 +152,10 @@ class Questions:
     _created: Kept[str, float] = field(default_factory=Kept)  # speeches
     _written: Kept[str, None] = field(default_factory=Kept)  # items of the user, by the client
     _spoke: deque[float] = field(default_factory=lambda: deque(maxlen=256))
+    #: When the server told that the speech of an item had begun; and when a speech of the agent's
+    #: was interrupted.
+    _began: Kept[str, float] = field(default_factory=Kept)
+    _stopped: Kept[str, float] = field(default_factory=Kept)
     _silent: Kept[str, None] = field(default_factory=Kept)  # calls that nobody is told of
     #: Calls whose outputs were sent and not answered yet; by create, those that it answers.
     _outputs: list[str] = field(default_factory=list)
@@ -167,11 +170,9 @@ class Questions:
         self.call.sound.told.append(self._heard.append)
 
     def apply(self, fact: Fact) -> None:
-        """Take the next fact."""
+        """Take the next fact, but for a frame."""
         self._found.clear()
-        if isinstance(fact, Frame):
-            self._frame(fact)
-        elif isinstance(fact, Asked):
+        if isinstance(fact, Asked):
             self._ask(fact)
         elif isinstance(fact, CutIn):
             if (question := self._find(fact.key)) is not None:
@@ -193,6 +194,8 @@ class Questions:
                 self._silent[fact.call_id] = None
         else:
             self._failure(fact)
+            if isinstance(fact, SpeechDone) and fact.interrupted:
+                self._stopped[fact.speech] = fact.t
             if not self.asked:
                 self._cut(fact)
 
@@ -216,17 +219,20 @@ class Questions:
         if fact.refused is not None:
             self._told.append(_Told(fact.t, f"request: {fact.refused}", True))
 
-    def _frame(self, frame: Frame) -> None:
+    def frame(self, frame: Line) -> None:
+        """Take the next frame."""
+        self._found.clear()
         kind = frame.type
-        if frame.direction == "client":
+        if frame.by == "client":
             self._because(frame)
         elif kind == "input_audio_buffer.speech_started":
             self._spoke.append(frame.t)
+            self._began[str(frame.event.get("item_id"))] = frame.t
             if not self.asked:
                 self._interrupt(frame.t, "coughs")
         elif kind == "input_audio_buffer.committed":
             item_id = str(frame.event.get("item_id"))
-            self._taken.setdefault(item_id, frame.line)
+            self._taken.setdefault(item_id, frame)
             if self.asked:
                 for question in self.all:
                     if question.item_id == item_id:
@@ -234,13 +240,13 @@ class Questions:
             elif self.call.server_creates:
                 self._took(frame, item_id)
 
-    def _took(self, frame: Frame, item_id: str) -> None:
+    def _took(self, frame: Line, item_id: str) -> None:
         """The user has said something: what was asked before is over for them."""
         begun = self._spoke[-1] if self._spoke else frame.t
         for question in self.all:
             if question.over is None:
                 question.cut_in, question.over = (begun, "speaks_over"), begun
-        self._add(Question(item_id, "speech", frame.line, begun, frame.t, item_id))
+        self._add(Question(item_id, "speech", frame, begun, frame.t, item_id))
 
     def _wrote(self, t: float) -> None:
         """The user has written something: what they said before, and nobody began to answer, is
@@ -304,6 +310,10 @@ class Questions:
         elif cut is not None and self._explains(question, cut, over):
             fate = "interrupted" if heard or cut[1] != "speaks_over" else "superseded"
             why = f"the caller {cut[1].replace('_', ' ')}"
+        elif self._overtaken(question):
+            fate, why = "interrupted", "the server told of earlier speech after it"
+        elif self._too_late(question, heard):
+            fate, why = "interrupted", "the caller had gone on"
         elif hushed:
             fate, why = "answered", "by a tool that is not to be answered"
         elif final:
@@ -360,23 +370,50 @@ class Questions:
         return before if made and all(response.only_acted for response in made) else []
 
     def _newest(self, by: tuple[float, ...]) -> list[Question]:
-        """The newest question that had been asked, but for those whose speech is known."""
+        """The newest question that had been asked, but for those whose speech is known. One that was
+        interrupted by then says nothing of what is asked for again."""
         before = [q for q in self.all if q.precedes(*by)]
-        return [q for q in before if q.speech is None][-1:] or before[-1:]
+        open_ = [
+            q for q in before
+            if q.speech is None or self._stopped.get(q.speech, math.inf) <= by[0] + _MOMENT
+        ]  # fmt: skip
+        return open_[-1:] or before[-1:]
+
+    def _overtaken(self, question: Question) -> bool:
+        """Whether LiveKit interrupted its speech for what the caller had said before, of which the
+        server told only then."""
+        stopped = self._stopped.get(question.speech or "")
+        return stopped is not None and any(
+            abs(self._began.get(earlier.item_id or "", -1.0) - stopped) <= _MOMENT
+            for earlier in self.all
+            if earlier.begun < question.begun
+        )
+
+    def _too_late(self, question: Question, heard: list[Heard]) -> bool:
+        """Whether it was being heard after all when the caller, who had waited in vain, asked the
+        next thing."""
+        later = [q.begun for q in self.all if q.begun > question.begun]
+        return any(
+            each.cut and abs(begun - each.fact.t) <= _MOMENT and each.begun + each.seconds >= begun
+            for each in heard
+            for begun in later
+        )
 
     def _calls(self, question: Question, until: float) -> bool:
         return any(response.calls for response in self._responses(question.since, until))
 
-    def _because(self, frame: Frame) -> None:
+    def _because(self, frame: Line) -> None:
         """A reply to a tool goes on with the question for which that was called; so does a reply that
         is asked for again."""
+        if frame.type == "input_audio_buffer.append":
+            return
         item = body_of(frame.event.get("item"))
         if frame.type == "response.create":
             if not self._outputs and self._asked_by is not None:
                 answered = self._asked_by.response
                 if answered is None or answered.status != "completed":
                     self._outputs += self._reasons.get(id(self._asked_by.sent), [])
-            self._reasons[id(frame.line)] = [c for c in self._outputs if c not in self._silent]
+            self._reasons[id(frame)] = [c for c in self._outputs if c not in self._silent]
             self._outputs = []
             self._asked_by = self.call.wire.creates[-1] if self.call.wire.creates else None
         elif item.get("role") == "user":

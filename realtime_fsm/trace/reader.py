@@ -6,14 +6,14 @@ import codecs
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import IO, Any, TypeAlias
 
 from .._redact import plain, shown, without_keys
 from .clock import DAY, Clock, Moment
-from .format import NAME, VERSION, Header, Line
+from .format import BY, NAME, VERSION, Header, Line
 from .raw import RawEvent, decode, find_event
 from .redact import redacted, told
 from .source import cannot_be_read
@@ -22,6 +22,7 @@ __all__ = ["End", "Entry", "Issue", "follow", "read", "running_header", "running
 
 _LONGEST = 16 * 1024 * 1024  # bytes of a line; a Realtime event has at most 15 MiB of audio
 _CHUNK = 65_536
+_DECODE = json.JSONDecoder().raw_decode
 _TOO_LONG = "\0"
 _BETWEEN = re.compile(r"[\s,\[\]]*")
 #: With each of these a connection begins: the first event of the Realtime protocol, and of GPT-Live's.
@@ -30,10 +31,10 @@ _MOST_CONNECTIONS = 10**15
 _DAY_MS = DAY * 1000
 #: Numbers that are reckoned with: least, most, and what they are.
 _NUMBERS: dict[str, tuple[float, float, str]] = {
-    "delta": (0, _DAY_MS, "milliseconds of audio"),
     "audio": (0, _DAY_MS, "milliseconds of audio"),
-    "position": (0, _DAY_MS, "milliseconds"),
     "audio_end_ms": (-1e12, 1e12, "milliseconds"),
+    "delta": (0, _DAY_MS, "milliseconds of audio"),
+    "position": (0, _DAY_MS, "milliseconds"),
     "wait": (0, DAY, "seconds"),
 }
 
@@ -181,6 +182,12 @@ def _lines(head: bytes, file: _Source, before: int) -> Iterator[tuple[int, str]]
 
 def _loads(text: str) -> Any:
     try:
+        value, end = _DECODE(text)
+        if end == len(text) - 1 and text[end] == "\n":
+            return value
+    except (ValueError, RecursionError):
+        pass  # there may be spaces before it
+    try:
         return json.loads(text)
     except (ValueError, RecursionError):
         return None
@@ -203,12 +210,12 @@ class _Call:
         self._last = number
         self.recorded = False
 
-    def line(self, line: Line, given: float | None) -> Iterator[Entry]:
-        self.recorded = (line.by, line.type) == ("session", "recorded")
-        yield from self._out(self._clock.feed(Moment(given, line)))
+    def line(self, line: Line, given: float | None) -> Sequence[Entry]:
+        self.recorded = line.type == "recorded" and line.by == "session"
+        return self._out(self._clock.feed(Moment(given, line)))
 
-    def issue(self, issue: Issue) -> Iterator[Entry]:
-        yield from self._out(self._clock.feed(Moment(None, issue, timed=False)))
+    def issue(self, issue: Issue) -> Sequence[Entry]:
+        return self._out(self._clock.feed(Moment(None, issue, timed=False)))
 
     def end(self, *, cut: bool = False) -> Iterator[Entry | End]:
         yield from self._out(self._clock.end())
@@ -223,25 +230,25 @@ class _Call:
         # A recorder's header tells when it began; others are written by hand.
         return self.recorded or not self._header.started
 
-    def _out(self, moments: Iterable[Moment[Line | Issue]]) -> Iterator[Entry]:
+    def _out(self, moments: Iterable[Moment[Line | Issue]]) -> list[Entry]:
+        entries: list[Entry] = []
         for moment in moments:
             what = moment.what
-            if isinstance(what, Issue):
-                yield what
-                continue
-            if moment.trouble or moment.unsure:
-                yield Issue(what.number, moment.trouble, gap=moment.unsure)
-            self._last = what.number
-            yield _at(what, moment)
+            if isinstance(what, Line):
+                if moment.trouble or moment.unsure:
+                    entries.append(Issue(what.number, moment.trouble, gap=moment.unsure))
+                self._last = what.number
+                _set(what, moment)
+            entries.append(what)
+        return entries
 
 
-def _at(line: Line, moment: Moment[Line | Issue]) -> Line:
-    """The line at its time."""
-    until = line.until
-    if until is not None:
-        lasted = 0.0 if moment.given is None else until - moment.given
-        until = moment.t + lasted if 0 <= lasted <= DAY else None
-    return Line(line.number, moment.t, line.by, line.type, line.connection, line.event, until)
+def _set(line: Line, moment: Moment[Line | Issue]) -> None:
+    """Give the line its time."""
+    line.t = moment.t
+    if line.until is not None:
+        lasted = 0.0 if moment.given is None else line.until - moment.given
+        line.until = moment.t + lasted if 0 <= lasted <= DAY else None
 
 
 # --- traces
@@ -287,28 +294,28 @@ class _Trace:
         if call is not None:
             yield from call.end(cut=cut)
 
-    def _issue(self, issue: Issue) -> Iterator[Entry]:
-        yield from [issue] if self._call is None else self._call.issue(issue)
+    def _issue(self, issue: Issue) -> Sequence[Entry]:
+        return [issue] if self._call is None else self._call.issue(issue)
 
     def _line(self, number: int, value: dict[str, Any]) -> Iterator[Entry | End]:
-        if not value.keys() & {"t", "by"}:
-            yield from self._issue(Issue(number, "neither t nor by: not a line of a trace"))
-            return
-        if self._call is not None and self._call.recorded:
+        call = self._call
+        if call is None or call.recorded or not ("t" in value or "by" in value):
+            if not value.keys() & {"t", "by"}:
+                yield from self._issue(Issue(number, "neither t nor by: not a line of a trace"))
+                return
             yield from self._end()  # what comes after the recorder's last line is of another call
-        if self._call is None:
             yield Issue(number, "no header: the beginning of the trace is missing")
             yield replace(_header({}), partial=True)
-            self._call = _Call()
-        line, troubles = _line(number, value, self._call.transcripts)
+            self._call = call = _Call()
+        line, troubles = _line(number, value, call.transcripts)
         for text in troubles:
-            yield from self._call.issue(Issue(number, text, gap=True))
+            yield from call.issue(Issue(number, text, gap=True))
         if line is None:
             return
         given, text = _time(value.get("t"))
         if text:
-            yield from self._call.issue(Issue(number, text))
-        yield from self._call.line(line, given)
+            yield from call.issue(Issue(number, text))
+        yield from call.line(line, given)
 
 
 def _unreadable(number: int, text: str, value: object) -> Issue:
@@ -319,6 +326,8 @@ def _unreadable(number: int, text: str, value: object) -> Issue:
 
 def _time(value: object) -> tuple[float | None, str]:
     """A time, or what is wrong with it."""
+    if type(value) is float and 0.0 <= value < math.inf:
+        return value, ""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         try:
             found = float(value)
@@ -329,6 +338,8 @@ def _time(value: object) -> tuple[float | None, str]:
     return None, f"t is {_short(value)}, expected seconds"
 
 
+_FRAMES = ("server", "client")
+_WIRE = (*_FRAMES, "net")
 #: Fields of a line that say nothing of what happened.
 _OF_ALL = frozenset({"t", "by", "type"})
 _OF_NET = _OF_ALL | {"connection"}
@@ -337,19 +348,21 @@ _OF_NET = _OF_ALL | {"connection"}
 def _line(number: int, value: dict[str, Any], transcripts: bool) -> tuple[Line | None, list[str]]:
     """The line, if it is one, without its time, and what is missing of it."""
     by, kind = value.get("by"), value.get("type")
-    for name, given in (("by", by), ("type", kind)):
-        if not isinstance(given, str):
-            return None, [f"{name} is {_short(given)}, expected a string: line left out"]
-    safe: Callable[[str], str] = without_keys if transcripts else shown
-    by, kind, connection, last = safe(str(by)), safe(str(kind)), 0, None
-    if by in ("server", "client", "net"):
+    if not (isinstance(by, str) and isinstance(kind, str)):
+        name, given = ("type", kind) if isinstance(by, str) else ("by", by)
+        return None, [f"{name} is {_short(given)}, expected a string: line left out"]
+    safe = without_keys if transcripts else shown
+    by = by if by in BY else safe(by)
+    kind, connection, last = safe(kind), 0, None
+    if by in _WIRE:
         connection = value.get("connection", 1)
-        right = isinstance(connection, int) and not isinstance(connection, bool)
+        right = type(connection) is int
         if not right or not 0 <= connection <= _MOST_CONNECTIONS:
             what = f"connection is {_short(connection)}, expected a whole number"
             return None, [f"{what}: line left out"]
-    if by in ("server", "client"):
-        last, rest = _time(value.get("until"))[0], value.get("event", {})
+    if by in _FRAMES:
+        last = _time(value["until"])[0] if "until" in value else None
+        rest = value.get("event", {})
         if not isinstance(rest, dict):
             return None, [f"event is {_short(rest)}, expected an object: line left out"]
         rest, troubles = _reckonable(rest, "event.")
@@ -364,10 +377,10 @@ def _line(number: int, value: dict[str, Any], transcripts: bool) -> tuple[Line |
 
 def _reckonable(fields: dict[str, Any], path: str) -> tuple[dict[str, Any], list[str]]:
     """The fields without numbers that nobody can reckon with, and which these were."""
-    troubles = []
-    for name in sorted(_NUMBERS.keys() & fields.keys()):
-        (least, most, what), value = _NUMBERS[name], fields[name]
-        if not isinstance(value, (int, float)) or isinstance(value, bool):
+    troubles: list[str] = []
+    for name, (least, most, what) in _NUMBERS.items():
+        value = fields.get(name)
+        if value is None or not isinstance(value, (int, float)) or isinstance(value, bool):
             continue
         if not least <= value <= most:
             expected = f"expected {what}, {least:g} to {most:g}"

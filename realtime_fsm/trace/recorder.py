@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timezone
+from functools import cache, partial
 from importlib import metadata
 from typing import Any
 
@@ -28,7 +28,7 @@ from ..livekit._log import get_logger
 from ..livekit.duplex import DuplexWatcher
 from .lines import Lines
 from .redact import redacted, told
-from .wire import AUDIO_DELTAS
+from .wire import AUDIO_DELTAS, TEXT_DELTAS
 from .writer import TraceWriter
 
 __all__ = ["Recorder", "record"]
@@ -524,9 +524,14 @@ class _Wire:
     def server_event(self, frame: Any) -> None:
         if type(frame) is not dict and not isinstance(frame, Mapping):
             self._write("server", {"type": "unreadable"})
-        elif frame.get("type") in _OUTPUT and isinstance(frame.get("delta"), str):
+            return
+        kind = frame.get("type")
+        if kind in _OUTPUT and isinstance(frame.get("delta"), str):
             if self._lines.audio_delta(frame, self._number()):
                 self._recorder._look()
+        elif kind in TEXT_DELTAS:
+            # They have no parts that could change until they are written.
+            self._lines.put(partial(_told, *self._seen("server", kind, dict(frame))))
         else:
             self._write("server", frame)
 
@@ -553,11 +558,22 @@ class _Wire:
             self._lost = True
 
     def _write(self, by: str, frame: Mapping[str, Any]) -> None:
-        number = self._number()
-        event = redacted(frame, transcripts=self._recorder._transcripts)
-        event.pop("type", None)
-        kind = shown(str(frame.get("type")))
-        self._lines.write(by, kind, {"connection": number, "event": event})
+        self._lines.put(_told(*self._seen(by, str(frame.get("type")), frame)))
+
+    def _seen(
+        self, by: str, kind: str, frame: Mapping[str, Any]
+    ) -> tuple[float, str, str, int, Mapping[str, Any], bool]:
+        transcripts = self._recorder._transcripts
+        return self._lines.now(), by, kind, self._number(), frame, transcripts
+
+
+def _told(
+    t: float, by: str, kind: str, connection: int, frame: Mapping[str, Any], transcripts: bool
+) -> dict[str, Any]:
+    """The line of a frame."""
+    event = redacted(frame, transcripts=transcripts)
+    event.pop("type", None)
+    return {"t": t, "by": by, "type": shown(kind), "connection": connection, "event": event}
 
 
 def _reason(error: Any) -> dict[str, Any]:
@@ -568,7 +584,7 @@ def _versions() -> dict[str, str]:
     return {name: version for name in _LIBRARIES if (version := _version(name))}
 
 
-@functools.cache
+@cache
 def _version(name: str) -> str:
     try:
         return metadata.version(name)

@@ -41,6 +41,10 @@ _SAID = ("text", "transcript", "delta")
 _SPACE = re.compile(r"\s+")
 _LABEL = re.compile(r"streaming message \d{1,4}\Z")
 _DEPTH = 12
+#: Texts of a line of our own that are no plain names.
+_OWN = frozenset({"text", "label"})
+_COUNTS = (int, float)
+_SHORT = 96  # characters of what is told again and again
 _MOST = 1e12  # nothing is counted that far: what is larger is no number, or a number of somebody's
 
 
@@ -98,11 +102,18 @@ def redacted(
 def told(fields: Mapping[str, Any], *, transcripts: bool = False) -> dict[str, Any]:
     """The same for a line that is not of the wire: its strings are ids and names, but for the text of
     an item."""
-    return {
-        key: _own(key, value, transcripts)
-        for key, value in fields.items()
-        if plain(key) and (transcripts or not (key == "text" and isinstance(value, str)))
-    }
+    copy = {}
+    for key, value in fields.items():
+        if not plain(key):
+            continue
+        kind = type(value)
+        if kind is str and len(value) <= _SHORT and key not in _OWN:  # as most are
+            copy[key] = without_keys(value) if transcripts else _shown(value)
+        elif value is None or kind is bool:
+            copy[key] = value
+        elif transcripts or not (key == "text" and isinstance(value, str)):
+            copy[key] = _own(key, value, transcripts)
+    return copy
 
 
 def _own(key: str, value: Any, transcripts: bool) -> Any:
@@ -117,16 +128,29 @@ def _fields(fields: Mapping[Any, Any], transcripts: bool, depth: int) -> dict[st
     copy: dict[str, Any] = {}
     said = False
     for key, value in fields.items():
-        key = key if isinstance(key, str) else str(key)
-        what = _what(key) if len(key) <= _LONGEST_KEY else _DROPPED
+        if type(key) is not str:
+            key = str(key)
+        what, kind = _KNOWN[key], type(value)
         if what is _DROPPED:
             continue
-        if type(value) is str and what is not _TOOLS:  # as most are
-            copy[key] = _string(what, value, transcripts)
-            said = said or what is _WORDS
+        if kind is str and what is not _TOOLS:  # as most are
+            if what is _WORDS:
+                said = True
+                copy[key] = without_keys(value) if transcripts else len(value)
+            elif len(value) > _SHORT or (what is not _ID and what is not _NAME):
+                copy[key] = _string(what, value, transcripts)
+            elif transcripts:
+                copy[key] = without_keys(value)
+            else:
+                copy[key] = _shown(value) if what is _ID else _named(value)
         elif what is not _TOOLS:
-            copy[key] = _value(what, value, transcripts, depth)
-            said = said or isinstance(value, str)
+            if value is None or kind is bool or (kind in _COUNTS and 0 <= value < _MOST):
+                copy[key] = value
+            elif kind is dict and depth < _DEPTH:
+                copy[key] = _fields(value, transcripts, depth + 1)
+            else:
+                copy[key] = _value(what, value, transcripts, depth)
+                said = said or isinstance(value, str)
         elif isinstance(value, (list, int)):
             copy[key] = len(value) if isinstance(value, list) else value
     if said and not transcripts:
@@ -136,7 +160,23 @@ def _fields(fields: Mapping[Any, Any], transcripts: bool, depth: int) -> dict[st
     return copy
 
 
-@lru_cache(512)
+class _Known(dict[str, _Field]):
+    """What a field of a name holds: of each name that came, as they are always the same."""
+
+    _MOST = 512
+
+    def __missing__(self, key: str) -> _Field:
+        if len(key) > _LONGEST_KEY:
+            return _DROPPED
+        what = _what(key)
+        if len(self) < self._MOST:
+            self[key] = what
+        return what
+
+
+_KNOWN = _Known()
+
+
 def _what(key: str) -> _Field:
     """What a field of that name holds."""
     if key == "tools":
@@ -181,3 +221,12 @@ def _string(what: _Field, value: str, transcripts: bool) -> str | int:
     elif what is _MESSAGE:
         kept = known_message(value)
     return len(value) if kept is None else kept
+
+
+# The same of ids and names, which are short and come again and again.
+_shown = lru_cache(1024)(shown)
+
+
+@lru_cache(1024)
+def _named(value: str) -> str | int:
+    return _string(_NAME, value, False)

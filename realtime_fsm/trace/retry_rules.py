@@ -12,6 +12,8 @@ from .wire import Response
 
 __all__ = ["ActionsCount", "RetrySafe"]
 
+_DOUBTS = ("slow", "stalling")  # what is told to wait for, and not asked for again
+
 
 class _Attempts(Rule):
     """Knows the responses that were made for a turn, one after another."""
@@ -65,8 +67,8 @@ class RetrySafe(_Attempts):
         return {**super().handlers(), Waiting: self._waited}
 
     def _waited(self, each: Waiting) -> None:
-        if each.code == "slow":
-            return  # only doubted
+        if each.code in _DOUBTS:
+            return
         waits = self._waits.setdefault(each.turn, [])
         waits.append(each)
         header = self.story.header

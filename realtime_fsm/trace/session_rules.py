@@ -164,12 +164,14 @@ class OneReport(Rule):
         self._down: Line | None = None
         self._down_told = False
         self._with_it = False  # that connection broke because of the cause before
+        self._served: float | None = None  # when a response began last
         self._new = False  # a session that is not connected yet
 
     def handlers(self) -> Mapping[Key, Handler]:
         return {
             ("server", "error"): self._failed,
             ("server", "response.done"): self._failed,
+            ("server", "response.created"): self._began,
             ("server", "unreadable"): self._unreadable,
             **{("net", name): self._lost for name in LOST},
             ("server", "session.created"): self._connected,
@@ -183,6 +185,9 @@ class OneReport(Rule):
 
     def _connected(self, each: Line) -> None:
         self._new = False
+
+    def _began(self, each: Line) -> None:
+        self._served = each.t
 
     def _failed(self, each: Line) -> None:
         error = error_of(each)
@@ -206,7 +211,8 @@ class OneReport(Rule):
 
     def _lost(self, each: Line) -> None:
         self._down, self._down_told = each, False
-        # A connection that breaks right after an error that answers nothing breaks because of it.
+        # A connection that breaks right after an error that answers nothing breaks because of it,
+        # but not if it served on.
         key, last = self._roots[-1] if self._roots else (None, None)
         told = key == "unreadable" or (isinstance(key, tuple) and key[1] is None)
         self._with_it = (
@@ -214,6 +220,7 @@ class OneReport(Rule):
             and told
             and last.connection == each.connection
             and each.t - last.t <= _INCIDENT
+            and (self._served is None or self._served <= last.t)
         )
         if not self._with_it:
             self._roots.append(("lost", each))

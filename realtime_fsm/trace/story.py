@@ -100,8 +100,12 @@ class Story:
 
     def advance(self, t: float) -> None:
         """It is *t* now: do what was left for later. The work is bounded, however far *t* is."""
-        waiting = []
         self._line += 1
+        if not self._timers or self._timers[0][0] > t:
+            self._looks = 0
+            self.now = max(self.now, t)
+            return
+        waiting = []
         while self._timers and self._timers[0][0] <= t:
             timer = heapq.heappop(self._timers)
             when, _, (line, looks), what = timer
@@ -139,12 +143,15 @@ class Story:
 
     def apply(self, fact: Fact) -> None:
         """Let the fact take effect."""
-        if fact.line.type not in _IDLE:
-            self.active_at = max(self.active_at, fact.t)
+        line = fact.line
+        if line.type not in _IDLE and line.t > self.active_at:
+            self.active_at = line.t
         if isinstance(fact, Frame):
-            self._frame(fact)
-        elif isinstance(fact, Link):
-            self.wire.apply(fact.line)
+            self._frame(line)
+            self.questions.frame(line)
+            return
+        if isinstance(fact, Link):
+            self.wire.apply(line)
         elif isinstance(fact, Begun):
             self.header, self.timed = fact.header, fact.header.timed
         else:
@@ -152,8 +159,7 @@ class Story:
         self.sound.apply(fact)
         self.questions.apply(fact)
 
-    def _frame(self, frame: Frame) -> None:
-        line = frame.line
+    def _frame(self, line: Line) -> None:
         self.wire.apply(line)
         if line.type.startswith(("response.", "conversation.item.")):
             self.acted_at = line.t

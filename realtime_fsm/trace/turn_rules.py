@@ -189,7 +189,9 @@ class TurnNotLost(Rule):
             or story.sound.playing
         )
         due = max(story.active_at, story.sounds_until) + self.settings.answer
-        if question.over is None and (busy or story.now < due):
+        # Who gave it up may be answered while they say the next thing.
+        newest = question is story.questions.all[-1]
+        if (question.over is None or newest) and (busy or story.now < due):
             self._later(question, max(story.now + 1.0, due))
         else:
             self._judge(question)

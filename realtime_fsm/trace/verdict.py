@@ -124,11 +124,11 @@ class Checker:
 
     def feed(self, fact: Fact) -> None:
         """The next fact. The rules see it before it takes effect on the story."""
-        story = self.story
-        story.advance(fact.t)
+        story, line = self.story, fact.line
+        story.advance(line.t)
         if isinstance(fact, (Frame, Link)):
-            for handler in self._handlers.get((fact.line.by, fact.line.type), ()):
-                handler(fact.line)
+            for handler in self._handlers.get((line.by, line.type), ()):
+                handler(line)
         else:
             for handler in self._handlers.get(type(fact), ()):
                 handler(fact)
@@ -193,7 +193,12 @@ class Judge:
 
     def feed(self, fact: Fact) -> None:
         """The next fact."""
-        if isinstance(fact, Begun):
+        line = fact.line
+        if isinstance(fact, Frame):
+            self._foreign.feed(fact)
+            if line.type in AUDIO_DELTAS:
+                self._has.add("audio")
+        elif isinstance(fact, Begun):
             self._mode = fact.header.mode
             self._foreign.begin(fact.header)
             self._has |= {"time"} if fact.header.timed else set()
@@ -201,19 +206,16 @@ class Judge:
             self._has |= {"server", "client"} if self._mode == "server" else set()
             self._story.apply(fact)
             return
-        if isinstance(fact, Recorded):
+        elif isinstance(fact, Recorded):
             self._recorded = True
-        elif isinstance(fact, (Moved, TurnOver, Waiting)) and self._mode == "observe":
+        elif self._mode == "observe" and isinstance(fact, (Moved, TurnOver, Waiting)):
             return  # what a controller thinks that only watches
-        elif isinstance(fact, Frame):
-            self._foreign.feed(fact)
-            self._has |= {"audio"} if fact.type in AUDIO_DELTAS else set()
         self.resumed = False
         if self._foreign.live:
             self._feed_duplex(fact)
-        self._has.add(fact.line.by)
-        self._first = fact.t if self._first is None else self._first
-        self._last = fact.t
+        self._has.add(line.by)
+        self._first = line.t if self._first is None else self._first
+        self._last = line.t
         if self._checker is not None and not self._foreign.live:
             self._live = True
             self._checker.feed(fact)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +11,7 @@ from .format import Seen
 from .redact import words_in
 
 __all__ = [
-    "ACTIVE", "ASKS_WHETHER_OVER", "AUDIO_DELTAS", "CONFLICTS", "FATAL", "LOST", "NOT_ACTIVE", "Create", "Item", "Response", "Wire",
+    "ACTIVE", "ASKS_WHETHER_OVER", "AUDIO_DELTAS", "CONFLICTS", "FATAL", "LOST", "NOT_ACTIVE", "TEXT_DELTAS", "Create", "Item", "Response", "Wire",
     "body_of", "text_of",
 ]  # fmt: skip
 
@@ -36,7 +37,7 @@ FATAL = frozenset(
 LOST = ("closed", "dropped", "disconnected", "lost")
 AUDIO_DELTAS = ("response.output_audio.delta", "response.audio.delta")
 _WRITTEN = ("response.output_text.delta", "response.text.delta")
-_TEXT_DELTAS = (
+TEXT_DELTAS = (
     "response.output_audio_transcript.delta", "response.audio_transcript.delta", *_WRITTEN,
 )  # fmt: skip
 _TEXT = 4096  # characters of a message that are kept
@@ -177,12 +178,14 @@ class Wire:
 
     def apply(self, each: Seen) -> None:
         """Take the next event."""
-        if each.direction == "client":
-            self._moved_on(each)
-            self._sent(each)
-        elif each.direction == "server":
-            self._moved_on(each)
+        if each.direction == "server":
+            if each.connection > self.connection:
+                self._moved_on(each)
             self._received(each)
+        elif each.direction == "client":
+            if each.connection > self.connection:
+                self._moved_on(each)
+            self._sent(each)
         elif each.direction == "net" and each.type in LOST:
             self._lost(each, each.connection)
         if self._bounded:
@@ -190,7 +193,7 @@ class Wire:
 
     def _moved_on(self, each: Seen) -> None:
         """A client has one connection at a time: with the next one the one before is gone."""
-        if self._bounded and each.connection > self.connection:
+        if self._bounded:
             # Those that something happened on: a trace may give any number to the next one.
             known = {create.sent.connection for create in self.creates}
             known |= {r.created.connection for r in self.responses.values() if r.created}
@@ -223,47 +226,49 @@ class Wire:
             response.lost = each
 
     def _received(self, each: Seen) -> None:
-        event = each.event
-        if each.type in ("response.created", "response.done"):
-            self._response(each, body_of(event.get("response")))
-        elif each.type == "response.output_item.added":
-            item, response = body_of(event.get("item")), self._of(event)
-            made = Item(str(item.get("id")), str(item.get("type")), response, each)
-            made.call_id = text_of(item.get("call_id"))
-            if made.id not in self.items:
-                self.items[made.id] = made
-                response.items.append(made)
-        elif each.type == "response.output_item.done":
-            item = body_of(event.get("item"))
-            known = self.items.get(str(item.get("id")))
-            if known is not None and known.done is None:
-                known.done, known.status = each, str(item.get("status"))
-                known.call_id = known.call_id or text_of(item.get("call_id"))
-        elif each.type in AUDIO_DELTAS:
-            known = self.items.get(str(event.get("item_id")))
-            if known is not None and isinstance(event.get("delta"), (int, float)):
-                known.ms += event["delta"]
-                known.sounds = each.t if known.sounds is None else known.sounds
-        elif each.type in _TEXT_DELTAS:
-            known = self.items.get(str(event.get("item_id")))
-            delta = event.get("delta")
-            if known is not None and isinstance(delta, (int, str)):
-                spaces = words_in(event, "delta")
-                if known.words is not None:  # the first word has no space before it
-                    first = not known.chars
-                    known.words = None if spaces is None else known.words + spaces + first
-                known.chars += delta if isinstance(delta, int) else len(delta)
-                known.written = each.type in _WRITTEN
-                if isinstance(delta, str) and len(known.text) < _TEXT:
-                    known.text += delta
-        elif each.type == "error":
-            self._refused(each, body_of(event.get("error")))
+        takes = _TAKES.get(each.type)
+        if takes is not None:
+            takes(self, each, each.event)
+
+    def _item_added(self, each: Seen, event: dict[str, Any]) -> None:
+        item, response = body_of(event.get("item")), self._of(event)
+        made = Item(str(item.get("id")), str(item.get("type")), response, each)
+        made.call_id = text_of(item.get("call_id"))
+        if made.id not in self.items:
+            self.items[made.id] = made
+            response.items.append(made)
+
+    def _item_done(self, each: Seen, event: dict[str, Any]) -> None:
+        item = body_of(event.get("item"))
+        known = self.items.get(str(item.get("id")))
+        if known is not None and known.done is None:
+            known.done, known.status = each, str(item.get("status"))
+            known.call_id = known.call_id or text_of(item.get("call_id"))
+
+    def _audio(self, each: Seen, event: dict[str, Any]) -> None:
+        known, delta = self.items.get(str(event.get("item_id"))), event.get("delta")
+        if known is not None and isinstance(delta, (int, float)):
+            known.ms += delta
+            known.sounds = each.t if known.sounds is None else known.sounds
+
+    def _words(self, each: Seen, event: dict[str, Any]) -> None:
+        known, delta = self.items.get(str(event.get("item_id"))), event.get("delta")
+        if known is not None and isinstance(delta, (int, str)):
+            spaces = words_in(event, "delta")
+            if known.words is not None:  # the first word has no space before it
+                first = not known.chars
+                known.words = None if spaces is None else known.words + spaces + first
+            known.chars += delta if isinstance(delta, int) else len(delta)
+            known.written = each.type in _WRITTEN
+            if isinstance(delta, str) and len(known.text) < _TEXT:
+                known.text += delta
 
     def _of(self, event: dict[str, Any]) -> Response:
         response_id = str(event.get("response_id"))
         return self.responses.setdefault(response_id, Response(response_id))
 
-    def _response(self, each: Seen, body: dict[str, Any]) -> None:
+    def _response(self, each: Seen, event: dict[str, Any]) -> None:
+        body = body_of(event.get("response"))
         response_id = text_of(body.get("id"))
         if response_id is None:
             return  # no response can be told from it
@@ -289,7 +294,8 @@ class Wire:
             create.response = response
             response.create = create
 
-    def _refused(self, each: Seen, error: dict[str, Any]) -> None:
+    def _refused(self, each: Seen, event: dict[str, Any]) -> None:
+        error = body_of(event.get("error"))
         name = str(each.event.get("event_id"))
         if name in self._names:
             return  # the same frame twice is one answer
@@ -334,6 +340,18 @@ class Wire:
             create, old.create = old.create, None
             if create is not None:
                 create.response = None
+
+
+#: What takes which event of the server.
+_TAKES: dict[str, Callable[[Wire, Seen, dict[str, Any]], None]] = {
+    "response.created": Wire._response,
+    "response.done": Wire._response,
+    "response.output_item.added": Wire._item_added,
+    "response.output_item.done": Wire._item_done,
+    **dict.fromkeys(AUDIO_DELTAS, Wire._audio),
+    **dict.fromkeys(TEXT_DELTAS, Wire._words),
+    "error": Wire._refused,
+}
 
 
 def _names(error: Seen) -> object:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Iterable, Mapping
-from typing import IO, Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import IO, Any, TypeAlias
 
 from .._redact import shown
 from .format import NAME, VERSION, Seen, dumps
 from .redact import redacted
 
-__all__ = ["TraceWriter", "line_of", "write_record"]
+__all__ = ["Fields", "TraceWriter", "line_of", "write_record"]
 
 _HELD = 256  # lines at most
+#: Of one line, or what makes them when it is written.
+Fields: TypeAlias = "Mapping[str, Any] | Callable[[], Mapping[str, Any]]"
 
 _log = logging.getLogger("realtime_fsm")
 
@@ -29,7 +31,7 @@ class TraceWriter:
     def __init__(self, path: str | os.PathLike[str], header: Mapping[str, Any]) -> None:
         self._path = os.fspath(path)
         self._file: IO[str] | None = None
-        self._lines: list[Mapping[str, Any]] = []
+        self._lines: list[Fields] = []
         try:
             self._file = open(self._path, "w", encoding="utf-8")  # noqa: SIM115 - kept open
         except OSError as error:
@@ -47,9 +49,9 @@ class TraceWriter:
         """Whether lines wait for :meth:`flush`."""
         return bool(self._lines)
 
-    def write(self, fields: Mapping[str, Any]) -> None:
-        """Take one line, which nobody changes any more: it is JSON only when it is flushed, when nothing
-        waits for it. Never raises."""
+    def write(self, fields: Fields) -> None:
+        """Take one line, which nobody changes any more: it is made and JSON only when it is flushed, when
+        nothing waits for it. Never raises."""
         if self._file is not None:
             self._lines.append(fields)
             if len(self._lines) >= _HELD:
@@ -85,10 +87,10 @@ class TraceWriter:
                 file.close()
 
 
-def _line(fields: Mapping[str, Any]) -> str:
+def _line(fields: Fields) -> str:
     try:
-        return f"{dumps(fields)}\n"
-    except (TypeError, ValueError, RecursionError):
+        return f"{dumps(fields() if callable(fields) else fields)}\n"
+    except Exception:
         return ""  # nothing that a frame can hold, so nothing worth the recording
 
 

@@ -21,7 +21,7 @@ from ..trace.format import NAME, VERSION, dumps
 from ..trace.lines import Lines
 from ..trace.recorder import _MODELS, _SESSIONS, Recorder
 from ..trace.redact import told
-from ..trace.writer import TraceWriter
+from ..trace.writer import Fields, TraceWriter
 from ._link import Link, NoLink, link_to
 from ._moves import Moves
 from ._place import HUB, SOCKET, WatchError, folder
@@ -211,12 +211,12 @@ class _Stream(TraceWriter):
     def pending(self) -> bool:
         return False
 
-    def write(self, fields: Mapping[str, Any]) -> None:
+    def write(self, fields: Fields) -> None:
         if not self._call.looked_at:
             return
         try:
-            line = dumps(fields)
-        except (TypeError, ValueError, RecursionError):
+            line = dumps(fields() if callable(fields) else fields)
+        except Exception:
             return
         self._call.begins()
         self._call.sends(line)

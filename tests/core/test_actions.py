@@ -99,8 +99,8 @@ def test_g28_what_follows_an_action_has_the_time_of_a_first_output() -> None:
     b.message("r1", "m1")
     assert b.delivered == ["m1"]
     b.wait(8.0)
-    b.ask()
-    b.wait(0.0)
+    assert turn.state is TurnState.STREAMING  # it may go on
+    b.wait(12.0)
     assert turn.state is TurnState.FAILED
 
 

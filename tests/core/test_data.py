@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError
+import pickle
+from dataclasses import FrozenInstanceError, asdict, fields, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,41 +28,70 @@ def test_defaults_are_the_designs() -> None:
     assert (policy.after_exposure, policy.on_exhausted) == ("stop", "fail_turn")
 
 
-SECONDS = [
-    "timeout",
-    "doubt_after",
-    "recovery_deadline",
-    "first_output_timeout",
-    "stall_timeout",
-    "action_timeout",
-    "cancel_timeout",
-    "speech_timeout",
-    "playback_grace",
-    "answer_timeout",
-    "vad_answer_timeout",
-]
+NUMBERS = [one.name for one in fields(rf.RetryPolicy) if one.type == "int"]
+SECONDS = [one.name for one in fields(rf.RetryPolicy) if str(one.type).startswith("float")]
+NAN, INFINITE, HUGE = float("nan"), float("inf"), 10**400
+NO_SECONDS = [-1, -0.001, NAN, INFINITE, -INFINITE, HUGE, "5", b"5", True, (5,), 5j]
 WRONG: list[tuple[str, Any]] = [
-    ("max_retry", -1),
-    ("max_retry", 1.5),
-    ("max_retry", True),
-    ("max_retry", "3"),
-    ("retry_interval", -0.1),
-    ("retry_interval", float("nan")),
-    ("after_exposure", "restart"),
-    ("on_exhausted", "panic"),
-    ("doubt_after", 10.5),
-    ("recovery_deadline", 0.05),
-    ("retry_interval", 9.0),
-    *[("alive_interval", value) for value in (0, -1, float("inf"), "5", True)],
-    *[(name, value) for name in SECONDS for value in (0, -1, float("inf"), "5", None, True)],
+    *[(name, v) for name in NUMBERS for v in (-1, 1.0, NAN, INFINITE, True, "3", None, [3])],
+    *[(name, value) for name in SECONDS for value in NO_SECONDS],
+    *[(name, None) for name in SECONDS if name != "alive_interval"],  # None: never ask
+    *[(name, zero) for name in SECONDS if name != "retry_interval" for zero in (0, 0.0)],
+    *[("after_exposure", value) for value in ("restart", "", None, True, ["stop"])],
+    *[("on_exhausted", value) for value in ("panic", "", None, 0, ["fail_turn"])],
+    *[("kinds", value) for value in (None, ["a"], {"a": "fatal"}, {1: rf.ErrorKind.FATAL})],
 ]
 
 
-@pytest.mark.parametrize(("field", "value"), WRONG, ids=lambda v: str(v))
+@pytest.mark.parametrize(("field", "value"), WRONG, ids=lambda v: str(v)[:20])
 def test_a_wrong_policy_value_names_field_and_value(field: str, value: Any) -> None:
-    with pytest.raises(ValueError, match=field) as e:
+    with pytest.raises(ValueError, match=f"^{field} must ") as e:
         rf.RetryPolicy(**{field: value})
-    assert repr(value) in str(e.value)
+    shown = value if field != "kinds" or not isinstance(value, dict) else next(iter(value))
+    assert repr(shown) in str(e.value)
+
+
+def test_every_number_of_a_policy_is_in_the_table() -> None:
+    """So that a new field is refused its impossible values as well."""
+    others = {"after_exposure", "on_exhausted", "kinds"}
+    assert {*NUMBERS, *SECONDS, *others} == {one.name for one in fields(rf.RetryPolicy)}
+
+
+#: What was given, of which the first must not be above the second, and who is told.
+UNORDERED: list[tuple[dict[str, Any], str, str]] = [
+    ({"doubt_after": 10.5}, "doubt_after", "timeout"),
+    ({"timeout": 4.0, "doubt_after": 5.0}, "doubt_after", "timeout"),
+    ({"timeout": 4.0, "doubt_after": 5}, "doubt_after", "timeout"),
+    ({"timeout": 0.2, "doubt_after": 0.3}, "doubt_after", "timeout"),
+    ({"retry_interval": 9.0}, "recovery_deadline", "retry_interval"),
+    ({"retry_interval": 2.0, "recovery_deadline": 1.0}, "recovery_deadline", "retry_interval"),
+    ({"retry_interval": 2, "recovery_deadline": 1}, "recovery_deadline", "retry_interval"),
+    ({"retry_interval": 3.0, "recovery_deadline": 2.9}, "recovery_deadline", "retry_interval"),
+    ({"recovery_deadline": 0.05}, "recovery_deadline", "the first retry"),
+    ({"recovery_deadline": 0.05, "max_retry": 1}, "recovery_deadline", "the first retry"),
+]
+
+
+@pytest.mark.parametrize(("given", "field", "bound"), UNORDERED, ids=str)
+def test_fields_that_must_be_ordered_are_named_with_their_values(
+    given: dict[str, Any], field: str, bound: str
+) -> None:
+    with pytest.raises(ValueError, match=f"^{field} must not be .* {bound}") as e:
+        rf.RetryPolicy(**given)
+    for value in (given[name] for name in given if name != "max_retry"):
+        assert repr(value) in str(e.value)
+    with pytest.raises(ValueError, match=f"^{field} must not be .* {bound}"):
+        replace(rf.RetryPolicy(), **given)
+
+
+def test_defaults_give_way_to_a_shorter_bound() -> None:
+    """Who shortens one field need not know of the other, whichever way the policy is made."""
+    made = rf.RetryPolicy(timeout=3.0, recovery_deadline=1.0)
+    assert (made.first_doubt, made.retry_interval) == (3.0, 2.0)
+    assert replace(rf.RetryPolicy(), timeout=3.0, recovery_deadline=1.0) == made
+    assert rf.RetryPolicy(**asdict(made)) == made
+    assert replace(pickle.loads(pickle.dumps(made)), timeout=2.0).first_doubt == 2.0
+    assert repr(made.doubt_after) == "5.0"
 
 
 def test_what_livekit_is_asked_for_fits_in() -> None:
@@ -95,6 +125,18 @@ def test_from_conn_options() -> None:
     )
     with pytest.raises(TypeError, match="APIConnectOptions"):
         rf.RetryPolicy.from_conn_options(object())
+
+
+@pytest.mark.parametrize("value", ["3", None, True, NAN, INFINITE, HUGE, -1, [3]], ids=str)
+@pytest.mark.parametrize("field", ["max_retry", "retry_interval", "timeout"])
+def test_wrong_conn_options_name_field_and_value(field: str, value: Any) -> None:
+    if field == "max_retry" and value is HUGE:
+        return  # as often as you like
+    options = SimpleNamespace(max_retry=1, retry_interval=0.5, timeout=3.0)
+    setattr(options, field, value)
+    with pytest.raises(ValueError, match=f"^{field} must ") as e:
+        rf.RetryPolicy.from_conn_options(options)
+    assert repr(value) in str(e.value)
 
 
 def test_intervals_are_livekits() -> None:

@@ -55,7 +55,8 @@ ACTED: dict[str, Any] = {"has_output": True, "actions": ("a1",)}
         (SPOKE, (108.0, E.STALL_DOUBTED)),
         ({**SPOKE, "since": 100.0}, (108.0, E.STALL_DOUBTED)),
         ({**SPOKE, "since": 108.0}, (120.0, E.STALLED)),
-        ({**SPOKE, "waited_for": True}, (108.0, E.STALLED)),
+        ({**SPOKE, "waited_for": True}, (108.0, E.STALL_DOUBTED)),
+        ({**SPOKE, "waited_for": True, "since": 108.0}, (120.0, E.STALLED)),
         # It can be asked for again, unless a tool ran or the server acted.
         ({**SPOKE, "after_exposure": REGENERATE}, (108.0, E.STALLED)),
         ({**CALLED, "after_exposure": REGENERATE}, (108.0, E.STALL_DOUBTED)),
@@ -84,3 +85,24 @@ def test_g8_a_stall_that_is_as_long_as_the_first_output_may_take_is_not_doubted(
     )
     timer = timer_of(turn, policy, user_speaking=False, waited_for=False)
     assert timer == (120.0, E.STALLED)
+
+
+@pytest.mark.parametrize(
+    ("waited_for", "recover_by", "at"),
+    [
+        (False, None, 120.0),
+        (True, None, 120.0),  # no retry: plain LiveKit waits for it as well
+        (False, 107.0, 120.0),  # nobody waits: a model may think
+        (True, 107.0, 107.0),
+        (True, 130.0, 120.0),
+    ],
+)
+def test_g27_a_retry_that_says_nothing_holds_nobody_up_for_longer_than_recovery_may_last(
+    waited_for: bool, recover_by: float | None, at: float
+) -> None:
+    turn = Turn(id="t", origin=Origin.CLIENT, playback_reported=True, attempts=2)
+    turn.state, turn.recover_by = TurnState.CREATED, recover_by
+    turn.attempt = Response(turn=turn, number=2, state=ResponseState.ACTIVE, last_activity=100.0)
+    policy = rf.RetryPolicy(**TIMES)
+    timer = timer_of(turn, policy, user_speaking=False, waited_for=waited_for)
+    assert timer == (at, E.STALLED)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from contextlib import aclosing
 from typing import Any
 
 import pytest
@@ -15,10 +16,10 @@ from realtime_fsm.simulator import Message, Reply, ServerConfig
 from realtime_fsm.testing import SimulatedCall, simulated_call, virtual_time
 
 from ..livekit.fake_tts import FakeTTS
+from ..real_time import LONG, at_once, becomes, timed
 from .far_ends import KINDS
 from .real_sinks import loses, synchronised
-from .test_outputs import ACTS, CHOSEN, OFF, SECONDS, TEXTS, WORDS, Chain, Lag, happens, joined
-from .test_real_sinks import LONG, at_once
+from .test_outputs import ACTS, CHOSEN, OFF, SECONDS, TEXTS, WORDS, Chain, happens, joined
 
 POLICY = rf.RetryPolicy(playback_grace=0.4)
 #: `make heard` tries them all; `test_outputs` does for the model's own sound.
@@ -43,16 +44,20 @@ def remembered(call: SimulatedCall) -> list[tuple[str, str]]:
 
 
 async def spoken(kind: str, act: str, chain: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    far, other = await KINDS[kind](monkeypatch), await KINDS[kind](monkeypatch)
-    if act in ("dead", "late"):
-        loses(far.output, delay=0.7 if act == "late" else None)
     tts = FakeTTS(ms_a_word=round(1000 * SECONDS / len(TEXTS[0].split())))
     options: dict[str, Any] = {"modalities": ["text"], "session": {"tts": tts}, "policy": POLICY}
     config = ServerConfig(create_delay=0.2)
-    async with simulated_call(
-        script(), turn_detection=None, config=config, check=False, **options
-    ) as call:
-        outputs, lag = Chain(call, chain, far.output), Lag()
+    async with (
+        aclosing(await KINDS[kind](monkeypatch)) as far,
+        aclosing(await KINDS[kind](monkeypatch)) as other,
+        simulated_call(
+            script(), turn_detection=None, config=config, check=False, **options
+        ) as call,
+        aclosing(Chain(call, chain, far.output)),
+        timed() as lag,
+    ):
+        if act in ("dead", "late"):
+            loses(far.output, delay=0.7 if act == "late" else None)
         handle = call.session.generate_reply(user_input="Question?")
         await happens(call, act, handle, far, other)
         await asyncio.wait_for(handle.wait_for_playout(), LONG)
@@ -60,32 +65,32 @@ async def spoken(kind: str, act: str, chain: str, monkeypatch: pytest.MonkeyPatc
         played = far.reached()
         if act == "replaced":
             played = joined(played, other.reached())
-        off = OFF + far.late + lag.seconds
-        for number, (server, local) in enumerate(remembered(call)):
-            heard = played[number] if number < len(played) else 0.0
-            told = f"{number + 1}: {heard:.3f} s heard; server {server!r}; shown {local!r}"
-            assert server == local, told
-            if "words" in chain:
-                words = len(TEXTS[number].split())
-                slack = WORDS + off / SECONDS * words
-                # LiveKit's synchroniser may lag behind the sound on a busy machine, never run ahead.
-                assert len(server.split()) <= heard / SECONDS * words + slack, told
-                assert server or heard <= off + SECONDS / words, told
-            elif heard > off:
-                # Without a synchroniser LiveKit takes all that was forwarded for heard.
-                assert server, told
-                assert TEXTS[number].startswith(server), told
-            elif not heard:
-                assert server == "", told
-        assert call.controller.differences() == {}
+        words = "words" in chain
+        await becomes(lambda: judge(call, played, OFF + far.late + lag.seconds, words=words))
         await asyncio.wait_for(call.session.generate_reply(user_input="And?"), LONG)
         assert call.remembered[-1] == ("assistant", "Well.")
         assert call.errors == []
-        call.session.output.audio = None
-        await outputs.aclose()
-        await lag.aclose()
-    for each in (far, other):
-        await each.aclose()
+
+
+def judge(call: SimulatedCall, played: list[float], off: float, *, words: bool) -> None:
+    """Each message is remembered as far as it was heard, by server and agent alike."""
+    for number, (server, local) in enumerate(remembered(call)):
+        heard = played[number] if number < len(played) else 0.0
+        told = f"{number + 1}: {heard:.3f} s heard; server {server!r}; shown {local!r}"
+        assert server == local, told
+        if words:
+            count = len(TEXTS[number].split())
+            slack = WORDS + off / SECONDS * count
+            # LiveKit's synchroniser may lag behind the sound on a busy machine, never run ahead.
+            assert len(server.split()) <= heard / SECONDS * count + slack, told
+            assert server or heard <= off + SECONDS / count, told
+        elif heard > off:
+            # Without a synchroniser LiveKit takes all that was forwarded for heard.
+            assert server, told
+            assert TEXTS[number].startswith(server), told
+        elif not heard:
+            assert server == "", told
+    assert call.controller.differences() == {}
 
 
 @pytest.mark.parametrize("kind", CHOSEN_KINDS)
@@ -96,31 +101,35 @@ async def test_g16_g30_words_that_a_tts_speaks(kind: str, monkeypatch: pytest.Mo
 async def muted(kind: str, how: str, chain: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was playing plays out, and what follows is only shown. LiveKit takes what was shown for heard,
     as nobody can have heard it."""
-    far = await KINDS[kind](monkeypatch)
     options: dict[str, Any] = {"policy": POLICY, "check": False}
     if how == "tts":
         tts = FakeTTS(ms_a_word=round(1000 * SECONDS / len(TEXTS[0].split())))
         options |= {"modalities": ["text"], "session": {"tts": tts}}
-    async with simulated_call(script(), turn_detection=None, **options) as call:
-        outputs = Chain(call, chain, far.output)
+    async with (
+        aclosing(await KINDS[kind](monkeypatch)) as far,
+        simulated_call(script(), turn_detection=None, **options) as call,
+        aclosing(Chain(call, chain, far.output)),
+        timed(),
+    ):
         handle = call.session.generate_reply(user_input="Question?")
         await call.until(lambda: any(at > 0.3 for at in far.reached()))
         call.session.output.set_audio_enabled(False)
         await asyncio.wait_for(handle.wait_for_playout(), LONG)
         await asyncio.sleep(0.5)
-        (first, shown), second = remembered(call)
-        assert first == shown
-        assert TEXTS[0].startswith(first)
-        assert second == (TEXTS[1], TEXTS[1])
-        assert call.controller.differences() == {}
+        await becomes(lambda: shown_only(call))
         call.session.output.set_audio_enabled(True)
         await asyncio.wait_for(call.session.generate_reply(user_input="And?"), LONG)
         assert call.remembered[-1] == ("assistant", "Well.")
         assert sum(far.reached()) > 0.3
         assert call.errors == []
-        call.session.output.audio = None
-        await outputs.aclose()
-    await far.aclose()
+
+
+def shown_only(call: SimulatedCall) -> None:
+    (first, shown), second = remembered(call)
+    assert first == shown
+    assert TEXTS[0].startswith(first)
+    assert second == (TEXTS[1], TEXTS[1])
+    assert call.controller.differences() == {}
 
 
 @pytest.mark.parametrize("kind", CHOSEN_KINDS)

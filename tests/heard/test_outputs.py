@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
 import livekit.agents
 import pytest
-from livekit.agents import utils
 from livekit.agents.cli._legacy import ConsoleAudioOutput
 from livekit.agents.voice import io
 from livekit.agents.voice.recorder_io import RecorderIO
@@ -24,9 +24,9 @@ from realtime_fsm.livekit._features import history_of
 from realtime_fsm.simulator import Message, Reply, ServerConfig
 from realtime_fsm.testing import SimulatedCall, simulated_call
 
+from ..real_time import LONG, at_once, becomes, timed
 from .far_ends import KINDS, FarEnd
 from .real_sinks import loses, synchronised
-from .test_real_sinks import LONG, at_once
 
 SECONDS = 1.2
 TEXTS = [" ".join(f"{m}{n}" for n in range(12)) for m in "ab"]
@@ -47,6 +47,7 @@ class Chain:
     """Outputs of LiveKit's on top of one."""
 
     def __init__(self, call: SimulatedCall, name: str, output: io.AudioOutput) -> None:
+        self._session = call.session
         self.words = synchronised(output) if "words" in name else None
         top = output if self.words is None else self.words.audio_output
         if "recorded" in name:
@@ -56,26 +57,9 @@ class Chain:
             call.session.output.transcription = self.words.text_output
 
     async def aclose(self) -> None:
+        self._session.output.audio = None
         if self.words is not None:
             await self.words.aclose()
-
-
-class Lag:
-    """The longest time for which the loop had none for this call: a far end may be off by that."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-        self._task = asyncio.create_task(self._run())
-
-    async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            due = loop.time() + 0.02
-            await asyncio.sleep(0.02)
-            self.seconds = max(self.seconds, loop.time() - due)
-
-    async def aclose(self) -> None:
-        await utils.aio.cancel_and_wait(self._task)
 
 
 async def live(kind: str, act: str, chain: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,13 +67,17 @@ async def live(kind: str, act: str, chain: str, monkeypatch: pytest.MonkeyPatch)
         Reply([Message(text, seconds=SECONDS) for text in TEXTS]),
         Reply([Message("Well.", seconds=0.2)]),
     ]
-    far, other = await KINDS[kind](monkeypatch), await KINDS[kind](monkeypatch)
-    if act in ("dead", "late"):
-        loses(far.output, delay=0.7 if act == "late" else None)
     options: dict[str, Any] = {"policy": rf.RetryPolicy(playback_grace=0.4), "check": False}
     config = ServerConfig(create_delay=0.2)
-    async with simulated_call(script, turn_detection=None, config=config, **options) as call:
-        outputs, lag = Chain(call, chain, far.output), Lag()
+    async with (
+        aclosing(await KINDS[kind](monkeypatch)) as far,
+        aclosing(await KINDS[kind](monkeypatch)) as other,
+        simulated_call(script, turn_detection=None, config=config, **options) as call,
+        aclosing(Chain(call, chain, far.output)),
+        timed() as lag,
+    ):
+        if act in ("dead", "late"):
+            loses(far.output, delay=0.7 if act == "late" else None)
         handle = call.session.generate_reply(user_input="Question?")
         await happens(call, act, handle, far, other)
         await asyncio.wait_for(handle.wait_for_playout(), LONG)
@@ -97,15 +85,10 @@ async def live(kind: str, act: str, chain: str, monkeypatch: pytest.MonkeyPatch)
         played = far.reached()
         if act == "replaced":
             played = joined(played, other.reached())
-        judge(call, played, OFF + far.late + lag.seconds)
+        await becomes(lambda: judge(call, played, OFF + far.late + lag.seconds))
         await asyncio.wait_for(call.session.generate_reply(user_input="And?"), LONG)
         assert call.remembered[-1] == ("assistant", "Well.")
         assert call.errors == []
-        call.session.output.audio = None
-        await outputs.aclose()
-        await lag.aclose()
-    for each in (far, other):
-        await each.aclose()
 
 
 def joined(first: list[float], then: list[float]) -> list[float]:

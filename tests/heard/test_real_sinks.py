@@ -6,9 +6,8 @@ Each test is several calls at once, since all they do is wait.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import pytest
@@ -20,20 +19,19 @@ from realtime_fsm.livekit._private import captured_segments
 from realtime_fsm.simulator import Message, Reply
 from realtime_fsm.testing import SimulatedCall, simulated_call
 
+from ..real_time import LONG, at_once, becomes, timed
 from .real_sinks import Avatar, avatars, loses, needs_progress, room, synchronised
 
 SECONDS = 0.3
 #: Short, so that the tests are.
 POLICY = rf.RetryPolicy(playback_grace=0.3)
-#: Seconds within which anything here is over, on a machine that is busy with something else.
-LONG = 20.0
 
 
 def replies(count: int) -> list[Reply]:
     return [Reply([Message(f"Answer {n}.", seconds=SECONDS)]) for n in range(count)]
 
 
-@contextlib.asynccontextmanager
+@asynccontextmanager
 async def talking(
     sink: io.AudioOutput, *, words: bool, script: list[Reply] | None = None
 ) -> AsyncIterator[Any]:
@@ -58,17 +56,6 @@ def heard_on(sink: io.AudioOutput) -> list[float]:
     return played
 
 
-async def at_once(story: Callable[..., Awaitable[None]], *choices: Any, **options: Any) -> None:
-    """Tell the story with each combination of these choices, and name those that fail."""
-    cases = list(itertools.product(*choices))
-    ends = await asyncio.gather(
-        *(story(*case, **options) for case in cases), return_exceptions=True
-    )
-    failed = {case: end for case, end in zip(cases, ends, strict=True) if end is not None}
-    for error in failed.values():
-        raise AssertionError(f"{list(failed)}") from error
-
-
 async def ask(call: SimulatedCall) -> None:
     handle = call.session.generate_reply(user_input="Question?")
     await asyncio.wait_for(handle.wait_for_playout(), LONG)
@@ -80,11 +67,14 @@ def said(call: SimulatedCall) -> list[str]:
 
 
 async def room_plays(what: str, words: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    sink = await room(monkeypatch)
-    played = heard_on(sink)
-    if what in ("lost", "late"):
-        loses(sink, delay=0.7 if what == "late" else None)
-    async with talking(sink, words=words) as call:
+    async with (
+        aclosing(await room(monkeypatch)) as sink,
+        talking(sink, words=words) as call,
+        timed(),
+    ):
+        played = heard_on(sink)
+        if what in ("lost", "late"):
+            loses(sink, delay=0.7 if what == "late" else None)
         if what.startswith("paused"):
             handle = call.session.generate_reply(user_input="Question?")
             await call.until(lambda: captured_segments(sink))
@@ -95,11 +85,10 @@ async def room_plays(what: str, words: bool, monkeypatch: pytest.MonkeyPatch) ->
         await ask(call)
         await ask(call)
         await asyncio.sleep(0.5)
-        assert said(call) == ["Answer 0.", "Answer 1.", "Answer 2."]
-        assert call.controller.differences() == {}
-    await sink.aclose()
-    # A pause drops what was under way to the room, 200 ms at most.
-    assert sum(played) > 3 * SECONDS - 0.25
+        await becomes(lambda: said(call) == ["Answer 0.", "Answer 1.", "Answer 2."])
+        await becomes(lambda: call.controller.differences() == {})
+        # A pause drops what was under way to the room, 200 ms at most.
+        await becomes(lambda: sum(played) > 3 * SECONDS - 0.25)
 
 
 @needs_progress
@@ -110,19 +99,21 @@ async def test_g30_a_rooms_output(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def room_plays_three(what: str, words: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three messages of one speech: the report of the first is missing, or comes in the second."""
-    sink = await room(monkeypatch)
-    played = heard_on(sink)
-    loses(sink, delay=0.7 if what == "late" else None)
     texts = ["First of three.", "Second of three.", "Third of three."]
     script = [Reply([Message(text, seconds=SECONDS) for text in texts]), *replies(1)]
-    async with talking(sink, words=words, script=script) as call:
+    async with (
+        aclosing(await room(monkeypatch)) as sink,
+        talking(sink, words=words, script=script) as call,
+        timed(),
+    ):
+        played = heard_on(sink)
+        loses(sink, delay=0.7 if what == "late" else None)
         await ask(call)
         await ask(call)
         await asyncio.sleep(0.5)
-        assert said(call) == [*texts, "Answer 0."]
-        assert call.controller.differences() == {}
-    await sink.aclose()
-    assert sum(played) == pytest.approx(4 * SECONDS, abs=0.1)
+        await becomes(lambda: said(call) == [*texts, "Answer 0."])
+        await becomes(lambda: call.controller.differences() == {})
+        assert sum(played) == pytest.approx(4 * SECONDS, abs=0.1)
 
 
 @needs_progress
@@ -131,11 +122,14 @@ async def test_g13_g30_three_messages_on_a_rooms_output(monkeypatch: pytest.Monk
 
 
 async def room_is_cut(lost: bool, words: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    sink = await room(monkeypatch)
-    played = heard_on(sink)
-    if lost:
-        loses(sink)
-    async with talking(sink, words=words) as call:
+    async with (
+        aclosing(await room(monkeypatch)) as sink,
+        talking(sink, words=words) as call,
+        timed(),
+    ):
+        played = heard_on(sink)
+        if lost:
+            loses(sink)
         handle = call.session.generate_reply(user_input="Question?")
         started = asyncio.Event()
         sink.on("playback_started", lambda _: started.set())
@@ -146,11 +140,10 @@ async def room_is_cut(lost: bool, words: bool, monkeypatch: pytest.MonkeyPatch) 
         cut = sum(played)
         await ask(call)
         await ask(call)
-        assert said(call)[-2:] == ["Answer 1.", "Answer 2."]
+        await becomes(lambda: said(call)[-2:] == ["Answer 1.", "Answer 2."])
         turn = call.controller.finished[0]
         assert turn.messages[0].heard_ms == pytest.approx(1000 * cut, abs=120)
-        assert call.controller.differences() == {}
-    await sink.aclose()
+        await becomes(lambda: call.controller.differences() == {})
 
 
 @needs_progress
@@ -159,14 +152,17 @@ async def test_g30_a_rooms_output_that_is_cut(monkeypatch: pytest.MonkeyPatch) -
 
 
 async def avatar_plays(what: str, words: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    avatar = Avatar(lost=lambda n: what == "all lost" or (what == "lost" and n == 0))
-    async with talking(avatars(avatar, monkeypatch), words=words) as call:
+    silent = Avatar(lost=lambda n: what == "all lost" or (what == "lost" and n == 0))
+    async with (
+        aclosing(silent) as avatar,
+        talking(avatars(avatar, monkeypatch), words=words) as call,
+        timed(),
+    ):
         for _ in range(3):
             await ask(call)
         await asyncio.sleep(0.5)
-        assert avatar.played == pytest.approx([SECONDS] * 3)
-        assert said(call) == ["Answer 0.", "Answer 1.", "Answer 2."]
-    await avatar.aclose()
+        await becomes(lambda: avatar.played == pytest.approx([SECONDS] * 3))
+        await becomes(lambda: said(call) == ["Answer 0.", "Answer 1.", "Answer 2."])
 
 
 async def test_g30_an_avatar(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,16 +172,19 @@ async def test_g30_an_avatar(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def avatar_is_cut(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """LiveKit waits 2 s for its confirmation, without which another segment is not sent."""
-    avatar = Avatar(lost=lambda n: what == "lost" and n == 0, refuses=what == "refused")
-    async with talking(avatars(avatar, monkeypatch), words=True) as call:
+    rude = Avatar(lost=lambda n: what == "lost" and n == 0, refuses=what == "refused")
+    async with (
+        aclosing(rude) as avatar,
+        talking(avatars(avatar, monkeypatch), words=True) as call,
+        timed(),
+    ):
         handle = call.session.generate_reply(user_input="Question?")
         await call.until(lambda: avatar.segments and avatar.segments[0].heard > 0.1)
         call.session.interrupt()
         await asyncio.wait_for(handle.wait_for_playout(), LONG)
         await ask(call)
         await ask(call)
-        assert said(call)[-2:] == ["Answer 1.", "Answer 2."]
-    await avatar.aclose()
+        await becomes(lambda: said(call)[-2:] == ["Answer 1.", "Answer 2."])
 
 
 async def test_g30_an_avatar_that_does_not_confirm_a_clear(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,7 +196,7 @@ async def queue_fills(words: bool) -> None:
     async with talking(sink, words=words) as call:
         await ask(call)
         await ask(call)
-        assert said(call) == ["Answer 0.", "Answer 1."]
+        await becomes(lambda: said(call) == ["Answer 0.", "Answer 1."])
 
 
 async def test_g30_a_queue_that_nobody_reads() -> None:
@@ -206,9 +205,12 @@ async def test_g30_a_queue_that_nobody_reads() -> None:
 
 async def avatar_takes_over(silent: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """As the plugins of avatars do it: `replace_audio_tail`."""
-    sink = await room(monkeypatch)
-    avatar = Avatar(lost=lambda n: silent)
-    async with talking(sink, words=True) as call:
+    async with (
+        aclosing(await room(monkeypatch)) as sink,
+        aclosing(Avatar(lost=lambda n: silent)) as avatar,
+        talking(sink, words=True) as call,
+        timed(),
+    ):
         handle = call.session.generate_reply(user_input="Question?")
         await call.until(lambda: captured_segments(sink))
         await asyncio.sleep(0.1)
@@ -217,10 +219,8 @@ async def avatar_takes_over(silent: bool, monkeypatch: pytest.MonkeyPatch) -> No
         await ask(call)
         await ask(call)
         await asyncio.sleep(0.5)
-        assert avatar.played[-2:] == pytest.approx([SECONDS] * 2)
-        assert said(call)[-2:] == ["Answer 1.", "Answer 2."]
-    await avatar.aclose()
-    await sink.aclose()
+        await becomes(lambda: avatar.played[-2:] == pytest.approx([SECONDS] * 2))
+        await becomes(lambda: said(call)[-2:] == ["Answer 1.", "Answer 2."])
 
 
 async def test_g30_a_rooms_output_is_replaced_by_an_avatars_while_it_plays(

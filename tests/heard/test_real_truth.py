@@ -7,8 +7,8 @@ message the room's source, or the avatar, came.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import pytest
@@ -17,8 +17,8 @@ from livekit.agents.voice import io
 from realtime_fsm.simulator import Message, Reply
 from realtime_fsm.testing import SimulatedCall, simulated_call
 
+from ..real_time import LONG, at_once, becomes, timed
 from .real_sinks import Avatar, avatars, needs_progress, room, synchronised
-from .test_real_sinks import LONG, at_once
 
 WORDS = " ".join(f"w{n}" for n in range(30))
 SECONDS = 3.0
@@ -26,7 +26,7 @@ SECONDS = 3.0
 OFF = 0.12
 
 
-@contextlib.asynccontextmanager
+@asynccontextmanager
 async def speaking(sink: io.AudioOutput, *, words: bool) -> AsyncIterator[Any]:
     """A reply of three seconds that begins to sound on this sink."""
     chain = synchronised(sink) if words else None
@@ -57,28 +57,35 @@ class Reached:
         self.seconds = event.offset + event.duration
 
 
-async def judged(call: SimulatedCall, handle: Any, played: Callable[[], float]) -> None:
-    """The first message is remembered as far as that everywhere, and the call goes on."""
-    await asyncio.wait_for(handle.wait_for_playout(), LONG)
-    await asyncio.sleep(0.3)
+def remembered(call: SimulatedCall, seconds: float) -> None:
     kept = [item for item in call.server.conversation if item.role == "assistant"]
     (message,) = call.turn.messages
     assert message.heard_ms is not None
-    assert kept[0].audio_ms == pytest.approx(1000 * played(), abs=1000 * OFF)
+    assert kept[0].audio_ms == pytest.approx(1000 * seconds, abs=1000 * OFF)
     assert kept[0].audio_ms == pytest.approx(message.heard_ms, abs=1)
     shown = [text for role, text in call.history if role == "assistant"]
     assert abs(len(shown[0].split()) - len(kept[0].text.split())) <= 3, (shown, kept)
     assert call.controller.differences() == {}
     assert len(call.server.sent("conversation.item.truncate")) == (kept[0].audio_ms < 2950)
+
+
+async def judged(call: SimulatedCall, handle: Any, played: Callable[[], float]) -> None:
+    """The first message is remembered as far as that everywhere, and the call goes on."""
+    await asyncio.wait_for(handle.wait_for_playout(), LONG)
+    await asyncio.sleep(0.3)
+    await becomes(lambda: remembered(call, played()))
     await asyncio.wait_for(call.session.generate_reply(user_input="And?"), LONG)
     assert call.remembered[-1] == ("assistant", "Well.")
     assert call.errors == []
 
 
 async def room_call(act: str, words: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    sink = await room(monkeypatch)
-    reached = Reached(sink)
-    async with speaking(sink, words=words) as (call, handle):
+    async with (
+        aclosing(await room(monkeypatch)) as sink,
+        speaking(sink, words=words) as (call, handle),
+        timed(),
+    ):
+        reached = Reached(sink)
         await asyncio.wait_for(reached.started.wait(), LONG)
         await asyncio.sleep(0.5)
         if act == "paused three times":
@@ -93,7 +100,6 @@ async def room_call(act: str, words: bool, monkeypatch: pytest.MonkeyPatch) -> N
         handle.interrupt()
         await handle
         await judged(call, handle, lambda: reached.seconds)
-    await sink.aclose()
 
 
 @needs_progress
@@ -104,15 +110,17 @@ async def test_g16_a_rooms_output_that_is_cut(monkeypatch: pytest.MonkeyPatch) -
 
 async def replaced_call(words: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody interrupts. Below a synchroniser the old output is cleared; alone it plays to the end."""
-    sink, other = await room(monkeypatch), await room(monkeypatch)
-    reached = Reached(sink)
-    async with speaking(sink, words=words) as (call, handle):
+    async with (
+        aclosing(await room(monkeypatch)) as sink,
+        aclosing(await room(monkeypatch)) as other,
+        speaking(sink, words=words) as (call, handle),
+        timed(),
+    ):
+        reached = Reached(sink)
         await asyncio.wait_for(reached.started.wait(), LONG)
         await asyncio.sleep(0.6)
         call.session.output.replace_audio_tail(other)
         await judged(call, handle, lambda: reached.seconds)
-    for each in (sink, other):
-        await each.aclose()
 
 
 @needs_progress
@@ -124,14 +132,16 @@ async def test_g16_an_output_that_is_replaced_within_a_message(
 
 async def avatar_call(clears_after: float, words: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """The synchroniser runs on while the avatar clears."""
-    avatar = Avatar(clears_after=clears_after)
-    async with speaking(avatars(avatar, monkeypatch), words=words) as (call, handle):
+    async with (
+        aclosing(Avatar(clears_after=clears_after)) as avatar,
+        speaking(avatars(avatar, monkeypatch), words=words) as (call, handle),
+        timed(),
+    ):
         await call.until(lambda: avatar.segments and avatar.segments[0].heard > 0.6)
         handle.interrupt()
         await handle
         await asyncio.sleep(0.3)
         await judged(call, handle, lambda: avatar.played[0])
-    await avatar.aclose()
 
 
 async def test_g16_an_avatar_that_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import pytest
 from livekit.agents import llm
 
 import realtime_fsm as rf
-from realtime_fsm.simulator import Failed, Message, Reply, Script, ServerConfig
+from realtime_fsm.simulator import Failed, Message, Reply, Script, ServerConfig, Stalled
 from realtime_fsm.testing import SimulatedCall, simulated_call, virtual_time
 
 PUSH: dict[str, Any] = {"turn_detection": None}
@@ -164,3 +164,46 @@ async def test_g8_an_asked_reply_that_the_user_cuts_off_in_its_next_attempt_has_
         assert isinstance(handle.exception(), llm.RealtimeError)
         assert len(call.errors) == 1
         assert not call.controller.turns
+
+
+@virtual_time
+@pytest.mark.parametrize("queued", ["before", "while it thinks"])
+async def test_g27_what_is_queued_behind_a_retry_that_says_nothing_waits_no_longer_than_recovery_may_last(
+    queued: str,
+) -> None:
+    answers = {"Tell the news.": [BAD, Reply(end=Stalled())], "And more.": [says("Rain.")]}
+    async with simulated_call(Script(answers=answers), check=False, **PUSH) as call:
+        began = asyncio.get_running_loop().time()
+        first = call.session.generate_reply(instructions="Tell the news.")
+        if queued != "before":
+            await asyncio.sleep(5.0)
+        second = call.session.generate_reply(instructions="And more.")
+        await asyncio.wait([asyncio.ensure_future(second.wait_for_playout())])
+        assert said(call)[-1:] == ["Rain."]
+        assert 8.0 <= asyncio.get_running_loop().time() - began < 9.5  # recovery_deadline
+        assert first.exception() is not None
+
+
+@virtual_time
+async def test_g9_a_retry_may_think_for_long_while_nobody_waits() -> None:
+    answers = {"Tell the news.": [BAD, Reply([Message("Rain.", seconds=0.5, after=12.0)])]}
+    async with simulated_call(Script(answers=answers), check=False, **PUSH) as call:
+        first = call.session.generate_reply(instructions="Tell the news.")
+        await asyncio.wait([asyncio.ensure_future(first.wait_for_playout())])
+        assert said(call) == ["Rain."]
+        assert first.exception() is None
+
+
+@virtual_time
+async def test_g27_an_answer_that_pauses_for_long_is_spoken_whole_though_another_waits() -> None:
+    pausing = Reply(
+        [Message("Wait.", seconds=0.5), Message("Here it is.", seconds=0.5, after=11.0)]
+    )
+    answers = {"Tell the news.": [pausing], "And more.": [says("Rain.")]}
+    async with simulated_call(Script(answers=answers), check=False, **PUSH) as call:
+        first = call.session.generate_reply(instructions="Tell the news.")
+        second = call.session.generate_reply(instructions="And more.")
+        await asyncio.wait([asyncio.ensure_future(h.wait_for_playout()) for h in (first, second)])
+        assert said(call) == ["Wait.", "Here it is.", "Rain."]
+        assert call.heard == pytest.approx(1.5)
+        assert not call.errors

@@ -44,6 +44,7 @@ class Watch(Oracle):
         self.probes: dict[str, list[str]] = {}
         self.cancels: dict[str, str] = {}  # response by event id
         self.over_ids: set[str] = set()
+        self.spoken: set[str] = set()  # responses that completed, and of which something came
         self.rumoured: set[str] = set()  # named by a conflict, and not announced
         self.first_output: list[str] = []
         self.kinds: dict[str, rf.ItemKind] = {}
@@ -142,6 +143,7 @@ class Watch(Oracle):
         spoke = any(self.owner.get(item) == event.response_id for item in self.delivered)
         if event.status is rf.ResponseStatus.COMPLETED and spoke:
             self.losses = 0
+            self.spoken.add(event.response_id)
 
     def _error(self, event: rf.ErrorReceived) -> None:
         name = event.event_id
@@ -327,4 +329,6 @@ class Watch(Oracle):
             for item, of in self.owner.items():
                 kept = not self.deleted[item] and not self.delivered[item]
                 ours = of in self.over_ids and self.kinds[item] is not rf.ItemKind.OTHER
+                if of in self.spoken and item not in self.first_output:
+                    continue  # complete, and empty
                 self.check(not (kept and ours), "G16", f"{item} was never handed out, and is kept")

@@ -14,7 +14,8 @@ from typer.testing import CliRunner, Result
 
 from realtime_fsm import InputError
 from realtime_fsm.cli import app
-from realtime_fsm.compare import CLAUSES
+from realtime_fsm.compare import CLAUSES, Life
+from realtime_fsm.compare.life import Attempt, Heard, Message, Question, Span
 from realtime_fsm.lab.simulate import (
     Act,
     Scenario,
@@ -32,6 +33,7 @@ from realtime_fsm.lab.simulate.pairs import (
 )
 from realtime_fsm.lab.simulate.pool import run_pairs, seeds_of
 from realtime_fsm.lab.simulate.scenario import ActKind
+from realtime_fsm.lab.simulate.waiting import Waited, add_up, rows, summed, waited
 from realtime_fsm.simulator import Failed, FunctionCall, Reply, Script
 from realtime_fsm.simulator import Message as Says
 
@@ -248,6 +250,60 @@ def test_a_report_is_described_by_kind() -> None:
     text = "\n".join(describe_pairs(merged))
     assert '     2  late: queue\n        late "q": 1 s\n          - a\n' in text
     assert "realtime-fsm simulate --compare --replay 17\n" in text
+
+
+def _life(*answers: tuple[float, float | None], failed: int = 0) -> Life:
+    """A call in which the n-th question ends at a time and its answer of 1 s begins at another."""
+    heard = [(f"q{n}", begin) for n, (_, begin) in enumerate(answers, 1) if begin is not None]
+    return Life(
+        questions=tuple(Question(f"q{n}", at) for n, (at, _) in enumerate(answers, 1)),
+        messages=tuple(Message(id=key, question=key, attempt=1, seconds=1.0) for key, _ in heard),
+        heard=tuple(Heard(key, Span(begin, begin + 1.0), 1.0) for key, begin in heard),
+        attempts=(Attempt(f"q{failed}", 2, Span(0.0, 1.0)),) if failed else (),
+        seconds=60.0,
+    )
+
+
+def test_how_long_the_caller_waited_is_told_of_both_lives() -> None:
+    """First sounds, and silences: after a failure, and without the words of another answer."""
+    plain = _life((0.0, 0.1), (10.0, None), (30.0, 30.4), (50.0, None))
+    controlled = _life((0.0, 0.0), (10.0, 15.0), (30.0, 30.2), (50.0, 52.0), failed=2)
+    assert waited(plain, controlled, ["q2"]) == Waited((100, 400), (100, 400), 20_000, 20_000)
+    assert waited(controlled, plain, []) == Waited((0, 5000, 200, 2000), (0, 200), 5000, 5000)
+    assert waited(plain, controlled, []).silence_after_failure == 0
+    # q1 is answered while q2 waits: no silence. So is what the user says.
+    overlapping = _life((0.0, 4.0), (1.0, 5.5))
+    assert waited(overlapping, overlapping, []).silence == 4000
+    spoken = replace(_life((0.0, None), (30.0, 30.0)), spoke=(Span(10.0, 29.0),))
+    assert waited(spoken, spoken, []).silence == 10_000
+
+
+def test_waits_are_added_up_and_printed() -> None:
+    one = summed([Waited((100, 205), (100,), 900, 300), Waited((), (), 5000, 0)])
+    two = summed([Waited((7000,), (), 7000, 6500)])
+    assert one["first_bins"] == {"100": 1, "210": 1}
+    assert add_up([one, two]) == summed(
+        [Waited((100, 205), (100,), 900, 300), Waited((7000,), (), 7000, 6500)]
+    )
+    assert [row[1:] for row in rows(add_up([one, two]), summed([]))] == [
+        ("0.21 s", "-"), ("7.00 s", "-"), ("0.10 s", "-"), ("0.10 s", "-"),
+        ("7.00 s", "0.00 s"), ("6.50 s", "0.00 s"),
+    ]  # fmt: skip
+
+
+def test_waits_are_kept_and_merged(simulate: Callable[..., Result], tmp_path: Path) -> None:
+    file = tmp_path / "calls.jsonl"
+    shown = [
+        simulate("--calls", "2", "--faults", "rough", "--jobs", "1", "--json", "--keep", str(file))
+        for _ in range(2)  # the second reads what the first kept
+    ]
+    first, again = (json.loads(each.stdout)["waited"] for each in shown)
+    assert first == again
+    assert first["controlled"]["first_p99_ms"] > 0 < first["plain"]["silence_ms"]
+    (tmp_path / "a.json").write_text(shown[0].stdout)
+    merged = simulate("--merge", str(tmp_path / "a.json"), "--json")
+    assert json.loads(merged.stdout)["waited"] == first
+    assert "longest silence" in simulate("--merge", str(tmp_path / "a.json")).stdout
 
 
 def test_clauses_are_counted_in_every_report(whole: dict[str, Any]) -> None:

@@ -478,3 +478,15 @@ def test_g18_a_cough_that_meets_a_request_nobody_has_answered_loses_nothing(seed
     result = run_call(seed, "rough")
     assert "lost" not in result.fates
     assert not result.bad
+
+
+@pytest.mark.parametrize(
+    "seed", [149616336935812, 218575156316240, 37709548620941, 120233066892962]
+)
+def test_g18_what_was_overtaken_or_answered_at_last_is_not_lost(seed: int) -> None:
+    """Speech of before of which the server tells late interrupts what LiveKit has queued, here as
+    without the library; a retry that a cough met is heard under another handle; and who waited in
+    vain may cut in on the answer after all."""
+    result = run_call(seed, "rough")
+    assert "lost" not in result.fates
+    assert not result.bad

@@ -90,6 +90,75 @@ def test_g12_two_causes(first: dict[str, Any], second: dict[str, Any], found: in
     assert breaches("G12", *lines, report(2.2), report(2.3)) == found
 
 
+@pytest.mark.parametrize(("served", "found"), [(True, 0), (False, 1)])
+def test_g12_a_connection_that_served_on_is_lost_for_another_cause(
+    served: bool, found: int
+) -> None:
+    failed = FAILED | {"t": 2.0}
+    created = [response(2.1, "created", "r2")] if served else []
+    lost = [LOST | {"t": 2.4}, report(2.4)]
+    assert breaches("G12", CREATE, failed, report(2.0), *created, *lost) == found
+
+
+@pytest.mark.parametrize(("code", "found"), [("stalling", 0), ("slow", 0), ("server_error", 1)])
+def test_g9_a_doubt_is_no_retry(code: str, found: int) -> None:
+    header = HEADER | {"retry": {"max_retry": 1}}
+    waits = [
+        line(t, "turn", "recovering", turn="t1", attempt=1, wait=0.1, code=each, kind="transient")
+        for t, each in ((1.1, "server_error"), (9.0, code))
+    ]
+    played = line(10.0, "playback", "started")
+    created = response(1.0, "created", "r1")
+    lines = [header, CREATE, created, *waits, played, line(20.0, "session", "recorded")]
+    assert [v.id for v in judge(lines).violations if v.id == "G9"] == ["G9"] * found
+
+
+@pytest.mark.parametrize(("told", "found"), [(True, 0), (False, 1)])
+def test_g8_what_is_asked_again_is_told_when_its_turn_is_over(told: bool, found: int) -> None:
+    """However long that takes, and whatever the application asks meanwhile."""
+    moved = {"turn": "t1", "attempt": 1, "response": "r1", "source": "created"}
+    lines = [
+        CREATE,
+        response(1.5, "created", "r1"),
+        FAILED,
+        line(2.1, "turn", "moved", **moved, dest="retry_wait", event="RESPONSE_FAILED"),
+        CREATE | {"t": 2.2},
+        response(2.3, "created", "r2"),
+        line(3.0, "session", "speech_created", speech="s2", source="generate_reply",
+             user_initiated=True),
+        line(30.0, "turn", "ended", turn="t1", outcome="failed", code="stalled", kind="transient"),
+        *([report(30.0)] if told else []),
+        line(60.0, "watch", "look"),
+    ]  # fmt: skip
+    assert breaches("G8", *lines) == found
+
+
+def _asked(t: float, key: str, item: str | None, speech: str | None = None) -> dict[str, Any]:
+    kind = "app" if item is None else "speech"
+    return line(t, "caller", "asked") | {
+        "key": key, "kind": kind, "begun": t - 0.5, "item_id": item, "speech": speech,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("of", "found"), [("u1", 0), ("u3", 1)], ids=["before", "a cough"])
+def test_g18_speech_of_before_that_the_server_tells_late_interrupts(of: str, found: int) -> None:
+    """LiveKit interrupts what is queued, whatever the speech was; a cough after it is none."""
+    lines = [
+        _asked(1.0, "q1", "u1"),
+        line(1.4, "caller", "let_go", key="q1"),
+        _asked(2.0, "q2", None, "s2"),
+        line(2.0, "session", "speech_created", speech="s2", source="generate_reply",
+             user_initiated=True),
+        CREATE | {"t": 2.0},
+        line(4.0, "server", "input_audio_buffer.speech_started", item_id=of),
+        line(4.0, "session", "speech_done", speech="s2", interrupted=True),
+        line(50.0, "watch", "look", rest=True),
+    ]  # fmt: skip
+    assert [v.text for v in judge([HEADER, *lines, end(lines)]).violations if "q2" in str(v)] == (
+        ["a turn was lost: nothing was heard, and nobody was told"] * found
+    )
+
+
 def test_g12_a_frame_that_is_no_json_is_only_told() -> None:
     assert breaches("G12", CREATE, report(2.0, "JSONDecodeError"), FAILED, report(2.1)) == 0
     assert breaches("G12", CREATE, report(2.0), FAILED, report(2.1)) == 1

@@ -11,11 +11,13 @@ from typing import IO, Any, Generic, TypeVar
 from ..._input import CommandError
 from .pairs import Difference, PairResult
 from .run import CallResult
+from .waiting import Waited
 
 __all__ = ["Kept", "KeptError", "default_path"]
 
 _R = TypeVar("_R", CallResult, PairResult)
 _PAIR = ("worse", "better", "allowed")
+_LIVES = ("plain", "controlled")
 
 
 class KeptError(CommandError):
@@ -99,6 +101,9 @@ class Kept(Generic[_R]):
         for name, value in row.items():
             if self._kind is PairResult and name in _PAIR:
                 row[name] = tuple(Difference(**each) for each in value)
+            elif self._kind is PairResult and name in _LIVES:
+                lists = {key: tuple(each) for key, each in value.items() if isinstance(each, list)}
+                row[name] = Waited(**{**value, **lists})
             elif isinstance(value, list):
                 row[name] = tuple(value)
         result: _R = self._kind(**row)

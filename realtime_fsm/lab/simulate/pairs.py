@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..._input import InputError
@@ -17,6 +17,7 @@ from .evidence import Evidence
 from .report import shards_of
 from .run import quiet_logs
 from .scenario import Profile, Scenario, Turn
+from .waiting import Waited, add_up, rows, summed, waited
 
 __all__ = ["Difference", "PairResult", "compare_scenario", "describe_pairs", "live_pair", "merge_pairs", "run_pair", "summarize_pairs"]  # fmt: skip
 
@@ -51,6 +52,7 @@ class PairResult:
         better: in what.
         allowed: lateness that what was subtracted explains.
         questions: how many were asked in both lives.
+        plain, controlled: how long the caller waited in each.
         simulated_ms: of both lives.
     """
 
@@ -60,6 +62,8 @@ class PairResult:
     better: tuple[Difference, ...] = ()
     allowed: tuple[Difference, ...] = ()
     questions: int = 0
+    plain: Waited = field(default_factory=Waited)
+    controlled: Waited = field(default_factory=Waited)
     simulated_ms: int = 0
 
 
@@ -85,6 +89,8 @@ def compare_scenario(
         return tuple(Difference(f.clause, _kind(scenario, f), str(f)) for f in findings)
 
     asked = {each.key for each in controlled.life.questions}
+    keys = asked | {each.key for each in plain.life.questions}
+    failed = [key for key in keys if any(_failures(scenario, key))]
     result = PairResult(
         seed=scenario.seed or 0,
         verdict=verdict.word,
@@ -92,6 +98,8 @@ def compare_scenario(
         better=told(verdict.better),
         allowed=told(verdict.allowed),
         questions=len(asked & {each.key for each in plain.life.questions}),
+        plain=waited(plain.life, controlled.life, failed),
+        controlled=waited(controlled.life, plain.life, failed),
         simulated_ms=round(1000 * (plain.life.seconds + controlled.life.seconds)),
     )
     return result, verdict
@@ -169,6 +177,10 @@ def summarize_pairs(
             "simulated_ms": sum(call.simulated_ms for call in calls),
             "better_clauses": dict(Counter(d.clause for call in calls for d in call.better)),
             "allowed_lateness": sum(len(call.allowed) for call in calls),
+            "waited": {
+                "plain": summed(call.plain for call in calls),
+                "controlled": summed(call.controlled for call in calls),
+            },
             "worse_calls": [
                 {
                     "seed": call.seed,
@@ -189,7 +201,9 @@ def merge_pairs(reports: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     :class:`InputError` when they are not shards of one run."""
     (first_name, first), *others = reports.items()
     for name, other in reports.items():
-        missing = [key for key in (*_SAME, *_ADDED, "shards", "worse_calls") if key not in other]
+        missing = [
+            key for key in (*_SAME, *_ADDED, "shards", "worse_calls", "waited") if key not in other
+        ]
         if missing:
             expected = "a report of simulate --compare --json"
             raise InputError(missing[0], None, expected, file=name)
@@ -209,6 +223,10 @@ def merge_pairs(reports: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
             **{key: sum(report[key] for report in reports.values()) for key in _ADDED},
             "better_clauses": dict(better),
             "allowed_lateness": sum(r["allowed_lateness"] for r in reports.values()),
+            "waited": {
+                side: add_up(report["waited"][side] for report in reports.values())
+                for side in ("plain", "controlled")
+            },
             "worse_calls": sorted(worse, key=lambda call: call["seed"]),
             "wall_seconds": max(report["wall_seconds"] for report in reports.values()),
         }
@@ -252,6 +270,10 @@ def describe_pairs(report: Mapping[str, Any]) -> Iterator[str]:
             yield f"    {clause:<28}{count:>9}{better:>9}"
     if report["allowed_lateness"]:
         yield f"  {'late for a reason that is told':<30}{report['allowed_lateness']:>9}"
+    yield ""
+    yield f"  {'':<30}{'plain':>9}{'controlled':>12}"
+    for name, plain, controlled in rows(report["waited"]["plain"], report["waited"]["controlled"]):
+        yield f"  {name:<30}{plain:>9}{controlled:>12}"
     yield ""
     simulated, wall = report["simulated_seconds"], report["wall_seconds"]
     yield f"{simulated:.0f} s simulated in {wall:.1f} s"

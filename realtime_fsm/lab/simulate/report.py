@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -10,10 +9,10 @@ from typing import Any
 from ..._input import InputError
 from .judge import FATES
 from .run import CallResult
+from .waiting import bins_of, percentile
 
 __all__ = ["describe", "merge", "shards_of", "summarize"]
 
-_BIN = 10  # milliseconds; first sounds are counted in bins, which can be added up
 _SHOWN = 10  # bad calls that are named in the text
 
 # These say what was run; runs that differ in one of them cannot be added up.
@@ -40,11 +39,8 @@ def summarize(
     """
     calls = sorted(results, key=lambda result: result.seed)
     fates: Counter[str] = Counter()
-    first: Counter[str] = Counter()
     for call in calls:
         fates.update(call.fates)
-        # Rounded up, as a time to wait.
-        first.update(str(-(-ms // _BIN) * _BIN) for ms in call.first_audio_ms)
     counts = {
         "calls": len(calls),
         "turns": sum(fates.values()),
@@ -69,7 +65,7 @@ def summarize(
             **counts,
             "broken": _added(call.broken for call in calls),
             "longest_silence_ms": max((call.silence_ms for call in calls), default=0),
-            "first_audio_bins": dict(first),
+            "first_audio_bins": bins_of(ms for call in calls for ms in call.first_audio_ms),
             "bad_calls": [{"seed": call.seed, "why": list(call.why)} for call in calls if call.bad],
             "wall_seconds": round(wall_seconds, 3),
         }
@@ -149,21 +145,12 @@ def _finished(report: dict[str, Any]) -> dict[str, Any]:
     """Put what follows from the other figures in, and all of it in a fixed order."""
     bins = {int(ms): n for ms, n in report["first_audio_bins"].items()}
     report["first_audio_bins"] = {str(ms): bins[ms] for ms in sorted(bins)}
-    report["first_audio_p50_ms"] = _percentile(bins, 0.50)
-    report["first_audio_p99_ms"] = _percentile(bins, 0.99)
+    report["first_audio_p50_ms"] = percentile(bins, 0.50)
+    report["first_audio_p99_ms"] = percentile(bins, 0.99)
     report["simulated_seconds"] = report["simulated_ms"] / 1000
     report["longest_silence_seconds"] = report["longest_silence_ms"] / 1000
     report["bad_seeds"] = [call["seed"] for call in report["bad_calls"]]
     return report
-
-
-def _percentile(bins: Mapping[int, int], share: float) -> int | None:
-    rank = math.ceil(share * sum(bins.values()))
-    for ms in sorted(bins):
-        rank -= bins[ms]
-        if rank <= 0:
-            return ms
-    return None
 
 
 # --- in words

@@ -79,7 +79,8 @@ def policy_value(line: Line) -> Any:
     if name not in known or len(line.words) != 2:
         what = "retry. and one of " + ", ".join(known) + ", and a value"
         raise InputError("setup", str(line)[6:], what, line=line.number)
-    kind = {int: "n", float: "s", str: "name"}[type(known[name])]
+    kinds = ((int, "n"), (float, "s"), (str, "name"))
+    kind = next(kind for of, kind in kinds if isinstance(known[name], of))
     form = Form("retry", f"{line.words[0].text} <value:{kind}>")
     value = match((form,), line.words, line.number, "setup")[1]["value"]
     try:
