@@ -213,6 +213,19 @@ class History:
                 self._words.popitem(last=False)
         self._show_more(item_id, words)
 
+    def complete(self, frame: object) -> None:
+        """Let the plugin learn of an item whose ``conversation.item.added`` got lost: it knows no other
+        event, and would replay a tool's output without its call. Messages of the model's own have a
+        place of their own here (`_missed`)."""
+        if not isinstance(frame, dict) or frame.get("type") != "conversation.item.done":
+            return
+        item = frame.get("item")
+        if not isinstance(item, Mapping) or item.get("role") == "assistant":
+            return
+        item_id = item.get("id")
+        if isinstance(item_id, str) and not self._conversation.came(item_id):
+            frame["type"] = "conversation.item.added"
+
     def server_frame(self, frame: Mapping[str, Any]) -> bool:
         """Note what a server's frame says of items. Returns whether it refuses one of ours, or one
         that is asked for again."""

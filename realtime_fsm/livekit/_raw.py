@@ -344,6 +344,7 @@ class RawLink:
 
     def _take(self, frame: object) -> None:
         self._ends.came(frame)
+        self.history.complete(frame)
         self.repair.came(frame)
         self._echo.came(frame)
         event = parse(frame)
