@@ -176,7 +176,8 @@ async def test_g18_a_commit_of_nothing_loses_no_question() -> None:
     async with simulated_call(script, config=config, turn_detection=None, check=False) as call:
         await call.say(FIRST)
         await call.idle()
-        realtime_session_of(call.session).send_event({"type": "input_audio_buffer.commit"})
+        session: Any = realtime_session_of(call.session)
+        session.send_event({"type": "input_audio_buffer.commit"})
         await asyncio.sleep(0.5)
         call.session.generate_reply(user_input=SECOND)
         await asyncio.sleep(0.5)
