@@ -11,6 +11,7 @@ from livekit.agents import llm
 from .facts import Fact, facts_of
 from .format import Header, Line
 from .recorder import Recorder
+from .writer import Fields
 
 __all__ = ["Witness"]
 
@@ -25,7 +26,8 @@ class _Memory:
         retry = header.get("retry", {})
         self.entries: list[Header | Line] = [Header(**told, retry=retry, fields=header)]
 
-    def write(self, fields: Mapping[str, Any]) -> None:
+    def write(self, fields: Fields) -> None:
+        fields = fields() if callable(fields) else fields
         by, kind, event = fields["by"], str(fields["type"]), fields.get("event")
         if by not in ("server", "client"):
             event = {k: v for k, v in fields.items() if k not in ("t", "by", "type")}
