@@ -26,7 +26,7 @@ WITHIN = 15.0
 #: Seconds by which the loop may be late in a run that counts.
 KEPT = 0.12
 #: How often a story is lived.
-LIVES = 6
+LIVES = 4
 #: Seconds between the beginnings of stories: what starts a session takes the loop that long.
 APART = 0.1
 

@@ -467,8 +467,14 @@ class History:
             heard = message.received_ms if message.heard_ms is None else message.heard_ms
             self.on_restored(item_id, int(heard))
 
-    async def replay(self, inner: llm.RealtimeSession[Any], unwanted: Collection[str]) -> None:
-        """Put the history as it was heard, but for the unwanted items, on a new inner session."""
+    async def replay(
+        self,
+        inner: llm.RealtimeSession[Any],
+        unwanted: Collection[str],
+        queued: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Put the history as it was heard, but for the unwanted items, on a new inner session. *queued*
+        is called once all of it is on its way."""
         self.given_up()
         self._inner = inner
         await self._give_up()  # it waits for a confirmation that cannot come
@@ -478,6 +484,7 @@ class History:
             push = self._start(inner.update_chat_ctx(kept))
             await asyncio.sleep(0)  # its frames are queued now, before any of ours
             self.replayed(unwanted)
+            queued()
             await self._confirmation(push)
             self._moving = False
 

@@ -338,9 +338,12 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             if link is None or self._history is None:
                 return
             await self._inner_session.repeat()
-            await self._history.replay(self._inner, link.unwanted)
+            await self._history.replay(
+                self._inner, link.unwanted, queued=self._inner_session.resume
+            )
             self._inner_session.retired = None
         except Exception as e:
+            self._inner_session.resume()
             self._guard.failed(e)
         self.emit("session_reconnected", llm.RealtimeSessionReconnectedEvent())
 
@@ -351,6 +354,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
         try:
             self._inner_session.open()
         except Exception as e:
+            self._inner_session.resume()
             self.driver.unopened(e)
             return None
         before.repair.reset()
@@ -462,17 +466,17 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
         self._inner.update_options(**options)
 
     def push_audio(self, frame: rtc.AudioFrame) -> None:
-        self._inner.push_audio(frame)
+        self._inner_session.hear(lambda inner: inner.push_audio(frame))
 
     def push_video(self, frame: rtc.VideoFrame) -> None:
-        self._inner.push_video(frame)
+        self._inner_session.hear(lambda inner: inner.push_video(frame))
 
     def commit_audio(self) -> None:
         self._committed = True
-        self._inner.commit_audio()
+        self._inner_session.hear(lambda inner: inner.commit_audio())
 
     def clear_audio(self) -> None:
-        self._inner.clear_audio()
+        self._inner_session.hear(lambda inner: inner.clear_audio())
 
     def start_user_activity(self) -> None:
         self._inner.start_user_activity()

@@ -92,7 +92,8 @@ class Answer:
 
     Attributes:
         fate: ``answered``: a message was heard to its end, and nothing that was promised with it (a
-            tool's reply) is missing. ``interrupted``: the caller cut in on the answer.
+            tool's reply) is missing, or all that was to be done the server did by itself.
+            ``interrupted``: the caller cut in on the answer.
             ``superseded``: the caller asked the next thing before anything was heard. ``failed``:
             the application was told so. ``lost``: none of these. ``hung_up``: the caller ended the
             call. ``not_committed``: the connection broke before the server took the speech.
@@ -316,6 +317,8 @@ class Questions:
             fate, why = "interrupted", "the caller had gone on"
         elif hushed:
             fate, why = "answered", "by a tool that is not to be answered"
+        elif not heard and not final and self._acted(question):
+            fate, why = "answered", "by what the server did by itself"
         elif final:
             fate, why = "failed", final[0].what
         elif owed:
@@ -378,6 +381,12 @@ class Questions:
             if q.speech is None or self._stopped.get(q.speech, math.inf) <= by[0] + _MOMENT
         ]  # fmt: skip
         return open_[-1:] or before[-1:]
+
+    def _acted(self, question: Question) -> bool:
+        """Whether the server did something by itself for it, and nothing is to follow: LiveKit listens
+        then, and what comes next is the application's to say (G28)."""
+        made = sorted(self._of(question), key=_since)
+        return bool(made) and made[-1].only_acted and made[-1].status == "completed"
 
     def _overtaken(self, question: Question) -> bool:
         """Whether LiveKit interrupted its speech for what the caller had said before, of which the

@@ -158,6 +158,9 @@ class Wire:
         self.connection = 0
         self.lost = 0  # the newest connection that is over
         self._bounded = bounded
+        self._echoes = False  # the server sends metadata back
+        self._committing = 0  # commits of the client that the server has not told of
+        self._vad_owes = False  # speech was committed, by the server, and no response began since
         self._names: OrderedDict[str, None] = OrderedDict()
 
     def asked(self, connection: int) -> list[Create]:
@@ -203,7 +206,9 @@ class Wire:
             self.connection = each.connection
 
     def _sent(self, each: Seen) -> None:
-        if each.type == "response.create":
+        if each.type == "input_audio_buffer.commit":
+            self._committing += 1
+        elif each.type == "response.create":
             self.creates.append(Create(each))
         elif each.type == "response.cancel":
             named = self.responses.get(str(each.event.get("response_id")))
@@ -229,6 +234,10 @@ class Wire:
         takes = _TAKES.get(each.type)
         if takes is not None:
             takes(self, each, each.event)
+
+    def _vad_takes(self, each: Seen, event: dict[str, Any]) -> None:
+        self._vad_owes = not self._committing
+        self._committing = max(0, self._committing - 1)
 
     def _item_added(self, each: Seen, event: dict[str, Any]) -> None:
         item, response = body_of(event.get("item")), self._of(event)
@@ -283,12 +292,18 @@ class Wire:
             known.done, known.status = each, str(body.get("status"))
 
     def _answer(self, each: Seen, response: Response, metadata: dict[str, Any]) -> None:
-        """Find the create that a response answers: by its metadata, or the oldest without any."""
+        """Find the create that a response answers: by its metadata, or the oldest without any. Some
+        servers send none back: then it is the only one that waits, if server VAD owes nothing."""
         mine = [c for c in self.creates if c.sent.connection == each.connection]
         if metadata:
             found = [c for c in mine if c.metadata == metadata][-1:]
+            self._echoes = self._echoes or bool(found)
         else:
             found = [c for c in mine if not c.answers and not c.metadata][:1]
+            if not found and not self._echoes and not response.outside and not self._vad_owes:
+                waiting = self.asked(each.connection)
+                found = waiting if len(waiting) == 1 else []
+            self._vad_owes = False
         for create in found:
             create.answers.append(each)
             create.response = response
@@ -344,6 +359,8 @@ class Wire:
 
 #: What takes which event of the server.
 _TAKES: dict[str, Callable[[Wire, Seen, dict[str, Any]], None]] = {
+    "input_audio_buffer.committed": Wire._vad_takes,
+    "input_audio_buffer.timeout_triggered": Wire._vad_takes,
     "response.created": Wire._response,
     "response.done": Wire._response,
     "response.output_item.added": Wire._item_added,

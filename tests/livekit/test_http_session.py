@@ -20,7 +20,7 @@ from realtime_fsm.livekit._features import AgentSession, realtime_session_of
 from realtime_fsm.simulator import Message, RealtimeServer, Reply, Script
 from realtime_fsm.testing import PacedAudioOutput
 
-_PATIENCE = 10.0
+_PATIENCE = 60.0
 
 
 class Line:

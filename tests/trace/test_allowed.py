@@ -133,6 +133,66 @@ def test_g8_what_is_asked_again_is_told_when_its_turn_is_over(told: bool, found:
     assert breaches("G8", *lines) == found
 
 
+@pytest.mark.parametrize(
+    ("between", "echoes", "found"),
+    [
+        ([], False, 0),
+        ([], True, 1),
+        ([line(1.1, "server", "input_audio_buffer.committed", item_id="u1")], False, 1),
+        ([line(1.0, "client", "input_audio_buffer.commit"),
+          line(1.1, "server", "input_audio_buffer.committed", item_id="u1")], False, 0),
+        ([line(1.1, "server", "input_audio_buffer.timeout_triggered", item_id="u1")], False, 1),
+    ],
+    ids=["the only one", "a server that echoes", "VAD's", "committed by the client", "VAD's idle"],
+)  # fmt: skip
+def test_g1_a_server_that_sends_no_metadata_back_answers_the_only_create(
+    between: Lines, echoes: bool, found: int
+) -> None:
+    """Unless server VAD owes a response, or the server has sent metadata back before."""
+
+    def create(t: float, name: str) -> dict[str, Any]:
+        metadata = {"client_event_id": name}
+        return line(t, "client", "response.create", event_id=name, response={"metadata": metadata})
+
+    known: Lines = [
+        create(0.1, "c0"),
+        response(0.2, "created", "r0", metadata={"client_event_id": "c0"}),
+        response(0.3, "done", "r0", status="completed"),
+    ]
+    lines: Lines = [
+        *(known if echoes else []),
+        create(1.0, "c1"), *between,
+        response(1.2, "created", "r1"), response(1.9, "done", "r1", status="completed"),
+        create(2.0, "c2"),
+    ]  # fmt: skip
+    assert breaches("G1", *lines) == found
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "found"),
+    [
+        ("mcp_call", "completed", 0), ("mcp_approval_request", "completed", 0),
+        ("web_search_call", "completed", 0), ("mcp_call", "failed", 1), ("reasoning", "completed", 1),
+        ("message", "completed", 1),
+    ],
+)  # fmt: skip
+def test_g18_what_the_server_did_by_itself_is_an_answer(kind: str, status: str, found: int) -> None:
+    """Then nothing is sent and the agent listens, as on plain LiveKit (G28)."""
+    item = {"id": "m1", "type": kind, "status": "completed"}
+    lines: Lines = [
+        _asked(1.0, "q1", "u1"),
+        line(1.0, "server", "input_audio_buffer.committed", item_id="u1"),
+        response(1.1, "created", "r1"),
+        line(1.2, "server", "response.output_item.added", response_id="r1", item=item),
+        line(1.3, "server", "response.output_item.done", response_id="r1", item=item),
+        response(1.4, "done", "r1", status=status, output=[item]),
+        CREATE | {"t": 50.0},
+        line(50.0, "session", "user_state_changed", old="away", new="away"),
+        line(50.0, "watch", "look", rest=True),
+    ]
+    assert breaches("G18", *lines) == found
+
+
 def _asked(t: float, key: str, item: str | None, speech: str | None = None) -> dict[str, Any]:
     kind = "app" if item is None else "speech"
     return line(t, "caller", "asked") | {

@@ -29,6 +29,7 @@ from realtime_fsm.watch._place import HUB
 from realtime_fsm.watch._serve import run_hub
 from realtime_fsm.watch.command import around
 
+from ..real_time import LONG
 from ..run.test_run import ENVIRONMENT, WORKER
 from .hubs import until
 from .test_source import a_call, kinds
@@ -70,12 +71,12 @@ async def worker_of(*command: str, **environment: str) -> AsyncIterator[Worker]:
     try:
         url = None
         while url is None:
-            line = (await asyncio.wait_for(process.stderr.readline(), 60)).decode()
+            line = (await asyncio.wait_for(process.stderr.readline(), LONG)).decode()
             assert line, "it ended"
             url = re.search(r"watch at (\S+)", line)
         reading = asyncio.ensure_future(process.stderr.read())  # a full pipe would stop it
         yield Worker(process, url[1])
-        await asyncio.wait_for(process.wait(), 60)
+        await asyncio.wait_for(process.wait(), LONG)
     finally:
         if process.returncode is None:
             process.kill()
@@ -192,7 +193,7 @@ async def test_the_users_hub_is_started_and_ends_by_itself(
         await call.ask()
         await asyncio.sleep(0.5)
         assert not hub.done()
-    await asyncio.wait_for(hub, 10)
+    await asyncio.wait_for(hub, LONG)
     assert address() is None
     shown = CliRunner().invoke(app, ["watch"])
     assert (shown.exit_code, shown.stderr) == (
