@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._error import RealtimeFSMError
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = [
     "CommandError",
@@ -92,6 +88,8 @@ def read_as(path: Path, read: Callable[[str], T]) -> T:
 
 def from_json(text: str) -> Any:
     """Return the JSON value that *text* is. Raises `InputError`."""
+    import json  # this module is imported with the core, which reads nothing
+
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
@@ -109,6 +107,10 @@ def too_deep(text: str) -> InputError:
 
 def from_toml(text: str) -> dict[str, Any]:
     """Return the table that *text* is, as TOML. Raises `InputError`."""
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
     try:
         table: dict[str, Any] = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

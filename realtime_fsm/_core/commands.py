@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .data import Data
 from .errors import ErrorInfo
 from .states import TurnOutcome, TurnState
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Command(Data):
     """Base of all commands. Not for subclassing outside this module."""
 
 
 # --- to the server
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class CreateResponse(Command):
     """Put this turn's ``response.create`` on the wire, then report `CreateSent`."""
 
@@ -24,7 +25,7 @@ class CreateResponse(Command):
     attempt: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class CancelResponse(Command):
     """Send ``response.cancel`` with this response id and this event id (G6)."""
 
@@ -32,7 +33,7 @@ class CancelResponse(Command):
     event_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class CheckConnection(Command):
     """Send, with this event id, something that this server answers and that changes nothing: not a
     cancel, which could hit what is awaited. If nothing at all comes, report `ConnectionLost`."""
@@ -40,7 +41,7 @@ class CheckConnection(Command):
     event_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class ProbeCancel(Command):
     """Send a bare ``response.cancel`` with this event id.
 
@@ -51,7 +52,7 @@ class ProbeCancel(Command):
     event_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class DeleteItem(Command):
     """Send ``conversation.item.delete``: nobody heard this item (G16)."""
 
@@ -59,7 +60,7 @@ class DeleteItem(Command):
     event_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class TruncateItem(Command):
     """Send ``conversation.item.truncate``: the server made more of this message than was handed out, or
     was heard, and the host does not cut it (G15, G16). Report `ItemTruncated` once the server has
@@ -70,7 +71,7 @@ class TruncateItem(Command):
     event_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class RestoreItem(Command):
     """Let the present conversation have what was heard of a message, and nothing else of it (G16): the
     connection that held it was lost before that was known, or the server's item cannot be cut.
@@ -79,7 +80,7 @@ class RestoreItem(Command):
     item_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class ReplaceConnection(Command):
     """Give the connection up and make a new one; then report `ConnectionReady`.
 
@@ -97,7 +98,7 @@ class ReplaceConnection(Command):
 # --- to the application
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class AnnounceTurn(Command):
     """Tell the host of a generation that no call of it waits for: it waits for it from here on, as it
     does in plain LiveKit. What follows goes into this generation, whichever attempt it is of. If
@@ -107,7 +108,7 @@ class AnnounceTurn(Command):
     response_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class ExposeTurn(Command):
     """The first output is there, of this response: resolve ``generate_reply``."""
 
@@ -115,7 +116,7 @@ class ExposeTurn(Command):
     response_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class DeliverItem(Command):
     """Hand this message or function call of the current attempt downstream."""
 
@@ -123,21 +124,21 @@ class DeliverItem(Command):
     item_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class EndAttempt(Command):
     """No more output comes for the messages handed out so far; others of the turn will."""
 
     turn_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class EndStreams(Command):
     """No more output comes for this turn: close what was handed out."""
 
     turn_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class ReportFailure(Command):
     """The turn failed for good, or was cut short: make it visible (G8).
 
@@ -153,14 +154,14 @@ class ReportFailure(Command):
     on_handle: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class ReportSession(Command):
     """The session cannot be used any more: one report, whether or not a turn was alive (G12)."""
 
     error: ErrorInfo
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Recovering(Command):
     """A retry is planned, or an attempt is doubted: the application may say "one moment".
 
@@ -177,7 +178,7 @@ class Recovering(Command):
     wait: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class TurnEnded(Command):
     """The turn reached ``done`` or ``failed``. Always its last command (G7)."""
 
@@ -186,7 +187,7 @@ class TurnEnded(Command):
     error: ErrorInfo | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class TurnMoved(Command):
     """A row of the table was taken. For logs, traces and pictures; nothing to do.
 

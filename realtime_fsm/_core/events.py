@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from .data import Data
 from .errors import ErrorInfo
 
 
@@ -31,15 +32,15 @@ class ItemKind(Enum):
     OTHER = "other"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Event(Data):
     """Base of all events. Not for subclassing outside this module."""
 
 
 # --- what we see ourselves put on the wire
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class CreateSent(Event):
     """The ``response.create`` of this attempt left, under this client event id."""
 
@@ -48,7 +49,7 @@ class CreateSent(Event):
     event_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class CreateNotSent(Event):
     """The ``response.create`` of this attempt could not be sent and never will be."""
 
@@ -57,7 +58,7 @@ class CreateNotSent(Event):
     error: ErrorInfo
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class CreateGivenUp(Event):
     """What is below the driver gave up on a create that was never acknowledged. Should its response
     still come, it is cancelled down there (G6: not a second time by us)."""
@@ -70,7 +71,7 @@ class CreateGivenUp(Event):
 # --- the server
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class SessionConfigured(Event):
     """``session.created`` / ``session.updated``: who starts and who stops responses (G24)."""
 
@@ -78,7 +79,7 @@ class SessionConfigured(Event):
     server_interrupts: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class ResponseCreated(Event):
     """``response.created``.
 
@@ -94,7 +95,7 @@ class ResponseCreated(Event):
     deltas_shown: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class ItemStarted(Event):
     """``response.output_item.added``."""
 
@@ -103,7 +104,7 @@ class ItemStarted(Event):
     kind: ItemKind
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class OutputReceived(Event):
     """A delta of audio, of its transcript, or of text.
 
@@ -116,7 +117,7 @@ class OutputReceived(Event):
     audio_ms: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class CallReceived(Event):
     """``response.output_item.done`` of a function call: its arguments are complete."""
 
@@ -124,7 +125,7 @@ class CallReceived(Event):
     item_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class ActionEnded(Event):
     """``response.output_item.done`` of what the server did by itself."""
 
@@ -132,21 +133,21 @@ class ActionEnded(Event):
     item_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class ItemActivity(Event):
     """An event of an item that names no response, such as ``response.mcp_call.in_progress``."""
 
     item_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class ResponseActivity(Event):
     """Any other event of a live response: it shows that the server is at work."""
 
     response_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class ResponseDone(Event):
     """``response.done``.
 
@@ -162,7 +163,7 @@ class ResponseDone(Event):
     out_of_band: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class ErrorReceived(Event):
     """``error``.
 
@@ -174,7 +175,7 @@ class ErrorReceived(Event):
     event_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class RateLimitsUpdated(Event):
     """``rate_limits.updated``.
 
@@ -185,17 +186,17 @@ class RateLimitsUpdated(Event):
     reset_after: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class SpeechStarted(Event):
     """``input_audio_buffer.speech_started``."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class SpeechStopped(Event):
     """``input_audio_buffer.speech_stopped``."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class ItemTruncated(Event):
     """``conversation.item.truncated``: the server keeps this much of it."""
 
@@ -203,30 +204,30 @@ class ItemTruncated(Event):
     audio_end_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class ItemDeleted(Event):
     """``conversation.item.deleted``: the server keeps nothing of it."""
 
     item_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class InputCleared(Event):
     """``input_audio_buffer.cleared``: what the user was saying is dropped and gets no answer."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class InputIdle(Event):
     """``input_audio_buffer.timeout_triggered``: the user was silent for so long that server VAD answers
     that. The silence is committed like speech."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class InputCommitted(Event):
     """``input_audio_buffer.committed``: what the user said is a turn, and wants an answer."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Unreadable(Event):
     """A frame that is malformed, or of a type nobody knows: counted under this reason (G25).
 
@@ -243,7 +244,7 @@ class Unreadable(Event):
 # --- the connection
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class ConnectionLost(Event):
     """The connection is gone; whatever ran on it is over.
 
@@ -255,12 +256,12 @@ class ConnectionLost(Event):
     for_good: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class ConnectionReady(Event):
     """A connection is usable. A second one without a loss before it is a planned rollover."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class SessionFailed(Event):
     """The session below will not come back (fatal error, reconnects exhausted)."""
 
@@ -270,19 +271,19 @@ class SessionFailed(Event):
 # --- playback
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class MessagePulled(Event):
     """The host began to forward this message to the user; its turn to play has come."""
 
     item_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class PlaybackStarted(Event):
     """The sink plays the first frame of the message being forwarded. It carries no id."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class PlaybackFinished(Event):
     """The sink is done with one message. It carries no id: pairing is serial (G14).
 
@@ -296,17 +297,17 @@ class PlaybackFinished(Event):
     synchronized_transcript: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class PlaybackPaused(Event):
     """The host paused the sink: perhaps the user speaks."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class PlaybackResumed(Event):
     """The host lets the sink play on: the interruption was a false one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class MessageTruncated(Event):
     """The host truncated this message itself, after this much of it was heard."""
 
@@ -314,7 +315,7 @@ class MessageTruncated(Event):
     audio_end_ms: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class MessageShown(Event):
     """The host entered this text of a message in the conversation it shows."""
 
@@ -322,7 +323,7 @@ class MessageShown(Event):
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class AnnouncementLost(Event):
     """The host does not read the generation that it was told of, and nothing of it was handed out:
     it is to be told of the next one."""
@@ -330,7 +331,7 @@ class AnnouncementLost(Event):
     turn_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class SpeechOver(Event):
     """The host is done with the speech this turn belongs to: nothing of it plays any more."""
 

@@ -254,6 +254,11 @@ class Turn:
         return self.attempt is None and self.state is TurnState.REQUESTED
 
     @property
+    def unasked(self) -> bool:
+        """Whether it wants a response, and has none that it was asked for."""
+        return self.waiting or self.state is TurnState.RETRY_WAIT
+
+    @property
     def on_wire(self) -> bool:
         """Whether the current attempt's create was seen leaving."""
         return self.attempt is not None and self.attempt.event_id is not None

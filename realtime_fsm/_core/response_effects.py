@@ -73,6 +73,10 @@ def wait_a_moment(response: Response, step: Step) -> None:
     response.deadline = at if response.deadline is None else min(response.deadline, at)
 
 
+def wait_for_a_sign(response: Response, step: Step) -> None:
+    response.deadline = step.now + step.policy.answer_timeout
+
+
 def stop_waiting(response: Response, step: Step) -> None:
     response.deadline = None
 

@@ -24,6 +24,15 @@ def nothing_came(response: Response, step: Step) -> bool:
     return step.lane.connection.is_silent_since(response.asked_at)
 
 
+def is_missing(response: Response, step: Step) -> bool:
+    """The same, and does somebody wait for the lane, or has it been so for very long? While nobody
+    waits a connection that is only held up costs nothing, and what the user says on it meanwhile is
+    lost with it (G27)."""
+    longest = step.policy.timeout + step.policy.answer_timeout
+    overdue = response.asked_at + longest <= step.now
+    return nothing_came(response, step) and (step.lane.awaited or overdue)
+
+
 def has_time_left(response: Response, step: Step) -> bool:
     """May it still be answered in time?"""
     return response.sent_at + step.policy.timeout > step.now

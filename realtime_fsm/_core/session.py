@@ -70,7 +70,7 @@ class Session:
         self.live: dict[str, Turn] = {}
         self.connection = Connection()
         self.speech = UserSpeech(policy)
-        self.lane = Lane(self.connection, self.speech)
+        self.lane = Lane(self.connection, self.speech, self.live)
         self.by_event: OrderedDict[str, Response] = OrderedDict()
         self.by_id: dict[str, Response] = {}
         self.past: OrderedDict[str, Response] = OrderedDict()

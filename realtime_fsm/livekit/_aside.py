@@ -419,6 +419,7 @@ class Aside:
         try:
             inner = self._inner_session.open() if self._inner is before else self._inner
         except Exception as e:
+            self._inner_session.resume()
             self._session.emit("error", failure(before, e))
             return
         if self.deaf:
@@ -428,6 +429,7 @@ class Aside:
         kept = before.chat_ctx.copy(exclude_instructions=True, exclude_empty_message=True)
         with contextlib.suppress(llm.RealtimeError):
             await inner.update_chat_ctx(kept)
+        self._inner_session.resume()
         self._session.emit("session_reconnected", llm.RealtimeSessionReconnectedEvent())
         await close(before)
 

@@ -33,6 +33,8 @@ class InnerSession:
         self._instructions: str | None = None
         self._tools: list[llm.Tool] | None = None
         self._options: dict[str, Any] = {}
+        #: What was said while none could be told; None: one can.
+        self._held: list[Callable[[llm.RealtimeSession[Any]], None]] | None = None
         #: The application's.
         self.listeners = Listeners()
         #: Our listeners that only pass on, by event.
@@ -64,11 +66,20 @@ class InnerSession:
     def note_options(self, options: Mapping[str, Any]) -> None:
         self._options.update({k: v for k, v in options.items() if utils.is_given(v)})
 
+    def hear(self, what: Callable[[llm.RealtimeSession[Any]], None]) -> None:
+        """Pass on what comes from the user: to the next session, while one takes over. Within a
+        connection's own retry the plugin keeps it, too."""
+        if self._held is None:
+            what(self.session)
+        else:
+            self._held.append(what)
+
     # --- replacing it
 
     def retire(self) -> None:
         """Close the inner session without waiting for it: its socket may be dead."""
         self.retired = self.session
+        self._held = [] if self._held is None else self._held
         task = asyncio.create_task(close(self.session), name="realtime_fsm.retire")
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
@@ -79,6 +90,12 @@ class InnerSession:
         for event, relay in self._relays.items():
             self.session.on(event, relay)
         return self.session
+
+    def resume(self) -> None:
+        """It has the conversation: tell it what was said meanwhile."""
+        held, self._held = self._held or [], None
+        for what in held:
+            what(self.session)
 
     async def repeat(self) -> None:
         """Tell it what the host told the one before, but for the history."""

@@ -27,6 +27,7 @@ _FOLDERS = ("_core", "livekit", "livekit.providers", "livekit.telemetry")
 LEFT_OUT = {
     "_core.activity": "asked by the application, outside of a call's course",
     "_core.commands": "data",
+    "_core.data": "how data compares and is printed",
     "_core.difference": "asked by the application, outside of a call's course",
     "_core.errors": "data",
     "_core.events": "data",

@@ -41,7 +41,7 @@ def corrected(*, interrupted: bool = False, over: bool = True, **message: Any) -
     response = Response(turn=turn, number=1, state=state, last_activity=0.0)
     out: list[Command] = []
     policy = rf.RetryPolicy()
-    lane = Lane(Connection(), UserSpeech(policy))
+    lane = Lane(Connection(), UserSpeech(policy), {})
     cut_back(response, Step(0.0, policy, out, lambda what: what, lane))
     before = message.get("correction", Correction.NONE)
     assert one.correction is (Correction.CUT if out else before)
@@ -89,7 +89,8 @@ def test_g16_nothing_is_cut_on_a_connection_that_is_down() -> None:
     connection, policy, out = Connection(), rf.RetryPolicy(), list[Command]()
     connection.lost(0.0, for_good=False)
     cut_back(
-        response, Step(0.0, policy, out, lambda what: what, Lane(connection, UserSpeech(policy)))
+        response,
+        Step(0.0, policy, out, lambda what: what, Lane(connection, UserSpeech(policy), {})),
     )
     assert out == []
 
@@ -103,6 +104,6 @@ def test_g16_one_that_gets_its_words_instead_leaves_the_next_to_be_cut() -> None
     )
     response = Response(turn=turn, number=1, state=ResponseState.ENDED, last_activity=0.0)
     policy, out = rf.RetryPolicy(), list[Command]()
-    lane = Lane(Connection(), UserSpeech(policy))
+    lane = Lane(Connection(), UserSpeech(policy), {})
     cut_back(response, Step(0.0, policy, out, lambda what: what, lane))
     assert [type(command).__name__ for command in out] == ["RestoreItem", "TruncateItem"]

@@ -230,6 +230,21 @@ def test_g6_a_cancel_without_any_answer_shows_a_dead_connection() -> None:
     bench.c.frame_received(bench.now)
     bench.wait(1.0)
     bench.interrupt(turn)
+    bench.wait(12.9)
+    assert not bench.those(rf.ReplaceConnection)  # nobody waits: it may only be held up
+    bench.wait(3.1)
+    assert len(bench.those(rf.ReplaceConnection)) == 1
+
+
+@pytest.mark.parametrize("asked", [0.0, 2.0, 4.0])
+def test_g27_a_connection_is_given_up_at_once_for_who_waits(asked: float) -> None:
+    bench = Bench(playback=True)
+    turn = bench.speaking()
+    bench.c.frame_received(bench.now)
+    bench.wait(1.0)
+    bench.interrupt(turn)
+    bench.wait(asked)
+    bench.ask()
     bench.wait(3.1)
     assert len(bench.those(rf.ReplaceConnection)) == 1
 

@@ -330,7 +330,7 @@ def make(state: TurnState, flags: frozenset[str]) -> Turn:
 
 
 def lane() -> Lane:
-    return Lane(Connection(), UserSpeech(RetryPolicy()))
+    return Lane(Connection(), UserSpeech(RetryPolicy()), {})
 
 
 def make_step(event: TurnEvent, flags: frozenset[str]) -> Step:
@@ -500,6 +500,7 @@ def response_step(event: ResponseEvent, flags: frozenset[str]) -> Step:
     where.connection.last_frame = -200.0 if "silent" in flags else 9.9
     if "alone" not in flags:
         where.holders.append(Response(None, 0, R.ACTIVE, 0.0))
+        where.turns = {"t9": Turn(id="t9", origin=Origin.CLIENT, playback_reported=False)}
     rumour = Response(None, 0, R.RUMOURED, 0.0, cancel_id="c0", asked_at=3.0)
     return Step(
         now=10.0,

@@ -135,7 +135,7 @@ def test_what_is_dropped_of_the_past_does_not_matter(after_exposure: str) -> Non
 def test_every_field_of_the_controller_is_accounted_for() -> None:
     session = TurnController()._session
     assert set(vars(session)) == snapshots._SESSION, "say in snapshot.py how the new field is kept"
-    assert set(Lane.__slots__) == {"holders", "connection", "speech"}
+    assert set(Lane.__slots__) == {"holders", "turns", "connection", "speech"}
     kept = {"state", "up_since", "losses", "last_frame", "failure"}
     assert set(Connection.__slots__) == kept | {"epoch", "end_announced"}
     assert set(UserSpeech.__slots__) == {"state", "server_answers", "until", "since", "_policy"}

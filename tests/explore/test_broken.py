@@ -222,13 +222,13 @@ def test_our_own_controller_notices_a_dead_connection() -> None:
 
 def test_a_dead_connection_that_nobody_notices_is_found() -> None:
     """G4: every server answers a cancel; one that says nothing at all is not there."""
-    result = search(DEAF, tables=table(nothing_came=no))
+    result = search(DEAF, tables=table(is_missing=no))
     assert result.complete
     assert [v.text for v in result.violations] == ["G4: a dead connection is not noticed"]
 
 
 def test_a_connection_that_is_replaced_though_it_answers_is_found() -> None:
-    tables = table(nothing_came=yes)
+    tables = table(is_missing=yes)
     found = search(replace(ODD, frames=True), tables=tables, stop_at_violation=True).violations
     assert found[0].text == "G4: a connection that answers is replaced"
 

@@ -13,6 +13,7 @@ from realtime_fsm.livekit._conversation import Conversation
 from realtime_fsm.simulator import Message, Reply, ServerConfig
 from realtime_fsm.simulator.faults import At, BreakConnection, HangUp, Schedule
 from realtime_fsm.testing import simulated_call, virtual_time
+from realtime_fsm.testing.corpus._script import plan
 
 CREATE = "conversation.item.create"
 
@@ -164,7 +165,7 @@ def test_g27_drops_at_random_moments_take_no_item_away() -> None:
 async def test_g27_connections_that_end_whatever_they_are_told_blame_nobody(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    config: ServerConfig = SCENARIOS["k"].config
+    config: ServerConfig = plan(SCENARIOS["k"]).config
     async with simulated_call([], config=config, turn_detection=None, check=False) as call:
         call.session.generate_reply(user_input="Where is my parcel?")
         await asyncio.sleep(60.0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,8 +10,7 @@ import pytest
 from realtime_fsm._core import events as ev
 from realtime_fsm._core.frames import parse
 from realtime_fsm._traits import ServerTraits
-from realtime_fsm.lab.scenarios.run import compare_scenario
-from realtime_fsm.lab.scenarios.suite import SCENARIOS
+from realtime_fsm.lab.scenarios import SCENARIOS, compare_scenario
 from realtime_fsm.livekit._echo import Echo
 from realtime_fsm.profiles import shipped
 from realtime_fsm.simulator import Created, Message, Reply, ServerConfig
@@ -261,17 +259,13 @@ def test_g9_an_error_about_something_else_has_nothing_said_twice() -> None:
     "a", "h", "i", "i2", "p", "s", "t", "server_vad/g", "server_vad/o2", "i/no early cancel",
 ])  # fmt: skip
 def test_g27_a_scenario_without_metadata_is_not_worse(name: str) -> None:
-    scenario = SCENARIOS[name]
-    config = replace(scenario.config, metadata_echo=False)
-    verdict = compare_scenario(replace(scenario, config=config))
+    verdict = compare_scenario(SCENARIOS[name], metadata_echo=False)
     assert verdict is not None
     assert not verdict.worse, "\n".join(map(str, verdict.worse))
 
 
 @pytest.mark.parametrize("name", ["i", "i2", "server_vad/t", "semantic_vad/t"])
 def test_g27_at_a_server_that_only_resembles_the_service_too(name: str) -> None:
-    scenario = SCENARIOS[name]
-    config = replace(scenario.config, **switches(shipped()["compat"]))
-    verdict = compare_scenario(replace(scenario, config=config))
+    verdict = compare_scenario(SCENARIOS[name], **switches(shipped()["compat"]))
     assert verdict is not None
     assert not verdict.worse, "\n".join(map(str, verdict.worse))

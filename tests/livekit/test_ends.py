@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from realtime_fsm._traits import ServerTraits
-from realtime_fsm.lab.scenarios import SCENARIOS
-from realtime_fsm.lab.scenarios.run import compare_scenario
+from realtime_fsm.lab.scenarios import SCENARIOS, compare_scenario
 from realtime_fsm.livekit._ends import Ends
 from realtime_fsm.livekit._guard import Guard
 from realtime_fsm.profiles import Fact, Profile
@@ -81,8 +80,7 @@ async def cut_and_asked(call: SimulatedCall) -> None:
     "name", ["m3", "manual/m", "create_response=False/m", "i", "i/no early cancel"]
 )
 def test_g27_the_next_answer_is_as_early_as_on_plain_livekit(name: str, known: object) -> None:
-    scenario = SCENARIOS[name]
-    verdict = compare_scenario(replace(scenario, config=replace(scenario.config, **DROPS)))
+    verdict = compare_scenario(SCENARIOS[name], **DROPS)
     assert verdict is not None
     assert not verdict.worse, "\n".join(map(str, verdict.worse))
 

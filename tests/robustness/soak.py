@@ -26,7 +26,7 @@ POLICY = rf.RetryPolicy(
     retry_interval=0.05, timeout=0.5, recovery_deadline=2.0, stall_timeout=1.0, cancel_timeout=0.5
 )
 SPEED = 25.0
-_PATIENCE = 30.0
+_PATIENCE = 60.0
 
 
 async def one_call(scenario: Scenario, outcomes: Counter[str]) -> None:

@@ -17,6 +17,8 @@ from realtime_fsm.run import RunSettings
 from realtime_fsm.simulator import Failed, Message, RealtimeServer, Reply, Script
 from realtime_fsm.trace import Report, check
 
+from ..real_time import LONG
+
 WORKER = Path(__file__).with_name("worker.py")
 COMMAND = [sys.executable, "-m", "realtime_fsm.cli", "run"]
 ENVIRONMENT = {
@@ -48,7 +50,7 @@ async def call(*options: str, where: str, whose: str = "session") -> tuple[dict[
             stderr=subprocess.PIPE,
         )
         try:
-            out, err = await asyncio.wait_for(process.communicate(), 60)
+            out, err = await asyncio.wait_for(process.communicate(), LONG)
         finally:
             if process.returncode is None:
                 process.kill()
@@ -117,7 +119,7 @@ def run(
         env={**os.environ, **env},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=LONG,
         check=False,
     )
 

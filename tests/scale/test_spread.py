@@ -89,7 +89,7 @@ def test_what_a_part_raises_is_raised() -> None:
 
 
 def test_what_cannot_be_sent_is_told_in_words() -> None:
-    """An exception that has a constructor of its own breaks where it is unpickled."""
+    """An exception that holds something of its process."""
     with pytest.raises(RuntimeError, match=r"(\d): Unsendable: \1 and \1") as told:
         list(spread(unsendable, PARTS, Threads()))
     assert not isinstance(told.value, Unsendable)

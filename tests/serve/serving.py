@@ -14,7 +14,7 @@ from typing import Any
 
 _COMMAND = [sys.executable, "-c", "from realtime_fsm.cli import main; main()", "serve"]
 _START = "realtime-fsm: listening on "
-_PATIENCE = 20.0  # seconds for the process to end
+_PATIENCE = 60.0  # seconds for the process to end
 
 
 @dataclass

@@ -17,7 +17,7 @@ from .serving import script_file, serving
 pytest.importorskip("websockets", reason="both clients need the package websockets")
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the server is stopped by a signal")
 
-_PATIENCE = 20.0  # seconds for a conversation of less than two
+_PATIENCE = 60.0  # seconds for a conversation of less than two
 _BYTES_A_SECOND = 48_000
 
 LONG = {"message": "A long answer that nobody hears to its end.", "seconds": 20.0}

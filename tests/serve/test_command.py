@@ -16,6 +16,7 @@ from realtime_fsm.cli import app
 from realtime_fsm.simulator import Late, Message, RealtimeServer, Reply, Schedule, Script
 from realtime_fsm.simulator.serve import read_config, read_script
 
+from ..real_time import LONG
 from .serving import script_file, serving
 
 needs_signals = pytest.mark.skipif(sys.platform == "win32", reason="signals end a process there")
@@ -44,7 +45,7 @@ async def test_it_stops_although_somebody_is_connected_and_logs_each_event(tmp_p
             await ws.send_json({"type": "response.create", "event_id": "mine"})
             types = []
             while not types or types[-1] != "response.done":
-                types.append(json.loads(await asyncio.wait_for(ws.receive_str(), 10))["type"])
+                types.append(json.loads(await asyncio.wait_for(ws.receive_str(), LONG))["type"])
             assert "response.audio.delta" in types
             assert await asyncio.to_thread(server.stop) == 0
     assert server.logged("client") == ["input_audio_buffer.append", "response.create"]

@@ -31,6 +31,8 @@ from realtime_fsm.simulator import (
     audio_ms,
 )
 
+from ..real_time import LONG
+
 FAST = ServerConfig(pace=0.0005, create_delay=0.0, cancel_delay=0.001)
 HELLO = Message("one two three four", seconds=0.4)
 
@@ -45,7 +47,7 @@ async def until(ws: aiohttp.ClientWebSocketResponse[Any], type: str) -> list[dic
     """Read until an event of that type, which is the last one returned."""
     events: list[dict[str, Any]] = []
     while not events or events[-1]["type"] != type:
-        events.append(json.loads(await asyncio.wait_for(ws.receive_str(), 5)))
+        events.append(json.loads(await asyncio.wait_for(ws.receive_str(), LONG)))
     return events
 
 
@@ -92,7 +94,7 @@ async def test_a_close_carries_its_code(http: aiohttp.ClientSession) -> None:
     ):
         await ws.send_json({"type": "response.create"})
         await until(ws, "error")
-        message = await asyncio.wait_for(ws.receive(), 5)
+        message = await asyncio.wait_for(ws.receive(), LONG)
         assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 1001)
         assert message.extra == "going"
 
@@ -107,7 +109,9 @@ async def test_a_drop_has_no_close_frame_and_loses_nothing_before_it(
     ):
         await ws.send_json({"type": "response.create"})
         seen = []
-        while (message := await asyncio.wait_for(ws.receive(), 5)).type is aiohttp.WSMsgType.TEXT:
+        while (
+            message := await asyncio.wait_for(ws.receive(), LONG)
+        ).type is aiohttp.WSMsgType.TEXT:
             seen.append(json.loads(message.data)["type"])
         assert seen.count("response.output_audio.delta") == 3
         assert ws.close_code == aiohttp.WSCloseCode.ABNORMAL_CLOSURE
@@ -154,7 +158,7 @@ async def test_nothing_is_left_after_aclose(http: aiohttp.ClientSession) -> None
     await server.aclose()
     await server.aclose()
     for ws in (first, second):
-        while (await asyncio.wait_for(ws.receive(), 5)).type is aiohttp.WSMsgType.TEXT:
+        while (await asyncio.wait_for(ws.receive(), LONG)).type is aiohttp.WSMsgType.TEXT:
             pass
     assert asyncio.all_tasks() <= before
     with pytest.raises(aiohttp.ClientConnectionError):

@@ -11,6 +11,10 @@ from livekit.agents.voice import io
 
 from realtime_fsm.testing import PacedAudioOutput
 
+from ..real_time import LONG
+
+pytestmark = pytest.mark.real_time
+
 SPEED = 20.0
 RATE = 24000
 
@@ -48,7 +52,7 @@ async def sink() -> AsyncIterator[PacedAudioOutput]:
 
 
 async def playout(sink: PacedAudioOutput) -> io.PlaybackFinishedEvent:
-    return await asyncio.wait_for(sink.wait_for_playout(), 5)
+    return await asyncio.wait_for(sink.wait_for_playout(), LONG)
 
 
 async def heard_at_least(sink: PacedAudioOutput, seconds: float) -> None:

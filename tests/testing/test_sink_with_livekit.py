@@ -14,6 +14,10 @@ from realtime_fsm.livekit._features import AgentSession
 from realtime_fsm.simulator import Message, RealtimeServer, Reply, Script, ServerConfig
 from realtime_fsm.testing import PacedAudioOutput
 
+from ..real_time import LONG
+
+pytestmark = pytest.mark.real_time
+
 SPEED = 10.0
 CONFIG = ServerConfig(pace=0.001, create_delay=0.0, cancel_delay=0.001)
 
@@ -40,7 +44,7 @@ async def test_a_healthy_reply_of_two_messages_is_heard_in_full() -> None:
     script = Script([Reply([Message("one two", seconds=1.0), Message("three", seconds=0.5)])])
     async with conversation(script) as (server, session, sink):
         handle = session.generate_reply()
-        await asyncio.wait_for(handle, 10)
+        await asyncio.wait_for(handle, LONG)
         assert handle.exception() is None
         assert [round(s.position, 3) for s in sink.segments] == [1.0, 0.5]
         assert sink.heard_seconds == pytest.approx(1.5)
@@ -56,7 +60,7 @@ async def test_an_interrupted_reply_is_truncated_to_what_was_heard() -> None:
         while sink.heard_seconds < 1.0:  # noqa: ASYNC110 - no event for a position
             await asyncio.sleep(0.001)
         handle.interrupt()
-        await asyncio.wait_for(handle, 10)
+        await asyncio.wait_for(handle, LONG)
         await server.wait_for("conversation.item.truncated", direction="server")
         (segment,) = sink.segments
         assert segment.interrupted

@@ -17,6 +17,8 @@ from realtime_fsm.watch._serve import serving
 from realtime_fsm.watch._web import Web
 from realtime_fsm.watch._wire import control, of_call
 
+from ..real_time import LONG
+
 HEADER = json.dumps({"trace": "realtime-fsm", "version": 1, "mode": "control", "started": "now"})
 
 
@@ -29,7 +31,7 @@ def moved(t: float, turn: str, source: str, event: str, dest: str, **more: Any) 
     return line(t, "turn", "moved", turn=turn, **{**told, **more})
 
 
-async def until(holds: Callable[[], Any], seconds: float = 10.0) -> None:
+async def until(holds: Callable[[], Any], seconds: float = LONG) -> None:
     """Wait until something holds."""
     end = asyncio.get_running_loop().time() + seconds
     while not holds():
@@ -44,7 +46,7 @@ class Source:
         self._reader, self.writer = reader, writer
 
     async def told(self) -> Any:
-        return json.loads(await asyncio.wait_for(self._reader.readline(), 5))
+        return json.loads(await asyncio.wait_for(self._reader.readline(), LONG))
 
     def call(self, name: str, **told: Any) -> None:
         self.writer.write(control("call", call=name, **{"mode": "control", **told}))

@@ -17,6 +17,8 @@ from realtime_fsm.lab.demo.run import run_both
 from realtime_fsm.watch import command
 from realtime_fsm.watch._serve import Local
 
+from ..real_time import LONG
+
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,6 +83,7 @@ def test_a_folder_that_others_can_read(place: Path, controlled: Path) -> None:
         assert done.stderr == (f"realtime-fsm: {place} can be read by others: make its mode 700\n")
 
 
+@pytest.mark.real_time
 def test_the_demo_is_shown_side_by_side() -> None:
     """Real calls at twenty times real speed; the hub is in a thread, as in the command."""
     rows: dict[str, dict[str, object]] = {}
@@ -92,16 +95,16 @@ def test_the_demo_is_shown_side_by_side() -> None:
             http.ws_connect(url.replace("/?", "/live?")) as page,
         ):
             while len(rows) < 2 or any(row["state"] == "live" for row in rows.values()):
-                for row in (await page.receive_json(timeout=20)).get("rows", ()):
+                for row in (await page.receive_json(timeout=LONG)).get("rows", ()):
                     rows[row["id"]] = row
 
     with Local(port=0) as hub:
         viewer = threading.Thread(target=lambda: (asyncio.run(look(hub.url)), over.set()))
         viewer.start()
-        assert hub.wait_for_viewer(10)
+        assert hub.wait_for_viewer(LONG)
         unseen = (lambda *_: None, lambda *_: None)
         run_both(CALLS[1], unseen, speed=20, hub=hub.path)
-        assert over.wait(20)
+        assert over.wait(LONG)
         viewer.join()
         hub.wait_until_nobody_looks()
     shown = {str(row["label"]): row for row in rows.values()}

@@ -25,6 +25,7 @@ from realtime_fsm.watch._player import play
 from realtime_fsm.watch._serve import serving
 from realtime_fsm.watch._web import Web
 
+from ..real_time import LONG
 from .hubs import HEADER, Place, hub_at, line, moved, until
 
 FAILING = [
@@ -88,7 +89,7 @@ async def test_many_sources_at_once(place: Path, controlled: Path) -> None:
         await asyncio.gather(*films)
         states: dict[str, str] = {}
         while set(states.values()) != {"ended"} or len(states) < 40:
-            for row in (await viewer.receive_json(timeout=5))["rows"]:
+            for row in (await viewer.receive_json(timeout=LONG))["rows"]:
                 states[row["id"]] = row["state"]
         lengths = {call.lines for call in hub.hub.calls.values()}
         assert lengths == {len(controlled.read_text().splitlines())}  # noqa: ASYNC240
@@ -249,7 +250,7 @@ async def test_a_page_that_is_loaded_anew_stops_nothing(place: Path) -> None:
         async with hub.viewer():
             await source.told()
         async with hub.viewer() as viewer:
-            await viewer.receive_json(timeout=5)
+            await viewer.receive_json(timeout=LONG)
             with pytest.raises((asyncio.TimeoutError, TimeoutError)):
                 await asyncio.wait_for(source._reader.readline(), 0.1)
 
@@ -280,7 +281,7 @@ async def test_the_stream_of_all_calls_names_the_call_in_each_line(place: Path) 
             first = [json.loads(await answer.content.readline()) for _ in range(2)]
             assert {each["call"] for each in first} == {"a", "b"}
             source.say("b", FAILING[0])
-            later = json.loads(await asyncio.wait_for(answer.content.readline(), 5))
+            later = json.loads(await asyncio.wait_for(answer.content.readline(), LONG))
             assert (later["call"], later["by"], later["turn"]) == ("b", "turn", "turn_1")
 
 
@@ -320,7 +321,7 @@ async def test_what_nobody_saw_is_told(place: Path) -> None:
 
 async def news_of(viewer: aiohttp.ClientWebSocketResponse) -> dict[str, Any]:
     while True:
-        told: dict[str, Any] = await viewer.receive_json(timeout=5)
+        told: dict[str, Any] = await viewer.receive_json(timeout=LONG)
         if "news" in told:
             news: dict[str, Any] = told["news"]
             return news
@@ -342,7 +343,7 @@ async def test_statelys_inspector_is_told_of_actors_and_their_snapshots(place: P
         async with socket as told, hub.viewer():
             source.call("a", began=1_700_000_000)
             source.say("a", HEADER, *lines)
-            found = [await told.receive_json(timeout=5) for _ in range(10)]
+            found = [await told.receive_json(timeout=LONG) for _ in range(10)]
     kinds = [each["type"].removeprefix("@xstate.") for each in found]
     assert kinds == ["actor", "event", "snapshot"] * 2 + ["event", "snapshot"] * 2
     by_actor: dict[str, list[dict[str, Any]]] = {}
@@ -424,7 +425,7 @@ async def test_whatever_a_viewer_sends_harms_nobody(place: Path) -> None:
                 await viewer.send_str(told)
             await viewer.send_bytes(b"\x00")
             await viewer.send_json({"watch": ["no", *["a"] * 50]})
-            await viewer.receive_json(timeout=5)
+            await viewer.receive_json(timeout=LONG)
             source.say("a", HEADER)
             assert (await news_of(viewer))["lines"] <= 1
 
@@ -440,9 +441,9 @@ async def test_a_viewer_that_reads_nothing_holds_nobody(
             slow.sendall(told.encode())
             await until(lambda: hub.hub.viewers == 1)
             for _ in range(12):  # more than the buffers of a connection hold
-                await asyncio.wait_for(play(controlled, place / "h", speed=1e6), 10)
+                await asyncio.wait_for(play(controlled, place / "h", speed=1e6), LONG)
             async with hub.viewer() as viewer:
-                assert len((await viewer.receive_json(timeout=5))["rows"]) == 12
+                assert len((await viewer.receive_json(timeout=LONG))["rows"]) == 12
 
 
 async def test_the_trace_of_a_call_is_bounded(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -467,7 +468,7 @@ async def test_the_oldest_calls_are_forgotten(place: Path, monkeypatch: pytest.M
         assert list(hub.hub.calls) == ["c0", "c7", "c8", "c9"]  # the first one runs still
         known: set[str] = set()
         while known != set(hub.hub.calls):
-            told = await viewer.receive_json(timeout=5)
+            told = await viewer.receive_json(timeout=LONG)
             known = (known | {row["id"] for row in told["rows"]}) - set(told["gone"])
 
 
@@ -479,7 +480,6 @@ async def test_nothing_is_left_of_a_hub(place: Path) -> None:
             source.say("a", HEADER, *FAILING)
             async with hub.viewer("a") as viewer, hub.viewer("a"):
                 await news_of(viewer)
-    await asyncio.sleep(0.05)
-    assert asyncio.all_tasks() == tasks
-    assert len(os.listdir("/proc/self/fd")) <= before + 1
+    await until(lambda: asyncio.all_tasks() == tasks)
+    await until(lambda: len(os.listdir("/proc/self/fd")) <= before + 1)
     assert not (place / "h").exists()

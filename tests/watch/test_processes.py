@@ -29,6 +29,7 @@ from realtime_fsm.watch._place import HUB
 from realtime_fsm.watch._serve import run_hub
 from realtime_fsm.watch.command import around
 
+from ..real_time import LONG
 from ..run.test_run import ENVIRONMENT, WORKER
 from .hubs import until
 from .test_source import a_call, kinds
@@ -70,12 +71,12 @@ async def worker_of(*command: str, **environment: str) -> AsyncIterator[Worker]:
     try:
         url = None
         while url is None:
-            line = (await asyncio.wait_for(process.stderr.readline(), 60)).decode()
+            line = (await asyncio.wait_for(process.stderr.readline(), LONG)).decode()
             assert line, "it ended"
             url = re.search(r"watch at (\S+)", line)
         reading = asyncio.ensure_future(process.stderr.read())  # a full pipe would stop it
         yield Worker(process, url[1])
-        await asyncio.wait_for(process.wait(), 60)
+        await asyncio.wait_for(process.wait(), LONG)
     finally:
         if process.returncode is None:
             process.kill()
@@ -177,10 +178,11 @@ def test_a_hub_does_without_livekit() -> None:
     assert done.stdout == "[]\n"
 
 
+@pytest.mark.real_time
 async def test_the_users_hub_is_started_and_ends_by_itself(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(serve_module, "_IDLE", 0.3)
+    monkeypatch.setattr(serve_module, "_IDLE", 1e9)
     monkeypatch.setattr(serve_module, "_LOOK", 0.05)
     hub = asyncio.get_running_loop().run_in_executor(None, run_hub)
     await until(lambda: (place / f"{HUB}.url").exists() and address())
@@ -190,9 +192,12 @@ async def test_the_users_hub_is_started_and_ends_by_itself(
     assert shown.stdout.strip() == address()
     async with a_call(place / HUB, Reply([Message("Hello.", seconds=1.0)])) as call:
         await call.ask()
+        await until(lambda: call.link._connected)
+        await asyncio.sleep(0.5)  # it has looked since
+        monkeypatch.setattr(serve_module, "_IDLE", 0.3)
         await asyncio.sleep(0.5)
         assert not hub.done()
-    await asyncio.wait_for(hub, 10)
+    await asyncio.wait_for(hub, LONG)
     assert address() is None
     shown = CliRunner().invoke(app, ["watch"])
     assert (shown.exit_code, shown.stderr) == (

@@ -30,6 +30,7 @@ from realtime_fsm.watch._source import Watching
 from realtime_fsm.watch._wire import control
 
 from ..docs.blocks import ROOT, blocks
+from ..real_time import LONG
 from .hubs import Place, hub_at, until
 
 FAILS = Reply(end=Failed("server_error"))
@@ -46,7 +47,7 @@ class Call:
 
     async def ask(self, words: str = "Hello?") -> SpeechHandle:
         handle = self.session.generate_reply(user_input=words)
-        await asyncio.wait_for(_done(handle), 10)
+        await asyncio.wait_for(_done(handle), LONG)
         return handle
 
 
@@ -212,7 +213,7 @@ async def test_who_comes_late_is_told_from_where_and_how_it_stands(place: Path) 
 
 async def _interrupted(call: Call, handle: SpeechHandle) -> None:
     call.session.interrupt()
-    await asyncio.wait_for(_done(handle), 10)
+    await asyncio.wait_for(_done(handle), LONG)
 
 
 async def test_g27_a_hub_that_dies_is_no_trouble_for_the_call(place: Path) -> None:

@@ -101,6 +101,7 @@ _SESSION = frozenset(
         *("connection", "speech", "lane", "by_event", "past", "unsent", "messages", "playback"),
         *("limited_until", "closed", "machines", "stranded", "_ended_messages"),
         "by_id",  # follows from the lane
+        "host_waits",  # a retry that says nothing ends by the same timer, sooner
         *("_told", "_over", "doubts"),  # empty between two events
         *("_turn_count", "_id_count"),
     )

@@ -8,23 +8,15 @@ A real ``AgentSession`` and the real OpenAI plugin against the simulated server,
 Needs the OpenAI plugin (``pip install "realtime-fsm[openai]"``).
 """
 
-from .outcome import Handle, Outcome, differences
-from .run import run_scenario
-from .scenario import MODES, Expect, Mode, Scenario
+from .run import compare_scenario, run_scenario
 from .suite import GROUPS, MEASURED_WITH, SCENARIOS, Judged, judge, run_all, select
 
 __all__ = [
     "GROUPS",
     "MEASURED_WITH",
-    "MODES",
     "SCENARIOS",
-    "Expect",
-    "Handle",
     "Judged",
-    "Mode",
-    "Outcome",
-    "Scenario",
-    "differences",
+    "compare_scenario",
     "judge",
     "run_all",
     "run_scenario",

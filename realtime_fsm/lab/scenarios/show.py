@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from importlib import resources
 from typing import Any
 
 from livekit.agents import __version__ as livekit_agents_version
@@ -13,8 +14,10 @@ from rich.table import Table
 from rich.text import Text
 
 from ..._version import __version__
-from .outcome import Outcome
-from .scenario import Expect
+from ...testing.corpus import Line
+from ...testing.corpus._forms import EXPECT
+from ...testing.corpus._grammar import match
+from ...testing.corpus._outcome import Outcome
 from .suite import GROUPS, MEASURED_WITH, NEWER, SCENARIOS, Judged, run_all
 
 __all__ = ["as_json", "page", "print_table", "summary"]
@@ -71,7 +74,7 @@ def print_table(judged: Sequence[Judged], console: Console) -> None:
         if each.plain is not None:
             table.add_row(each.scenario.id, "plain", *_cells(each.plain), style="dim")
         name = "" if each.plain is not None else each.scenario.id
-        mark = " (open)" if each.scenario.open else ""
+        mark = " (open)" if each.scenario.status == "open" else ""
         cells = (*_cells(each.controlled), compared(each))
         table.add_row(name, f"controlled{mark}", *cells, style=style)
     console.print(table)
@@ -82,9 +85,9 @@ def print_table(judged: Sequence[Judged], console: Console) -> None:
 
 
 def _problems(each: Judged) -> Iterable[str]:
-    if each.scenario.open:
-        holds = ", but holds now: remove it from known_open.py" if each.holds else ""
-        yield f"{each.scenario.id}: open, {each.scenario.open}{holds}"
+    if each.scenario.status == "open":
+        holds = ", but holds now: remove its line status:" if each.holds else ""
+        yield f"{each.scenario.id}: open, {each.scenario.reason}{holds}"
         return
     for problem in each.plain_problems:
         yield f"{each.scenario.id}: plain: {problem}"
@@ -95,7 +98,7 @@ def _problems(each: Judged) -> Iterable[str]:
 def summary(judged: Sequence[Judged]) -> str:
     """How many hold, the longest silence, and the words heard twice."""
     hold = sum(each.holds for each in judged)
-    still = sum(bool(each.scenario.open) for each in judged)
+    still = sum(each.scenario.status == "open" for each in judged)
     both = [each for each in judged if each.plain is not None]
     words = Counter(each.verdict.word for each in judged if each.verdict is not None)
     counted = ", ".join(f"{words[word]} {word}" for word in ("better", "same", "worse"))
@@ -128,7 +131,7 @@ def as_json(judged: Sequence[Judged]) -> dict[str, Any]:
             {
                 "id": each.scenario.id,
                 "title": each.scenario.title,
-                "open": each.scenario.open,
+                "open": each.scenario.reason,
                 "holds": each.holds,
                 "problems": each.problems,
                 "plain_problems": each.plain_problems,
@@ -192,7 +195,7 @@ def page() -> str:
         notes = [
             f"* `{each.scenario.id}`: {_note(each)}"
             for each in judged
-            if each.scenario.note or each.scenario.open
+            if each.scenario.note or each.scenario.status == "open"
         ]
         if notes:
             parts.append("\n".join(notes) + "\n")
@@ -210,33 +213,39 @@ def _newer() -> str:
         "|---|---|---|---|",
     ]
     for each in SCENARIOS.values():
-        if each.newer is not None and each.plain is not None:
+        if each.newer:
             cells = (f"`{each.id}`", each.title, _said(each.plain), _said(each.newer))
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
-def _said(expected: Expect) -> str:
-    heard = " + ".join(f"{seconds:.2f}" for seconds in expected.heard) or "0"
-    creates = "" if expected.creates is None else f"; creates: {expected.creates}"
-    handles = ", ".join("discarded" if "discarded" in each else each for each in expected.handles)
+def _said(lines: Sequence[Line]) -> str:
+    read = [match(EXPECT, line.words, line.number, line.actor) for line in lines]
+    said = {form.key: values for form, values in read}
+    heard = (
+        " + ".join(f"{seconds:.2f}" for seconds in said.get("hears", {}).get("seconds", ())) or "0"
+    )
+    number = said["creates"]["count"] if "creates" in said else 1
+    any_number = any(values.get("what") == "creates" for _, values in read)
+    creates = "" if any_number else f"; creates: {number}"
+    fates = said["speeches"]["fates"]
+    handles = ", ".join("discarded" if "discarded" in each else each for each in fates)
     return f"{heard} s heard; the handle: {handles}{creates}"
 
 
 def _note(each: Judged) -> str:
     texts = [each.scenario.note] if each.scenario.note else []
-    if each.scenario.open:
-        texts.append(f"**open**: {each.scenario.open}")
+    if each.scenario.status == "open":
+        texts.append(f"**open**: {each.scenario.reason}")
     return "; ".join(texts)
 
 
 def _doc(group: str) -> str:
     if group != "composition":
         return ""
-    from . import composition
-
-    text = (composition.__doc__ or "").partition("\n\n")[2]
-    return f"{text.strip().replace('``', '`')}\n\n"
+    text = (resources.files(__package__) / "cases" / f"{group}.txt").read_text("utf-8")
+    intro = [line[2:] for line in text.splitlines() if line.startswith("#")][1:]
+    return "\n".join(intro).strip() + "\n\n"
 
 
 def _markdown(judged: Sequence[Judged]) -> str:
@@ -250,7 +259,7 @@ def _markdown(judged: Sequence[Judged]) -> str:
             cells = (*_cells(each.plain), "")
             lines.append(_line(f"`{each.scenario.id}`", title, "plain", cells))
         first = ("", "") if each.plain is not None else (f"`{each.scenario.id}`", title)
-        mark = ", **open**" if each.scenario.open else ""
+        mark = ", **open**" if each.scenario.status == "open" else ""
         cells = (*_cells(each.controlled), compared(each))
         lines.append(_line(*first, f"controlled{mark}", cells))
     return "\n".join(lines) + "\n"

@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
+from importlib import resources
 
 from livekit.agents import __version__ as livekit_agents_version
 
 from ..._input import InputError
 from ...compare import Verdict
-from .composition import COMPOSITION
-from .known_open import OPEN
-from .matrix import MATRIX
-from .outcome import Outcome, differences
-from .rows import ROWS
+from ...testing.corpus import Case, parse
+from ...testing.corpus._outcome import Outcome
+from .matrix import matrix
 from .run import compare_scenario, run_scenario
-from .scenario import Expect, Scenario
-from .variants import VARIANTS
 
 __all__ = [
     "GROUPS",
@@ -27,7 +24,6 @@ __all__ = [
     "Judged",
     "judge",
     "run_all",
-    "said_of_plain",
     "select",
 ]
 
@@ -37,17 +33,18 @@ NEWER = "2.0.0b1"
 """The one of which they state where it does something else."""
 
 
-def _known(scenarios: Iterable[Scenario]) -> tuple[Scenario, ...]:
-    return tuple(replace(each, open=OPEN.get(each.id, "")) for each in scenarios)
+def _read(name: str) -> tuple[Case, ...]:
+    return parse((resources.files(__package__) / "cases" / f"{name}.txt").read_text("utf-8"))
 
 
-GROUPS: dict[str, tuple[Scenario, ...]] = {
-    "baseline": _known(ROWS),
-    "variants": _known(VARIANTS),
-    "turns": _known(MATRIX),
-    "composition": _known(COMPOSITION),
+_ROWS = _read("baseline")
+GROUPS: dict[str, tuple[Case, ...]] = {
+    "baseline": _ROWS,
+    "variants": _read("variants"),
+    "turns": matrix(_ROWS),
+    "composition": _read("composition"),
 }
-SCENARIOS: dict[str, Scenario] = {each.id: each for group in GROUPS.values() for each in group}
+SCENARIOS: dict[str, Case] = {each.id: each for group in GROUPS.values() for each in group}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +62,7 @@ class Judged:
             None where that cannot be told, see :func:`compare_scenario`.
     """
 
-    scenario: Scenario
+    scenario: Case
     plain: Outcome | None
     controlled: Outcome
     plain_problems: tuple[str, ...]
@@ -80,7 +77,7 @@ class Judged:
     @property
     def surprising(self) -> bool:
         """Whether something came otherwise than the suite says: fails, or is open and holds."""
-        return bool(self.plain_problems) or self.holds == bool(self.scenario.open)
+        return bool(self.plain_problems) or self.holds == (self.scenario.status == "open")
 
 
 @cache
@@ -89,24 +86,24 @@ def judge(scenario_id: str) -> Judged:
 
     Raises ``KeyError`` for an unknown id.
     """
-    scenario = SCENARIOS[scenario_id]
-    plain = None if scenario.plain is None else run_scenario(scenario, "plain")
-    controlled = run_scenario(scenario, "controlled")
-    plain_problems: list[str] = []
-    said = said_of_plain(scenario)
-    if plain is not None and said is not None:
-        plain_problems = differences(said, plain)
-    problems = differences(scenario.controlled, controlled)
-    problems += [*controlled.broken, *controlled.complaints]
-    verdict = compare_scenario(scenario)
-    return Judged(scenario, plain, controlled, tuple(plain_problems), tuple(problems), verdict)
-
-
-def said_of_plain(scenario: Scenario, version: str = livekit_agents_version) -> Expect | None:
-    """What plain LiveKit is said to make of a scenario, with this livekit-agents."""
-    if version == NEWER:
-        return scenario.newer or scenario.plain
-    return scenario.plain if version == MEASURED_WITH else None
+    case = SCENARIOS[scenario_id]
+    plain = run_scenario(case, plain=True) if case.plain else None
+    controlled = run_scenario(case)
+    if controlled.seen is None:
+        raise RuntimeError(f"{scenario_id}: {controlled.problems}")
+    problems = (*controlled.problems, *controlled.seen.complaints)
+    if plain is None or plain.seen is None:
+        return Judged(case, None, controlled.seen, (), problems, compare_scenario(case))
+    stated = livekit_agents_version in (MEASURED_WITH, NEWER)
+    surprises = tuple(each for each in plain.problems if each not in plain.seen.broken)
+    return Judged(
+        case,
+        replace(plain.seen, broken=()),
+        controlled.seen,
+        surprises if stated else (),
+        problems,
+        compare_scenario(case),
+    )
 
 
 def select(wanted: Iterable[str]) -> list[str]:

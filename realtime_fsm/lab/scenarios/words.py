@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from ...simulator.script import Message, Reply
 
-__all__ = ["ANSWER", "LATER_TEXT", "LONG", "OTHER", "PARCEL", "TWO", "long", "two"]
+__all__ = ["ANSWER", "LATER_TEXT", "OTHER", "long"]
 
 ANSWER = Reply([Message("Good morning to you my friend.", seconds=0.6)])
 OTHER = Reply([Message("Yes there is one behind our house.", seconds=0.6)])
@@ -16,16 +16,3 @@ PARCEL = "Your parcel left the depot this morning at eight and arrives tomorrow.
 def long(seconds: float = 2.0) -> Message:
     """One message of so many seconds, twelve words."""
     return Message(PARCEL, seconds=seconds)
-
-
-def two(first: float, second: float) -> list[Message]:
-    """Two messages of so many seconds, eight words each."""
-    return [
-        Message("One moment please while I look that up.", seconds=first),
-        Message("It will be with you before noon tomorrow.", seconds=second),
-    ]
-
-
-LONG = Reply([long()])
-TWO = Reply(two(1.0, 1.5), pace=0.005)
-"""Both are generated, and the response is over, long before the first one is heard."""

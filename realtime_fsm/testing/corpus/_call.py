@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 import logging
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
+
+from livekit.agents import __version__ as livekit_agents_version
 
 from ..._core.policy import RetryPolicy
 from ...compare import Verdict, judge
@@ -17,10 +21,10 @@ from ..clock import VirtualTimeError
 from ..pair import Living, live_twice
 from ..virtual import run_virtual
 from ._case import Case, Result
-from ._expect import became, wrong
+from ._expect import EXACT, became, differences
 from ._forms import ACTIONS
 from ._grammar import match
-from ._player import Player
+from ._player import RESTED, Player, Rest
 from ._script import plan
 
 __all__ = ["compare_call", "run_call"]
@@ -29,16 +33,29 @@ _CREATE_TIMEOUT = 4.9  # seconds that an unanswered create is believed in
 
 
 def run_call(
-    case: Case, *, controlled: bool, trace: str | os.PathLike[str] | None = None
+    case: Case,
+    *,
+    controlled: bool,
+    trace: str | os.PathLike[str] | None = None,
+    tolerance: float = EXACT,
+    **how: Any,
 ) -> Result:
-    """Run *case*, and return what was wrong; *trace* is a file to record the call in."""
+    """Run *case*, and return what was wrong.
+
+    Args:
+        case: Of the level ``call``.
+        controlled: Whether our model is around the plugin's.
+        trace: A file to record the call in.
+        tolerance: Seconds of sound by which a message may be longer or shorter.
+        **how: See :class:`Player`.
+    """
     make = simulated_call if trace is None else functools.partial(simulated_call, trace=trace)
-    player = Player(case, plan(case), controlled=controlled, make=make)
+    player = Player(case, plan(case), controlled=controlled, make=make, **how)
     try:
-        _run(player, _judge)
+        _run(player, functools.partial(_judge, tolerance=tolerance))
     except Exception as error:
         player.problems.append(f"crash: {type(error).__name__}: {_first_line(error)}")
-    return Result(tuple(dict.fromkeys(player.problems)), tuple(player.log))
+    return Result(tuple(dict.fromkeys(player.problems)), tuple(player.log), player.seen)
 
 
 def fates_of(case: Case, *, controlled: bool) -> tuple[dict[str, str], tuple[str, ...], bool]:
@@ -69,36 +86,50 @@ def fates_of(case: Case, *, controlled: bool) -> tuple[dict[str, str], tuple[str
 
 
 def _run(player: Player, look: Callable[[Player], None]) -> None:
+    async def play() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: None)
+        await player.play(look)
+
     with _quiet():
         try:
-            run_virtual(lambda: player.play(look), limit=3600.0)
+            if player.sockets:
+                asyncio.run(play())
+            else:
+                run_virtual(play, limit=3600.0)
         except VirtualTimeError as error:
             player.problems.append(f"hang: {_first_line(error)}")
         except AssertionError as error:
             player.problems.append(_first_line(error).partition(":")[0])
 
 
-@functools.cache
-def compare_call(case: Case) -> Verdict:
-    """Live *case* twice, on plain LiveKit and controlled, and compare the two."""
+def compare_call(case: Case, *, rest: Rest = RESTED, **server: Any) -> Verdict:
+    """Live *case* twice, on plain LiveKit and controlled, and compare the two.
+
+    Args:
+        case: Of the level ``call``.
+        rest: When the call is over.
+        **server: Fields of its ``ServerConfig`` that are otherwise than the case says.
+    """
 
     async def live(living: Living) -> None:
         def make(*arguments: Any, **options: Any) -> Any:
             return living(*arguments, **{**options, "check": False})
 
-        await Player(case, plan(case), controlled=living.controlled, make=make).play()
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: None)
+        made = plan(case)
+        made.server |= server
+        await Player(case, made, controlled=living.controlled, make=make, rest=rest).play()
 
     with _quiet():
         return judge(*live_twice(live))
 
 
-def _judge(player: Player) -> None:
+def _judge(player: Player, *, tolerance: float = EXACT) -> None:
     """Look whether what the case expects came out."""
     case = player.case
-    for line in case.expect:
-        text = wrong(line, player)
-        if text is not None:
-            player.problems.append(text)
+    outcome = player.outcome()
+    expected = case.expect if player.controlled else case.of_plain(livekit_agents_version)
+    player.problems += differences(expected, player, outcome, tolerance=tolerance)
     patience = min(_CREATE_TIMEOUT, 0.98 * RetryPolicy(**player.plan.retry).timeout)
     try:
         check_so_far(
@@ -109,7 +140,10 @@ def _judge(player: Player) -> None:
             patience=patience,
         )
     except AssertionError as error:
-        player.problems += [each for each in str(error).splitlines() if each.startswith("G")]
+        broken = tuple(each for each in str(error).splitlines() if each.startswith("G"))
+        player.problems += broken
+        outcome = replace(outcome, broken=broken)
+    player.seen = outcome
 
 
 def _first_line(error: BaseException) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ._grammar import Word
+from ._outcome import Outcome
 
 __all__ = ["Case", "Gap", "Line", "Result"]
 
@@ -16,7 +17,8 @@ class Line:
 
     Attributes:
         number: where in the text, from 1.
-        actor: C, S, P, U, T or N; ``setup`` and ``expect`` for those headers.
+        actor: C, S, P, U, T or N; ``setup``, ``expect``, ``plain`` and ``newer`` for those
+            headers.
         words: what it says.
     """
 
@@ -46,6 +48,8 @@ class Case:
         setup: how the call is set up.
         body: the events, in order.
         expect: what must come out.
+        plain: what comes out on LiveKit without us; nothing is said where it is empty.
+        newer: the same on a newer LiveKit, where that is something else.
         text: the case as it was written.
     """
 
@@ -61,7 +65,13 @@ class Case:
     setup: tuple[Line, ...]
     body: tuple[Line, ...]
     expect: tuple[Line, ...]
+    plain: tuple[Line, ...]
+    newer: tuple[Line, ...]
     text: str
+
+    def of_plain(self, livekit: str) -> tuple[Line, ...]:
+        """What must come out on LiveKit without us, of the version *livekit*."""
+        return (self.newer if livekit.startswith("2.") else ()) or self.plain or self.expect
 
     @property
     def ordering(self) -> str:
@@ -92,10 +102,12 @@ class Result:
     Attributes:
         problems: what did not come out as expected, one sentence each; empty if the case holds.
         log: what happened, line by line.
+        seen: what was seen of a call; None of the level ``exact``, and where the call broke off.
     """
 
     problems: tuple[str, ...]
     log: tuple[str, ...] = ()
+    seen: Outcome | None = None
 
     @property
     def holds(self) -> bool:

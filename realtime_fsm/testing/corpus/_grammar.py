@@ -7,7 +7,7 @@ be left out, which stands at the end, in any order::
 
 Types: ``name`` (the default; a word), ``text`` (in quotes), ``any`` (either), ``ref`` (a word or
 text), ``s`` and ``ms`` (a time with its unit, such as ``1.5s`` or ``300ms``), ``n`` (a whole
-number), ``x`` (a number), ``a|b`` (one of these words), ``name*`` and ``text*`` (all that is left).
+number), ``x`` (a number), ``a|b`` (one of these words), ``name*`` and the like (all that is left).
 The same form reads a line and writes it.
 """
 
@@ -203,7 +203,7 @@ def _shown(found: re.Match[str]) -> str:
     if kind in ("s", "ms"):
         return f"<{name}, a time>" if name not in ("seconds", "ms") else "<time>"
     if kind.endswith("*"):
-        return f"<{name}>…" if kind == "name*" else f'"<{name}>"…'
+        return f'"<{name}>"…' if kind == "text*" else "<time>…" if kind == "s*" else f"<{name}>…"
     return f'"<{name}>"' if kind == "text" else f"<{name}>"
 
 

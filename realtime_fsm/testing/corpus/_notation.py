@@ -23,10 +23,12 @@ _HEADERS = (
     "note",
     "setup",
     "expect",
+    "plain",
+    "newer",
     "gap",
 )
-_NEEDED = ("title", "source", "guarantees")
-_ID = re.compile(r"[A-Z][A-Za-z0-9-]*(\.[a-z0-9-]+)?")
+_LINES = ("setup", "expect", "plain", "newer")
+_ID = re.compile(r"[A-Za-z][\w =-]*([./][\w -]+)?")
 _GUARANTEE = re.compile(r"G([1-9]|[12]\d|3[0-2])")
 _HEADER = re.compile(r"([a-z]+):\s*(.*)")
 
@@ -73,7 +75,7 @@ class _Reader:
         self._block = block
         self._first = block[0][0]
         self._headers: dict[str, tuple[int, str]] = {}
-        self._lines: dict[str, list[Line]] = {"setup": [], "expect": [], "body": []}
+        self._lines: dict[str, list[Line]] = {name: [] for name in (*_LINES, "body")}
 
     def read(self) -> Case | Gap:
         name = self._block[0][1].partition(":")[2].strip()
@@ -81,10 +83,9 @@ class _Reader:
             raise InputError("id", name, "an id such as A7 or A7.exact", line=self._first)
         for number, line in self._block[1:]:
             self._line(number, line)
-        for needed in _NEEDED:
-            if needed not in self._headers:
-                raise InputError(needed, None, f"a line {needed}: in {name}", line=self._first)
-        title, source = self._headers["title"][1], self._headers["source"][1]
+        if "title" not in self._headers:
+            raise InputError("title", None, f"a line title: in {name}", line=self._first)
+        title, source = self._headers["title"][1], self._headers.get("source", (0, ""))[1]
         if "gap" in self._headers:
             if any(self._lines.values()):
                 raise InputError("gap", name, "no events where there is a gap", line=self._first)
@@ -105,6 +106,8 @@ class _Reader:
             setup=tuple(self._lines["setup"]),
             body=tuple(self._lines["body"]),
             expect=tuple(self._lines["expect"]),
+            plain=tuple(self._lines["plain"]),
+            newer=tuple(self._lines["newer"]),
             text="\n".join(line for _, line in self._block) + "\n",
         )
 
@@ -120,7 +123,7 @@ class _Reader:
             what = f"an actor ({', '.join(ACTORS)}) or one of {known}"
             raise InputError("the line", line, what, line=number)
         name, value = header.group(1), header.group(2)
-        if name in ("setup", "expect"):
+        if name in _LINES:
             for words_ in split(words_of(_uncommented(value), number, name), ";"):
                 if words_:
                     self._lines[name].append(Line(number, name, tuple(words_)))
@@ -132,7 +135,7 @@ class _Reader:
         self._headers[name] = (number, value)
 
     def _guarantees(self) -> tuple[str, ...]:
-        number, value = self._headers["guarantees"]
+        number, value = self._headers.get("guarantees", (0, ""))
         ids = tuple(value.split())
         for one in ids:
             if not _GUARANTEE.fullmatch(one):

@@ -83,6 +83,10 @@ FAULTS = (
     Form("error", f"inserts <code:any> at {_PLACE} [linked] [instead]", "an error event"),
     Form("refuse", "refuses handshake <attempt:n> [to <last:n>] [status <status:n>]"),
     Form("accept", "accepts and closes <attempt:n> [to <last:n>] [code <code:n>] [on <on:any>]"),
+    Form("refuse_each", "refuses each handshake [status <status:n>]"),
+    Form(
+        "accept_each", "accepts and closes each [code <code:n>] [on <on:any>] [error <error:any>]"
+    ),
     Form("now_half_open", "goes half-open", "here and now"),
     Form("now_break", "breaks now", "here and now, without a close frame"),
 )
@@ -90,10 +94,20 @@ FAULTS = (
 SETUP = (
     Form("push", "push_to_talk", "no server VAD: the client commits"),
     Form("client_creates", "client_creates", "server VAD commits, and starts no responses"),
+    Form("semantic", "semantic_vad", "of the server"),
+    Form("client_vad", "client_vad", "LiveKit hears the microphone, and commits"),
+    Form("uncut", "no_interruptions", "push_to_talk, and LiveKit allows none"),
     Form("text", "text", "the model answers by text, and nothing plays"),
+    Form("greets", "greets", "the agent asks for a greeting when it enters"),
+    Form(
+        "models",
+        "models <how:fallback|around_fallback>",
+        "LiveKit's fallback adapter around controlled models, or ours around the adapter",
+    ),
     Form("unattached", "unattached", "without `model.attach(session)`"),
     Form("duration", "max_session_duration <seconds:s>", "the plugin's rollover"),
     Form("sink", "sink <what:silent|slow|fast>", "never reports; half speed; five times"),
+    Form("late_sink", "sink after <seconds:s>", "it is given its first sound"),
     Form(
         "tool",
         "tool <tool> [takes <seconds:s>] [then <then:stop|raise|ask|instruct|history|handoff>]",
@@ -120,6 +134,7 @@ class Plan:
     """All that is known before the call."""
 
     script: s.Script = field(default_factory=s.Script)
+    second: s.Script | None = None
     server: dict[str, Any] = field(default_factory=dict)
     retry: dict[str, Any] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
@@ -128,12 +143,22 @@ class Plan:
     duration: float | None = None
     steps: int | None = None
     sink: str = ""
+    delay: float = 0.0
+    models: str = ""
+    handshake: s.Handshake = field(default_factory=s.Accept)
 
     @property
     def config(self) -> ServerConfig:
         """The server's."""
         faults = Schedule(self.faults) if self.faults else None
-        return ServerConfig(**self.server, faults=faults)
+        given = {"default_handshake": self.handshake, **self.server}
+        return ServerConfig(**given, faults=faults)
+
+    def messages(self) -> list[s.Message]:
+        """All messages that the server may say."""
+        scripts = [self.script] if self.second is None else [self.script, self.second]
+        replies = [*(r for script in scripts for r in script.replies), scripts[0].default]
+        return [item for reply in replies for item in reply.items if isinstance(item, s.Message)]
 
     @property
     def profile(self) -> str:
@@ -149,12 +174,16 @@ def plan(case: Case) -> Plan:
     for line in case.setup:
         _set_up(made, line)
     replies: list[s.Reply] = []
+    reserve: list[s.Reply] = []
     for line in case.body:
         if line.actor == "S":
-            replies.append(_reply(line))
+            second = line.words[:1] == (Word("second"),)
+            (reserve if second else replies).append(_reply(line, line.words[second:]))
         elif line.actor == "N":
+            made.handshake = _handshake(line) or made.handshake
             made.faults += _faults(line)
     made.script = s.Script(replies)
+    made.second = s.Script(reserve) if reserve else None
     return made
 
 
@@ -178,6 +207,10 @@ def _set_up(made: Plan, line: Line) -> None:
         made.steps = values["count"]
     elif form.key == "sink":
         made.sink = values["what"]
+    elif form.key == "late_sink":
+        made.delay = values["seconds"]
+    elif form.key == "models":
+        made.models = values["how"]
     else:
         made.flags.add(form.key)
 
@@ -203,8 +236,7 @@ def _server_value(line: Line, name: str) -> Any:
 # --- replies
 
 
-def _reply(line: Line) -> s.Reply:
-    words = list(line.words)
+def _reply(line: Line, words: Sequence[Word]) -> s.Reply:
     if not words or words[0] != Word("replies"):
         found = words[0].text if words else None
         raise InputError("S", found, "'replies' and its clauses", line=line.number)
@@ -312,7 +344,7 @@ def _point(text: str, line: Line) -> s.Point:
 
 def _faults(line: Line) -> list[Fault]:
     form, v = match(FAULTS, line.words, line.number, "N")
-    if form.key in ("now_half_open", "now_break"):
+    if form.key in ("now_half_open", "now_break", "refuse_each", "accept_each"):
         return []
     if form.key not in ("refuse", "accept"):
         return [_fault(form.key, v)]
@@ -321,6 +353,17 @@ def _faults(line: Line) -> list[Fault]:
         return [RefuseHandshake(attempt, v.get("status", 503)) for attempt in attempts]
     code, on = v.get("code", 1011), v.get("on", "connect")
     return [AcceptThenClose(attempt, code, on=on) for attempt in attempts]
+
+
+def _handshake(line: Line) -> s.Handshake | None:
+    """How each connection is taken, if the line says so."""
+    form, v = match(FAULTS, line.words, line.number, "N")
+    if form.key == "refuse_each":
+        return s.Refuse(v.get("status", 503))
+    if form.key != "accept_each":
+        return None
+    error = ErrorInfo(v["error"]) if "error" in v else None
+    return s.Accept(s.Closed(v.get("code", 1011), error=error), on=v.get("on", "connect"))
 
 
 def _fault(key: str, v: dict[str, Any]) -> Fault:

@@ -6,16 +6,16 @@ import asyncio
 
 from livekit import rtc
 
-from ...testing import PacedAudioOutput
+from ..sink import PacedAudioOutput
 
-__all__ = ["SlowOutput"]
+__all__ = ["LateOutput"]
 
 
-class SlowOutput(PacedAudioOutput):
+class LateOutput(PacedAudioOutput):
     """Plays its first frame *delay* seconds after it was given."""
 
-    def __init__(self, delay: float, *, speed: float = 1.0) -> None:
-        super().__init__(speed=speed)
+    def __init__(self, delay: float, *, speed: float = 1.0, report: bool = True) -> None:
+        super().__init__(speed=speed, report=report)
         self._delay = delay
 
     async def capture_frame(self, frame: rtc.AudioFrame) -> None:

@@ -1,51 +1,18 @@
-"""Who ends the user's turns: the settings for it, and the user's side of it."""
+"""The user's microphone, and LiveKit's ears for it."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Protocol
 
 from livekit import rtc
 from livekit.agents import vad
 from livekit.agents.voice import io
-from openai.types.realtime.realtime_audio_input_turn_detection import SemanticVad, ServerVad
 
-from .scenario import Turns
-
-__all__ = ["LoudnessVAD", "Microphone", "detection", "session_options"]
+__all__ = ["LoudnessVAD", "Microphone"]
 
 RATE = 24_000
 _FRAME = 0.05  # seconds
 _SILENCE = 0.2  # seconds of silence that end a speech
-
-
-def detection(turns: Turns) -> ServerVad | SemanticVad | None:
-    """The plugin's ``turn_detection``."""
-    if turns == "server_vad":
-        return ServerVad(type="server_vad", create_response=True, interrupt_response=True)
-    if turns == "semantic_vad":
-        return SemanticVad(type="semantic_vad", create_response=True, interrupt_response=True)
-    if turns == "create_response=False":
-        # With interrupt_response the plugin warns that LiveKit is not told of the interruption.
-        return ServerVad(type="server_vad", create_response=False, interrupt_response=False)
-    return None
-
-
-class _Ears(Protocol):
-    microphone: Microphone
-
-
-def session_options(turns: Turns, ears: _Ears) -> dict[str, Any]:
-    """What ``AgentSession`` is given beside its model."""
-    if turns == "client":
-        ears.microphone = Microphone()
-        return {"vad": LoudnessVAD(), "turn_handling": {"turn_detection": "vad"}}
-    if turns in ("manual", "create_response=False"):
-        return {"turn_handling": {"turn_detection": "manual"}}
-    if turns == "no interruptions":
-        handling = {"turn_detection": "manual", "interruption": {"enabled": False}}
-        return {"turn_handling": handling}
-    return {}
 
 
 class Microphone(io.AudioInput):
