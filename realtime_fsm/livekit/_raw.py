@@ -191,6 +191,8 @@ class RawLink:
         by the application since it was asked."""
         history, turn = self.history, self._driver.controller.find(turn_id)
         owed = turn is not None and turn.origin is Origin.SERVER_VAD
+        if ask.committed and (history.commit_lost or history.question_lost is not None):
+            return True
         gone = (history.question_lost, history.question_taken_back)
         return any(each is not None and (owed or ask.question == each) for each in gone)
 
@@ -344,6 +346,7 @@ class RawLink:
 
     def _take(self, frame: object) -> None:
         self._ends.came(frame)
+        self.history.complete(frame)
         self.repair.came(frame)
         self._echo.came(frame)
         event = parse(frame)

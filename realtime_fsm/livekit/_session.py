@@ -222,7 +222,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
         if self._history is not None:
             asked = self._history.question
             if "instructions" not in ask.arguments and asked != self._history.question_taken_back:
-                ask.question = asked
+                ask.question, ask.committed = asked, self._committed
             written = self._guard.run(True, self._history.is_of_user)
             ask.of_user, self._committed = self._committed or written, False
         else:
