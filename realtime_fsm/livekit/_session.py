@@ -130,7 +130,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             self._history = History(inner, self.driver.controller, self._guard)
             self._inner_session.heard = frozenset({SERVER_EVENT, CLIENT_EVENT})
             repair = Repair(unique=self._traits.unique_ids)
-            self.driver.link = self._raw_link(self._history, repair)
+            self.driver.link = self._raw_link(self._history, repair, told=True)
             self.driver.replace = self._replace
             speeches.heard_text = self._guard(self._history.heard_text)
             speeches.entered = self._guard(self._history.entered)
@@ -145,7 +145,12 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             )
 
     def _raw_link(
-        self, history: History, repair: Repair, unwanted: Mapping[str, str] | None = None
+        self,
+        history: History,
+        repair: Repair,
+        unwanted: Mapping[str, str] | None = None,
+        *,
+        told: bool,
     ) -> RawLink:
         inner: Any = self._inner
 
@@ -160,6 +165,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             self._inner_session.listeners,
             self._guard,
             unwanted or {},
+            told=told,
             echo=Echo(self._traits, lambda: self.driver.controller.unanswered),
             repair=repair,
             ends=Ends(self._traits, inner.send_event, ended, self._guard),
@@ -339,13 +345,17 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
                 return
             await self._inner_session.repeat()
             await self._history.replay(
-                self._inner, link.unwanted, queued=self._inner_session.resume
+                self._inner, link.unwanted, queued=lambda: self._resume(link)
             )
             self._inner_session.retired = None
         except Exception as e:
             self._inner_session.resume()
             self._guard.failed(e)
         self.emit("session_reconnected", llm.RealtimeSessionReconnectedEvent())
+
+    def _resume(self, link: RawLink) -> None:
+        self._inner_session.resume()
+        link.all_told()
 
     def _take_its_place(self) -> RawLink | None:
         before = self.driver.link
@@ -358,7 +368,9 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             self.driver.unopened(e)
             return None
         before.repair.reset()
-        self.driver.link = link = self._raw_link(self._history, before.repair, before.unwanted)
+        self.driver.link = link = self._raw_link(
+            self._history, before.repair, before.unwanted, told=False
+        )
         self._aside.deaf = False
         return link
 
