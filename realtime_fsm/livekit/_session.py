@@ -222,15 +222,18 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             arguments={name: value for name, value in given.items() if utils.is_given(value)}
         )
         if self._history is not None:
-            asked = self._history.question
-            if "instructions" not in ask.arguments and asked != self._history.question_taken_back:
-                ask.question, ask.committed = asked, self._committed
+            self._guard.run(None, self._note_question, ask, self._history)
             written = self._guard.run(True, self._history.is_of_user)
             ask.of_user, self._committed = self._committed or written, False
         else:
             ask.of_user = True  # nothing tells
         future = self._guard.run(None, self.driver.ask, ask, Origin.CLIENT)
         return self._aside.answer(ask) if future is None else future
+
+    def _note_question(self, ask: ReplyRequest, history: History) -> None:
+        if "instructions" not in ask.arguments:
+            ask.question = history.wants(before=self._speeches.began_before(history.taken_back_at))
+            ask.committed = self._committed
 
     def send_event(self, event: Any) -> None:
         """Send a raw client event. A ``response.create`` for the default conversation waits for
