@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,7 +28,6 @@ __all__ = [
 # Of Click, or of Typer that brings its own.
 _UsageError: type[Any] = typer.BadParameter.__bases__[0]
 _LONGEST = 400  # characters of one value
-_UNSAFE = re.compile(r"[^ -~\u00a0-\U0010ffff]")
 #: The disk is full, the quota is used up, the file is too large, nobody reads any more.
 _WRITING = frozenset(
     getattr(errno, name)

@@ -438,12 +438,15 @@ class RawLink:
         self._was_up = True
         self._creates.frame_left(frame)
         self._echo.left(frame)
+        kind = frame.get("type")
+        if kind == "input_audio_buffer.append":
+            return  # ten a second, and of no turn or item
         self.repair.left(frame)
         self._ends.left(frame)
-        if frame.get("type") == "conversation.item.truncate":
+        if kind == "conversation.item.truncate":
             self._corrections.sent(frame)
         self.history.client_frame(frame)
-        if frame.get("type") != "response.create":
+        if kind != "response.create":
             return
         self._sight.create_left(frame)
         event_id = frame.get("event_id")

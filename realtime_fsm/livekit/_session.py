@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
-from typing import Any, Literal, Optional
+from typing import TYPE_CHECKING, Any, Literal, Optional
 
 from livekit import rtc
 from livekit.agents import NOT_GIVEN, NotGivenOr, llm, utils
@@ -37,8 +37,9 @@ from ._reply_request import ReplyRequest
 from ._speech import SpeechTracker
 from ._streams import StreamLink
 from .providers import Family
-from .telemetry._observer import SessionInfo, TurnObserver
-from .telemetry._reporter import Reporter
+
+if TYPE_CHECKING:
+    from .telemetry._observer import TurnObserver
 
 #: Events of ``llm.RealtimeSession`` itself; any other name is one of the inner session's extras.
 _KNOWN = frozenset(
@@ -119,6 +120,9 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
         )
         self._aside.drives(self.driver)
         if observers:
+            from .telemetry._observer import SessionInfo
+            from .telemetry._reporter import Reporter
+
             info = SessionInfo(
                 id=utils.shortuuid("rfsm_session_"),
                 provider=inner.realtime_model.provider,

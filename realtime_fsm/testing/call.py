@@ -28,7 +28,7 @@ from ..simulator.observed import ObservedServer
 from ..simulator.script import Reply, Script
 from ..simulator.websocket import RealtimeServer
 from ..trace.facts import Fact
-from ..trace.recorder import record
+from ..trace.recorder import Recorder, record
 from ._life import Witness, WitnessedSession
 from ._screen import Screen
 from ._watch import Watch
@@ -270,6 +270,7 @@ async def simulated_call(
     check: bool = True,
     trace: str | os.PathLike[str] | None = None,
     transcripts: bool = False,
+    recorder: Callable[[llm.RealtimeModel], Recorder] | None = None,
     like: SimulatedCall | None = None,
     profile: Profile | str = "auto",
     **model: Any,
@@ -303,6 +304,7 @@ async def simulated_call(
         check: Whether to check at the end that each turn ended once and no task is left.
         trace: A file to record the call in, see ``docs/trace.md``.
         transcripts: Whether that has the words, too.
+        recorder: Makes one more recorder of the session's model.
         like: Another call of the same script: each attempt at a question takes the reply that it
             took there, also where replies are listed in order.
         profile: What is known of the server; by default nothing, as of any that is unknown.
@@ -355,6 +357,8 @@ async def simulated_call(
         call._another = another
         if trace is not None:
             call._watch.also(record(controller or plugin, trace, transcripts=transcripts))
+        if recorder is not None:
+            call._watch.also(recorder(controller or plugin))
         stack.callback(call._watch.close)
         if controller is not None and attach:
             controller.attach(call.session)

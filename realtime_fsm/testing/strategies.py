@@ -27,51 +27,10 @@ except ModuleNotFoundError as error:
         "realtime_fsm.testing.strategies needs Hypothesis: pip install hypothesis", name=error.name
     ) from None
 
+from ..simulator import faults as f
+from ..simulator import script as s
 from ..simulator.errors import ERROR_CLASSES
 from ..simulator.fault_kinds import Shape
-from ..simulator.faults import (
-    AcceptThenClose,
-    At,
-    BreakConnection,
-    Double,
-    Fault,
-    HalfOpen,
-    HangUp,
-    InjectError,
-    Late,
-    Lose,
-    Malform,
-    Profile,
-    RefuseHandshake,
-    Reorder,
-    Schedule,
-    Silence,
-)
-from ..simulator.script import (
-    BEFORE_CREATED,
-    CREATED,
-    END,
-    Ack,
-    Cancelled,
-    Closed,
-    Completed,
-    Created,
-    DoneLost,
-    Dropped,
-    End,
-    Failed,
-    FunctionCall,
-    Incomplete,
-    Message,
-    Reasoning,
-    Rejected,
-    Reply,
-    Script,
-    Stalled,
-    Unanswered,
-    audio_ms,
-    item_added,
-)
 
 if TYPE_CHECKING:
     from .call import SimulatedCall
@@ -96,7 +55,7 @@ __all__ = [
     "user_actions",
 ]
 
-Item: TypeAlias = "Message | FunctionCall | Reasoning"
+Item: TypeAlias = "s.Message | s.FunctionCall | s.Reasoning"
 
 _WORDS = ("Yes.", "No.", "Hello", "there", "one", "moment", "please", "it", "rains", "tomorrow.")
 _CALLING = 2  # replies that call tools
@@ -112,54 +71,54 @@ def _seconds(least: float, most: float) -> SearchStrategy[float]:
 # --- what the server replies
 
 
-def messages(*, max_seconds: float = 3.0) -> SearchStrategy[Message]:
+def messages(*, max_seconds: float = 3.0) -> SearchStrategy[s.Message]:
     """Messages of 0.1 s to *max_seconds*."""
     text = st.lists(st.sampled_from(_WORDS), min_size=1, max_size=6).map(" ".join)
-    return st.builds(Message, text, seconds=_seconds(0.1, max_seconds), after=_seconds(0.0, 0.5))
+    return st.builds(s.Message, text, seconds=_seconds(0.1, max_seconds), after=_seconds(0.0, 0.5))
 
 
-def function_calls(tools: Sequence[str]) -> SearchStrategy[FunctionCall]:
+def function_calls(tools: Sequence[str]) -> SearchStrategy[s.FunctionCall]:
     """Calls of *tools*, without arguments."""
-    return st.builds(FunctionCall, st.sampled_from(tools))
+    return st.builds(s.FunctionCall, st.sampled_from(tools))
 
 
-def acks(*, failures: bool = True) -> SearchStrategy[Ack]:
+def acks(*, failures: bool = True) -> SearchStrategy[s.Ack]:
     """How a create is answered: at once, late, and with *failures* not, or by a refusal."""
-    healthy: list[SearchStrategy[Ack]] = [
-        st.just(Created()),
-        st.builds(Created, after=_seconds(0.1, 2.0)),
+    healthy: list[SearchStrategy[s.Ack]] = [
+        st.just(s.Created()),
+        st.builds(s.Created, after=_seconds(0.1, 2.0)),
     ]
-    refused: list[SearchStrategy[Ack]] = [
-        st.builds(Rejected, st.sampled_from(_TRANSIENT), linked=st.booleans()),
-        st.just(Unanswered()),
-        st.builds(Created, after=_seconds(2.0, 12.0)),
+    refused: list[SearchStrategy[s.Ack]] = [
+        st.builds(s.Rejected, st.sampled_from(_TRANSIENT), linked=st.booleans()),
+        st.just(s.Unanswered()),
+        st.builds(s.Created, after=_seconds(2.0, 12.0)),
     ]
     return st.one_of(*healthy, *(refused if failures else ()))
 
 
-def ends(items: Sequence[Item] = ()) -> SearchStrategy[End]:
+def ends(items: Sequence[Item] = ()) -> SearchStrategy[s.End]:
     """How a response with *items* ends, and where."""
-    generated = sum(round(i.seconds * 1000) for i in items if isinstance(i, Message))
+    generated = sum(round(i.seconds * 1000) for i in items if isinstance(i, s.Message))
     return _ends(len(items), generated)
 
 
 @lru_cache(maxsize=1024)
-def _ends(items: int, generated_ms: int) -> SearchStrategy[End]:
-    points = [CREATED, BEFORE_CREATED, END]
-    points += [item_added(number) for number in range(1, items + 1)]
-    points += [audio_ms(ms) for ms in range(100, generated_ms + 1, 100)]
+def _ends(items: int, generated_ms: int) -> SearchStrategy[s.End]:
+    points = [s.CREATED, s.BEFORE_CREATED, s.END]
+    points += [s.item_added(number) for number in range(1, items + 1)]
+    points += [s.audio_ms(ms) for ms in range(100, generated_ms + 1, 100)]
     at = st.sampled_from(points)
     # One that stalls before its created could not even be cancelled: nothing would ever follow.
-    known = st.sampled_from([point for point in points if point != BEFORE_CREATED])
+    known = st.sampled_from([point for point in points if point != s.BEFORE_CREATED])
     return st.one_of(
-        st.just(Completed()),
-        st.builds(Failed, st.sampled_from((*_TRANSIENT, "no_such_code_yet")), at=at),
-        st.builds(Incomplete, st.sampled_from(_CUT_SHORT), at=at),
-        st.builds(Cancelled, at=at),
-        st.builds(Dropped, at=at),
-        st.builds(Closed, st.sampled_from((1000, 1001, 1011)), at=at),
-        st.builds(Stalled, at=known),
-        st.just(DoneLost()),
+        st.just(s.Completed()),
+        st.builds(s.Failed, st.sampled_from((*_TRANSIENT, "no_such_code_yet")), at=at),
+        st.builds(s.Incomplete, st.sampled_from(_CUT_SHORT), at=at),
+        st.builds(s.Cancelled, at=at),
+        st.builds(s.Dropped, at=at),
+        st.builds(s.Closed, st.sampled_from((1000, 1001, 1011)), at=at),
+        st.builds(s.Stalled, at=known),
+        st.just(s.DoneLost()),
     )
 
 
@@ -169,7 +128,7 @@ def replies(
     failures: bool = True,
     max_items: int = 3,
     max_seconds: float = 3.0,
-) -> SearchStrategy[Reply]:
+) -> SearchStrategy[s.Reply]:
     """Replies of one to *max_items* messages, and calls of *tools* if any are named.
 
     Args:
@@ -189,13 +148,13 @@ def replies(
 def _replies(
     draw: st.DrawFn,
     of_items: SearchStrategy[list[Item]],
-    of_acks: SearchStrategy[Ack],
+    of_acks: SearchStrategy[s.Ack],
     failures: bool,
-) -> Reply:
+) -> s.Reply:
     items, ack = draw(of_items), draw(of_acks)
     # Drawn in any case: with fewer choices a refusal would count as simpler than a healthy reply.
-    end = draw(ends(items)) if failures else Completed()
-    return Reply(items, ack=ack, end=end if isinstance(ack, Created) else Completed())
+    end = draw(ends(items)) if failures else s.Completed()
+    return s.Reply(items, ack=ack, end=end if isinstance(ack, s.Created) else s.Completed())
 
 
 def scripts(
@@ -205,7 +164,7 @@ def scripts(
     max_replies: int = 5,
     max_items: int = 3,
     max_seconds: float = 3.0,
-) -> SearchStrategy[Script]:
+) -> SearchStrategy[s.Script]:
     """Scripts of up to *max_replies* :func:`replies`; what comes after them is healthy.
 
     Tools are called in two replies at most: LiveKit gives up a speech that goes on calling, see
@@ -222,14 +181,14 @@ def scripts(
 def _scripts(
     draw: st.DrawFn,
     length: SearchStrategy[list[None]],
-    plain: SearchStrategy[Reply],
-    calling: SearchStrategy[Reply],
-) -> Script:
-    made: list[Reply] = []
+    plain: SearchStrategy[s.Reply],
+    calling: SearchStrategy[s.Reply],
+) -> s.Script:
+    made: list[s.Reply] = []
     for _ in draw(length):
-        calls = [r for r in made if any(isinstance(i, FunctionCall) for i in r.items)]
+        calls = [r for r in made if any(isinstance(i, s.FunctionCall) for i in r.items)]
         made.append(draw(calling if len(calls) < _CALLING else plain))
-    return Script(made)
+    return s.Script(made)
 
 
 # --- what goes wrong on the way
@@ -245,19 +204,19 @@ _CLIENT = (
 )  # fmt: skip
 
 
-def _faults(profile: Profile) -> list[SearchStrategy[Fault]]:
+def _faults(profile: f.Profile) -> list[SearchStrategy[f.Fault]]:
     number = st.integers(1, 3)
     server = st.builds(
-        At, st.sampled_from(_SERVER), number, when=st.sampled_from(("after", "before"))
+        f.At, st.sampled_from(_SERVER), number, when=st.sampled_from(("after", "before"))
     )
-    client = st.builds(At, st.sampled_from(_CLIENT), number, side=st.just("client"))
-    create = st.builds(At, st.just("response.create"), number, side=st.just("client"))
+    client = st.builds(f.At, st.sampled_from(_CLIENT), number, side=st.just("client"))
+    create = st.builds(f.At, st.just("response.create"), number, side=st.just("client"))
     either = st.one_of(server, client)
-    mild: list[SearchStrategy[Fault]] = [
-        st.builds(Late, server, _seconds(0.1, 1.0)),
-        st.builds(Silence, server, _seconds(0.1, 1.0)),
+    mild: list[SearchStrategy[f.Fault]] = [
+        st.builds(f.Late, server, _seconds(0.1, 1.0)),
+        st.builds(f.Silence, server, _seconds(0.1, 1.0)),
         st.builds(
-            InjectError,
+            f.InjectError,
             create,
             st.sampled_from(_TRANSIENT),
             linked=st.booleans(),
@@ -268,35 +227,35 @@ def _faults(profile: Profile) -> list[SearchStrategy[Fault]]:
         return mild
     rough = [
         *mild,
-        st.builds(Late, either, _seconds(0.1, 6.0)),
-        st.builds(Lose, either),
-        st.builds(BreakConnection, server),
-        st.builds(HangUp, server, st.sampled_from((1000, 1001, 1011, 1012))),
-        st.builds(RefuseHandshake, st.integers(2, 4), st.sampled_from((429, 500, 503))),
+        st.builds(f.Late, either, _seconds(0.1, 6.0)),
+        st.builds(f.Lose, either),
+        st.builds(f.BreakConnection, server),
+        st.builds(f.HangUp, server, st.sampled_from((1000, 1001, 1011, 1012))),
+        st.builds(f.RefuseHandshake, st.integers(2, 4), st.sampled_from((429, 500, 503))),
     ]
     if profile == "rough":
         return rough
     codes = [code for codes in ERROR_CLASSES.values() for code in codes]
     return [
         *rough,
-        st.builds(InjectError, server, st.sampled_from(codes), linked=st.booleans()),
-        st.builds(Malform, either, st.sampled_from(get_args(Shape))),
-        st.builds(Double, either),
-        st.builds(Reorder, server, st.integers(1, 3)),
-        st.builds(HalfOpen, server),
-        st.builds(AcceptThenClose, st.integers(1, 3)),
+        st.builds(f.InjectError, server, st.sampled_from(codes), linked=st.booleans()),
+        st.builds(f.Malform, either, st.sampled_from(get_args(Shape))),
+        st.builds(f.Double, either),
+        st.builds(f.Reorder, server, st.integers(1, 3)),
+        st.builds(f.HalfOpen, server),
+        st.builds(f.AcceptThenClose, st.integers(1, 3)),
     ]
 
 
-def schedules(profile: Profile = "mild", *, max_faults: int = 4) -> SearchStrategy[Schedule]:
+def schedules(profile: f.Profile = "mild", *, max_faults: int = 4) -> SearchStrategy[f.Schedule]:
     """Schedules of up to *max_faults* faults of the kinds that *profile* has, as for
     :meth:`Schedule.random`; unlike those they shrink. Raises ``ValueError`` for an unknown profile.
     """
-    if profile not in get_args(Profile):
-        raise ValueError(f"profile is one of {', '.join(get_args(Profile))}, not {profile!r}")
+    if profile not in get_args(f.Profile):
+        raise ValueError(f"profile is one of {', '.join(get_args(f.Profile))}, not {profile!r}")
     if profile == "none":
-        return st.just(Schedule())
-    return st.builds(Schedule, st.lists(st.one_of(_faults(profile)), max_size=max_faults))
+        return st.just(f.Schedule())
+    return st.builds(f.Schedule, st.lists(st.one_of(_faults(profile)), max_size=max_faults))
 
 
 # --- playback

@@ -15,6 +15,7 @@ from livekit import rtc
 from livekit.agents import Agent, AgentTask, RunContext, function_tool
 
 from realtime_fsm import RetryPolicy
+from realtime_fsm import simulator as sim
 from realtime_fsm.livekit._features import (
     end_task,
     given_history,
@@ -23,28 +24,6 @@ from realtime_fsm.livekit._features import (
     realtime_session_of,
 )
 from realtime_fsm.profiles import shipped
-from realtime_fsm.simulator import (
-    END,
-    Accept,
-    At,
-    Closed,
-    Created,
-    Failed,
-    Freeze,
-    FunctionCall,
-    Insert,
-    Message,
-    Rejected,
-    Reply,
-    Schedule,
-    Script,
-    ServerCall,
-    ServerConfig,
-    Silence,
-    Stalled,
-    Unanswered,
-    audio_ms,
-)
 from realtime_fsm.simulator.deviations import Omission
 from realtime_fsm.simulator.profiled import configured
 from realtime_fsm.testing import Living, SimulatedCall
@@ -57,7 +36,7 @@ CASES: dict[str, Case] = {}
 KINDS: dict[str, str] = {}
 """The kind of each case."""
 
-FAILED = Reply(end=Failed("server_error"))
+FAILED = sim.Reply(end=sim.Failed("server_error"))
 PUSH = {"turn_detection": None}
 
 
@@ -70,13 +49,13 @@ def case(kind: str, name: str | None = None) -> Callable[[Case], Case]:
     return register
 
 
-def says(text: str, seconds: float = 1.0, *, after: float = 0.0, **more: Any) -> Reply:
-    return Reply([Message(text, seconds=seconds, after=after)], **more)
+def says(text: str, seconds: float = 1.0, *, after: float = 0.0, **more: Any) -> sim.Reply:
+    return sim.Reply([sim.Message(text, seconds=seconds, after=after)], **more)
 
 
-def script(**answers: Sequence[Reply]) -> Script:
+def script(**answers: Sequence[sim.Reply]) -> sim.Script:
     """Replies by question; an underscore is a space."""
-    return Script(answers={key.replace("_", " "): listed for key, listed in answers.items()})
+    return sim.Script(answers={key.replace("_", " "): listed for key, listed in answers.items()})
 
 
 def block(seconds: float) -> None:
@@ -106,8 +85,8 @@ def aside(call: SimulatedCall, **response: Any) -> None:
 for _how, _reply in (("fails", FAILED), ("text", says("They ask for opening hours.", 0.3))):
 
     @case("A", f"a_response_aside_{_how}_while_the_agent_speaks")
-    async def _(living: Living, reply: Reply = _reply) -> None:
-        answers = Script(answers={"When?": [LONG], "aside: hours": [reply]})
+    async def _(living: Living, reply: sim.Reply = _reply) -> None:
+        answers = sim.Script(answers={"When?": [LONG], "aside: hours": [reply]})
         async with living(answers, check=False) as call:
             await call.say("When?")
             await call.until(lambda: call.heard > 0.5)
@@ -151,10 +130,10 @@ for _name, _frame in (
 
     @case("A", f"{_name}_while_the_agent_speaks")
     async def _(living: Living, frame: dict[str, Any] = _frame) -> None:
-        at = At("response.output_audio.delta", 6, question="When?")
-        faults = Schedule([Insert(at, frame)] if living.controlled else [])
-        answers = Script(answers={"When?": [LONG]})
-        async with living(answers, check=False, config=ServerConfig(faults=faults)) as call:
+        at = sim.At("response.output_audio.delta", 6, question="When?")
+        faults = sim.Schedule([sim.Insert(at, frame)] if living.controlled else [])
+        answers = sim.Script(answers={"When?": [LONG]})
+        async with living(answers, check=False, config=sim.ServerConfig(faults=faults)) as call:
             await call.say("When?")
             await asyncio.sleep(10.0)
 
@@ -164,16 +143,16 @@ for _name, _frame in (
 
 @case("C")
 async def a_server_call_of_25_seconds(living: Living) -> None:
-    book = Reply([ServerCall("book", seconds=25.0), Message("Booked.", seconds=1.0)])
-    async with living(Script(answers={"Book it.": [book]}), check=False) as call:
+    book = sim.Reply([sim.ServerCall("book", seconds=25.0), sim.Message("Booked.", seconds=1.0)])
+    async with living(sim.Script(answers={"Book it.": [book]}), check=False) as call:
         await call.say("Book it.")
         await asyncio.sleep(60.0)
 
 
 @case("C")
 async def a_response_of_a_server_call_alone(living: Living) -> None:
-    book = Reply([ServerCall("book", seconds=3.0, outlives=True)], done_delay=0.3)
-    answers = Script(answers={"Book it.": [book], "It is done.": [says("Booked.")]})
+    book = sim.Reply([sim.ServerCall("book", seconds=3.0, outlives=True)], done_delay=0.3)
+    answers = sim.Script(answers={"Book it.": [book], "It is done.": [says("Booked.")]})
     async with living(answers, check=False) as call:
         await call.say("Book it.")
         await asyncio.sleep(4.0)
@@ -183,51 +162,53 @@ async def a_response_of_a_server_call_alone(living: Living) -> None:
 
 @case("C")
 async def a_server_call_whose_response_fails(living: Living) -> None:
-    book = Reply([ServerCall("book", seconds=1.0)], end=Failed("server_error", at=END))
-    async with living(Script(answers={"Book it.": [book]}), check=False) as call:
+    book = sim.Reply(
+        [sim.ServerCall("book", seconds=1.0)], end=sim.Failed("server_error", at=sim.END)
+    )
+    async with living(sim.Script(answers={"Book it.": [book]}), check=False) as call:
         await call.say("Book it.")
         await asyncio.sleep(30.0)
 
 
 @case("C")
 async def a_request_for_approval(living: Living) -> None:
-    ask = Reply([ServerCall("book", kind="mcp_approval_request")])
-    async with living(Script(answers={"Book it.": [ask]}), check=False) as call:
+    ask = sim.Reply([sim.ServerCall("book", kind="mcp_approval_request")])
+    async with living(sim.Script(answers={"Book it.": [ask]}), check=False) as call:
         await call.say("Book it.")
         await asyncio.sleep(15.0)
 
 
 @case("C")
 async def a_kind_of_item_that_nobody_knows(living: Living) -> None:
-    search = Reply([ServerCall("web", kind="web_search_call", seconds=0.5)])
-    async with living(Script(answers={"Look it up.": [search]}), check=False) as call:
+    search = sim.Reply([sim.ServerCall("web", kind="web_search_call", seconds=0.5)])
+    async with living(sim.Script(answers={"Look it up.": [search]}), check=False) as call:
         await call.say("Look it up.")
         await asyncio.sleep(15.0)
 
 
 @case("C")
 async def a_server_call_of_100_seconds_that_tells_nothing(living: Living) -> None:
-    book = Reply([ServerCall("book", seconds=100.0), Message("Booked.", seconds=1.0)])
-    async with living(Script(answers={"Book it.": [book]}), check=False) as call:
+    book = sim.Reply([sim.ServerCall("book", seconds=100.0), sim.Message("Booked.", seconds=1.0)])
+    async with living(sim.Script(answers={"Book it.": [book]}), check=False) as call:
         await call.say("Book it.")
         await asyncio.sleep(130.0)
 
 
 @case("C")
 async def words_before_a_server_call_that_fails(living: Living) -> None:
-    book = Reply(
-        [Message("One moment.", seconds=1.0), ServerCall("book", seconds=12.0)],
-        end=Failed("server_error", at=END),
+    book = sim.Reply(
+        [sim.Message("One moment.", seconds=1.0), sim.ServerCall("book", seconds=12.0)],
+        end=sim.Failed("server_error", at=sim.END),
     )
-    async with living(Script(answers={"Book it.": [book]}), check=False) as call:
+    async with living(sim.Script(answers={"Book it.": [book]}), check=False) as call:
         await call.say("Book it.")
         await asyncio.sleep(40.0)
 
 
 @case("C")
 async def a_file_search_asked_for_by_the_application(living: Living) -> None:
-    look = Reply([ServerCall("files", kind="file_search_call", seconds=9.0)])
-    answers = Script(answers={"Look.": [look], "And?": [says("Found.")]})
+    look = sim.Reply([sim.ServerCall("files", kind="file_search_call", seconds=9.0)])
+    answers = sim.Script(answers={"Look.": [look], "And?": [says("Found.")]})
     async with living(answers, check=False) as call:
         call.session.generate_reply(instructions="Look.")
         await asyncio.sleep(12.0)
@@ -240,8 +221,8 @@ async def a_file_search_asked_for_by_the_application(living: Living) -> None:
 
 @case("D")
 async def a_server_that_stands_still(living: Living) -> None:
-    frozen = Freeze(At("response.done", question="one"), room=4000)
-    config = ServerConfig(faults=Schedule([frozen]))
+    frozen = sim.Freeze(sim.At("response.done", question="one"), room=4000)
+    config = sim.ServerConfig(faults=sim.Schedule([frozen]))
     answers = script(one=[says("One.")])
     async with living(answers, check=False, config=config, **PUSH) as call:
         call.session.generate_reply(user_input="one")
@@ -292,7 +273,7 @@ async def a_line_that_dies_while_the_answer_streams(living: Living) -> None:
 @case("D")
 async def a_server_that_is_silent_as_long_as_nothing_is_asked(living: Living) -> None:
     answers = script(one=[says("One.")], two=[says("Two.")])
-    config = ServerConfig(leaves_out=("session_updated",))
+    config = sim.ServerConfig(leaves_out=("session_updated",))
     async with living(answers, check=False, config=config, **PUSH) as call:
         for words in ("one", "two"):
             call.session.generate_reply(user_input=words)
@@ -306,16 +287,18 @@ async def a_server_that_is_silent_as_long_as_nothing_is_asked(living: Living) ->
 
 @case("E")
 async def server_vad_creates_its_response_after_six_seconds(living: Living) -> None:
-    answers = Script(answers={"Hello?": [says("First answer."), says("Second answer.")]})
-    async with living(answers, check=False, config=ServerConfig(vad_create_delay=6.0)) as call:
+    answers = sim.Script(answers={"Hello?": [says("First answer."), says("Second answer.")]})
+    async with living(answers, check=False, config=sim.ServerConfig(vad_create_delay=6.0)) as call:
         await call.say("Hello?")
         await asyncio.sleep(25.0)
 
 
 @case("E")
 async def the_loop_stands_still_while_server_vad_creates(living: Living) -> None:
-    answers = Script(answers={"Hello?": [says("First answer.", 2.0), says("Second answer.", 2.0)]})
-    async with living(answers, check=False, config=ServerConfig(vad_create_delay=0.3)) as call:
+    answers = sim.Script(
+        answers={"Hello?": [says("First answer.", 2.0), says("Second answer.", 2.0)]}
+    )
+    async with living(answers, check=False, config=sim.ServerConfig(vad_create_delay=0.3)) as call:
         await call.server.user_speaks("Hello?", seconds=0.5)
         await asyncio.sleep(0.52)
         block(5.3)
@@ -339,8 +322,8 @@ for _seconds in (8.5, 12.0):
     @case("E", f"an_answer_that_stalls_for_{_seconds:.0f}_s_and_goes_on")
     async def _(living: Living, seconds: float = _seconds) -> None:
         answers = script(hi=[says("An answer that takes long enough.", 4.0, pace=0.1)])
-        stall = Silence(At("response.output_audio.delta", 10, question="hi"), seconds)
-        config = ServerConfig(faults=Schedule([stall]))
+        stall = sim.Silence(sim.At("response.output_audio.delta", 10, question="hi"), seconds)
+        config = sim.ServerConfig(faults=sim.Schedule([stall]))
         async with living(answers, check=False, config=config, **PUSH) as call:
             call.session.generate_reply(user_input="hi")
             await asyncio.sleep(40.0)
@@ -348,9 +331,9 @@ for _seconds in (8.5, 12.0):
 
 @case("E")
 async def connections_that_are_lost_again_and_again(living: Living) -> None:
-    doomed = [Accept(Closed(1011), on="session.update")] * 12
+    doomed = [sim.Accept(sim.Closed(1011), on="session.update")] * 12
     answers = script(hi=[says("Hello.")], again=[says("Hello again.")])
-    config = ServerConfig(handshakes=[Accept(), *doomed])
+    config = sim.ServerConfig(handshakes=[sim.Accept(), *doomed])
     async with living(answers, check=False, config=config, **PUSH) as call:
         await call.session.generate_reply(user_input="hi")
         call.server.drop()
@@ -366,7 +349,7 @@ for _seconds in (6.0, 9.0):
     @case("E2", f"created_comes_{_seconds:.0f}_s_after_the_create")
     async def _(living: Living, seconds: float = _seconds) -> None:
         answers = script(one=[says("Hello there.")], two=[says("And goodbye.")])
-        config = ServerConfig(create_delay=seconds)
+        config = sim.ServerConfig(create_delay=seconds)
         async with living(answers, check=False, config=config) as call:
             for words in ("one", "two"):
                 call.session.generate_reply(instructions=words)
@@ -381,7 +364,7 @@ for _name, _policy in (
     @case("E2", f"created_comes_late_and_{_name}")
     async def _(living: Living, policy: dict[str, Any] = _policy) -> None:
         answers = script(one=[says("Hello there.")], two=[says("And goodbye.")])
-        config = ServerConfig(create_delay=3.0)
+        config = sim.ServerConfig(create_delay=3.0)
         given = RetryPolicy(**policy)
         async with living(answers, check=False, config=config, policy=given) as call:
             for words in ("one", "two"):
@@ -392,7 +375,7 @@ for _name, _policy in (
 @case("E2")
 async def created_comes_late_to_the_second_of_two_requests(living: Living) -> None:
     answers = script(one=[says("Hello there.")], two=[says("And goodbye.")])
-    config = ServerConfig(create_delay=7.0)
+    config = sim.ServerConfig(create_delay=7.0)
     async with living(answers, check=False, config=config) as call:
         call.session.generate_reply(instructions="one")
         call.session.generate_reply(instructions="two")
@@ -403,21 +386,23 @@ async def created_comes_late_to_the_second_of_two_requests(living: Living) -> No
 
 ANSWER = says("This is the answer to your question.", 4.0)
 PROMPT = says("Are you still there?")
-NEXT: Mapping[str, tuple[Reply, list[Reply]]] = {
+NEXT: Mapping[str, tuple[sim.Reply, list[sim.Reply]]] = {
     "is_refused": (ANSWER, [PROMPT]),
     "fails": (ANSWER, [FAILED] * 4 + [PROMPT]),
-    "is_unanswered": (ANSWER, [Reply(ack=Unanswered()), PROMPT]),
+    "is_unanswered": (ANSWER, [sim.Reply(ack=sim.Unanswered()), PROMPT]),
     "waits_for_a_stall": (
-        says("This is the answer to your question.", 4.0, end=Stalled(at=audio_ms(2000))),
+        says("This is the answer to your question.", 4.0, end=sim.Stalled(at=sim.audio_ms(2000))),
         [PROMPT],
     ),
 }
 for _name, (_answer, _prompts) in NEXT.items():
 
     @case("F", f"a_prompt_asked_for_while_the_user_speaks_{_name}")
-    async def _(living: Living, answer: Reply = _answer, prompts: list[Reply] = _prompts) -> None:
+    async def _(
+        living: Living, answer: sim.Reply = _answer, prompts: list[sim.Reply] = _prompts
+    ) -> None:
         answers = {"Where is it?": [answer], "Ask whether they are there.": prompts}
-        async with living(Script(answers=answers), check=False) as call:
+        async with living(sim.Script(answers=answers), check=False) as call:
             asking = asyncio.create_task(call.say("Where is it?", seconds=2.0))
             await asyncio.sleep(0.05)
             call.session.generate_reply(instructions="Ask whether they are there.")
@@ -429,8 +414,12 @@ for _name, _offset in (("before", -0.1), ("at", 0.0), ("after", 0.05)):
 
     @case("F", f"a_greeting_{_name}_the_end_of_the_users_hello")
     async def _(living: Living, offset: float = _offset) -> None:
-        answers = Script(answers={"Hello?": [says("Good morning.")], "Greet.": [says("Welcome.")]})
-        async with living(answers, check=False, config=ServerConfig(vad_create_delay=0.2)) as call:
+        answers = sim.Script(
+            answers={"Hello?": [says("Good morning.")], "Greet.": [says("Welcome.")]}
+        )
+        async with living(
+            answers, check=False, config=sim.ServerConfig(vad_create_delay=0.2)
+        ) as call:
             asking = asyncio.create_task(call.say("Hello?"))
             await asyncio.sleep(1.0 + offset)
             call.session.generate_reply(instructions="Greet.")
@@ -441,7 +430,7 @@ for _name, _offset in (("before", -0.1), ("at", 0.0), ("after", 0.05)):
 @case("F")
 async def a_reply_asked_for_while_the_answer_thinks(living: Living) -> None:
     answers = {"Where is it?": [says("Here.", 1.5, after=0.5)], "Tell.": [says("News.", 1.5)]}
-    async with living(Script(answers=answers), check=False) as call:
+    async with living(sim.Script(answers=answers), check=False) as call:
         await call.say("Where is it?")
         await asyncio.sleep(0.1)
         call.session.generate_reply(instructions="Tell.")
@@ -451,7 +440,7 @@ async def a_reply_asked_for_while_the_answer_thinks(living: Living) -> None:
 @case("F")
 async def two_replies_asked_for_while_the_user_speaks(living: Living) -> None:
     answers = {"Where is it?": [ANSWER], "First.": [says("First.")], "Then.": [says("Then.")]}
-    async with living(Script(answers=answers), check=False) as call:
+    async with living(sim.Script(answers=answers), check=False) as call:
         asking = asyncio.create_task(call.say("Where is it?", seconds=2.0))
         await asyncio.sleep(0.5)
         for words in ("First.", "Then."):
@@ -463,7 +452,7 @@ async def two_replies_asked_for_while_the_user_speaks(living: Living) -> None:
 @case("F")
 async def the_users_turn_is_committed_with_server_vad_on(living: Living) -> None:
     answers = {"Where is it?": [ANSWER, says("Once more.")]}
-    async with living(Script(answers=answers), check=False) as call:
+    async with living(sim.Script(answers=answers), check=False) as call:
         asking = asyncio.create_task(call.say("Where is it?"))
         await asyncio.sleep(0.9)
         call.session.commit_user_turn()
@@ -494,12 +483,12 @@ class Waiter(Agent):
 @case("F")
 async def the_user_speaks_into_what_a_tool_has_said(living: Living) -> None:
     answers = {
-        "Search.": [Reply([FunctionCall("search")])],
+        "Search.": [sim.Reply([sim.FunctionCall("search")])],
         "One moment.": [says("One moment please.", 1.5)],
         "Hurry.": [says("I am on it.", 1.5)],
         "Search. > search": [says("Found it.")],
     }
-    async with living(Script(answers=answers), agent=Waiter(), check=False) as call:
+    async with living(sim.Script(answers=answers), agent=Waiter(), check=False) as call:
         await call.say("Search.")
         await asyncio.sleep(1.5)
         await call.say("Hurry.", 0.5)
@@ -508,9 +497,9 @@ async def the_user_speaks_into_what_a_tool_has_said(living: Living) -> None:
 
 @case("F")
 async def a_tool_waits_for_the_words_of_a_reply_that_let_another_go_first(living: Living) -> None:
-    bye = Reply([Message("Goodbye, and thank you.", seconds=2.0), FunctionCall("end")])
+    bye = sim.Reply([sim.Message("Goodbye, and thank you.", seconds=2.0), sim.FunctionCall("end")])
     answers = {"Where is it?": [says("Here.", 1.5)], "Say goodbye.": [bye]}
-    async with living(Script(answers=answers), agent=Waiter(), check=False) as call:
+    async with living(sim.Script(answers=answers), agent=Waiter(), check=False) as call:
         asking = asyncio.create_task(call.say("Where is it?"))
         await asyncio.sleep(0.5)
         call.session.generate_reply(instructions="Say goodbye.")
@@ -528,7 +517,7 @@ for _omission, _switch in (
     @case("G", f"a_server_without_{_omission}")
     async def _(living: Living, switch: Any = _switch) -> None:
         answers = script(one=[says(f"Answer {n}.") for n in range(6)], two=[says("Two.")])
-        config = ServerConfig(**switch)
+        config = sim.ServerConfig(**switch)
         async with living(answers, check=False, config=config, **PUSH) as call:
             for words in ("one", "two"):
                 call.session.generate_reply(user_input=words)
@@ -538,7 +527,7 @@ for _omission, _switch in (
 @case("G")
 async def a_server_that_uses_a_response_id_again(living: Living) -> None:
     answers = script(one=[says("One.")], two=[says("Two.")], three=[says("Three.")])
-    config = ServerConfig(one_response_id=True)
+    config = sim.ServerConfig(one_response_id=True)
     async with living(answers, check=False, config=config, **PUSH) as call:
         for words in ("one", "two", "three"):
             call.session.generate_reply(user_input=words)
@@ -547,8 +536,10 @@ async def a_server_that_uses_a_response_id_again(living: Living) -> None:
 
 @case("G")
 async def a_conflict_that_names_an_id_of_another_form(living: Living) -> None:
-    answers = Script(answers={"Hello?": [says("Good morning.")], "Greet.": [says("Welcome.")]})
-    config = ServerConfig(vad_create_delay=0.2, conflict_event_id="foreign", slot_taken="created")
+    answers = sim.Script(answers={"Hello?": [says("Good morning.")], "Greet.": [says("Welcome.")]})
+    config = sim.ServerConfig(
+        vad_create_delay=0.2, conflict_event_id="foreign", slot_taken="created"
+    )
     async with living(answers, check=False, config=config) as call:
         asking = asyncio.create_task(call.say("Hello?"))
         await asyncio.sleep(1.0)
@@ -564,8 +555,8 @@ async def an_id_used_again_for_server_vads_answers_too(living: Living) -> None:
         "Stop.": [says("All right.")],
         "Go on.": [says("Then.")],
     }
-    config = ServerConfig(one_response_id=True, leaves_out=("response_id", "status", "usage"))
-    async with living(Script(answers=answers), check=False, config=config) as call:
+    config = sim.ServerConfig(one_response_id=True, leaves_out=("response_id", "status", "usage"))
+    async with living(sim.Script(answers=answers), check=False, config=config) as call:
         await call.say("Hello?")
         await asyncio.sleep(1.0)
         await call.say("Stop.", 0.5)
@@ -595,9 +586,11 @@ async def an_error_about_something_else_while_a_create_waits(living: Living) -> 
         "event_id": None,
     }
     frame = {"type": "error", "error": transcribing}
-    faults = Schedule([Insert(At("response.create", side="client", question="one"), frame)])
-    answers = script(one=[says("The one answer.", ack=Created(after=0.5)), says("Another.")])
-    config = ServerConfig(faults=faults)
+    faults = sim.Schedule(
+        [sim.Insert(sim.At("response.create", side="client", question="one"), frame)]
+    )
+    answers = script(one=[says("The one answer.", ack=sim.Created(after=0.5)), says("Another.")])
+    config = sim.ServerConfig(faults=faults)
     async with living(answers, check=False, config=config, **PUSH) as call:
         call.session.generate_reply(user_input="one")
         await asyncio.sleep(20.0)
@@ -622,7 +615,9 @@ async def no_retries_and_a_connection_that_drops_once(living: Living) -> None:
 async def five_turns_that_fail(living: Living) -> None:
     turns = ("one", "two", "three", "four", "five", "six")
     failing = {words: [FAILED] for words in turns[:-1]}
-    async with living(Script(answers={**failing, "six": [says("At last.")]}), check=False) as call:
+    async with living(
+        sim.Script(answers={**failing, "six": [says("At last.")]}), check=False
+    ) as call:
         for words in turns:
             call.session.generate_reply(instructions=words)
             await asyncio.sleep(30.0)
@@ -630,7 +625,7 @@ async def five_turns_that_fail(living: Living) -> None:
 
 @case("H")
 async def a_permission_error(living: Living) -> None:
-    denied = Reply(end=Failed("permission_error"))
+    denied = sim.Reply(end=sim.Failed("permission_error"))
     async with living(script(one=[denied], two=[says("Hello there.")]), check=False) as call:
         for words in ("one", "two"):
             call.session.generate_reply(instructions=words)
@@ -651,11 +646,13 @@ class Reader(Agent):
 async def an_item_that_closes_the_connection(living: Living) -> None:
     answers = {
         "Hi.": [says("Hello.")],
-        "Read it.": [Reply([FunctionCall("read_page")])],
+        "Read it.": [sim.Reply([sim.FunctionCall("read_page")])],
         "And now?": [says("Now it is noon.")],
     }
-    config = ServerConfig(largest_frame=20_000)
-    async with living(Script(answers=answers), agent=Reader(), check=False, config=config) as call:
+    config = sim.ServerConfig(largest_frame=20_000)
+    async with living(
+        sim.Script(answers=answers), agent=Reader(), check=False, config=config
+    ) as call:
         await call.say("Hi.")
         await call.idle()
         await call.say("Read it.")
@@ -667,8 +664,10 @@ async def an_item_that_closes_the_connection(living: Living) -> None:
 @case("H")
 async def a_long_note_of_the_application_closes_the_connection(living: Living) -> None:
     answers = {"Hi.": [says("Hello.")], "And now?": [says("Now it is noon.")]}
-    config = ServerConfig(largest_frame=20_000)
-    async with living(Script(answers=answers), agent=Reader(), check=False, config=config) as call:
+    config = sim.ServerConfig(largest_frame=20_000)
+    async with living(
+        sim.Script(answers=answers), agent=Reader(), check=False, config=config
+    ) as call:
         await call.say("Hi.")
         await call.idle()
         history = call.session.current_agent.chat_ctx.copy()
@@ -683,8 +682,8 @@ async def a_long_note_of_the_application_closes_the_connection(living: Living) -
 @case("H")
 async def the_first_item_of_all_closes_the_connection(living: Living) -> None:
     answers = {"And now?": [says("Now it is noon.")]}
-    config = ServerConfig(largest_frame=20_000)
-    async with living(Script(answers=answers), check=False, config=config) as call:
+    config = sim.ServerConfig(largest_frame=20_000)
+    async with living(sim.Script(answers=answers), check=False, config=config) as call:
         agent = call.session.current_agent
         history = agent.chat_ctx.copy()
         history.add_message(role="user", content="x" * 30_000)
@@ -708,7 +707,7 @@ async def no_retries_and_a_connection_that_drops_five_times(living: Living) -> N
 
 @case("H")
 async def a_create_refused_for_want_of_permission(living: Living) -> None:
-    denied = Reply(ack=Rejected("authentication_error"))
+    denied = sim.Reply(ack=sim.Rejected("authentication_error"))
     answers = script(one=[denied], two=[says("Hello there.")])
     async with living(answers, check=False) as call:
         for words in ("one", "two"):
@@ -718,7 +717,7 @@ async def a_create_refused_for_want_of_permission(living: Living) -> None:
 
 # --- Q: the host does not know of an answer under way
 
-THINKING = Script(answers={"Where is it?": [says("It arrives tomorrow.", 1.5, after=0.6)]})
+THINKING = sim.Script(answers={"Where is it?": [says("It arrives tomorrow.", 1.5, after=0.6)]})
 
 
 @case("Q")
@@ -792,13 +791,13 @@ for _tool in ("transfer", "ask", "end_call"):
     @case("Q", f"the_tool_{_tool}_ends_while_the_next_answer_thinks")
     async def _(living: Living, tool: str = _tool) -> None:
         answers = {
-            "Help me.": [Reply([FunctionCall(tool)])],
+            "Help me.": [sim.Reply([sim.FunctionCall(tool)])],
             f"Help me. > {tool}": [says("Well then.")],
             "And my order?": [says("Your order is on its way.", 1.5, after=0.5)],
             "Ask for the name.": [says("What is your name?")],
-            "Bob.": [Reply([FunctionCall("name")])],
+            "Bob.": [sim.Reply([sim.FunctionCall("name")])],
         }
-        async with living(Script(answers=answers), agent=Desk(), check=False) as call:
+        async with living(sim.Script(answers=answers), agent=Desk(), check=False) as call:
             await call.say("Help me.")
             await asyncio.sleep(1.0)
             await call.say("And my order?", 0.3)

@@ -12,34 +12,7 @@ import pytest
 from livekit.agents import Agent, function_tool
 
 from realtime_fsm import TurnOutcome
-from realtime_fsm.simulator import (
-    CREATED,
-    END,
-    Accept,
-    At,
-    BreakConnection,
-    Cancelled,
-    Closed,
-    DoneLost,
-    Dropped,
-    Failed,
-    FunctionCall,
-    HangUp,
-    Incomplete,
-    InjectError,
-    Message,
-    Reasoning,
-    Refuse,
-    Rejected,
-    Reply,
-    Schedule,
-    Script,
-    ServerCall,
-    ServerConfig,
-    Stalled,
-    Unanswered,
-    audio_ms,
-)
+from realtime_fsm import simulator as sim
 from realtime_fsm.simulator.errors import ErrorInfo
 from realtime_fsm.simulator.faults import HalfOpen
 from realtime_fsm.testing import (
@@ -57,12 +30,14 @@ from realtime_fsm.testing.providers.gemini_can import configured, modelled, play
 
 from .installed import need
 
-HELLO = Reply([Message("Good morning to you.", seconds=1.5)])
-AGAIN = Reply([Message("And here I am again.", seconds=1.5)])
-LONG = Reply([Message("Good morning to you and to all of your friends there.", seconds=6.0)])
-HALF = [Message("Good morning to you.", seconds=2.0)]
-CALLS = Reply([FunctionCall("find_parcel", {"number": 7})])
-TOMORROW = Reply([Message("It comes tomorrow.", seconds=1.0)])
+HELLO = sim.Reply([sim.Message("Good morning to you.", seconds=1.5)])
+AGAIN = sim.Reply([sim.Message("And here I am again.", seconds=1.5)])
+LONG = sim.Reply(
+    [sim.Message("Good morning to you and to all of your friends there.", seconds=6.0)]
+)
+HALF = [sim.Message("Good morning to you.", seconds=2.0)]
+CALLS = sim.Reply([sim.FunctionCall("find_parcel", {"number": 7})])
+TOMORROW = sim.Reply([sim.Message("It comes tomorrow.", seconds=1.0)])
 
 
 class Parcels(Agent):
@@ -79,7 +54,7 @@ class Parcels(Agent):
 
 
 def call_with(
-    live: Callable[[SimulatedCall], Awaitable[Any]], *script: Reply, **options: Any
+    live: Callable[[SimulatedCall], Awaitable[Any]], *script: sim.Reply, **options: Any
 ) -> Any:
     need("google")
 
@@ -125,17 +100,19 @@ def test_the_user_speaks_a_tool_runs_and_both_are_heard_and_remembered() -> None
 @pytest.mark.parametrize(
     ("broken", "wait"),
     [
-        (Reply(), 10.5),  # the plugin does not show it
-        (Reply(end=Dropped()), 0.5),
-        (Reply(end=Closed(1011)), 0.5),
-        (Reply(ack=Unanswered()), 10.5),
-        (Reply(ack=Unanswered(holds_slot=True)), 10.5),
-        (Reply([Message("Good", seconds=1)], end=Stalled(at=CREATED)), 10.5),
+        (sim.Reply(), 10.5),  # the plugin does not show it
+        (sim.Reply(end=sim.Dropped()), 0.5),
+        (sim.Reply(end=sim.Closed(1011)), 0.5),
+        (sim.Reply(ack=sim.Unanswered()), 10.5),
+        (sim.Reply(ack=sim.Unanswered(holds_slot=True)), 10.5),
+        (sim.Reply([sim.Message("Good", seconds=1)], end=sim.Stalled(at=sim.CREATED)), 10.5),
     ],
     ids=["empty", "dropped", "closed", "unanswered", "held", "stalled"],
 )
 @pytest.mark.parametrize("spoken", [False, True], ids=["asked", "spoken"])
-def test_what_fails_before_output_is_asked_again(broken: Reply, wait: float, spoken: bool) -> None:
+def test_what_fails_before_output_is_asked_again(
+    broken: sim.Reply, wait: float, spoken: bool
+) -> None:
     """G9: heard after all, in time, with nothing to see of it but that it recovered."""
 
     async def live(call: SimulatedCall) -> None:
@@ -164,7 +141,12 @@ def test_what_fails_before_output_is_asked_again(broken: Reply, wait: float, spo
 
 
 @pytest.mark.parametrize(
-    "end", [Closed(1011, at=audio_ms(500)), Dropped(at=audio_ms(500)), Stalled(at=audio_ms(500))]
+    "end",
+    [
+        sim.Closed(1011, at=sim.audio_ms(500)),
+        sim.Dropped(at=sim.audio_ms(500)),
+        sim.Stalled(at=sim.audio_ms(500)),
+    ],
 )
 def test_g8_what_fails_in_the_middle_is_told_once(end: Any) -> None:
     async def live(call: SimulatedCall) -> None:
@@ -177,7 +159,7 @@ def test_g8_what_fails_in_the_middle_is_told_once(end: Any) -> None:
         assert call.heard == pytest.approx(2.0)
         check_all(call)
 
-    call_with(live, Reply(HALF, end=end), HELLO)
+    call_with(live, sim.Reply(HALF, end=end), HELLO)
 
 
 def test_a_long_answer_that_came_at_once_does_not_stall() -> None:
@@ -194,7 +176,7 @@ def test_a_long_answer_that_came_at_once_does_not_stall() -> None:
         generated = [t for t, m in call.server.messages if "generationComplete" in str(m)]  # type: ignore[union-attr]
         assert complete[0] - generated[0] > 30
 
-    call_with(live, Reply([Message("word " * 60, seconds=40.0)]))
+    call_with(live, sim.Reply([sim.Message("word " * 60, seconds=40.0)]))
 
 
 def test_a_turn_that_never_completes_stalls_after_it_was_heard() -> None:
@@ -205,7 +187,7 @@ def test_a_turn_that_never_completes_stalls_after_it_was_heard() -> None:
         assert handle.exception() is not None
         assert 20 < call.now < 40
 
-    call_with(live, Reply([Message("word " * 30, seconds=20.0)], end=DoneLost()))
+    call_with(live, sim.Reply([sim.Message("word " * 30, seconds=20.0)], end=sim.DoneLost()))
 
 
 def test_the_user_cuts_in_while_it_plays() -> None:
@@ -234,7 +216,7 @@ def test_an_answer_that_the_server_itself_cuts() -> None:
         await call.idle()
         assert call.turn.outcome is TurnOutcome.COMPLETED
 
-    call_with(live, Reply(HALF, end=Cancelled(at=audio_ms(500))), HELLO)
+    call_with(live, sim.Reply(HALF, end=sim.Cancelled(at=sim.audio_ms(500))), HELLO)
 
 
 def test_a_new_request_ends_what_runs() -> None:
@@ -249,7 +231,7 @@ def test_a_new_request_ends_what_runs() -> None:
         assert call.sink.segments[-1].position == pytest.approx(1.5)
         check_all(call)
 
-    call_with(live, Reply([Message("Good morning to you.", seconds=6.0)], pace=0.1), AGAIN)
+    call_with(live, sim.Reply([sim.Message("Good morning to you.", seconds=6.0)], pace=0.1), AGAIN)
 
 
 def test_instructions_thinking_two_tools_and_a_word_before_them() -> None:
@@ -264,9 +246,14 @@ def test_instructions_thinking_two_tools_and_a_word_before_them() -> None:
         assert keys == ["Greet the user.", "Both parcels?", "Both parcels? > find_parcel"]
         check_all(call)
 
-    before = Message("One moment.", seconds=1.0)
-    both = [FunctionCall("find_parcel", {"number": n}) for n in (1, 2)]
-    call_with(live, Reply([Reasoning(3.0), TOMORROW.items[0]]), Reply([before, *both]), TOMORROW)
+    before = sim.Message("One moment.", seconds=1.0)
+    both = [sim.FunctionCall("find_parcel", {"number": n}) for n in (1, 2)]
+    call_with(
+        live,
+        sim.Reply([sim.Reasoning(3.0), TOMORROW.items[0]]),
+        sim.Reply([before, *both]),
+        TOMORROW,
+    )
 
 
 def test_every_model_of_the_plugin_is_understood() -> None:
@@ -294,10 +281,10 @@ def test_handshakes_and_faults_on_the_way() -> None:
         check_all(call)
 
     for fault in (
-        BreakConnection(At("response.create", side="client")),
-        HangUp(At("response.create", side="client"), 1011),
+        sim.BreakConnection(sim.At("response.create", side="client")),
+        sim.HangUp(sim.At("response.create", side="client"), 1011),
     ):
-        config = ServerConfig(create_delay=0.2, faults=Schedule([fault]))
+        config = sim.ServerConfig(create_delay=0.2, faults=sim.Schedule([fault]))
         call_with(live, HELLO, HELLO, config=config, agent=Agent(instructions="Be brief."))
 
 
@@ -309,7 +296,7 @@ def test_a_server_that_refuses_to_be_connected_ends_the_session_as_plain_livekit
     found = [
         call_with(
             live,
-            config=ServerConfig(default_handshake=Refuse(403, "no")),
+            config=sim.ServerConfig(default_handshake=sim.Refuse(403, "no")),
             controlled=controlled,
             check=False,
         )
@@ -333,7 +320,9 @@ def test_what_is_remembered_outlives_a_lost_connection() -> None:
             "And here I am again.",
         ]
 
-    call_with(live, HELLO, Reply(end=Dropped()), AGAIN, agent=Agent(instructions="Be brief."))
+    call_with(
+        live, HELLO, sim.Reply(end=sim.Dropped()), AGAIN, agent=Agent(instructions="Be brief.")
+    )
 
 
 def test_a_half_open_connection_is_noticed_by_the_sdk_alone() -> None:
@@ -357,7 +346,7 @@ def test_g27_assert_not_worse() -> None:
     need("google")
 
     async def live(living: Any) -> None:
-        script = [Reply(), HELLO, LONG, AGAIN]
+        script = [sim.Reply(), HELLO, LONG, AGAIN]
         async with living(script, agent=Parcels(), provider="google") as call:
             await call.say("Hello?")
             await call.idle()
@@ -396,7 +385,7 @@ def test_the_checks_find_what_plain_livekit_breaks() -> None:
             return str(e)[:3]
         return ""
 
-    closed = Reply(HALF, end=Closed(1011, at=audio_ms(500)))
+    closed = sim.Reply(HALF, end=sim.Closed(1011, at=sim.audio_ms(500)))
     for live, script, of_plain in ((cut, [LONG], "G16"), (lost, [closed, HELLO], "G8 ")):
         assert call_with(live, *script, controlled=False, check=False) == of_plain
         assert call_with(live, *script) == ""
@@ -417,62 +406,68 @@ def test_what_the_plugin_lets_nobody_keep_is_not_judged() -> None:
 # --- what cannot be expressed
 
 
-CANNOT: list[tuple[Reply, str]] = [
-    (Reply(ack=Rejected("server_error")), r"replies\[0\]\.ack is Rejected\("),
-    (Reply(end=Failed("server_error")), r"replies\[0\]\.end is Failed\(.*Closed\(1011\)"),
-    (Reply(end=Incomplete("content_filter")), r"replies\[0\]\.end is Incomplete"),
-    (Reply(end=Cancelled("client_cancelled")), r"replies\[0\]\.end\.reason is 'client_cancelled'"),
-    (Reply(end=Closed(error=ErrorInfo("x"))), r"replies\[0\]\.end\.error is ErrorInfo"),
-    (Reply(status_details="odd"), r"replies\[0\]\.status_details is 'odd'"),
-    (Reply([*HALF, *HALF]), r"replies\[0\]\.items\[1\] is Message.*one message"),
-    (Reply([FunctionCall("a"), *HALF]), r"replies\[0\]\.items\[1\] is Message.*tool calls"),
-    (Reply([ServerCall("search")]), r"replies\[0\]\.items\[0\] is ServerCall"),
-    (Reply([FunctionCall("a", "[1]")]), r"replies\[0\]\.items\[0\]\.arguments is '\[1\]'"),
-    (Reply([FunctionCall("a", "{")]), r"replies\[0\]\.items\[0\]\.arguments is '{'"),
-    (Reply([FunctionCall("a")], end=DoneLost()), r"replies\[0\]\.end is DoneLost"),
-    (Reply([FunctionCall("a")], end=Stalled(at=END)), r"replies\[0\]\.end is Stalled"),
+CANNOT: list[tuple[sim.Reply, str]] = [
+    (sim.Reply(ack=sim.Rejected("server_error")), r"replies\[0\]\.ack is Rejected\("),
+    (sim.Reply(end=sim.Failed("server_error")), r"replies\[0\]\.end is Failed\(.*Closed\(1011\)"),
+    (sim.Reply(end=sim.Incomplete("content_filter")), r"replies\[0\]\.end is Incomplete"),
+    (
+        sim.Reply(end=sim.Cancelled("client_cancelled")),
+        r"replies\[0\]\.end\.reason is 'client_cancelled'",
+    ),
+    (sim.Reply(end=sim.Closed(error=ErrorInfo("x"))), r"replies\[0\]\.end\.error is ErrorInfo"),
+    (sim.Reply(status_details="odd"), r"replies\[0\]\.status_details is 'odd'"),
+    (sim.Reply([*HALF, *HALF]), r"replies\[0\]\.items\[1\] is Message.*one message"),
+    (sim.Reply([sim.FunctionCall("a"), *HALF]), r"replies\[0\]\.items\[1\] is Message.*tool calls"),
+    (sim.Reply([sim.ServerCall("search")]), r"replies\[0\]\.items\[0\] is ServerCall"),
+    (sim.Reply([sim.FunctionCall("a", "[1]")]), r"replies\[0\]\.items\[0\]\.arguments is '\[1\]'"),
+    (sim.Reply([sim.FunctionCall("a", "{")]), r"replies\[0\]\.items\[0\]\.arguments is '{'"),
+    (sim.Reply([sim.FunctionCall("a")], end=sim.DoneLost()), r"replies\[0\]\.end is DoneLost"),
+    (
+        sim.Reply([sim.FunctionCall("a")], end=sim.Stalled(at=sim.END)),
+        r"replies\[0\]\.end is Stalled",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("reply", "named"), CANNOT)
-def test_a_reply_that_gemini_cannot_give_is_named(reply: Reply, named: str) -> None:
+def test_a_reply_that_gemini_cannot_give_is_named(reply: sim.Reply, named: str) -> None:
     with pytest.raises(ValueError, match=f"^{named}"):
-        playable(Script([reply]))
+        playable(sim.Script([reply]))
     with pytest.raises(ValueError, match=r"^answers\['Hi'\]\[1\]\."):
-        playable(Script(answers={"Hi": [HELLO, reply]}))
+        playable(sim.Script(answers={"Hi": [HELLO, reply]}))
     with pytest.raises(ValueError, match=r"^default\."):
-        playable(Script(default=reply))
+        playable(sim.Script(default=reply))
 
 
 @pytest.mark.parametrize(
     ("config", "named"),
     [
-        (ServerConfig(metadata_echo=False), "config.metadata_echo is False"),
-        (ServerConfig(dialect="beta"), "config.dialect is 'beta'"),
-        (ServerConfig(hears_above=500.0), "config.hears_above is 500.0"),
+        (sim.ServerConfig(metadata_echo=False), "config.metadata_echo is False"),
+        (sim.ServerConfig(dialect="beta"), "config.dialect is 'beta'"),
+        (sim.ServerConfig(hears_above=500.0), "config.hears_above is 500.0"),
         (
-            ServerConfig(handshakes=[Accept(Closed(error=ErrorInfo("x")))]),
+            sim.ServerConfig(handshakes=[sim.Accept(sim.Closed(error=ErrorInfo("x")))]),
             r"config.handshakes\[0\].then.error is",
         ),
         (
-            ServerConfig(default_handshake=Accept(Dropped(), on="response.cancel")),
+            sim.ServerConfig(default_handshake=sim.Accept(sim.Dropped(), on="response.cancel")),
             "config.default_handshake.on is 'response.cancel'",
         ),
         (
-            ServerConfig(faults=Schedule([InjectError(At("response.done"))])),
+            sim.ServerConfig(faults=sim.Schedule([sim.InjectError(sim.At("response.done"))])),
             r"config.faults\[0\] is InjectError",
         ),
         (
-            ServerConfig(faults=Schedule([HangUp(At("response.done"), error="x")])),
+            sim.ServerConfig(faults=sim.Schedule([sim.HangUp(sim.At("response.done"), error="x")])),
             r"config.faults\[0\].error is 'x'",
         ),
         (
-            ServerConfig(faults=Schedule([HalfOpen(At("response.created"))])),
+            sim.ServerConfig(faults=sim.Schedule([HalfOpen(sim.At("response.created"))])),
             r"config.faults\[0\].at.event is 'response.created'",
         ),
     ],
 )
-def test_a_server_that_gemini_cannot_be_is_named(config: ServerConfig, named: str) -> None:
+def test_a_server_that_gemini_cannot_be_is_named(config: sim.ServerConfig, named: str) -> None:
     with pytest.raises(ValueError, match=f"^{named}"):
         configured(config)
 

@@ -7,54 +7,33 @@ import json
 import pytest
 
 from realtime_fsm import InputError
-from realtime_fsm.simulator import (
-    ERROR_CLASSES,
-    KNOWN_ERRORS,
-    Accept,
-    AcceptThenClose,
-    At,
-    BreakConnection,
-    Closed,
-    Double,
-    HalfOpen,
-    HangUp,
-    InjectError,
-    Late,
-    Lose,
-    Malform,
-    Refuse,
-    RefuseHandshake,
-    Reorder,
-    Schedule,
-    ServerConfig,
-    Silence,
-)
+from realtime_fsm import simulator as sim
 from realtime_fsm.simulator.faults import Profile
 
 EVERY_FAULT = [
-    InjectError(At("response.create", 2, side="client"), "insufficient_quota", linked=True),
-    InjectError(At("*"), None, instead=True),
-    Lose(At("response.done", connection=3)),
-    Late(At("response.created"), 0.25),
-    Double(At("error", when="before")),
-    Reorder(At("response.done"), 2, within=0.5),
-    Silence(At("response.created"), 4),
-    BreakConnection(At("session.created")),
-    HangUp(At("session.updated"), 1001, reason="bye", error="session_expired"),
-    HalfOpen(At("response.created")),
-    Malform(At("response.created"), "wrong_types"),
-    RefuseHandshake(2, 429, "quota"),
-    AcceptThenClose(1, 1008, on="session.update"),
+    sim.InjectError(sim.At("response.create", 2, side="client"), "insufficient_quota", linked=True),
+    sim.InjectError(sim.At("*"), None, instead=True),
+    sim.Lose(sim.At("response.done", connection=3)),
+    sim.Late(sim.At("response.created"), 0.25),
+    sim.Double(sim.At("error", when="before")),
+    sim.Reorder(sim.At("response.done"), 2, within=0.5),
+    sim.Silence(sim.At("response.created"), 4),
+    sim.BreakConnection(sim.At("session.created")),
+    sim.HangUp(sim.At("session.updated"), 1001, reason="bye", error="session_expired"),
+    sim.HalfOpen(sim.At("response.created")),
+    sim.Malform(sim.At("response.created"), "wrong_types"),
+    sim.RefuseHandshake(2, 429, "quota"),
+    sim.AcceptThenClose(1, 1008, on="session.update"),
 ]
 
 
 def test_a_schedule_survives_json() -> None:
-    schedule = Schedule(EVERY_FAULT, 7)
+    schedule = sim.Schedule(EVERY_FAULT, 7)
     text = schedule.to_json()
-    assert Schedule.from_json(text) == schedule
-    assert Schedule.from_json(json.dumps(json.loads(text))) == schedule
+    assert sim.Schedule.from_json(text) == schedule
+    assert sim.Schedule.from_json(json.dumps(json.loads(text))) == schedule
     assert len(text.splitlines()) == len(EVERY_FAULT) + 5, "one fault a line"
-    assert Schedule.from_json(Schedule().to_json()) == Schedule()
+    assert sim.Schedule.from_json(sim.Schedule().to_json()) == sim.Schedule()
 
 
 PROFILES: tuple[Profile, ...] = ("none", "mild", "rough", "hostile")
@@ -62,9 +41,9 @@ PROFILES: tuple[Profile, ...] = ("none", "mild", "rough", "hostile")
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_a_drawn_schedule_is_the_same_every_time(profile: Profile) -> None:
-    drawn = [Schedule.random(seed, profile) for seed in range(200)]
-    assert drawn == [Schedule.random(seed, profile) for seed in range(200)]
-    assert all(Schedule.from_json(one.to_json()) == one for one in drawn)
+    drawn = [sim.Schedule.random(seed, profile) for seed in range(200)]
+    assert drawn == [sim.Schedule.random(seed, profile) for seed in range(200)]
+    assert all(sim.Schedule.from_json(one.to_json()) == one for one in drawn)
     assert len(set(map(repr, drawn))) > 150 or profile == "none"
     kinds = {type(fault).__name__ for one in drawn for fault in one.faults}
     assert len(kinds) == {"none": 0, "mild": 3, "rough": 7, "hostile": 12}[profile]
@@ -72,7 +51,7 @@ def test_a_drawn_schedule_is_the_same_every_time(profile: Profile) -> None:
 
 def test_there_is_no_other_profile() -> None:
     with pytest.raises(ValueError, match="none, mild, rough, hostile"):
-        Schedule.random(1, "gentle")  # type: ignore[arg-type]
+        sim.Schedule.random(1, "gentle")  # type: ignore[arg-type]
 
 
 def text(*faults: str) -> str:
@@ -109,7 +88,7 @@ def test_a_bad_schedule_is_explained(
     given: str, line: int, field: str, value: object, expected: str
 ) -> None:
     with pytest.raises(InputError) as caught:
-        Schedule.from_json(given)
+        sim.Schedule.from_json(given)
     error = caught.value
     assert (error.line, error.field, error.value) == (line, field, value)
     assert expected in error.expected
@@ -118,30 +97,34 @@ def test_a_bad_schedule_is_explained(
 
 def test_not_a_number_is_no_number() -> None:
     with pytest.raises(InputError, match="seconds"):
-        Schedule.from_json(text('{"fault": "late", "event": "x", "seconds": NaN}'))
+        sim.Schedule.from_json(text('{"fault": "late", "event": "x", "seconds": NaN}'))
 
 
 @pytest.mark.parametrize("before", ['"seed": [1, {"a": "]"}], ', '"seed": "\\"faults\\": [", '])
 def test_lines_are_found_behind_anything(before: str) -> None:
     with pytest.raises(InputError, match="seed"):
-        Schedule.from_json("{" + before + '"faults": []}')
+        sim.Schedule.from_json("{" + before + '"faults": []}')
 
 
 def test_handshakes_are_taken_as_scheduled() -> None:
-    faults = Schedule([RefuseHandshake(2, 500), AcceptThenClose(3, 1008, on="session.update")])
-    config = ServerConfig(faults=faults, handshakes=[Accept(), Accept(), Accept(), Refuse(401)])
+    faults = sim.Schedule(
+        [sim.RefuseHandshake(2, 500), sim.AcceptThenClose(3, 1008, on="session.update")]
+    )
+    config = sim.ServerConfig(
+        faults=faults, handshakes=[sim.Accept(), sim.Accept(), sim.Accept(), sim.Refuse(401)]
+    )
     taken = [config.handshake(number) for number in range(1, 6)]
     assert taken == [
-        Accept(),
-        Refuse(500),
-        Accept(Closed(1008), on="session.update"),
-        Refuse(401),
-        Accept(),
+        sim.Accept(),
+        sim.Refuse(500),
+        sim.Accept(sim.Closed(1008), on="session.update"),
+        sim.Refuse(401),
+        sim.Accept(),
     ]
 
 
 def test_every_class_of_error_has_known_codes() -> None:
-    codes = [code for codes in ERROR_CLASSES.values() for code in codes]
+    codes = [code for codes in sim.ERROR_CLASSES.values() for code in codes]
     assert len(codes) == len(set(codes))
-    assert set(codes) - set(KNOWN_ERRORS) == {"no_such_code_yet"}
-    assert set(KNOWN_ERRORS) <= set(codes)
+    assert set(codes) - set(sim.KNOWN_ERRORS) == {"no_such_code_yet"}
+    assert set(sim.KNOWN_ERRORS) <= set(codes)

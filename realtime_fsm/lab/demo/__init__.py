@@ -4,8 +4,8 @@ Needs the OpenAI plugin (``pip install "realtime-fsm[openai]"``) and no network:
 simulator on loopback, and the sound is played in memory, in real time.
 """
 
-from .calls import CALLS, Call, Question
+from .calls import CALLS, Call
 from .result import Answer, Remembered, Result
 from .run import Mode, run_call
 
-__all__ = ["CALLS", "Answer", "Call", "Mode", "Question", "Remembered", "Result", "run_call"]
+__all__ = ["CALLS", "Answer", "Call", "Mode", "Remembered", "Result", "run_call"]

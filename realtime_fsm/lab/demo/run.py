@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import functools
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from livekit.agents import Agent, ErrorEvent, llm
+from livekit.agents import ErrorEvent, llm
 from livekit.agents.voice import SpeechHandle
 from livekit.agents.voice.io import PlaybackFinishedEvent, PlaybackStartedEvent
-from livekit.plugins import openai
 
 from ..._core import commands as cmd
 from ...livekit import ControlledRealtimeModel
 from ...livekit._features import AgentSession
-from ...simulator import RealtimeServer, Reply, Script
-from ...testing import PacedAudioOutput
-from ...trace import record
+from ...simulator import Script
+from ...testing import PacedAudioOutput, simulated_call
+from ...testing.corpus._player import Player, Rest
+from ...testing.corpus._script import plan
+from ...testing.corpus._witness import describe
 from ...watch import Watching
 from ...watch._link import link_to
-from .calls import Call, Question
+from .calls import Call
 from .moments import (
     Asked,
     Ended,
@@ -40,8 +41,6 @@ from .quiet import quiet_logs
 from .result import MODES, NAMES, Answer, Mode, Remembered, Result
 
 __all__ = ["Mode", "run_both", "run_call"]
-
-_PATIENCE = 15.0  # seconds until a sound counts as never heard, a handle as never done
 
 
 def run_call(
@@ -99,7 +98,9 @@ def run_both(
     return plain, replace(controlled, logged_errors=ours)
 
 
-class _Run:
+class _Run(Player):
+    """A player that tells what happens, and measures it."""
+
     def __init__(
         self,
         call: Call,
@@ -109,64 +110,52 @@ class _Run:
         trace: Path | None,
         hub: Path | None = None,
     ) -> None:
-        self._call = call
-        self._trace = trace
+        super().__init__(
+            call.case,
+            plan(call.case),
+            controlled=mode == "controlled",
+            make=functools.partial(
+                _simulated, trace=trace, recorder=None if hub is None else self._watched
+            ),
+            rest=Rest(patience=0.0, hangs=False),
+            speed=speed,
+            sockets=True,
+        )
+        self._shown = call
         self._hub = hub
         self._mode = mode
         self._observer = observer
-        self._speed = speed
-        self._started_at = 0.0
-        self._sounded = asyncio.Event()
         self._counts: Counter[str] = Counter()
-        self._turns: dict[str, int] = {}
+        self._turn_numbers: dict[str, int] = {}
         self._errors: list[str] = []
+        self._asked: list[float] = []
 
     async def measure(self) -> Result:
-        config = replace(self._call.config, pace=self._call.config.pace / self._speed)
-        script = Script([self._faster(reply) for reply in self._call.replies])
-        async with RealtimeServer(script, config=config) as server:
-            plugin = openai.realtime.RealtimeModel(
-                api_key="demo", base_url=server.url, turn_detection=None
-            )
-            model = self._controlled(plugin) if self._mode == "controlled" else plugin
-            session: AgentSession[Any] = AgentSession(
-                llm=model, vad=None, turn_handling={"turn_detection": "manual"}
-            )
-            if self._trace is not None:
-                record(model, self._trace, transcripts=True).attach(session)
-            if self._hub is not None:
-                self._watch(model, self._hub).attach(session)
-            if isinstance(model, ControlledRealtimeModel):
-                model.attach(session)
-            sink = PacedAudioOutput(speed=self._speed)
-            session.output.audio = sink
-            self._listen(session, sink)
-            try:
-                await session.start(Agent(instructions="Answer the caller's questions."))
-                return await self._talk(session, sink, server)
-            finally:
-                await session.aclose()
-                await model.aclose()
-                await sink.aclose()
+        found: list[Result] = []
+        await self.play(lambda _: found.append(self._measured()))
+        return found[0]
 
-    def _faster(self, reply: Reply) -> Reply:
-        return reply if reply.pace is None else replace(reply, pace=reply.pace / self._speed)
+    def begun(self) -> None:
+        """The call is connected."""
+        call, model = self.call, self.call.model
+        self.started_at = asyncio.get_running_loop().time()
+        if model is not None:
+            self._follow(model)
+        self._listen(call.session, call.sink)
 
-    def _watch(self, model: llm.RealtimeModel, hub: Path) -> Watching:
-        link = link_to(hub)
-        name = NAMES[self._mode]
-        return Watching(model, link, transcripts=True, label=name, group=self._call.name)
+    def _watched(self, model: llm.RealtimeModel) -> Watching:
+        assert self._hub is not None
+        link, name = link_to(self._hub), NAMES[self._mode]
+        return Watching(model, link, transcripts=True, label=name, group=self._shown.name)
 
     # --- observing
 
     def _tell(self, moment: Moment) -> None:
-        self._observer(asyncio.get_running_loop().time() - self._started_at, moment)
+        self._observer(asyncio.get_running_loop().time() - self.started_at, moment)
 
-    def _controlled(self, plugin: llm.RealtimeModel) -> ControlledRealtimeModel:
-        model = ControlledRealtimeModel(plugin)
-
+    def _follow(self, model: ControlledRealtimeModel) -> None:
         def number(turn_id: str) -> int:
-            return self._turns.setdefault(turn_id, len(self._turns) + 1)
+            return self._turn_numbers.setdefault(turn_id, len(self._turn_numbers) + 1)
 
         def moved(move: cmd.TurnMoved) -> None:
             self._tell(Moved(number(move.turn_id), move))
@@ -181,11 +170,10 @@ class _Run:
         model.on("turn_moved", moved)
         model.on("recovering", recovering)
         model.on("turn_ended", ended)
-        return model
 
     def _listen(self, session: AgentSession[Any], sink: PacedAudioOutput) -> None:
         def failed(event: ErrorEvent) -> None:
-            text = _describe(getattr(event.error, "error", event.error))
+            text = describe(getattr(event.error, "error", event.error))
             self._errors.append(text)
             self._tell(ErrorReported(text, bool(getattr(event.error, "recoverable", False))))
 
@@ -193,73 +181,43 @@ class _Run:
             self._tell(SoundEnded(report.playback_position, report.interrupted))
 
         def started(_: PlaybackStartedEvent) -> None:
-            self._sounded.set()
             self._tell(SoundStarted())
 
         session.on("error", failed)
         sink.on("playback_started", started)
         sink.on("playback_finished", finished)
 
-    # --- the call
-
-    async def _talk(
-        self, session: AgentSession[Any], sink: PacedAudioOutput, server: RealtimeServer
-    ) -> Result:
-        loop = asyncio.get_running_loop()
-        self._started_at = loop.time()
-        asked: list[float] = []
-        handles: list[SpeechHandle] = []
-        for question in self._call.questions:
-            await self._wait_to_ask(question)
-            asked.append(loop.time())
-            handles.append(self._ask(session, question, len(asked)))
-        hang_up = self._started_at + self._call.seconds / self._speed
-        await asyncio.sleep(max(0.0, hang_up - loop.time()))
-        await asyncio.wait(
-            [asyncio.ensure_future(_done(handle)) for handle in handles], timeout=_PATIENCE
-        )
-        ended_at = loop.time()
-        self._tell(HungUp())
-        return self._measured(session, sink, server, asked, handles, ended_at)
-
-    async def _wait_to_ask(self, question: Question) -> None:
-        if question.barge_in is None:
-            return
-        with contextlib.suppress(asyncio.TimeoutError):  # nothing to interrupt, ask all the same
-            await asyncio.wait_for(self._sounded.wait(), _PATIENCE)
-        await asyncio.sleep(question.barge_in / self._speed)
-
-    def _ask(self, session: AgentSession[Any], question: Question, number: int) -> SpeechHandle:
-        barge_in = question.barge_in is not None
-        self._tell(Asked(number, question.text, barge_in))
-        if barge_in:
-            # Not awaited, as a caller does not wait either; awaiting it changes nothing, for it
-            # does not wait for the server.
-            session.interrupt()
-        handle = session.generate_reply(user_input=question.text)
-        handle.add_done_callback(
+    def ask(
+        self, session: AgentSession[Any], name: str, *, cuts: bool = False, **given: Any
+    ) -> None:
+        """See `Player`."""
+        now = asyncio.get_running_loop().time()
+        if not self._asked:
+            self.started_at = now
+        self._asked.append(now)
+        number = len(self._asked)
+        self._tell(Asked(number, given["user_input"], cuts))
+        super().ask(session, name, cuts=cuts, **given)
+        self.handles[name].add_done_callback(
             lambda h: self._tell(HandleDone(number, _exception(h), h.interrupted))
         )
-        return handle
 
-    def _measured(
-        self,
-        session: AgentSession[Any],
-        sink: PacedAudioOutput,
-        server: RealtimeServer,
-        asked: list[float],
-        handles: list[SpeechHandle],
-        ended_at: float,
-    ) -> Result:
+    # --- what came of it
+
+    def _measured(self) -> Result:
+        ended_at = asyncio.get_running_loop().time()
+        self._tell(HungUp())
+        (server,), sink = self.servers, self.call.sink
+        asked, handles = self._asked, list(self.handles.values())
         windows = zip(asked, [*asked[1:], ended_at], strict=True)
         return Result(
-            call=self._call.name,
+            call=self._shown.name,
             mode=self._mode,
-            seconds=ended_at - self._started_at,
+            seconds=ended_at - self.started_at,
             answers=tuple(
                 self._answer(question, handle, sink, start, end)
                 for question, handle, (start, end) in zip(
-                    self._call.questions, handles, windows, strict=True
+                    self._shown.questions, handles, windows, strict=True
                 )
             ),
             heard=tuple(s.position for s in sink.segments if s.position > 0),
@@ -274,7 +232,7 @@ class _Run:
             ),
             history=tuple(
                 item.text_content or ""
-                for item in session.history.items
+                for item in self.call.session.history.items
                 if isinstance(item, llm.ChatMessage) and item.role == "assistant"
             ),
             logged_errors={},
@@ -282,7 +240,7 @@ class _Run:
 
     def _answer(
         self,
-        question: Question,
+        question: str,
         handle: SpeechHandle,
         sink: PacedAudioOutput,
         start: float,
@@ -292,8 +250,8 @@ class _Run:
         sounds = [sound for sound in sink.sounding if start <= sound[0] < end]
         segments = [s for s in sink.segments if s.started_at is not None]
         return Answer(
-            question=question.text,
-            asked_at=start - self._started_at,
+            question=question,
+            asked_at=start - self.started_at,
             first_sound=sounds[0][0] - start if sounds else None,
             heard=sum(s.position for s in segments if start <= (s.started_at or 0.0) < end),
             silence=sink.longest_silence(start, min(sounds[-1][1], end) if sounds else end),
@@ -302,19 +260,11 @@ class _Run:
         )
 
 
-async def _done(handle: SpeechHandle) -> None:
-    await handle
+def _simulated(script: Script, **options: Any) -> Any:
+    # Without a look at the tasks that are left: two calls run at once, on one loop.
+    return simulated_call(script, **{**options, "check": False}, transcripts=True)
 
 
 def _exception(handle: SpeechHandle) -> str | None:
     error = handle.exception() if handle.done() else None
-    return None if error is None else _describe(error)
-
-
-def _describe(error: object) -> str:
-    """The provider's code where there is one, else the message."""
-    body = getattr(error, "body", None)
-    found = [getattr(error, "code", None), getattr(body, "code", None)]
-    if isinstance(body, dict):
-        found.append(body.get("code"))
-    return str(next((code for code in found if code), error))
+    return None if error is None else describe(error)

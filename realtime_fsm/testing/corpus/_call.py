@@ -86,12 +86,16 @@ def fates_of(case: Case, *, controlled: bool) -> tuple[dict[str, str], tuple[str
 
 
 def _run(player: Player, look: Callable[[Player], None]) -> None:
+    async def play() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: None)
+        await player.play(look)
+
     with _quiet():
         try:
             if player.sockets:
-                asyncio.run(player.play(look))
+                asyncio.run(play())
             else:
-                run_virtual(lambda: player.play(look), limit=3600.0)
+                run_virtual(play, limit=3600.0)
         except VirtualTimeError as error:
             player.problems.append(f"hang: {_first_line(error)}")
         except AssertionError as error:
@@ -111,6 +115,7 @@ def compare_call(case: Case, *, rest: Rest = RESTED, **server: Any) -> Verdict:
         def make(*arguments: Any, **options: Any) -> Any:
             return living(*arguments, **{**options, "check": False})
 
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: None)
         made = plan(case)
         made.server |= server
         await Player(case, made, controlled=living.controlled, make=make, rest=rest).play()

@@ -11,7 +11,11 @@ __all__ = ["ACTIONS", "EXPECT", "USUAL", "check"]
 
 ACTIONS: dict[str, tuple[Form, ...]] = {
     "U": (
-        Form("ask", "asks <name> [<text:text>]", "`session.generate_reply()`; nobody waits for it"),
+        Form(
+            "ask",
+            "asks <name> [<text:text>] [interrupting]",
+            "`session.generate_reply()`; nobody waits for it. Interrupting: after `session.interrupt()`",
+        ),
         Form("run", "runs <name> <text:text>", "`session.run()`, as tests of agents do"),
         Form("raw", "asks the model <name>", "`generate_reply()` of the realtime session itself"),
         Form(
@@ -40,6 +44,7 @@ ACTIONS: dict[str, tuple[Form, ...]] = {
     ),
     "T": (
         Form("wait", "<seconds:s>", "time passes"),
+        Form("at", "at <seconds:s>", "of the call, counted from its first line"),
         Form("until_heard", "until heard <seconds:s>", "of the agent's sound, in all"),
         Form("until_sent", "until sent <type:any> [<count:n>]", "by the client"),
         Form("until_received", "until received <type:any> [<count:n>]", "by the client"),

@@ -104,7 +104,7 @@ class Player:
         ran: how often each tool ran.
         said: what the user says, and how many speeches there were before it.
         speaking: when the user does.
-        took: seconds that the call took.
+        started_at: when its first line was done; *took*: seconds that the call took.
         over: it was hung up.
         seen: what was seen, once it was judged.
     """
@@ -143,6 +143,7 @@ class Player:
         self.took = 0.0
         self.call: SimulatedCall
         self.over = False
+        self.started_at = 0.0
 
     # --- the call
 
@@ -160,7 +161,6 @@ class Player:
             session["max_tool_steps"] = made.steps
         config = replace(made.config, pace=made.config.pace / self._speed)
         policy = RetryPolicy(**made.retry)
-        asyncio.get_running_loop().set_exception_handler(lambda _, context: None)
         async with Models(made, config, sockets=self.sockets, faster=self._faster) as models:
             composed = models.composed(policy if self.controlled else None, options)
             async with self._make(
@@ -185,12 +185,16 @@ class Player:
                     call.read()
                 if self._turns.microphone is not None:
                     call.session.input.audio = self._turns.microphone
+                self.begun()
                 try:
                     await self._body()
                     look(self)
                 finally:
                     await self._stop()
                     self._write_log()
+
+    def begun(self) -> None:
+        """The call is connected; for those who watch it."""
 
     def _faster(self, script: Script) -> Script:
         replies = [
@@ -213,7 +217,7 @@ class Player:
 
     async def _body(self) -> None:
         loop = asyncio.get_running_loop()
-        start = loop.time()
+        start = self.started_at = loop.time()
         try:
             for line in self.case.body:
                 if line.actor == "S":
@@ -256,7 +260,8 @@ class Player:
     async def _do(self, key: str, values: dict[str, Any], line: Line) -> None:
         call, session = self.call, self.call.session
         if key == "ask":
-            self.ask(session, values["name"], user_input=values.get("text", NOT_GIVEN))
+            text, cuts = values.get("text", NOT_GIVEN), "interrupting" in values
+            self.ask(session, values["name"], cuts=cuts, user_input=text)
         elif key == "run":
             self._run(values["text"])
         elif key == "raw":
@@ -292,6 +297,9 @@ class Player:
             self.call.play_on(self._sink())
         elif key == "wait":
             await self._sleep(values["seconds"])
+        elif key == "at":
+            now = asyncio.get_running_loop().time()
+            await self._sleep(max(0.0, values["seconds"] - (now - self.started_at) * self._speed))
         elif key == "until_idle":
             await self._rest(RESTED)
         else:
@@ -333,10 +341,15 @@ class Player:
         with contextlib.suppress(RuntimeError):
             await doing
 
-    def ask(self, session: AgentSession[Any], name: str, **given: Any) -> None:
-        """The application asks for a reply."""
+    def ask(
+        self, session: AgentSession[Any], name: str, *, cuts: bool = False, **given: Any
+    ) -> None:
+        """The application asks for a reply; *cuts*: and interrupts."""
         self.witness.asked()
         try:
+            if cuts:
+                self.witness.interrupted()
+                session.interrupt()
             self.handles[name] = session.generate_reply(**given)
             self.witness.take(self.handles[name])
         except RuntimeError as error:  # the session is over

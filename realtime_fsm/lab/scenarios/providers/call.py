@@ -14,7 +14,6 @@ from livekit.agents import Agent, RunContext, function_tool
 from livekit.agents.voice import SpeechHandle, io
 
 from .... import Recovering
-from ...._core.words import heard_words
 from ....compare import Span, Wait
 from ....livekit import ControlledRealtimeModel
 from ....livekit._features import AgentSession
@@ -328,31 +327,3 @@ def _wait(t: float, plan: Recovering) -> Wait:
         f"{plan.turn_id} waits {plan.wait:.2f} s after {plan.reason.code or plan.reason.kind.value}"
     )
     return Wait(name, Span(t, t + plan.wait), plan.wait)
-
-
-def _whole(fake: Fake, pieces: list[Heard]) -> tuple[str, ...]:
-    found = []
-    for question, attempts in fake.answers.items():
-        for number, answer in enumerate(attempts, start=1):
-            mine = [p for p in pieces if (p.question, p.attempt) == (question, number)]
-            if answer.end == "done" and sum(p.seconds for p in mine) > answer.seconds - _LEAST:
-                found.append(question)
-    return tuple(found)
-
-
-def _memory(fake: Fake, pieces: list[Heard], history: list[tuple[str, str]]) -> tuple[int, int]:
-    """Words remembered and not heard, and words heard and not remembered."""
-    heard: list[str] = []
-    for piece in pieces:
-        answers = fake.answers.get(piece.question, ())
-        if piece.attempt and answers:
-            answer = answers[min(piece.attempt, len(answers)) - 1]
-            heard += heard_words(answer.text, piece.seconds, answer.seconds).split()
-    said = [word for role, text in history if role == "assistant" for word in text.split()]
-    missing, extra = list(heard), []
-    for word in said:
-        if word in missing:
-            missing.remove(word)
-        else:
-            extra.append(word)
-    return len(extra), len(missing)

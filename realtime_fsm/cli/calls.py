@@ -1,62 +1,20 @@
-"""The command line: parses options, and calls what does the work."""
+"""Calls that are made: played, drawn, searched, served, and your own."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ._input import CommandError, StoppedError
-from ._output import CarefulGroup, say
-from ._version import __version__
+from .._input import CommandError, StoppedError
+from .._output import say
+from ._common import need_openai, warn
 
-__all__ = ["app", "main"]
-
-app = typer.Typer(
-    name="realtime-fsm",
-    cls=CarefulGroup,
-    help="Response turns of realtime voice models as explicit state machines.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_show_locals=False,
-)
+__all__ = ["demo", "explore", "run", "scenarios", "serve", "simulate"]
 
 
-def _need_openai() -> None:
-    try:
-        found = importlib.util.find_spec("livekit.plugins.openai")
-    except ModuleNotFoundError:  # nothing of LiveKit
-        found = None
-    if found is None:
-        raise CommandError('this needs the OpenAI plugin: pip install "realtime-fsm[openai]"')
-
-
-def _warn(line: str) -> None:
-    say(line, err=True)
-
-
-def _show_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"realtime-fsm {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", help="Show the version and exit.", callback=_show_version, is_eager=True
-        ),
-    ] = False,
-) -> None:
-    pass
-
-
-@app.command()
 def demo(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the measured figures as one JSON object.")
@@ -77,8 +35,8 @@ def demo(
     """
     if as_json and (report is not None or watch):
         raise CommandError("give --json or --report and --watch, not both")
-    _need_openai()
-    from .lab.demo.tour import show_tour, tour
+    need_openai()
+    from ..lab.demo.tour import show_tour, tour
 
     if as_json:
         typer.echo(json.dumps(tour(), indent=2))
@@ -86,66 +44,6 @@ def demo(
     show_tour(report, watch=watch)
 
 
-@app.command()
-def watch(
-    traces: Annotated[
-        list[Path] | None,
-        typer.Argument(help="Traces to show as a film, side by side; by default what runs."),
-    ] = None,
-    speed: Annotated[float, typer.Option(help="Of a film, in times real time.")] = 1.0,
-    port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="Of a film's page; by default 8774 or any.")
-    ] = None,
-) -> None:
-    """Where the page of the calls is that run now and are watched; or recorded calls as a film.
-
-    realtime-fsm watch
-
-    realtime-fsm watch calls/17.jsonl --speed 4
-    """
-    from .watch import command
-
-    command.run(traces or [], speed=speed, port=port)
-
-
-@app.command()
-def diagrams(
-    machine: Annotated[
-        str, typer.Option(help="turn, response, playback, delegation, client or whole.")
-    ] = "turn",
-    view: Annotated[
-        str | None,
-        typer.Option(help="all, overview, recovery, state:NAME, or path:FILE#TURN of a trace."),
-    ] = None,
-    format: Annotated[
-        str | None,
-        typer.Option(help="mermaid, dot, svg, markdown, scxml or xstate; else the file's ending."),
-    ] = None,
-    output: Annotated[
-        str | None, typer.Option(metavar="DIR|FILE|-", help="Where to; - is standard output.")
-    ] = None,
-    check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; fail if a file is stale.")
-    ] = False,
-    diff: Annotated[
-        str | None,
-        typer.Option(metavar="REV", help="What changed since a git revision, for a review."),
-    ] = None,
-) -> None:
-    """The machines as diagrams and tables, from their tables. Without options: the turn's, as Mermaid.
-
-    realtime-fsm diagrams --view overview --output turn.svg
-
-    realtime-fsm diagrams --output diagrams
-    """
-    from .diagrams import command
-
-    request = command.Request(machine, view, format, output, check=check, diff=diff)
-    if not command.run(request, write=typer.echo, warn=_warn):
-        raise typer.Exit(1)
-
-
-@app.command()
 def simulate(
     reports: Annotated[
         list[Path] | None, typer.Argument(help="With --merge: reports that --json printed.")
@@ -211,14 +109,14 @@ def simulate(
         raise CommandError(f"{reports[0]} is a report: give --merge to merge reports")
     if compare and (plain or traces is not None):
         raise CommandError("--compare lives each call both ways: without --plain and --trace")
-    from .lab.options import checked
-    from .watch.command import check_speed
+    from ..lab.options import checked
+    from ..watch.command import check_speed
 
     checked(calls, faults, shard, jobs)
     if watch is not None:
         check_speed(speed)
-    _need_openai()
-    from .lab.simulate import command
+    need_openai()
+    from ..lab.simulate import command
 
     if replay is not None:
         for line in command.replay_lines(replay, faults, plain=plain, compare=compare):
@@ -253,104 +151,6 @@ def simulate(
         raise typer.Exit(1)
 
 
-@app.command()
-def check(
-    traces: Annotated[
-        list[Path], typer.Argument(help="Traces, or logs of raw events; - is standard input.")
-    ],
-    only: Annotated[
-        str, typer.Option(metavar="IDS", help="Judge these guarantees alone, such as G1,G5.")
-    ] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    jobs: Annotated[
-        int | None,
-        typer.Option(help="How many processes; by default one a core, if there is much."),
-    ] = None,
-    dask: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ADDRESS", help="Judge them on the Dask cluster whose scheduler is there."
-        ),
-    ] = None,
-) -> None:
-    """Which guarantees a recorded call broke. Exit status 1: some; 2: nothing could be judged; 3: the
-    workers went away.
-
-    realtime-fsm check traces/*.jsonl
-
-    realtime-fsm check --only G1,G5 call.jsonl
-    """
-    from .trace import command
-
-    code = command.run(traces, only=only, as_json=as_json, jobs=jobs, dask=dask)
-    if code:
-        raise typer.Exit(code)
-
-
-@app.command()
-def report(
-    trace: Annotated[
-        Path,
-        typer.Argument(help="A trace, a log of raw events, or a folder of them; - is stdin."),
-    ],
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE|DIR", help="By default the trace's name, and .html; in the folder."
-        ),
-    ] = None,
-) -> None:
-    """A recorded call as one HTML page, many as an index. Exit status 2: nothing could be read or judged.
-
-    realtime-fsm report call.jsonl
-
-    realtime-fsm report traces --output pages
-    """
-    from .report import command
-
-    code = command.run(trace, output)
-    if code:
-        raise typer.Exit(code)
-
-
-@app.command()
-def case(
-    trace: Annotated[Path, typer.Argument(help="A trace, or a log of raw events; - is stdin.")],
-    turn: Annotated[
-        str | None,
-        typer.Option(
-            metavar="N|ID", help="Its number, or an id of it; by default the first in trouble."
-        ),
-    ] = None,
-    call: Annotated[int, typer.Option(metavar="N", help="Which call of the file.")] = 1,
-    rule: Annotated[
-        str, typer.Option(metavar="ID", help="The breach of that guarantee alone, such as G18.")
-    ] = "",
-    pytest: Annotated[
-        bool, typer.Option("--pytest", help="A test of the kit, for your own agent.")
-    ] = False,
-    output: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="By default it is printed.")
-    ] = None,
-) -> None:
-    """A turn of a recorded call as a test. Exit status 1: none can be made, and why.
-
-    realtime-fsm case call.jsonl
-
-    realtime-fsm case call.jsonl --turn 3 --pytest --output test_turn.py
-    """
-    from .trace.source import check_readable
-
-    check_readable(trace)
-    _need_openai()
-    from .case import command
-
-    code = command.run(command.Request(trace, turn, call, rule, pytest, output))
-    if code:
-        raise typer.Exit(code)
-
-
-@app.command()
 def explore(
     turns: Annotated[int, typer.Option(help="Responses that the host asks for.")] = 2,
     messages: Annotated[int, typer.Option(help="Output items of a response.")] = 2,
@@ -378,9 +178,9 @@ def explore(
 
     realtime-fsm explore --limit-states 10000
     """
-    from ._workers import Dask
-    from .lab.explore import Bound, describe
-    from .lab.explore import explore as run
+    from .._workers import Dask
+    from ..lab.explore import Bound, describe
+    from ..lab.explore import explore as run
 
     bound = Bound(
         turns=turns,
@@ -404,7 +204,6 @@ def explore(
         raise typer.Exit(1)
 
 
-@app.command()
 def scenarios(
     wanted: Annotated[
         list[str] | None, typer.Argument(metavar="[IDS]", help="Ids or groups; all by default.")
@@ -435,102 +234,19 @@ def scenarios(
 
     realtime-fsm scenarios --providers google
     """
-    _need_openai()
+    need_openai()
     if providers:
-        from .lab.scenarios.providers import command as of_providers
+        from ..lab.scenarios.providers import command as of_providers
 
         as_stated = of_providers.run(wanted or [], as_page=page)
     else:
-        from .lab.scenarios import command
+        from ..lab.scenarios import command
 
         as_stated = command.run(wanted or [], as_json=as_json, page=page, bad_input=bad_input)
     if not as_stated:
         raise typer.Exit(1)
 
 
-@app.command()
-def conform(
-    target: Annotated[
-        str,
-        typer.Argument(metavar="URL", help="wss://..., an https:// base, or a saved result."),
-    ],
-    key_env: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="The environment variable that holds the key."),
-    ] = None,
-    model: Annotated[str | None, typer.Option(help="Goes into the URL.")] = None,
-    header: Annotated[
-        list[str] | None, typer.Option(metavar="'NAME: VALUE'", help="Sent with each handshake.")
-    ] = None,
-    dialect: Annotated[
-        str | None, typer.Option(metavar="ga|beta", help="By default what the server speaks.")
-    ] = None,
-    only: Annotated[str, typer.Option(metavar="IDS", help="Rules, such as metadata,pong.")] = "",
-    directed: Annotated[
-        bool,
-        typer.Option(
-            "--directed", help="The server takes stage directions, as the simulator does."
-        ),
-    ] = False,
-    expiry: Annotated[
-        float, typer.Option(min=0, metavar="SECONDS", help="Wait so long for a session to expire.")
-    ] = 0.0,
-    mcp: Annotated[
-        str | None,
-        typer.Option(metavar="URL", help="An MCP server that it can reach, to call a tool of."),
-    ] = None,
-    patience: Annotated[
-        float, typer.Option(min=0.1, max=600, metavar="SECONDS", help="For one answer.")
-    ] = 10.0,
-    minutes: Annotated[float, typer.Option(min=0.1, max=600, help="The whole run at most.")] = 10.0,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether to go on.")] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the result as one JSON object, to be kept.")
-    ] = False,
-    junit: Annotated[Path | None, typer.Option(metavar="FILE", help="JUnit XML, for a CI.")] = None,
-    page: Annotated[Path | None, typer.Option(metavar="FILE", help="An HTML page.")] = None,
-    profile: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A profile of the server, as TOML.")
-    ] = None,
-    badge: Annotated[Path | None, typer.Option(metavar="FILE", help="A badge, as SVG.")] = None,
-    since: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="What changed since that saved result.")
-    ] = None,
-) -> None:
-    """Which rules of the protocol a server keeps. Exit status 1: it deviates; 2: not all asked.
-
-    realtime-fsm conform wss://api.openai.com/v1/realtime --key-env OPENAI_API_KEY
-
-    realtime-fsm conform http://127.0.0.1:8000 --json
-    """
-    from .conform import command
-
-    named = {"junit": junit, "page": page, "profile": profile, "badge": badge}
-    files = {name: path for name, path in named.items() if path is not None}
-    request = command.Request(
-        target=target,
-        key_env=key_env,
-        model=model,
-        headers=command.headers_of(header or []),
-        dialect=dialect,
-        only=[name.strip() for name in only.split(",") if name.strip()],
-        directed=directed,
-        expiry=expiry,
-        mcp=mcp,
-        patience=patience,
-        minutes=minutes,
-        yes=yes,
-        as_json=as_json,
-        since=since,
-        files=files,  # type: ignore[arg-type]
-    )
-    told = _warn if Path("-") in files.values() else say
-    code = command.run(request, write=told, warn=_warn)
-    if code:
-        raise typer.Exit(code)
-
-
-@app.command()
 def serve(
     host: Annotated[
         str, typer.Option(help="The address to listen on; others than loopback are open to all.")
@@ -565,15 +281,14 @@ def serve(
 
     realtime-fsm serve --faults mild --log
     """
-    from .simulator.serve import read_config, read_script
-    from .simulator.serve import serve as run
+    from ..simulator.serve import read_config, read_script
+    from ..simulator.serve import serve as run
 
     replies = None if script is None else read_script(script)
     config = read_config(faults, seed, dialect, profile=profile, hears_above=hears_above)
-    run(replies, config, host=host, port=port, log=log, write=say, warn=_warn)
+    run(replies, config, host=host, port=port, log=log, write=say, warn=warn)
 
 
-@app.command()
 def run(
     script: Annotated[str, typer.Argument(help="The worker's script, such as agent.py.")],
     arguments: Annotated[
@@ -611,8 +326,8 @@ def run(
 
     realtime-fsm run --mode observe --record traces agent.py -- dev
     """
-    from .run.command import Watched
-    from .run.command import run as start
+    from ..run.command import Watched
+    from ..run.command import run as start
 
     shown = Watched(words=watch_words, host=watch_host, port=watch_port)
     code = start(
@@ -625,12 +340,3 @@ def run(
         watch=shown if watch or watch_words else None,
     )
     raise typer.Exit(code)
-
-
-def main() -> None:
-    """Entry point of ``realtime-fsm``."""
-    app(prog_name="realtime-fsm")
-
-
-if __name__ == "__main__":
-    main()
