@@ -24,11 +24,11 @@ _MEANING = {
     "controller_bytes": "a controller without turns",
     "growth_ratio": "a turn after all others ÷ a turn of a fresh controller, side by side",
     "rss_growth_mb": "growth of the process over those turns, MB",
-    "import_ms": "`import realtime_fsm`, ms",
+    "import_ms": "`from realtime_fsm import TurnController`, ms",
     "push_ratio_600": "a push of the history in a call of 600 items, with us ÷ without us",
     "recorder_ratio": "what a recorder adds to a call with us ÷ the call without either",
     "first_audio_loop_turns_added": "from asking to the first frame at the sink: iterations of the event loop added",
-    "adapter_import_ms": "`import realtime_fsm.livekit`, with LiveKit and its plugin imported before, ms",
+    "adapter_import_ms": "`from realtime_fsm.livekit import ControlledRealtimeModel`, with LiveKit and its plugin imported before, ms",
 }
 _DETAILS = {
     "session_cpu_ratio_without_user_audio": "the same call in which the user is silent",

@@ -129,9 +129,9 @@ def _run(size: Size, tell: Callable[[str], None]) -> Results:
     plain_kb, controlled_kb = call_kb(turns=size.turns, at_once=size.at_once)
     found.details["call_plain_kb"] = _exact(plain_kb)
     found.details["call_added_kb"] = _exact(controlled_kb - plain_kb)
-    found.figures["import_ms"] = import_ms("realtime_fsm", size.imports)
+    found.figures["import_ms"] = import_ms("realtime_fsm", "TurnController", size.imports)
     found.figures["adapter_import_ms"] = import_ms(
-        "realtime_fsm.livekit", min(size.imports, 7), before=LIVEKIT
+        "realtime_fsm.livekit", "ControlledRealtimeModel", min(size.imports, 7), before=LIVEKIT
     )
     tell("pushes of the history")
     for items in LENGTHS:

@@ -1,10 +1,14 @@
-"""Hypothesis profiles: ``HYPOTHESIS_PROFILE`` = dev (default), ci, nightly or mutants."""
+"""Hypothesis profiles: ``HYPOTHESIS_PROFILE`` = dev (default), ci, nightly or mutants; and tests in real time."""
 
 from __future__ import annotations
 
 import os
 
+import pytest
+from _pytest.runner import runtestprotocol
 from hypothesis import HealthCheck, settings
+
+from .real_time import lived
 
 settings.register_profile(
     "dev", max_examples=60, stateful_step_count=40, deadline=None, report_multiple_bugs=False
@@ -35,3 +39,13 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+
+
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    if item.get_closest_marker("real_time") is None:
+        return None
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    for report in lived(lambda: runtestprotocol(item, log=False, nextitem=nextitem)):
+        item.ihook.pytest_runtest_logreport(report=report)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
 from . import real_time
-from .real_time import LateError, at_once, becomes, in_time, timed
+from .real_time import LateError, at_once, becomes, timed
+
+pytest_plugins = ["pytester"]
 
 
 @pytest.fixture(params=[True, False], ids=["in time", "late"])
@@ -36,25 +39,58 @@ async def test_what_holds_the_second_time_holds(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(real_time, "KEPT", -1.0)
     lives: list[int] = []
 
-    @in_time
-    async def test(of: int) -> None:
+    async def story(of: int) -> None:
         async with timed():
             lives.append(of)
             assert len(lives) > 1
 
-    await test(7)
+    await at_once(story, (7,))
     assert lives == [7, 7]
 
 
 async def test_what_does_not_depend_on_the_time_fails_at_once(kept: bool) -> None:
-    @in_time
-    async def test() -> None:
+    async def story() -> None:
         async with timed():
             pass
         raise ValueError
 
     with pytest.raises(AssertionError):
-        await test()
+        await at_once(story)
+
+
+WHOLE = """
+import pytest
+
+lives = []
+
+@pytest.fixture
+def fresh():
+    yield lives.append(1)
+
+@pytest.mark.real_time
+@pytest.mark.parametrize("when", [1, 3, 100])
+def test_it(fresh, when):
+    assert len(lives) >= when
+"""
+
+
+@pytest.mark.parametrize(
+    ("kept", "outcome"),
+    [("1e9", {"passed": 1, "failed": 2}), ("-1.0", {"passed": 2, "skipped": 1})],
+)
+def test_a_test_that_is_marked_is_lived_again_as_a_whole(
+    pytester: pytest.Pytester, kept: str, outcome: dict[str, int]
+) -> None:
+    tests = Path(__file__).parent
+    conftest = (
+        (tests / "conftest.py").read_text("utf-8").replace("from .real_time", "from real_time")
+    )
+    mine = (tests / "real_time.py").read_text("utf-8")
+    pytester.makepyfile(real_time=f"{mine}\nKEPT = {kept}\n")
+    pytester.makeconftest(conftest)
+    pytester.makepyfile(WHOLE)
+    pytester.makeini("[pytest]\nmarkers = real_time\npythonpath = .")
+    pytester.runpytest_subprocess("-p", "no:realtime_fsm").assert_outcomes(**outcome)
 
 
 async def test_how_late_it_was_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -229,9 +229,16 @@ class InputCommitted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Unreadable(Event):
-    """A frame that is malformed, or of a type nobody knows: counted under this reason (G25)."""
+    """A frame that is malformed, or of a type nobody knows: counted under this reason (G25).
+
+    Attributes:
+        response_id, item_id: What a frame of such a type names. If that is live it is a sign of its
+            life, and never more.
+    """
 
     reason: str
+    response_id: str | None = None
+    item_id: str | None = None
 
 
 # --- the connection

@@ -43,19 +43,37 @@ _SIGNS_OF_LIFE = frozenset(
     }
 )
 _SESSIONS = frozenset({"session.created", "session.updated"})
-#: Beginnings of the provider's event types; many of them are no concern of a turn.
-_FAMILIES = (
-    "session.",
-    "conversation.",
-    "input_audio_buffer.",
-    "output_audio_buffer.",
-    "response.",
-    "rate_limits.",
-    "transcription_session.",
-    "mcp_",
+#: The other types of the provider's API reference; many of them are no concern of a turn.
+_OTHERS = frozenset(
+    {
+        "conversation.created",
+        "conversation.item.created",
+        "conversation.item.added",
+        "conversation.item.done",
+        "conversation.item.retrieved",
+        *(
+            f"conversation.item.input_audio_transcription.{what}"
+            for what in ("delta", "segment", "completed", "failed")
+        ),
+        "input_audio_buffer.dtmf_event_received",
+        *(f"output_audio_buffer.{what}" for what in ("started", "stopped", "cleared")),
+        "response.function_call_arguments.delta",
+        "response.function_call_arguments.done",
+        "response.mcp_call_arguments.delta",
+        "response.mcp_call_arguments.done",
+        *(f"response.mcp_call.{what}" for what in ("in_progress", "completed", "failed")),
+        *(f"mcp_list_tools.{what}" for what in ("in_progress", "completed", "failed")),
+        *(
+            f"response.{what}_search_call.{how}"
+            for what in ("web", "file")
+            for how in ("in_progress", "searching", "completed", "failed")
+        ),
+        "transcription_session.created",
+        "transcription_session.updated",
+    }
 )
+_KNOWN = _SIGNS_OF_LIFE | _OTHERS
 _MALFORMED = ev.Unreadable(reason="malformed frame")
-_UNKNOWN = ev.Unreadable(reason="unknown event type")
 
 #: Any other kind may act (G28).
 _KINDS = {
@@ -83,13 +101,14 @@ def parse(frame: object) -> Optional[ev.Event]:
     reader = _READERS.get(kind)
     if reader is not None:
         return reader(frame) or _MALFORMED
-    response_id = _text(frame, "response_id")
+    response_id, item_id = _text(frame, "response_id"), _text(frame, "item_id")
+    if kind not in _KNOWN:
+        return ev.Unreadable(reason="unknown event type", response_id=response_id, item_id=item_id)
     if response_id:
         return ev.ResponseActivity(response_id=response_id)
-    item_id = _text(frame, "item_id")
     if item_id and kind.startswith("response."):
         return ev.ItemActivity(item_id=item_id)
-    return None if kind.startswith(_FAMILIES) else _UNKNOWN
+    return None
 
 
 def output_of(frame: object) -> Optional[tuple[str, float]]:

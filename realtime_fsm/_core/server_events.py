@@ -256,15 +256,20 @@ def action_ended(session: Session, event: ev.ActionEnded, step: Step) -> bool:
 
 
 def item_activity(session: Session, event: ev.ItemActivity, step: Step) -> bool:
-    for response in session.lane.holders:
-        if event.item_id in response.acting or event.item_id in response.undelivered:
-            response.last_activity = step.now
-            return True
-    known = session.messages.get(event.item_id)
-    if known is None or known[1].over:
+    response = _with_item(session, event.item_id)
+    if response is None:
         return session.ignore("stale item")
-    known[1].last_activity = step.now
+    response.last_activity = step.now
     return True
+
+
+def _with_item(session: Session, item_id: str) -> Response | None:
+    """The live response that has an item."""
+    for response in session.lane.holders:
+        if item_id in response.acting or item_id in response.undelivered:
+            return response
+    known = session.messages.get(item_id)
+    return None if known is None or known[1].over else known[1]
 
 
 def response_activity(session: Session, event: ev.ResponseActivity, step: Step) -> bool:
@@ -276,4 +281,11 @@ def response_activity(session: Session, event: ev.ResponseActivity, step: Step) 
 
 
 def unreadable(session: Session, event: ev.Unreadable, step: Step) -> bool:
-    return session.ignore(event.reason)
+    session.ignore(event.reason)
+    response = session.by_id.get(event.response_id or "")
+    if response is None and event.item_id is not None:
+        response = _with_item(session, event.item_id)
+    if response is None:
+        return False
+    response.last_activity = step.now
+    return True

@@ -85,6 +85,8 @@ class Conversation:
         self._replayed: set[str] = set()
         #: What the server has confirmed, in its order.
         self._there = Confirmed()
+        #: What it ever had on this connection.
+        self._came: set[str] = set()
         #: The server has answered what precedes the items; those told since a create, and before one;
         #: and before one that it answered: it went past them.
         self._answered = False
@@ -135,6 +137,7 @@ class Conversation:
 
     def added(self, item_id: str, previous: object = None) -> None:
         self.blame.confirmed(item_id)
+        self._came.add(item_id)
         if item_id in self._told:
             self._taken.add(item_id)
         if self._is_behind(item_id, self.blame.on_trial):
@@ -150,6 +153,10 @@ class Conversation:
             return False
         known = list(self.lost)
         return known.index(other) < known.index(item_id)
+
+    def came(self, item_id: str) -> bool:
+        """Whether the server said of this connection that it has this item, or had it."""
+        return item_id in self._came
 
     def told(self, item_id: str) -> bool:
         """Whether this item is there since a client's frame made it."""
@@ -202,6 +209,7 @@ class Conversation:
         self._told_before.update(self._told)
         self._told.clear()
         self._there.clear()
+        self._came.clear()
         self._again.clear()
         self._since_create.clear()
         self._before_create.clear()

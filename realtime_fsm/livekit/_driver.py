@@ -7,7 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from livekit.agents import APIError, llm, utils
 from livekit.agents.voice import SpeechHandle
@@ -56,7 +56,9 @@ from ._order import Order
 from ._reply_request import ReplyRequest
 from ._speech import SpeechTracker, stop_interrupted
 from ._turn_output import Item, TurnOutput
-from .telemetry._reporter import Reporter
+
+if TYPE_CHECKING:
+    from .telemetry._reporter import Reporter
 
 _SIGNS_OF_LIFE = (ItemActivity, OutputReceived, ResponseActivity)
 #: Where a message stands that each of these moves.

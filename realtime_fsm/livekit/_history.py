@@ -34,6 +34,8 @@ _REMEMBERED = 64
 #: How far a synchronised transcript may be off the position: words are not evenly spoken.
 _SLACK_WORDS = 2
 _SLACK = 0.1
+#: Of the error that answers a commit of nothing.
+_NOTHING_TO_COMMIT = "input_audio_buffer_commit_empty"
 #: Nothing of a message was heard (yet).
 _UNHEARD = (None, MessageOutcome.SKIPPED)
 
@@ -92,6 +94,9 @@ class History:
         self.question: str | None = None
         self.question_lost: str | None = None
         self.question_taken_back: str | None = None
+        #: The audio that was committed last is no item yet; and it went with its connection before.
+        self._commits = False
+        self.commit_lost = False
         #: The last one of the user's that was asked about.
         self._answered: str | None = None
         #: The application gave the history another order than it had.
@@ -213,6 +218,19 @@ class History:
                 self._words.popitem(last=False)
         self._show_more(item_id, words)
 
+    def complete(self, frame: object) -> None:
+        """Let the plugin learn of an item whose ``conversation.item.added`` got lost: it knows no other
+        event, and would replay a tool's output without its call. Messages of the model's own have a
+        place of their own here (`_missed`)."""
+        if not isinstance(frame, dict) or frame.get("type") != "conversation.item.done":
+            return
+        item = frame.get("item")
+        if not isinstance(item, Mapping) or item.get("role") == "assistant":
+            return
+        item_id = item.get("id")
+        if isinstance(item_id, str) and not self._conversation.came(item_id):
+            frame["type"] = "conversation.item.added"
+
     def server_frame(self, frame: Mapping[str, Any]) -> bool:
         """Note what a server's frame says of items. Returns whether it refuses one of ours, or one
         that is asked for again."""
@@ -234,6 +252,7 @@ class History:
             if isinstance(item, Mapping) and self._missed(str(item.get("id"))):
                 self._conversation.added(str(item["id"]), frame.get("previous_item_id"))
         elif kind == "input_audio_buffer.committed":
+            self._commits = False
             self._asks(str(frame.get("item_id")))
         elif kind == "session.updated":
             self._conversation.answered()
@@ -247,6 +266,7 @@ class History:
                 self.question_taken_back = self.question
         elif kind == "error" and isinstance(frame.get("error"), Mapping):
             error = frame["error"]
+            self._commits = self._commits and error.get("code") != _NOTHING_TO_COMMIT
             return self._conversation.refused(str(error.get("event_id")), str(error.get("code")))
         return False
 
@@ -266,12 +286,15 @@ class History:
         if item_id not in self._conversation.lost and item_id != self.question_lost:
             self.question, self.question_lost = item_id, None
             self.question_taken_back = None
+            self.commit_lost = False
 
     def _lose_question(self) -> None:
         """A new connection is told nothing of what was said without a transcript. Asked again it would
         answer the question before once more, if there was one."""
         if not self.question_has_words and self._answers_another(self.question):
             self.question_lost = self.question
+        if self._commits:
+            self._commits, self.commit_lost = False, self._answers_another(None)
         self.question = None
 
     def _answers_another(self, item_id: str | None) -> bool:
@@ -302,6 +325,7 @@ class History:
         """Note what a frame that leaves says of items."""
         if not str(frame.get("event_id")).startswith(OWN_IDS):
             self._conversation.sent(frame)
+            self._commits = self._commits or frame.get("type") == "input_audio_buffer.commit"
         elif frame.get("type") == "conversation.item.delete":
             remember(self._deleted, str(frame.get("item_id")), None)
 

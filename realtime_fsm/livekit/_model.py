@@ -18,16 +18,17 @@ from ._facts import unsafe
 from ._features import AgentSession
 from ._listener import GuardedEmitter
 from ._log import get_logger
-from ._observe import Observation, Observer
 from ._pass_on import passes_on
 from ._profile import resolve
 from ._session import ControlledRealtimeSession
 from ._speech import SpeechTracker
 from .providers import DUPLEX, NAMED, Family, family_of
-from .telemetry import TurnObserver
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+    from ._observe import Observation, Observer
+    from .telemetry import TurnObserver
 
 _MODES = ("control", "observe", "off")
 _REMEMBERED = 1000
@@ -96,10 +97,7 @@ class ControlledRealtimeModel(
             raise TypeError(f"retry must be a RetryPolicy, got {retry!r}")
         if mode not in _MODES:
             raise ValueError(f"mode must be 'control', 'observe' or 'off', got {mode!r}")
-        observers = tuple(observers)
-        for observer in observers:
-            if not isinstance(observer, TurnObserver):
-                raise TypeError(f"observers must be TurnObserver, got {observer!r}")
+        observers = _checked(observers)
         self._by_name = isinstance(family, str)
         if isinstance(family, str):
             if family not in NAMED:
@@ -244,6 +242,8 @@ class ControlledRealtimeModel(
         if family.control != "full":
             get_logger().info("nothing to observe: no raw events", inner=type(inner).__qualname__)
             return inner
+        from ._observe import Observer
+
         if self._observer is not None:
             self._observer.close()  # an agent has another session
         try:
@@ -261,3 +261,15 @@ class ControlledRealtimeModel(
 
     async def aclose(self) -> None:
         await self._inner.aclose()
+
+
+def _checked(observers: Iterable[TurnObserver]) -> tuple[TurnObserver, ...]:
+    """Observers are loaded where there are any."""
+    found = tuple(observers)
+    if found:
+        from .telemetry import TurnObserver
+
+        for each in found:
+            if not isinstance(each, TurnObserver):
+                raise TypeError(f"observers must be TurnObserver, got {each!r}")
+    return found

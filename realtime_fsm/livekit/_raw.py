@@ -191,6 +191,8 @@ class RawLink:
         by the application since it was asked."""
         history, turn = self.history, self._driver.controller.find(turn_id)
         owed = turn is not None and turn.origin is Origin.SERVER_VAD
+        if ask.committed and (history.commit_lost or history.question_lost is not None):
+            return True
         gone = (history.question_lost, history.question_taken_back)
         return any(each is not None and (owed or ask.question == each) for each in gone)
 
@@ -344,6 +346,7 @@ class RawLink:
 
     def _take(self, frame: object) -> None:
         self._ends.came(frame)
+        self.history.complete(frame)
         self.repair.came(frame)
         self._echo.came(frame)
         event = parse(frame)
@@ -420,12 +423,15 @@ class RawLink:
         self._was_up = True
         self._creates.frame_left(frame)
         self._echo.left(frame)
+        kind = frame.get("type")
+        if kind == "input_audio_buffer.append":
+            return  # ten a second, and of no turn or item
         self.repair.left(frame)
         self._ends.left(frame)
-        if frame.get("type") == "conversation.item.truncate":
+        if kind == "conversation.item.truncate":
             self._corrections.sent(frame)
         self.history.client_frame(frame)
-        if frame.get("type") != "response.create":
+        if kind != "response.create":
             return
         self._sight.create_left(frame)
         event_id = frame.get("event_id")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
-from typing import Any, Literal, Optional
+from typing import TYPE_CHECKING, Any, Literal, Optional
 
 from livekit import rtc
 from livekit.agents import NOT_GIVEN, NotGivenOr, llm, utils
@@ -37,8 +37,9 @@ from ._reply_request import ReplyRequest
 from ._speech import SpeechTracker
 from ._streams import StreamLink
 from .providers import Family
-from .telemetry._observer import SessionInfo, TurnObserver
-from .telemetry._reporter import Reporter
+
+if TYPE_CHECKING:
+    from .telemetry._observer import TurnObserver
 
 #: Events of ``llm.RealtimeSession`` itself; any other name is one of the inner session's extras.
 _KNOWN = frozenset(
@@ -119,6 +120,9 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
         )
         self._aside.drives(self.driver)
         if observers:
+            from .telemetry._observer import SessionInfo
+            from .telemetry._reporter import Reporter
+
             info = SessionInfo(
                 id=utils.shortuuid("rfsm_session_"),
                 provider=inner.realtime_model.provider,
@@ -218,7 +222,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
         if self._history is not None:
             asked = self._history.question
             if "instructions" not in ask.arguments and asked != self._history.question_taken_back:
-                ask.question = asked
+                ask.question, ask.committed = asked, self._committed
             written = self._guard.run(True, self._history.is_of_user)
             ask.of_user, self._committed = self._committed or written, False
         else:

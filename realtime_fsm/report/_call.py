@@ -9,8 +9,8 @@ from ..trace import Header, Line, Violation
 from ..trace.facts import FactReader
 from ..trace.live.dialect import is_live
 from ..trace.show import details
-from ..trace.story import Story
-from ..trace.wire import AUDIO_DELTAS, CONFLICTS, LOST, body_of
+from ..trace.sound import Sound
+from ..trace.wire import AUDIO_DELTAS, CONFLICTS, LOST, Wire, body_of
 from ._delegations import Delegations
 from ._messages import Messages
 from ._story import MOST_EVENTS, MOST_IDS, MOST_MARKS, Call, Event, Mark, Span, Turn
@@ -37,9 +37,10 @@ class CallReader:
 
     def __init__(self, header: Header) -> None:
         self.call = Call(header)
-        self._story, self._facts = Story(), FactReader()
-        self._turns = Turns(self.call, self._story.wire)
-        self._messages = Messages(self.call, self._story, self._turns)
+        self._wire, self._facts = Wire(), FactReader()
+        self._sound = Sound(self._wire)
+        self._turns = Turns(self.call, self._wire)
+        self._messages = Messages(self.call, self._wire, self._sound, self._turns)
         #: Of a call of GPT-Live, whose turns are the server's.
         self._delegations: Delegations | None = None
         self._pending: list[Event] = []
@@ -77,11 +78,13 @@ class CallReader:
         call.last_line = line.number
         call.end = max(call.end, line.t)
         call.has.add(line.by)
-        fact = self._facts.read(line)
-        if fact is not None:
-            self._story.apply(fact)
         if line.by in ("server", "client", "net"):
+            self._wire.apply(line)
             self._connection(line)
+        else:
+            fact = self._facts.read(line)
+            if fact is not None:
+                self._sound.apply(fact)
         if self._delegations is None and line.by in ("server", "client") and is_live(line.type):
             self._delegations = Delegations(call)
         if self._delegations is not None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from ..trace import Line
-from ..trace.sound import Heard
-from ..trace.story import Story
-from ..trace.wire import AUDIO_DELTAS, body_of
+from ..trace.sound import Heard, Sound
+from ..trace.wire import AUDIO_DELTAS, Wire, body_of
 from ._story import Call, Mark, Message, Span, Turn
 from ._turns import Turns
 from ._values import length, number, text, words
@@ -18,10 +17,9 @@ __all__ = ["Messages"]
 class Messages:
     """Knows each message by its item; which one is heard is told as the judge has it."""
 
-    def __init__(self, call: Call, story: Story, turns: Turns) -> None:
+    def __init__(self, call: Call, wire: Wire, sound: Sound, turns: Turns) -> None:
         self._call = call
-        self._wire = story.wire
-        self._sound = story.sound
+        self._wire, self._sound = wire, sound
         self._sound.told.append(self._heard)
         self._turns = turns
         self._known: dict[str, tuple[Message, Turn]] = {}

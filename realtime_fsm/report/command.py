@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
+from .._collector import seldom_collected
 from .._input import CommandError, InputError, StoppedError
 from .._output import say, to_file
 from .._spread import WorkersGoneError, spread
@@ -27,11 +28,12 @@ _KINDS = ("*.jsonl", "*.log")  # what may be a trace in a folder
 
 def run(trace: Path, output: Path | None) -> int:
     """Write the page of a trace; of a folder, or of a file of many calls, one of each and an index."""
-    if trace.is_dir():
-        return _folder(trace, output)
-    if _many(trace) and str(output) != "-":
-        return _day(trace, output)
-    _one(trace, output)
+    with seldom_collected():
+        if trace.is_dir():
+            return _folder(trace, output)
+        if _many(trace) and str(output) != "-":
+            return _day(trace, output)
+        _one(trace, output)
     return 0
 
 
@@ -118,7 +120,11 @@ def _written_by_all(trace: Path, write: Callable[[Piece], list[Entry]]) -> Itera
 
 def _written(piece: Piece, *, name: str, target: Path, page_name: Path) -> list[Entry]:
     """Write the pages of a piece; return what the index tells of them."""
-    entries = []
+    with seldom_collected():  # in a process of its own, too
+        return list(_written_pages(piece, name, target, page_name))
+
+
+def _written_pages(piece: Piece, name: str, target: Path, page_name: Path) -> Iterator[Entry]:
     for side, problem in _read(piece, name):
         side.file = name
         link = None
@@ -127,8 +133,7 @@ def _written(piece: Piece, *, name: str, target: Path, page_name: Path) -> list[
             link = page_name.with_name(f"{page_name.stem}{number}.html")
             (target / link).parent.mkdir(parents=True, exist_ok=True)
             to_file(target / link, page(side.label, [Group(side.label, [side])]))
-        entries.append(entry_of(side, "" if link is None else quote(link.as_posix()), problem))
-    return entries
+        yield entry_of(side, "" if link is None else quote(link.as_posix()), problem)
 
 
 def _read(piece: Piece, name: str) -> Iterator[tuple[Side, str]]:

@@ -121,8 +121,8 @@ class Replies:
         """Return what a client's create asks for; *items* are those of its conversation, the newest
         first.
 
-        Instructions of its own say it. Else it is the newest item that still wants an answer; the
-        user's that was tried in vain wants none any more once a newer one was answered. If none
+        Instructions of its own say it. Else it is the newest item that still wants an answer; one
+        that was tried in vain wants none any more once a newer one of the user's was answered. If none
         does, it is the newest: an answer asked for again.
         """
         own = str(params.get("instructions") or "")
@@ -202,7 +202,8 @@ class Replies:
         self.actions.append(Action(self.of_response(response_id)[0], kind, name, t))
 
     def over(self, response_id: str) -> None:
-        """A response ended otherwise than by a failure: its question was answered."""
+        """A response ended otherwise than by a failure, and not without a word: its question was
+        answered."""
         question = self.of_response(response_id)[0]
         mine = [ask for ask in self._asks.values() if ask.question == question]
         for ask in mine:
@@ -211,7 +212,7 @@ class Replies:
             for ask in self._asks.values():
                 if ask.question == question:
                     break
-                ask.over = ask.over or (ask.of_user and ask.tried)
+                ask.over = ask.over or ask.tried
 
     # --- whose a frame is
 

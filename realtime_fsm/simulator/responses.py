@@ -257,7 +257,7 @@ class Responses:
             details if response.reply.status_details is None else response.reply.status_details
         )
         self._forget(response)
-        if status != "failed":
+        if status != "failed" and (status != "completed" or response.items):
             self._replies.over(response.id)
         self._wire.send("response.done", response=response.payload())
         if self._config.rate_limits == "after_done" and response.created:

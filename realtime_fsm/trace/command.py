@@ -10,6 +10,7 @@ from pathlib import Path
 
 import typer
 
+from .._collector import seldom_collected
 from .._input import CommandError, InputError
 from .._output import say
 from .._spread import WorkersDifferError, WorkersGoneError, itself, spread
@@ -124,7 +125,7 @@ def _judged(
 def _check(path: Path, only: Sequence[str]) -> Report:
     name = name_of(path)
     try:
-        with opened(path) as file:
+        with opened(path) as file, seldom_collected():
             return check(file, source=name, only=only)
     except OSError as error:
         return _unread(name, error)
@@ -133,7 +134,7 @@ def _check(path: Path, only: Sequence[str]) -> Report:
 def _check_piece(piece: Piece, only: Sequence[str]) -> Report:
     name = name_of(piece.path)
     try:
-        with opened_piece(piece) as file:
+        with opened_piece(piece) as file, seldom_collected():
             return check(file, source=name, only=only, before=piece.before)
     except OSError as error:
         return _unread(name, error)
@@ -154,7 +155,8 @@ def _check_content(given: tuple[str, int, bytes | OSError], only: Sequence[str])
     name, before, content = given
     if isinstance(content, OSError):
         return _unread(name, content)
-    return check(io.BytesIO(content), source=name, only=only, before=before)
+    with seldom_collected():
+        return check(io.BytesIO(content), source=name, only=only, before=before)
 
 
 def _unread(name: str, error: OSError) -> Report:

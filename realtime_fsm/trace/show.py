@@ -120,27 +120,33 @@ def describe(line: Line) -> str:
     return f"{line.t:9.3f} s  {by:8}  {kind}  {printable(details(line))}".rstrip()
 
 
+_DETAILS_IN_ORDER = (
+    "audio_end_ms", "turn", "event", "dest", "outcome", "code", "speech", "interrupted",
+    "exception", "position", "new", "recoverable", "reason",
+)  # fmt: skip
+_DETAILS = frozenset(_DETAILS_IN_ORDER)
+
+
 def details(line: Line) -> str:
     """What is worth knowing of a line besides its type."""
     event = line.event
-    body, item, error = (body_of(event.get(key)) for key in ("response", "item", "error"))
-    words = {
-        "event_id": event.get("event_id") if line.by == "client" else None,
-        "response": event.get("response_id") or body.get("id"),
-        "item": event.get("item_id") or item.get("id"),
-        "status": body.get("status") if line.type == "response.done" else None,
-        "call": event.get("call_id") or item.get("call_id"),
-        "error": error.get("code"),
-        "answers": error.get("event_id"),
-    }
-    names = (
-        "audio_end_ms", "turn", "event", "dest", "outcome", "code", "speech", "interrupted",
-        "exception", "position", "new", "recoverable", "reason",
-    )  # fmt: skip
-    words |= {name: event.get(name) for name in names}
+    body, item = body_of(event.get("response")), body_of(event.get("item"))
+    words = []
+    if line.by == "client":
+        words.append(("event_id", event.get("event_id")))
+    words.append(("response", event.get("response_id") or body.get("id")))
+    words.append(("item", event.get("item_id") or item.get("id")))
+    if line.type == "response.done":
+        words.append(("status", body.get("status")))
+    words.append(("call", event.get("call_id") or item.get("call_id")))
+    if "error" in event:
+        error = body_of(event["error"])
+        words += [("error", error.get("code")), ("answers", error.get("event_id"))]
+    if not _DETAILS.isdisjoint(event):
+        words += [(name, event.get(name)) for name in _DETAILS_IN_ORDER]
     return "  ".join(
         f"{key}={value[:200] if isinstance(value, str) else value}"
-        for key, value in words.items()
+        for key, value in words
         if value is not None
     )
 

@@ -47,9 +47,11 @@ class IdScoped(Rule):
             return  # of before
         if each.event == "RESPONSE_CREATED" and (response is None or response.created is None):
             self.broken(f"{turn} moved by a created of {response_id} that never came", [each])
-        elif each.event in _ANSWERS and (response is None or response.done is None):
+        elif each.event in _ANSWERS and not (response is not None and response.over):
             self.broken(f"{turn} moved by a done of {response_id} that never came", [each])
-        elif response is not None and _ANSWERS.get(each.event, response.status) != response.status:
+        elif response is None or response.done is None:
+            return  # that there was nothing to cancel says it as well
+        elif _ANSWERS.get(each.event, response.status) != response.status:
             text = f"{turn} moved as if {response_id} were {_ANSWERS[each.event]}"
             self.broken(f"{text}, it is {response.status}", [response.done, each])
 

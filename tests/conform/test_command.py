@@ -152,7 +152,7 @@ def test_a_run_that_is_told_to_stop_keeps_what_it_found(
             if b"two creates" in line:
                 break
         process.send_signal(getattr(signal, name))
-        out, _ = process.communicate(timeout=30)
+        out, _ = process.communicate(timeout=60)
     assert process.returncode == status
     assert b"Not all was asked: it was stopped" in out
     assert b"first-event" in out

@@ -59,6 +59,7 @@ def test_only_what_is_wanted_is_asked() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.real_time
 async def test_a_server_that_keeps_every_rule_is_graded_so() -> None:
     result = await ask_over_sockets()
     wrong = [a for _, a in result if a.verdict != "kept" and a.rule not in UNASKED]

@@ -15,6 +15,8 @@ from realtime_fsm.conform import ConformError, Options, Pace, Result, Run, confo
 
 from .servers import FAST, HASTY, events, greet, listening, raw, talking
 
+pytestmark = pytest.mark.real_time
+
 
 async def ask(url: str, *only: str, pace: Pace = HASTY, **options: object) -> Result:
     made = Options(url=url, only=only, pace=pace, **options)  # type: ignore[arg-type]
@@ -323,7 +325,7 @@ async def test_the_time_of_a_run_is_bounded() -> None:
     async with talking(deaf) as url:
         pace = Pace(patience=0.6, quiet=0.6, settle=0.1)
         result = await ask(url, pace=pace, time_limit=2.0)
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 120
     assert result.ended == "the time for the run is over"
     assert result.answers["pong"].how == result.ended
 
@@ -345,7 +347,7 @@ async def test_a_run_that_is_stopped_keeps_what_was_found() -> None:
 
         run = Run(Options(url=url, pace=pace), asking)
         task = asyncio.create_task(run.go())
-        await asyncio.wait_for(begun.wait(), 10)
+        await asyncio.wait_for(begun.wait(), 60)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     assert run.result.ended == "it was stopped"

@@ -40,6 +40,40 @@ def test_the_least_values_of_a_policy_are_allowed() -> None:
     assert policy.interval(0) == policy.interval(1) == 0
 
 
+@pytest.mark.parametrize("kind", ["response.new_thing", "vendor.progress", "conversation.item.new"])
+@pytest.mark.parametrize(
+    ("names", "alive"),
+    [
+        ({"response_id": "r1"}, True),
+        ({"item_id": "i1"}, True),
+        ({"response_id": "r9", "item_id": "i1"}, True),
+        ({"response_id": "r9"}, False),
+        ({"item_id": "i9"}, False),
+        ({"response_id": 1, "item_id": ["i1"]}, False),
+        ({}, False),
+    ],
+    ids=str,
+)
+def test_g25_an_unknown_event_is_counted_and_a_sign_of_life_of_what_it_names(
+    kind: str, names: dict[str, object], alive: bool
+) -> None:
+    """And never more: it is no output, and moves nothing."""
+    b = Bench()
+    turn = b.ask()
+    b.created(turn, "r1")
+    b.item("r1", "i1")
+    b.wait(b.c.policy.stall_timeout - 1.0)
+    told = (turn.state, turn.messages, b.c.turns)
+    event = rf.parse({"type": kind, **names})
+    assert event is not None
+    assert b.c.receive(event, b.now) is alive
+    assert b.c.ignored == {"unknown event type": 1}
+    assert (turn.state, turn.messages, b.c.turns) == told
+    b.wait(2.0)
+    stalled = turn.state is not rf.TurnState.STREAMING
+    assert stalled is not alive
+
+
 def test_g20_conflicts_are_asked_again_at_once_then_later_and_later() -> None:
     b = Bench()
     turn = b.ask()

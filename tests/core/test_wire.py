@@ -221,9 +221,25 @@ FRAMES: list[tuple[dict[str, Any], rf.Event | None]] = [
         {"type": "response.content_part.added", "response_id": "r1"},
         rf.ResponseActivity(response_id="r1"),
     ),
-    ({"type": "response.something"}, None),
-    ({"type": "rate_limits.later"}, None),
+    ({"type": "response.something"}, rf.Unreadable(reason="unknown event type")),
+    ({"type": "rate_limits.later"}, rf.Unreadable(reason="unknown event type")),
     ({"type": "something.new"}, rf.Unreadable(reason="unknown event type")),
+    (
+        {"type": "response.something", "response_id": "r1", "item_id": 3},
+        rf.Unreadable(reason="unknown event type", response_id="r1"),
+    ),
+    (
+        {"type": "something.new", "item_id": "i1"},
+        rf.Unreadable(reason="unknown event type", item_id="i1"),
+    ),
+    (
+        {"type": "response.mcp_call.in_progress", "item_id": "i1"},
+        rf.ItemActivity(item_id="i1"),
+    ),
+    (
+        {"type": "conversation.item.input_audio_transcription.delta", "item_id": "i1"},
+        None,
+    ),
     ({"type": "session.created", "session": {}}, None),
     (
         {"type": "session.created", "session": {"turn_detection": {"interrupt_response": False}}},

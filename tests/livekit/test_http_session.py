@@ -20,6 +20,10 @@ from realtime_fsm.livekit._features import AgentSession, realtime_session_of
 from realtime_fsm.simulator import Message, RealtimeServer, Reply, Script
 from realtime_fsm.testing import PacedAudioOutput
 
+from ..real_time import becomes
+
+pytestmark = pytest.mark.real_time
+
 _PATIENCE = 60.0
 
 
@@ -133,7 +137,7 @@ async def test_g31_a_peer_that_answers_stays_connected_and_its_messages_pass() -
 
 async def test_g31_traffic_needs_no_ping() -> None:
     peer = Peer()
-    async with peer.url() as url, quick(ping_interval=2.0) as session:
+    async with peer.url() as url, quick(ping_interval=60.0) as session:
         socket = await session.ws_connect(url)
         for n in range(5):
             await peer.sockets[0].send_str(str(n))
@@ -195,8 +199,11 @@ async def test_nothing_is_left_after_close() -> None:
         await socket.close()
         await receiving
         await socket.close()
-    await asyncio.sleep(0.05)
-    assert not {t for t in asyncio.all_tasks() - before if "realtime_fsm" in t.get_name()}
+
+    def left() -> set[str]:
+        return {t.get_name() for t in asyncio.all_tasks() - before}
+
+    await becomes(lambda: not any("realtime_fsm" in name for name in left()))
 
 
 @pytest.mark.parametrize("value", [0, -1.0, float("nan"), float("inf"), "10", True])

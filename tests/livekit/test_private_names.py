@@ -95,7 +95,7 @@ async def test_a_speech_can_be_put_back_into_the_queue() -> None:
         _activity=SimpleNamespace(_schedule_speech=lambda *a, **k: scheduled.append((a, k)))
     )
     assert _private.put_back(session, handle)  # type: ignore[arg-type]
-    await asyncio.wait_for(playing, 1.0)
+    await asyncio.wait_for(playing, 60.0)
     assert scheduled == [((handle, SpeechHandle.SPEECH_PRIORITY_NORMAL), {"force": True})]
     assert not _private.is_reached(handle), ADVICE
     with pytest.raises(asyncio.TimeoutError):

@@ -19,6 +19,7 @@ from realtime_fsm.simulator import (
     Script,
     ServerConfig,
 )
+from realtime_fsm.simulator.faults import At, Schedule, Silence
 from realtime_fsm.testing import SimulatedCall, simulated_call, virtual_time
 
 FIRST, SECOND = "Where is it?", "What does it cost?"
@@ -30,7 +31,7 @@ SCRIPT = Script(
 )
 
 
-def lost(call: SimulatedCall) -> list[str]:
+def lost_of(call: SimulatedCall) -> list[str]:
     return [t.error.code or "" for t in call.controller.finished if t.error is not None]
 
 
@@ -52,7 +53,7 @@ async def test_g18_it_fails_with_its_reason(after: float) -> None:
         call.server.drop()
         await asyncio.sleep(20.0)
         assert call.heard == pytest.approx(0.5), "the first answer is not given again"
-        assert lost(call) == ["question_lost"]
+        assert lost_of(call) == ["question_lost"]
         assert not call.closed
         await call.say(SECOND)
         await call.idle()
@@ -69,7 +70,7 @@ async def test_g19_one_whose_words_are_known_is_answered_on_the_next_connection(
         call.server.drop()
         await call.idle()
         assert call.heard == pytest.approx(1.0)
-        assert not lost(call)
+        assert not lost_of(call)
 
 
 @virtual_time
@@ -107,7 +108,7 @@ async def test_g19_a_tools_reply_is_asked_again_though_the_question_had_no_words
         call.server.drop()
         await asyncio.sleep(20.0)
         assert call.heard == pytest.approx(0.5)
-        assert not lost(call)
+        assert not lost_of(call)
 
 
 @virtual_time
@@ -122,7 +123,7 @@ async def test_g18_what_a_tool_said_is_not_answered_again_either() -> None:
         call.server.drop()
         await asyncio.sleep(20.0)
         assert call.heard == pytest.approx(0.5), "the tool's reply is not given again"
-        assert lost(call) == ["question_lost"]
+        assert lost_of(call) == ["question_lost"]
 
 
 @virtual_time
@@ -140,4 +141,46 @@ async def test_g18_what_the_application_took_back_is_not_asked_again() -> None:
         await session.update_chat_ctx(before)
         await asyncio.sleep(10.0)
         assert call.heard == pytest.approx(0.5), "the first answer is not given again"
-        assert lost(call) == ["question_lost"]
+        assert lost_of(call) == ["question_lost"]
+
+
+@virtual_time
+@pytest.mark.parametrize("known", ["never committed", "committed, without words"])
+async def test_g18_what_was_pushed_and_committed_is_not_answered_by_the_answer_before(
+    known: str,
+) -> None:
+    """Push to talk: the connection goes after ``input_audio_buffer.commit`` left."""
+    silent = Silence(At("input_audio_buffer.committed", number=2, when="before"), seconds=5.0)
+    faults = Schedule([silent]) if known == "never committed" else None
+    config = ServerConfig(transcription_delay=3.0, create_delay=1.0, faults=faults)
+    async with simulated_call(SCRIPT, config=config, turn_detection=None, check=False) as call:
+        await call.say(FIRST)
+        await call.idle(quiet=5.0)
+        assert call.heard == pytest.approx(0.5)
+        await call.say(SECOND)
+        await asyncio.sleep(0.5)
+        call.server.drop()
+        await call.idle(quiet=5.0)
+        assert call.heard == pytest.approx(0.5), "the first answer is not given again"
+        assert lost_of(call) == ["question_lost"]
+        await call.say(SECOND)
+        await call.idle(quiet=3.0)
+        assert call.heard == pytest.approx(1.0)
+
+
+@virtual_time
+async def test_g18_a_commit_of_nothing_loses_no_question() -> None:
+    """The server says so, and what is written next is asked again as ever."""
+    config = ServerConfig(create_delay=1.0)
+    script = Script(answers={FIRST: SCRIPT.answers[FIRST], SECOND: SCRIPT.answers[SECOND]})
+    async with simulated_call(script, config=config, turn_detection=None, check=False) as call:
+        await call.say(FIRST)
+        await call.idle()
+        session: Any = realtime_session_of(call.session)
+        session.send_event({"type": "input_audio_buffer.commit"})
+        await asyncio.sleep(0.5)
+        call.session.generate_reply(user_input=SECOND)
+        await asyncio.sleep(0.5)
+        call.server.drop()
+        await call.idle(quiet=3.0)
+        assert call.heard == pytest.approx(1.0)

@@ -79,7 +79,7 @@ class Recorder(rf.TurnController):
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
-        if name in ("playback_reported", "audible"):
+        if name in ("playback_reported", "audible", "host_waits"):
             self._called("set", name, value)
 
 

@@ -10,6 +10,8 @@ import pytest
 from . import test_adapter, test_turns
 from .call import HELLO, TWO
 
+pytestmark = pytest.mark.real_time
+
 CASES: list[tuple[Callable[..., Any], dict[str, Any]]] = [
     (test_turns.test_healthy_turns_are_unchanged, {"reply": HELLO, "heard": 0.6}),
     (test_turns.test_healthy_turns_are_unchanged, {"reply": TWO, "heard": 2.5}),

@@ -17,6 +17,8 @@ from .crowd import _judge, _live, _script, crowd
 from .measure import Sample, growth, sample
 from .soak import one_call
 
+pytestmark = pytest.mark.real_time
+
 SPOKEN = Reply([Message("Yes.", seconds=0.5)])
 FAULTY = Scenario(
     turns=(Turn(words="One?"), Turn(words="Two?"), Turn(words="Three?", then="stops")),

@@ -395,3 +395,29 @@ def test_a_connection_may_be_stuck_and_a_frame_too_large() -> None:
     connection.send_text(json.dumps({"type": "response.create", "event_id": "x" * 100}))
     assert connection.ending is not None
     assert getattr(connection.ending, "code", None) == 1009
+
+
+def test_a_tools_output_that_was_tried_in_vain_is_over_when_the_user_was_answered_since() -> None:
+    """A model does not go back to it in place of what the user asked last."""
+    connection = connect()
+    write(connection, "Look it up.", "item_a")
+    create(connection)
+    (call,) = (i for i in connection.core.conversation if i.type == "function_call")
+    output = {"type": "function_call_output", "call_id": call.call_id, "output": "42"}
+    connection.send("conversation.item.create", item=output)
+    create(connection)
+    write(connection, "What does it cost?", "item_b")
+    create(connection)
+    create(connection)
+    assert [question for question, _ in asked(connection)][-2:] == ["What does it cost?"] * 2
+
+
+def test_an_empty_answer_answers_nothing() -> None:
+    script = Script(answers={"Where is it?": [Reply(), Reply([Message("It is here.")])]})
+    connection = VirtualConnection(script, ServerConfig())
+    connection.run()
+    write(connection, "What does it cost?", "item_a")
+    write(connection, "Where is it?", "item_b")
+    create(connection)
+    create(connection)
+    assert [question for question, _ in asked(connection)] == ["Where is it?"] * 2

@@ -64,7 +64,7 @@ async def until(ws: aiohttp.ClientWebSocketResponse[Any], type: str) -> list[dic
     """Read until an event of that type, which is the last one returned."""
     events: list[dict[str, Any]] = []
     while not events or events[-1]["type"] != type:
-        events.append(json.loads(await ws.receive_str(timeout=5)))
+        events.append(json.loads(await ws.receive_str(timeout=60)))
     return events
 
 
@@ -100,7 +100,7 @@ async def test_a_close_carries_its_code(opened: Opener) -> None:
         ws = await http.ws_connect(server.url + "/realtime")
         await ws.send_json({"type": "response.create"})
         await until(ws, "error")
-        message = await ws.receive(timeout=5)
+        message = await ws.receive(timeout=60)
         assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 1001)
         assert message.extra == "going"
         assert (ws.closed, ws.close_code) == (True, 1001)
@@ -116,7 +116,7 @@ async def test_a_drop_loses_nothing_before_it(opened: Opener) -> None:
         ws = await http.ws_connect(server.url + "/realtime")
         await ws.send_json({"type": "response.create"})
         seen = []
-        while (message := await ws.receive(timeout=5)).type is aiohttp.WSMsgType.TEXT:
+        while (message := await ws.receive(timeout=60)).type is aiohttp.WSMsgType.TEXT:
             seen.append(json.loads(message.data)["type"])
         assert message.type is aiohttp.WSMsgType.CLOSED
         assert seen.count("response.output_audio.delta") == 3
@@ -143,7 +143,7 @@ async def test_handshakes_and_a_server_that_is_gone(opened: Opener) -> None:
         await until(third, "session.created")
         await server.aclose()
         await server.aclose()
-        assert (await third.receive(timeout=5)).type is aiohttp.WSMsgType.CLOSED
+        assert (await third.receive(timeout=60)).type is aiohttp.WSMsgType.CLOSED
         with pytest.raises(aiohttp.ClientConnectorError):
             await http.ws_connect(server.url + "/realtime")
 

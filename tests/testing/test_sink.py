@@ -13,6 +13,8 @@ from realtime_fsm.testing import PacedAudioOutput
 
 from ..real_time import LONG
 
+pytestmark = pytest.mark.real_time
+
 SPEED = 20.0
 RATE = 24000
 

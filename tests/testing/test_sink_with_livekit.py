@@ -16,6 +16,8 @@ from realtime_fsm.testing import PacedAudioOutput
 
 from ..real_time import LONG
 
+pytestmark = pytest.mark.real_time
+
 SPEED = 10.0
 CONFIG = ServerConfig(pace=0.001, create_delay=0.0, cancel_delay=0.001)
 

@@ -337,9 +337,9 @@ def test_an_audio_delta_costs_little(tmp_path: Path) -> None:
     frame = {"type": "response.output_audio.delta", "item_id": "i", "response_id": "r"}
     frame["delta"] = "A" * 6400
     wire = _Wire(recorder)
-    start = time.perf_counter()
+    start = time.process_time()
     for _ in range(10_000):
         wire.server_event(frame)
-    each = (time.perf_counter() - start) / 10_000
+    each = (time.process_time() - start) / 10_000
     recorder.close()
     assert each < 100e-6

@@ -83,6 +83,7 @@ def test_a_folder_that_others_can_read(place: Path, controlled: Path) -> None:
         assert done.stderr == (f"realtime-fsm: {place} can be read by others: make its mode 700\n")
 
 
+@pytest.mark.real_time
 def test_the_demo_is_shown_side_by_side() -> None:
     """Real calls at twenty times real speed; the hub is in a thread, as in the command."""
     rows: dict[str, dict[str, object]] = {}

@@ -480,7 +480,6 @@ async def test_nothing_is_left_of_a_hub(place: Path) -> None:
             source.say("a", HEADER, *FAILING)
             async with hub.viewer("a") as viewer, hub.viewer("a"):
                 await news_of(viewer)
-    await asyncio.sleep(0.05)
-    assert asyncio.all_tasks() == tasks
-    assert len(os.listdir("/proc/self/fd")) <= before + 1
+    await until(lambda: asyncio.all_tasks() == tasks)
+    await until(lambda: len(os.listdir("/proc/self/fd")) <= before + 1)
     assert not (place / "h").exists()

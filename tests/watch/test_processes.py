@@ -178,10 +178,11 @@ def test_a_hub_does_without_livekit() -> None:
     assert done.stdout == "[]\n"
 
 
+@pytest.mark.real_time
 async def test_the_users_hub_is_started_and_ends_by_itself(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(serve_module, "_IDLE", 0.3)
+    monkeypatch.setattr(serve_module, "_IDLE", 1e9)
     monkeypatch.setattr(serve_module, "_LOOK", 0.05)
     hub = asyncio.get_running_loop().run_in_executor(None, run_hub)
     await until(lambda: (place / f"{HUB}.url").exists() and address())
@@ -191,6 +192,9 @@ async def test_the_users_hub_is_started_and_ends_by_itself(
     assert shown.stdout.strip() == address()
     async with a_call(place / HUB, Reply([Message("Hello.", seconds=1.0)])) as call:
         await call.ask()
+        await until(lambda: call.link._connected)
+        await asyncio.sleep(0.5)  # it has looked since
+        monkeypatch.setattr(serve_module, "_IDLE", 0.3)
         await asyncio.sleep(0.5)
         assert not hub.done()
     await asyncio.wait_for(hub, LONG)

@@ -12,6 +12,9 @@
 Nothing is made, counted or sent unless an observer is passed. See ``docs/observability.md``.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from ._observer import (
     AttemptEnd,
     AttemptInfo,
@@ -21,8 +24,10 @@ from ._observer import (
     TurnInfo,
     TurnObserver,
 )
-from ._otel import OpenTelemetryObserver
-from ._prometheus import PrometheusObserver
+
+if TYPE_CHECKING:
+    from ._otel import OpenTelemetryObserver
+    from ._prometheus import PrometheusObserver
 
 __all__ = [
     "AttemptEnd",
@@ -35,3 +40,18 @@ __all__ = [
     "TurnInfo",
     "TurnObserver",
 ]
+
+#: What only those need who pass one.
+_MODULES = {"OpenTelemetryObserver": "_otel", "PrometheusObserver": "_prometheus"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,67 @@
+"""G16, G18: an item whose ``conversation.item.added`` got lost is one all the same: another connection is told of it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from livekit.agents import Agent, function_tool
+
+from realtime_fsm.livekit._features import realtime_session_of
+from realtime_fsm.simulator import FunctionCall, Message, Reply, Script, ServerConfig
+from realtime_fsm.simulator.faults import At, Late, Lose, Schedule
+from realtime_fsm.testing import simulated_call, virtual_time
+
+FIRST, SECOND = "Where is it?", "What does it cost?"
+SCRIPT = Script(
+    answers={
+        FIRST: [Reply([FunctionCall("look_up")])],
+        f"{FIRST} > look_up": [Reply([Message("It is here.", seconds=0.5)]) for _ in range(3)],
+        SECOND: [Reply([Message("It is free.", seconds=0.5)]) for _ in range(3)],
+    }
+)
+
+
+class Looks(Agent):
+    def __init__(self) -> None:
+        super().__init__(instructions="Be brief.")
+
+    @function_tool
+    async def look_up(self) -> str:
+        """Look it up."""
+        return "There."
+
+
+@virtual_time
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Lose(At("conversation.item.added", question=FIRST)),
+        Lose(At("conversation.item.added", question=FIRST, number=2)),
+        Lose(At("conversation.item.added", number=1)),
+        Late(At("conversation.item.added", question=FIRST), seconds=0.5),
+    ],
+    ids=["call", "tool's reply", "question", "call, late"],
+)
+async def test_g16_a_tools_output_is_not_replayed_without_its_call(fault: Lose | Late) -> None:
+    config = ServerConfig(faults=Schedule([fault]), vad_create_delay=0.3, transcription_delay=0.05)
+    async with simulated_call(SCRIPT, agent=Looks(), config=config, check=False) as call:
+        await call.say(FIRST)
+        await call.idle()
+        assert call.heard == pytest.approx(0.5)
+        await call.server.user_speaks(SECOND, seconds=0.5)
+        await asyncio.sleep(0.65)
+        call.server.drop()
+        await call.idle(quiet=3.0)
+        there = [item.type for item in call.server.conversation]
+        assert there.count("function_call") == there.count("function_call_output") == 1
+        assert [i.text for i in call.server.conversation if i.role == "assistant"] == [
+            "It is here.",
+            "It is free.",
+        ]
+        assert call.heard == pytest.approx(1.0)
+        history = realtime_session_of(call.session).chat_ctx
+        assert [i.type for i in history.items if i.type != "message"] == [
+            "function_call",
+            "function_call_output",
+        ]
