@@ -9,6 +9,10 @@ from .states import ErrorKind, Word
 #: Seconds after which a connection has proven itself (kazunori279/interpretab#13).
 HEALTHY = 60.0
 
+#: How many losses in a row, at most, have another connection at once, as on plain LiveKit: what the user
+#: says while there is none is answered late (G27).
+AT_ONCE = 2
+
 SILENT = ErrorInfo(
     kind=ErrorKind.TRANSIENT, code="connection_silent", message="the connection is dead"
 )

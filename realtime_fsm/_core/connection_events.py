@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from . import events as ev
 from .commands import ReplaceConnection, ReportSession
-from .connection import CONTRADICTED, ROLLOVER, SILENT, ConnectionEvent
+from .connection import AT_ONCE, CONTRADICTED, ROLLOVER, SILENT, ConnectionEvent
 from .errors import ErrorInfo
 from .machine_events import ResponseEvent as R
 from .machine_events import TurnEvent as E
@@ -29,7 +29,7 @@ def drop_connection(session: Session, error: ErrorInfo, step: Step, *, for_good:
     wait = session.policy.retry_interval - session.connection.age(step.now)
     counts = session.connection.lost(step.now, for_good=for_good)
     losses = session.connection.losses
-    if losses < 2:
+    if losses <= AT_ONCE:
         wait = 0.0
     if counts and losses > session.policy.max_reconnect:
         spent = f"gave up after {losses} connections in a row were lost"

@@ -9,6 +9,7 @@ messages that are still open or that are being deleted anyway.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
 from typing import Any
@@ -98,6 +99,8 @@ class History:
         self.question: str | None = None
         self.question_lost: str | None = None
         self.question_taken_back: str | None = None
+        #: When that was, seconds on the loop's clock.
+        self.taken_back_at = -math.inf
         #: The audio that was committed last is no item yet; and it went with its connection before.
         self._commits = False
         self.commit_lost = False
@@ -272,6 +275,7 @@ class History:
             self._forget_wanted(str(frame.get("item_id")))
             if frame.get("item_id") == self.question and self._answers_another(self.question):
                 self.question_taken_back = self.question
+                self.taken_back_at = asyncio.get_running_loop().time()
         elif kind == "error" and isinstance(frame.get("error"), Mapping):
             error = frame["error"]
             self._commits = self._commits and error.get("code") != _NOTHING_TO_COMMIT
@@ -309,6 +313,19 @@ class History:
         """Whether the server would find another question to answer in place of this one."""
         items = self._inner.chat_ctx.items
         return any(_is_question(item) for item in items if item.id != item_id)
+
+    def wants(self, *, before: bool) -> str | None:
+        """The item that a reply asked for now answers, as far as is known. Who asks since that was deleted
+        asks about the rest; who was to ask *before* that, and has only come to it now, about what is gone.
+
+        Args:
+            before: Who asks was there when it was deleted.
+        """
+        last = None if self.pushed is None or not self.pushed.items else self.pushed.items[-1]
+        told = isinstance(last, llm.FunctionCallOutput) and self._conversation.told(last.id)
+        if self.question == self.question_taken_back and (not before or told):
+            return None
+        return self.question
 
     def is_of_user(self) -> bool:
         """Whether what is asked for now answers something that the user wrote since the last time. What

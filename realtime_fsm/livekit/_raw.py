@@ -77,6 +77,7 @@ class RawLink:
     Args:
         listeners: The application's, to the inner session's raw events: told first, by us.
         unwanted: Items that were to be deleted in the session it takes the place of.
+        told: Nothing has to be told to the inner session before anything is asked of it.
         echo: Puts back the metadata that a server leaves out.
         repair: Puts back what else it leaves out; the session's, over its inner sessions.
         ends: Asks whether a cancelled response is over.
@@ -91,6 +92,7 @@ class RawLink:
         guard: Guard,
         unwanted: Mapping[str, str] = _NOTHING,
         *,
+        told: bool,
         echo: Echo,
         repair: Repair,
         ends: Ends,
@@ -142,6 +144,10 @@ class RawLink:
         #: Something left. Before that nothing can be lost: a first handshake that fails leaves
         #: what there is to send queued.
         self._was_up = False
+        #: The inner session has the conversation, or is told of it now: what is asked comes behind that.
+        self._told = told
+        #: Something came of it.
+        self._heard = False
         #: The inner session reports right after a frame what that frame told us already.
         self._error_reported = False
         self._refused = False
@@ -295,6 +301,13 @@ class RawLink:
             if owner == turn_id:
                 reader.stop()
 
+    def all_told(self) -> None:
+        """The conversation is on its way to the inner session."""
+        if not self._told:
+            self._told = True
+            if self._heard:
+                self._driver.frame_received()
+
     @property
     def unwanted(self) -> Mapping[str, str]:
         """Items that were to be deleted, which the server has not confirmed, with the event ids."""
@@ -360,7 +373,9 @@ class RawLink:
         elif isinstance(event, ev.CallReceived) and not _is_call(frame):
             event = ev.ResponseActivity(response_id=event.response_id)  # nobody can run it
         again = isinstance(frame, dict) and self._follow_history(frame)
-        self._driver.frame_received()
+        self._heard = True
+        if self._told:
+            self._driver.frame_received()
         if isinstance(event, ev.ResponseCreated):
             # Timed out below in this very step of the loop, which stood still: it is not shown to us.
             for future in [f for f in self._requests if f.done()]:

@@ -134,7 +134,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             self._history = History(inner, self.driver.controller, self._guard)
             self._inner_session.heard = frozenset({SERVER_EVENT, CLIENT_EVENT})
             repair = Repair(unique=self._traits.unique_ids)
-            self.driver.link = self._raw_link(self._history, repair)
+            self.driver.link = self._raw_link(self._history, repair, told=True)
             self.driver.replace = self._replace
             speeches.heard_text = self._guard(self._history.heard_text)
             self._history.on_heard = speeches.show
@@ -150,7 +150,12 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             )
 
     def _raw_link(
-        self, history: History, repair: Repair, unwanted: Mapping[str, str] | None = None
+        self,
+        history: History,
+        repair: Repair,
+        unwanted: Mapping[str, str] | None = None,
+        *,
+        told: bool,
     ) -> RawLink:
         inner: Any = self._inner
 
@@ -165,6 +170,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             self._inner_session.listeners,
             self._guard,
             unwanted or {},
+            told=told,
             echo=Echo(self._traits, lambda: self.driver.controller.unanswered),
             repair=repair,
             ends=Ends(self._traits, inner.send_event, ended, self._guard),
@@ -221,15 +227,18 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             arguments={name: value for name, value in given.items() if utils.is_given(value)}
         )
         if self._history is not None:
-            asked = self._history.question
-            if "instructions" not in ask.arguments and asked != self._history.question_taken_back:
-                ask.question, ask.committed = asked, self._committed
+            self._guard.run(None, self._note_question, ask, self._history)
             written = self._guard.run(True, self._history.is_of_user)
             ask.of_user, self._committed = self._committed or written, False
         else:
             ask.of_user = True  # nothing tells
         future = self._guard.run(None, self.driver.ask, ask, Origin.CLIENT)
         return self._aside.answer(ask) if future is None else future
+
+    def _note_question(self, ask: ReplyRequest, history: History) -> None:
+        if "instructions" not in ask.arguments:
+            ask.question = history.wants(before=self._speeches.began_before(history.taken_back_at))
+            ask.committed = self._committed
 
     def send_event(self, event: Any) -> None:
         """Send a raw client event. A ``response.create`` for the default conversation waits for
@@ -345,13 +354,17 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
                 return
             await self._inner_session.repeat()
             await self._history.replay(
-                self._inner, link.unwanted, queued=self._inner_session.resume
+                self._inner, link.unwanted, queued=lambda: self._resume(link)
             )
             self._inner_session.retired = None
         except Exception as e:
             self._inner_session.resume()
             self._guard.failed(e)
         self.emit("session_reconnected", llm.RealtimeSessionReconnectedEvent())
+
+    def _resume(self, link: RawLink) -> None:
+        self._inner_session.resume()
+        link.all_told()
 
     def _take_its_place(self) -> RawLink | None:
         before = self.driver.link
@@ -364,7 +377,9 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             self.driver.unopened(e)
             return None
         before.repair.reset()
-        self.driver.link = link = self._raw_link(self._history, before.repair, before.unwanted)
+        self.driver.link = link = self._raw_link(
+            self._history, before.repair, before.unwanted, told=False
+        )
         self._aside.deaf = False
         return link
 

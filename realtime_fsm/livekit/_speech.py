@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -80,8 +82,8 @@ class SpeechTracker:
         self._error: Exception | None = None
         self._handles: dict[str, SpeechHandle] = {}
         self._announced: SpeechHandle | None = None
-        #: Speeches that are not done.
-        self._open: set[SpeechHandle] = set()
+        #: Speeches that are not done, and since when LiveKit has them, seconds on the loop's clock.
+        self._open: dict[SpeechHandle, float] = {}
         #: Speeches that called a tool; they go on with its reply.
         self._calling: set[SpeechHandle] = set()
         #: The model composes the reply to a tool's output by itself.
@@ -328,6 +330,11 @@ class SpeechTracker:
         """Whether a speech was interrupted and is not done yet."""
         return any(handle.interrupted for handle in self._open)
 
+    def began_before(self, t: float) -> bool:
+        """Whether LiveKit had the speech that asks for a reply now before this time."""
+        head = self.owner()
+        return head is not None and self._open.get(head, math.inf) < t
+
     @property
     def waiting(self) -> bool:
         """Whether a speech waits for the one that LiveKit has come to."""
@@ -479,15 +486,18 @@ class SpeechTracker:
 
     def _on_speech_created(self, event: SpeechCreatedEvent) -> None:
         self._reply_due = False
-        self._open.add(event.speech_handle)
+        self._open[event.speech_handle] = asyncio.get_running_loop().time()
         if event.user_initiated:
             self._begun()
         else:
             self._announced = event.speech_handle
         self.follow_sink()
-        event.speech_handle.add_done_callback(self._open.discard)
+        event.speech_handle.add_done_callback(self._no_longer_open)
         if self._ended is not None:
             set_handle_error(event.speech_handle, self._ended)
+
+    def _no_longer_open(self, handle: SpeechHandle) -> None:
+        self._open.pop(handle, None)
 
     def _on_agent_state(self, event: AgentStateChangedEvent) -> None:
         """A sink does not tell when it is paused. An agent that stops speaking before the sink

@@ -258,7 +258,7 @@ waiting          | session failed             | -          => failed failed gone
 waiting          | closed                     | -          => done interrupted -: EndStreams TurnEnded
 waiting          | interrupted                | -          => done interrupted -: EndStreams TurnEnded
 waiting          | speech over                | -          => done interrupted -: EndStreams TurnEnded
-waiting          | ready, lost, 7.9 s         | -          => retry_wait - lost: CreateResponse Recovering ReplaceConnection
+waiting          | ready, lost, ready, lost, 7.9 s | -      => retry_wait - lost: CreateResponse Recovering ReplaceConnection
 waiting          | ready, closed              | -          => done interrupted -: CreateResponse EndStreams TurnEnded
 
 queued           | lost                       | -          => requested - -:

@@ -72,7 +72,7 @@ async def test_g11_g12_a_connection_that_is_always_lost_is_given_up_where_failur
     async with call([], config=config, retry=rf.RetryPolicy(on_exhausted="escalate")) as c:
         start = loop.time()
         await c.until(lambda: c.closed, timeout=30)
-        assert 3.0 < loop.time() - start < 10.0
+        assert 2.0 < loop.time() - start < 10.0
         assert c.server.attempts == 4
         fatal = [e for e in c.errors if not e.error.recoverable]
         assert len(fatal) == 1

@@ -184,3 +184,57 @@ async def test_g18_a_commit_of_nothing_loses_no_question() -> None:
         call.server.drop()
         await call.idle(quiet=3.0)
         assert call.heard == pytest.approx(1.0)
+
+
+@virtual_time
+async def test_g18_a_reply_that_waited_while_its_question_was_taken_back_is_not_asked_for() -> None:
+    """The application commits what server VAD answers already, and its own reply waits for that answer."""
+    config = ServerConfig(transcription_delay=0.1)
+    async with simulated_call(SCRIPT, config=config, check=False) as call:
+        await answered_once(call)
+        session = realtime_session_of(call.session)
+        before = session.chat_ctx.copy()
+        await call.say(SECOND)
+        await asyncio.sleep(0.1)
+        reply = call.session.generate_reply()
+        await asyncio.sleep(0.1)
+        await session.update_chat_ctx(before)
+        await reply
+        await call.idle(quiet=2.0)
+        assert call.heard == pytest.approx(1.0), "neither the first answer nor the second again"
+        assert lost_of(call) == ["question_lost"]
+        await call.session.generate_reply()  # asked since: about what is left
+        assert call.heard == pytest.approx(1.5)
+
+
+class Slow(Agent):
+    def __init__(self) -> None:
+        super().__init__(instructions="Be brief.")
+
+    @function_tool
+    async def look_up(self) -> str:
+        """Look it up."""
+        await asyncio.sleep(1.0)
+        return "There."
+
+
+@virtual_time
+@pytest.mark.parametrize("kept", [False, True], ids=["with its call", "but not its call"])
+async def test_g18_a_tools_reply_whose_question_was_taken_back(kept: bool) -> None:
+    """The server refuses the output of a call that is gone, and would answer the question before."""
+    answers = {**SCRIPT.answers, SECOND: [Reply([FunctionCall("look_up")])]}
+    answers[f"{SECOND} > look_up"] = [Reply([Message("It is there.", seconds=0.5)])]
+    config = ServerConfig(transcription_delay=0.1)
+    script = Script(answers=answers)
+    async with simulated_call(script, agent=Slow(), config=config, check=False) as call:
+        await answered_once(call)
+        session = realtime_session_of(call.session)
+        before = session.chat_ctx.copy()
+        await call.say(SECOND)
+        await asyncio.sleep(0.4)
+        if kept:
+            before.items.extend(i for i in session.chat_ctx.items if i.type == "function_call")
+        await session.update_chat_ctx(before)
+        await call.idle(quiet=2.0)
+        assert call.heard == pytest.approx(1.0 if kept else 0.5)
+        assert lost_of(call) == ([] if kept else ["question_lost"])

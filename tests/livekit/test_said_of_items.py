@@ -9,7 +9,7 @@ from livekit.agents import Agent, function_tool
 
 from realtime_fsm.livekit._features import realtime_session_of
 from realtime_fsm.simulator import FunctionCall, Message, Reply, Script, ServerConfig
-from realtime_fsm.simulator.faults import At, Late, Lose, Schedule
+from realtime_fsm.simulator.faults import At, Late, Lose, Schedule, Silence
 from realtime_fsm.testing import simulated_call, virtual_time
 
 FIRST, SECOND = "Where is it?", "What does it cost?"
@@ -65,3 +65,24 @@ async def test_g16_a_tools_output_is_not_replayed_without_its_call(fault: Lose |
             "function_call",
             "function_call_output",
         ]
+
+
+@virtual_time
+async def test_g19_what_waits_is_asked_behind_the_conversation_when_another_session_takes_over() -> (
+    None
+):
+    """The connection falls silent within an answer, and the user writes something else."""
+    long = Reply([Message("It is a long way from here to there.", seconds=6.0)])
+    script = Script(answers={FIRST: [long], SECOND: [Reply([Message("Free.", seconds=0.5)])] * 2})
+    silent = Silence(At("response.output_audio.delta", number=5), seconds=60.0)
+    config = ServerConfig(faults=Schedule([silent]))
+    async with simulated_call(script, config=config, turn_detection=None, check=False) as call:
+        call.session.generate_reply(user_input=FIRST)
+        await call.until(lambda: call.heard > 0.2)
+        await call.session.interrupt()
+        await call.session.generate_reply(user_input=SECOND)
+        await call.idle(quiet=2.0)
+        assert [i.text for i in call.server.conversation if i.role == "assistant"][-1:] == ["Free."]
+        new = [r.type for r in call.server.record if r.connection == 2 and r.direction == "client"]
+        assert new.index("response.create") > new.index("conversation.item.create")
+        assert "conversation.item.create" not in new[new.index("response.create") :]

@@ -87,7 +87,7 @@ SEEN: dict[str, list[tuple[rf.Event | rf.Command, ...]]] = {
     "G8": [(END, FAILED), (REPORT, END, ENDED), (*UP, CALL, rf.DeliverItem(turn_id="t", item_id="f1"), REPORT)],
     "G9": [(*UP, EXPOSE, AGAIN), (AGAIN, AGAIN), (*UP, EXPOSE, DONE, rf.CreateResponse(turn_id="t", attempt=2))],
     "G10": [(FATAL, CREATE), (FATAL, AGAIN), (FATAL, REPLACE)],
-    "G11": [(GONE, READY, GONE, REPLACE)],
+    "G11": [(GONE, READY, GONE, READY, GONE, REPLACE)],
     "G12": [(REPORT, REPORT)],
     "G13": [(*UP, ITEM, OUTPUT, DELIVER, DELIVER), (*UP, ITEM, SECOND, OUTPUT, OUTPUT_2, rf.DeliverItem(turn_id="t", item_id="i2"), DELIVER)],
     "G16": [(rf.DeleteItem(item_id="i1", event_id="d1"), rf.DeleteItem(item_id="i1", event_id="d2"))],

@@ -264,7 +264,7 @@ class Watch(Oracle):
         elif isinstance(command, rf.ReplaceConnection):
             lasted = self.lasted if self.began is None else self.now - self.began
             walks = lasted + command.wait >= self.policy.retry_interval - _MOMENT
-            self.check(self.losses < 2 or walks, "G11", "no wait before another")
+            self.check(self.losses <= 2 or walks, "G11", "no wait before another")
         elif isinstance(command, rf.ReportSession):
             conflict = isinstance(self.event, rf.ErrorReceived) and (
                 self.event.error.kind is rf.ErrorKind.CONFLICT
