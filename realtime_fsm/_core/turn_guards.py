@@ -39,8 +39,9 @@ def has_failed(turn: Turn, step: Step) -> bool:
 
 
 def failed_for_the_user(turn: Turn, step: Step) -> bool:
-    """Did an attempt fail, and does no call of the host wait for the next one?"""
-    return has_failed(turn, step) and nobody_asked(turn, step)
+    """Did an attempt fail, or is it asked in place of server VAD, and does no call of the host wait?"""
+    owed = has_failed(turn, step) or turn.origin is Origin.SERVER_VAD
+    return owed and nobody_asked(turn, step)
 
 
 def may_ask_again(turn: Turn, step: Step) -> bool:

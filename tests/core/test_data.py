@@ -341,3 +341,20 @@ def test_events_and_commands_are_frozen() -> None:
         rf.ResponseActivity(response_id="r").response_id = "x"  # type: ignore[misc]
     with pytest.raises(TypeError):
         rf.CancelResponse("r", "e")  # type: ignore[misc]
+
+
+# --- events and commands
+
+
+def test_events_and_commands_share_what_a_data_class_has() -> None:
+    one = rf.CreateSent(turn_id="t", attempt=1, event_id="e")
+    assert one == replace(one)
+    assert hash(one) == hash(replace(one))
+    assert one != replace(one, attempt=2)
+    assert one != rf.CreateResponse(turn_id="t", attempt=1)
+    assert rf.InputIdle() == rf.InputIdle()
+    assert rf.InputIdle() != rf.InputCleared()
+    assert repr(one) == "CreateSent(turn_id='t', attempt=1, event_id='e')"
+    assert pickle.loads(pickle.dumps(one)) == one
+    with pytest.raises(FrozenInstanceError):
+        one.attempt = 2  # type: ignore[misc]

@@ -415,3 +415,29 @@ def test_g3_the_last_64_responses_are_remembered() -> None:
     b.done("x64")
     assert not b.got(rf.ResponseCreated(response_id="x1"))
     assert b.got(rf.ResponseCreated(response_id="x0"))
+
+
+@pytest.mark.parametrize("refused", [True, False], ids=["a conflict names it", "it was quicker"])
+def test_g18_a_late_answer_of_server_vad_takes_the_place_of_what_was_asked_for_it(
+    refused: bool,
+) -> None:
+    """One question, one answer, however late."""
+    b = Bench()
+    b.got(rf.SessionConfigured(server_creates=True, server_interrupts=True))
+    b.got(rf.SpeechStarted(), rf.SpeechStopped(), rf.InputCommitted())
+    b.wait(b.c.policy.timeout + 0.1)
+    (turn,) = b.c.turns
+    assert (turn.origin, len(b.creates)) == (rf.Origin.SERVER_VAD, 1)
+    event_id = b.sent(turn)
+    if refused:
+        b.refused(event_id, ACTIVE, "Conversation already has an active response: resp_1.")
+    b.got(rf.ResponseCreated(response_id="resp_1"))
+    (answer,) = b.c.turns
+    assert turn.outcome is rf.TurnOutcome.SUPERSEDED
+    assert not b.those(rf.ReportFailure)
+    assert answer.attempt is not None
+    assert answer.attempt.response_id == "resp_1"
+    b.message("resp_1", "i1")
+    b.done("resp_1")
+    b.wait(60.0)
+    assert len(b.creates) == 1

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
 from realtime_fsm import InputError
 from realtime_fsm.simulator import Unanswered
+from realtime_fsm.simulator.fault_kinds import Fault
 from realtime_fsm.testing.corpus import cases, parse, run
 from realtime_fsm.testing.corpus._script import plan
 
@@ -70,6 +73,7 @@ def test_a_case_is_what_it_says() -> None:
             None,
         ),
         (HEAD + "N loses\nexpect: 1 errors\n", 5, "N loses", None),
+        (HEAD + 'N sends "[]" at server error\nexpect: 1 errors\n', 5, "N sends", "[]"),
         (HEAD + "T soon\nexpect: 1 errors\n", 5, "T", "soon"),
         (HEAD + "setup: server.tempo 3s\nexpect: 1 errors\n", 5, "setup", "server.tempo"),
         (HEAD + "setup: server.dialect old\nexpect: 1 errors\n", 5, "setup server.dialect", "old"),
@@ -90,6 +94,20 @@ def test_bad_input_is_told_with_line_field_and_value(
     assert (wrong.value.line, wrong.value.field, wrong.value.value) == (line, field, value)
     assert str(wrong.value).startswith(f"line {line}: {field} is ")
     assert wrong.value.expected
+
+
+def test_every_fault_can_be_written() -> None:
+    """A new one fails here until the notation has words for it."""
+    lines = [
+        "loses server x", "delays server x", "doubles server x", "reorders server x",
+        "is silent after server x", "breaks at server x", "closes at server x",
+        "is half-open after server x", "freezes after server x room 0", "malforms server x",
+        "inserts server_error at server x", 'sends "{}" at server x', "refuses handshake 1",
+        "accepts and closes 1",
+    ]  # fmt: skip
+    body = "".join(f"N {line}\n" for line in lines)
+    (case,) = parse(HEAD + body + "expect: 1 errors\n")
+    assert {type(fault) for fault in plan(case).faults} == set(get_args(Fault))
 
 
 def test_the_same_id_twice() -> None:

@@ -43,6 +43,9 @@ from tests.core import (
     test_actions,
     test_announced,
     test_controller,
+    test_controller_ends,
+    test_controller_midway,
+    test_controller_user,
     test_dropped,
     test_recovery,
     test_response_rows,
@@ -195,7 +198,8 @@ class Scenario(NamedTuple):
 
 
 _MODULES = (
-    *(test_actions, test_announced, test_controller, test_dropped),
+    *(test_actions, test_announced, test_dropped),
+    *(test_controller, test_controller_ends, test_controller_midway, test_controller_user),
     *(test_recovery, test_response_rows, test_rows),
 )
 

@@ -6,47 +6,25 @@ So were all calls drawn once; those that went wrong then are kept (see ``test_si
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
 from realtime_fsm.lab.simulate import PROFILES, Scenario, Turn
+from realtime_fsm.lab.simulate.drawing import _QUESTIONS, _WORDS
+from realtime_fsm.lab.simulate.failing import fail
 from realtime_fsm.simulator.config import ServerConfig
 from realtime_fsm.simulator.faults import Profile, Schedule
 from realtime_fsm.simulator.script import (
-    BEFORE_CREATED,
-    CREATED,
-    ITEM_ADDED,
-    Closed,
-    DoneLost,
-    Dropped,
-    Failed,
     FunctionCall,
-    Incomplete,
     Message,
     Reasoning,
-    Rejected,
     Reply,
     Script,
-    Stalled,
-    Unanswered,
-    audio_ms,
 )
 
 __all__ = ["draw_in_order"]
 
 TOOL = "look_up"
-
-_REPLY_FAULTS = {"none": 0.0, "mild": 0.10, "rough": 0.20, "hostile": 0.30}  # share of replies
-_WORDS = (
-    "your", "parcel", "arrives", "tomorrow", "around", "noon", "and", "the", "driver", "will",
-    "ring", "before", "he", "comes", "so", "please", "keep", "the", "door", "in", "sight",
-    "while", "we", "look", "after", "all", "the", "rest", "of", "it", "for", "you",
-)  # fmt: skip
-_QUESTIONS = (
-    "Where is my parcel?", "What does it cost?", "When do you open?", "Can you say that again?",
-    "Who brings it?", "Is it far?", "May I change the address?", "Thank you, and the other one?",
-)  # fmt: skip
 
 
 def draw_in_order(seed: int, profile: Profile = "none") -> Scenario:
@@ -64,10 +42,7 @@ def draw_in_order(seed: int, profile: Profile = "none") -> Scenario:
     turns = _turns(rng, voice)
     replies = _replies(rng, 3 * len(turns) + 6)
     faulty = random.Random(f"faults:{profile}:{seed}")
-    failing = [
-        _fail(faulty, reply, profile) if faulty.random() < _REPLY_FAULTS[profile] else reply
-        for reply in replies
-    ]
+    failing = [fail(faulty, reply, profile) for reply in replies]
     config = ServerConfig(
         create_delay=_seconds(rng, 0.005, 0.15),
         vad_create_delay=_seconds(rng, 0.02, 0.2),
@@ -148,54 +123,3 @@ def _said(rng: random.Random, number: int, most: int = 3) -> Reply:
         items.append(Message(" ".join([f"{number}.{part}", *words]), seconds=seconds))
     done_delay = _seconds(rng, 0.1, 1.0) if rng.random() < 0.2 else 0.0
     return Reply(items, done_delay=done_delay)
-
-
-_Fault = Callable[[random.Random, Reply], Reply]
-
-
-def _transient(rng: random.Random) -> str:
-    return rng.choice(("server_error", "inference_rate_limit_exceeded", "rate_limit_exceeded"))
-
-
-def _generated_ms(reply: Reply) -> int:
-    return sum(round(i.seconds * 1000) for i in reply.items if isinstance(i, Message))
-
-
-def _midway(rng: random.Random, reply: Reply, code: str) -> Reply:
-    ms = _generated_ms(reply)
-    at = audio_ms(rng.randrange(1, ms)) if ms > 1 else CREATED
-    return replace(reply, end=Failed(code, at=at))
-
-
-_EARLY: tuple[_Fault, ...] = (
-    lambda rng, reply: replace(reply, end=Failed(_transient(rng), at=CREATED)),
-    lambda rng, reply: replace(reply, end=Failed(_transient(rng), at=CREATED)),
-    lambda rng, reply: replace(reply, end=Failed(_transient(rng), at=BEFORE_CREATED)),
-    lambda rng, reply: replace(reply, end=Failed(_transient(rng), at=ITEM_ADDED)),
-    lambda rng, reply: replace(reply, ack=Rejected(_transient(rng), linked=rng.random() < 0.8)),
-)
-_MILD: tuple[_Fault, ...] = (
-    *_EARLY,
-    lambda rng, reply: _midway(rng, reply, _transient(rng)),
-    lambda rng, reply: Reply(),
-)
-_ROUGH: tuple[_Fault, ...] = (
-    *_MILD,
-    lambda rng, reply: replace(reply, ack=Unanswered(holds_slot=rng.random() < 0.5)),
-    lambda rng, reply: replace(reply, end=Stalled(at=rng.choice((CREATED, ITEM_ADDED)))),
-    lambda rng, reply: replace(reply, end=Dropped(at=rng.choice((CREATED, ITEM_ADDED)))),
-    lambda rng, reply: replace(reply, end=Closed(rng.choice((1001, 1011)), at=CREATED)),
-    lambda rng, reply: replace(reply, end=DoneLost(frees_slot=rng.random() < 0.5)),
-    lambda rng, reply: replace(reply, end=Incomplete("max_output_tokens", at=CREATED)),
-)
-_HOSTILE: tuple[_Fault, ...] = (
-    *_ROUGH,
-    lambda rng, reply: _midway(rng, reply, "no_such_code_yet"),
-    lambda rng, reply: replace(reply, end=Failed("insufficient_quota", at=CREATED)),
-    lambda rng, reply: replace(reply, end=Incomplete("content_filter", at=CREATED)),
-)
-_FAULTS = {"mild": _MILD, "rough": _ROUGH, "hostile": _HOSTILE}
-
-
-def _fail(rng: random.Random, reply: Reply, profile: str) -> Reply:
-    return rng.choice(_FAULTS[profile])(rng, reply)

@@ -343,3 +343,37 @@ def test_an_audio_delta_costs_little(tmp_path: Path) -> None:
     each = (time.process_time() - start) / 10_000
     recorder.close()
     assert each < 100e-6
+
+
+@virtual_time
+async def test_a_text_delta_is_written_as_it_came_though_its_line_is_made_later(
+    tmp_path: Path,
+) -> None:
+    """The plugin parses the same dict next, and whoever listens may change it."""
+    path = tmp_path / "a.jsonl"
+    recorder = record(openai.realtime.RealtimeModel(api_key="x"), path)
+    wire = _Wire(recorder)
+    ids = {"item_id": "item_1", "response_id": "resp_1"}
+    kind = "response.output_audio_transcript.delta"
+    frame: dict[str, Any] = {"type": kind, **ids, "delta": f"my key is {SECRET}"}
+    wire.server_event(frame)
+    frame["type"], frame["delta"] = "changed", "later"
+    wire.server_event({"type": kind, **ids, "delta": object()})  # no JSON: left out as before
+    wire.server_event({"type": "response.output_audio.done", **ids})
+    recorder.close()
+    deltas = [line for line in lines_of(path)[1:] if line["by"] == "server"]
+    assert [line["type"] for line in deltas] == [kind, kind, "response.output_audio.done"]
+    assert deltas[0]["event"] == {**ids, "delta": len(f"my key is {SECRET}"), "words": 3}
+    assert SECRET not in path.read_text("utf-8")
+
+
+def test_what_raises_when_a_line_is_made_costs_that_line(tmp_path: Path) -> None:
+    def raises() -> dict[str, Any]:
+        raise AttributeError("nobody")
+
+    writer = TraceWriter(tmp_path / "x.jsonl", {})
+    writer.write({"t": 1.0})
+    writer.write(raises)
+    writer.write(lambda: {"t": 2.0})
+    writer.close()
+    assert [line["t"] for line in lines_of(tmp_path / "x.jsonl")[1:]] == [1.0, 2.0]

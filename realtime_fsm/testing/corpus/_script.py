@@ -17,9 +17,11 @@ from ...simulator.faults import (
     BreakConnection,
     Double,
     Fault,
+    Freeze,
     HalfOpen,
     HangUp,
     InjectError,
+    Insert,
     Late,
     Lose,
     Malform,
@@ -79,6 +81,8 @@ FAULTS = (
     Form("break", f"breaks at {_PLACE}"),
     Form("hang_up", f"closes at {_PLACE} [code <code:n>] [error <error:any>]"),
     Form("half_open", f"is half-open after {_PLACE}"),
+    Form("freeze", f"freezes after {_PLACE} [room <room:n>]", "bytes that it still takes"),
+    Form("insert", f"sends <frame:text> at {_PLACE}", "a frame, as JSON"),
     Form("malform", f"malforms {_PLACE} [<shape:truncated|wrong_types|list|null|object>]"),
     Form("error", f"inserts <code:any> at {_PLACE} [linked] [instead]", "an error event"),
     Form("refuse", "refuses handshake <attempt:n> [to <last:n>] [status <status:n>]"),
@@ -347,7 +351,7 @@ def _faults(line: Line) -> list[Fault]:
     if form.key in ("now_half_open", "now_break", "refuse_each", "accept_each"):
         return []
     if form.key not in ("refuse", "accept"):
-        return [_fault(form.key, v)]
+        return [_fault(form.key, v, line)]
     attempts = range(v["attempt"], v.get("last", v["attempt"]) + 1)
     if form.key == "refuse":
         return [RefuseHandshake(attempt, v.get("status", 503)) for attempt in attempts]
@@ -366,7 +370,17 @@ def _handshake(line: Line) -> s.Handshake | None:
     return s.Accept(s.Closed(v.get("code", 1011), error=error), on=v.get("on", "connect"))
 
 
-def _fault(key: str, v: dict[str, Any]) -> Fault:
+def _frame(text: str, line: Line) -> dict[str, Any]:
+    try:
+        frame = json.loads(text)
+    except ValueError:
+        frame = None
+    if not isinstance(frame, dict):
+        raise InputError("N sends", text, "a frame as a JSON object", line=line.number)
+    return frame
+
+
+def _fault(key: str, v: dict[str, Any], line: Line) -> Fault:
     at = At(
         v["event"],
         v.get("number", 1),
@@ -376,6 +390,8 @@ def _fault(key: str, v: dict[str, Any]) -> Fault:
     if key == "error":
         linked, instead = bool(v.get("linked")), bool(v.get("instead"))
         return InjectError(at, _code(v["code"]), linked=linked, instead=instead)
+    if key == "insert":
+        return Insert(at, _frame(v["frame"], line))
     if key == "hang_up":
         return HangUp(at, v.get("code", 1011), error=v.get("error"))
     made: dict[str, Fault] = {
@@ -386,6 +402,7 @@ def _fault(key: str, v: dict[str, Any]) -> Fault:
         "silence": Silence(at, v.get("seconds", 1.0)),
         "break": BreakConnection(at),
         "half_open": HalfOpen(at),
+        "freeze": Freeze(at, v.get("room", 65_536)),
         "malform": Malform(at, v.get("shape", "truncated")),
     }
     return made[key]

@@ -198,8 +198,10 @@ class Live {
     let best = null;
     for (const panel of this.panels.values()) {
       const begin = panel.call.begin, steps = panel.data.steps();
-      const index = direction > 0 ? first(steps, ([t]) => t - begin > at + 1e-6) : first(steps, ([t]) => t - begin >= at - 1e-6) - 1;
-      const found = steps[index];
+      const after = (time) => first(steps, ([t]) => t - begin > time + 1e-6);
+      // Of what happens in one moment the last is told, from either side.
+      const next = steps[after(at)];
+      const found = direction < 0 ? steps[first(steps, ([t]) => t - begin >= at - 1e-6) - 1] : next && steps[after(next[0] - begin) - 1];
       if (!found) continue;
       const t = found[0] - begin;
       if (!best || (direction > 0 ? t < best.t : t > best.t)) best = { t, text: found[1] };
