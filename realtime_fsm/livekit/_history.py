@@ -312,7 +312,8 @@ class History:
     def _answers_another(self, item_id: str | None) -> bool:
         """Whether the server would find another question to answer in place of this one."""
         items = self._inner.chat_ctx.items
-        return any(_is_question(item) for item in items if item.id != item_id)
+        known = any(_is_question(item) for item in items if item.id != item_id)
+        return known or self._conversation.asks(but=item_id)
 
     def wants(self, *, before: bool) -> str | None:
         """The item that a reply asked for now answers, as far as is known. Who asks since that was deleted
