@@ -492,7 +492,7 @@ class SpeechTracker:
         else:
             self._announced = event.speech_handle
         self.follow_sink()
-        event.speech_handle.add_done_callback(self._no_longer_open)
+        event.speech_handle.add_done_callback(self._safe(self._no_longer_open))
         if self._ended is not None:
             set_handle_error(event.speech_handle, self._ended)
 
