@@ -19,6 +19,9 @@ LATE = 0.2
 """Seconds by which an answer may be later."""
 _TALKS_OVER = 0.5  # seconds into the user's speech by which who was interrupted has stopped
 
+_AT_ONCE = 0.05  # seconds
+_OVER_THE_USER = 2.0  # seconds that an answer may be later which plain LiveKit spoke over the user
+
 _MAKING = 16.0  # seconds for an answer that plain never had: recovery_deadline and stall_timeout
 
 Reason = Literal[
@@ -46,7 +49,8 @@ def late(
 ) -> tuple[float, float, tuple[Subtracted, ...]] | None:
     """Compare the first sound of the answers to one question, since it was asked. Where in both lives the
     same other answer was heard before it, it is no later than it is since that one was over: that
-    one's lateness is told once.
+    one's lateness is told once. What is told of a tool's output is no later than it is since the question
+    was asked that called the tool.
 
     Returns seconds that the controlled one came later without a reason, seconds that it came later
     at all, and what was subtracted. None where there is nothing to compare: not answered in both, or
@@ -61,6 +65,11 @@ def late(
     before = _in_front(plain, Span(0.0, theirs.end))
     if front is not None and before is not None and front[0] == before[0]:
         ours, theirs = Span(front[1], ours.end), Span(max(before[1], theirs.begin), theirs.end)
+        found.append(_later(plain, theirs, controlled, ours, key))
+    first, again = (life.asked(key.partition(" > ")[0]) for life in (plain, controlled))
+    if " > " in key and first is not None and again is not None:
+        # What a tool's output is told of is no later than it is since the user asked.
+        ours, theirs = Span(again.at, ours.end), Span(first.at, theirs.end)
         found.append(_later(plain, theirs, controlled, ours, key))
     return min(found, key=lambda each: each[0])
 
@@ -91,6 +100,8 @@ def called_off(
     cut = min((t for t in cuts if t > asked.at), default=None)
     if cut is None:
         return None
+    if collided(plain, key):
+        slack = max(slack, _OVER_THE_USER)  # that is not compared for lateness
     waited = Span(asked.at, cut)
     subtracted = _reasons(plain, controlled, key, waited)
     ours_net = waited.seconds - total(each.span for each in subtracted)
@@ -217,9 +228,24 @@ def _earlier_words(plain: Life, controlled: Life, key: str) -> list[tuple[str, S
         if theirs is None or other is None or before is None or other.end < theirs.end:
             continue
         pieces = [piece.span for piece in controlled.pieces_of(question)]
-        if other.seconds - before.seconds >= total(pieces):
+        gained = other.seconds - before.seconds
+        if gained >= total(pieces):
             found += [(question, span) for span in pieces]
+        elif _asked_into(controlled, key, before) and gained >= _length(plain, key) - LATE:
+            found.append((question, Span(before.begin, pieces[-1].end)))
     return found
+
+
+def _asked_into(life: Life, key: str, other: Span) -> bool:
+    """Whether a question was asked while the user spoke the one that was awaited so: it comes behind that
+    one's answer, as server VAD has it."""
+    asked = life.asked(key)
+    words = (span for span in life.spoke if abs(span.end - other.begin) < _AT_ONCE)
+    return asked is not None and any(span.begin <= asked.at <= span.end for span in words)
+
+
+def _length(life: Life, key: str) -> float:
+    return total(piece.span for piece in life.pieces_of(key))
 
 
 def _beyond(piece: Heard, known: float) -> Span | None:

@@ -616,3 +616,41 @@ def test_what_is_asked_while_livekit_waits_for_a_tool_that_never_ends() -> None:
     assert not verdict.worse
     assert [each.clause for each in verdict.allowed] == ["unheard"]
     assert worse(GOOD, replace(deaf, stuck=10.5)) == [("unheard", Q2)], "it began later"
+
+
+# --- what changed places, and since when a wait counts
+
+
+def test_g27_what_was_asked_into_the_users_words_comes_behind_the_answer_to_them() -> None:
+    """Plain LiveKit plays it first; here the user's own answer is earlier by all that it waited for it."""
+    asked = (Question(Q2, 9.5), Question(Q1, 10.0))
+    short, long = message(Q2, seconds=2.0), message(Q1, seconds=5.0)
+    first = life([short, long], [heard(short, 10.2), heard(long, 12.2)], questions=asked)
+    spoke = (Span(9.0, 10.0),)
+    second = life(
+        [long, short], [heard(long, 10.2), heard(short, 15.2)], questions=asked, spoke=spoke
+    )
+    assert worse(first, second) == []
+    # Not where the user did not speak, nor where the other answer gained less.
+    assert worse(first, replace(second, spoke=())) == [("late", Q2)]
+    waits = [heard(long, 11.5), heard(short, 16.5)]
+    assert ("late", Q2) in worse(first, replace(second, heard=tuple(waits)))
+
+
+def test_g27_what_is_told_of_a_tool_counts_since_the_user_asked() -> None:
+    tool = f"{Q1} > look_up"
+    told = message(tool, seconds=2.0)
+    slow = life([told], [heard(told, 9.2)], questions=(Question(Q1, 1.0), Question(tool, 9.0)))
+    soon = life([told], [heard(told, 5.2)], questions=(Question(Q1, 1.0), Question(tool, 3.0)))
+    assert worse(slow, soon) == []
+    later_still = life([told], [heard(told, 9.6)], questions=soon.questions)
+    assert worse(slow, later_still) == [("late", tool)]
+
+
+@pytest.mark.parametrize(("cut", "found"), [(11.9, []), (12.3, [("unheard", Q2)])], ids=str)
+def test_g27_a_call_that_ends_before_what_plain_spoke_over_the_user(
+    cut: float, found: list[tuple[str, str]]
+) -> None:
+    """Plain LiveKit talks over the user, which is not compared for lateness; ours waits."""
+    over = replace(GOOD, spoke=(Span(10.0, 10.8),))
+    assert worse(over, life([ONE], [heard(ONE, 1.2)], cuts=(cut,))) == found
