@@ -162,6 +162,12 @@ class Conversation:
         """Whether this item is there since a client's frame made it."""
         return item_id in self._told
 
+    def asks(self, but: str | None) -> bool:
+        """Whether it was told of something to answer, but for this item."""
+        return any(
+            item_id != but and _wants_answer(frame["item"]) for item_id, frame in self._told.items()
+        )
+
     def replaces(self, item_id: str) -> bool:
         """Whether we make this item again."""
         return str(self._told.get(item_id, {}).get("event_id")).startswith(OWN_IDS)
@@ -357,6 +363,12 @@ class Conversation:
     def _event_id(self) -> str:
         self._count += 1
         return f"{OWN_IDS}item_{self._count}"
+
+
+def _wants_answer(item: Mapping[str, Any]) -> bool:
+    """The user's without words, too: an old copy of the history has none yet, and models make something
+    of it."""
+    return item.get("type") == "function_call_output" or item.get("role") == "user"
 
 
 def words_of(item: Mapping[str, Any]) -> list[str]:

@@ -7,7 +7,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from livekit.agents import Agent, function_tool
+from livekit.agents import Agent, function_tool, llm
 
 from realtime_fsm.livekit._features import realtime_session_of
 from realtime_fsm.simulator import (
@@ -238,3 +238,18 @@ async def test_g18_a_tools_reply_whose_question_was_taken_back(kept: bool) -> No
         await call.idle(quiet=2.0)
         assert call.heard == pytest.approx(1.0 if kept else 0.5)
         assert lost_of(call) == ([] if kept else ["question_lost"])
+
+
+@virtual_time
+async def test_g18_a_question_that_was_pushed_before_it_had_words_is_one() -> None:
+    """A copy of the history that is older than the words makes the user's item again, without any."""
+    config = ServerConfig(transcription_delay=3.0, create_delay=1.0)
+    async with simulated_call(SCRIPT, config=config, turn_detection=None, check=False) as call:
+        session = realtime_session_of(call.session)
+        empty = llm.ChatContext([llm.ChatMessage(id="item_old", role="user", content=[""])])
+        await session.update_chat_ctx(empty)
+        await call.say(SECOND)
+        await asyncio.sleep(0.5)
+        call.server.drop()
+        await call.idle(quiet=5.0)
+        assert lost_of(call) == ["question_lost"]
