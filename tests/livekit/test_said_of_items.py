@@ -12,6 +12,8 @@ from realtime_fsm.simulator import FunctionCall, Message, Reply, Script, ServerC
 from realtime_fsm.simulator.faults import At, Late, Lose, Schedule, Silence
 from realtime_fsm.testing import simulated_call, virtual_time
 
+from ..heard.test_reconnect import replays_calls
+
 FIRST, SECOND = "Where is it?", "What does it cost?"
 SCRIPT = Script(
     answers={
@@ -32,6 +34,7 @@ class Looks(Agent):
         return "There."
 
 
+@replays_calls
 @virtual_time
 @pytest.mark.parametrize(
     "fault",
