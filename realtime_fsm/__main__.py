@@ -13,6 +13,7 @@ def main() -> None:
 
         run()
     except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the workers are being ended
         sys.stderr.write("Stopped.\n")
         raise SystemExit(130) from None
     finally:

@@ -76,8 +76,6 @@ class History:
         self._restoring: dict[str, tuple[Message, list[str]]] = {}
         #: Called with a message's id and how much of it the server keeps, milliseconds.
         self.on_restored: Callable[[str, int], None] = lambda item_id, ms: None
-        #: Called with a message's id and the words of it that were heard, once more of them are known.
-        self.on_heard: Callable[[str, str], None] = lambda item_id, text: None
         #: Called with the id of a message that was deleted while no server could be told.
         self.on_dropped: Callable[[str], None] = lambda item_id: None
         #: Called with the id of an item of which nobody will be given anything.
@@ -250,7 +248,6 @@ class History:
             else:
                 item_id, words = delta
                 remember(self._late, item_id, [*self._late.get(item_id, ()), words])
-                self._count_again(item_id)
         elif kind in ("conversation.item.added", "conversation.item.created"):
             item = frame.get("item")
             if isinstance(item, Mapping) and isinstance(item.get("id"), str):
@@ -511,18 +508,6 @@ class History:
             return heard_words(words, heard_ms, message.received_ms)
         made = message.received_ms + (message.late_ms or 0.0)
         return heard_words(self._received(message.item_id) + late, heard_ms, made)
-
-    def _count_again(self, item_id: str) -> None:
-        """More words came of a message that was cut: those that were heard may be more."""
-        known, message = self._heard.get(item_id), self._controller.message(item_id)
-        if known is None or message is None or message.outcome is not MessageOutcome.PARTIAL:
-            return
-        if message.transcript is not None or message.heard_ms is None:
-            return
-        text = self.words_heard(message, message.heard_ms, self._received(item_id))
-        if text != known and text.startswith(known):
-            self.heard(item_id, text)
-            self.on_heard(item_id, text)
 
     def believed(self, message: Message, transcript: str) -> str:
         """The words that a synchroniser says were heard. It counts by a clock and a pace of its own: it runs

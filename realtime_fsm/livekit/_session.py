@@ -137,7 +137,6 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             self.driver.link = self._raw_link(self._history, repair, told=True)
             self.driver.replace = self._replace
             speeches.heard_text = self._guard(self._history.heard_text)
-            self._history.on_heard = speeches.show
             speeches.entered = self._guard(self._history.entered)
             self.driver.controller.look = self._guard(self._look, {})
         else:

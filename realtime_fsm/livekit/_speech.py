@@ -411,13 +411,6 @@ class SpeechTracker:
         history = None if self._session is None else agent_history(self._session)
         return history is None or history.get_by_id(item_id) is not None
 
-    def show(self, item_id: str, text: str) -> None:
-        """So much was heard of a message that the host shows."""
-        item = self._shown.get(item_id)
-        if item is not None:
-            item.content = [text]
-            self._tell_shown(item)
-
     def unshow(self, item_id: str) -> None:
         """Nobody heard this message: what the host shows of it keeps its place, without words; of a
         placeholder nothing is left."""
@@ -492,7 +485,7 @@ class SpeechTracker:
         else:
             self._announced = event.speech_handle
         self.follow_sink()
-        event.speech_handle.add_done_callback(self._no_longer_open)
+        event.speech_handle.add_done_callback(self._safe(self._no_longer_open))
         if self._ended is not None:
             set_handle_error(event.speech_handle, self._ended)
 

@@ -133,6 +133,70 @@ def test_g8_what_is_asked_again_is_told_when_its_turn_is_over(told: bool, found:
     assert breaches("G8", *lines) == found
 
 
+def _message(t: float, name: str, item_id: str, ms: float) -> Lines:
+    item = {"id": item_id, "type": "message", "role": "assistant", "status": "completed"}
+    delta = {"response_id": name, "item_id": item_id, "delta": ms}
+    return [
+        response(t, "created", name),
+        line(t, "server", "response.output_item.added", response_id=name, item=item),
+        line(t, "server", "response.output_audio.delta", **delta),
+        line(t, "server", "response.output_item.done", response_id=name, item=item),
+        response(t, "done", name, status="completed", output=[item]),
+    ]
+
+
+@pytest.mark.parametrize(("sounds", "found"), [(2.0, 0), (0.5, 1)], ids=["to the cut", "half"])
+def test_g18_an_answer_that_is_cut_by_the_next_question_after_a_long_wait(
+    sounds: float, found: int
+) -> None:
+    """It was being heard when they went on. One that had stopped midway is lost all the same."""
+    lines = [
+        CREATE | {"t": 0.5},
+        line(1.0, "server", "input_audio_buffer.committed", item_id="u1"),
+        _asked(1.0, "q1", "u1"),
+        *_message(40.0, "r1", "m1", 5000.0),
+        line(40.0, "playback", "started", item_id="m1"),
+        line(42.0, "caller", "let_go", key="q1"),
+        line(42.0, "playback", "finished", item_id="m1", position=1000 * sounds, pushed=5000.0,
+             interrupted=True),
+        _asked(42.5, "q2", "u2"),
+        line(42.5, "server", "input_audio_buffer.committed", item_id="u2"),
+        *_message(43.0, "r2", "m2", 1000.0),
+        line(43.0, "playback", "started", item_id="m2"),
+        line(44.0, "playback", "finished", item_id="m2", position=1000.0, pushed=1000.0),
+        line(90.0, "session", "user_state_changed", old="away", new="away"),
+        line(90.0, "watch", "look", rest=True),
+    ]  # fmt: skip
+    assert breaches("G18", *lines) == found
+
+
+@pytest.mark.parametrize(("stopped", "found"), [(True, 0), (False, 1)])
+def test_g18_a_retry_may_be_heard_under_another_handle(stopped: bool, found: int) -> None:
+    """If the first was interrupted before it: else it is the answer to what was asked before."""
+    speech = {"source": "generate_reply", "user_initiated": True}
+    cough = line(3.0, "session", "speech_done", speech="s2", interrupted=True)
+    lines = [
+        CREATE | {"t": 0.5},
+        line(1.0, "server", "input_audio_buffer.committed", item_id="u1"),
+        _asked(1.0, "q1", "u1"),
+        *_message(1.1, "r1", "m1", 500.0),
+        line(1.1, "playback", "started", item_id="m1"),
+        line(1.6, "playback", "finished", item_id="m1", position=500.0, pushed=500.0),
+        line(2.0, "caller", "let_go", key="q1"),
+        _asked(2.0, "q2", None, "s2"),
+        line(2.0, "session", "speech_created", speech="s2", **speech),
+        *([cough] if stopped else []),
+        line(4.0, "session", "speech_created", speech="s3", **(speech | {"user_initiated": False})),
+        *_message(4.0, "r2", "m2", 500.0),
+        line(4.0, "playback", "started", item_id="m2", speech="s3"),
+        line(4.5, "playback", "finished", item_id="m2", speech="s3", position=500.0, pushed=500.0),
+        *([] if stopped else [cough | {"t": 5.0}]),
+        line(5.0, "session", "speech_done", speech="s3"),
+        line(90.0, "watch", "look", rest=True),
+    ]
+    assert breaches("G18", *lines) == found
+
+
 @pytest.mark.parametrize(
     ("between", "echoes", "found"),
     [
