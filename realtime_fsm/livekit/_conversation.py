@@ -165,7 +165,7 @@ class Conversation:
     def asks(self, but: str | None) -> bool:
         """Whether it was told of something to answer, but for this item."""
         return any(
-            item_id != but and _wants_answer(frame["item"]) for item_id, frame in self._told.items()
+            item_id != but and is_question(frame["item"]) for item_id, frame in self._told.items()
         )
 
     def replaces(self, item_id: str) -> bool:
@@ -365,9 +365,11 @@ class Conversation:
         return f"{OWN_IDS}item_{self._count}"
 
 
-def _wants_answer(item: Mapping[str, Any]) -> bool:
-    """The user's without words, too: an old copy of the history has none yet, and models make something
-    of it."""
+def is_question(item: object) -> bool:
+    """Whether an item wants an answer. The user's without words, too: an old copy of the history has
+    none yet, and models make something of it."""
+    if not isinstance(item, Mapping):
+        return False
     return item.get("type") == "function_call_output" or item.get("role") == "user"
 
 

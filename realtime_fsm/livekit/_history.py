@@ -23,7 +23,7 @@ from .._core.session import OWN_IDS, remember
 from .._core.states import MessageOutcome
 from .._core.words import heard_words
 from ._blame import Blame
-from ._conversation import Conversation, words_of
+from ._conversation import Conversation, is_question, words_of
 from ._guard import Guard
 from ._log import get_logger
 from ._strays import Strays
@@ -253,7 +253,7 @@ class History:
             if isinstance(item, Mapping) and isinstance(item.get("id"), str):
                 self._conversation.added(item["id"], frame.get("previous_item_id"))
                 self._confirmed(item["id"], words_of(item))
-                if item.get("role") == "user" or item.get("type") == "function_call_output":
+                if is_question(item):
                     self._asks(item["id"])
         elif kind == "conversation.item.done":
             item = frame.get("item")
@@ -348,6 +348,10 @@ class History:
         """Note what a frame that leaves says of items."""
         if not str(frame.get("event_id")).startswith(OWN_IDS):
             self._conversation.sent(frame)
+            item = frame.get("item")
+            if isinstance(item, Mapping) and item.get("role") == "user":
+                # The wire is ordered: it is there before what is asked now, confirmed or not.
+                self._asks(str(item.get("id")))
             self._commits = self._commits or frame.get("type") == "input_audio_buffer.commit"
         elif frame.get("type") == "conversation.item.delete":
             remember(self._deleted, str(frame.get("item_id")), None)

@@ -253,3 +253,27 @@ async def test_g18_a_question_that_was_pushed_before_it_had_words_is_one() -> No
         call.server.drop()
         await call.idle(quiet=5.0)
         assert lost_of(call) == ["question_lost"]
+
+
+@virtual_time
+async def test_g18_g27_what_was_written_is_asked_again_though_what_was_said_before_had_no_words() -> (
+    None
+):
+    """The line stands still: neither the words of what was said nor the item that was written since are
+    confirmed when the connection is given up."""
+    answers = {
+        FIRST: [Reply([Message("It is here.", seconds=5.0)])],
+        SECOND: SCRIPT.answers[SECOND],
+    }
+    silent = Silence(At("response.output_audio.delta", number=5), seconds=60.0)
+    config = ServerConfig(transcription_delay=3.0, faults=Schedule([silent]))
+    async with simulated_call(Script(answers=answers), config=config, check=False) as call:
+        await call.say(FIRST)
+        await call.until(lambda: call.heard > 0.2)
+        await call.session.interrupt()
+        await call.session.generate_reply(user_input=SECOND)
+        await call.idle(quiet=2.0)
+        assert [i.text for i in call.server.conversation if i.role == "assistant"] == [
+            "It is free."
+        ]
+        assert not lost_of(call)
