@@ -57,8 +57,6 @@ class History:
         self._heard: OrderedDict[str, str] = OrderedDict()
         #: The words that were received of messages, as they came.
         self._words: OrderedDict[str, list[str]] = OrderedDict()
-        #: Those that came when nothing more of a message was handed out.
-        self._late: OrderedDict[str, list[str]] = OrderedDict()
         #: The lists of words in the placeholders that the host made of messages, and in their copies.
         self._placeholders: OrderedDict[str, list[llm.ChatContent]] = OrderedDict()
         #: The items that we had deleted last.
@@ -245,9 +243,6 @@ class History:
         if delta := text_delta(frame):
             if not self._controller.handed_out(delta[0]):
                 self.said(*delta)
-            else:
-                item_id, words = delta
-                remember(self._late, item_id, [*self._late.get(item_id, ()), words])
         elif kind in ("conversation.item.added", "conversation.item.created"):
             item = frame.get("item")
             if isinstance(item, Mapping) and isinstance(item.get("id"), str):
@@ -494,27 +489,18 @@ class History:
         if message.transcript is not None:
             text = self.believed(message, message.transcript)
         elif message.received_ms:
-            text = self.words_heard(message, message.heard_ms or 0, words)
+            text = heard_words(words, message.heard_ms or 0, message.received_ms)
         else:
             text = words  # spoken by a TTS: LiveKit takes all that was forwarded for heard
         self.heard(message.item_id, text)
         return text
-
-    def words_heard(self, message: Message, heard_ms: float, words: str) -> str:
-        """Those of the first *words* of a message that were heard. Words come in larger steps than sound:
-        what came late of both, once it was cut, makes the count that of the server."""
-        late = "".join(self._late.get(message.item_id, ()))
-        if not late or not self._received(message.item_id).startswith(words):
-            return heard_words(words, heard_ms, message.received_ms)
-        made = message.received_ms + (message.late_ms or 0.0)
-        return heard_words(self._received(message.item_id) + late, heard_ms, made)
 
     def believed(self, message: Message, transcript: str) -> str:
         """The words that a synchroniser says were heard. It counts by a clock and a pace of its own: it runs
         on while a far end clears what it has, and knows nothing of what a pause dropped. What is clearly
         not what the position allows is not believed."""
         words = self._received(message.item_id)
-        even = self.words_heard(message, message.heard_ms or 0, words).split()
+        even = heard_words(words, message.heard_ms or 0, message.received_ms).split()
         slack = max(_SLACK_WORDS, len(words.split()) * _SLACK)
         if not message.received_ms or abs(len(transcript.split()) - len(even)) <= slack:
             return transcript

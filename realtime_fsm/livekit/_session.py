@@ -322,10 +322,9 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             if message is None or self._history is None:
                 return transcript
             return self._history.believed(message, transcript)
+        received = message.received_ms if message is not None else 0.0
         text = transcript if utils.is_given(transcript) else ""
-        if message is None or self._history is None:
-            return heard_words(text, heard_ms, 0.0 if message is None else message.received_ms)
-        return self._history.words_heard(message, heard_ms, text)
+        return heard_words(text, heard_ms, received)
 
     def say(self, text: str | AsyncIterable[str]) -> asyncio.Future[llm.GenerationCreatedEvent]:
         future = self._inner.say(text)
