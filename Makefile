@@ -19,7 +19,7 @@ demo: $(RUNS)
 watch: $(RUNS)
 	$(BIN)/realtime-fsm demo --watch
 
-# The tests: six minutes on two cores.
+# The tests: nine minutes on two cores.
 test: $(READY)
 	$(BIN)/python -m pytest $(BOTH)
 
