@@ -522,7 +522,7 @@ class _Caller:
         if asked.interrupted is not None and asked.by != "coughs":
             return True
         return any(m.begun >= asked.at and m.started is not None for m in self._seen.spoken) or any(
-            r.final and r.t >= asked.begun for r in self._seen.reported
+            r.final and r.t >= asked.at for r in self._seen.reported
         )
 
     async def _end(self) -> None:
