@@ -411,6 +411,13 @@ class SpeechTracker:
         history = None if self._session is None else agent_history(self._session)
         return history is None or history.get_by_id(item_id) is not None
 
+    def show(self, item_id: str, text: str) -> None:
+        """So much was heard of a message that the host may show."""
+        item = self._shown.get(item_id)
+        if item is not None:
+            item.content = [text] if text else []
+            self._tell_shown(item)
+
     def unshow(self, item_id: str) -> None:
         """Nobody heard this message: what the host shows of it keeps its place, without words; of a
         placeholder nothing is left."""
