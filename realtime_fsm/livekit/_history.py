@@ -353,15 +353,17 @@ class History:
 
     def client_frame(self, frame: Mapping[str, Any]) -> None:
         """Note what a frame that leaves says of items."""
+        item = frame.get("item")
         if not str(frame.get("event_id")).startswith(OWN_IDS):
             self._conversation.sent(frame)
-            item = frame.get("item")
             if isinstance(item, Mapping) and item.get("role") == "user":
                 # The wire is ordered: it is there before what is asked now, confirmed or not.
                 self._asks(str(item.get("id")))
             self._commits = self._commits or frame.get("type") == "input_audio_buffer.commit"
         elif frame.get("type") == "conversation.item.delete":
             remember(self._deleted, str(frame.get("item_id")), None)
+        elif isinstance(item, Mapping):
+            self._deleted.pop(str(item.get("id")), None)  # what was heard of it takes its place
 
     def _put_on_the_wire(self, frame: dict[str, Any]) -> None:
         self._inner.send_event(frame)  # type: ignore[attr-defined]
