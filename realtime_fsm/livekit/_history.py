@@ -57,6 +57,10 @@ class History:
         self._heard: OrderedDict[str, str] = OrderedDict()
         #: The words that were received of messages, as they came.
         self._words: OrderedDict[str, list[str]] = OrderedDict()
+        #: Those that came when nothing more of a message was handed out.
+        self._late: OrderedDict[str, str] = OrderedDict()
+        #: Words and milliseconds that the server had of messages when it cut them.
+        self._made: OrderedDict[str, tuple[str, float]] = OrderedDict()
         #: The lists of words in the placeholders that the host made of messages, and in their copies.
         self._placeholders: OrderedDict[str, list[llm.ChatContent]] = OrderedDict()
         #: The items that we had deleted last.
@@ -74,6 +78,8 @@ class History:
         self._restoring: dict[str, tuple[Message, list[str]]] = {}
         #: Called with a message's id and how much of it the server keeps, milliseconds.
         self.on_restored: Callable[[str, int], None] = lambda item_id, ms: None
+        #: Called with a message's id and the words of it that were heard, now that more of it is known.
+        self.on_counted_again: Callable[[str, str], None] = lambda item_id, text: None
         #: Called with the id of a message that was deleted while no server could be told.
         self.on_dropped: Callable[[str], None] = lambda item_id: None
         #: Called with the id of an item of which nobody will be given anything.
@@ -116,9 +122,12 @@ class History:
 
     def heard(self, item_id: str, text: str) -> None:
         """No more than this text of a message was heard."""
+        again = self._heard.get(item_id, text) != text
         remember(self._heard, item_id, text)
         self.correct_mirror([item_id])
         self._show(item_id, text)
+        if again:
+            self.on_counted_again(item_id, text)
 
     def note_shown(self, item_id: str, text: str) -> None:
         """The host shows this text of a message from now on."""
@@ -241,8 +250,11 @@ class History:
         for item_id in self._strays.came(frame):
             self.on_stray(item_id)
         if delta := text_delta(frame):
-            if not self._controller.handed_out(delta[0]):
-                self.said(*delta)
+            item_id, words = delta
+            if not self._controller.handed_out(item_id):
+                self.said(item_id, words)
+            else:
+                remember(self._late, item_id, self._late.get(item_id, "") + words)
         elif kind in ("conversation.item.added", "conversation.item.created"):
             item = frame.get("item")
             if isinstance(item, Mapping) and isinstance(item.get("id"), str):
@@ -341,15 +353,17 @@ class History:
 
     def client_frame(self, frame: Mapping[str, Any]) -> None:
         """Note what a frame that leaves says of items."""
+        item = frame.get("item")
         if not str(frame.get("event_id")).startswith(OWN_IDS):
             self._conversation.sent(frame)
-            item = frame.get("item")
             if isinstance(item, Mapping) and item.get("role") == "user":
                 # The wire is ordered: it is there before what is asked now, confirmed or not.
                 self._asks(str(item.get("id")))
             self._commits = self._commits or frame.get("type") == "input_audio_buffer.commit"
         elif frame.get("type") == "conversation.item.delete":
             remember(self._deleted, str(frame.get("item_id")), None)
+        elif isinstance(item, Mapping):
+            self._deleted.pop(str(item.get("id")), None)  # what was heard of it takes its place
 
     def _put_on_the_wire(self, frame: dict[str, Any]) -> None:
         self._inner.send_event(frame)  # type: ignore[attr-defined]
@@ -489,18 +503,42 @@ class History:
         if message.transcript is not None:
             text = self.believed(message, message.transcript)
         elif message.received_ms:
-            text = heard_words(words, message.heard_ms or 0, message.received_ms)
+            text = self.words_heard(message, message.heard_ms or 0, words)
         else:
             text = words  # spoken by a TTS: LiveKit takes all that was forwarded for heard
         self.heard(message.item_id, text)
         return text
+
+    def words_heard(self, message: Message, heard_ms: float, words: str) -> str:
+        """Those of a message that were heard, of the *words* that the host forwarded. The server counts by
+        what it had made when it cut it: more of both may have come late, and words come in larger steps
+        than sound."""
+        made, made_ms = self._made_of(message)
+        if not made.startswith(words):
+            made, made_ms = words, message.received_ms  # they are the application's
+        return heard_words(made, heard_ms, made_ms)
+
+    def _made_of(self, message: Message) -> tuple[str, float]:
+        item_id = message.item_id
+        made = self._received(item_id) + self._late.get(item_id, "")
+        return self._made.get(item_id, (made, message.received_ms + (message.late_ms or 0.0)))
+
+    def truncated(self, item_id: str, at_ms: int) -> None:
+        """The server cut a message here: what comes late of it from now on does not count."""
+        message = self._controller.message(item_id)
+        if message is None or item_id in self._made:
+            return
+        remember(self._made, item_id, self._made_of(message))
+        known = self._heard.get(item_id)
+        if known is not None and message.late_ms is not None and message.transcript is None:
+            self.heard(item_id, self.words_heard(message, at_ms, known))
 
     def believed(self, message: Message, transcript: str) -> str:
         """The words that a synchroniser says were heard. It counts by a clock and a pace of its own: it runs
         on while a far end clears what it has, and knows nothing of what a pause dropped. What is clearly
         not what the position allows is not believed."""
         words = self._received(message.item_id)
-        even = heard_words(words, message.heard_ms or 0, message.received_ms).split()
+        even = self.words_heard(message, message.heard_ms or 0, words).split()
         slack = max(_SLACK_WORDS, len(words.split()) * _SLACK)
         if not message.received_ms or abs(len(transcript.split()) - len(even)) <= slack:
             return transcript

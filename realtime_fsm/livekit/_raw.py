@@ -400,6 +400,7 @@ class RawLink:
     def _follow_corrections(self, event: ev.Event | None, frame: object) -> ev.Event | None:
         """What a server's answer to a correction means; None: it was dealt with here."""
         if isinstance(event, ev.ItemTruncated):
+            self.history.truncated(event.item_id, event.audio_end_ms)
             heard = self._corrections.confirmed(event.item_id, event.audio_end_ms)
             return ev.ItemTruncated(item_id=event.item_id, audio_end_ms=heard)
         if isinstance(event, ev.ItemDeleted):

@@ -137,6 +137,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             self.driver.link = self._raw_link(self._history, repair, told=True)
             self.driver.replace = self._replace
             speeches.heard_text = self._guard(self._history.heard_text)
+            self._history.on_counted_again = speeches.show
             speeches.entered = self._guard(self._history.entered)
             self.driver.controller.look = self._guard(self._look, {})
         else:
@@ -322,9 +323,10 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             if message is None or self._history is None:
                 return transcript
             return self._history.believed(message, transcript)
-        received = message.received_ms if message is not None else 0.0
         text = transcript if utils.is_given(transcript) else ""
-        return heard_words(text, heard_ms, received)
+        if message is None or self._history is None:
+            return heard_words(text, heard_ms, 0.0)
+        return self._history.words_heard(message, heard_ms, text)
 
     def say(self, text: str | AsyncIterable[str]) -> asyncio.Future[llm.GenerationCreatedEvent]:
         future = self._inner.say(text)

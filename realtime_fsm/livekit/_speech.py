@@ -7,7 +7,7 @@ import contextlib
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from typing import Any, Optional
 
 from livekit.agents import (
@@ -411,6 +411,13 @@ class SpeechTracker:
         history = None if self._session is None else agent_history(self._session)
         return history is None or history.get_by_id(item_id) is not None
 
+    def show(self, item_id: str, text: str) -> None:
+        """So much was heard of a message that the host may show."""
+        item = self._shown.get(item_id)
+        if item is not None:
+            item.content = [text] if text else []
+            self._tell_shown(item)
+
     def unshow(self, item_id: str) -> None:
         """Nobody heard this message: what the host shows of it keeps its place, without words; of a
         placeholder nothing is left."""
@@ -532,7 +539,7 @@ class SpeechTracker:
                 session.history.insert(item)
                 break
         if item.role == "assistant" and (known := agent_history(session)) is not None:
-            _put_behind(known.items, item)
+            _put_behind(known.items, item, self._shown)
 
     def _tell_shown(self, item: llm.ChatMessage) -> None:
         self._tell(MessageShown(item_id=item.id, text=item.text_content or ""))
@@ -557,13 +564,15 @@ def stop_interrupted(controller: TurnController, speeches: SpeechTracker, now: f
             controller.interrupt(turn, now)
 
 
-def _put_behind(items: list[llm.ChatItem], item: llm.ChatMessage) -> None:
+def _put_behind(items: list[llm.ChatItem], item: llm.ChatMessage, entered: Container[str]) -> None:
     """LiveKit put it where its old date belongs: before those of its response that have their new
-    one, unlike on the server."""
+    one, unlike on the server. A placeholder, which was not *entered* yet, is of what comes after it,
+    though it was generated before this one was heard."""
     place = next((n for n in reversed(range(len(items))) if items[n] is item), len(items))
     while (
         place + 1 < len(items)
         and isinstance(after := items[place + 1], llm.ChatMessage)
+        and after.id in entered
         and after.role == "assistant"
         and after.created_at < item.created_at
     ):

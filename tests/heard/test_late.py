@@ -12,7 +12,7 @@ from livekit.agents import Agent, function_tool
 import realtime_fsm as rf
 from realtime_fsm.livekit._features import history_of, push_history, realtime_session_of
 from realtime_fsm.simulator import FunctionCall, Message, Reply, ServerConfig
-from realtime_fsm.simulator.faults import At, Double, Fault, Lose, Reorder, Schedule, Silence
+from realtime_fsm.simulator.faults import At, Double, Fault, Late, Lose, Reorder, Schedule, Silence
 from realtime_fsm.testing import SimulatedCall, simulated_call, virtual_time
 
 WORDS = "one two three four five six seven eight nine ten"
@@ -46,10 +46,14 @@ async def push(c: SimulatedCall) -> None:
 
 
 async def spoken(
-    *faults: Fault, policy: rf.RetryPolicy | None = None, after: Act = nothing, cut: float = 0.0
+    *faults: Fault,
+    words: str = WORDS,
+    policy: rf.RetryPolicy | None = None,
+    after: Act = nothing,
+    cut: float = 0.0,
 ) -> tuple[list[tuple[str, str]], list[tuple[str, str]], float]:
     """One reply with these faults: what the agent and the server know of it, and seconds heard."""
-    script = [Reply([Message(WORDS, seconds=2.0)], pace=0.05), Reply([Message("Second.")])]
+    script = [Reply([Message(words, seconds=2.0)], pace=0.05), Reply([Message("Second.")])]
     config = ServerConfig(cancel_delay=0.2, faults=Schedule(list(faults)))
     async with simulated_call(
         script, check=False, turn_detection=None, config=config, policy=policy
@@ -97,6 +101,21 @@ async def test_g16_what_is_cut_and_goes_on() -> None:
     agent, server, heard = await spoken(Lose(cancel), cut=0.5)
     assert agent == server == [("assistant", "one two")]
     assert heard < 0.6
+
+
+@pytest.mark.parametrize("late", [0.0, 0.05, 0.15, 0.4, 1.0])
+@pytest.mark.parametrize("cut", [0.3, 0.6, 0.7])
+@pytest.mark.parametrize("after", [nothing, reconnect])
+@virtual_time
+async def test_g16_words_that_come_before_the_server_cuts_count(
+    after: Act, cut: float, late: float
+) -> None:
+    """It goes on until it reads the truncation, and shares out all words that it has by then."""
+    truncate = At("conversation.item.truncate", side="client")
+    agent, server, _ = await spoken(
+        Late(truncate, seconds=late), words="one two three four five six", cut=cut, after=after
+    )
+    assert [words for _, words in agent if words] == [words for _, words in server if words]
 
 
 @pytest.mark.parametrize("after", [nothing, reconnect, push])

@@ -76,6 +76,22 @@ async def test_each_message_is_dated_from_its_own_first_sound() -> None:
 
 
 @virtual_time
+async def test_g29_what_was_generated_while_another_played_comes_behind_it() -> None:
+    """Its placeholder is dated before the first sound of what it waits for, and stays where it is if it
+    calls a tool."""
+    calling = Reply([Message("Let me look.", seconds=1.0), CALL])
+    script = [Reply(said(3)), Reply([Message("Hello.", seconds=1.0)]), calling, YES]
+    config = ServerConfig(pace=0.001)
+    async with simulated_call(script, config=config, agent=Tooled()) as c:
+        asyncio.get_running_loop().call_later(0.9, c.session.generate_reply)
+        asyncio.get_running_loop().call_later(0.9, c.session.generate_reply)
+        await c.say("Where is it?", 1.0)
+        await c.idle()
+        heard = [*TEXTS[:3], "Hello.", "Let me look.", "Yes, of course."]
+        assert [words[1:] for words in everywhere(c)] == [heard] * 3
+
+
+@virtual_time
 async def test_a_tool_between_messages_keeps_the_servers_order() -> None:
     """Otherwise the next push would delete and make items again."""
     first = Reply([*said(1), CALL, Message(TEXTS[1], seconds=2.0)])

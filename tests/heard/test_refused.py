@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from livekit.agents import llm
 
 import realtime_fsm as rf
+from realtime_fsm.livekit._features import history_of, push_history
 from realtime_fsm.simulator import Message, Reply, ServerConfig
 from realtime_fsm.simulator.faults import At, InjectError, Lose, Schedule, Silence
 from realtime_fsm.testing import SimulatedCall, check_all, simulated_call, virtual_time
@@ -102,6 +104,18 @@ async def test_g16_an_item_that_cannot_be_cut_is_replaced(code: str) -> None:
         assert c.errors == []
         assert c.controller.differences() == {}
         check_all(c)
+
+
+@virtual_time
+async def test_g16_one_that_was_replaced_comes_back_with_the_agent_who_knows_of_it() -> None:
+    """An agent that took over for a moment with a history of its own had all else deleted."""
+    async with spoken(InjectError(TRUNCATE, code="invalid_value", instead=True)) as c:
+        await interrupted(c, 1.0)
+        before, history = c.remembered, history_of(c.session).copy()
+        await push_history(c.session, llm.ChatContext())
+        assert c.remembered == []
+        await push_history(c.session, history)
+        assert c.remembered == before
 
 
 @virtual_time

@@ -255,6 +255,8 @@ def test_g18_calls_that_lost_a_turn_once(profile: Any, seed: int) -> None:
         ("rough", 266330041466463),  # an older message was pushed behind a newer one
         ("rough", 167553240712986),  # a late and repeated created after another session took over
         ("rough", 216177464146314),  # cut at its end, for its report was missing
+        ("rough", 246102061742721),  # cut in its first word, of which the rest came late
+        ("rough", 246824718795503),  # likewise, and put there anew for it could not be cut
         ("hostile", 104017595803688),  # a tool's output deleted all while another session took over
         ("hostile", 95836510760604),  # an item that is confirmed twice
     ],
