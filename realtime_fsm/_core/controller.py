@@ -147,6 +147,12 @@ class TurnController:
         """Whether the user speaks, or spoke and may yet be answered by server VAD (G24)."""
         return self._session.speech.held_up
 
+    @property
+    def only_asked(self) -> str | None:
+        """Event id of the create that is on the wire and not answered, if there is just one."""
+        response = self._session.only_pending()
+        return None if response is None else response.event_id
+
     def frame_received(self, now: float) -> None:
         """Something came from the server, whatever it was. A driver that calls this for every
         frame learns, by `ReplaceConnection`, of a connection that is silent when asked; one that

@@ -27,6 +27,8 @@ class _GivesWay(float):
 RETRY_INTERVAL = _GivesWay(2.0)
 #: Seconds; the default of ``doubt_after``, which gives way to a shorter ``timeout``.
 DOUBT_AFTER = _GivesWay(5.0)
+#: Seconds; the default of ``vad_answer_timeout``, which does so too.
+VAD_ANSWER_TIMEOUT = _GivesWay(2.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +69,8 @@ class RetryPolicy:
         speech_timeout: How long the lane stays closed for user speech of which no end is
             reported.
         vad_answer_timeout: How long server VAD's own answer to speech that has ended is waited for
-            while another request waits behind it; while none does, `timeout`.
+            while another request waits behind it; while none does, `timeout`, which it must not be
+            above. A shorter `timeout` shortens the default.
         playback_grace: How much later than its audio a sink's report may come; then the next
             message or speech is played without it.
         answer_timeout: How long a connection may stay silent after a cancel was sent on it,
@@ -111,7 +114,7 @@ class RetryPolicy:
     action_timeout: float = 120.0
     cancel_timeout: float = 5.0
     speech_timeout: float = 60.0
-    vad_answer_timeout: float = 2.0
+    vad_answer_timeout: float = VAD_ANSWER_TIMEOUT
     playback_grace: float = 2.0
     answer_timeout: float = 3.0
     alive_interval: float | None = 10.0
@@ -138,10 +141,12 @@ class RetryPolicy:
             "answer_timeout",
         ):
             self._check_seconds(name, getattr(self, name), zero=False)
-        if self.doubt_after > self.timeout and not isinstance(self.doubt_after, _GivesWay):
-            raise ValueError(
-                f"doubt_after must not be above timeout ({self.timeout!r}), got {self.doubt_after!r}"
-            )
+        for name in ("doubt_after", "vad_answer_timeout"):
+            value = getattr(self, name)
+            if value > self.timeout and not isinstance(value, _GivesWay):
+                raise ValueError(
+                    f"{name} must not be above timeout ({self.timeout!r}), got {value!r}"
+                )
         self._check_deadline()
         if self.alive_interval is not None:
             self._check_seconds("alive_interval", self.alive_interval, zero=False)

@@ -123,6 +123,11 @@ class UserSpeech:
         return self.server_answers and self.state in (S.ANSWER_DUE, S.ANSWER_OWED)
 
     @property
+    def answer_awaited(self) -> bool:
+        """Whether server VAD's response to speech that ended may still come, waited for or not."""
+        return self.server_answers and self.state in (S.ANSWER_DUE, S.ANSWER_OWED, S.ANSWER_MISSED)
+
+    @property
     def may_be_answered(self) -> bool:
         """Whether server VAD may have begun a response that did not show itself."""
         return self.server_answers and self.state is not S.SILENT

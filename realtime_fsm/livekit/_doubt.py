@@ -2,17 +2,22 @@
 
 It may be the answer, since some servers do not say which create they refuse; or it is about something else,
 such as a transcript, and the response comes all the same. So the create is given a moment.
+
+A conflict that names no frame is about a create: this one, or server VAD's own (G20). It is this one if VAD
+owes no answer, or if the response that was in the way turns out to be nobody's here: VAD's, then, which
+did not lose.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 from livekit.agents import llm
 
 from .._core import events as ev
-from .._core.error_kinds import is_of_a_request
+from .._core.error_kinds import active_response_id, is_of_a_request, is_slot_taken
 from .._core.errors import ErrorInfo
 from .._core.policy import RetryPolicy
 from .._core.states import ErrorKind
@@ -22,6 +27,8 @@ from ._guard import Guard
 #: Seconds in which a create is nearly always answered.
 _A_MOMENT = 1.0
 _PERHAPS = (ErrorKind.TRANSIENT, ErrorKind.UNKNOWN)
+#: Server VAD may answer these.
+_INPUT = (ev.SpeechStarted, ev.InputCommitted, ev.InputIdle)
 
 
 class Doubt:
@@ -30,6 +37,9 @@ class Doubt:
     Args:
         refuse: Takes the error once it is the answer, with the id of the create.
         tell: Takes the inner session's report of an error that was about something else.
+        asked: The only create on the wire that is not answered, as far as the controller knows: it has
+            given up those that came to nothing.
+        echoes: Whether a response without metadata of ours is known to be somebody else's.
     """
 
     def __init__(
@@ -38,15 +48,22 @@ class Doubt:
         refuse: Callable[[ev.ErrorReceived], object],
         tell: Callable[[llm.RealtimeModelError], None],
         guard: Guard,
+        asked: Callable[[], str | None],
+        echoes: Callable[[], bool],
     ) -> None:
         self._policy = policy
         self._refuse = refuse
         self._tell = tell
+        self._asked = asked
+        self._echoes = echoes
         self._loop = asyncio.get_running_loop()
         self._alarm = DeadlineTimer(self._over, guard)
         #: Creates that left and were not answered.
         self._waiting: list[str] = []
+        self._vad = True
         self._vad_due = False
+        #: A conflict that may be about server VAD's create.
+        self._conflict: ev.ErrorReceived | None = None
         self._error: ev.ErrorReceived | None = None
         self._report: llm.RealtimeModelError | None = None
 
@@ -54,14 +71,28 @@ class Doubt:
         """A create is on the wire."""
         self._waiting.append(event_id)
 
+    def named(self, event: ev.Event | None) -> ev.Event | None:
+        """Return what comes; a conflict that names nothing with the create that it is about, if it can
+        be told."""
+        if not isinstance(event, ev.ErrorReceived) or event.event_id is not None:
+            return event
+        if not is_slot_taken(event.error) or (create := self._asked()) is None:
+            return event
+        named = replace(event, event_id=create)
+        if not self._vad_due:
+            return named
+        self._conflict = named
+        return event
+
     def holds(self, event: ev.Event | None) -> bool:
         """Follow what comes. Returns whether it is an error to wait a moment with."""
-        if isinstance(event, (ev.SpeechStarted, ev.InputCommitted)):
-            self._vad_due = True
-        elif isinstance(event, ev.ResponseCreated):
-            self._vad_due = self._vad_due and event.client_event_id is not None
-            self._answered(event.client_event_id)
-        elif isinstance(event, ev.ResponseDone):
+        if isinstance(event, ev.SessionConfigured):
+            self._vad = event.server_creates
+        elif isinstance(event, _INPUT):
+            self._vad_due = self._vad
+        elif isinstance(event, (ev.ResponseCreated, ev.ResponseDone)):
+            if isinstance(event, ev.ResponseCreated):
+                self._vad_due = self._vad_due and event.client_event_id is not None
             self._answered(event.client_event_id)
         elif isinstance(event, ev.ErrorReceived):
             self._answered(event.event_id)
@@ -70,6 +101,18 @@ class Doubt:
                 self._alarm.set(self._loop.time() + _A_MOMENT)
                 return True
         return False
+
+    def refused_by(self, event: ev.Event | None) -> ev.ErrorReceived | None:
+        """Return the conflict that told of this response, once that is dealt with, if it is not the
+        answer to the create that waits: so that one was refused."""
+        conflict = self._conflict
+        if conflict is None or not isinstance(event, (ev.ResponseCreated, ev.ResponseDone)):
+            return None
+        told = active_response_id(conflict.error.message) in (None, event.response_id)
+        if event.client_event_id is not None or not told or not self._echoes():
+            return None
+        self._conflict = None
+        return conflict if conflict.event_id == self._asked() else None
 
     def reported(self, report: llm.RealtimeModelError) -> bool:
         """The inner session reports an error. Returns whether it is the one that waits."""
@@ -98,6 +141,7 @@ class Doubt:
     def _dismiss(self) -> None:
         """It was about something else."""
         report, self._error, self._report = self._report, None, None
+        self._conflict = None
         self._alarm.set(None)
         if report is not None:
             self._tell(report)

@@ -67,6 +67,11 @@ class Echo:
         self._vad: bool | None = None
         self._spoken = False
 
+    @property
+    def certain(self) -> bool:
+        """Whether a response without metadata is known to be nobody's here."""
+        return self._certain
+
     def reset(self) -> None:
         """Another connection: nothing of the old one is answered on it."""
         self._forget()
@@ -108,6 +113,10 @@ class Echo:
         if isinstance(metadata, dict) and metadata:
             self._certain = True  # it sends back what a create had
             self.reset()
+            if self._whose.get(response_id) != metadata.get(_ID) in self._whose.values():
+                # That was server VAD's answer, then, and went to whoever asked: so this one, which
+                # they asked for, goes where that should have gone.
+                response["metadata"] = None
             return
         if kind == "response.created":
             self._created(response_id, outside=response.get("conversation_id", "") is None)

@@ -54,7 +54,8 @@ _LOST = ErrorInfo(
 _FOLLOWED = frozenset(
     {
         *(ev.ResponseCreated, ev.ResponseDone, ev.ErrorReceived, ev.SessionConfigured),
-        *(ev.SpeechStarted, ev.SpeechStopped, ev.InputCommitted, ev.ItemTruncated, ev.ItemDeleted),
+        *(ev.SpeechStarted, ev.SpeechStopped, ev.InputCommitted, ev.InputIdle),
+        *(ev.ItemTruncated, ev.ItemDeleted),
     }
 )
 #: Deletes that are remembered.
@@ -105,7 +106,12 @@ class RawLink:
         self.repair = repair
         self._ends = ends
         self._doubt = Doubt(
-            driver.controller.policy, driver.receive, self._forwarder("error"), guard
+            driver.controller.policy,
+            driver.receive,
+            self._forwarder("error"),
+            guard,
+            lambda: driver.controller.only_asked,
+            lambda: echo.certain,
         )
         self._pulse = Pulse(driver.controller.policy, inner.send_event, self._dead, guard)
         self.history = history
@@ -380,8 +386,11 @@ class RawLink:
             # Timed out below in this very step of the loop, which stood still: it is not shown to us.
             for future in [f for f in self._requests if f.done()]:
                 self._settled(future)
+        event = self._doubt.named(event)
         doubted = followed and self._doubt.holds(event)
         known = event is not None and not doubted and self._driver.receive(event)
+        if followed and (refused_by := self._doubt.refused_by(event)) is not None:
+            self._driver.receive(refused_by)
         if isinstance(event, ev.Unreadable):
             self._log.debug("frame ignored", reason=event.reason, type=_kind(frame))
         refused = isinstance(event, ev.ErrorReceived)

@@ -63,6 +63,8 @@ UNORDERED: list[tuple[dict[str, Any], str, str]] = [
     ({"timeout": 4.0, "doubt_after": 5.0}, "doubt_after", "timeout"),
     ({"timeout": 4.0, "doubt_after": 5}, "doubt_after", "timeout"),
     ({"timeout": 0.2, "doubt_after": 0.3}, "doubt_after", "timeout"),
+    ({"vad_answer_timeout": 10.5}, "vad_answer_timeout", "timeout"),
+    ({"timeout": 1.0, "vad_answer_timeout": 2.0}, "vad_answer_timeout", "timeout"),
     ({"retry_interval": 9.0}, "recovery_deadline", "retry_interval"),
     ({"retry_interval": 2.0, "recovery_deadline": 1.0}, "recovery_deadline", "retry_interval"),
     ({"retry_interval": 2, "recovery_deadline": 1}, "recovery_deadline", "retry_interval"),
@@ -88,6 +90,7 @@ def test_defaults_give_way_to_a_shorter_bound() -> None:
     """Who shortens one field need not know of the other, whichever way the policy is made."""
     made = rf.RetryPolicy(timeout=3.0, recovery_deadline=1.0)
     assert (made.first_doubt, made.retry_interval) == (3.0, 2.0)
+    assert rf.RetryPolicy(timeout=1.0).vad_answer_timeout == 2.0
     assert replace(rf.RetryPolicy(), timeout=3.0, recovery_deadline=1.0) == made
     assert rf.RetryPolicy(**asdict(made)) == made
     assert replace(pickle.loads(pickle.dumps(made)), timeout=2.0).first_doubt == 2.0

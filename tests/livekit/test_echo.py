@@ -119,6 +119,35 @@ def test_g3_what_has_metadata_of_somebody_else_is_somebody_elses() -> None:
     assert tell(fresh(), create("a"), theirs, of("created", "r2")) == [None, None]
 
 
+def test_g24_a_create_that_shows_another_response_has_the_one_that_went_to_it_by_mistake() -> None:
+    """Server VAD's late answer was taken for the create's: both are heard, under each other's handle."""
+    both = [
+        create("a"),
+        of("created", "r1"),
+        of("created", "r2", metadata={"client_event_id": "a"}),
+    ]
+    assert tell(fresh(), *both) == ["a", None]
+    done = of("done", "r1", status="completed", metadata={"client_event_id": "a"})
+    assert tell(fresh(), create("a"), of("created", "r1"), done) == ["a", "a"]
+
+
+def test_g18_an_answer_of_server_vad_that_comes_3_s_late_is_heard_and_so_is_what_was_asked() -> (
+    None
+):
+    async def call() -> None:
+        replies = [Reply([Message(words, seconds=1.0)]) for words in ("It is noon.", "Take keys.")]
+        slow = ServerConfig(slot_taken="created", vad_create_delay=3.0, create_delay=2.0)
+        async with simulated_call(replies, config=slow, check=False) as living:
+            await living.say("What time is it?", seconds=1.0)
+            handle = living.session.generate_reply(user_input="Remind me.")
+            await asyncio.sleep(20.0)
+            assert handle.exception() is None
+            assert living.heard == pytest.approx(2.0, abs=0.01)
+            assert len(living.server.sent("response.create")) == 1
+
+    run_virtual(call)
+
+
 def test_g3_an_error_of_something_else_settles_no_create() -> None:
     cancel = {"type": "error", "error": {"type": "x", "message": "No.", "event_id": "a cancel"}}
     cancelling = {"type": "response.cancel", "event_id": "a cancel"}

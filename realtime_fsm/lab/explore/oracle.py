@@ -356,7 +356,7 @@ class Oracle:
         """An error named who holds the lane; that is believed for a while."""
         until = self.now + self.policy.cancel_timeout
         if response_id not in self.cancelled:
-            until += self.policy.stall_timeout
+            until += max(self.policy.stall_timeout, self.policy.first_output_timeout)
         self.believed[response_id] = max(until, self.believed.get(response_id, until))
 
     def speech(self, seconds: Optional[float]) -> None:
