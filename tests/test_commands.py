@@ -107,6 +107,7 @@ def test_an_option_that_is_none(command: str, here: Path) -> None:
         (["serve", "--dialect", "alpha"], "--dialect is 'alpha', expected one of ga, beta"),
         (["diagrams", "--machine", "car"], "machine is 'car', expected one of turn, response"),
         (["check", "--only", "G99", "-"], "only is 'G99', expected one of"),
+        (["simulate", "--case"], "--case prints the call of one seed: give --replay SEED"),
         (["demo", "--json", "--watch"], "give --json or --report and --watch, not both"),
     ],
 )

@@ -79,6 +79,9 @@ def simulate(
     replay: Annotated[
         int | None, typer.Option(metavar="SEED", help="Play the call of that seed, event by event.")
     ] = None,
+    case: Annotated[
+        bool, typer.Option("--case", help="With --replay: print the call as a case of the corpus.")
+    ] = False,
     watch: Annotated[
         int | None,
         typer.Option(metavar="SEED", help="Show the call of that seed in the browser, as a film."),
@@ -109,13 +112,22 @@ def simulate(
         raise CommandError(f"{reports[0]} is a report: give --merge to merge reports")
     if compare and (plain or traces is not None):
         raise CommandError("--compare lives each call both ways: without --plain and --trace")
+    if case and replay is None:
+        raise CommandError("--case prints the call of one seed: give --replay SEED")
     from ..lab.options import checked
     from ..watch.command import check_speed
 
-    checked(calls, faults, shard, jobs)
+    profile, _ = checked(calls, faults, shard, jobs)
     if watch is not None:
         check_speed(speed)
     need_openai()
+    if case and replay is not None:
+        from ..case._drawn import drawn
+
+        text, shown = drawn(replay, profile, plain=plain, compare=compare)
+        say(text.rstrip("\n"))
+        warn(shown)
+        return
     from ..lab.simulate import command
 
     if replay is not None:
