@@ -345,7 +345,7 @@ def test_a_trace_that_cannot_be_written(simulate: Callable[..., Result], tmp_pat
     (tmp_path / "file").touch()
     done = simulate("--calls", "1", "--trace", str(tmp_path / "file"))
     assert done.exit_code == 2
-    assert "--trace: " in done.stderr
+    assert "--trace is " in done.stderr
 
 
 def test_json(simulate: Callable[..., Result]) -> None:
