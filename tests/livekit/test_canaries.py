@@ -697,14 +697,15 @@ async def test_interrupt_and_a_cancelled_future_send_a_bare_cancel() -> None:
         )
 
 
+class Teller(Agent):
+    @function_tool
+    async def look_up(self) -> str:
+        """Look it up."""
+        return "Noon."
+
+
 @virtual_time
 async def test_livekit_interrupts_on_its_own_before_a_tool_reply() -> None:
-    class Teller(Agent):
-        @function_tool
-        async def look_up(self) -> str:
-            """Look it up."""
-            return "Noon."
-
     async with plain(
         [sim.Reply([sim.FunctionCall("look_up")]), HELLO], agent=Teller(instructions="")
     ) as (
@@ -725,12 +726,6 @@ async def test_livekit_interrupts_on_its_own_before_a_tool_reply() -> None:
 
 @virtual_time
 async def test_before_a_tool_reply_the_loop_does_not_run_between_output_and_interrupt() -> None:
-    class Teller(Agent):
-        @function_tool
-        async def look_up(self) -> str:
-            """Look it up."""
-            return "Noon."
-
     async with plain(
         [sim.Reply([sim.FunctionCall("look_up")]), HELLO], agent=Teller(instructions="")
     ) as (
