@@ -76,7 +76,7 @@ diagrams: $(READY)
 diagrams-check: $(READY)
 	$(BIN)/realtime-fsm diagrams --check
 
-# The sample call of docs/report.md and its page.
+# The sample call of docs/report.md anew.
 sample: $(RUNS)
 	$(BIN)/python docs/sample/make.py
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import runpy
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from realtime_fsm import __version__
@@ -51,4 +53,11 @@ def setup(app: Sphinx) -> None:
     ) -> None:
         context["body"] = context.get("body", "").replace(' download=""', "")
 
+    def make_sample(_app: Sphinx, failed: Exception | None) -> None:
+        if failed is None and app.builder.name == "html":
+            made = runpy.run_path(str(Path(app.srcdir, "sample", "make.py")))["html"]()
+            Path(app.outdir, "sample").mkdir(exist_ok=True)
+            Path(app.outdir, "sample", "call.html").write_text(made, "utf-8")
+
     app.connect("html-page-context", opens)
+    app.connect("build-finished", make_sample)

@@ -18,6 +18,7 @@ from ._input import CommandError, InputError
 __all__ = [
     "CarefulGroup",
     "UnwritableError",
+    "check_writable",
     "in_words",
     "printable",
     "say",
@@ -83,6 +84,14 @@ def to_file(path: Path, text: str) -> bool:
     except OSError as error:
         raise UnwritableError(error.errno, error.strerror, str(path)) from None
     return True
+
+
+def check_writable(path: Path) -> None:
+    """Raise `UnwritableError` for what can be no file, before the work that is to be written is done."""
+    if path.is_dir():
+        raise UnwritableError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not path.parent.is_dir():
+        raise UnwritableError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
 
 
 def in_words(error: OSError, what: str = "") -> str:

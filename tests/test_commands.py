@@ -9,11 +9,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import psutil
 import pytest
 from typer.main import get_command
+from typer.models import OptionInfo
 from typer.testing import CliRunner, Result
 
 from realtime_fsm import InputError
@@ -34,6 +35,9 @@ TAKES_A_FILE = {
     "conform": ["conform", "FILE"],
     "conform --since": ["conform", "FILE", "--since", "FILE"],
     "simulate --merge": ["simulate", "--merge", "FILE"],
+    "simulate --keep": ["simulate", "--calls", "1", "--keep", "FILE"],
+    "simulate --trace": ["simulate", "--calls", "1", "--trace", "FILE"],
+    "demo --report": ["demo", "--report", "FILE"],
     "diagrams --view": ["diagrams", "--view", "path:FILE#turn_1", "--output", "-"],
     "run": ["run", "FILE"],
 }
@@ -44,8 +48,11 @@ BAD: dict[str, bytes | None] = {
     "empty": b"",
     "cut off": b'{"format": "realtime-fsm-tra',
 }
-#: A script is run, whatever stands in it.
+#: A script is run, whatever stands in it; what is written to need not be there, or is replaced.
 FINE = {("run", bad) for bad in ("binary", "empty", "cut off")}
+FINE |= {("demo --report", bad) for bad in BAD if bad != "a folder"}
+FINE |= {("simulate --keep", "missing"), ("simulate --keep", "empty")}
+FINE |= {("simulate --trace", "missing"), ("simulate --trace", "a folder")}
 #: The first lines of a page or a table may be there: the complaint has to be, once.
 TOLD = {"check"}
 
@@ -86,6 +93,25 @@ def test_a_file_that_cannot_be_used(command: str, bad: str, here: Path) -> None:
     assert sorted(here.rglob("*")) == before, "nothing is written that was not asked for"
 
 
+#: What is written when all is done: whether it can be is the system's to say.
+WRITTEN = {"report --output", "case --output"}
+WRITTEN |= {f"conform --{each}" for each in ("junit", "page", "profile", "badge")}
+
+
+def test_the_table_has_every_file_that_a_command_takes() -> None:
+    taken = set()
+    for each in app.registered_commands:
+        assert each.callback is not None
+        for name, hint in get_type_hints(each.callback, include_extras=True).items():
+            if "Path" in str(hint):
+                command, (info, *_) = each.callback.__name__, hint.__metadata__
+                option = isinstance(info, OptionInfo)
+                taken.add(f"{command} --{name.rstrip('s')}" if option else command)
+    known = set(TAKES_A_FILE) | {each.split()[0] for each in TAKES_A_FILE}
+    assert len(taken) > 12
+    assert taken - known == WRITTEN
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_an_option_that_is_none(command: str, here: Path) -> None:
     assert f"See realtime-fsm {command} --help" in complaint(run(command, "--nosuch"))
@@ -107,6 +133,13 @@ def test_an_option_that_is_none(command: str, here: Path) -> None:
         (["serve", "--dialect", "alpha"], "--dialect is 'alpha', expected one of ga, beta"),
         (["diagrams", "--machine", "car"], "machine is 'car', expected one of turn, response"),
         (["check", "--only", "G99", "-"], "only is 'G99', expected one of"),
+        (["simulate", "--merge"], "--merge is missing, expected reports that --json printed"),
+        (["simulate", "--keep", "no/kept"], "no/kept: No such file or directory"),
+        (["scenarios", "--page", "--json"], "give one of --json, --page and --bad-input"),
+        (["scenarios", "--bad-input", "a"], "the scenario is 'a', expected none with --bad"),
+        (["demo", "--report", "no/x.html"], "no/x.html: No such file or directory"),
+        (["diagrams", "--output", "x.png"], "--output is 'x.png', expected a folder, or a file"),
+        (["simulate", "--case"], "--case prints the call of one seed: give --replay SEED"),
         (["demo", "--json", "--watch"], "give --json or --report and --watch, not both"),
     ],
 )
@@ -128,6 +161,13 @@ def test_help_has_an_example(command: str) -> None:
     [
         ["simulate", "--faults", "wild"],
         ["simulate", "--jobs", "0"],
+        ["simulate", "--merge", "none.json"],
+        ["simulate", "--keep", "."],
+        ["demo", "--report", "."],
+        ["scenarios", "nosuch"],
+        ["scenarios", "a", "--page"],
+        ["watch", "none.jsonl"],
+        ["conform", "none.json"],
         ["case", "none.jsonl"],
         ["explore", "--turns", "-1"],
         ["serve", "--faults", "wild"],

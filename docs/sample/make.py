@@ -1,4 +1,4 @@
-"""Makes the sample call and its page: ``make sample``.
+"""Makes the sample call: ``make sample``. Its page is made with the documentation.
 
 Virtual time gives the same call each time; the ids that are drawn at random are numbered, and the
 clock is set. The order of what happens at one moment may still differ, since LiveKit waits for
@@ -101,8 +101,9 @@ def happened(text: str) -> list[tuple[str, ...]]:
     )
 
 
-def html(path: Path) -> str:
-    """The page of a trace."""
+def html() -> str:
+    """Its page."""
+    path = HERE / "call.jsonl"
     with path.open("rb") as file:
         side = collect(file, path.name)
     return page("A call to a parcel service", [Group(path.name, [side])], note=_NOTE)
@@ -115,12 +116,11 @@ _NOTE = (
 
 
 def main() -> None:
-    """Write both files."""
+    """Write the call."""
     logging.disable(logging.CRITICAL)
     path, made = HERE / "call.jsonl", trace()
     if not path.exists() or happened(path.read_text("utf-8")) != happened(made):
         path.write_text(made, "utf-8", newline="\n")
-    (HERE / "call.html").write_text(html(HERE / "call.jsonl"), "utf-8", newline="\n")
 
 
 if __name__ == "__main__":

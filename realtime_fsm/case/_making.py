@@ -21,7 +21,7 @@ from ._reading import OrderingReader
 from ._search import reduced, windows
 from ._writing import draft, word, written
 
-__all__ = ["CaseError", "Made", "Recorded", "make", "read_recorded"]
+__all__ = ["CaseError", "Made", "Recorded", "bare", "finished", "make", "read_recorded"]
 
 _MOST_RUNS = 400
 _PATIENCE = 20.0  # seconds after which a caller hangs up
@@ -134,7 +134,7 @@ class _Search:
         if self.runs >= _MOST_RUNS:
             return False
         try:
-            text = _bare(made)
+            text = bare(made)
             parse(text)
         except InputError:  # a part that says nothing any more
             return False
@@ -159,18 +159,23 @@ class _Search:
         names = " ".join(found.ids) or "G8"
         ended = f"a turn ends {found.outcome}" + (f", {found.code}" if found.code else "")
         title = "; ".join(sorted(text for _, text in found.rules)) or ended
-        told = {"id": id, "title": title, "source": source, "guarantees": names}
-        fates, wrong, lives = _outlook(made, told)
-        if any(each.startswith("hang") for each in wrong):
-            # The server holds on to something for ever: somebody has to hang up.
-            over = replace(made, body=(*made.body, (_PATIENCE, "U hangs up")))
-            if not _outlook(over, told)[1]:
-                made, wrong = over, []
-                fates, _, lives = _outlook(over, told)
-        expect = [] if wrong else [f"{name} {_expected(fate)}" for name, fate in fates.items()]
-        expect.append("session lives" if lives else "session ends")
-        passes = not wrong and (self.plain or not found.rules)
-        return Made(written(made, **told, expect=expect), found, left, self.runs, passes)
+        text, holds = finished(made, id=id, title=title, source=source, guarantees=names)
+        passes = holds and (self.plain or not found.rules)
+        return Made(text, found, left, self.runs, passes)
+
+
+def finished(made: Draft, **told: str) -> tuple[str, bool]:
+    """The case, with what becomes of each speech with the controller, and whether that is as it must be."""
+    fates, wrong, lives = _outlook(made, told)
+    if any(each.startswith("hang") for each in wrong):
+        # The server holds on to something for ever: somebody has to hang up.
+        over = replace(made, body=(*made.body, (_PATIENCE, "U hangs up")))
+        hung_up = _outlook(over, told)
+        if not hung_up[1]:
+            made, (fates, wrong, lives) = over, hung_up
+    expect = [] if wrong else [f"{name} {_expected(fate)}" for name, fate in fates.items()]
+    expect.append("session lives" if lives else "session ends")
+    return written(made, **told, expect=expect), not wrong
 
 
 def _outlook(made: Draft, told: dict[str, str]) -> tuple[dict[str, str], list[str], bool]:
@@ -186,7 +191,8 @@ def _expected(fate: str) -> str:
     return f"{ended} {word(code)}" if code else ended
 
 
-def _bare(made: Draft) -> str:
+def bare(made: Draft) -> str:
+    """The draft as a case that says nothing of itself."""
     return written(made, id="X1", title="?", source="?", guarantees="G18", expect=["session lives"])
 
 
@@ -209,7 +215,7 @@ def _in_the_way(search: _Search, recorded: list[tuple[int, str]]) -> str:
         line, why = search.ordering.obstacles[0]
         return f"line {line}: {why}"
     try:
-        lived = steps(_bare(draft(search.ordering)), plain=search.plain)
+        lived = steps(bare(draft(search.ordering)), plain=search.plain)
     except InputError as error:
         return str(error)
     for (line, told), anew in zip_longest(recorded, lived, fillvalue=(0, "")):

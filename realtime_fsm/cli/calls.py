@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from .._input import CommandError, StoppedError
-from .._output import say
+from .._input import CommandError, InputError, StoppedError
+from .._output import check_writable, say
 from ._common import need_openai, warn
 
 __all__ = ["demo", "explore", "run", "scenarios", "serve", "simulate"]
@@ -35,6 +35,8 @@ def demo(
     """
     if as_json and (report is not None or watch):
         raise CommandError("give --json or --report and --watch, not both")
+    if report is not None:
+        check_writable(report)
     need_openai()
     from ..lab.demo.tour import show_tour, tour
 
@@ -79,6 +81,9 @@ def simulate(
     replay: Annotated[
         int | None, typer.Option(metavar="SEED", help="Play the call of that seed, event by event.")
     ] = None,
+    case: Annotated[
+        bool, typer.Option("--case", help="With --replay: print the call as a case of the corpus.")
+    ] = False,
     watch: Annotated[
         int | None,
         typer.Option(metavar="SEED", help="Show the call of that seed in the browser, as a film."),
@@ -109,13 +114,28 @@ def simulate(
         raise CommandError(f"{reports[0]} is a report: give --merge to merge reports")
     if compare and (plain or traces is not None):
         raise CommandError("--compare lives each call both ways: without --plain and --trace")
-    from ..lab.options import checked
-    from ..watch.command import check_speed
+    if case and replay is None:
+        raise CommandError("--case prints the call of one seed: give --replay SEED")
+    if keep is not None:
+        check_writable(keep)
+    if traces is not None and traces.exists() and not traces.is_dir():
+        raise InputError("--trace", str(traces), "a folder")
+    from ..lab.options import checked, read_reports
 
-    checked(calls, faults, shard, jobs)
+    profile, _ = checked(calls, faults, shard, jobs)
+    parts = read_reports(reports or []) if merge else {}
     if watch is not None:
+        from ..watch.command import check_speed
+
         check_speed(speed)
     need_openai()
+    if case and replay is not None:
+        from ..case._drawn import drawn
+
+        text, shown = drawn(replay, profile, plain=plain, compare=compare)
+        say(text.rstrip("\n"))
+        warn(shown)
+        return
     from ..lab.simulate import command
 
     if replay is not None:
@@ -127,7 +147,7 @@ def simulate(
             say(line)
         return
     if merge:
-        report = command.merge_files(reports or [])
+        report = command.merge_files(parts)
     elif compare:
         report = command.compare(calls, seed, faults, shard=shard, jobs=jobs, dask=dask, keep=keep)
     else:
@@ -234,15 +254,25 @@ def scenarios(
 
     realtime-fsm scenarios --providers google
     """
-    need_openai()
+    if sum((as_json, page, bad_input)) > 1:
+        raise CommandError("give one of --json, --page and --bad-input")
+    if wanted and bad_input:
+        raise InputError("the scenario", wanted[0], "none with --bad-input, which plays one call")
+    if wanted and page and not providers:
+        raise InputError("the scenario", wanted[0], "none with --page, which is of all")
     if providers:
+        need_openai()
         from ..lab.scenarios.providers import command as of_providers
 
         as_stated = of_providers.run(wanted or [], as_page=page)
     else:
+        from ..lab.scenarios import select
+
+        ids = select(wanted or [])
+        need_openai()
         from ..lab.scenarios import command
 
-        as_stated = command.run(wanted or [], as_json=as_json, page=page, bad_input=bad_input)
+        as_stated = command.run(ids, as_json=as_json, page=page, bad_input=bad_input)
     if not as_stated:
         raise typer.Exit(1)
 

@@ -77,9 +77,10 @@ def format_of(path: Path) -> str | None:
 
 
 def files() -> dict[str, str]:
-    """Every generated file, by name, as it must stand in ``diagrams/``."""
-    wanted = [(machine, "all", f) for machine in MACHINES for f in _FORMATS]
-    wanted += [("turn", v, f) for v in ("overview", "recovery") for f in ("mermaid", "svg")]
+    """Every file of ``diagrams/``, by name, as it must be: the pictures and tables that the pages show."""
+    wanted = [(machine, "all", "svg") for machine in MACHINES]
+    wanted += [(machine, "all", "markdown") for machine in CHARTS]
+    wanted += [("turn", "overview", "svg"), ("turn", "recovery", "svg")]
     out = {file_name(*w): render(*w) for w in wanted}
     out["turn-overview-narrow.svg"] = _svg.svg(view(CHARTS["turn"], "overview"), narrow=True)
     return out

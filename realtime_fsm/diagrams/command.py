@@ -36,6 +36,8 @@ def run(request: Request, *, write: Callable[[str], None], warn: Callable[[str],
     """
     if request.format is not None and request.format not in FORMATS:
         raise InputError("format", request.format, f"one of {', '.join(FORMATS)}")
+    if request.output is not None and request.output != "-":
+        _check_output(Path(request.output))
     if request.diff is not None:
         _check_diff(request)
         _diff(request, diff(request.diff, request.machine, Path.cwd()), write, warn)
@@ -50,6 +52,12 @@ def run(request: Request, *, write: Callable[[str], None], warn: Callable[[str],
         _one(request, write, warn)
         return True
     return _all(Path(request.output or FOLDER), request.check, warn)
+
+
+def _check_output(path: Path) -> None:
+    if path.suffix and format_of(path) is None and not path.is_dir():
+        endings = "a folder, or a file that ends in .svg, .md, .mmd, .dot, .scxml or .json"
+        raise InputError("--output", str(path), endings)
 
 
 def _all(folder: Path, check: bool, warn: Callable[[str], None]) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal, cast, get_args
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, cast, get_args
 
-from .._input import InputError
+from .._input import InputError, from_json, read_as
 
-__all__ = ["PROFILES", "Profile", "check_profile", "checked", "parse_shard"]
+__all__ = ["PROFILES", "Profile", "check_profile", "checked", "parse_shard", "read_reports"]
 
 Profile = Literal["none", "mild", "rough", "hostile", "compat"]
 PROFILES: tuple[str, ...] = get_args(Profile)
@@ -38,3 +40,18 @@ def checked(
     if jobs is not None and jobs < 1:
         raise InputError("--jobs", jobs, "at least 1")
     return check_profile(faults), parse_shard(shard)
+
+
+def read_reports(files: Sequence[Path]) -> dict[str, dict[str, Any]]:
+    """Return the reports that are to be merged, by file. Raises :class:`InputError`."""
+    if not files:
+        raise InputError("--merge", None, "reports that --json printed")
+    reports = {}
+    for file in files:
+        report = read_as(file, from_json)
+        if not isinstance(report, dict):
+            raise InputError("the report", report, "a JSON object", file=file)
+        if str(file) in reports:
+            raise InputError("--merge", str(file), "each report once")
+        reports[str(file)] = report
+    return reports

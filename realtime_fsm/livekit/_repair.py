@@ -23,7 +23,7 @@ _INPUT = frozenset(
         "input_audio_buffer.timeout_triggered",
     }
 )
-_STATUS = frozenset(status.value for status in ev.ResponseStatus)
+_STATUS = tuple(status.value for status in ev.ResponseStatus)  # a status may be no string
 #: Between an id and which use of it this is.
 _USE = "~"
 

@@ -11,26 +11,11 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from . import faults as f
 from .conversation import ItemSnapshot
 from .core import ServerCore
 from .errors import ErrorInfo
 from .fault_kinds import EventFault, Side
-from .faults import (
-    At,
-    BreakConnection,
-    Double,
-    Freeze,
-    HalfOpen,
-    HangUp,
-    InjectError,
-    Insert,
-    Late,
-    Lose,
-    Malform,
-    Reorder,
-    Schedule,
-    Silence,
-)
 from .malformed import as_event, malformed, malformed_frame
 from .wire import Close, Drop, Frame, Send
 
@@ -47,7 +32,7 @@ class FaultRun:
         held_up: when frames stood still on their way, in either direction, by the loop's clock.
     """
 
-    def __init__(self, schedule: Schedule) -> None:
+    def __init__(self, schedule: f.Schedule) -> None:
         self._pending = list(schedule.event_faults)
         self._counts: Counter[tuple[object, ...]] = Counter()
         self._refused: list[int] = []
@@ -74,13 +59,13 @@ class FaultRun:
         ]
         for fault in found:
             self._pending.remove(fault)
-            if isinstance(fault, BreakConnection):
+            if isinstance(fault, f.BreakConnection):
                 self._refused += [fault.status] * fault.refused
         self.happened += found
         return found
 
     def _is_here(
-        self, at: At, connection: int, side: Side, event: str, about: tuple[str, int]
+        self, at: f.At, connection: int, side: Side, event: str, about: tuple[str, int]
     ) -> bool:
         counted: tuple[object, ...] = (at.connection, side, at.event)
         if at.question is not None:
@@ -109,10 +94,10 @@ class FaultyCore:
     """
 
     def __init__(
-        self, core: ServerCore, faults: Schedule | FaultRun, *, connection: int = 1
+        self, core: ServerCore, faults: f.Schedule | FaultRun, *, connection: int = 1
     ) -> None:
         self._core = core
-        self._run = FaultRun(faults) if isinstance(faults, Schedule) else faults
+        self._run = FaultRun(faults) if isinstance(faults, f.Schedule) else faults
         self._number = connection
         self._now = 0.0
         self._seq = 0
@@ -149,15 +134,15 @@ class FaultyCore:
         copies, delay = 1, 0.0
         after: list[EventFault] = []
         for fault in self._at("client", parsed):
-            if isinstance(fault, Lose):
+            if isinstance(fault, f.Lose):
                 copies = 0
-            elif isinstance(fault, Double):
+            elif isinstance(fault, f.Double):
                 copies *= 2
-            elif isinstance(fault, Late):
+            elif isinstance(fault, f.Late):
                 delay += fault.seconds
-            elif isinstance(fault, Malform):
+            elif isinstance(fault, f.Malform):
                 event = malformed(parsed, fault.shape)
-            elif isinstance(fault, InjectError) and fault.instead:
+            elif isinstance(fault, f.InjectError) and fault.instead:
                 copies = 0
                 after.append(fault)
             elif fault.at.when == "before":
@@ -243,21 +228,21 @@ class FaultyCore:
             return
         copies, again = 1, list[float]()
         after: list[EventFault] = []
-        hold: Reorder | None = None
+        hold: f.Reorder | None = None
         for fault in self._at("server", frame.event):
-            if isinstance(fault, Lose):
+            if isinstance(fault, f.Lose):
                 copies = 0
-            elif isinstance(fault, Double) and fault.seconds:
+            elif isinstance(fault, f.Double) and fault.seconds:
                 again.append(fault.seconds)
-            elif isinstance(fault, Double):
+            elif isinstance(fault, f.Double):
                 copies *= 2
-            elif isinstance(fault, Late):
+            elif isinstance(fault, f.Late):
                 self._quiet(fault.seconds)
-            elif isinstance(fault, Malform):
+            elif isinstance(fault, f.Malform):
                 frame = malformed_frame(frame, fault.shape)
-            elif isinstance(fault, Reorder):
+            elif isinstance(fault, f.Reorder):
                 hold = fault
-            elif isinstance(fault, InjectError) and fault.instead:
+            elif isinstance(fault, f.InjectError) and fault.instead:
                 copies = 0
                 after.append(fault)
             elif fault.at.when == "before":
@@ -294,26 +279,26 @@ class FaultyCore:
         """Let happen what is not done to one event."""
         if self._over or self._dead:
             return
-        if isinstance(fault, InjectError):
+        if isinstance(fault, f.InjectError):
             named = self._last_event_id if fault.at.side == "server" else event_id
             named = named if fault.linked else None
             self._put(self._error(fault.code, named))
-        elif isinstance(fault, Silence):
+        elif isinstance(fault, f.Silence):
             self._quiet(fault.seconds)
-        elif isinstance(fault, Insert):
+        elif isinstance(fault, f.Insert):
             number = self._core.ids.next("event")
             self._put(Send({"event_id": number, **fault.frame}))
-        elif isinstance(fault, (HalfOpen, Freeze)):
+        elif isinstance(fault, (f.HalfOpen, f.Freeze)):
             self._deliver()
             self._dead = True
-            if isinstance(fault, Freeze):
+            if isinstance(fault, f.Freeze):
                 self._room = fault.room
-        elif isinstance(fault, (BreakConnection, HangUp)):
+        elif isinstance(fault, (f.BreakConnection, f.HangUp)):
             # What is still on its way is lost, as it is when a connection breaks.
             self._deliver()
-            if isinstance(fault, HangUp) and fault.error is not None:
+            if isinstance(fault, f.HangUp) and fault.error is not None:
                 self._out.append(self._error(fault.error, None))
-            last = Close(fault.code, fault.reason) if isinstance(fault, HangUp) else Drop()
+            last = Close(fault.code, fault.reason) if isinstance(fault, f.HangUp) else Drop()
             self._out.append(last)
             self._core.disconnected()
             self._over = True

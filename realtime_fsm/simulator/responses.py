@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from . import rules
+from . import script as s
 from .config import ServerConfig
 from .conversation import Conversation
 from .directions import directed
@@ -15,20 +16,6 @@ from .questions import Replies
 from .rate_limits import RateLimits
 from .response import Response, Status
 from .rule import enforces
-from .script import (
-    Cancelled,
-    Closed,
-    Completed,
-    Created,
-    DoneLost,
-    Dropped,
-    Failed,
-    Incomplete,
-    Rejected,
-    Reply,
-    Stalled,
-    Unanswered,
-)
 from .session import Session, check_modalities, check_tokens
 from .wire import Wire
 
@@ -162,15 +149,15 @@ class Responses:
             question, t=self._wire.now, by_vad=by_vad, directed=directed(params)
         )
         if self._stuck:
-            reply = Reply(end=Failed("server_error"))
+            reply = s.Reply(end=s.Failed("server_error"))
         ack = reply.ack
-        if isinstance(ack, Rejected):
+        if isinstance(ack, s.Rejected):
             body = {**ack.body(), "param": None, "event_id": event_id if ack.linked else None}
             self._wire.after(delay, lambda: self._wire.send("error", error=body))
             return
-        if isinstance(ack, Unanswered) and not ack.holds_slot:
+        if isinstance(ack, s.Unanswered) and not ack.holds_slot:
             return
-        if isinstance(ack, Created) and ack.after is not None:
+        if isinstance(ack, s.Created) and ack.after is not None:
             delay = ack.after
         response = Response(
             id=self._wire.ids.next("resp"),
@@ -188,7 +175,7 @@ class Responses:
         self._alive[response.id] = response
         if response.in_conversation and self._config.slot_taken == "accepted":
             self.active = response
-        if isinstance(ack, Created):
+        if isinstance(ack, s.Created):
             response.steps = self._generation.run(response, self._begin)
             self._step(response, response.steps)
 
@@ -230,22 +217,22 @@ class Responses:
     def _end(self, response: Response) -> None:
         """End a response as its reply says."""
         end = response.reply.end
-        if isinstance(end, Completed):
+        if isinstance(end, s.Completed):
             self._finish(response, "completed", None)
-        elif isinstance(end, Failed):
+        elif isinstance(end, s.Failed):
             self._finish(response, "failed", {"type": "failed", "error": end.body()})
-        elif isinstance(end, Incomplete):
+        elif isinstance(end, s.Incomplete):
             self._finish(response, "incomplete", {"type": "incomplete", "reason": end.reason})
-        elif isinstance(end, Cancelled):
+        elif isinstance(end, s.Cancelled):
             self._finish(response, "cancelled", {"type": "cancelled", "reason": end.reason})
-        elif isinstance(end, DoneLost):
+        elif isinstance(end, s.DoneLost):
             self._replies.over(response.id)
             if end.frees_slot:
                 self._forget(response)
-        elif isinstance(end, (Closed, Dropped)):
+        elif isinstance(end, (s.Closed, s.Dropped)):
             self._wire.hang_up(end)
         else:
-            assert isinstance(end, Stalled)
+            assert isinstance(end, s.Stalled)
 
     @enforces(rules.DONE_ALWAYS, rules.FAILED_ITEM)
     def _finish(self, response: Response, status: Status, details: dict[str, Any] | None) -> None:

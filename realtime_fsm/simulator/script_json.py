@@ -27,28 +27,15 @@ from dataclasses import MISSING, Field, fields
 from typing import Any, get_args
 
 from .._input import InputError, from_json
+from . import script as s
 from ._reading import Path, at, fits, hints, lines, snake, words
 from .errors import ErrorInfo
-from .script import (
-    BEFORE_CREATED,
-    CREATED,
-    END,
-    Ack,
-    Created,
-    End,
-    Output,
-    Point,
-    Reply,
-    Script,
-    audio_ms,
-    item_added,
-)
 
 __all__ = ["dump", "load"]
 
 _MOST = 1e9  # of any number: NaN, infinity, and what no float can hold are more
 _POINT = re.compile(r"item (\d{1,9})|(\d{1,9}) ms")
-_POINTS = {"before_created": BEFORE_CREATED, "created": CREATED, "end": END}
+_POINTS = {"before_created": s.BEFORE_CREATED, "created": s.CREATED, "end": s.END}
 _POINT_WORDS = '"before_created", "created", "item N", "N ms" or "end"'
 _SCRIPT_FIELDS = ("replies", "default", "answers")
 
@@ -57,15 +44,15 @@ def _kinds(*classes: type[Any]) -> dict[str, type[Any]]:
     return {snake(kind.__name__): kind for kind in classes}
 
 
-_ITEMS = _kinds(*get_args(Output))
-_ACKS = _kinds(*get_args(Ack))
-_ENDS = _kinds(*get_args(End))
+_ITEMS = _kinds(*get_args(s.Output))
+_ACKS = _kinds(*get_args(s.Ack))
+_ENDS = _kinds(*get_args(s.End))
 
 
 # --- writing
 
 
-def dump(script: Script) -> str:
+def dump(script: s.Script) -> str:
     """Return *script* as JSON, one reply a line, without what has its default."""
     answers = ",\n".join(
         f"    {json.dumps(question)}: {_listed(replies, 6)}"
@@ -78,20 +65,20 @@ def dump(script: Script) -> str:
     )
 
 
-def _listed(replies: Sequence[Reply], indent: int) -> str:
+def _listed(replies: Sequence[s.Reply], indent: int) -> str:
     lines = ",\n".join(f"{' ' * indent}{json.dumps(_reply(reply))}" for reply in replies)
     return f"[\n{lines}\n{' ' * (indent - 2)}]" if lines else "[]"
 
 
-def _reply(reply: Reply) -> dict[str, Any]:
+def _reply(reply: s.Reply) -> dict[str, Any]:
     made: dict[str, Any] = {}
     if reply.items:
         made["items"] = [_tagged(item) for item in reply.items]
-    if reply.ack != Created():
+    if reply.ack != s.Created():
         made["ack"] = _tagged(reply.ack)
-    for field in fields(Reply):
+    for field in fields(s.Reply):
         value = getattr(reply, field.name)
-        if field.name == "end" and value != Reply().end:
+        if field.name == "end" and value != s.Reply().end:
             made["end"] = _tagged(value)
         elif field.name not in ("items", "ack", "end") and value != field.default:
             made[field.name] = value
@@ -108,7 +95,7 @@ def _tagged(part: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Point):
+    if isinstance(value, s.Point):
         if value.stage in _POINTS:
             return value.stage
         return f"item {value.value}" if value.stage == "item_added" else f"{value.value} ms"
@@ -121,7 +108,7 @@ def _plain(value: Any) -> Any:
 # --- reading
 
 
-def load(text: str) -> Script:
+def load(text: str) -> s.Script:
     """Return the script that *text* describes. Raises :class:`InputError`."""
     data = from_json(text)
     return _Reader(lines(text)).script(data)
@@ -131,9 +118,9 @@ class _Reader:
     def __init__(self, found: Mapping[Path, int]) -> None:
         self._lines = found
 
-    def script(self, data: object) -> Script:
+    def script(self, data: object) -> s.Script:
         if isinstance(data, list):
-            return Script([self._reply(one, (i,)) for i, one in enumerate(data)])
+            return s.Script([self._reply(one, (i,)) for i, one in enumerate(data)])
         if not isinstance(data, dict):
             raise self._error((), data, 'a list of replies, or an object with "replies"')
         self._names((), data, _SCRIPT_FIELDS)
@@ -149,17 +136,17 @@ class _Reader:
         }
         if "default" in data:
             made["default"] = self._reply(data["default"], ("default",))
-        return Script(**made)
+        return s.Script(**made)
 
-    def _replies(self, data: object, path: Path) -> list[Reply]:
+    def _replies(self, data: object, path: Path) -> list[s.Reply]:
         if not isinstance(data, list):
             raise self._error(path, data, "a list of replies")
         return [self._reply(one, (*path, i)) for i, one in enumerate(data)]
 
-    def _reply(self, data: object, path: Path) -> Reply:
+    def _reply(self, data: object, path: Path) -> s.Reply:
         if not isinstance(data, dict):
             raise self._error(path, data, "an object")
-        names = [field.name for field in fields(Reply)]
+        names = [field.name for field in fields(s.Reply)]
         self._names(path, data, names)
         values: dict[str, Any] = {}
         items = data.get("items", [])
@@ -171,12 +158,12 @@ class _Reader:
         for name, kinds in (("ack", _ACKS), ("end", _ENDS)):
             if name in data:
                 values[name] = self._tagged(data[name], (*path, name), kinds)
-        types = hints(Reply)
+        types = hints(s.Reply)
         for name in ("pace", "done_delay", "status_details"):
             if name in data:
                 values[name] = self._value(data[name], types[name], (*path, name))
         try:
-            return Reply(**values)
+            return s.Reply(**values)
         except ValueError as error:
             raise self._error((*path, "end"), data.get("end"), f"a point in it: {error}") from None
 
@@ -204,7 +191,7 @@ class _Reader:
             raise self._error((*path, tag), named[tag], f"what can be: {error}") from None
 
     def _value(self, value: object, hint: Any, path: Path) -> Any:
-        if hint is Point:
+        if hint is s.Point:
             return self._point(value, path)
         if ErrorInfo in get_args(hint):
             return self._error_info(value, path)
@@ -212,12 +199,12 @@ class _Reader:
             raise self._error(path, value, _words(hint))
         return value
 
-    def _point(self, value: object, path: Path) -> Point:
+    def _point(self, value: object, path: Path) -> s.Point:
         if isinstance(value, str):
             if value in _POINTS:
                 return _POINTS[value]
             if found := _POINT.fullmatch(value):
-                return item_added(int(found[1])) if found[1] else audio_ms(int(found[2]))
+                return s.item_added(int(found[1])) if found[1] else s.audio_ms(int(found[2]))
         raise self._error(path, value, _POINT_WORDS)
 
     def _error_info(self, value: object, path: Path) -> ErrorInfo | None:
@@ -254,5 +241,5 @@ def _fits(value: object, hint: Any) -> bool:
 
 
 def _words(hint: Any) -> str:
-    said = _POINT_WORDS if hint is Point else words(hint)
+    said = _POINT_WORDS if hint is s.Point else words(hint)
     return re.sub(r"an integer|a number", r"\g<0> of at least 0", said)

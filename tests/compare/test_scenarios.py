@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from realtime_fsm.lab.scenarios.suite import SCENARIOS, judge
+from realtime_fsm.lab.scenarios import SCENARIOS, judge
 from realtime_fsm.testing.corpus._script import plan
 
 #: Those that are worse. Whoever repairs one deletes its line.

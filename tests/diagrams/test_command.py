@@ -35,13 +35,13 @@ def test_check_names_each_stale_file(tmp_path: Path) -> None:
     assert run("--output", "pictures").exit_code == 0
     assert run("--output", "pictures", "--check").exit_code == 0
     (tmp_path / "pictures" / "turn.svg").unlink()
-    text = diagrams.files()["whole.dot"]
-    (tmp_path / "pictures" / "whole.dot").write_bytes(text.replace("\n", "\r\n").encode())
+    text = diagrams.files()["turn.md"]
+    (tmp_path / "pictures" / "turn.md").write_bytes(text.replace("\n", "\r\n").encode())
     done = run("--output", "pictures", "--check")
     assert done.exit_code == 1
     assert done.stderr.splitlines() == [
         f"{Path('pictures') / name} is stale: run realtime-fsm diagrams --output pictures"
-        for name in ("turn.svg", "whole.dot")
+        for name in ("turn.svg", "turn.md")
     ]
     assert not (tmp_path / "pictures" / "turn.svg").exists()
 

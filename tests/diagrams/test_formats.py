@@ -325,10 +325,18 @@ def test_rules_that_differ_in_state_and_event_are_not_made_one() -> None:
 # --- stable
 
 
-def test_the_files_are_the_same_in_every_process() -> None:
+PICTURES = [
+    (machine, "all", kind)
+    for machine in diagrams.MACHINES
+    for kind in ("mermaid", "dot", "svg", "markdown")
+]
+
+
+def test_every_picture_is_the_same_in_every_process() -> None:
     program = (
         "import hashlib; from realtime_fsm import diagrams; "
-        "print(hashlib.sha256(repr(sorted(diagrams.files().items())).encode()).hexdigest())"
+        f"drawn = [diagrams.render(*each) for each in {PICTURES}]; "
+        "print(hashlib.sha256(repr([drawn, diagrams.files()]).encode()).hexdigest())"
     )
     out = {
         subprocess.run(
@@ -344,7 +352,8 @@ def test_the_files_are_the_same_in_every_process() -> None:
 
 
 def test_no_line_ends_in_a_blank_and_every_file_ends_in_one_newline() -> None:
-    for name, text in diagrams.files().items():
+    drawn = {each: diagrams.render(*each) for each in PICTURES}
+    for name, text in {**drawn, **diagrams.files()}.items():
         assert "\r" not in text, name
         assert text.endswith("\n"), name
         assert not text.endswith("\n\n"), name

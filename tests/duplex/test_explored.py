@@ -25,19 +25,7 @@ from realtime_fsm.duplex import (
 )
 from realtime_fsm.duplex.machines import CLIENT_DEFINITION, DELEGATION_DEFINITION
 
-from .frames import (
-    append,
-    appended,
-    call,
-    closed,
-    create,
-    created,
-    delegated,
-    ended,
-    error,
-    result,
-    start,
-)
+from . import frames as fr
 
 FINAL = {s.name.lower() for d in (DELEGATION_DEFINITION, CLIENT_DEFINITION) for s in d.final}
 UNTIMED = {DelegationState.REFUSED, ClientState.OVERDUE}
@@ -55,34 +43,34 @@ def client(frame: Any) -> Act:
 
 #: What can happen with two delegations to the backend, each with up to two responses.
 BACKEND: dict[str, Act] = {
-    **{f"delegated {d}": server(delegated(d)) for d in "ab"},
-    **{f"created {d} {r}": server(created(d, f"{d}{r}")) for d in "ab" for r in "12"},
-    **{f"call {d}": server(call(d, f"k{d}")) for d in "ab"},
-    **{f"completed {d} {r}": server(ended(d, f"{d}{r}")) for d in "ab" for r in "12"},
-    "another call a": server(call("a", "kc")),
-    "another result a": client(result("kc", "ic")),
-    "failed a": server(ended("a", "a1", "failed")),
-    "failed a2": server(ended("a", "a2", "failed")),
-    "incomplete a": server(ended("a", "a1", "incomplete")),
-    **{f"result {d}": client(result(f"k{d}", f"i{d}")) for d in "ab"},
-    "create": client(create("c1")),
-    "create again": client(create("c2")),
-    "refused": server(error("c1")),
-    "refused again": server(error("c2")),
-    "result refused": server(error("ia")),
+    **{f"delegated {d}": server(fr.delegated(d)) for d in "ab"},
+    **{f"created {d} {r}": server(fr.created(d, f"{d}{r}")) for d in "ab" for r in "12"},
+    **{f"call {d}": server(fr.call(d, f"k{d}")) for d in "ab"},
+    **{f"completed {d} {r}": server(fr.ended(d, f"{d}{r}")) for d in "ab" for r in "12"},
+    "another call a": server(fr.call("a", "kc")),
+    "another result a": client(fr.result("kc", "ic")),
+    "failed a": server(fr.ended("a", "a1", "failed")),
+    "failed a2": server(fr.ended("a", "a2", "failed")),
+    "incomplete a": server(fr.ended("a", "a1", "incomplete")),
+    **{f"result {d}": client(fr.result(f"k{d}", f"i{d}")) for d in "ab"},
+    "create": client(fr.create("c1")),
+    "create again": client(fr.create("c2")),
+    "refused": server(fr.error("c1")),
+    "refused again": server(fr.error("c2")),
+    "result refused": server(fr.error("ia")),
 }
 CLIENT: dict[str, Act] = {
-    **{f"delegated {d}": server(delegated(d, "client")) for d in "ab"},
-    **{f"progress {d}": client(append(d, "thinking", f"p{d}")) for d in "ab"},
-    **{f"answer {d}": client(append(d, event_id=f"a{d}")) for d in "ab"},
-    **{f"taken {d}": server(appended(f"a{d}", d)) for d in "ab"},
-    **{f"refused {d}": server(error(f"a{d}", "too_long")) for d in "ab"},
+    **{f"delegated {d}": server(fr.delegated(d, "client")) for d in "ab"},
+    **{f"progress {d}": client(fr.append(d, "thinking", f"p{d}")) for d in "ab"},
+    **{f"answer {d}": client(fr.append(d, event_id=f"a{d}")) for d in "ab"},
+    **{f"taken {d}": server(fr.appended(f"a{d}", d)) for d in "ab"},
+    **{f"refused {d}": server(fr.error(f"a{d}", "too_long")) for d in "ab"},
 }
 BOTH: dict[str, Act] = {
     "reconnected": lambda tracker, now: tracker.reconnected(now),
-    "start": client(start()),
-    "closed": server(closed("connection_lost")),
-    "expired": server(closed("expired")),
+    "start": client(fr.start()),
+    "closed": server(fr.closed("connection_lost")),
+    "expired": server(fr.closed("expired")),
     "hangs up": client({"type": "session.close"}),
     "time": lambda tracker, now: tracker.advance(now + 10_000),
     "over": lambda tracker, now: tracker.close(now),
@@ -150,7 +138,7 @@ def explored(acts: dict[str, Act], depth: int, *first: str) -> tuple[int, set[tu
     book.fire = watched  # type: ignore[assignment]
     try:
         begun, seen = DelegationTracker(POLICY), Seen()
-        begun.sent(start(), 0.0)
+        begun.sent(fr.start(), 0.0)
         for name in first:
             acts[name](begun, 1.0)
             seen.take(begun)

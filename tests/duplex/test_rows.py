@@ -9,20 +9,7 @@ import pytest
 from realtime_fsm.duplex import ClientDelegation, Delegation
 from realtime_fsm.duplex.delegation_table import FINAL
 
-from .frames import (
-    Story,
-    append,
-    appended,
-    call,
-    closed,
-    create,
-    created,
-    delegated,
-    ended,
-    error,
-    result,
-    start,
-)
+from . import frames as fr
 
 #: Frames that bring a delegation to where a case begins; those of the client are marked.
 Frames = list[tuple[str, Any]]
@@ -36,21 +23,21 @@ def c(*frames: Any) -> Frames:
     return [("client", frame) for frame in frames]
 
 
-CREATED = s(delegated("d"))
-RUNS = CREATED + s(created("d", "r1"))
-ASKED = RUNS + s(call("d", "k"))
-OWES = ASKED + s(ended("d", "r1"))
-OWES_TWO = ASKED + s(call("d", "k2"), ended("d", "r1"))
-READY = OWES + c(result("k", "i"))
-SENT = READY + c(create("c"))
-REFUSED = SENT + s(error("c"))
-TWO_RUN = ASKED + s(created("d", "r2"))
-OLDER = OWES + s(created("d", "r2"), call("d", "k2"))
-GIVEN = ASKED + c(result("k", "i"))
-PARTIAL = OWES_TWO + c(result("k", "i"), create("c"))
-FAILED = ended("d", "r1", "failed")
-CUT = ended("d", "r1", "incomplete")
-LOST = s(closed("connection_lost"))
+CREATED = s(fr.delegated("d"))
+RUNS = CREATED + s(fr.created("d", "r1"))
+ASKED = RUNS + s(fr.call("d", "k"))
+OWES = ASKED + s(fr.ended("d", "r1"))
+OWES_TWO = ASKED + s(fr.call("d", "k2"), fr.ended("d", "r1"))
+READY = OWES + c(fr.result("k", "i"))
+SENT = READY + c(fr.create("c"))
+REFUSED = SENT + s(fr.error("c"))
+TWO_RUN = ASKED + s(fr.created("d", "r2"))
+OLDER = OWES + s(fr.created("d", "r2"), fr.call("d", "k2"))
+GIVEN = ASKED + c(fr.result("k", "i"))
+PARTIAL = OWES_TWO + c(fr.result("k", "i"), fr.create("c"))
+FAILED = fr.ended("d", "r1", "failed")
+CUT = fr.ended("d", "r1", "incomplete")
+LOST = s(fr.closed("connection_lost"))
 TIME = [("time", 1000.0)]
 OVER = [("over", None)]
 BF, CR, CO, RL, ST = (
@@ -60,113 +47,113 @@ BF, CR, CO, RL, ST = (
 #: From where, what happens; the state then, what was told to be lost by it, the calls that are open (of the
 #: application's work: the answers that are not taken).
 BACKEND: list[tuple[Frames, Frames, str, list[str], list[str]]] = [
-    (CREATED, s(created("d", "r1")), "running", [], []),
-    (CREATED, s(call("d", "k")), "owing", [], ["k"]),
-    (CREATED, s(ended("d", "r1")), "completed", [], []),
+    (CREATED, s(fr.created("d", "r1")), "running", [], []),
+    (CREATED, s(fr.call("d", "k")), "owing", [], ["k"]),
+    (CREATED, s(fr.ended("d", "r1")), "completed", [], []),
     (CREATED, s(FAILED), "failed", BF, []),
     (CREATED, s(CUT), "incomplete", BF, []),
     (CREATED, TIME, "created", ST, []),
     (CREATED, LOST, "lost", RL, []),
     (CREATED, OVER, "lost", [], []),
-    (RUNS, s(call("d", "k")), "running", [], ["k"]),
-    (RUNS, s(ended("d", "r1")), "completed", [], []),
+    (RUNS, s(fr.call("d", "k")), "running", [], ["k"]),
+    (RUNS, s(fr.ended("d", "r1")), "completed", [], []),
     (RUNS, s(FAILED), "failed", BF, []),
     (RUNS, s(CUT), "incomplete", BF, []),
     (RUNS, TIME, "running", ST, []),
     (RUNS, LOST, "lost", RL, []),
     (RUNS, OVER, "lost", [], []),
-    (ASKED, c(result("k")), "running", [], []),
-    (ASKED, s(ended("d", "r1")), "owing", [], ["k"]),
+    (ASKED, c(fr.result("k")), "running", [], []),
+    (ASKED, s(fr.ended("d", "r1")), "owing", [], ["k"]),
     (ASKED, s(FAILED), "failed", BF, []),
     (ASKED, s(CUT), "incomplete", BF, []),
     (ASKED, TIME, "running", CO, ["k"]),
-    (ASKED, s(created("d", "r2")), "running", [], ["k"]),
-    (GIVEN, s(ended("d", "r1")), "ready", [], []),
+    (ASKED, s(fr.created("d", "r2")), "running", [], ["k"]),
+    (GIVEN, s(fr.ended("d", "r1")), "ready", [], []),
     (GIVEN, s(FAILED), "ready", BF, []),
     (GIVEN, s(CUT), "ready", BF, []),
-    (GIVEN, s(error("i")), "running", CR, ["k"]),
-    (TWO_RUN, s(ended("d", "r1")), "running", [], ["k"]),
-    (TWO_RUN, s(ended("d", "r2")), "running", [], ["k"]),
+    (GIVEN, s(fr.error("i")), "running", CR, ["k"]),
+    (TWO_RUN, s(fr.ended("d", "r1")), "running", [], ["k"]),
+    (TWO_RUN, s(fr.ended("d", "r2")), "running", [], ["k"]),
     (TWO_RUN, s(FAILED), "running", BF, []),
     (TWO_RUN, s(CUT), "running", BF, []),
-    (TWO_RUN, s(ended("d", "r1"), ended("d", "r2")), "owing", [], ["k"]),
-    (TWO_RUN, s(FAILED, ended("d", "r2")), "completed", BF, []),
-    (TWO_RUN, s(CUT, ended("d", "r2")), "completed", BF, []),
-    (OLDER, s(ended("d", "r2")), "owing", [], ["k", "k2"]),
-    (OLDER, s(ended("d", "r2", "failed")), "owing", BF, ["k"]),
-    (OLDER, s(ended("d", "r2", "incomplete")), "owing", BF, ["k"]),
-    (OWES, s(call("d", "k2")), "owing", [], ["k", "k2"]),
-    (OWES, c(result("k")), "ready", [], []),
-    (OWES, s(created("d", "r2")), "running", [], ["k"]),
-    (OWES, c(create("c")), "create_sent", [], ["k"]),
-    (OWES, c(create("c")) + s(error("c")), "refused", CR, ["k"]),
+    (TWO_RUN, s(fr.ended("d", "r1"), fr.ended("d", "r2")), "owing", [], ["k"]),
+    (TWO_RUN, s(FAILED, fr.ended("d", "r2")), "completed", BF, []),
+    (TWO_RUN, s(CUT, fr.ended("d", "r2")), "completed", BF, []),
+    (OLDER, s(fr.ended("d", "r2")), "owing", [], ["k", "k2"]),
+    (OLDER, s(fr.ended("d", "r2", "failed")), "owing", BF, ["k"]),
+    (OLDER, s(fr.ended("d", "r2", "incomplete")), "owing", BF, ["k"]),
+    (OWES, s(fr.call("d", "k2")), "owing", [], ["k", "k2"]),
+    (OWES, c(fr.result("k")), "ready", [], []),
+    (OWES, s(fr.created("d", "r2")), "running", [], ["k"]),
+    (OWES, c(fr.create("c")), "create_sent", [], ["k"]),
+    (OWES, c(fr.create("c")) + s(fr.error("c")), "refused", CR, ["k"]),
     (OWES, TIME, "owing", CO, ["k"]),
     (OWES, LOST, "lost", RL, ["k"]),
     (OWES, OVER, "lost", [], ["k"]),
-    (OWES_TWO, c(result("k", "i")), "owing", [], ["k2"]),
-    (OWES_TWO, c(result("k", "i")) + s(error("i")), "refused", CR, ["k", "k2"]),
-    (READY, c(create("c")), "create_sent", [], []),
-    (READY, s(created("d", "r2")), "running", [], []),
-    (READY, s(created("d", "r2"), ended("d", "r2")), "completed", [], []),
-    (READY, s(error("i")), "refused", CR, ["k"]),
+    (OWES_TWO, c(fr.result("k", "i")), "owing", [], ["k2"]),
+    (OWES_TWO, c(fr.result("k", "i")) + s(fr.error("i")), "refused", CR, ["k", "k2"]),
+    (READY, c(fr.create("c")), "create_sent", [], []),
+    (READY, s(fr.created("d", "r2")), "running", [], []),
+    (READY, s(fr.created("d", "r2"), fr.ended("d", "r2")), "completed", [], []),
+    (READY, s(fr.error("i")), "refused", CR, ["k"]),
     (READY, TIME, "ready", ST, []),
     (READY, LOST, "lost", RL, []),
     (READY, OVER, "lost", [], []),
-    (SENT, s(created("d", "r2")), "running", [], []),
-    (SENT, s(created("d", "r2"), ended("d", "r2")), "completed", [], []),
-    (SENT, s(created("d", "r2"), error("c")), "running", [], []),
-    (SENT, s(ended("d", "r2")), "completed", [], []),
-    (SENT, s(ended("d", "r2", "failed")), "failed", BF, []),
-    (SENT, s(ended("d", "r2", "incomplete")), "incomplete", BF, []),
-    (SENT, s(error("c")), "refused", CR, []),
-    (SENT, s(error("i")), "refused", CR, ["k"]),
-    (SENT, s(error("i"), error("c")), "refused", CR, ["k"]),
-    (SENT, s(error("i"), error("c"), error("c")), "refused", CR, ["k"]),
+    (SENT, s(fr.created("d", "r2")), "running", [], []),
+    (SENT, s(fr.created("d", "r2"), fr.ended("d", "r2")), "completed", [], []),
+    (SENT, s(fr.created("d", "r2"), fr.error("c")), "running", [], []),
+    (SENT, s(fr.ended("d", "r2")), "completed", [], []),
+    (SENT, s(fr.ended("d", "r2", "failed")), "failed", BF, []),
+    (SENT, s(fr.ended("d", "r2", "incomplete")), "incomplete", BF, []),
+    (SENT, s(fr.error("c")), "refused", CR, []),
+    (SENT, s(fr.error("i")), "refused", CR, ["k"]),
+    (SENT, s(fr.error("i"), fr.error("c")), "refused", CR, ["k"]),
+    (SENT, s(fr.error("i"), fr.error("c"), fr.error("c")), "refused", CR, ["k"]),
     (SENT, TIME, "create_sent", ST, []),
     (SENT, LOST, "lost", RL, []),
     (SENT, OVER, "lost", [], []),
-    (PARTIAL, c(result("k2", "i2")), "create_sent", [], []),
-    (PARTIAL, s(error("c")), "refused", CR, ["k2"]),
-    (REFUSED, c(create("c2")), "create_sent", [], []),
-    (REFUSED, c(create("c2")) + s(error("c2")), "refused", CR, []),
-    (REFUSED, s(created("d", "r2")), "running", [], []),
-    (REFUSED, s(error("i")), "refused", [], ["k"]),
-    (REFUSED, s(error("i")) + c(result("k", "i2")), "refused", [], []),
+    (PARTIAL, c(fr.result("k2", "i2")), "create_sent", [], []),
+    (PARTIAL, s(fr.error("c")), "refused", CR, ["k2"]),
+    (REFUSED, c(fr.create("c2")), "create_sent", [], []),
+    (REFUSED, c(fr.create("c2")) + s(fr.error("c2")), "refused", CR, []),
+    (REFUSED, s(fr.created("d", "r2")), "running", [], []),
+    (REFUSED, s(fr.error("i")), "refused", [], ["k"]),
+    (REFUSED, s(fr.error("i")) + c(fr.result("k", "i2")), "refused", [], []),
     (REFUSED, TIME, "refused", [], []),
     (REFUSED, LOST, "lost", [], []),
     (REFUSED, OVER, "lost", [], []),
 ]
 
-HANDED = s(delegated("d", "client"))
-AT_WORK = HANDED + c(append("d", "thinking", "t"))
-ANSWERED = HANDED + c(append("d", event_id="a"))
+HANDED = s(fr.delegated("d", "client"))
+AT_WORK = HANDED + c(fr.append("d", "thinking", "t"))
+ANSWERED = HANDED + c(fr.append("d", event_id="a"))
 LATE = [*HANDED, *TIME]
-LATE_ANSWER = LATE + c(append("d", event_id="a"))
+LATE_ANSWER = LATE + c(fr.append("d", event_id="a"))
 CLIENT: list[tuple[Frames, Frames, str, list[str], list[str]]] = [
-    (HANDED, c(append("d", "thinking", "t")), "working", [], []),
-    (HANDED, c(append("d", event_id="a")), "working", [], ["a"]),
+    (HANDED, c(fr.append("d", "thinking", "t")), "working", [], []),
+    (HANDED, c(fr.append("d", event_id="a")), "working", [], ["a"]),
     (HANDED, TIME, "overdue", CO, []),
     (HANDED, LOST, "lost", RL, []),
     (HANDED, OVER, "lost", [], []),
-    (AT_WORK, c(append("d", "thinking", "t2")), "working", [], []),
-    (AT_WORK, c(append("d", event_id="a")), "working", [], ["a"]),
+    (AT_WORK, c(fr.append("d", "thinking", "t2")), "working", [], []),
+    (AT_WORK, c(fr.append("d", event_id="a")), "working", [], ["a"]),
     (AT_WORK, TIME, "overdue", CO, []),
     (AT_WORK, LOST, "lost", RL, []),
     (AT_WORK, OVER, "lost", [], []),
-    (ANSWERED, c(append("d", event_id="b")), "working", [], ["a", "b"]),
-    (ANSWERED, s(appended("a", "d")), "answered", [], []),
-    (ANSWERED, s(error("a")), "working", CR, []),
-    (LATE, c(append("d", "thinking", "t")), "overdue", [], []),
-    (LATE, c(append("d", event_id="a")), "overdue", [], ["a"]),
+    (ANSWERED, c(fr.append("d", event_id="b")), "working", [], ["a", "b"]),
+    (ANSWERED, s(fr.appended("a", "d")), "answered", [], []),
+    (ANSWERED, s(fr.error("a")), "working", CR, []),
+    (LATE, c(fr.append("d", "thinking", "t")), "overdue", [], []),
+    (LATE, c(fr.append("d", event_id="a")), "overdue", [], ["a"]),
     (LATE, TIME, "overdue", [], []),
     (LATE, LOST, "lost", RL, []),
     (LATE, OVER, "lost", [], []),
-    (LATE_ANSWER, s(appended("a", "d")), "answered", [], []),
-    (LATE_ANSWER, s(error("a")), "overdue", CR, []),
+    (LATE_ANSWER, s(fr.appended("a", "d")), "answered", [], []),
+    (LATE_ANSWER, s(fr.error("a")), "overdue", CR, []),
 ]
 
 
-def play(story: Story, frames: Frames) -> None:
+def play(story: fr.Story, frames: Frames) -> None:
     for by, what in frames:
         if by == "time":
             story.wait(what)
@@ -178,8 +165,8 @@ def play(story: Story, frames: Frames) -> None:
 
 @pytest.mark.parametrize(("before", "then", "state", "kinds", "owed"), BACKEND + CLIENT)
 def test_a_row(before: Frames, then: Frames, state: str, kinds: list[str], owed: list[str]) -> None:
-    story = Story()
-    story.client(start())
+    story = fr.Story()
+    story.client(fr.start())
     play(story, before[:1])
     (work,) = story.tracker.live
     play(story, before[1:])
@@ -192,9 +179,9 @@ def test_a_row(before: Frames, then: Frames, state: str, kinds: list[str], owed:
     if isinstance(work, Delegation):
         assert bool(work.running) == (state == "running") or state == "lost"
         # Its create will be refused as well, which is told already.
-        waits = state == "create_sent" or (before, then) == (SENT, s(error("i")))
+        waits = state == "create_sent" or (before, then) == (SENT, s(fr.error("i")))
         over = work.state in FINAL
         assert over or (work.create_id is not None) == waits
     # What is answered twice, or was answered otherwise, concerns nothing.
-    late = then[-1:] == s(error("c")) and (state == "running" or then[-2:-1] == then[-1:])
+    late = then[-1:] == s(fr.error("c")) and (state == "running" or then[-2:-1] == then[-1:])
     assert story.tracker.ignored.total() == ignored + late

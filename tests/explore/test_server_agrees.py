@@ -8,47 +8,35 @@ from typing import Any
 import pytest
 
 from realtime_fsm import RetryPolicy
+from realtime_fsm import simulator as sim
 from realtime_fsm._core import events as ev
 from realtime_fsm._core.frames import parse
 from realtime_fsm._core.states import ErrorKind
 from realtime_fsm.lab.explore import Bound, acts
 from realtime_fsm.lab.explore.rows import Rules
 from realtime_fsm.lab.explore.world import Action, World
-from realtime_fsm.simulator import (
-    Created,
-    Failed,
-    FunctionCall,
-    Incomplete,
-    Message,
-    Rejected,
-    Reply,
-    Script,
-    Send,
-    ServerCore,
-    Unanswered,
-)
 
-SPOKEN = Message("Good morning.", seconds=1.0)
+SPOKEN = sim.Message("Good morning.", seconds=1.0)
 REPLIES = {
-    "two messages": Reply([SPOKEN, SPOKEN]),
-    "a call": Reply([FunctionCall("look", json.dumps({}))]),
-    "empty": Reply([]),
-    "failed": Reply([SPOKEN], end=Failed("server_error")),
-    "incomplete": Reply([SPOKEN], end=Incomplete("max_output_tokens")),
-    "rejected": Reply(ack=Rejected("server_error")),
-    "unanswered": Reply(ack=Unanswered()),
-    "late": Reply([SPOKEN], ack=Created(after=2.0)),
+    "two messages": sim.Reply([SPOKEN, SPOKEN]),
+    "a call": sim.Reply([sim.FunctionCall("look", json.dumps({}))]),
+    "empty": sim.Reply([]),
+    "failed": sim.Reply([SPOKEN], end=sim.Failed("server_error")),
+    "incomplete": sim.Reply([SPOKEN], end=sim.Incomplete("max_output_tokens")),
+    "rejected": sim.Reply(ack=sim.Rejected("server_error")),
+    "unanswered": sim.Reply(ack=sim.Unanswered()),
+    "late": sim.Reply([SPOKEN], ack=sim.Created(after=2.0)),
 }
 
 
 class Pair:
     """The two servers side by side; the simulator's leads."""
 
-    def __init__(self, reply: Reply) -> None:
+    def __init__(self, reply: sim.Reply) -> None:
         rules = Rules()
         bound = Bound(turns=2, vad_turns=0, oddities=2, policy=RetryPolicy(max_retry=0))
         self.world = World(bound, rules)
-        self.server = ServerCore(Script([reply]))
+        self.server = sim.ServerCore(sim.Script([reply]))
         self.server.connect(0.0)
         self.server.take()
         self.started: set[str] = set()
@@ -64,7 +52,7 @@ class Pair:
 
     def follow(self) -> None:
         for frame in self.server.take():
-            assert isinstance(frame, Send)
+            assert isinstance(frame, sim.Send)
             action = self._choice(parse(frame.event))
             if action is not None:
                 self.do(action)

@@ -12,22 +12,8 @@ from typing import Any
 
 from livekit.agents import Agent, RunContext, StopResponse, function_tool, llm
 
+from realtime_fsm import simulator as sim
 from realtime_fsm.livekit._features import given_history, history_of, push_history
-from realtime_fsm.simulator import (
-    CREATED,
-    ITEM_ADDED,
-    Dropped,
-    Failed,
-    FunctionCall,
-    Incomplete,
-    Message,
-    Rejected,
-    Reply,
-    Script,
-    ServerConfig,
-    Unanswered,
-    audio_ms,
-)
 from realtime_fsm.testing import SimulatedCall, check_all, run_virtual, simulated_call
 from realtime_fsm.trace.facts import Fact
 
@@ -124,7 +110,7 @@ async def _call(
     rng: random.Random, path: Path, failing: float, controlled: bool, played: Played
 ) -> None:
     agent = Anybody(greets=rng.random() < 0.5)
-    config = ServerConfig(
+    config = sim.ServerConfig(
         create_delay=rng.uniform(0.005, 0.15),
         vad_create_delay=rng.uniform(0.02, 0.2),
         cancel_delay=rng.uniform(0.01, 0.2),
@@ -187,8 +173,8 @@ async def _act(rng: random.Random, call: SimulatedCall) -> None:
             session.interrupt()
 
 
-def _script(rng: random.Random, failing: float) -> Script:
-    replies: list[Reply] = []
+def _script(rng: random.Random, failing: float) -> sim.Script:
+    replies: list[sim.Reply] = []
     called = over = False
     for _ in range(16):
         items: list[Any] = []
@@ -197,29 +183,35 @@ def _script(rng: random.Random, failing: float) -> Script:
             items += [_message(rng) for _ in range(rng.choice((1, 1, 1, 2, 3)))]
         if called:
             tool = rng.choice(TOOLS)
-            items.append(FunctionCall(tool))
+            items.append(sim.FunctionCall(tool))
             over = tool == "hand_over"  # LiveKit forbids tools in what follows, and models obey
-        reply = Reply(items)
+        reply = sim.Reply(items)
         replies.append(_fail(rng, reply) if rng.random() < failing else reply)
-    return Script(replies, default=Reply([_message(rng)]))
+    return sim.Script(replies, default=sim.Reply([_message(rng)]))
 
 
-def _message(rng: random.Random) -> Message:
+def _message(rng: random.Random) -> sim.Message:
     seconds = round(rng.uniform(0.5, 3.5), 1)
     start = rng.randrange(len(WORDS) - 10)
-    return Message(" ".join(WORDS[start : start + max(2, int(seconds * 2.5))]), seconds=seconds)
+    return sim.Message(" ".join(WORDS[start : start + max(2, int(seconds * 2.5))]), seconds=seconds)
 
 
-def _fail(rng: random.Random, reply: Reply) -> Reply:
-    spoken = any(isinstance(item, Message) for item in reply.items)
+def _fail(rng: random.Random, reply: sim.Reply) -> sim.Reply:
+    spoken = any(isinstance(item, sim.Message) for item in reply.items)
     ends = (
-        Failed("server_error", at=CREATED),
-        Failed("rate_limit_exceeded", at=ITEM_ADDED),
-        Dropped(at=CREATED),
-        Incomplete("content_filter", at=CREATED),
-        *((Failed("server_error", at=audio_ms(300)), Dropped(at=audio_ms(400))) if spoken else ()),
+        sim.Failed("server_error", at=sim.CREATED),
+        sim.Failed("rate_limit_exceeded", at=sim.ITEM_ADDED),
+        sim.Dropped(at=sim.CREATED),
+        sim.Incomplete("content_filter", at=sim.CREATED),
+        *(
+            (sim.Failed("server_error", at=sim.audio_ms(300)), sim.Dropped(at=sim.audio_ms(400)))
+            if spoken
+            else ()
+        ),
     )
     which = rng.randrange(len(ends) + 2)
     if which < len(ends):
         return replace(reply, end=ends[which])
-    return replace(reply, ack=Rejected("server_error") if which == len(ends) else Unanswered())
+    return replace(
+        reply, ack=sim.Rejected("server_error") if which == len(ends) else sim.Unanswered()
+    )

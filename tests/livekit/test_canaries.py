@@ -31,27 +31,12 @@ from livekit.agents.voice.io import AudioOutput, PlaybackFinishedEvent, Playback
 from livekit.plugins import openai
 
 import realtime_fsm as rf
+from realtime_fsm import simulator as sim
 from realtime_fsm.livekit._features import AgentSession, realtime_session_of
 from realtime_fsm.livekit._private import only_decodes_audio
 from realtime_fsm.livekit._usage import usage_of
 from realtime_fsm.livekit.providers import declared_events
 from realtime_fsm.livekit.providers._openai import _ENGINES
-from realtime_fsm.simulator import (
-    CREATED,
-    At,
-    Closed,
-    Dropped,
-    Failed,
-    FunctionCall,
-    Malform,
-    Message,
-    Refuse,
-    Rejected,
-    Reply,
-    Schedule,
-    ServerConfig,
-    Unanswered,
-)
 from realtime_fsm.testing import PacedAudioOutput, virtual_time
 
 from .call import HELLO, TWO, VAD, Call, call
@@ -109,7 +94,7 @@ def _type(event: Any) -> str | None:
 
 
 @contextlib.asynccontextmanager
-async def plain(replies: list[Reply], **options: Any) -> AsyncIterator[tuple[Call, Any, Seen]]:
+async def plain(replies: list[sim.Reply], **options: Any) -> AsyncIterator[tuple[Call, Any, Seen]]:
     """A call of plain LiveKit, its realtime session, and what that emits."""
     async with call(replies, controlled=False, **options) as c:
         session = realtime_session_of(c.session)
@@ -342,7 +327,7 @@ def out_of_band(status: str) -> str:
 
 @virtual_time
 async def test_the_plugin_has_one_slot_and_looks_at_no_id() -> None:
-    async with plain([Reply([Message("A long answer.", seconds=2.0)], pace=0.3)]) as (
+    async with plain([sim.Reply([sim.Message("A long answer.", seconds=2.0)], pace=0.3)]) as (
         c,
         session,
         _,
@@ -530,7 +515,7 @@ async def test_the_metrics_of_a_response() -> None:
 
 @virtual_time
 async def test_a_failed_response_is_told_by_the_wire_first_and_then_by_an_error() -> None:
-    async with plain([Reply(end=Failed("server_error"))]) as (c, _, seen):
+    async with plain([sim.Reply(end=sim.Failed("server_error"))]) as (c, _, seen):
         handle = await asked(c)
         frame, _turn = seen.place("openai_server_event_received", "response.done")
         error, _turn = seen.place("error")
@@ -549,7 +534,7 @@ async def test_a_failed_response_is_told_by_the_wire_first_and_then_by_an_error(
 
 @virtual_time
 async def test_a_refused_create_fails_its_future_with_a_realtime_error_that_has_the_code() -> None:
-    async with plain([Reply(ack=Rejected("server_error"))]) as (c, session, seen):
+    async with plain([sim.Reply(ack=sim.Rejected("server_error"))]) as (c, session, seen):
         future = session.generate_reply()
         with pytest.raises(llm.RealtimeError) as caught:
             await future
@@ -564,7 +549,7 @@ async def test_a_refused_create_fails_its_future_with_a_realtime_error_that_has_
 
 @virtual_time
 async def test_the_plugin_gives_a_create_up_after_ten_seconds_with_these_words() -> None:
-    async with plain([Reply(ack=Unanswered())]) as (_, session, _seen):
+    async with plain([sim.Reply(ack=sim.Unanswered())]) as (_, session, _seen):
         loop = asyncio.get_running_loop()
         began = loop.time()
         with pytest.raises(llm.RealtimeError) as caught:
@@ -599,7 +584,7 @@ async def test_only_a_realtime_error_of_the_future_becomes_the_handles_exception
 
 @virtual_time
 async def test_quota_is_an_api_error_that_is_not_recoverable_and_ends_the_session() -> None:
-    async with plain([Reply(end=Failed("insufficient_quota"))]) as (c, session, seen):
+    async with plain([sim.Reply(end=sim.Failed("insufficient_quota"))]) as (c, session, seen):
         await asked(c)
         await c.until(lambda: seen.of("error"))
         report = seen.of("error")[-1]
@@ -622,8 +607,8 @@ async def test_quota_is_an_api_error_that_is_not_recoverable_and_ends_the_sessio
 
 @virtual_time
 async def test_a_malformed_frame_kills_the_session_with_something_else() -> None:
-    faults = Schedule([Malform(At("response.created"), "list")])
-    async with plain([HELLO], config=ServerConfig(faults=faults)) as (c, session, seen):
+    faults = sim.Schedule([sim.Malform(sim.At("response.created"), "list")])
+    async with plain([HELLO], config=sim.ServerConfig(faults=faults)) as (c, session, seen):
         future = session.generate_reply()
         await c.until(lambda: seen.of("error"))
         report = seen.of("error")[-1]
@@ -637,7 +622,7 @@ async def test_a_malformed_frame_kills_the_session_with_something_else() -> None
 
 @virtual_time
 async def test_a_refused_handshake_names_its_status_in_the_cause() -> None:
-    config = ServerConfig(handshakes=[Refuse(401)] * 9)
+    config = sim.ServerConfig(handshakes=[sim.Refuse(401)] * 9)
     async with plain([], config=config) as (c, _, seen):
         await c.until(lambda: seen.of("error"))
         error = seen.of("error")[0].error
@@ -650,7 +635,7 @@ async def test_a_refused_handshake_names_its_status_in_the_cause() -> None:
 
 @virtual_time
 async def test_a_lost_connection_is_a_recoverable_connection_error_then_reconnected() -> None:
-    async with plain([Reply(end=Dropped(at=CREATED)), HELLO]) as (c, _, seen):
+    async with plain([sim.Reply(end=sim.Dropped(at=sim.CREATED)), HELLO]) as (c, _, seen):
         await asked(c)
         await c.until(lambda: seen.of("session_reconnected"))
         lost, _turn = seen.place("error")
@@ -670,7 +655,7 @@ async def test_a_lost_connection_is_a_recoverable_connection_error_then_reconnec
 
 @virtual_time
 async def test_a_close_frame_is_a_lost_connection_too() -> None:
-    async with plain([Reply(end=Closed(1011, at=CREATED)), HELLO]) as (c, _, seen):
+    async with plain([sim.Reply(end=sim.Closed(1011, at=sim.CREATED)), HELLO]) as (c, _, seen):
         await asked(c)
         await c.until(lambda: seen.of("session_reconnected"))
         relied_on(
@@ -700,7 +685,7 @@ async def test_an_error_that_is_not_recoverable_ends_an_agent_session() -> None:
 
 @virtual_time
 async def test_interrupt_and_a_cancelled_future_send_a_bare_cancel() -> None:
-    async with plain([Reply(done_delay=5.0)]) as (c, session, seen):
+    async with plain([sim.Reply(done_delay=5.0)]) as (c, session, seen):
         await session.generate_reply()
         session.interrupt()
         await c.until(lambda: "response.cancel" in c.client_types())
@@ -712,15 +697,18 @@ async def test_interrupt_and_a_cancelled_future_send_a_bare_cancel() -> None:
         )
 
 
+class Teller(Agent):
+    @function_tool
+    async def look_up(self) -> str:
+        """Look it up."""
+        return "Noon."
+
+
 @virtual_time
 async def test_livekit_interrupts_on_its_own_before_a_tool_reply() -> None:
-    class Teller(Agent):
-        @function_tool
-        async def look_up(self) -> str:
-            """Look it up."""
-            return "Noon."
-
-    async with plain([Reply([FunctionCall("look_up")]), HELLO], agent=Teller(instructions="")) as (
+    async with plain(
+        [sim.Reply([sim.FunctionCall("look_up")]), HELLO], agent=Teller(instructions="")
+    ) as (
         c,
         session,
         _,
@@ -738,13 +726,9 @@ async def test_livekit_interrupts_on_its_own_before_a_tool_reply() -> None:
 
 @virtual_time
 async def test_before_a_tool_reply_the_loop_does_not_run_between_output_and_interrupt() -> None:
-    class Teller(Agent):
-        @function_tool
-        async def look_up(self) -> str:
-            """Look it up."""
-            return "Noon."
-
-    async with plain([Reply([FunctionCall("look_up")]), HELLO], agent=Teller(instructions="")) as (
+    async with plain(
+        [sim.Reply([sim.FunctionCall("look_up")]), HELLO], agent=Teller(instructions="")
+    ) as (
         c,
         session,
         _,
@@ -839,8 +823,8 @@ async def test_an_announced_item_shares_its_content_with_the_mirror() -> None:
 async def test_an_unconfirmed_history_push_is_given_up_after_five_seconds() -> None:
     from realtime_fsm.simulator import Lose
 
-    faults = Schedule([Lose(At("conversation.item.added"))])
-    async with plain([], config=ServerConfig(faults=faults)) as (_, session, _seen):
+    faults = sim.Schedule([Lose(sim.At("conversation.item.added"))])
+    async with plain([], config=sim.ServerConfig(faults=faults)) as (_, session, _seen):
         loop = asyncio.get_running_loop()
         began = loop.time()
         context = llm.ChatContext()

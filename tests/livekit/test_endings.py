@@ -9,27 +9,15 @@ from livekit.agents import Agent, ErrorEvent, RunContext, function_tool, llm
 from livekit.agents.voice import SpeechHandle
 
 import realtime_fsm as rf
+from realtime_fsm import simulator as sim
 from realtime_fsm.livekit import ControlledRealtimeModel
 from realtime_fsm.livekit._features import realtime_session_of
-from realtime_fsm.simulator import (
-    Accept,
-    Closed,
-    ErrorInfo,
-    Failed,
-    FunctionCall,
-    Message,
-    Reasoning,
-    Refuse,
-    Reply,
-    ServerConfig,
-    audio_ms,
-)
 from realtime_fsm.testing import PacedAudioOutput, virtual_time
 
 from .call import HELLO, VAD, call
 
 QUICK = rf.RetryPolicy(retry_interval=0.05, timeout=0.4, max_retry=1)
-BAD = Reply(end=Failed("server_error"))
+BAD = sim.Reply(end=sim.Failed("server_error"))
 
 
 @virtual_time
@@ -79,8 +67,8 @@ async def test_g22_agent_state_does_not_stick_when_no_reply_comes() -> None:
         return "noon"
 
     agent = Agent(instructions="Be brief.", tools=[look_up])
-    thinking = Reply([Message("It arrives at noon.", after=3.0)])
-    script = [Reply([FunctionCall("look_up")]), thinking, BAD, BAD, BAD]
+    thinking = sim.Reply([sim.Message("It arrives at noon.", after=3.0)])
+    script = [sim.Reply([sim.FunctionCall("look_up")]), thinking, BAD, BAD, BAD]
     async with call(script, retry=QUICK, agent=agent, turn_detection=VAD) as c:
         await c.server.user_speaks("Where is it?", seconds=0.3)
         await done.wait()
@@ -101,7 +89,7 @@ async def test_g22_a_running_tool_keeps_the_agent_thinking() -> None:
         return "noon"
 
     agent = Agent(instructions="Be brief.", tools=[look_up])
-    script = [Reply([FunctionCall("look_up")]), BAD, BAD, HELLO]
+    script = [sim.Reply([sim.FunctionCall("look_up")]), BAD, BAD, HELLO]
     async with call(script, agent=agent, retry=QUICK) as c:
         handle = c.session.generate_reply(user_input="Where is it?")
         await c.until(lambda: c.session.agent_state == "thinking")
@@ -117,7 +105,7 @@ async def test_g22_a_running_tool_keeps_the_agent_thinking() -> None:
 
 @virtual_time
 async def test_g22_activity_follows_the_turns() -> None:
-    script = [BAD, Reply([Message("Here I am.", seconds=1.0, after=0.2)])]
+    script = [BAD, sim.Reply([sim.Message("Here I am.", seconds=1.0, after=0.2)])]
     async with call(script, retry=QUICK) as c:
         seen = [c.controller.activity]
 
@@ -153,11 +141,11 @@ class Greets(Agent):
         self.handle = self.session.generate_reply(instructions="Greet the caller.")
 
 
-QUOTA = ErrorInfo("insufficient_quota")
+QUOTA = sim.ErrorInfo("insufficient_quota")
 DEAD_ON_ARRIVAL = {
-    "http_500": [Refuse(500)] * 9,
-    "http_401": [Refuse(401)] * 9,
-    "insufficient_quota": [Accept(Closed(1008, error=QUOTA), on="connect")] * 9,
+    "http_500": [sim.Refuse(500)] * 9,
+    "http_401": [sim.Refuse(401)] * 9,
+    "insufficient_quota": [sim.Accept(sim.Closed(1008, error=QUOTA), on="connect")] * 9,
 }
 
 
@@ -166,7 +154,7 @@ DEAD_ON_ARRIVAL = {
 async def test_g8_g12_a_greeting_that_never_had_a_session_says_why(code: str) -> None:
     """BASELINE k2, k3, k4."""
     agent = Greets(instructions="Be brief.")
-    config = ServerConfig(handshakes=DEAD_ON_ARRIVAL[code])
+    config = sim.ServerConfig(handshakes=DEAD_ON_ARRIVAL[code])
     async with call([], agent=agent, config=config) as c:
         await c.until(lambda: c.closed, timeout=20)
         error = agent.handle.exception()
@@ -199,7 +187,7 @@ class GreetsTooLate(Greets):
 @virtual_time
 async def test_g8_a_greeting_asked_for_when_the_session_has_ended_says_why() -> None:
     agent = GreetsTooLate(instructions="Be brief.")
-    config = ServerConfig(handshakes=DEAD_ON_ARRIVAL["http_401"])
+    config = sim.ServerConfig(handshakes=DEAD_ON_ARRIVAL["http_401"])
     async with call([], agent=agent, config=config) as c:
         await c.until(lambda: c.closed, timeout=20)
         error = agent.handle.exception()
@@ -210,8 +198,9 @@ async def test_g8_a_greeting_asked_for_when_the_session_has_ended_says_why() -> 
 @virtual_time
 async def test_g10_a_fatal_end_waits_for_what_was_received_to_play() -> None:
     """BASELINE w4: a swap or a close must not cut what is being said."""
-    broken = Reply(
-        [Message("This goes on.", seconds=2.0)], end=Failed("insufficient_quota", at=audio_ms(500))
+    broken = sim.Reply(
+        [sim.Message("This goes on.", seconds=2.0)],
+        end=sim.Failed("insufficient_quota", at=sim.audio_ms(500)),
     )
     async with call([broken], sink=PacedAudioOutput()) as c:
         handle = c.session.generate_reply(user_input="Hello?")
@@ -224,8 +213,9 @@ async def test_g10_a_fatal_end_waits_for_what_was_received_to_play() -> None:
 @virtual_time
 async def test_g12_a_response_that_fails_during_a_rollover_is_reported_once() -> None:
     """BASELINE bb2."""
-    broken = Reply(
-        [Message("This goes on.", seconds=2.0)], end=Failed("server_error", at=audio_ms(1200))
+    broken = sim.Reply(
+        [sim.Message("This goes on.", seconds=2.0)],
+        end=sim.Failed("server_error", at=sim.audio_ms(1200)),
     )
     async with call([broken, HELLO], retry=QUICK, max_session_duration=0.2) as c:
         await c.session.generate_reply(user_input="Hello?")
@@ -236,7 +226,7 @@ async def test_g12_a_response_that_fails_during_a_rollover_is_reported_once() ->
 @virtual_time
 async def test_g12_who_hangs_up_during_a_retry_is_told_of_its_failure_once() -> None:
     """LiveKit interrupts the speech, and then closes the session: both drop the retry."""
-    thinking = Reply([Reasoning(seconds=20.0)])
+    thinking = sim.Reply([sim.Reasoning(seconds=20.0)])
     async with call([BAD, thinking]) as c:
         handle = c.session.generate_reply(user_input="Hello?")
         await c.until(lambda: len(c.server.sent("response.create")) == 2)
@@ -248,7 +238,7 @@ async def test_g12_who_hangs_up_during_a_retry_is_told_of_its_failure_once() -> 
 
 @virtual_time
 async def test_g12_who_hangs_up_when_the_connection_is_lost_is_told_of_it_once() -> None:
-    async with call([Reply([Reasoning(seconds=20.0)])] * 2) as c:
+    async with call([sim.Reply([sim.Reasoning(seconds=20.0)])] * 2) as c:
         handle = c.session.generate_reply(user_input="Hello?")
         await c.until(lambda: c.server.sent("response.create"))
         await asyncio.sleep(0.2)

@@ -183,6 +183,8 @@ def test_g3_a_delta_without_an_id_is_of_its_items_response() -> None:
         ({"status": "success"}, [], "completed"),
         ({"status": "canceled"}, [], "cancelled"),
         ({"status": "error"}, [], "failed"),
+        ({"status": ["failed"]}, [], "failed"),
+        ({"status": {}}, [], "completed"),
         ({"status_details": {"error": {"code": "server_error"}}}, [], "failed"),
         ({}, [{"type": "response.cancel", "response_id": "r"}], "cancelled"),
         ({}, [{"type": "response.cancel"}], "cancelled"),

@@ -62,12 +62,6 @@ def test_a_file_that_is_not_there_or_would_be_replaced(controlled: Path) -> None
     assert controlled.read_bytes() == before
 
 
-def test_the_sample_page_is_fresh() -> None:
-    """``make sample`` writes it anew."""
-    make = runpy.run_path(str(SAMPLE / "make.py"))
-    assert make["html"](SAMPLE / "call.jsonl") == (SAMPLE / "call.html").read_text("utf-8")
-
-
 def test_the_sample_call_is_fresh() -> None:
     """``make sample`` writes it anew."""
     make = runpy.run_path(str(SAMPLE / "make.py"))

@@ -8,24 +8,7 @@ import pytest
 from hypothesis import given
 
 from realtime_fsm import InputError
-from realtime_fsm.simulator import (
-    BEFORE_CREATED,
-    ITEM_ADDED,
-    Closed,
-    Created,
-    Dropped,
-    ErrorInfo,
-    Failed,
-    FunctionCall,
-    Message,
-    Reasoning,
-    Rejected,
-    Reply,
-    Script,
-    Stalled,
-    Unanswered,
-    audio_ms,
-)
+from realtime_fsm import simulator as sim
 from realtime_fsm.simulator.script_json import dump, load
 from realtime_fsm.testing.strategies import scripts
 
@@ -45,37 +28,40 @@ WRITTEN = """
 ]
 """
 READ = [
-    Reply([Message("Good morning.", seconds=1.5)]),
-    Reply(ack=Rejected("server_error", linked=False)),
-    Reply([Message("Good morning.", seconds=2)], end=Failed("server_error", at=audio_ms(500))),
-    Reply([Reasoning(2), FunctionCall("weather", {"city": "Oslo"})]),
-    Reply(ack=Unanswered()),
-    Reply(ack=Unanswered(holds_slot=True), pace=0.1),
-    Reply([Message("Late.")], ack=Created(11), end=Stalled(at=ITEM_ADDED)),
-    Reply(end=Dropped()),
-    Reply(end=Closed(1011, error=ErrorInfo(None, type="odd"), at=BEFORE_CREATED)),
-    Reply(end=Closed(1001, error=ErrorInfo("session_expired"))),
+    sim.Reply([sim.Message("Good morning.", seconds=1.5)]),
+    sim.Reply(ack=sim.Rejected("server_error", linked=False)),
+    sim.Reply(
+        [sim.Message("Good morning.", seconds=2)],
+        end=sim.Failed("server_error", at=sim.audio_ms(500)),
+    ),
+    sim.Reply([sim.Reasoning(2), sim.FunctionCall("weather", {"city": "Oslo"})]),
+    sim.Reply(ack=sim.Unanswered()),
+    sim.Reply(ack=sim.Unanswered(holds_slot=True), pace=0.1),
+    sim.Reply([sim.Message("Late.")], ack=sim.Created(11), end=sim.Stalled(at=sim.ITEM_ADDED)),
+    sim.Reply(end=sim.Dropped()),
+    sim.Reply(end=sim.Closed(1011, error=sim.ErrorInfo(None, type="odd"), at=sim.BEFORE_CREATED)),
+    sim.Reply(end=sim.Closed(1001, error=sim.ErrorInfo("session_expired"))),
 ]
 
 
 def test_a_list_is_the_replies() -> None:
-    assert load(WRITTEN) == Script(READ)
+    assert load(WRITTEN) == sim.Script(READ)
 
 
 def test_an_object_has_a_default_as_well() -> None:
     text = '{"replies": [{}], "default": {"items": [{"message": "Bye."}]}}'
-    assert load(text) == Script([Reply()], default=Reply([Message("Bye.")]))
-    assert load('{"default": {}}') == Script(default=Reply())
+    assert load(text) == sim.Script([sim.Reply()], default=sim.Reply([sim.Message("Bye.")]))
+    assert load('{"default": {}}') == sim.Script(default=sim.Reply())
 
 
 def test_one_line_a_reply() -> None:
-    assert dump(Script(READ)).count("\n") == len(READ) + 5
-    assert load(dump(Script(READ))) == Script(READ)
-    assert load(dump(Script())) == Script()
+    assert dump(sim.Script(READ)).count("\n") == len(READ) + 5
+    assert load(dump(sim.Script(READ))) == sim.Script(READ)
+    assert load(dump(sim.Script())) == sim.Script()
 
 
 @given(scripts())
-def test_every_script_comes_back(script: Script) -> None:
+def test_every_script_comes_back(script: sim.Script) -> None:
     assert load(dump(script)) == script
 
 

@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from realtime_fsm import InputError
+from realtime_fsm import simulator as sim
 from realtime_fsm.cli import app
 from realtime_fsm.lab.simulate import (
     Edit,
@@ -28,35 +29,17 @@ from realtime_fsm.lab.simulate import (
 from realtime_fsm.lab.simulate.pool import run_calls, seeds_of
 from realtime_fsm.lab.simulate.run import run_call
 from realtime_fsm.lab.simulate.scenario import EditKind
-from realtime_fsm.simulator import (
-    CREATED,
-    At,
-    Created,
-    Dropped,
-    Failed,
-    FunctionCall,
-    InjectError,
-    Lose,
-    Message,
-    Reply,
-    Schedule,
-    Script,
-    ServerConfig,
-    Silence,
-    Stalled,
-    audio_ms,
-)
 from realtime_fsm.trace import check
 
 from .ordered import draw_in_order
 
-BAD = Reply(end=Failed("server_error"))
+BAD = sim.Reply(end=sim.Failed("server_error"))
 CALLS = 6
 
 
-def said(number: int, *seconds: float, **options: Any) -> Reply:
-    parts = [Message(f"{number}.{n} and so on", seconds=s) for n, s in enumerate(seconds, 1)]
-    return Reply(parts, **options)
+def said(number: int, *seconds: float, **options: Any) -> sim.Reply:
+    parts = [sim.Message(f"{number}.{n} and so on", seconds=s) for n, s in enumerate(seconds, 1)]
+    return sim.Reply(parts, **options)
 
 
 def fates(scenario: Scenario, *, plain: bool = False) -> list[str]:
@@ -125,7 +108,9 @@ def test_what_does_not_belong_together_is_not_merged(whole: dict[str, Any]) -> N
 
 
 def test_plain_livekit_loses_a_turn_on_a_server_error_and_we_answer_it() -> None:
-    scenario = Scenario(turns=(Turn(), Turn()), script=Script([BAD, said(2, 1.0), said(3, 1.0)]))
+    scenario = Scenario(
+        turns=(Turn(), Turn()), script=sim.Script([BAD, said(2, 1.0), said(3, 1.0)])
+    )
     result, _, judged = run_scenario(scenario, plain=True)
     assert [fate.fate for fate in judged.fates] == ["lost", "answered"]
     assert judged.fates[0].reported, "the error event did not say that the turn is lost"
@@ -150,21 +135,21 @@ def test_plain_livekit_loses_a_turn_on_a_server_error_and_we_answer_it() -> None
 )
 def test_what_the_caller_does(turn: Turn, fate: str) -> None:
     late = said(1, 3.0, pace=0.05)
-    scenario = Scenario(turns=(turn, Turn()), script=Script([late, said(2, 1.0), said(3, 1.0)]))
+    scenario = Scenario(turns=(turn, Turn()), script=sim.Script([late, said(2, 1.0), said(3, 1.0)]))
     assert fates(scenario) == [fate, "answered"]
 
 
 def test_the_caller_does_not_wait_for_the_answer() -> None:
     turn = Turn(kind="text", then="speaks_over", after=0.5, measure="waiting")
-    slow = said(1, 1.0, ack=Created(after=2.0))
-    script = Script([slow, said(2, 1.0), said(3, 1.0)])
+    slow = said(1, 1.0, ack=sim.Created(after=2.0))
+    script = sim.Script([slow, said(2, 1.0), said(3, 1.0)])
     assert fates(Scenario(turns=(turn, Turn()), script=script)) == ["superseded", "answered"]
 
 
 def test_g16_the_last_answer_is_heard_although_it_has_to_be_asked_for_again() -> None:
     """Nobody asks anything else: the caller, who meant to speak over it, listens after all."""
     turn = Turn(then="speaks_over", after=0.3, measure="waiting")
-    script = Script([BAD, BAD, said(3, 3.0)])  # the second retry waits for two seconds
+    script = sim.Script([BAD, BAD, said(3, 3.0)])  # the second retry waits for two seconds
     result, _, judged = run_scenario(Scenario(turns=(turn,), script=script))
     assert [fate.fate for fate in judged.fates] == ["answered"]
     assert not result.bad, result.why
@@ -172,10 +157,10 @@ def test_g16_the_last_answer_is_heard_although_it_has_to_be_asked_for_again() ->
 
 def test_a_cough_that_met_an_answer_on_its_way_is_one_that_met_an_answer() -> None:
     """The network is slow: the answer was cut off (``turn_detected``) before anything of it came."""
-    late = Silence(At("response.created", side="server", when="before"), seconds=0.5)
+    late = sim.Silence(sim.At("response.created", side="server", when="before"), seconds=0.5)
     turn = Turn(then="coughs", after=0.2, measure="waiting")
-    waits = Script([said(1, 3.0, ack=Created(after=0.1)), said(2, 1.0)])
-    slow = ServerConfig(faults=Schedule((late,)))
+    waits = sim.Script([said(1, 3.0, ack=sim.Created(after=0.1)), said(2, 1.0)])
+    slow = sim.ServerConfig(faults=sim.Schedule((late,)))
     assert fates(Scenario(turns=(turn, Turn()), script=waits, config=slow)) == [
         "interrupted",
         "answered",
@@ -184,29 +169,29 @@ def test_a_cough_that_met_an_answer_on_its_way_is_one_that_met_an_answer() -> No
 
 def test_a_cough_does_not_explain_that_a_retry_is_missing() -> None:
     turn = Turn(then="coughs", after=0.2, measure="waiting")
-    busy = Reply(end=Failed("rate_limit_exceeded", message="try again in 2s"))
-    scenario = Scenario(turns=(turn, Turn()), script=Script([busy, said(2, 1.0), said(3, 1.0)]))
+    busy = sim.Reply(end=sim.Failed("rate_limit_exceeded", message="try again in 2s"))
+    scenario = Scenario(turns=(turn, Turn()), script=sim.Script([busy, said(2, 1.0), said(3, 1.0)]))
     assert fates(scenario) == ["answered", "answered"]
     assert fates(scenario, plain=True) == ["lost", "answered"]
 
 
-LIMITED = Reply(end=Failed("rate_limit_exceeded", message="try again in 2s"))
+LIMITED = sim.Reply(end=sim.Failed("rate_limit_exceeded", message="try again in 2s"))
 LATER = (said(3, 1.0), said(4, 1.0), said(5, 1.0))
 
 
 @pytest.mark.parametrize(
     ("script", "after"),
     [
-        ([Reply(end=Dropped(at=CREATED)), LIMITED, *LATER], 0.6),
-        ([Reply([FunctionCall("look_up", {"what": "it"})]), LIMITED, *LATER], 0.6),
+        ([sim.Reply(end=sim.Dropped(at=sim.CREATED)), LIMITED, *LATER], 0.6),
+        ([sim.Reply([sim.FunctionCall("look_up", {"what": "it"})]), LIMITED, *LATER], 0.6),
     ],
     ids=["its response went with the connection", "the reply of its tool failed"],
 )
 def test_a_cough_explains_nothing_where_the_answer_was_lost_before(
-    script: list[Reply], after: float
+    script: list[sim.Reply], after: float
 ) -> None:
     turn = Turn(then="coughs", after=after, measure="waiting")
-    scenario = Scenario(turns=(turn, Turn()), script=Script(script))
+    scenario = Scenario(turns=(turn, Turn()), script=sim.Script(script))
     assert fates(scenario, plain=True)[0] == "lost"
     assert fates(scenario)[0] in ("answered", "failed")
 
@@ -217,7 +202,7 @@ def test_a_cough_does_not_meet_a_message_that_was_cut_off_before(modality: Any) 
     turn = Turn(then="coughs", after=0.3, measure="waiting")
     scenario = Scenario(
         turns=(stopped, turn),
-        script=Script([said(1, 3.0, pace=0.05), LIMITED, *LATER]),
+        script=sim.Script([said(1, 3.0, pace=0.05), LIMITED, *LATER]),
         modality=modality,
     )
     assert fates(scenario, plain=True) == ["interrupted", "lost"]
@@ -268,19 +253,19 @@ def test_g16_calls_that_were_remembered_wrongly_once(profile: Any, seed: int) ->
 
 def test_the_caller_hangs_up() -> None:
     turn = Turn(then="hangs_up", after=0.5)
-    assert fates(Scenario(turns=(turn,), script=Script([said(1, 3.0)]))) == ["hung_up"]
+    assert fates(Scenario(turns=(turn,), script=sim.Script([said(1, 3.0)]))) == ["hung_up"]
 
 
 def test_a_turn_that_fails_says_why() -> None:
-    scenario = Scenario(turns=(Turn(kind="text"),), script=Script([], default=BAD))
+    scenario = Scenario(turns=(Turn(kind="text"),), script=sim.Script([], default=BAD))
     _, _, judged = run_scenario(scenario)
     assert judged.fates[0].fate == "failed"
     assert "server_error" in judged.fates[0].why
 
 
 def test_an_answer_that_stops_midway_is_lost_unless_somebody_is_told() -> None:
-    reply = said(1, 3.0, end=Failed("server_error", at=audio_ms(1000)))
-    scenario = Scenario(turns=(Turn(kind="text"),), script=Script([reply]))
+    reply = said(1, 3.0, end=sim.Failed("server_error", at=sim.audio_ms(1000)))
+    scenario = Scenario(turns=(Turn(kind="text"),), script=sim.Script([reply]))
     _, _, judged = run_scenario(scenario, plain=True)
     assert judged.fates[0].why == "the answer stopped midway, and nobody was told"
     assert fates(scenario) == ["failed"]
@@ -288,17 +273,19 @@ def test_an_answer_that_stops_midway_is_lost_unless_somebody_is_told() -> None:
 
 @pytest.mark.parametrize("plain", [True, False], ids=["plain", "controlled"])
 def test_the_words_before_a_tool_call_are_no_answer(plain: bool) -> None:
-    call = Reply([Message("1.1 one moment", seconds=1.0), FunctionCall("look_up", {"what": "x"})])
-    scenario = Scenario(turns=(Turn(),), script=Script([call, said(2, 1.0)]))
+    call = sim.Reply(
+        [sim.Message("1.1 one moment", seconds=1.0), sim.FunctionCall("look_up", {"what": "x"})]
+    )
+    scenario = Scenario(turns=(Turn(),), script=sim.Script([call, said(2, 1.0)]))
     assert fates(scenario, plain=plain) == ["answered"]
-    broken = replace(scenario, script=Script([call, BAD, said(3, 1.0)]))
+    broken = replace(scenario, script=sim.Script([call, BAD, said(3, 1.0)]))
     assert fates(broken, plain=plain) == ["lost" if plain else "answered"]
 
 
 @pytest.mark.parametrize("modality", ["audio", "text"])
 @pytest.mark.parametrize("voice", ["server_vad", "push_to_talk"])
 def test_ways_to_talk(modality: Any, voice: Any) -> None:
-    script = Script([said(1, 1.0), said(2, 1.0, 1.0)])
+    script = sim.Script([said(1, 1.0), said(2, 1.0, 1.0)])
     scenario = Scenario(turns=(Turn(), Turn()), script=script, modality=modality, voice=voice)
     result, _, judged = run_scenario(scenario)
     assert [fate.fate for fate in judged.fates] == ["answered", "answered"]
@@ -306,15 +293,15 @@ def test_ways_to_talk(modality: Any, voice: Any) -> None:
 
 
 def test_a_speech_that_never_ends_is_a_hang() -> None:
-    stalled = said(1, 2.0, end=Stalled(at=audio_ms(500)))
-    result, _, _ = run_scenario(Scenario(turns=(Turn(),), script=Script([stalled])), plain=True)
+    stalled = said(1, 2.0, end=sim.Stalled(at=sim.audio_ms(500)))
+    result, _, _ = run_scenario(Scenario(turns=(Turn(),), script=sim.Script([stalled])), plain=True)
     assert result.hang
     assert any("never ended" in why for why in result.why)
 
 
 def test_history_that_nobody_heard_is_a_mismatch() -> None:
     turn = Turn(then="stops", after=0.5)
-    scenario = Scenario(turns=(turn,), script=Script([said(1, 2.0, 2.0)]))
+    scenario = Scenario(turns=(turn,), script=sim.Script([said(1, 2.0, 2.0)]))
     result, _, judged = run_scenario(scenario, plain=True)
     assert result.mismatches == 2
     told = [each.text for each in judged.verdict.violations if each.id == "G16"]
@@ -322,9 +309,9 @@ def test_history_that_nobody_heard_is_a_mismatch() -> None:
 
 
 def test_a_dropped_connection_does_not_end_the_call() -> None:
-    dropped = said(1, 2.0, end=Dropped())
+    dropped = said(1, 2.0, end=sim.Dropped())
     turns = (Turn(kind="text"), Turn())
-    scenario = Scenario(turns=turns, script=Script([dropped, said(2, 1.0), said(3, 1.0)]))
+    scenario = Scenario(turns=turns, script=sim.Script([dropped, said(2, 1.0), said(3, 1.0)]))
     assert fates(scenario) == ["answered", "answered"]
 
 
@@ -360,7 +347,7 @@ def test_a_trace_that_cannot_be_written(simulate: Callable[..., Result], tmp_pat
     (tmp_path / "file").touch()
     done = simulate("--calls", "1", "--trace", str(tmp_path / "file"))
     assert done.exit_code == 2
-    assert "--trace: " in done.stderr
+    assert "--trace is " in done.stderr
 
 
 def test_json(simulate: Callable[..., Result]) -> None:
@@ -401,7 +388,7 @@ def test_replay_says_what_happened(simulate: Callable[..., Result]) -> None:
 
 
 def test_a_written_scenario_can_be_shown() -> None:
-    scenario = Scenario(turns=(Turn(),), script=Script([BAD, said(2, 1.0)]))
+    scenario = Scenario(turns=(Turn(),), script=sim.Script([BAD, said(2, 1.0)]))
     lines = list(show(scenario, *run_scenario(scenario)))
     text = "\n".join(lines)
     assert "<-       response.done resp#1 failed server_error" in text
@@ -444,9 +431,9 @@ def test_late_output_and_edits_are_drawn_where_things_fail_and_shift_nothing_els
         kinds["stale"] += any(edit.kind == "stale" for edit in busy.edits)
         kinds["withheld"] += scenario.config.withheld_ms > 0
         for fault in scenario.config.faults.event_faults if scenario.config.faults else ():
-            stalls = isinstance(fault, Silence) and fault.seconds > 8
-            refused = isinstance(fault, InjectError) and fault.at.event.endswith("truncate")
-            ignored = isinstance(fault, Lose) and fault.at.event == "response.cancel"
+            stalls = isinstance(fault, sim.Silence) and fault.seconds > 8
+            refused = isinstance(fault, sim.InjectError) and fault.at.event.endswith("truncate")
+            ignored = isinstance(fault, sim.Lose) and fault.at.event == "response.cancel"
             kinds.update({"stall": stalls, "refused": refused, "ignored": ignored})
     assert set(kinds) == {"withheld", "stall", "refused", "ignored", *get_args(EditKind)}
     assert min(kinds.values()) > 3, kinds
@@ -459,11 +446,14 @@ def test_late_output_and_edits_are_drawn_where_things_fail_and_shift_nothing_els
 def test_each_edit_is_made_and_what_it_deletes_is_known(plain: bool) -> None:
     """By the witness: what the application deleted is not to be remembered."""
     said = {
-        f"{n}. Hello?": [Reply([Message(f"{n}.1.1 one two", seconds=0.4)])] for n in range(1, 7)
+        f"{n}. Hello?": [sim.Reply([sim.Message(f"{n}.1.1 one two", seconds=0.4)])]
+        for n in range(1, 7)
     }
     for kind in get_args(EditKind):
         turns = tuple(Turn(words=words, pause=0.3) for words in said)
-        scenario = Scenario(turns=turns, script=Script(answers=said), edits=(Edit(6, kind, 0.2),))
+        scenario = Scenario(
+            turns=turns, script=sim.Script(answers=said), edits=(Edit(6, kind, 0.2),)
+        )
         _, seen, judged = run_scenario(scenario, plain=plain)
         assert f"updates the history ({kind})" in [text for _, _, text in seen.notes]
         kept = {m.question: m.server for m in seen.life.messages}

@@ -7,23 +7,10 @@ from typing import Any
 
 import pytest
 
-from realtime_fsm.simulator import (
-    ITEM_ADDED,
-    RULES,
-    Failed,
-    FunctionCall,
-    Message,
-    Reasoning,
-    Reply,
-    Script,
-    ServerConfig,
-    VirtualConnection,
-    audio_ms,
-    server_event_problems,
-)
+from realtime_fsm import simulator as sim
 
-TEN = Message("one two three four five six seven eight nine ten", seconds=1.0)
-CALL = FunctionCall("f", {"a": 1}, call_id="call_x")
+TEN = sim.Message("one two three four five six seven eight nine ten", seconds=1.0)
+CALL = sim.FunctionCall("f", {"a": 1}, call_id="call_x")
 
 Check = Callable[[Any, dict[str, Any]], None]
 CHECKS: dict[str, Check] = {}
@@ -37,22 +24,24 @@ def check(rule: str) -> Callable[[Check], Check]:
     return register
 
 
-opened: list[VirtualConnection] = []
+opened: list[sim.VirtualConnection] = []
 
 
-def connect(switches: dict[str, Any], *replies: Reply, **delays: float) -> VirtualConnection:
-    config = ServerConfig(**switches, **delays)
-    opened.append(VirtualConnection(Script(replies or [Reply([TEN])] * 3), config))
+def connect(
+    switches: dict[str, Any], *replies: sim.Reply, **delays: float
+) -> sim.VirtualConnection:
+    config = sim.ServerConfig(**switches, **delays)
+    opened.append(sim.VirtualConnection(sim.Script(replies or [sim.Reply([TEN])] * 3), config))
     return opened[-1]
 
 
-def vad(connection: VirtualConnection, **fields: Any) -> None:
+def vad(connection: sim.VirtualConnection, **fields: Any) -> None:
     detection = {"type": "server_vad", **fields}
     audio = {"input": {"turn_detection": detection}}
     connection.send("session.update", session={"type": "realtime", "audio": audio})
 
 
-def truncate(connection: VirtualConnection, ms: int) -> None:
+def truncate(connection: sim.VirtualConnection, ms: int) -> None:
     connection.send("response.create")
     connection.run()
     connection.send(
@@ -60,7 +49,7 @@ def truncate(connection: VirtualConnection, ms: int) -> None:
     )
 
 
-CASES = [(r.id, r.field, value) for r in RULES.values() if r.field for value in r.alternatives]
+CASES = [(r.id, r.field, value) for r in sim.RULES.values() if r.field for value in r.alternatives]
 
 
 @pytest.mark.parametrize(("rule", "field", "value"), CASES)
@@ -69,7 +58,7 @@ def test_each_alternative(rule: str, field: str, value: object) -> None:
     CHECKS[rule](value, {field: value})
     assert opened
     for event in (event for connection in opened for event in connection.events()):
-        problems = server_event_problems(event, "beta" if value == "beta" else "ga")
+        problems = sim.server_event_problems(event, "beta" if value == "beta" else "ga")
         # The published types know no reasoning item, which is why it is hidden by default.
         assert not problems or (rule == "reasoning" and value == "item"), problems
 
@@ -101,7 +90,7 @@ def _(value: Any, switches: dict[str, Any]) -> None:
 
 @check("failed-item")
 def _(value: Any, switches: dict[str, Any]) -> None:
-    failing = Reply([TEN, TEN], end=Failed("server_error", at=audio_ms(1500)))
+    failing = sim.Reply([TEN, TEN], end=sim.Failed("server_error", at=sim.audio_ms(1500)))
     connection = connect(switches, failing)
     connection.send("response.create")
     connection.run()
@@ -116,7 +105,9 @@ def _(value: Any, switches: dict[str, Any]) -> None:
 
 @check("cut-call")
 def _(value: Any, switches: dict[str, Any]) -> None:
-    connection = connect(switches, Reply([CALL], end=Failed("server_error", at=ITEM_ADDED)))
+    connection = connect(
+        switches, sim.Reply([CALL], end=sim.Failed("server_error", at=sim.ITEM_ADDED))
+    )
     connection.send("response.create")
     connection.run()
     announced = connection.events("response.function_call_arguments.done")
@@ -143,7 +134,7 @@ def _(value: Any, switches: dict[str, Any]) -> None:
 
 @check("reasoning")
 def _(value: Any, switches: dict[str, Any]) -> None:
-    connection = connect(switches, Reply([Reasoning(2.0, tokens=70), TEN]))
+    connection = connect(switches, sim.Reply([sim.Reasoning(2.0, tokens=70), TEN]))
     connection.send("response.create")
     connection.run()
     message = connection.events("response.output_item.added")[-1]
@@ -194,7 +185,7 @@ def _(value: Any, switches: dict[str, Any]) -> None:
 
 @check("known-call")
 def _(value: Any, switches: dict[str, Any]) -> None:
-    connection = connect(switches, Reply([CALL]))
+    connection = connect(switches, sim.Reply([CALL]))
     for call_id in ("call_nobody", "call_x"):
         connection.send("response.create")
         connection.run()

@@ -8,48 +8,36 @@ import pytest
 from livekit.agents import llm
 from livekit.plugins import openai
 
-from realtime_fsm.simulator import (
-    END,
-    Failed,
-    FunctionCall,
-    Incomplete,
-    Message,
-    RealtimeServer,
-    Reply,
-    Script,
-    ServerConfig,
-    VirtualConnection,
-    server_event_problems,
-)
+from realtime_fsm import simulator as sim
 
-HELLO = Message("one two three four", seconds=0.4)
-CALL = FunctionCall("f", {"q": 1}, call_id="call_x")
-BETA = ServerConfig(dialect="beta")
+HELLO = sim.Message("one two three four", seconds=0.4)
+CALL = sim.FunctionCall("f", {"q": 1}, call_id="call_x")
+BETA = sim.ServerConfig(dialect="beta")
 
 
-def connect(*replies: Reply) -> VirtualConnection:
-    return VirtualConnection(Script(replies), BETA)
+def connect(*replies: sim.Reply) -> sim.VirtualConnection:
+    return sim.VirtualConnection(sim.Script(replies), BETA)
 
 
-def checked(connection: VirtualConnection) -> None:
+def checked(connection: sim.VirtualConnection) -> None:
     problems = {
-        e["type"]: p for e in connection.events() if (p := server_event_problems(e, "beta"))
+        e["type"]: p for e in connection.events() if (p := sim.server_event_problems(e, "beta"))
     }
     assert problems == {}
 
 
 @pytest.mark.parametrize("modalities", [["audio", "text"], ["text"]])
 @pytest.mark.parametrize(
-    "end", [None, Failed("server_error", at=END), Incomplete("content_filter")]
+    "end", [None, sim.Failed("server_error", at=sim.END), sim.Incomplete("content_filter")]
 )
 def test_every_event_has_the_beta_type(modalities: list[str], end: Any) -> None:
-    connection = connect(Reply([HELLO, CALL], **({"end": end} if end else {})))
+    connection = connect(sim.Reply([HELLO, CALL], **({"end": end} if end else {})))
     connection.send("response.create", response={"modalities": modalities})
     connection.run()
     checked(connection)
     assert connection.done["modalities"] == modalities
     assert not [t for t in connection.types() if "output_audio" in t or "output_text" in t]
-    if end is None or isinstance(end, Failed):
+    if end is None or isinstance(end, sim.Failed):
         part = connection.done["output"][0]["content"][0]
         assert part["type"] == ("audio" if "audio" in modalities else "text")
         assert connection.events("conversation.item.created")
@@ -84,7 +72,7 @@ def test_the_session_is_flat() -> None:
 
 
 def test_items_and_parameters_have_the_beta_names() -> None:
-    connection = connect(Reply([HELLO]))
+    connection = connect(sim.Reply([HELLO]))
     content = [{"type": "text", "text": "Hi"}]
     item = {"type": "message", "role": "assistant", "content": content}
     connection.send("conversation.item.create", item=item)
@@ -102,7 +90,7 @@ def test_items_and_parameters_have_the_beta_names() -> None:
 
 
 def test_speech_has_the_beta_names() -> None:
-    connection = connect(Reply([HELLO]))
+    connection = connect(sim.Reply([HELLO]))
     transcription = {"model": "whisper-1"}
     connection.send("session.update", session={"input_audio_transcription": transcription})
     connection.speak("Hello?")
@@ -112,8 +100,8 @@ def test_speech_has_the_beta_names() -> None:
 
 
 async def test_livekits_plugin_in_azure_mode() -> None:
-    fast = ServerConfig(dialect="beta", pace=0.0005, create_delay=0.0, cancel_delay=0.001)
-    async with RealtimeServer(Script([Reply([HELLO, CALL])]), config=fast) as server:
+    fast = sim.ServerConfig(dialect="beta", pace=0.0005, create_delay=0.0, cancel_delay=0.001)
+    async with sim.RealtimeServer(sim.Script([sim.Reply([HELLO, CALL])]), config=fast) as server:
         model = openai.realtime.RealtimeModel.with_azure(
             azure_deployment="realtime",
             api_key="x",

@@ -10,69 +10,50 @@ import aiohttp
 import pytest
 
 from realtime_fsm import InputError
-from realtime_fsm.simulator import (
-    At,
-    BreakConnection,
-    Failed,
-    Freeze,
-    FunctionCall,
-    InMemoryServer,
-    Insert,
-    Late,
-    Lose,
-    Message,
-    Rejected,
-    Reply,
-    Schedule,
-    Script,
-    ServerCall,
-    ServerConfig,
-    Unanswered,
-    VirtualConnection,
-)
+from realtime_fsm import simulator as sim
 from realtime_fsm.simulator.script_json import dump, load
 from realtime_fsm.testing import run_virtual
 
 
-def said(text: str, **more: Any) -> Reply:
-    return Reply([Message(text, seconds=0.3)], **more)
+def said(text: str, **more: Any) -> sim.Reply:
+    return sim.Reply([sim.Message(text, seconds=0.3)], **more)
 
 
-FAILED = Reply(end=Failed("server_error"))
-SCRIPT = Script(
+FAILED = sim.Reply(end=sim.Failed("server_error"))
+SCRIPT = sim.Script(
     [said("first of the others"), said("second of the others")],
     answers={
         "Where is it?": [FAILED, said("It is here.")],
         "What does it cost?": [said("It is free.")],
-        "Look it up.": [Reply([FunctionCall("look_up")])],
+        "Look it up.": [sim.Reply([sim.FunctionCall("look_up")])],
         "Look it up. > look_up": [FAILED, said("I found it.")],
         "Greet the user.": [said("Hello."), said("Hello again.")],
     },
 )
 
 
-def connect(script: Script = SCRIPT, **config: Any) -> VirtualConnection:
-    return VirtualConnection(script, ServerConfig(**config))
+def connect(script: sim.Script = SCRIPT, **config: Any) -> sim.VirtualConnection:
+    return sim.VirtualConnection(script, sim.ServerConfig(**config))
 
 
-def write(connection: VirtualConnection, words: str, item_id: str) -> None:
+def write(connection: sim.VirtualConnection, words: str, item_id: str) -> None:
     content = [{"type": "input_text", "text": words}]
     item = {"id": item_id, "type": "message", "role": "user", "content": content}
     connection.send("conversation.item.create", item=item)
 
 
-def create(connection: VirtualConnection, **response: Any) -> None:
+def create(connection: sim.VirtualConnection, **response: Any) -> None:
     connection.send("response.create", response=response)
     connection.run()
 
 
-def asked(connection: VirtualConnection) -> list[tuple[str, int]]:
+def asked(connection: sim.VirtualConnection) -> list[tuple[str, int]]:
     core: Any = connection.core
     core = getattr(core, "_core", core)
     return [(each.question, each.attempt) for each in core._replies.answers]
 
 
-def words(connection: VirtualConnection) -> list[str]:
+def words(connection: sim.VirtualConnection) -> list[str]:
     return [i.text for i in connection.core.conversation if i.role == "assistant" and i.text]
 
 
@@ -212,8 +193,12 @@ def test_aside_takes_no_reply_of_a_question() -> None:
 
 
 def test_refusals_and_silence_are_attempts_and_a_taken_slot_is_none() -> None:
-    replies = [Reply(ack=Rejected("server_error")), Reply(ack=Unanswered()), said("At last.")]
-    connection = connect(Script(answers={"Hello?": replies}))
+    replies = [
+        sim.Reply(ack=sim.Rejected("server_error")),
+        sim.Reply(ack=sim.Unanswered()),
+        said("At last."),
+    ]
+    connection = connect(sim.Script(answers={"Hello?": replies}))
     write(connection, "Hello?", "item_a")
     for _ in range(3):
         create(connection)
@@ -224,7 +209,7 @@ def test_refusals_and_silence_are_attempts_and_a_taken_slot_is_none() -> None:
 
 
 def test_lists_in_order_are_taken_in_order_as_ever() -> None:
-    connection = connect(Script([said("one"), FAILED, said("three")]))
+    connection = connect(sim.Script([said("one"), FAILED, said("three")]))
     for number in range(3):
         write(connection, "Hello?", f"item_{number}")
         create(connection)
@@ -232,10 +217,10 @@ def test_lists_in_order_are_taken_in_order_as_ever() -> None:
 
 
 def test_json() -> None:
-    script = Script(answers={"Hello?": [FAILED, said("Hello.")], "Who?": []}, default=FAILED)
+    script = sim.Script(answers={"Hello?": [FAILED, said("Hello.")], "Who?": []}, default=FAILED)
     assert load(dump(script)) == script
     assert load(dump(SCRIPT)) == SCRIPT
-    assert load('{"answers": {}}') == Script()
+    assert load('{"answers": {}}') == sim.Script()
     with pytest.raises(InputError, match=r"line 3: answers.Hello\?\[1\].ack is 7"):
         load('{"answers": {"Hello?": [\n{},\n{"ack": 7}\n]}}')
     with pytest.raises(InputError, match="answers is"):
@@ -246,9 +231,9 @@ def test_json() -> None:
 
 
 def test_a_fault_at_a_question_strikes_it_whatever_came_before() -> None:
-    at = At("response.created", question="What does it cost?")
+    at = sim.At("response.created", question="What does it cost?")
     for creates in (1, 2):
-        connection = connect(faults=Schedule([Late(at, seconds=5.0)]))
+        connection = connect(faults=sim.Schedule([sim.Late(at, seconds=5.0)]))
         write(connection, "Where is it?", "item_a")
         for _ in range(creates):
             create(connection)
@@ -260,22 +245,22 @@ def test_a_fault_at_a_question_strikes_it_whatever_came_before() -> None:
 
 
 def test_a_fault_at_the_second_attempt_or_at_the_question_itself() -> None:
-    at = At("response.done", question="Where is it?", attempt=2)
-    connection = connect(faults=Schedule([Lose(at)]))
+    at = sim.At("response.done", question="Where is it?", attempt=2)
+    connection = connect(faults=sim.Schedule([sim.Lose(at)]))
     write(connection, "Where is it?", "item_a")
     create(connection)
     create(connection)
     assert len(connection.events("response.done")) == 1
-    itself = At("conversation.item.added", question="Where is it?", attempt=0)
-    connection = connect(faults=Schedule([Lose(itself)]))
+    itself = sim.At("conversation.item.added", question="Where is it?", attempt=0)
+    connection = connect(faults=sim.Schedule([sim.Lose(itself)]))
     write(connection, "What does it cost?", "item_b")
     write(connection, "Where is it?", "item_a")
     assert [e["item"]["id"] for e in connection.events("conversation.item.added")] == ["item_b"]
 
 
 def test_a_create_that_is_lost_was_an_attempt() -> None:
-    at = At("response.create", side="client", question="Where is it?")
-    connection = connect(faults=Schedule([Lose(at)]))
+    at = sim.At("response.create", side="client", question="Where is it?")
+    connection = connect(faults=sim.Schedule([sim.Lose(at)]))
     write(connection, "Where is it?", "item_a")
     create(connection)
     create(connection)
@@ -285,22 +270,22 @@ def test_a_create_that_is_lost_was_an_attempt() -> None:
 
 def test_inserted_events_come_as_they_are() -> None:
     done = {"type": "response.done", "response": {"id": "resp_old", "status": "cancelled"}}
-    at = At("response.output_item.added", question="What does it cost?")
-    faults = Schedule([Insert(at, done)])
+    at = sim.At("response.output_item.added", question="What does it cost?")
+    faults = sim.Schedule([sim.Insert(at, done)])
     connection = connect(faults=faults)
     write(connection, "What does it cost?", "item_a")
     create(connection)
     ended = [event["response"]["id"] for event in connection.events("response.done")]
     assert ended == ["resp_old", "resp_001"]
-    assert Schedule.from_json(faults.to_json()) == faults
+    assert sim.Schedule.from_json(faults.to_json()) == faults
 
 
 def test_handshakes_are_refused_after_a_break() -> None:
-    broken = BreakConnection(At("response.created"), refused=2, status=502)
+    broken = sim.BreakConnection(sim.At("response.created"), refused=2, status=502)
 
     async def scenario() -> None:
-        config = ServerConfig(faults=Schedule([broken]))
-        async with InMemoryServer(Script(), config=config) as server:
+        config = sim.ServerConfig(faults=sim.Schedule([broken]))
+        async with sim.InMemoryServer(sim.Script(), config=config) as server:
             ws = await server.http_session.ws_connect("http://x")
             await ws.send_str(json.dumps({"type": "response.create"}))
             await asyncio.sleep(1.0)
@@ -313,12 +298,12 @@ def test_handshakes_are_refused_after_a_break() -> None:
 
 
 def test_a_frozen_server_takes_what_its_buffers_hold_and_then_no_more() -> None:
-    frozen = Freeze(At("response.created"), room=50)
+    frozen = sim.Freeze(sim.At("response.created"), room=50)
     frame = json.dumps({"type": "response.create"})
 
     async def scenario() -> None:
-        config = ServerConfig(faults=Schedule([frozen]))
-        async with InMemoryServer(Script(), config=config) as server:
+        config = sim.ServerConfig(faults=sim.Schedule([frozen]))
+        async with sim.InMemoryServer(sim.Script(), config=config) as server:
             ws = await server.http_session.ws_connect("http://x")
             await ws.send_str(frame)
             await asyncio.sleep(1.0)
@@ -341,8 +326,8 @@ def test_a_frozen_server_takes_what_its_buffers_hold_and_then_no_more() -> None:
 
 
 def test_what_the_server_does_itself_is_on_record() -> None:
-    call = ServerCall("book", seconds=2.0)
-    connection = connect(Script(answers={"Book it.": [Reply([call]), said("Done.")]}))
+    call = sim.ServerCall("book", seconds=2.0)
+    connection = connect(sim.Script(answers={"Book it.": [sim.Reply([call]), said("Done.")]}))
     write(connection, "Book it.", "item_a")
     create(connection)
     kinds = [t for t in connection.types() if t.startswith("response.mcp")]
@@ -360,12 +345,14 @@ def test_what_the_server_does_itself_is_on_record() -> None:
 
 
 def test_it_may_outlive_its_response_and_a_request_for_approval_runs_nothing() -> None:
-    connection = connect(Script([Reply([ServerCall("book", seconds=2.0, outlives=True)])]))
+    connection = connect(
+        sim.Script([sim.Reply([sim.ServerCall("book", seconds=2.0, outlives=True)])])
+    )
     create(connection)
     types = connection.types()
     assert types.index("response.done") < types.index("response.mcp_call.completed")
-    request = ServerCall("book", kind="mcp_approval_request")
-    connection = connect(Script([Reply([request])]))
+    request = sim.ServerCall("book", kind="mcp_approval_request")
+    connection = connect(sim.Script([sim.Reply([request])]))
     create(connection)
     assert not [t for t in connection.types() if t.startswith("response.mcp_call.")]
 
@@ -384,7 +371,7 @@ def test_omissions() -> None:
     assert connection.events("response.content_part.added")[0]["response_id"] == "resp_0"
     assert not connection.events("session.updated")
     with pytest.raises(ValueError, match="leaves_out has 'nothing'"):
-        ServerConfig(leaves_out=("nothing",))  # type: ignore[arg-type]
+        sim.ServerConfig(leaves_out=("nothing",))  # type: ignore[arg-type]
 
 
 def test_a_connection_may_be_stuck_and_a_frame_too_large() -> None:
@@ -413,8 +400,10 @@ def test_a_tools_output_that_was_tried_in_vain_is_over_when_the_user_was_answere
 
 
 def test_an_empty_answer_answers_nothing() -> None:
-    script = Script(answers={"Where is it?": [Reply(), Reply([Message("It is here.")])]})
-    connection = VirtualConnection(script, ServerConfig())
+    script = sim.Script(
+        answers={"Where is it?": [sim.Reply(), sim.Reply([sim.Message("It is here.")])]}
+    )
+    connection = sim.VirtualConnection(script, sim.ServerConfig())
     connection.run()
     write(connection, "What does it cost?", "item_a")
     write(connection, "Where is it?", "item_b")

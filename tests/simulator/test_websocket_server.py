@@ -12,29 +12,12 @@ import pytest
 from livekit.agents import llm
 from livekit.plugins import openai
 
-from realtime_fsm.simulator import (
-    Accept,
-    Closed,
-    Created,
-    Dropped,
-    ErrorInfo,
-    Failed,
-    FunctionCall,
-    Message,
-    RealtimeServer,
-    Reasoning,
-    Refuse,
-    Rejected,
-    Reply,
-    Script,
-    ServerConfig,
-    audio_ms,
-)
+from realtime_fsm import simulator as sim
 
 from ..real_time import LONG
 
-FAST = ServerConfig(pace=0.0005, create_delay=0.0, cancel_delay=0.001)
-HELLO = Message("one two three four", seconds=0.4)
+FAST = sim.ServerConfig(pace=0.0005, create_delay=0.0, cancel_delay=0.001)
+HELLO = sim.Message("one two three four", seconds=0.4)
 
 
 @pytest.fixture
@@ -53,8 +36,8 @@ async def until(ws: aiohttp.ClientWebSocketResponse[Any], type: str) -> list[dic
 
 @pytest.mark.parametrize("path", ["/v1/realtime", "/realtime"])
 async def test_a_response_over_the_socket(http: aiohttp.ClientSession, path: str) -> None:
-    script = Script([Reply([HELLO], ack=Created(after=0.1))])
-    async with RealtimeServer(script, config=FAST) as server:
+    script = sim.Script([sim.Reply([HELLO], ack=sim.Created(after=0.1))])
+    async with sim.RealtimeServer(script, config=FAST) as server:
         async with http.ws_connect(server.url.removesuffix("/v1") + path) as ws:
             await ws.send_json({"type": "response.create", "event_id": "c1"})
             await ws.send_json({"type": "response.create", "event_id": "c2"})
@@ -74,7 +57,7 @@ async def test_malformed_text_is_answered_and_binary_is_ignored(
     http: aiohttp.ClientSession,
 ) -> None:
     async with (
-        RealtimeServer(config=FAST) as server,
+        sim.RealtimeServer(config=FAST) as server,
         http.ws_connect(server.url + "/realtime") as ws,
     ):
         await ws.send_str("{")
@@ -86,10 +69,10 @@ async def test_malformed_text_is_answered_and_binary_is_ignored(
 
 
 async def test_a_close_carries_its_code(http: aiohttp.ClientSession) -> None:
-    end = Closed(1001, reason="going", error=ErrorInfo("session_expired"))
-    script = Script([Reply(end=end)])
+    end = sim.Closed(1001, reason="going", error=sim.ErrorInfo("session_expired"))
+    script = sim.Script([sim.Reply(end=end)])
     async with (
-        RealtimeServer(script, config=FAST) as server,
+        sim.RealtimeServer(script, config=FAST) as server,
         http.ws_connect(server.url + "/realtime") as ws,
     ):
         await ws.send_json({"type": "response.create"})
@@ -102,9 +85,9 @@ async def test_a_close_carries_its_code(http: aiohttp.ClientSession) -> None:
 async def test_a_drop_has_no_close_frame_and_loses_nothing_before_it(
     http: aiohttp.ClientSession,
 ) -> None:
-    script = Script([Reply([HELLO], end=Dropped(at=audio_ms(250)))])
+    script = sim.Script([sim.Reply([HELLO], end=sim.Dropped(at=sim.audio_ms(250)))])
     async with (
-        RealtimeServer(script, config=FAST) as server,
+        sim.RealtimeServer(script, config=FAST) as server,
         http.ws_connect(server.url + "/realtime") as ws,
     ):
         await ws.send_json({"type": "response.create"})
@@ -119,8 +102,10 @@ async def test_a_drop_has_no_close_frame_and_loses_nothing_before_it(
 
 
 async def test_handshakes_are_taken_in_order(http: aiohttp.ClientSession) -> None:
-    config = ServerConfig(handshakes=[Refuse(401, "no"), Accept(Dropped()), Accept()])
-    async with RealtimeServer(config=config) as server:
+    config = sim.ServerConfig(
+        handshakes=[sim.Refuse(401, "no"), sim.Accept(sim.Dropped()), sim.Accept()]
+    )
+    async with sim.RealtimeServer(config=config) as server:
         with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
             await http.ws_connect(server.url + "/realtime")
         assert refused.value.status == 401
@@ -134,7 +119,7 @@ async def test_handshakes_are_taken_in_order(http: aiohttp.ClientSession) -> Non
 
 
 async def test_the_user_speaks_on_the_newest_connection(http: aiohttp.ClientSession) -> None:
-    async with RealtimeServer(config=FAST) as server:
+    async with sim.RealtimeServer(config=FAST) as server:
         with pytest.raises(RuntimeError, match="nobody"):
             await server.user_speaks("Hello?")
         async with http.ws_connect(server.url + "/realtime") as ws:
@@ -146,7 +131,7 @@ async def test_the_user_speaks_on_the_newest_connection(http: aiohttp.ClientSess
 
 
 async def test_nothing_is_left_after_aclose(http: aiohttp.ClientSession) -> None:
-    server = RealtimeServer(Script([Reply([HELLO])], default=Reply([HELLO])))
+    server = sim.RealtimeServer(sim.Script([sim.Reply([HELLO])], default=sim.Reply([HELLO])))
     await server.start()
     with pytest.raises(RuntimeError, match="already"):
         await server.start()
@@ -168,7 +153,7 @@ async def test_nothing_is_left_after_aclose(http: aiohttp.ClientSession) -> None
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "example.org"])
 async def test_the_server_stays_on_loopback(host: str) -> None:
     with pytest.raises(ValueError, match="loopback"):
-        RealtimeServer(host=host)
+        sim.RealtimeServer(host=host)
 
 
 # --- LiveKit's plugin ---
@@ -183,7 +168,7 @@ async def sessions() -> AsyncIterator[list[Any]]:
         await each.aclose()
 
 
-def plugin(server: RealtimeServer, opened: list[Any]) -> llm.RealtimeSession[Any]:
+def plugin(server: sim.RealtimeServer, opened: list[Any]) -> llm.RealtimeSession[Any]:
     model = openai.realtime.RealtimeModel(api_key="x", base_url=server.url, turn_detection=None)
     session = model.session()
     opened += [model, session]
@@ -191,8 +176,8 @@ def plugin(server: RealtimeServer, opened: list[Any]) -> llm.RealtimeSession[Any
 
 
 async def test_the_plugin_gets_a_reply(sessions: list[Any]) -> None:
-    script = Script([Reply([HELLO, FunctionCall("lookup", {"q": 1})])])
-    async with RealtimeServer(script, config=FAST) as server:
+    script = sim.Script([sim.Reply([HELLO, sim.FunctionCall("lookup", {"q": 1})])])
+    async with sim.RealtimeServer(script, config=FAST) as server:
         session = plugin(server, sessions)
         generation = await session.generate_reply(instructions="Say hello.")
         assert generation.user_initiated
@@ -211,7 +196,7 @@ async def test_the_plugin_gets_a_reply(sessions: list[Any]) -> None:
 
 
 async def test_the_plugins_history_and_truncation_are_accepted(sessions: list[Any]) -> None:
-    async with RealtimeServer(Script([Reply([HELLO])]), config=FAST) as server:
+    async with sim.RealtimeServer(sim.Script([sim.Reply([HELLO])]), config=FAST) as server:
         session = plugin(server, sessions)
         context = llm.ChatContext.empty()
         context.add_message(role="user", content="Hello?", id="u1")
@@ -236,10 +221,13 @@ async def test_the_plugins_history_and_truncation_are_accepted(sessions: list[An
 
 
 async def test_the_plugin_sees_a_rejection_and_a_failure(sessions: list[Any]) -> None:
-    script = Script(
-        [Reply(ack=Rejected("server_error")), Reply([HELLO], end=Failed("server_error"))]
+    script = sim.Script(
+        [
+            sim.Reply(ack=sim.Rejected("server_error")),
+            sim.Reply([HELLO], end=sim.Failed("server_error")),
+        ]
     )
-    async with RealtimeServer(script, config=FAST) as server:
+    async with sim.RealtimeServer(script, config=FAST) as server:
         session = plugin(server, sessions)
         errors: list[Any] = []
         session.on("error", errors.append)
@@ -256,9 +244,9 @@ async def test_the_plugin_sees_a_rejection_and_a_failure(sessions: list[Any]) ->
 
 
 async def test_the_plugin_passes_over_a_reasoning_item(sessions: list[Any]) -> None:
-    config = ServerConfig(pace=0.0005, reasoning_items="item")
-    script = Script([Reply([Reasoning(0.01), HELLO, HELLO])])
-    async with RealtimeServer(script, config=config) as server:
+    config = sim.ServerConfig(pace=0.0005, reasoning_items="item")
+    script = sim.Script([sim.Reply([sim.Reasoning(0.01), HELLO, HELLO])])
+    async with sim.RealtimeServer(script, config=config) as server:
         session = plugin(server, sessions)
         generation = await session.generate_reply()
         said = [

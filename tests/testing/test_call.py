@@ -10,19 +10,7 @@ import pytest
 from livekit.agents import Agent, function_tool, llm
 
 import realtime_fsm as rf
-from realtime_fsm.simulator import (
-    Dropped,
-    Failed,
-    FunctionCall,
-    Message,
-    RealtimeServer,
-    Reply,
-    Script,
-    ServerConfig,
-    Stalled,
-    Unanswered,
-    audio_ms,
-)
+from realtime_fsm import simulator as sim
 from realtime_fsm.testing import (
     NothingLeft,
     TimeIsUp,
@@ -33,11 +21,11 @@ from realtime_fsm.testing import (
 )
 
 real_clock = time.perf_counter
-HELLO = Reply([Message("Good morning to you my friend.", seconds=3.0)])
-TWO = Reply(
+HELLO = sim.Reply([sim.Message("Good morning to you my friend.", seconds=3.0)])
+TWO = sim.Reply(
     [
-        Message("One moment please I look it up.", seconds=2.0),
-        Message("Your parcel arrives tomorrow at noon.", seconds=3.0),
+        sim.Message("One moment please I look it up.", seconds=2.0),
+        sim.Message("Your parcel arrives tomorrow at noon.", seconds=3.0),
     ]
 )
 
@@ -64,7 +52,7 @@ async def test_a_healthy_call(controlled: bool) -> None:
 
 @virtual_time
 async def test_a_turn_that_failed_before_output_is_heard_after_all() -> None:
-    async with simulated_call([Reply(end=Failed("server_error")), HELLO]) as call:
+    async with simulated_call([sim.Reply(end=sim.Failed("server_error")), HELLO]) as call:
         await call.say("Hello?")
         await call.idle()
         assert call.turn.attempts == 2
@@ -77,7 +65,7 @@ async def test_a_turn_that_failed_before_output_is_heard_after_all() -> None:
 
 @virtual_time
 async def test_an_unanswered_create_is_asked_again_after_the_default_ten_seconds() -> None:
-    script = [Reply(ack=Unanswered()), HELLO]
+    script = [sim.Reply(ack=sim.Unanswered()), HELLO]
     async with simulated_call(script, turn_detection=None) as call:
         start = asyncio.get_running_loop().time()
         handle = call.session.generate_reply(user_input="Hello?")
@@ -91,7 +79,7 @@ async def test_an_unanswered_create_is_asked_again_after_the_default_ten_seconds
 
 @virtual_time
 async def test_a_dropped_socket() -> None:
-    async with simulated_call([Reply(end=Dropped()), HELLO], turn_detection=None) as call:
+    async with simulated_call([sim.Reply(end=sim.Dropped()), HELLO], turn_detection=None) as call:
         handle = call.session.generate_reply(user_input="Hello?")
         await handle
         assert handle.exception() is None
@@ -144,7 +132,7 @@ async def test_an_agent_with_a_tool() -> None:
             await asyncio.sleep(7)
             return f"It rains in {city}."
 
-    script = [Reply([FunctionCall("get_weather", {"city": "Oslo"})]), HELLO]
+    script = [sim.Reply([sim.FunctionCall("get_weather", {"city": "Oslo"})]), HELLO]
     async with simulated_call(script, agent=Weather(instructions="Be brief.")) as call:
         await call.say("How is the weather in Oslo?")
         await call.until(lambda: call.heard >= 3.0)
@@ -154,7 +142,9 @@ async def test_an_agent_with_a_tool() -> None:
 
 @pytest.mark.real_time
 def test_a_stall_of_twenty_seconds_takes_no_time() -> None:
-    stalled = Reply([Message("This is the answer.", seconds=2.0)], end=Stalled(at=audio_ms(500)))
+    stalled = sim.Reply(
+        [sim.Message("This is the answer.", seconds=2.0)], end=sim.Stalled(at=sim.audio_ms(500))
+    )
 
     async def main() -> float:
         policy = rf.RetryPolicy(stall_timeout=20.0)
@@ -228,7 +218,7 @@ async def test_an_error_of_the_test_is_not_hidden_by_the_check() -> None:
 
 @virtual_time
 async def test_waiting_has_an_end() -> None:
-    async with simulated_call([Reply(end=Stalled())], controlled=False) as call:
+    async with simulated_call([sim.Reply(end=sim.Stalled())], controlled=False) as call:
         await call.say("Hello?")
         with pytest.raises(asyncio.TimeoutError):
             await call.idle()
@@ -256,10 +246,10 @@ async def test_an_agent_with_its_own_model_is_refused() -> None:
 
 
 async def test_over_a_socket_in_real_time() -> None:
-    config = ServerConfig(pace=0.001)
-    hello = Reply([Message("Hello.", seconds=0.1)])
+    config = sim.ServerConfig(pace=0.001)
+    hello = sim.Reply([sim.Message("Hello.", seconds=0.1)])
     async with (
-        RealtimeServer(Script([hello]), config=config) as server,
+        sim.RealtimeServer(sim.Script([hello]), config=config) as server,
         simulated_call(server=server) as call,
     ):
         await call.say("Hello?", seconds=0.05)

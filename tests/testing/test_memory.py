@@ -12,46 +12,29 @@ from typing import Any
 import aiohttp
 import pytest
 
-from realtime_fsm.simulator import (
-    Accept,
-    At,
-    Closed,
-    Dropped,
-    ErrorInfo,
-    HalfOpen,
-    InMemoryServer,
-    Lose,
-    Message,
-    RealtimeServer,
-    Refuse,
-    Reply,
-    Schedule,
-    Script,
-    ServerConfig,
-    audio_ms,
-)
+from realtime_fsm import simulator as sim
 from realtime_fsm.testing import simulated_call, virtual_time
 
-FAST = ServerConfig(pace=0.0005, create_delay=0.0, cancel_delay=0.001)
-HELLO = Message("one two three four", seconds=0.4)
+FAST = sim.ServerConfig(pace=0.0005, create_delay=0.0, cancel_delay=0.001)
+HELLO = sim.Message("one two three four", seconds=0.4)
 
 Opener = Callable[..., Any]
 
 
 @asynccontextmanager
 async def in_memory(
-    script: Script | None = None, config: ServerConfig = FAST
-) -> AsyncIterator[tuple[InMemoryServer, aiohttp.ClientSession]]:
-    async with InMemoryServer(script, config=config) as server:
+    script: sim.Script | None = None, config: sim.ServerConfig = FAST
+) -> AsyncIterator[tuple[sim.InMemoryServer, aiohttp.ClientSession]]:
+    async with sim.InMemoryServer(script, config=config) as server:
         yield server, server.http_session
 
 
 @asynccontextmanager
 async def over_tcp(
-    script: Script | None = None, config: ServerConfig = FAST
-) -> AsyncIterator[tuple[RealtimeServer, aiohttp.ClientSession]]:
+    script: sim.Script | None = None, config: sim.ServerConfig = FAST
+) -> AsyncIterator[tuple[sim.RealtimeServer, aiohttp.ClientSession]]:
     async with (
-        RealtimeServer(script, config=config) as server,
+        sim.RealtimeServer(script, config=config) as server,
         aiohttp.ClientSession() as http,
     ):
         yield server, http
@@ -71,7 +54,7 @@ async def until(ws: aiohttp.ClientWebSocketResponse[Any], type: str) -> list[dic
 @both
 async def test_a_response(opened: Opener) -> None:
     thinks = replace(HELLO, after=0.3)  # so that all frames are there before it is over
-    async with opened(Script([Reply([thinks])])) as (server, http):
+    async with opened(sim.Script([sim.Reply([thinks])])) as (server, http):
         async with http.ws_connect(server.url + "/realtime") as ws:
             await ws.send_json({"type": "response.create", "event_id": "c1"})
             await ws.send_json({"type": "response.create", "event_id": "c2"})
@@ -95,8 +78,8 @@ async def test_a_response(opened: Opener) -> None:
 
 @both
 async def test_a_close_carries_its_code(opened: Opener) -> None:
-    end = Closed(1001, reason="going", error=ErrorInfo("session_expired"))
-    async with opened(Script([Reply(end=end)])) as (server, http):
+    end = sim.Closed(1001, reason="going", error=sim.ErrorInfo("session_expired"))
+    async with opened(sim.Script([sim.Reply(end=end)])) as (server, http):
         ws = await http.ws_connect(server.url + "/realtime")
         await ws.send_json({"type": "response.create"})
         await until(ws, "error")
@@ -112,7 +95,10 @@ async def test_a_close_carries_its_code(opened: Opener) -> None:
 
 @both
 async def test_a_drop_loses_nothing_before_it(opened: Opener) -> None:
-    async with opened(Script([Reply([HELLO], end=Dropped(at=audio_ms(250)))])) as (server, http):
+    async with opened(sim.Script([sim.Reply([HELLO], end=sim.Dropped(at=sim.audio_ms(250)))])) as (
+        server,
+        http,
+    ):
         ws = await http.ws_connect(server.url + "/realtime")
         await ws.send_json({"type": "response.create"})
         seen = []
@@ -128,7 +114,7 @@ async def test_a_drop_loses_nothing_before_it(opened: Opener) -> None:
 
 @both
 async def test_handshakes_and_a_server_that_is_gone(opened: Opener) -> None:
-    config = ServerConfig(handshakes=[Refuse(401, "no"), Accept(Dropped())])
+    config = sim.ServerConfig(handshakes=[sim.Refuse(401, "no"), sim.Accept(sim.Dropped())])
     async with opened(config=config) as (server, http):
         with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
             await http.ws_connect(server.url + "/realtime")
@@ -167,7 +153,7 @@ async def test_a_close_ends_a_receive_in_another_task(opened: Opener) -> None:
 
 @both
 async def test_a_half_open_connection_loses_everything(opened: Opener) -> None:
-    async with opened(Script([Reply([HELLO])])) as (server, http):
+    async with opened(sim.Script([sim.Reply([HELLO])])) as (server, http):
         ws = await http.ws_connect(server.url + "/realtime")
         await until(ws, "session.created")
         server.half_open()
@@ -198,8 +184,13 @@ async def test_a_half_open_connection_is_closed_after_ten_seconds() -> None:
 
 @virtual_time
 async def test_faults_of_the_config_happen_on_it() -> None:
-    faults = Schedule([Lose(At("response.create", side="client")), HalfOpen(At("response.done"))])
-    async with in_memory(Script([Reply([HELLO])]), ServerConfig(faults=faults)) as (server, http):
+    faults = sim.Schedule(
+        [sim.Lose(sim.At("response.create", side="client")), sim.HalfOpen(sim.At("response.done"))]
+    )
+    async with in_memory(sim.Script([sim.Reply([HELLO])]), sim.ServerConfig(faults=faults)) as (
+        server,
+        http,
+    ):
         ws = await http.ws_connect(server.url + "/realtime")
         await ws.send_json({"type": "response.create", "event_id": "c1"})
         await ws.send_json({"type": "response.create", "event_id": "c2"})
@@ -216,7 +207,7 @@ async def test_faults_of_the_config_happen_on_it() -> None:
 
 @virtual_time
 async def test_the_plugin_talks_over_it() -> None:
-    async with simulated_call([Reply([HELLO])], controlled=False) as call:
+    async with simulated_call([sim.Reply([HELLO])], controlled=False) as call:
         await call.say("Hello?")
         await call.idle()
         assert call.heard == pytest.approx(0.4)
@@ -228,13 +219,15 @@ async def test_the_plugin_talks_over_it() -> None:
     ]
 
 
-ENDS = {"drop": Dropped(at=audio_ms(100)), "close": Closed(1011, at=audio_ms(100))}
+ENDS = {"drop": sim.Dropped(at=sim.audio_ms(100)), "close": sim.Closed(1011, at=sim.audio_ms(100))}
 
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS.keys())
 @virtual_time
-async def test_the_plugin_reconnects_after(end: Closed | Dropped) -> None:
-    async with simulated_call([Reply([HELLO], end=end), Reply([HELLO])], controlled=False) as call:
+async def test_the_plugin_reconnects_after(end: sim.Closed | sim.Dropped) -> None:
+    async with simulated_call(
+        [sim.Reply([HELLO], end=end), sim.Reply([HELLO])], controlled=False
+    ) as call:
         await call.say("Hello?")
         await call.idle()
         (error,) = call.errors
@@ -251,7 +244,7 @@ async def test_the_plugin_reconnects_after(end: Closed | Dropped) -> None:
 
 @virtual_time
 async def test_the_plugin_retries_a_refused_handshake() -> None:
-    config = ServerConfig(handshakes=[Refuse(503), Refuse(503)])
+    config = sim.ServerConfig(handshakes=[sim.Refuse(503), sim.Refuse(503)])
     async with simulated_call(config=config, controlled=False) as call:
         await call.until(lambda: call.server.connections == 1)
         assert call.server.attempts == 3
@@ -264,7 +257,7 @@ async def test_the_plugin_retries_a_refused_handshake() -> None:
 
 @virtual_time
 async def test_the_plugin_gives_up_when_it_is_always_refused() -> None:
-    config = ServerConfig(default_handshake=Refuse(503))
+    config = sim.ServerConfig(default_handshake=sim.Refuse(503))
     async with simulated_call(config=config, controlled=False) as call:
         await call.until(lambda: call.errors and not call.errors[-1].error.recoverable)
         assert call.server.connections == 0

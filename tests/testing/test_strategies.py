@@ -12,19 +12,7 @@ from livekit.agents import Agent, function_tool
 
 import realtime_fsm.simulator as simulator
 import realtime_fsm.testing.strategies as strategies
-from realtime_fsm.simulator import (
-    At,
-    Completed,
-    Created,
-    FunctionCall,
-    Late,
-    Malform,
-    Message,
-    Reply,
-    Schedule,
-    Script,
-    ServerConfig,
-)
+from realtime_fsm import simulator as sim
 from realtime_fsm.testing import (
     PacedAudioOutput,
     SimulatedCall,
@@ -68,7 +56,7 @@ class Weather(Agent):
 @FEW
 @given(scripts(tools=["get_weather"], failures=False), user_actions(), sinks())
 def test_every_guarantee_holds_while_the_server_is_healthy(
-    script: Script, actions: list[UserAction], sink: PacedAudioOutput
+    script: sim.Script, actions: list[UserAction], sink: PacedAudioOutput
 ) -> None:
     async def one_call() -> None:
         async with simulated_call(script, agent=Weather(), sink=sink) as call:
@@ -82,10 +70,10 @@ def test_every_guarantee_holds_while_the_server_is_healthy(
 @FEW
 @given(scripts(max_seconds=1.0), schedules("rough"), user_actions(max_actions=3), sinks())
 def test_every_call_can_be_played(
-    script: Script, faults: Schedule, actions: list[UserAction], sink: PacedAudioOutput
+    script: sim.Script, faults: sim.Schedule, actions: list[UserAction], sink: PacedAudioOutput
 ) -> None:
     async def one_call() -> None:
-        config = ServerConfig(faults=faults)
+        config = sim.ServerConfig(faults=faults)
         async with simulated_call(script, config=config, sink=sink) as call:
             await perform(call, actions)
 
@@ -94,7 +82,7 @@ def test_every_call_can_be_played(
 
 @given(scripts(tools=["look_up"]), schedules("hostile"), user_actions())
 def test_what_is_drawn_prints_as_the_code_that_makes_it(
-    script: Script, faults: Schedule, actions: list[UserAction]
+    script: sim.Script, faults: sim.Schedule, actions: list[UserAction]
 ) -> None:
     names = {**vars(simulator), **vars(strategies)}
     assert eval(repr(script), names) == script
@@ -108,12 +96,12 @@ def simplest(strategy: Any) -> Any:
 
 
 def test_they_shrink_to_a_short_healthy_call() -> None:
-    short = Message("Yes.", seconds=0.1)
+    short = sim.Message("Yes.", seconds=0.1)
     assert simplest(messages()) == short
-    assert simplest(replies()) == Reply([short])
-    assert simplest(ends()) == Completed()
-    assert simplest(scripts()) == Script()
-    assert simplest(schedules("hostile")) == Schedule()
+    assert simplest(replies()) == sim.Reply([short])
+    assert simplest(ends()) == sim.Completed()
+    assert simplest(scripts()) == sim.Script()
+    assert simplest(schedules("hostile")) == sim.Schedule()
     assert simplest(user_actions()) == [Says("Hello?", seconds=0.2)]
     assert simplest(sinks())._speed == 1.0
 
@@ -121,35 +109,37 @@ def test_they_shrink_to_a_short_healthy_call() -> None:
 def test_a_failure_shrinks_to_what_causes_it() -> None:
     schedule = find(
         schedules("mild"),
-        lambda s: any(isinstance(fault, Late) for fault in s.faults),
+        lambda s: any(isinstance(fault, sim.Late) for fault in s.faults),
         settings=settings(database=None),
     )
-    assert schedule == Schedule([Late(At("response.created"), seconds=0.1)])
+    assert schedule == sim.Schedule([sim.Late(sim.At("response.created"), seconds=0.1)])
 
 
-def calls_a_tool(script: Script) -> bool:
-    return any(isinstance(item, FunctionCall) for reply in script.replies for item in reply.items)
+def calls_a_tool(script: sim.Script) -> bool:
+    return any(
+        isinstance(item, sim.FunctionCall) for reply in script.replies for item in reply.items
+    )
 
 
 @given(scripts(failures=False))
-def test_without_failures_all_creates_are_answered(script: Script) -> None:
+def test_without_failures_all_creates_are_answered(script: sim.Script) -> None:
     for reply in script.replies:
-        assert isinstance(reply.ack, Created)
-        assert reply.end == Completed()
+        assert isinstance(reply.ack, sim.Created)
+        assert reply.end == sim.Completed()
 
 
 @given(scripts(tools=["look_up"], max_replies=9))
-def test_no_more_tool_steps_than_livekit_takes(script: Script) -> None:
-    assert sum(calls_a_tool(Script([reply])) for reply in script.replies) <= 2
+def test_no_more_tool_steps_than_livekit_takes(script: sim.Script) -> None:
+    assert sum(calls_a_tool(sim.Script([reply])) for reply in script.replies) <= 2
 
 
 @given(schedules("mild"))
-def test_a_profile_has_its_kinds_only(schedule: Schedule) -> None:
-    assert not any(isinstance(fault, Malform) for fault in schedule.faults)
+def test_a_profile_has_its_kinds_only(schedule: sim.Schedule) -> None:
+    assert not any(isinstance(fault, sim.Malform) for fault in schedule.faults)
 
 
 def test_profiles() -> None:
-    assert simplest(schedules("none")) == Schedule()
+    assert simplest(schedules("none")) == sim.Schedule()
     with pytest.raises(ValueError, match="one of none, mild, rough, hostile, not 'wild'"):
         schedules("wild")  # type: ignore[arg-type]
 
@@ -166,7 +156,7 @@ def test_actions_do_what_they_say() -> None:
         seen.append((round(call.heard, 1), call.server.creates))
 
     async def main() -> None:
-        hello = Reply([Message("Good morning.", seconds=2.0)])
+        hello = sim.Reply([sim.Message("Good morning.", seconds=2.0)])
         async with simulated_call([hello] * 3) as call:
             for action in (Says("Hi.", 0.5), HearsOut(), Asks("Hm?"), Waits(0.5), Interrupts()):
                 await perform(call, [action])

@@ -12,19 +12,8 @@ from rich.live import Live
 from rich.panel import Panel
 from rich.text import Text
 
+from . import moments as m
 from .calls import Call
-from .moments import (
-    Asked,
-    Ended,
-    ErrorReported,
-    HandleDone,
-    HungUp,
-    Moment,
-    Moved,
-    Observer,
-    SoundEnded,
-    SoundStarted,
-)
 from .result import MODES, NAMES, Mode
 from .show import Show
 
@@ -57,7 +46,7 @@ class LiveCall:
         self._live = Live(self, console=console, refresh_per_second=_PER_SECOND)
 
     @property
-    def observers(self) -> tuple[Observer, Observer]:
+    def observers(self) -> tuple[m.Observer, m.Observer]:
         """To be told what happens in plain LiveKit, and controlled."""
         plain, controlled = self._panes
         return plain.moment, controlled.moment
@@ -96,37 +85,37 @@ class _Pane:
         self._sounds: list[tuple[float, float | None]] = []
         self._cuts: list[float] = []
 
-    def moment(self, t: float, moment: Moment) -> None:
+    def moment(self, t: float, moment: m.Moment) -> None:
         """Take note of what happened *t* seconds after the first question."""
         if self._began is None:
             self._began = time.monotonic() - t
         self._now = t
         self._show.moment(t, moment)
-        if isinstance(moment, Asked):
+        if isinstance(moment, m.Asked):
             self._asked.append(t)
             if self._mode == "plain" or len(self._asked) == 1:
                 self._state = Text("asked", style="cyan")
-        elif isinstance(moment, Moved):
+        elif isinstance(moment, m.Moved):
             self._state = Text(moment.move.label, style=_STATES[moment.move.dest.value])
-        elif isinstance(moment, Ended):
+        elif isinstance(moment, m.Ended):
             style = _STATES["failed" if moment.end.error else "done"]
             self._state = Text(moment.end.outcome.value, style=style)
-        elif isinstance(moment, SoundStarted):
+        elif isinstance(moment, m.SoundStarted):
             self._sounds.append((t, None))
             if self._mode == "plain":
                 self._state = Text("speaking", style="bold green")
-        elif isinstance(moment, SoundEnded):
+        elif isinstance(moment, m.SoundEnded):
             if self._sounds and self._sounds[-1][1] is None:
                 self._sounds[-1] = (self._sounds[-1][0], t)
             if moment.cut:
                 self._cuts.append(t)
-        elif isinstance(moment, (HandleDone, ErrorReported)):
+        elif isinstance(moment, (m.HandleDone, m.ErrorReported)):
             self._handle(moment)
-        elif isinstance(moment, HungUp):
+        elif isinstance(moment, m.HungUp):
             self._over = True
 
-    def _handle(self, moment: HandleDone | ErrorReported) -> None:
-        if self._mode == "plain" and isinstance(moment, HandleDone):
+    def _handle(self, moment: m.HandleDone | m.ErrorReported) -> None:
+        if self._mode == "plain" and isinstance(moment, m.HandleDone):
             error = moment.exception
             self._state = Text(error or "handle done", style="bold red" if error else "green")
 

@@ -23,20 +23,8 @@ from ...testing.corpus._script import plan
 from ...testing.corpus._witness import describe
 from ...watch import Watching
 from ...watch._link import link_to
+from . import moments as m
 from .calls import Call
-from .moments import (
-    Asked,
-    Ended,
-    ErrorReported,
-    HandleDone,
-    HungUp,
-    Moment,
-    Moved,
-    Observer,
-    Recovers,
-    SoundEnded,
-    SoundStarted,
-)
 from .quiet import quiet_logs
 from .result import MODES, NAMES, Answer, Mode, Remembered, Result
 
@@ -46,7 +34,7 @@ __all__ = ["Mode", "run_both", "run_call"]
 def run_call(
     call: Call,
     mode: Mode,
-    observer: Observer = lambda *_: None,
+    observer: m.Observer = lambda *_: None,
     *,
     speed: float = 1.0,
     trace: Path | None = None,
@@ -68,7 +56,7 @@ def run_call(
 
 def run_both(
     call: Call,
-    observers: tuple[Observer, Observer],
+    observers: tuple[m.Observer, m.Observer],
     *,
     speed: float = 1.0,
     traces: tuple[Path | None, Path | None] = (None, None),
@@ -105,7 +93,7 @@ class _Run(Player):
         self,
         call: Call,
         mode: Mode,
-        observer: Observer,
+        observer: m.Observer,
         speed: float,
         trace: Path | None,
         hub: Path | None = None,
@@ -150,7 +138,7 @@ class _Run(Player):
 
     # --- observing
 
-    def _tell(self, moment: Moment) -> None:
+    def _tell(self, moment: m.Moment) -> None:
         self._observer(asyncio.get_running_loop().time() - self.started_at, moment)
 
     def _follow(self, model: ControlledRealtimeModel) -> None:
@@ -158,14 +146,14 @@ class _Run(Player):
             return self._turn_numbers.setdefault(turn_id, len(self._turn_numbers) + 1)
 
         def moved(move: cmd.TurnMoved) -> None:
-            self._tell(Moved(number(move.turn_id), move))
+            self._tell(m.Moved(number(move.turn_id), move))
 
         def recovering(plan: cmd.Recovering) -> None:
             self._counts["recoveries"] += 1
-            self._tell(Recovers(number(plan.turn_id), plan))
+            self._tell(m.Recovers(number(plan.turn_id), plan))
 
         def ended(end: cmd.TurnEnded) -> None:
-            self._tell(Ended(number(end.turn_id), end))
+            self._tell(m.Ended(number(end.turn_id), end))
 
         model.on("turn_moved", moved)
         model.on("recovering", recovering)
@@ -175,13 +163,13 @@ class _Run(Player):
         def failed(event: ErrorEvent) -> None:
             text = describe(getattr(event.error, "error", event.error))
             self._errors.append(text)
-            self._tell(ErrorReported(text, bool(getattr(event.error, "recoverable", False))))
+            self._tell(m.ErrorReported(text, bool(getattr(event.error, "recoverable", False))))
 
         def finished(report: PlaybackFinishedEvent) -> None:
-            self._tell(SoundEnded(report.playback_position, report.interrupted))
+            self._tell(m.SoundEnded(report.playback_position, report.interrupted))
 
         def started(_: PlaybackStartedEvent) -> None:
-            self._tell(SoundStarted())
+            self._tell(m.SoundStarted())
 
         session.on("error", failed)
         sink.on("playback_started", started)
@@ -196,17 +184,17 @@ class _Run(Player):
             self.started_at = now
         self._asked.append(now)
         number = len(self._asked)
-        self._tell(Asked(number, given["user_input"], cuts))
+        self._tell(m.Asked(number, given["user_input"], cuts))
         super().ask(session, name, cuts=cuts, **given)
         self.handles[name].add_done_callback(
-            lambda h: self._tell(HandleDone(number, _exception(h), h.interrupted))
+            lambda h: self._tell(m.HandleDone(number, _exception(h), h.interrupted))
         )
 
     # --- what came of it
 
     def _measured(self) -> Result:
         ended_at = asyncio.get_running_loop().time()
-        self._tell(HungUp())
+        self._tell(m.HungUp())
         (server,), sink = self.servers, self.call.sink
         asked, handles = self._asked, list(self.handles.values())
         windows = zip(asked, [*asked[1:], ended_at], strict=True)

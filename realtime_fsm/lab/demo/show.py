@@ -10,19 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ..._core import commands as cmd
+from . import moments as m
 from .calls import Call
-from .moments import (
-    Asked,
-    Ended,
-    ErrorReported,
-    HandleDone,
-    HungUp,
-    Moment,
-    Moved,
-    Recovers,
-    SoundEnded,
-    SoundStarted,
-)
 from .result import NAMES, Mode, Result
 
 __all__ = ["Show", "demo_console", "finding"]
@@ -82,37 +71,37 @@ class Show:
         self._labels = {}
         self._console.print(Text(f"\n   {NAMES[mode]}", style="underline"))
 
-    def moment(self, t: float, moment: Moment) -> None:
+    def moment(self, t: float, moment: m.Moment) -> None:
         """Show what happened *t* seconds after the first question."""
-        if isinstance(moment, Asked):
+        if isinstance(moment, m.Asked):
             barge_in = "interrupts: " if moment.barge_in else ""
             self._line(t, "caller", f'{barge_in}"{moment.text}"')
-        elif isinstance(moment, Moved):
+        elif isinstance(moment, m.Moved):
             self._moved(t, moment)
-        elif isinstance(moment, Recovers):
+        elif isinstance(moment, m.Recovers):
             plan = moment.plan
             text = f"{plan.reason.code or plan.reason.kind.value}; retrying in {plan.wait:.1f} s"
             self._line(t, "recovery", text)
-        elif isinstance(moment, Ended):
+        elif isinstance(moment, m.Ended):
             state = "failed" if moment.end.error else "done"
             why = moment.end.error.code if moment.end.error else None
             text = f"{self._arrow} {state}, {why or moment.end.outcome.value}"
             self._line(t, "turn", text, moment.turn)
-        elif isinstance(moment, SoundStarted):
+        elif isinstance(moment, m.SoundStarted):
             self._line(t, "sound", "starts")
-        elif isinstance(moment, SoundEnded):
+        elif isinstance(moment, m.SoundEnded):
             how = "is cut off" if moment.cut else "ends"
             self._line(t, "sound", f"{how}, {moment.seconds:.2f} s heard")
-        elif isinstance(moment, HandleDone):
+        elif isinstance(moment, m.HandleDone):
             how = "done, interrupted" if moment.interrupted else "done"
             self._line(t, "handle", f"{how}, exception {moment.exception}", moment.number)
-        elif isinstance(moment, ErrorReported):
+        elif isinstance(moment, m.ErrorReported):
             kind = "recoverable" if moment.recoverable else "not recoverable"
             self._line(t, "error", f"{moment.text} ({kind})")
-        elif isinstance(moment, HungUp):
+        elif isinstance(moment, m.HungUp):
             self._line(t, "hangs up", "")
 
-    def _moved(self, t: float, moved: Moved) -> None:
+    def _moved(self, t: float, moved: m.Moved) -> None:
         move = moved.move
         if move.dest.value in ("done", "failed") or move.event == "BACKOFF_OVER":
             return  # said by what follows it at once: the turn's end, or its request

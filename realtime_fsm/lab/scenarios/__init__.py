@@ -8,8 +8,14 @@ A real ``AgentSession`` and the real OpenAI plugin against the simulated server,
 Needs the OpenAI plugin (``pip install "realtime-fsm[openai]"``).
 """
 
-from .run import compare_scenario, run_scenario
-from .suite import GROUPS, MEASURED_WITH, SCENARIOS, Judged, judge, run_all, select
+from typing import TYPE_CHECKING
+
+from ..._lazy import lazily
+from .groups import GROUPS, SCENARIOS, select
+
+if TYPE_CHECKING:
+    from .run import compare_scenario, run_scenario
+    from .suite import MEASURED_WITH, Judged, judge, run_all
 
 __all__ = [
     "GROUPS",
@@ -22,3 +28,11 @@ __all__ = [
     "run_scenario",
     "select",
 ]
+
+__getattr__, __dir__ = lazily(
+    __name__,
+    {
+        "run": ("compare_scenario", "run_scenario"),
+        "suite": ("MEASURED_WITH", "Judged", "judge", "run_all"),
+    },
+)

@@ -18,7 +18,8 @@ from ...testing.corpus import Line
 from ...testing.corpus._forms import EXPECT
 from ...testing.corpus._grammar import match
 from ...testing.corpus._outcome import Outcome
-from .suite import GROUPS, MEASURED_WITH, NEWER, SCENARIOS, Judged, run_all
+from .groups import GROUPS, SCENARIOS
+from .suite import MEASURED_WITH, NEWER, Judged, run_all
 
 __all__ = ["as_json", "page", "print_table", "summary"]
 

@@ -1,50 +1,25 @@
-"""All scenarios, in groups, and how one is judged."""
+"""How a scenario is judged."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib import resources
 
 from livekit.agents import __version__ as livekit_agents_version
 
-from ..._input import InputError
 from ...compare import Verdict
-from ...testing.corpus import Case, parse
+from ...testing.corpus import Case
 from ...testing.corpus._outcome import Outcome
-from .matrix import matrix
+from .groups import SCENARIOS
 from .run import compare_scenario, run_scenario
 
-__all__ = [
-    "GROUPS",
-    "MEASURED_WITH",
-    "NEWER",
-    "SCENARIOS",
-    "Judged",
-    "judge",
-    "run_all",
-    "select",
-]
+__all__ = ["MEASURED_WITH", "NEWER", "Judged", "judge", "run_all"]
 
 MEASURED_WITH = "1.8.9"
 """The livekit-agents whose plain behaviour the scenarios state."""
 NEWER = "2.0.0b1"
 """The one of which they state where it does something else."""
-
-
-def _read(name: str) -> tuple[Case, ...]:
-    return parse((resources.files(__package__) / "cases" / f"{name}.txt").read_text("utf-8"))
-
-
-_ROWS = _read("baseline")
-GROUPS: dict[str, tuple[Case, ...]] = {
-    "baseline": _ROWS,
-    "variants": _read("variants"),
-    "turns": matrix(_ROWS),
-    "composition": _read("composition"),
-}
-SCENARIOS: dict[str, Case] = {each.id: each for group in GROUPS.values() for each in group}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,23 +79,6 @@ def judge(scenario_id: str) -> Judged:
         problems,
         compare_scenario(case),
     )
-
-
-def select(wanted: Iterable[str]) -> list[str]:
-    """Return the ids that *wanted* names: ids, names of groups, or the part before the slash;
-    nothing is all.
-
-    Raises `InputError` for one that names nothing.
-    """
-    chosen: dict[str, None] = {}
-    for name in wanted:
-        found = [name] if name in SCENARIOS else [each.id for each in GROUPS.get(name, ())]
-        found = found or [each for each in SCENARIOS if each.startswith(f"{name}/")]
-        if not found:
-            known = ", ".join([*GROUPS, *(each for each in SCENARIOS if "/" not in each)])
-            raise InputError("the scenario", name, f"one of {known}")
-        chosen.update(dict.fromkeys(found))
-    return list(chosen) or list(SCENARIOS)
 
 
 def run_all(ids: Iterable[str]) -> Iterator[Judged]:

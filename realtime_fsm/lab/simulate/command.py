@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..._input import CommandError, InputError, StoppedError, from_json, read_as
+from ..._input import CommandError, StoppedError
 from ..._output import UnwritableError, in_words
 from ..._spread import WorkersDifferError, WorkersGoneError
 from ..._workers import Dask, NoWorkersError, available_cores, versions
@@ -191,16 +191,8 @@ def _look_at_traces(paths: list[Path]) -> None:
         raise UnwritableError(errno.EIO, told, str(lost[0]))
 
 
-def merge_files(files: list[Path]) -> dict[str, Any]:
-    """Merge reports from files. Raises :class:`InputError`."""
-    reports: dict[str, Any] = {}
-    for file in files:
-        report = read_as(file, from_json)
-        if not isinstance(report, dict):
-            raise InputError("the report", report, "a JSON object", file=file)
-        if str(file) in reports:
-            raise InputError("--merge", str(file), "each report once")
-        reports[str(file)] = report
+def merge_files(reports: dict[str, Any]) -> dict[str, Any]:
+    """Merge reports, by file. Raises :class:`InputError`."""
     pairs = [report.get("mode") == "compare" for report in reports.values()]
     return merge_pairs(reports) if pairs and all(pairs) else merge(reports)
 

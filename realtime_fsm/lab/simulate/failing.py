@@ -7,40 +7,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import get_args
 
+from ...simulator import faults as f
+from ...simulator import script as s
 from ...simulator.config import ServerConfig
 from ...simulator.deviations import Omission
 from ...simulator.errors import ERROR_CLASSES
 from ...simulator.fault_kinds import Shape
-from ...simulator.faults import (
-    At,
-    BreakConnection,
-    Double,
-    Fault,
-    HalfOpen,
-    HangUp,
-    InjectError,
-    Late,
-    Lose,
-    Malform,
-    Reorder,
-    Silence,
-)
-from ...simulator.script import (
-    BEFORE_CREATED,
-    CREATED,
-    ITEM_ADDED,
-    Closed,
-    DoneLost,
-    Dropped,
-    Failed,
-    Incomplete,
-    Message,
-    Rejected,
-    Reply,
-    Stalled,
-    Unanswered,
-    audio_ms,
-)
 from .scenario import Profile
 
 __all__ = ["deviate", "fail", "late", "on_the_way"]
@@ -52,10 +24,10 @@ _LATE = {"none": 0.0, "mild": 0.0, "rough": 0.15, "hostile": 0.25, "compat": 0.0
 
 # --- replies
 
-_Failing = Callable[[random.Random, Reply], Reply]
+_Failing = Callable[[random.Random, s.Reply], s.Reply]
 
 
-def fail(rng: random.Random, reply: Reply, profile: Profile) -> Reply:
+def fail(rng: random.Random, reply: s.Reply, profile: Profile) -> s.Reply:
     """Return *reply*, or it failing, as often as the profile has it."""
     if rng.random() >= _REPLIES[profile]:
         return reply
@@ -66,38 +38,38 @@ def _transient(rng: random.Random) -> str:
     return rng.choice(("server_error", "inference_rate_limit_exceeded", "rate_limit_exceeded"))
 
 
-def _midway(rng: random.Random, reply: Reply, code: str) -> Reply:
-    ms = sum(round(i.seconds * 1000) for i in reply.items if isinstance(i, Message))
-    at = audio_ms(rng.randrange(1, ms)) if ms > 1 else CREATED
-    return replace(reply, end=Failed(code, at=at))
+def _midway(rng: random.Random, reply: s.Reply, code: str) -> s.Reply:
+    ms = sum(round(i.seconds * 1000) for i in reply.items if isinstance(i, s.Message))
+    at = s.audio_ms(rng.randrange(1, ms)) if ms > 1 else s.CREATED
+    return replace(reply, end=s.Failed(code, at=at))
 
 
 _EARLY: tuple[_Failing, ...] = (
-    lambda rng, reply: replace(reply, end=Failed(_transient(rng), at=CREATED)),
-    lambda rng, reply: replace(reply, end=Failed(_transient(rng), at=CREATED)),
-    lambda rng, reply: replace(reply, end=Failed(_transient(rng), at=BEFORE_CREATED)),
-    lambda rng, reply: replace(reply, end=Failed(_transient(rng), at=ITEM_ADDED)),
-    lambda rng, reply: replace(reply, ack=Rejected(_transient(rng), linked=rng.random() < 0.8)),
+    lambda rng, reply: replace(reply, end=s.Failed(_transient(rng), at=s.CREATED)),
+    lambda rng, reply: replace(reply, end=s.Failed(_transient(rng), at=s.CREATED)),
+    lambda rng, reply: replace(reply, end=s.Failed(_transient(rng), at=s.BEFORE_CREATED)),
+    lambda rng, reply: replace(reply, end=s.Failed(_transient(rng), at=s.ITEM_ADDED)),
+    lambda rng, reply: replace(reply, ack=s.Rejected(_transient(rng), linked=rng.random() < 0.8)),
 )
 _MILD: tuple[_Failing, ...] = (
     *_EARLY,
     lambda rng, reply: _midway(rng, reply, _transient(rng)),
-    lambda rng, reply: Reply(),
+    lambda rng, reply: s.Reply(),
 )
 _ROUGH: tuple[_Failing, ...] = (
     *_MILD,
-    lambda rng, reply: replace(reply, ack=Unanswered(holds_slot=rng.random() < 0.5)),
-    lambda rng, reply: replace(reply, end=Stalled(at=rng.choice((CREATED, ITEM_ADDED)))),
-    lambda rng, reply: replace(reply, end=Dropped(at=rng.choice((CREATED, ITEM_ADDED)))),
-    lambda rng, reply: replace(reply, end=Closed(rng.choice((1001, 1011)), at=CREATED)),
-    lambda rng, reply: replace(reply, end=DoneLost(frees_slot=rng.random() < 0.5)),
-    lambda rng, reply: replace(reply, end=Incomplete("max_output_tokens", at=CREATED)),
+    lambda rng, reply: replace(reply, ack=s.Unanswered(holds_slot=rng.random() < 0.5)),
+    lambda rng, reply: replace(reply, end=s.Stalled(at=rng.choice((s.CREATED, s.ITEM_ADDED)))),
+    lambda rng, reply: replace(reply, end=s.Dropped(at=rng.choice((s.CREATED, s.ITEM_ADDED)))),
+    lambda rng, reply: replace(reply, end=s.Closed(rng.choice((1001, 1011)), at=s.CREATED)),
+    lambda rng, reply: replace(reply, end=s.DoneLost(frees_slot=rng.random() < 0.5)),
+    lambda rng, reply: replace(reply, end=s.Incomplete("max_output_tokens", at=s.CREATED)),
 )
 _HOSTILE: tuple[_Failing, ...] = (
     *_ROUGH,
     lambda rng, reply: _midway(rng, reply, "no_such_code_yet"),
-    lambda rng, reply: replace(reply, end=Failed("insufficient_quota", at=CREATED)),
-    lambda rng, reply: replace(reply, end=Incomplete("content_filter", at=CREATED)),
+    lambda rng, reply: replace(reply, end=s.Failed("insufficient_quota", at=s.CREATED)),
+    lambda rng, reply: replace(reply, end=s.Incomplete("content_filter", at=s.CREATED)),
 )
 _FAULTS: dict[str, tuple[_Failing, ...]] = {
     "mild": _MILD,
@@ -117,22 +89,22 @@ _CLIENT_EVENTS = (
     "response.create", "response.create", "response.cancel", "conversation.item.truncate",
 )  # fmt: skip
 
-_Strike = Callable[[random.Random, str, int], Fault]
+_Strike = Callable[[random.Random, str, int], f.Fault]
 
 
 def on_the_way(
     rng: random.Random, profile: Profile, question: str, attempt: int
-) -> Iterator[Fault]:
+) -> Iterator[f.Fault]:
     """Yield what the network does to one attempt at a question, if anything."""
     if rng.random() < _NETWORK[profile] / attempt:
         yield rng.choice(_STRIKES[profile])(rng, question, attempt)
 
 
-def _server(rng: random.Random, question: str, attempt: int) -> At:
+def _server(rng: random.Random, question: str, attempt: int) -> f.At:
     event = rng.choice(_SERVER_EVENTS)
     number = rng.randint(1, 3) if event == "response.output_audio.delta" else 1
     when = rng.choice(("before", "after"))
-    return At(
+    return f.At(
         event,
         number,
         when="before" if when == "before" else "after",
@@ -141,59 +113,59 @@ def _server(rng: random.Random, question: str, attempt: int) -> At:
     )
 
 
-def _client(rng: random.Random, question: str, attempt: int) -> At:
-    return At(rng.choice(_CLIENT_EVENTS), side="client", question=question, attempt=attempt)
+def _client(rng: random.Random, question: str, attempt: int) -> f.At:
+    return f.At(rng.choice(_CLIENT_EVENTS), side="client", question=question, attempt=attempt)
 
 
 def _seconds(rng: random.Random, most: float) -> float:
     return round(rng.uniform(0.05, most), 3)
 
 
-def _refusal(rng: random.Random, question: str, attempt: int) -> Fault:
-    at = At("response.create", side="client", question=question, attempt=attempt)
+def _refusal(rng: random.Random, question: str, attempt: int) -> f.Fault:
+    at = f.At("response.create", side="client", question=question, attempt=attempt)
     code = rng.choice(ERROR_CLASSES["transient"])
-    return InjectError(at, code, linked=rng.random() < 0.8, instead=True)
+    return f.InjectError(at, code, linked=rng.random() < 0.8, instead=True)
 
 
-def _any_error(rng: random.Random, question: str, attempt: int) -> Fault:
+def _any_error(rng: random.Random, question: str, attempt: int) -> f.Fault:
     code = rng.choice(ERROR_CLASSES[rng.choice(sorted(ERROR_CLASSES))])
-    return InjectError(_server(rng, question, attempt), code, linked=rng.random() < 0.5)
+    return f.InjectError(_server(rng, question, attempt), code, linked=rng.random() < 0.5)
 
 
-def _broken(rng: random.Random, question: str, attempt: int) -> Fault:
+def _broken(rng: random.Random, question: str, attempt: int) -> f.Fault:
     refused = rng.choice((0, 0, 0, 1, 2))
     status = rng.choice((429, 500, 502, 503))
-    return BreakConnection(_server(rng, question, attempt), refused=refused, status=status)
+    return f.BreakConnection(_server(rng, question, attempt), refused=refused, status=status)
 
 
 _SLOW: tuple[_Strike, ...] = (
-    lambda rng, q, a: Late(_server(rng, q, a), _seconds(rng, 1.0)),
-    lambda rng, q, a: Silence(_server(rng, q, a), _seconds(rng, 1.0)),
+    lambda rng, q, a: f.Late(_server(rng, q, a), _seconds(rng, 1.0)),
+    lambda rng, q, a: f.Silence(_server(rng, q, a), _seconds(rng, 1.0)),
     _refusal,
 )
 _LOSSY: tuple[_Strike, ...] = (
     *_SLOW,
-    lambda rng, q, a: Late(_server(rng, q, a), _seconds(rng, 6.0)),
-    lambda rng, q, a: Late(_client(rng, q, a), _seconds(rng, 2.0)),
-    lambda rng, q, a: Silence(_server(rng, q, a), _seconds(rng, 6.0)),
-    lambda rng, q, a: Lose(_client(rng, q, a)),
-    lambda rng, q, a: Lose(_server(rng, q, a)),
+    lambda rng, q, a: f.Late(_server(rng, q, a), _seconds(rng, 6.0)),
+    lambda rng, q, a: f.Late(_client(rng, q, a), _seconds(rng, 2.0)),
+    lambda rng, q, a: f.Silence(_server(rng, q, a), _seconds(rng, 6.0)),
+    lambda rng, q, a: f.Lose(_client(rng, q, a)),
+    lambda rng, q, a: f.Lose(_server(rng, q, a)),
     _broken,
-    lambda rng, q, a: HangUp(_server(rng, q, a), rng.choice((1000, 1001, 1011, 1012))),
+    lambda rng, q, a: f.HangUp(_server(rng, q, a), rng.choice((1000, 1001, 1011, 1012))),
 )
 _BROKEN: tuple[_Strike, ...] = (
     *_LOSSY,
     _any_error,
-    lambda rng, q, a: Malform(_server(rng, q, a), rng.choice(get_args(Shape))),
-    lambda rng, q, a: Malform(_client(rng, q, a), rng.choice(get_args(Shape))),
-    lambda rng, q, a: Double(_server(rng, q, a)),
-    lambda rng, q, a: Double(_client(rng, q, a)),
-    lambda rng, q, a: Reorder(_server(rng, q, a), rng.randint(1, 3)),
-    lambda rng, q, a: HalfOpen(_server(rng, q, a)),
+    lambda rng, q, a: f.Malform(_server(rng, q, a), rng.choice(get_args(Shape))),
+    lambda rng, q, a: f.Malform(_client(rng, q, a), rng.choice(get_args(Shape))),
+    lambda rng, q, a: f.Double(_server(rng, q, a)),
+    lambda rng, q, a: f.Double(_client(rng, q, a)),
+    lambda rng, q, a: f.Reorder(_server(rng, q, a), rng.randint(1, 3)),
+    lambda rng, q, a: f.HalfOpen(_server(rng, q, a)),
 )
 _COMPAT: tuple[_Strike, ...] = (
     *_SLOW,
-    lambda rng, q, a: InjectError(_server(rng, q, a), "what_is_this", linked=False),
+    lambda rng, q, a: f.InjectError(_server(rng, q, a), "what_is_this", linked=False),
 )
 _STRIKES: dict[str, tuple[_Strike, ...]] = {
     "mild": _SLOW,
@@ -208,21 +180,21 @@ _STRIKES: dict[str, tuple[_Strike, ...]] = {
 _REFUSED = ("invalid_value", "unsupported_content_type", "item_truncate_invalid_item_id")
 
 
-def late(rng: random.Random, profile: Profile, question: str) -> Iterator[Fault]:
+def late(rng: random.Random, profile: Profile, question: str) -> Iterator[f.Fault]:
     """Yield a stall that goes on in the end, a cancel that the server ignores, or a truncate that it
     refuses, if any."""
     if rng.random() >= _LATE[profile]:
         return
     kind = rng.choice(("stall", "cancel", "truncate"))
     if kind == "stall":
-        audio = At("response.output_audio.delta", rng.randint(2, 12), question=question)
+        audio = f.At("response.output_audio.delta", rng.randint(2, 12), question=question)
         # Longer than a turn that was not heard waits for its next output.
-        yield Silence(audio, round(rng.uniform(8.0, 13.0), 3))
+        yield f.Silence(audio, round(rng.uniform(8.0, 13.0), 3))
     elif kind == "cancel":
-        yield Lose(At("response.cancel", side="client", question=question))
+        yield f.Lose(f.At("response.cancel", side="client", question=question))
     else:
-        cut = At("conversation.item.truncate", side="client", question=question)
-        yield InjectError(cut, rng.choice(_REFUSED), linked=rng.random() < 0.5, instead=True)
+        cut = f.At("conversation.item.truncate", side="client", question=question)
+        yield f.InjectError(cut, rng.choice(_REFUSED), linked=rng.random() < 0.5, instead=True)
 
 
 # --- servers that only resemble the service

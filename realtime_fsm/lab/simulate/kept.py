@@ -76,6 +76,8 @@ class Kept(Generic[_R]):
         with self.path.open("rb") as file:
             for line in file:
                 if not line.endswith(b"\n"):
+                    if not whole and not json.dumps(dict(of)).encode().startswith(line):
+                        raise KeptError(f"{self.path} holds no calls of simulate --keep")
                     break
                 try:
                     row = json.loads(line)

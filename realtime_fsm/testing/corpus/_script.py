@@ -8,28 +8,10 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from ..._input import InputError
+from ...simulator import faults as f
 from ...simulator import script as s
 from ...simulator.config import ServerConfig
 from ...simulator.errors import ErrorInfo
-from ...simulator.faults import (
-    AcceptThenClose,
-    At,
-    BreakConnection,
-    Double,
-    Fault,
-    Freeze,
-    HalfOpen,
-    HangUp,
-    InjectError,
-    Insert,
-    Late,
-    Lose,
-    Malform,
-    RefuseHandshake,
-    Reorder,
-    Schedule,
-    Silence,
-)
 from ...simulator.rules import RULES
 from ._case import Case, Line
 from ._exact import policy_value
@@ -141,7 +123,7 @@ class Plan:
     second: s.Script | None = None
     server: dict[str, Any] = field(default_factory=dict)
     retry: dict[str, Any] = field(default_factory=dict)
-    faults: list[Fault] = field(default_factory=list)
+    faults: list[f.Fault] = field(default_factory=list)
     tools: list[Tool] = field(default_factory=list)
     flags: set[str] = field(default_factory=set)
     duration: float | None = None
@@ -154,7 +136,7 @@ class Plan:
     @property
     def config(self) -> ServerConfig:
         """The server's."""
-        faults = Schedule(self.faults) if self.faults else None
+        faults = f.Schedule(self.faults) if self.faults else None
         given = {"default_handshake": self.handshake, **self.server}
         return ServerConfig(**given, faults=faults)
 
@@ -220,9 +202,9 @@ def _set_up(made: Plan, line: Line) -> None:
 
 
 def _server_value(line: Line, name: str) -> Any:
-    known = {f.name: f.default for f in fields(ServerConfig)}
+    known = {each.name: each.default for each in fields(ServerConfig)}
     if name not in known or not isinstance(known[name], (bool, float, int, str)):
-        simple = [f for f in known if isinstance(known[f], (bool, float, int, str))]
+        simple = [each for each in known if isinstance(known[each], (bool, float, int, str))]
         what = "server. and one of " + ", ".join(simple)
         raise InputError("setup", line.words[0].text, what, line=line.number)
     default = known[name]
@@ -346,7 +328,7 @@ def _point(text: str, line: Line) -> s.Point:
 # --- faults
 
 
-def _faults(line: Line) -> list[Fault]:
+def _faults(line: Line) -> list[f.Fault]:
     form, v = match(FAULTS, line.words, line.number, "N")
     if form.key in ("now_half_open", "now_break", "refuse_each", "accept_each"):
         return []
@@ -354,9 +336,9 @@ def _faults(line: Line) -> list[Fault]:
         return [_fault(form.key, v, line)]
     attempts = range(v["attempt"], v.get("last", v["attempt"]) + 1)
     if form.key == "refuse":
-        return [RefuseHandshake(attempt, v.get("status", 503)) for attempt in attempts]
+        return [f.RefuseHandshake(attempt, v.get("status", 503)) for attempt in attempts]
     code, on = v.get("code", 1011), v.get("on", "connect")
-    return [AcceptThenClose(attempt, code, on=on) for attempt in attempts]
+    return [f.AcceptThenClose(attempt, code, on=on) for attempt in attempts]
 
 
 def _handshake(line: Line) -> s.Handshake | None:
@@ -380,8 +362,8 @@ def _frame(text: str, line: Line) -> dict[str, Any]:
     return frame
 
 
-def _fault(key: str, v: dict[str, Any], line: Line) -> Fault:
-    at = At(
+def _fault(key: str, v: dict[str, Any], line: Line) -> f.Fault:
+    at = f.At(
         v["event"],
         v.get("number", 1),
         side=v["side"],
@@ -389,20 +371,20 @@ def _fault(key: str, v: dict[str, Any], line: Line) -> Fault:
     )
     if key == "error":
         linked, instead = bool(v.get("linked")), bool(v.get("instead"))
-        return InjectError(at, _code(v["code"]), linked=linked, instead=instead)
+        return f.InjectError(at, _code(v["code"]), linked=linked, instead=instead)
     if key == "insert":
-        return Insert(at, _frame(v["frame"], line))
+        return f.Insert(at, _frame(v["frame"], line))
     if key == "hang_up":
-        return HangUp(at, v.get("code", 1011), error=v.get("error"))
-    made: dict[str, Fault] = {
-        "lose": Lose(at),
-        "late": Late(at, v.get("seconds", 1.0)),
-        "double": Double(at),
-        "reorder": Reorder(at, v.get("behind", 1)),
-        "silence": Silence(at, v.get("seconds", 1.0)),
-        "break": BreakConnection(at),
-        "half_open": HalfOpen(at),
-        "freeze": Freeze(at, v.get("room", 65_536)),
-        "malform": Malform(at, v.get("shape", "truncated")),
+        return f.HangUp(at, v.get("code", 1011), error=v.get("error"))
+    made: dict[str, f.Fault] = {
+        "lose": f.Lose(at),
+        "late": f.Late(at, v.get("seconds", 1.0)),
+        "double": f.Double(at),
+        "reorder": f.Reorder(at, v.get("behind", 1)),
+        "silence": f.Silence(at, v.get("seconds", 1.0)),
+        "break": f.BreakConnection(at),
+        "half_open": f.HalfOpen(at),
+        "freeze": f.Freeze(at, v.get("room", 65_536)),
+        "malform": f.Malform(at, v.get("shape", "truncated")),
     }
     return made[key]

@@ -15,7 +15,7 @@ from livekit.agents import llm
 
 from ._script import Answer, Answers
 
-__all__ = ["CHUNK", "RATE", "Fake", "PluginMissing", "need", "pcm"]
+__all__ = ["CHUNK", "RATE", "Fake", "PluginMissing", "WebFake", "need", "pcm"]
 
 RATE = 24000
 """Samples per second of all audio that fakes send."""
@@ -254,3 +254,37 @@ def _in_chunks(answer: Answer) -> Iterator[str]:
         upto = -(-len(words) * number // chunks)
         yield "".join(f"{word} " for word in words[said:upto])
         said = upto
+
+
+class WebFake(Fake):
+    """One with a web server of its own, and one WebSocket at a time."""
+
+    _ws: Any = None
+
+    async def _listen(self, path: str, **posts: Any) -> None:
+        """Serve the WebSocket at *path*, and what is posted to others."""
+        aiohttp, self._web = need("aiohttp"), need("aiohttp.web")
+        app = self._web.Application()
+        app.router.add_get(path, self._serve)
+        for name, handler in posts.items():
+            app.router.add_post(f"/{name}", handler)
+        runner = self._web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
+        await runner.setup()
+        self._stack.push_async_callback(runner.cleanup)
+        await self._web.TCPSite(runner, "127.0.0.1", 0).start()
+        self._port = runner.addresses[0][1]
+        self._http = await self._stack.enter_async_context(aiohttp.ClientSession())
+        self._stack.push_async_callback(self._hang_up)
+
+    @property
+    def ready(self) -> bool:
+        """Whether the plugin is connected."""
+        return self._ws is not None
+
+    async def _hang_up(self) -> None:
+        if self._ws is not None:
+            await self._ws.close()
+
+    @abstractmethod
+    async def _serve(self, request: Any) -> Any:
+        """The WebSocket."""

@@ -7,36 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
 from typing import Any
 
+from ...simulator import faults as f
+from ...simulator import script as s
 from ...simulator.config import ServerConfig
-from ...simulator.faults import (
-    AcceptThenClose,
-    BreakConnection,
-    Fault,
-    Freeze,
-    HalfOpen,
-    HangUp,
-    Late,
-    Lose,
-    RefuseHandshake,
-    Silence,
-)
-from ...simulator.script import (
-    END,
-    Accept,
-    Cancelled,
-    Closed,
-    DoneLost,
-    Failed,
-    FunctionCall,
-    Handshake,
-    Incomplete,
-    Message,
-    Rejected,
-    Reply,
-    Script,
-    ServerCall,
-    Stalled,
-)
 
 __all__ = ["configured", "modelled", "playable"]
 
@@ -55,7 +28,7 @@ _SET: dict[str, Any] = {
     "rate_limits": "off",
 }
 _FAULTS = (
-    Lose, Late, Silence, BreakConnection, HangUp, HalfOpen, Freeze, RefuseHandshake, AcceptThenClose,
+    f.Lose, f.Late, f.Silence, f.BreakConnection, f.HangUp, f.HalfOpen, f.Freeze, f.RefuseHandshake, f.AcceptThenClose,
 )  # fmt: skip
 #: Events of the simulator that are messages here too, by who sends them.
 _PLACES = {
@@ -69,13 +42,13 @@ _PLACES = {
 }  # fmt: skip
 
 
-def playable(script: Script) -> None:
+def playable(script: s.Script) -> None:
     """Raises ``ValueError`` for the first thing that Gemini Live cannot do."""
     for where, reply in _replies(script):
         _reply(where, reply)
 
 
-def _replies(script: Script) -> Iterator[tuple[str, Reply]]:
+def _replies(script: s.Script) -> Iterator[tuple[str, s.Reply]]:
     for number, reply in enumerate(script.replies):
         yield f"replies[{number}]", reply
     for question, replies in script.answers.items():
@@ -88,50 +61,50 @@ def _no(field: str, value: object, why: str) -> ValueError:
     return ValueError(f"{field} is {value!r}: {why}")
 
 
-def _reply(where: str, reply: Reply) -> None:
+def _reply(where: str, reply: s.Reply) -> None:
     end = reply.end
-    if isinstance(reply.ack, Rejected):
+    if isinstance(reply.ack, s.Rejected):
         raise _no(f"{where}.ack", reply.ack, _FAILS)
-    if isinstance(end, Failed):
+    if isinstance(end, s.Failed):
         raise _no(f"{where}.end", end, _FAILS)
-    if isinstance(end, Incomplete):
+    if isinstance(end, s.Incomplete):
         raise _no(
             f"{where}.end", end, "Gemini Live's plugin does not show that a turn is incomplete"
         )
-    if isinstance(end, Cancelled) and end.reason != "turn_detected":
+    if isinstance(end, s.Cancelled) and end.reason != "turn_detected":
         raise _no(f"{where}.end.reason", end.reason, "Gemini Live gives no reason for it")
-    if isinstance(end, Closed):
+    if isinstance(end, s.Closed):
         _closed(f"{where}.end", end)
     if reply.status_details is not None:
         raise _no(f"{where}.status_details", reply.status_details, "Gemini Live has none")
     _items(where, reply)
 
 
-def _closed(where: str, end: Closed) -> None:
+def _closed(where: str, end: s.Closed) -> None:
     if end.error is not None:
         raise _no(f"{where}.error", end.error, "Gemini Live closes without an error message")
 
 
-def _items(where: str, reply: Reply) -> None:
+def _items(where: str, reply: s.Reply) -> None:
     calls, messages = 0, 0
     for number, item in enumerate(reply.items):
         field = f"{where}.items[{number}]"
-        if isinstance(item, ServerCall):
+        if isinstance(item, s.ServerCall):
             raise _no(field, item, "its plugin does not show what Gemini Live runs by itself")
-        if isinstance(item, Message):
+        if isinstance(item, s.Message):
             messages += 1
             if messages > 1:
                 raise _no(field, item, "a turn of Gemini Live has one message")
             if calls:
                 raise _no(field, item, "a turn of Gemini Live is over with its tool calls")
-        elif isinstance(item, FunctionCall):
+        elif isinstance(item, s.FunctionCall):
             calls += 1
             _arguments(f"{field}.arguments", item)
-    if calls and (isinstance(reply.end, DoneLost) or reply.end == Stalled(at=END)):
+    if calls and (isinstance(reply.end, s.DoneLost) or reply.end == s.Stalled(at=s.END)):
         raise _no(f"{where}.end", reply.end, "nothing follows a tool call that could be missing")
 
 
-def _arguments(field: str, call: FunctionCall) -> None:
+def _arguments(field: str, call: s.FunctionCall) -> None:
     try:
         arguments = json.loads(call.arguments_json)
     except ValueError:
@@ -158,21 +131,21 @@ def configured(config: ServerConfig) -> ServerConfig:
     return replace(config, **_SET)
 
 
-def _handshake(where: str, handshake: Handshake) -> None:
-    if isinstance(handshake, Accept):
-        if isinstance(handshake.then, Closed):
+def _handshake(where: str, handshake: s.Handshake) -> None:
+    if isinstance(handshake, s.Accept):
+        if isinstance(handshake.then, s.Closed):
             _closed(f"{where}.then", handshake.then)
         if handshake.on not in ("connect", "session.update", *_PLACES["client"]):
             raise _no(f"{where}.on", handshake.on, "Gemini Live's client sends no such thing")
 
 
-def _fault(where: str, fault: Fault) -> None:
+def _fault(where: str, fault: f.Fault) -> None:
     if not isinstance(fault, _FAULTS):
         names = ", ".join(kind.__name__ for kind in _FAULTS)
         raise _no(where, fault, f"Gemini Live can have {names}")
-    if isinstance(fault, HangUp) and fault.error is not None:
+    if isinstance(fault, f.HangUp) and fault.error is not None:
         raise _no(f"{where}.error", fault.error, "Gemini Live closes without an error message")
-    if not isinstance(fault, (RefuseHandshake, AcceptThenClose)):
+    if not isinstance(fault, (f.RefuseHandshake, f.AcceptThenClose)):
         known = _PLACES[fault.at.side]
         if fault.at.event not in known:
             raise _no(f"{where}.at.event", fault.at.event, f"here there are {', '.join(known)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
-from ._fake import CHUNK, RATE, Fake, need
+from ._fake import CHUNK, RATE, WebFake, need
 
 __all__ = ["PersonaPlex"]
 
@@ -13,7 +13,7 @@ _HANDSHAKE, _AUDIO, _TEXT = b"\x00", b"\x01", b"\x02"
 _FRAME = 1920  # samples, the 80 ms that Opus takes
 
 
-class PersonaPlex(Fake):
+class PersonaPlex(WebFake):
     """A PersonaPlex server; see `Fake`. Opus loses the marks of its audio."""
 
     family = "nvidia"
@@ -24,31 +24,12 @@ class PersonaPlex(Fake):
     async def _start(self) -> None:
         self._module = need("livekit.plugins.nvidia.experimental.realtime.realtime_model")
         self._numpy, self._sphn = need("numpy"), need("sphn")
-        aiohttp, web = need("aiohttp"), need("aiohttp.web")
-        app = web.Application()
-        app.router.add_get("/api/chat", self._serve)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
-        await runner.setup()
-        self._stack.push_async_callback(runner.cleanup)
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        self._port = runner.addresses[0][1]
-        self._web = web
-        self._http = await self._stack.enter_async_context(aiohttp.ClientSession())
-        self._ws: Any = None
-        self._stack.push_async_callback(self._hang_up)
+        await self._listen("/api/chat")
 
     def model(self, **options: Any) -> Any:
         return self._module.RealtimeModel(
             base_url=f"ws://127.0.0.1:{self._port}", http_session=self._http, **options
         )
-
-    @property
-    def ready(self) -> bool:
-        return self._ws is not None
-
-    async def _hang_up(self) -> None:
-        if self._ws is not None:
-            await self._ws.close()
 
     async def _serve(self, request: Any) -> Any:
         ws = self._web.WebSocketResponse(timeout=0.2)

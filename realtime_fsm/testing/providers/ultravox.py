@@ -8,7 +8,7 @@ import json
 import re
 from typing import Any
 
-from ._fake import Fake, need
+from ._fake import WebFake, need
 from ._script import ARGUMENTS
 
 __all__ = ["Ultravox"]
@@ -19,7 +19,7 @@ _INSTRUCTIONS = re.compile(r"<instruction>(.*?)</instruction>", re.DOTALL)
 _SAME = 0.1
 
 
-class Ultravox(Fake):
+class Ultravox(WebFake):
     """An Ultravox server; see `Fake`. There is no SDK: the plugin's own event types are used."""
 
     family = "ultravox"
@@ -29,21 +29,9 @@ class Ultravox(Fake):
     async def _start(self) -> None:
         self._plugin = need("livekit.plugins.ultravox")
         self._events = need("livekit.plugins.ultravox.realtime.events")
-        aiohttp, web = need("aiohttp"), need("aiohttp.web")
-        app = web.Application()
-        app.router.add_post("/calls", self._serve_call)
-        app.router.add_get("/join", self._serve)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
-        await runner.setup()
-        self._stack.push_async_callback(runner.cleanup)
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        self._port = runner.addresses[0][1]
-        self._web = web
-        self._http = await self._stack.enter_async_context(aiohttp.ClientSession())
-        self._ws: Any = None
+        await self._listen("/join", calls=self._serve_call)
         self._ordinal = 0
         self._asked_at = -1.0
-        self._stack.push_async_callback(self._hang_up)
 
     def model(self, **options: Any) -> Any:
         return self._plugin.realtime.RealtimeModel(
@@ -52,14 +40,6 @@ class Ultravox(Fake):
             http_session=self._http,
             **options,
         )
-
-    @property
-    def ready(self) -> bool:
-        return self._ws is not None
-
-    async def _hang_up(self) -> None:
-        if self._ws is not None:
-            await self._ws.close()
 
     async def _serve_call(self, request: Any) -> Any:
         return self._web.json_response(
