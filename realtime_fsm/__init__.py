@@ -4,9 +4,9 @@ Importing this package pulls in neither LiveKit nor asyncio, and the core only w
 The LiveKit adapter is `realtime_fsm.livekit`, the server to test against `realtime_fsm.simulator`.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ._lazy import lazily
 from ._version import __version__
 
 if TYPE_CHECKING:
@@ -191,16 +191,4 @@ _HOMES = (
     "_input",
 )
 
-
-def __getattr__(name: str) -> Any:
-    if name in __all__:
-        for home in _HOMES:
-            found = getattr(import_module(f"{__name__}.{home}"), name, None)
-            if found is not None:
-                globals()[name] = found
-                return found
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazily(__name__, dict.fromkeys(_HOMES, __all__))

@@ -20,6 +20,8 @@ from ._values import clipped, number, text, words
 __all__ = ["CallReader"]
 
 _PENDING = 60  # events that wait for the turn they lead to
+#: Who tells what was heard.
+_HEARS = ("playback", "session")
 #: Frames that only repeat what others say, and those that come by the second.
 _NOISE = frozenset(
     {
@@ -81,7 +83,7 @@ class CallReader:
         if line.by in ("server", "client", "net"):
             self._wire.apply(line)
             self._connection(line)
-        else:
+        elif line.by in _HEARS:
             fact = self._facts.read(line)
             if fact is not None:
                 self._sound.apply(fact)
@@ -173,25 +175,28 @@ class CallReader:
             self._ids.clear()
         if line.type in _NOISE:
             return
-        if line.by == "server" and line.type in AUDIO_DELTAS:
-            told = f"{number(line.event.get('delta')) or 0:g} ms"
-        else:
+        if holder is not None:
+            for each in self._pending:
+                _keep(holder, each)
+            self._pending.clear()
+        sound = line.by == "server" and line.type in AUDIO_DELTAS
+        told = f"{number(line.event.get('delta')) or 0:g} ms" if sound else ""
+        by, kind = text(line.by, 24), text(line.type, 80)
+        before = None if holder is None else _before(holder, by, kind)
+        if before is not None:
+            before.again(told)
+            return
+        if not sound:
             try:
                 told = clipped(details(line), 400)
             except RecursionError:
                 told = "nested too deeply"
-        event = Event(
-            line.number, line.t, intern(text(line.by, 24)), intern(text(line.type, 80)), told
-        )
-        owner = owner or self._current
-        if owner is None:
+        event = Event(line.number, line.t, intern(by), intern(kind), told)
+        if holder is None:
             self._pending.append(event)
             del self._pending[:-_PENDING]
-            return
-        for each in self._pending:
-            _keep(owner, each)
-        self._pending.clear()
-        _keep(owner, event)
+        else:
+            _keep(holder, event)
 
     @property
     def _current(self) -> Turn | None:
@@ -335,18 +340,19 @@ class CallReader:
         return None
 
 
+def _before(turn: Turn, by: str, kind: str) -> Event | None:
+    """What a delta goes on with: those of one kind that follow one another are one event."""
+    if not (kind.endswith(".delta") and turn.events):
+        return None
+    last = turn.events[-1]
+    return last if (last.by, last.type) == (by, kind) else None
+
+
 def _keep(turn: Turn, event: Event) -> None:
-    """Add an event to a turn. Deltas of one kind that follow one another are one."""
-    last = turn.events[-1] if turn.events else None
-    if (
-        last is not None
-        and event.type.endswith(".delta")
-        and (last.by, last.type) == (event.by, event.type)
-    ):
-        told = last.text
-        if event.text.endswith(" ms") and told.endswith(" ms"):
-            told = f"{float(told[:-3]) + float(event.text[:-3]):g} ms"
-        turn.events[-1] = Event(last.line, last.t, last.by, last.type, told, last.count + 1)
+    """Add an event to a turn."""
+    before = _before(turn, event.by, event.type)
+    if before is not None:
+        before.again(event.text)
     elif len(turn.events) < MOST_EVENTS:
         turn.events.append(event)
     else:

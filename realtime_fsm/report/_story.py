@@ -62,7 +62,7 @@ class Move:
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Event:
     """One line of the trace, in words; *count* when several like it stand together."""
 
@@ -72,6 +72,12 @@ class Event:
     type: str
     text: str
     count: int = 1
+
+    def again(self, told: str) -> None:
+        """Another like it came. Of sound the milliseconds are added up."""
+        self.count += 1
+        if told.endswith(" ms") and self.text.endswith(" ms"):
+            self.text = f"{float(self.text[:-3]) + float(told[:-3]):g} ms"
 
 
 @dataclass(slots=True, eq=False)

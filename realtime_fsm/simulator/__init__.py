@@ -8,9 +8,10 @@ faults, and how much of it is known of the real service is in :func:`rules_table
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .._input import InputError
+from .._lazy import lazily
 from .config import ServerConfig
 from .conversation import ItemSnapshot
 from .core import ServerCore
@@ -149,16 +150,9 @@ __all__ = [
 ]
 
 # Imported when asked for, so that the core comes without asyncio and aiohttp.
-_SERVERS = {"InMemoryServer": "memory", "RealtimeServer": "websocket"}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _SERVERS:
-        from importlib import import_module
-
-        return getattr(import_module(f".{_SERVERS[name]}", __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
+__getattr__, __dir__ = lazily(
+    __name__, {"memory": ("InMemoryServer",), "websocket": ("RealtimeServer",)}
+)
 
 #: Its name before 0.1.
 ScheduleError = InputError

@@ -6,8 +6,9 @@ and LiveKit must not come with it.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from .._lazy import lazily
 
 if TYPE_CHECKING:
     from ._canonical import canonical
@@ -60,44 +61,27 @@ __all__ = [
     "virtual_time",
 ]
 
-_MODULES = {
-    "Living": "pair",
-    "NothingLeft": "clock",
-    "PacedAudioOutput": "sink",
-    "Segment": "sink",
-    "SimulatedCall": "call",
-    "TimeIsUp": "clock",
-    "VirtualLoop": "clock",
-    "VirtualTimeError": "clock",
-    "WorseThanPlainError": "pair",
-    "assert_not_worse": "pair",
-    "canonical": "_canonical",
-    "check_all": "checks",
-    "check_benign_cancel": "checks",
-    "check_cancel_barrier": "checks",
-    "check_creates_settle": "checks",
-    "check_failures_visible": "checks",
-    "check_heard_is_history": "checks",
-    "check_message_order": "checks",
-    "check_single_flight": "checks",
-    "check_tools_once": "checks",
-    "check_truncate_bounds": "checks",
-    "check_turns_end": "checks",
-    "describe_tasks": "clock",
-    "live_twice": "pair",
-    "run_virtual": "virtual",
-    "simulated_call": "call",
-    "virtual_time": "virtual",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazily(
+    __name__,
+    {
+        "_canonical": ("canonical",),
+        "call": ("SimulatedCall", "simulated_call"),
+        "checks": (
+            "check_all",
+            "check_benign_cancel",
+            "check_cancel_barrier",
+            "check_creates_settle",
+            "check_failures_visible",
+            "check_heard_is_history",
+            "check_message_order",
+            "check_single_flight",
+            "check_tools_once",
+            "check_truncate_bounds",
+            "check_turns_end",
+        ),
+        "clock": ("NothingLeft", "TimeIsUp", "VirtualLoop", "VirtualTimeError", "describe_tasks"),
+        "pair": ("Living", "WorseThanPlainError", "assert_not_worse", "live_twice"),
+        "sink": ("PacedAudioOutput", "Segment"),
+        "virtual": ("run_virtual", "virtual_time"),
+    },
+)

@@ -5,8 +5,9 @@ See ``docs/trace.md``. Only :func:`record` imports LiveKit, when it is called.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from .._lazy import lazily
 from .check import RULES, UNSEEN, Report, Violation, check
 from .format import VERSION, Header, Line
 from .reader import Issue, read
@@ -35,11 +36,4 @@ __all__ = [
     "write_record",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in ("Recorder", "record"):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from . import recorder
-
-    value = globals()[name] = getattr(recorder, name)
-    return value
+__getattr__, __dir__ = lazily(__name__, {"recorder": ("Recorder", "record")})

@@ -5,8 +5,9 @@ See ``docs/watch.md``. Only :func:`watch` imports LiveKit, when it is called: a 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from .._lazy import lazily
 from ._place import WatchError, address
 
 if TYPE_CHECKING:
@@ -14,11 +15,4 @@ if TYPE_CHECKING:
 
 __all__ = ["WatchError", "Watching", "address", "watch"]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in ("Watching", "watch"):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from . import _source
-
-    value = globals()[name] = getattr(_source, name)
-    return value
+__getattr__, __dir__ = lazily(__name__, {"_source": ("Watching", "watch")})

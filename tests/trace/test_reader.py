@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from realtime_fsm.trace import Header, Issue, Line, check, read
+from realtime_fsm.trace.reader import _DELTA
 
 HEADER = {"trace": "realtime-fsm", "version": 1}
 
@@ -188,6 +189,46 @@ def test_a_raw_log_is_redacted_as_it_is_read() -> None:
     audio, spoken = [each for each in entries(text(delta, words)) if isinstance(each, Line)]
     assert audio.event["delta"] == 100.0
     assert spoken.event["delta"] == 9
+
+
+# --- deltas, which are read without JSON
+
+
+def test_deltas_as_a_recorder_writes_them_are_read_the_short_way(clean_path: Path) -> None:
+    lines = clean_path.read_text("utf-8").splitlines(keepends=True)
+    deltas = [each for each in lines if '.delta","connection"' in each]
+    assert len(deltas) > 20
+    assert all(_DELTA.fullmatch(each) for each in deltas if "arguments" not in each)
+    spaced = "".join(json.dumps(json.loads(each)) + "\n" for each in lines)
+    assert repr(entries("".join(lines))) == repr(entries(spaced))
+
+
+names = st.sampled_from(["item_1", "#0f12ab34cd56", "sk-proj-Zk3vT9qLw2Xb7Rm4Nc8Yd1Hf6", "a" * 96])
+wholes = st.sampled_from([0, 1, 10, 9_999_999, 10**8, 10**15])
+floats = st.sampled_from([0.0, 0.25, 100.0, 86_400_001.5, 1e-7, 1e16])
+
+
+@given(names, names, wholes, floats | wholes, wholes, st.none() | floats, st.booleans())
+def test_short_and_long_way_read_the_same(
+    item_id: str, event_id: str, n: int, delta: float, words: int, until: float | None, said: bool
+) -> None:
+    event: dict[str, Any] = {"event_id": event_id, "response_id": "r1", "item_id": item_id}
+    event |= {"output_index": n, "content_index": 0, "delta": delta}
+    event |= {"words": words} if isinstance(delta, int) else {}
+    told = {**line(0.5, "response.output_audio.delta"), "connection": n, "event": event, "n": 1}
+    told |= {} if until is None else {"until": until}
+    header = json.dumps({**HEADER, "transcripts": said}) + "\n"
+    short = json.dumps(told, separators=(",", ":")) + "\n"
+    assert repr(entries(header + short)) == repr(entries(header + json.dumps(told) + "\n"))
+
+
+@pytest.mark.parametrize("number", ["01", "-1", "1e3", "\u0661", "1.", "NaN"])
+@pytest.mark.parametrize("field", ["content_index", "delta", "words"])
+def test_no_other_number_is_read_the_short_way(field: str, number: str) -> None:
+    event = {"response_id": "r1", "item_id": "i1", "content_index": 7, "delta": 7, "words": 7}
+    told = json.dumps(line(0.5, "response.output_text.delta", **event), separators=(",", ":"))
+    assert _DELTA.fullmatch(told + "\n")
+    assert not _DELTA.fullmatch(told.replace(f'"{field}":7', f'"{field}":{number}') + "\n")
 
 
 # --- anything

@@ -12,9 +12,9 @@
 Nothing is made, counted or sent unless an observer is passed. See ``docs/observability.md``.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ..._lazy import lazily
 from ._observer import (
     AttemptEnd,
     AttemptInfo,
@@ -42,16 +42,6 @@ __all__ = [
 ]
 
 #: What only those need who pass one.
-_MODULES = {"OpenTelemetryObserver": "_otel", "PrometheusObserver": "_prometheus"}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazily(
+    __name__, {"_otel": ("OpenTelemetryObserver",), "_prometheus": ("PrometheusObserver",)}
+)

@@ -7,8 +7,9 @@ assumed.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ..._lazy import lazily
 from .core import LiveCore
 from .rules import RULES, LiveRule, live_rules_table
 from .script import Backend, Call, LiveConfig
@@ -28,11 +29,5 @@ __all__ = [
     "live_rules_table",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    # Imported when asked for, so that the core comes without asyncio and aiohttp.
-    if name in ("GPTLiveServer", "InMemoryGPTLiveServer"):
-        from . import server
-
-        return getattr(server, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+# Imported when asked for, so that the core comes without asyncio and aiohttp.
+__getattr__, __dir__ = lazily(__name__, {"server": ("GPTLiveServer", "InMemoryGPTLiveServer")})

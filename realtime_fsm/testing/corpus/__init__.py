@@ -17,9 +17,9 @@ simulated server, in virtual time; one of the level ``exact`` runs the controlle
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ..._lazy import lazily
 from ._case import Case, Gap, Line, Result
 from ._cases import NotationError, cases, compare, gaps, parse, run
 from ._recording import Asked, Closed, Interrupted, Plays, RecordingController, notation
@@ -48,8 +48,4 @@ __all__ = [
     "run",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in ("notation_page", "page"):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}._page"), name)
+__getattr__, __dir__ = lazily(__name__, {"_page": ("notation_page", "page")})
