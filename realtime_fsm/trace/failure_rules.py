@@ -9,7 +9,7 @@ from .facts import ErrorTold, Look, Moved, SpeechCreated, SpeechDone, TurnOver, 
 from .format import Line
 from .kept import Kept
 from .rule import GONE, Rule, on
-from .wire import Create, body_of
+from .wire import Create
 
 __all__ = ["StatusAware"]
 
@@ -70,7 +70,7 @@ class StatusAware(Rule):
 
     @on("server response.done")
     def _done(self, each: Line) -> None:
-        body = body_of(each.event.get("response"))
+        body = each.body("response")
         status = body.get("status")
         known = self.wire.responses.get(str(body.get("id")))
         if known is not None and (known.done is not None or known.outside):
@@ -139,7 +139,7 @@ class StatusAware(Rule):
         "client conversation.item.create",
     )
     def _item(self, each: Line) -> None:
-        item = body_of(each.event.get("item"))
+        item = each.body("item")
         if item.get("role") != "user" or str(item.get("id")) in self._items:
             return  # items that are replayed after a reconnect are no news
         self._items[str(item.get("id"))] = None
@@ -192,7 +192,7 @@ class StatusAware(Rule):
     def _say(self, failure: _Failure) -> None:
         if failure.excused:
             return
-        status = body_of(failure.line.event.get("response")).get("status")
+        status = failure.line.body("response").get("status")
         what = "was lost" if failure.line.type == "response.created" else f"ended {status}"
         if not failure.reported:
             self.broken(f"a response {what}, and the session had no error event", [failure.line])

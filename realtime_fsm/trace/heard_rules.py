@@ -17,7 +17,7 @@ from .format import Line
 from .kept import Kept
 from .rule import Rule, on
 from .sound import Heard
-from .wire import Item, Response, body_of
+from .wire import Item, Response
 
 __all__ = ["HeardRule", "MessageOrder", "TruncateBounds", "holds_less"]
 
@@ -50,7 +50,7 @@ class TruncateBounds(Rule):
     @on("server error")
     def _error(self, each: Line) -> None:
         """An error without an event id refuses the oldest: LiveKit gives truncations none."""
-        event_id = body_of(each.event.get("error")).get("event_id")
+        event_id = each.body("error").get("event_id")
         for item_id, asked in tuple(self._unanswered.items()):
             if asked == event_id:
                 self._refused[item_id] = None
@@ -122,7 +122,7 @@ class HeardRule(Rule):
 
     @on("server response.created", "server response.done")
     def _created(self, each: Line) -> None:
-        self._responses[str(body_of(each.event.get("response")).get("id"))] = None
+        self._responses[str(each.body("response").get("id"))] = None
         self._moves(each)
 
     @on(Segment, TextShown, SpeechDone)

@@ -79,7 +79,7 @@ class CreateSettles(Rule):
 
     @on("server response.created")
     def _created(self, each: Line) -> None:
-        body = body_of(each.event.get("response"))
+        body = each.body("response")
         metadata = body_of(body.get("metadata"))
         if not metadata or str(body.get("id")) in self.wire.responses:
             return
@@ -92,7 +92,7 @@ class CreateSettles(Rule):
 
     @on("server error")
     def _error(self, each: Line) -> None:
-        error = body_of(each.event.get("error"))
+        error = each.body("error")
         name = None if error.get("code") in (NOT_ACTIVE, ACTIVE) else error.get("event_id")
         for create in self.wire.creates:
             if name is not None and create.event_id == name and create.response is not None:
@@ -110,7 +110,7 @@ def _settles(answer: Line, create: Create) -> bool:
     """Whether it names the create. "Nothing to cancel", in answer to a probe, only suggests that
     the create came to nothing, and a conflict of one that lives that its frame arrived twice."""
     if answer.type == "error":
-        error = body_of(answer.event.get("error"))
+        error = answer.body("error")
         return error.get("event_id") == create.event_id and error.get("code") != ACTIVE
     return answer.type == "response.created"
 
@@ -138,7 +138,7 @@ class Orphan(Rule):
 
     @on("server response.created")
     def _created(self, each: Line) -> None:
-        body = body_of(each.event.get("response"))
+        body = each.body("response")
         metadata = body_of(body.get("metadata"))
         for create, by in list(self._given_up.values()):
             if create.sent.connection != each.connection:
@@ -149,13 +149,13 @@ class Orphan(Rule):
 
     @on("server response.done")
     def _done(self, each: Line) -> None:
-        response_id = str(body_of(each.event.get("response")).get("id"))
+        response_id = str(each.body("response").get("id"))
         if response_id not in self._late:
             return
         create, by, created = self._late.pop(response_id)
         response = self.wire.responses.get(response_id)
         named = [] if response is None else response.cancels
-        stopped = body_of(each.event.get("response")).get("status") == "cancelled"
+        stopped = each.body("response").get("status") == "cancelled"
         if not named and not stopped and each.t - created.t > self.settings.unread:
             text = (
                 f"{response_id} came to life after its create was given up, and was not cancelled"
@@ -228,7 +228,7 @@ class BenignCancel(Rule):
 
     @on("server error")
     def _server_error(self, each: Line) -> None:
-        if body_of(each.event.get("error")).get("code") == NOT_ACTIVE:
+        if each.body("error").get("code") == NOT_ACTIVE:
             self._refused = each
 
     @on(ErrorTold)
@@ -279,7 +279,7 @@ class ConflictResync(Rule):
 
     @on("server error")
     def _refused(self, each: Line) -> None:
-        error = body_of(each.event.get("error"))
+        error = each.body("error")
         code, name = error.get("code"), error.get("event_id")
         if text_of(code) not in CONFLICTS:
             return
@@ -351,21 +351,21 @@ class OwnerOfTurns(Rule):
 
     @on("server response.created")
     def _answered(self, each: Line) -> None:
-        metadata = body_of(body_of(each.event.get("response")).get("metadata"))
+        metadata = body_of(each.body("response").get("metadata"))
         if not any(c.metadata == metadata for c in self.wire.creates if metadata):
             self._over(each)
 
     @on("server response.done")
     def _done(self, each: Line) -> None:
         """Some servers end a response that they never announced."""
-        known = self.wire.responses.get(str(body_of(each.event.get("response")).get("id")))
+        known = self.wire.responses.get(str(each.body("response").get("id")))
         if known is None or known.created is None:
             self._answered(each)
 
     @on("server error")
     def _refused(self, each: Line) -> None:
         """VAD's own create was refused: none comes."""
-        error = body_of(each.event.get("error"))
+        error = each.body("error")
         unasked = error.get("code") == ACTIVE or not self.wire.asked(each.connection)
         if error.get("event_id") is None and self._stopped is not None and unasked:
             self._over(each)

@@ -119,7 +119,7 @@ class HeardIsHistory(HeardRule):
 
     @on("client conversation.item.create")
     def _create(self, each: Line) -> None:
-        item = body_of(each.event.get("item"))
+        item = each.body("item")
         item_id = str(item.get("id"))
         if item.get("role") != "assistant":
             return
@@ -282,7 +282,7 @@ def _alike(server: Remembered, local: Remembered, *, whole: bool) -> bool:
 
 def _words(each: Line) -> int:
     """How many words an item has that the client creates; at least, where an old trace does not tell."""
-    content = body_of(each.event.get("item")).get("content")
+    content = each.body("item").get("content")
     parts = [body_of(part) for part in content] if isinstance(content, list) else []
     told = [(part, key) for part in parts for key in ("text", "transcript") if part.get(key)]
     return sum(words if (words := words_in(*each)) is not None else 1 for each in told)

@@ -29,7 +29,7 @@ from .facts import (
 from .format import Line
 from .kept import Kept
 from .sound import Heard
-from .wire import Create, Item, Response, body_of
+from .wire import Create, Item, Response
 
 if TYPE_CHECKING:
     from .story import Story
@@ -408,7 +408,7 @@ class Questions:
         is asked for again."""
         if frame.type == "input_audio_buffer.append":
             return
-        item = body_of(frame.event.get("item"))
+        item = frame.body("item")
         if frame.type == "response.create":
             if not self._outputs and self._asked_by is not None:
                 answered = self._asked_by.response

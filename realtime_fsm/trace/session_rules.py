@@ -22,9 +22,9 @@ _IN_A_ROW = 3  # failures after which a session may end
 def error_of(line: Line) -> dict[str, object] | None:
     """The error that a server's line tells, if it tells one."""
     if line.type == "error":
-        return body_of(line.event.get("error"))
+        return line.body("error")
     if line.type == "response.done":
-        body = body_of(line.event.get("response"))
+        body = line.body("response")
         if body.get("status") == "failed":
             return body_of(body_of(body.get("status_details")).get("error"))
     return None
@@ -125,7 +125,7 @@ class BudgetByProgress(Rule):
 
     @on("server response.done")
     def _done(self, each: Line) -> None:
-        if body_of(each.event.get("response")).get("status") == "completed":
+        if each.body("response").get("status") == "completed":
             self._progress()
 
     def _progress(self) -> None:
@@ -167,14 +167,14 @@ class OneReport(Rule):
     def _failed(self, each: Line) -> None:
         error = error_of(each)
         if error is None:
-            body = body_of(each.event.get("response"))
+            body = each.body("response")
             empty = body.get("status") == "completed" and not body.get("output")
             if empty or body.get("status") == "incomplete":
                 self._roots.append((body.get("id"), each))
             return
         # A failure may be told twice: by an error that names nothing, and by the response's end.
         code, answers = error.get("code"), error.get("event_id")
-        body = body_of(each.event.get("response"))
+        body = each.body("response")
         if "conversation_id" in body and body["conversation_id"] is None:
             answers = body.get("id")  # out of band: nothing else fails because of it
         told = [root for key, root in self._roots if key == (code, None)]
@@ -329,7 +329,7 @@ class TurnNotSession(Rule):
 
     @on("server response.done")
     def _done(self, each: Line) -> None:
-        status = body_of(each.event.get("response")).get("status")
+        status = each.body("response").get("status")
         if status == "completed":
             self._in_a_row, self._failure = 0, None
         elif status in ("failed", "incomplete"):

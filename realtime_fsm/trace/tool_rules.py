@@ -6,7 +6,7 @@ from .facts import Closed, Fact, Look, SpeechDone, ToolBegan, ToolRan
 from .format import Line
 from .kept import Kept
 from .rule import GONE, Rule, on
-from .wire import Create, Response, body_of
+from .wire import Create, Response
 
 __all__ = ["ToolOnce"]
 
@@ -37,7 +37,7 @@ class ToolOnce(Rule):
 
     @on("server response.output_item.done")
     def _item_done(self, each: Line) -> None:
-        item = body_of(each.event.get("item"))
+        item = each.body("item")
         call_id = str(item.get("call_id"))
         if item.get("type") != "function_call" or item.get("status") != "completed":
             return
@@ -55,13 +55,13 @@ class ToolOnce(Rule):
     def _deleted(self, each: Line) -> None:
         """A call of a response whose beginning never came is nobody's; it may be asked for again."""
         for call_id, (response, done) in tuple(self._calls.items()):
-            named = body_of(done.event.get("item")).get("id") == each.event.get("item_id")
+            named = done.body("item").get("id") == each.event.get("item_id")
             if named and (response is None or response.created is None):
                 del self._calls[call_id]
 
     @on("client conversation.item.create")
     def _output(self, each: Line) -> None:
-        item = body_of(each.event.get("item"))
+        item = each.body("item")
         if item.get("type") != "function_call_output":
             return
         call_id = str(item.get("call_id"))

@@ -125,22 +125,22 @@ class Create:
         return any(
             each.type != "error"
             or _names(each) is not None
-            or body_of(each.event.get("error")).get("code") == NOT_ACTIVE
+            or each.body("error").get("code") == NOT_ACTIVE
             for each in self.answers
         )
 
     @property
     def metadata(self) -> dict[str, Any]:
-        return body_of(body_of(self.sent.event.get("response")).get("metadata"))
+        return body_of(self.sent.body("response").get("metadata"))
 
     @property
     def outside(self) -> bool:
-        return body_of(self.sent.event.get("response")).get("conversation") == "none"
+        return self.sent.body("response").get("conversation") == "none"
 
     @property
     def forbids_tools(self) -> bool:
         """Whether it says that no tool is to be called."""
-        return body_of(self.sent.event.get("response")).get("tool_choice") == "none"
+        return self.sent.body("response").get("tool_choice") == "none"
 
 
 class Wire:
@@ -365,7 +365,7 @@ _TAKES: dict[str, Callable[[Wire, Line, dict[str, Any]], None]] = {
 
 def _names(error: Line) -> object:
     """The client event that an error answers, if it says so."""
-    return body_of(error.event.get("error")).get("event_id")
+    return error.body("error").get("event_id")
 
 
 def text_of(value: object) -> str | None:

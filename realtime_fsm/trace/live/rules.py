@@ -16,7 +16,7 @@ _SENT = tuple(f"client {kind}" for kind in (*CLIENT_TYPES, "response.create"))
 
 def _inner(line: Line) -> str:
     """The kind of the event within an envelope."""
-    return text(body_of(line.event.get("event")), "type") or ""
+    return text(line.body("event"), "type") or ""
 
 
 class OneContinuation(RuleOf[LiveStory]):
@@ -46,7 +46,7 @@ class KnownIds(RuleOf[LiveStory]):
 
     @on("client response.item.create")
     def _result(self, line: Line) -> None:
-        story, item = self.story, body_of(line.event.get("item"))
+        story, item = self.story, line.body("item")
         call_id = text(item, "call_id")
         known = call_id is None or call_id in story.calls or call_id in story.gone
         if item.get("type") == "function_call_output" and not (known or story.partial):
@@ -80,7 +80,7 @@ class VisibleFailure(RuleOf[LiveStory]):
         kind = _inner(line)
         if kind not in ("response.failed", "response.incomplete"):
             return
-        response = body_of(body_of(line.event.get("event")).get("response"))
+        response = body_of(line.body("event").get("response"))
         error = body_of(response.get("error"))
         details = body_of(response.get("incomplete_details"))
         code = text(error, "code") or text(error, "type") or text(details, "reason")
@@ -90,7 +90,7 @@ class VisibleFailure(RuleOf[LiveStory]):
 
     @on("server error")
     def _refused(self, line: Line) -> None:
-        error, story = body_of(line.event.get("error")), self.story
+        error, story = line.body("error"), self.story
         named = text(error, "client_event_id") or text(line.event, "client_event_id") or ""
         code = text(error, "code") or text(error, "type") or "no code"
         for what, sent in (
@@ -143,7 +143,7 @@ class CallOnce(RuleOf[LiveStory]):
 
     @on("server response.event")
     def _called(self, line: Line) -> None:
-        item = body_of(body_of(line.event.get("event")).get("item"))
+        item = body_of(line.body("event").get("item"))
         if _inner(line) == "response.output_item.done" and item.get("type") == "function_call":
             before = self.story.calls.get(text(item, "call_id") or "")
             if before is not None:
@@ -151,7 +151,7 @@ class CallOnce(RuleOf[LiveStory]):
 
     @on("client response.item.create")
     def _result(self, line: Line) -> None:
-        call_id = text(body_of(line.event.get("item")), "call_id")
+        call_id = text(line.body("item"), "call_id")
         before = self.story.calls.get(call_id or "")
         if before is not None and before.answered is not None:
             self.broken("a second result for one call", [before.answered, line])
@@ -206,7 +206,7 @@ class Epoch(RuleOf[LiveStory]):
         story = self.story
         named = text(line.event, "delegation_id")
         if line.type == "response.item.create":
-            named = text(body_of(line.event.get("item")), "call_id")
+            named = text(line.body("item"), "call_id")
         if named in story.gone and named not in story.works and named not in story.calls:
             self.broken("it belongs to an earlier connection", [line])
 
