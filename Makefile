@@ -6,8 +6,8 @@ READY := $(VENV)/.ready
 OLDEST := .venv-oldest
 NEXT := .venv-next
 MUTMUT := .venv-mutants
-# A file of tests runs whole in one of two processes: some share what took long to make.
-BOTH := --numprocesses 2 --dist loadfile
+# A file of tests runs whole in one of two processes, and so do files that share what took long to make.
+BOTH := --numprocesses 2 --dist loadgroup
 
 .PHONY: help demo watch watched test test-quick heard inject judge lint types docs package matrix hooks diagrams diagrams-check sample properties row-mutants mutants bench bench-page explore simulate scenarios fuzz soak crowd conform-proof live providers scale test-oldest next clean
 
@@ -117,8 +117,8 @@ INJECT ?= all
 inject: $(READY)
 	INJECT=$(INJECT) $(BIN)/python -m pytest tests/aside/test_inject.py
 
-# Long (half an hour, and goes on where it was stopped): a thousand healthy random calls and what is
-# planted in them, five hundred in which responses fail, and nine hundred calls lived twice.
+# Long (half an hour, and goes on where it was stopped): agents whose responses fail one by one, a thousand
+# healthy random calls and what is planted in them, five hundred that fail, and nine hundred lived twice.
 # `make judge ARGS="--shard 0/4"`: a part of it.
 judge: $(READY)
 	$(BIN)/python -m tests.judge $(ARGS)

@@ -234,10 +234,11 @@ class HeardIsHistory(HeardRule):
                 ]
                 text = f"{item_id}: the server remembers {said[0]!r}, LiveKit {said[1]!r}"
                 self._say(item, item_id, text, look)
-        for item_id in history if context is None else history.keys() & context.keys():
+        for item_id in history:
             item = self.wire.items.get(item_id)
             # What was said out of band is no part of the conversation.
-            if item_id in memory or item_id in self._forgotten:
+            unwanted = context is not None and item_id not in context
+            if unwanted or item_id in memory or item_id in self._forgotten:
                 continue
             if item is not None and not item.response.outside:
                 text = f"LiveKit remembers {item_id}, the server does not"
