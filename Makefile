@@ -80,9 +80,9 @@ diagrams-check: $(READY)
 sample: $(RUNS)
 	$(BIN)/python docs/sample/make.py
 
-# Long: the random histories with many examples.
+# Long: the random histories with many examples, and the walks through what the search drops.
 properties: $(READY)
-	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest tests/properties
+	HYPOTHESIS_PROFILE=nightly WALKS=500 $(BIN)/python -m pytest tests/properties tests/explore/test_abstraction.py
 
 # Every rule of the three tables broken in five ways (seconds): something must fail for each.
 row-mutants: $(READY)
