@@ -6,8 +6,8 @@ READY := $(VENV)/.ready
 OLDEST := .venv-oldest
 NEXT := .venv-next
 MUTMUT := .venv-mutants
-# A file of tests runs whole in one of two processes, and so do files that share what took long to make.
-BOTH := --numprocesses 2 --dist loadgroup
+# A file of tests runs whole in one of two processes: some share what took long to make.
+BOTH := --numprocesses 2 --dist loadfile
 
 .PHONY: help demo watch watched test test-quick heard inject judge lint types docs package matrix hooks diagrams diagrams-check sample properties row-mutants mutants bench bench-page explore simulate scenarios fuzz soak crowd conform-proof live providers scale test-oldest next clean
 

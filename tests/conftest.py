@@ -41,24 +41,6 @@ settings.register_profile(
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 
-#: Files that look at the same calls, which are played once in a process.
-_TOGETHER = {
-    "tests/compare/test_corpus.py": "corpus",
-    "tests/compare/test_scenarios.py": "scenarios",
-    "tests/corpus/test_cases.py": "corpus",
-    "tests/corpus/test_page.py": "corpus",
-    "tests/scenarios/test_command.py": "scenarios",
-    "tests/scenarios/test_scenarios.py": "scenarios",
-}
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """In several processes (``--dist loadgroup``) a file of tests runs whole in one of them."""
-    for item in items:
-        file = item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(_TOGETHER.get(file, file)))
-
-
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
     if item.get_closest_marker("real_time") is None:
         return None

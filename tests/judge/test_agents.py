@@ -68,7 +68,7 @@ def test_a_healthy_call(name: str, tmp_path: Path) -> None:
     assert least <= plain <= PLAIN.get(name, set())
 
 
-@pytest.mark.parametrize(("number", "name"), enumerate(PLAYS))
+@pytest.mark.parametrize(("number", "name"), [*enumerate(PLAYS)])
 def test_each_response_fails_once(number: int, name: str, tmp_path: Path) -> None:
     for at in range(len(PLAYS[name].replies)):
         how = tuple(FAILS.values())[(number + at) % len(FAILS)]
