@@ -80,9 +80,9 @@ diagrams-check: $(READY)
 sample: $(RUNS)
 	$(BIN)/python docs/sample/make.py
 
-# Long: the random histories with many examples.
+# Long: the random histories with many examples, and the walks through what the search drops.
 properties: $(READY)
-	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest tests/properties
+	HYPOTHESIS_PROFILE=nightly WALKS=500 $(BIN)/python -m pytest tests/properties tests/explore/test_abstraction.py
 
 # Every rule of the three tables broken in five ways (seconds): something must fail for each.
 row-mutants: $(READY)
@@ -117,8 +117,8 @@ INJECT ?= all
 inject: $(READY)
 	INJECT=$(INJECT) $(BIN)/python -m pytest tests/aside/test_inject.py
 
-# Long (half an hour, and goes on where it was stopped): a thousand healthy random calls and what is
-# planted in them, five hundred in which responses fail, and nine hundred calls lived twice.
+# Long (half an hour, and goes on where it was stopped): agents whose responses fail one by one, a thousand
+# healthy random calls and what is planted in them, five hundred that fail, and nine hundred lived twice.
 # `make judge ARGS="--shard 0/4"`: a part of it.
 judge: $(READY)
 	$(BIN)/python -m tests.judge $(ARGS)

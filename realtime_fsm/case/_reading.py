@@ -104,7 +104,7 @@ class OrderingReader:
     # --- the session
 
     def _updated(self, line: Line) -> None:
-        session = body_of(line.event.get("session"))
+        session = line.body("session")
         for where in (body_of(body_of(session.get("audio")).get("input")), session):
             if "turn_detection" in where:
                 found = where["turn_detection"]
@@ -199,7 +199,7 @@ class OrderingReader:
             self._asks(line)
 
     def _told(self, line: Line) -> None:
-        item = body_of(line.event.get("item"))
+        item = line.body("item")
         kind = item.get("type")
         if kind == "function_call_output":
             self._answered = line.t

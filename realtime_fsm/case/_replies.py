@@ -55,7 +55,7 @@ class ReplyReader:
 
     def create(self, line: Line) -> bool:
         """The client asks for a response. Return whether a case can have it."""
-        asked = body_of(line.event.get("response"))
+        asked = line.body("response")
         if asked.get("conversation") == "none":
             self._ordering.obstacles.append(
                 (line.number, "a response outside of the conversation, which no case asks for")
@@ -68,7 +68,7 @@ class ReplyReader:
 
     def created(self, line: Line) -> None:
         """A response began."""
-        body = body_of(line.event.get("response"))
+        body = line.body("response")
         if "conversation_id" in body and body["conversation_id"] is None:
             return
         known = body_of(body.get("metadata")).get("client_event_id")
@@ -87,7 +87,7 @@ class ReplyReader:
     def added(self, line: Line) -> None:
         """An output item began."""
         response = self._by_id.get(str(line.event.get("response_id")))
-        item = body_of(line.event.get("item"))
+        item = line.body("item")
         if response is None:
             return
         kind = str(item.get("type"))
@@ -127,7 +127,7 @@ class ReplyReader:
 
     def item_done(self, line: Line) -> None:
         """An item is there to its end."""
-        item = body_of(line.event.get("item"))
+        item = line.body("item")
         found = self._items.get(str(item.get("id")))
         if found is None:
             return
@@ -141,7 +141,7 @@ class ReplyReader:
 
     def done(self, line: Line) -> None:
         """A response is over."""
-        body = body_of(line.event.get("response"))
+        body = line.body("response")
         response = self._by_id.get(str(body.get("id")))
         if response is None:
             response = self._done_alone(line)
@@ -172,7 +172,7 @@ class ReplyReader:
 
     def refused(self, line: Line) -> None:
         """An error event: it may answer a request."""
-        error = body_of(line.event.get("error"))
+        error = line.body("error")
         code, named = str(error.get("code") or ""), error.get("event_id")
         if code == NOT_ACTIVE and self._cancels:
             self._ordering.denials_took.append(line.t - self._cancels.pop(0))

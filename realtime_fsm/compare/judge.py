@@ -203,13 +203,8 @@ def _unheard(plain: Life, controlled: Life, allowed: list[Finding]) -> Iterator[
         got, most = (max(map(_amount, each), default=0.0) for each in (ours, theirs))
         if got < TOLERANCE:
             text = f"nothing was heard; on plain LiveKit {most:.2f} s were"
-            if (cut := called_off(plain, controlled, key)) is not None:
-                text += f"; somebody cut in at {cut[0]:.2f} s, before it was late"
-                allowed.append(Finding("unheard", key, text, cut[1]))
-            elif _is_stuck(controlled, question.at):
-                allowed.append(Finding("unheard", key, text + _STUCK))
-            else:
-                yield Finding("unheard", key, text)
+            cut = called_off(plain, controlled, key)
+            yield from _missing(Finding("unheard", key, text), question, controlled, cut, allowed)
             continue
         short = any(map(_full, theirs)) or got < most - WORD
         if short and not any(map(_full, ours)) and not _cut_off(controlled, key):
@@ -217,12 +212,23 @@ def _unheard(plain: Life, controlled: Life, allowed: list[Finding]) -> Iterator[
             yield Finding("cut short", key, text)
 
 
-_STUCK = "; LiveKit waited for a tool that never ends"
-
-
-def _is_stuck(life: Life, asked: float) -> bool:
-    """Whether LiveKit lets nobody speak since before a question: no controller can change that."""
-    return life.stuck is not None and life.stuck < asked
+def _missing(
+    found: Finding,
+    asked: Question,
+    life: Life,
+    cut: tuple[float, tuple[Subtracted, ...]] | None,
+    allowed: list[Finding],
+) -> Iterator[Finding]:
+    """What never came, unless somebody cut in before it was late, or LiveKit lets nobody speak since
+    before the question: no controller can change that."""
+    if cut is not None:
+        text = f"{found.text}; somebody cut in at {cut[0]:.2f} s, before it was late"
+        allowed.append(replace(found, text=text, subtracted=cut[1]))
+    elif life.stuck is not None and life.stuck < asked.at:
+        text = f"{found.text}; LiveKit waited for a tool that never ends"
+        allowed.append(replace(found, text=text))
+    else:
+        yield found
 
 
 _CUTS = 0.5  # seconds between somebody cutting in and the silence
@@ -276,15 +282,9 @@ def _undone(plain: Life, controlled: Life, allowed: list[Finding]) -> Iterator[F
         missing = deed.what.startswith("tool ") and (key, deed.what) not in done
         if not missing or then is None or now is None:
             continue
-        text = f"{deed.what.removesuffix(' ran')} never ran"
+        finding = Finding("undone", key, f"{deed.what.removesuffix(' ran')} never ran")
         cut = called_off(plain, controlled, key, Span(then.at, deed.t), slack=_CUTS)
-        if cut is not None:
-            text += f"; somebody cut in at {cut[0]:.2f} s, before it was late"
-            allowed.append(Finding("undone", key, text, cut[1]))
-        elif _is_stuck(controlled, now.at):
-            allowed.append(Finding("undone", key, text + _STUCK))
-        else:
-            yield Finding("undone", key, text)
+        yield from _missing(finding, now, controlled, cut, allowed)
 
 
 # --- what is remembered

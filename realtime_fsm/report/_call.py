@@ -226,7 +226,7 @@ class CallReader:
         return owner
 
     def _refused(self, line: Line) -> Turn | None:
-        error = body_of(line.event.get("error"))
+        error = line.body("error")
         owner = self._turns.owner(line) or self._turns.current
         code = text(error.get("code")) or text(error.get("type")) or "error"
         stale = code in CONFLICTS
@@ -245,7 +245,7 @@ class CallReader:
         return owner
 
     def _response_done(self, line: Line) -> Turn | None:
-        body = body_of(line.event.get("response"))
+        body = line.body("response")
         details = body_of(body.get("status_details"))
         error, status = body_of(details.get("error")), text(body.get("status"))
         owner = self._turns.owner(line)
@@ -315,7 +315,7 @@ class CallReader:
 
     def _item_created(self, line: Line) -> Turn | None:
         """What the user writes, or what a new connection is told."""
-        item = body_of(line.event.get("item"))
+        item = line.body("item")
         item_id, content = text(item.get("id")), item.get("content")
         if item.get("role") != "user" or item_id in self._user_items:
             return self._messages.told(line)

@@ -48,7 +48,7 @@ class Messages:
             message.words = words(event.get("text")) or message.words
 
     def _begun(self, line: Line) -> None:
-        body = body_of(line.event.get("item"))
+        body = line.body("item")
         item_id, response = text(body.get("id")), text(line.event.get("response_id"))
         turn = self._turns.own_item(item_id, response)
         item = self._wire.items.get(item_id)
@@ -95,7 +95,7 @@ class Messages:
 
     def told(self, line: Line) -> Turn | None:
         """The client creates an item: after a reconnect, those of before."""
-        item = body_of(line.event.get("item"))
+        item = line.body("item")
         item_id = text(item.get("id"))
         found = self._known.get(item_id)
         if found is None:

@@ -171,7 +171,7 @@ class Turns:
         return turn
 
     def _created(self, line: Line) -> Turn | None:
-        response_id = text(body_of(line.event.get("response")).get("id"))
+        response_id = text(line.body("response").get("id"))
         response = self._wire.responses.get(response_id)
         if response is None or response.outside:
             return None
@@ -192,7 +192,7 @@ class Turns:
 
     def _first_item(self, line: Line) -> Turn | None:
         response_id = text(line.event.get("response_id"))
-        item_id = text(body_of(line.event.get("item")).get("id"))
+        item_id = text(line.body("item").get("id"))
         turn = self.own_item(item_id, response_id)
         if turn is not None and turn.derived and turn.end is None:
             messages = sum(
@@ -203,7 +203,7 @@ class Turns:
         return turn
 
     def _done(self, line: Line) -> Turn | None:
-        body = body_of(line.event.get("response"))
+        body = line.body("response")
         response_id, status = text(body.get("id")), text(body.get("status")) or "unknown"
         turn = self._responses.get(response_id)
         if turn is None:
@@ -224,8 +224,8 @@ class Turns:
         for create, turn in [pair for pair in self._asked if pair[0].answers]:
             self._asked.remove((create, turn))
             answer = create.answers[0]
-            body = body_of(answer.event.get("response"))
-            error = body_of(answer.event.get("error")) or body_of(
+            body = answer.body("response")
+            error = answer.body("error") or body_of(
                 body_of(body.get("status_details")).get("error")
             )
             turn.outcome, turn.error = "failed", text(error.get("code")) or text(answer.type)

@@ -14,8 +14,7 @@ from .quiet import Quiet
 from .reader import End, Entry, Issue, follow
 from .rule import Rule
 from .settings import Settings
-from .verdict import RULES, SHOWN, UNSEEN, Judge, Violation
-from .wire import body_of
+from .verdict import RULES, SHOWN, UNSEEN, Judge, Verdict, Violation
 
 __all__ = ["RULES", "UNSEEN", "Report", "Violation", "check", "judge"]
 
@@ -66,20 +65,13 @@ class Report:
     def of_pieces(reports: Sequence[Report]) -> Report:
         """The verdict on a file whose pieces these are, in its order."""
         whole = Report(reports[0].source, reports[-1].header)
-        left: Counter[str] = Counter()
         for each in reports:
-            for violation in each.violations:
-                left[violation.id] += 1
-                if left[violation.id] <= SHOWN:
-                    whole.violations.append(violation)
-            whole.broken.update(each.broken)
-            whole.not_judged.update(each.not_judged)
+            whole._add(each)
             whole.issues += each.issues[: _ISSUES - len(whole.issues)]
             whole.unreadable += each.unreadable
             whole.skipped += each.skipped[: _ISSUES - len(whole.skipped)]
             whole.cut_off += each.cut_off[: _ISSUES - len(whole.cut_off)]
             whole.calls += each.calls
-            whole.seconds += each.seconds
             whole.lines.update(each.lines)
             whole.responses.update(each.responses)
             whole.errors.update(each.errors)
@@ -87,6 +79,17 @@ class Report:
         whole.judged = [rule.id for rule in RULES if rule.id in judged]
         whole.not_judged = {k: v for k, v in whole.not_judged.items() if k not in judged}
         return whole
+
+    def _add(self, verdict: Verdict | Report) -> None:
+        """Take what was found in one call, or one piece."""
+        left = Counter(each.id for each in self.violations)
+        for each in verdict.violations:
+            left[each.id] += 1
+            if left[each.id] <= SHOWN:
+                self.violations.append(each)
+        self.broken.update(verdict.broken)
+        self.not_judged.update(verdict.not_judged)
+        self.seconds += verdict.seconds
 
     @property
     def exit_code(self) -> int:
@@ -247,9 +250,9 @@ class _Reading:
         report.lines[by if by in BY else "other"] += 1
         if by == "server":
             if line.type == "response.done":
-                _count(report.responses, body_of(line.event.get("response")).get("status"))
+                _count(report.responses, line.body("response").get("status"))
             elif line.type == "error":
-                _count(report.errors, body_of(line.event.get("error")).get("code"))
+                _count(report.errors, line.body("error").get("code"))
         self._feed(line)
 
     def _skip_to(self, number: int) -> None:
@@ -270,14 +273,7 @@ class _Reading:
         verdict = judge.end(cut=not end.complete)
         self._judge = self._quiet = None
         self._judged.update(verdict.judged)
-        report.not_judged.update(verdict.not_judged)
-        report.seconds += verdict.seconds
-        left = Counter(each.id for each in report.violations)
-        for each in verdict.violations:
-            left[each.id] += 1
-            if left[each.id] <= SHOWN:
-                report.violations.append(each)
-        report.broken.update(verdict.broken)
+        report._add(verdict)
 
 
 def _count(counter: Counter[str], key: object) -> None:

@@ -57,16 +57,6 @@ class Frame(Fact):
     """A frame of the wire, where the wire is shown. Audio is its length in ms."""
 
     @property
-    def direction(self) -> str:
-        """``client`` or ``server``: who sent it."""
-        return self.line.by
-
-    @property
-    def connection(self) -> int:
-        """The connection's number, from 1."""
-        return self.line.connection
-
-    @property
     def type(self) -> str:
         return self.line.type
 
@@ -74,30 +64,11 @@ class Frame(Fact):
     def event(self) -> dict[str, Any]:
         return self.line.event
 
-    @property
-    def until(self) -> float:
-        """When the last of it came: audio of one item that follows one another is one frame."""
-        return self.line.t if self.line.until is None else self.line.until
-
 
 @dataclass(slots=True, eq=False)
 class Link(Fact):
     """A connection: ``accepted``, ``refused``, or over (``lost``, ``closed``, ``dropped``,
     ``disconnected``)."""
-
-    @property
-    def connection(self) -> int:
-        """Its number, from 1."""
-        return self.line.connection
-
-    @property
-    def what(self) -> str:
-        return self.line.type
-
-    @property
-    def status(self) -> object:
-        """Of a refused handshake: the HTTP status."""
-        return self.line.event.get("status")
 
 
 # --- LiveKit

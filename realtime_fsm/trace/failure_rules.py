@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from .facts import ErrorTold, Look, Moved, SpeechCreated, SpeechDone, TurnOver, UserState
 from .format import Line
 from .kept import Kept
-from .rule import Handler, Key, Rule
-from .wire import LOST, Create, body_of
+from .rule import GONE, Rule, on
+from .wire import Create
 
 __all__ = ["StatusAware"]
 
@@ -48,31 +47,12 @@ class StatusAware(Rule):
     id, name = "G8", "status-aware"
     needs: ClassVar[tuple[str, ...]] = ("server", "session")
 
-    def __init__(self, *made: Any) -> None:
-        super().__init__(*made)
+    def begin(self) -> None:
         self._open: _Failure | None = None
         self._waiting: list[_Failure] = []
         self._items: Kept[str, None] = Kept()
         self._live: Kept[str, None] = Kept()  # turns
         self._completed_at = -1.0
-
-    def handlers(self) -> Mapping[Key, Handler]:
-        return {
-            ("server", "response.done"): self._done,
-            **{("net", name): self._lost_with for name in LOST},
-            ("server", "session.created"): self._connected,
-            ("server", "conversation.item.added"): self._item,
-            ("server", "conversation.item.created"): self._item,
-            ("client", "conversation.item.create"): self._item,
-            ("server", "input_audio_buffer.speech_started"): self._goes_on,
-            UserState: self._user,
-            ("client", "response.create"): self._asked,
-            SpeechCreated: self._speech,
-            Moved: self._moved,
-            TurnOver: self._turn_over,
-            ErrorTold: self._error,
-            SpeechDone: self._speech_done,
-        }
 
     def _failures(self) -> list[_Failure]:
         """The newest first: what is told is told at once."""
@@ -88,8 +68,9 @@ class StatusAware(Rule):
             self._wait(line.t)
         self._open = _Failure(line, speeches, certain=certain)
 
+    @on("server response.done")
     def _done(self, each: Line) -> None:
-        body = body_of(each.event.get("response"))
+        body = each.body("response")
         status = body.get("status")
         known = self.wire.responses.get(str(body.get("id")))
         if known is not None and (known.done is not None or known.outside):
@@ -105,6 +86,7 @@ class StatusAware(Rule):
         if self._open is not None and self._open.asked_again is not None:
             self._open = None
 
+    @on(*GONE)
     def _lost_with(self, each: Line) -> None:
         for response in self.wire.alive(each.connection):
             heard = any(item.ms for item in response.items)
@@ -112,6 +94,7 @@ class StatusAware(Rule):
                 assert isinstance(response.created, Line)
                 self._fail(response.created, certain=False)
 
+    @on("server session.created")
     def _connected(self, each: Line) -> None:
         """The client comes back: it did not hang up."""
         if self._open is not None:
@@ -119,16 +102,19 @@ class StatusAware(Rule):
 
     # --- what makes good, or excuses
 
+    @on("client response.create")
     def _asked(self, each: Line) -> None:
         if self._open is not None and not Create(each).outside:
             self._open.asked_again = each
 
+    @on(Moved)
     def _moved(self, each: Moved) -> None:
         self._live[each.turn] = None
         if self._open is not None and each.event in _FAILS:
             self._open.turn = each.turn
             self._waiting = [failure for failure in self._waiting if failure.turn != each.turn]
 
+    @on(TurnOver)
     def _turn_over(self, each: TurnOver) -> None:
         self._live.pop(each.turn, None)
         for failure in self._failures():
@@ -137,22 +123,30 @@ class StatusAware(Rule):
                 spoke = self._completed_at > failure.line.t
                 failure.made_good = each.outcome == "completed" and spoke
 
+    @on(UserState)
     def _user(self, each: UserState) -> None:
         if each.new == "speaking":
             self._goes_on(each)
 
+    @on("server input_audio_buffer.speech_started")
     def _goes_on(self, each: object) -> None:
         for failure in self._failures():
             failure.went_on = True
 
+    @on(
+        "server conversation.item.added",
+        "server conversation.item.created",
+        "client conversation.item.create",
+    )
     def _item(self, each: Line) -> None:
-        item = body_of(each.event.get("item"))
+        item = each.body("item")
         if item.get("role") != "user" or str(item.get("id")) in self._items:
             return  # items that are replayed after a reconnect are no news
         self._items[str(item.get("id"))] = None
         self._goes_on(each)
         self._wait(each.t)
 
+    @on(SpeechCreated)
     def _speech(self, each: SpeechCreated) -> None:
         if each.user_initiated and each.source == "generate_reply":
             self._wait(each.t)
@@ -167,12 +161,14 @@ class StatusAware(Rule):
 
     # --- what is told
 
+    @on(ErrorTold)
     def _error(self, each: ErrorTold) -> None:
         for failure in self._failures():
             if not failure.reported:
                 failure.reported = True
                 return
 
+    @on(SpeechDone)
     def _speech_done(self, each: SpeechDone) -> None:
         for failure in self._failures():
             if each.speech in failure.speeches:
@@ -196,7 +192,7 @@ class StatusAware(Rule):
     def _say(self, failure: _Failure) -> None:
         if failure.excused:
             return
-        status = body_of(failure.line.event.get("response")).get("status")
+        status = failure.line.body("response").get("status")
         what = "was lost" if failure.line.type == "response.created" else f"ended {status}"
         if not failure.reported:
             self.broken(f"a response {what}, and the session had no error event", [failure.line])

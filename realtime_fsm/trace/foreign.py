@@ -97,7 +97,7 @@ class Foreign:
         """Whether a log tells an event as often as it is handed on."""
         again = self._last == (frame.type, frame.event) and bool(frame.event.get("event_id"))
         kinds = (".created", ".updated", ".done", ".started", "response.event")
-        if frame.direction == "server" and frame.type.endswith(kinds):
+        if frame.line.by == "server" and frame.type.endswith(kinds):
             self._last = (frame.type, frame.event)
         return again and self._raw
 

@@ -91,6 +91,11 @@ class Line:
         """``by``, under the name that the simulator's records have for it."""
         return self.by
 
+    def body(self, name: str) -> dict[str, Any]:
+        """An object in the frame; an empty one if there is none of that name."""
+        value = self.event.get(name)
+        return value if isinstance(value, dict) else {}
+
     def fields(self) -> dict[str, Any]:
         """The line as it stands in a trace."""
         head: dict[str, Any] = {"t": round(self.t, 6), "by": self.by, "type": self.type}

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from .facts import (
     Closed,
@@ -16,9 +15,9 @@ from .facts import (
 )
 from .format import Line
 from .kept import Kept
-from .rule import Handler, Key, Rule
+from .rule import Rule, on
 from .sound import Heard
-from .wire import Item, Response, body_of
+from .wire import Item, Response
 
 __all__ = ["HeardRule", "MessageOrder", "TruncateBounds", "holds_less"]
 
@@ -33,37 +32,32 @@ class TruncateBounds(Rule):
     id, name = "G15", "truncate bounds"
     needs: ClassVar[tuple[str, ...]] = ("server", "client", "audio")
 
-    def __init__(self, *made: Any) -> None:
-        super().__init__(*made)
+    def begin(self) -> None:
         self._seen: Kept[str, Line] = Kept()
         self._waiting: Kept[str, Line] = Kept()
         self._unanswered: dict[str, object] = {}
         self._refused: Kept[str, None] = Kept()
         self._playback = False
 
-    def handlers(self) -> Mapping[Key, Handler]:
-        return {
-            ("client", "conversation.item.truncate"): self._truncate,
-            ("server", "conversation.item.truncated"): self._answered,
-            ("server", "error"): self._error,
-            Segment: self._played,
-        }
-
+    @on(Segment)
     def _played(self, each: Segment) -> None:
         self._playback = True
 
+    @on("server conversation.item.truncated")
     def _answered(self, each: Line) -> None:
         self._unanswered.pop(str(each.event.get("item_id")), None)
 
+    @on("server error")
     def _error(self, each: Line) -> None:
         """An error without an event id refuses the oldest: LiveKit gives truncations none."""
-        event_id = body_of(each.event.get("error")).get("event_id")
+        event_id = each.body("error").get("event_id")
         for item_id, asked in tuple(self._unanswered.items()):
             if asked == event_id:
                 self._refused[item_id] = None
                 del self._unanswered[item_id]
                 return
 
+    @on("client conversation.item.truncate")
     def _truncate(self, each: Line) -> None:
         item_id, ms = str(each.event.get("item_id")), each.event.get("audio_end_ms")
         item = self.wire.items.get(item_id)
@@ -121,26 +115,17 @@ class HeardRule(Rule):
 
     needs: ClassVar[tuple[str, ...]] = ("server", "playback")
 
-    def __init__(self, *made: Any) -> None:
-        super().__init__(*made)
+    def begin(self) -> None:
         self._responses: Kept[str, None] = Kept()
         self._looks = False
         self._hung_up = False
 
-    def handlers(self) -> Mapping[Key, Handler]:
-        return {
-            ("server", "response.created"): self._created,
-            ("server", "response.done"): self._created,
-            Segment: self._moves,
-            TextShown: self._moves,
-            SpeechDone: self._moves,
-            Closed: self._closed,
-        }
-
+    @on("server response.created", "server response.done")
     def _created(self, each: Line) -> None:
-        self._responses[str(body_of(each.event.get("response")).get("id"))] = None
+        self._responses[str(each.body("response").get("id"))] = None
         self._moves(each)
 
+    @on(Segment, TextShown, SpeechDone)
     def _moves(self, each: Fact | Line) -> None:
         if not self._looks:
             self._looks = True
@@ -156,6 +141,7 @@ class HeardRule(Rule):
         if story.still and not self._hung_up:
             self._judge_all()
 
+    @on(Closed)
     def _closed(self, each: Closed) -> None:
         """What the end of the call cuts off is nobody's fault: the sound ends just before."""
         cut = not self.story.still or each.t - self.story.sound.over_at <= _ROUND_TRIP
@@ -192,35 +178,29 @@ class MessageOrder(HeardRule):
 
     id, name = "G13", "message order"
 
-    def __init__(self, *made: Any) -> None:
-        super().__init__(*made)
+    def begin(self) -> None:
+        super().begin()
         self._interrupted_at = -1.0
         self._strange: list[Heard] = []
         self.story.sound.told.append(self._told)
-
-    def handlers(self) -> Mapping[Key, Handler]:
-        return {
-            **super().handlers(),
-            SoundBegan: self._began,
-            SpeechDone: self._speech_done,
-            ("server", "input_audio_buffer.speech_started"): self._interrupt,
-        }
 
     def _told(self, heard: Heard) -> None:
         if heard.what == "none" and heard.seconds > 0:
             self._strange.append(heard)
 
+    @on(SoundBegan)
     def _began(self, each: SoundBegan) -> None:
         if self.story.sound.playing:
             self.broken("two messages overlap", [*self.story.sound.playing.values(), each])
 
+    @on("server input_audio_buffer.speech_started")
     def _interrupt(self, each: Line) -> None:
         self._interrupted_at = each.t
 
+    @on(SpeechDone)
     def _speech_done(self, each: SpeechDone) -> None:
         if each.interrupted:
             self._interrupted_at = each.t
-        self._moves(each)
 
     def judge(self, response: Response) -> None:
         sound = self.story.sound

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from .facts import Closed, ErrorTold, Fact, Look, SpeechDone, TurnOver, Waiting
-from .format import Seen
+from .format import Line
 from .kept import Kept
-from .rule import Handler, Key, Rule
+from .rule import GONE, Rule, on
 from .wire import (
     ACTIVE,
     ASKS_WHETHER_OVER,
     CONFLICTS,
-    LOST,
     NOT_ACTIVE,
     Create,
     Response,
@@ -38,10 +36,8 @@ class SingleFlight(Rule):
 
     id, name = "G1", "single flight"
 
-    def handlers(self) -> Mapping[Key, Handler]:
-        return {("client", "response.create"): self._created}
-
-    def _created(self, each: Seen) -> None:
+    @on("client response.create")
+    def _created(self, each: Line) -> None:
         if Create(each).outside:
             return
         for create in self.wire.asked(each.connection) if self.story.timed else ():
@@ -59,7 +55,7 @@ class SingleFlight(Rule):
                 text = f"a create left while {response.id} was alive"
                 self.broken(text, [told, *response.cancels, each])
 
-    def _known(self, earlier: Seen, each: Seen) -> bool:
+    def _known(self, earlier: Line, each: Line) -> bool:
         """What arrives in the same instant may not have been read, and is not held against it."""
         return not self.story.timed or each.t - earlier.t > self.settings.unread
 
@@ -69,18 +65,11 @@ class CreateSettles(Rule):
 
     id, name = "G2", "create settles"
 
-    def __init__(self, *made: Any) -> None:
-        super().__init__(*made)
-        self._names: Kept[str, Seen] = Kept()
+    def begin(self) -> None:
+        self._names: Kept[str, Line] = Kept()
 
-    def handlers(self) -> Mapping[Key, Handler]:
-        return {
-            ("client", "response.create"): self._create,
-            ("server", "response.created"): self._created,
-            ("server", "error"): self._error,
-        }
-
-    def _create(self, each: Seen) -> None:
+    @on("client response.create")
+    def _create(self, each: Line) -> None:
         name = text_of(each.event.get("event_id"))
         if name is None:
             return
@@ -88,8 +77,9 @@ class CreateSettles(Rule):
             self.broken("two creates have the same id", [self._names[name], each])
         self._names[name] = each
 
-    def _created(self, each: Seen) -> None:
-        body = body_of(each.event.get("response"))
+    @on("server response.created")
+    def _created(self, each: Line) -> None:
+        body = each.body("response")
         metadata = body_of(body.get("metadata"))
         if not metadata or str(body.get("id")) in self.wire.responses:
             return
@@ -100,8 +90,9 @@ class CreateSettles(Rule):
         if same and len(settled) >= len(same):
             self.broken("a create was settled twice", [same[-1].sent, *settled, each])
 
-    def _error(self, each: Seen) -> None:
-        error = body_of(each.event.get("error"))
+    @on("server error")
+    def _error(self, each: Line) -> None:
+        error = each.body("error")
         name = None if error.get("code") in (NOT_ACTIVE, ACTIVE) else error.get("event_id")
         for create in self.wire.creates:
             if name is not None and create.event_id == name and create.response is not None:
@@ -115,11 +106,11 @@ class CreateSettles(Rule):
                 self.broken("a create never settled", [create.sent])
 
 
-def _settles(answer: Seen, create: Create) -> bool:
+def _settles(answer: Line, create: Create) -> bool:
     """Whether it names the create. "Nothing to cancel", in answer to a probe, only suggests that
     the create came to nothing, and a conflict of one that lives that its frame arrived twice."""
     if answer.type == "error":
-        error = body_of(answer.event.get("error"))
+        error = answer.body("error")
         return error.get("event_id") == create.event_id and error.get("code") != ACTIVE
     return answer.type == "response.created"
 
@@ -133,28 +124,21 @@ class Orphan(Rule):
 
     id, name = "G4", "orphan"
 
-    def __init__(self, *made: Any) -> None:
-        super().__init__(*made)
-        self._given_up: Kept[int, tuple[Create, Seen]] = Kept()
-        self._late: Kept[str, tuple[Create, Seen, Seen]] = Kept()
+    def begin(self) -> None:
+        self._given_up: Kept[int, tuple[Create, Line]] = Kept()
+        self._late: Kept[str, tuple[Create, Line, Line]] = Kept()
 
-    def handlers(self) -> Mapping[Key, Handler]:
-        return {
-            ("client", "response.create"): self._gave_up,
-            ("client", "response.cancel"): self._gave_up,
-            ("server", "response.created"): self._created,
-            ("server", "response.done"): self._done,
-        }
-
-    def _gave_up(self, each: Seen) -> None:
+    @on("client response.create", "client response.cancel")
+    def _gave_up(self, each: Line) -> None:
         if each.event.get("response_id") is not None or Create(each).outside:
             return
         for create in self.wire.asked(each.connection):
             if create.metadata and each.t > create.sent.t:
                 self._given_up.setdefault(id(create), (create, each))
 
-    def _created(self, each: Seen) -> None:
-        body = body_of(each.event.get("response"))
+    @on("server response.created")
+    def _created(self, each: Line) -> None:
+        body = each.body("response")
         metadata = body_of(body.get("metadata"))
         for create, by in list(self._given_up.values()):
             if create.sent.connection != each.connection:
@@ -163,14 +147,15 @@ class Orphan(Rule):
                 del self._given_up[id(create)]
                 self._late[str(body.get("id"))] = (create, by, each)
 
-    def _done(self, each: Seen) -> None:
-        response_id = str(body_of(each.event.get("response")).get("id"))
+    @on("server response.done")
+    def _done(self, each: Line) -> None:
+        response_id = str(each.body("response").get("id"))
         if response_id not in self._late:
             return
         create, by, created = self._late.pop(response_id)
         response = self.wire.responses.get(response_id)
         named = [] if response is None else response.cancels
-        stopped = body_of(each.event.get("response")).get("status") == "cancelled"
+        stopped = each.body("response").get("status") == "cancelled"
         if not named and not stopped and each.t - created.t > self.settings.unread:
             text = (
                 f"{response_id} came to life after its create was given up, and was not cancelled"
@@ -184,10 +169,8 @@ class CancelBarrier(Rule):
 
     id, name = "G5", "cancel barrier"
 
-    def handlers(self) -> Mapping[Key, Handler]:
-        return {("client", "response.create"): self._create}
-
-    def _create(self, each: Seen) -> None:
+    @on("client response.create")
+    def _create(self, each: Line) -> None:
         if Create(each).outside:
             return
         for response in self.wire.alive(each.connection):
@@ -206,18 +189,11 @@ class BenignCancel(Rule):
 
     id, name = "G6", "benign cancel"
 
-    def __init__(self, *made: Any) -> None:
-        super().__init__(*made)
-        self._refused: Seen | None = None
+    def begin(self) -> None:
+        self._refused: Line | None = None
 
-    def handlers(self) -> Mapping[Key, Handler]:
-        return {
-            ("client", "response.cancel"): self._cancel,
-            ("server", "error"): self._server_error,
-            ErrorTold: self._error,
-        }
-
-    def _cancel(self, each: Seen) -> None:
+    @on("client response.cancel")
+    def _cancel(self, each: Line) -> None:
         named = text_of(each.event.get("response_id"))
         alive = self.wire.alive(each.connection)
         if named is None and (alive or not self._unsettled(each.connection)):
@@ -250,10 +226,12 @@ class BenignCancel(Rule):
         mine = (c for c in self.wire.creates if c.sent.connection == connection)
         return any(not create.settled and not create.outside for create in mine)
 
-    def _server_error(self, each: Seen) -> None:
-        if body_of(each.event.get("error")).get("code") == NOT_ACTIVE:
+    @on("server error")
+    def _server_error(self, each: Line) -> None:
+        if each.body("error").get("code") == NOT_ACTIVE:
             self._refused = each
 
+    @on(ErrorTold)
     def _error(self, each: ErrorTold) -> None:
         if each.code == NOT_ACTIVE:
             self.broken('"nothing to cancel" became an error event', [self._refused, each])
@@ -265,36 +243,26 @@ class ConflictResync(Rule):
 
     id, name = "G20", "conflict = resync"
 
-    def __init__(self, *made: Any) -> None:
-        super().__init__(*made)
-        self._conflict: Seen | None = None
+    def begin(self) -> None:
+        self._conflict: Line | None = None
         #: A create that was refused, and not retried.
-        self._owed: tuple[Create, Seen] | None = None
+        self._owed: tuple[Create, Line] | None = None
         self._recovers: Waiting | None = None
 
-    def handlers(self) -> Mapping[Key, Handler]:
-        return {
-            **{("net", name): self._drop for name in LOST},
-            ("server", "error"): self._refused,
-            ("server", "input_audio_buffer.speech_started"): self._drop,
-            ("client", "response.create"): self._drop,
-            SpeechDone: self._speech_done,
-            Waiting: self._waits,
-            TurnOver: self._ended,
-            ErrorTold: self._error_told,
-            Closed: self._closed,
-        }
-
-    def _drop(self, each: Seen) -> None:
+    @on(*GONE, "server input_audio_buffer.speech_started", "client response.create")
+    def _drop(self, each: Line) -> None:
         self._owed = None
 
+    @on(SpeechDone)
     def _speech_done(self, each: SpeechDone) -> None:
         if each.interrupted or each.exception is not None:
             self._given_up(each, at_once=not each.interrupted)
 
+    @on(TurnOver)
     def _ended(self, each: TurnOver) -> None:
         self._given_up(each, at_once=each.outcome == "failed")
 
+    @on(Waiting)
     def _waits(self, each: Waiting) -> None:
         self._recovers = each
 
@@ -309,8 +277,9 @@ class ConflictResync(Rule):
         ):
             self._owed = None
 
-    def _refused(self, each: Seen) -> None:
-        error = body_of(each.event.get("error"))
+    @on("server error")
+    def _refused(self, each: Line) -> None:
+        error = each.body("error")
         code, name = error.get("code"), error.get("event_id")
         if text_of(code) not in CONFLICTS:
             return
@@ -322,7 +291,7 @@ class ConflictResync(Rule):
             self._owed = owed = (refused[-1], each)
             self.story.later(each.t + _ASKED_AGAIN, lambda: self._look(owed))
 
-    def _look(self, owed: tuple[Create, Seen]) -> None:
+    def _look(self, owed: tuple[Create, Line]) -> None:
         if self._owed is not owed:
             return
         if self.wire.alive(owed[1].connection) or self.story.speaking:
@@ -333,12 +302,14 @@ class ConflictResync(Rule):
             owed[0].sent, owed[1],
         ])  # fmt: skip
 
+    @on(ErrorTold)
     def _error_told(self, each: ErrorTold) -> None:
         if each.code is not None and each.code not in CONFLICTS:
             self._conflict = None  # it is something else that ends the session
         elif each.recoverable is False:
             self._session_ended(each)
 
+    @on(Closed)
     def _closed(self, each: Closed) -> None:
         self._owed = None
         if each.reason == "error":
@@ -357,54 +328,50 @@ class OwnerOfTurns(Rule):
     id, name = "G24", "owner of turns"
     needs: ClassVar[tuple[str, ...]] = ("server", "client", "time")
 
-    def __init__(self, *made: Any) -> None:
-        super().__init__(*made)
-        self._since: Seen | None = None
-        self._stopped: Seen | None = None
+    def begin(self) -> None:
+        self._since: Line | None = None
+        self._stopped: Line | None = None
 
-    def handlers(self) -> Mapping[Key, Handler]:
-        return {
-            ("server", "input_audio_buffer.speech_started"): self._started,
-            ("server", "input_audio_buffer.speech_stopped"): self._ended,
-            ("server", "input_audio_buffer.committed"): self._ended,
-            ("server", "input_audio_buffer.cleared"): self._over,
-            ("client", "input_audio_buffer.clear"): self._over,
-            ("server", "response.created"): self._answered,
-            ("server", "response.done"): self._done,
-            ("server", "session.created"): self._over,
-            ("server", "error"): self._refused,
-            ("client", "response.create"): self._create,
-        }
-
-    def _started(self, each: Seen) -> None:
+    @on("server input_audio_buffer.speech_started")
+    def _started(self, each: Line) -> None:
         self._since, self._stopped = each, None
 
-    def _ended(self, each: Seen) -> None:
+    @on("server input_audio_buffer.speech_stopped", "server input_audio_buffer.committed")
+    def _ended(self, each: Line) -> None:
         if self._since is not None:
             self._stopped = each
 
-    def _over(self, each: Seen) -> None:
+    @on(
+        "server input_audio_buffer.cleared",
+        "client input_audio_buffer.clear",
+        "server session.created",
+    )
+    def _over(self, each: Line) -> None:
         self._since = self._stopped = None
 
-    def _answered(self, each: Seen) -> None:
-        metadata = body_of(body_of(each.event.get("response")).get("metadata"))
+    @on("server response.created")
+    def _answered(self, each: Line) -> None:
+        metadata = body_of(each.body("response").get("metadata"))
         if not any(c.metadata == metadata for c in self.wire.creates if metadata):
             self._over(each)
 
-    def _done(self, each: Seen) -> None:
+    @on("server response.done")
+    def _done(self, each: Line) -> None:
         """Some servers end a response that they never announced."""
-        known = self.wire.responses.get(str(body_of(each.event.get("response")).get("id")))
+        known = self.wire.responses.get(str(each.body("response").get("id")))
         if known is None or known.created is None:
             self._answered(each)
 
-    def _refused(self, each: Seen) -> None:
+    @on("server error")
+    def _refused(self, each: Line) -> None:
         """VAD's own create was refused: none comes."""
-        error = body_of(each.event.get("error"))
+        error = each.body("error")
         unasked = error.get("code") == ACTIVE or not self.wire.asked(each.connection)
         if error.get("event_id") is None and self._stopped is not None and unasked:
             self._over(each)
 
-    def _create(self, each: Seen) -> None:
+    @on("client response.create")
+    def _create(self, each: Line) -> None:
         if self._since is None or not self.story.server_creates or Create(each).outside:
             return
         if self._stopped is not None and each.t - self._stopped.t >= self.settings.voice:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from .facts import Context, Fact, Forgot, ItemAdded, Look, Remembered, Segment
-from .format import Line, Seen
+from .format import Line
 from .heard_rules import HeardRule, holds_less
 from .kept import Kept
 from .redact import words_in
-from .rule import Handler, Key
+from .rule import on
 from .sound import Heard
 from .wire import Item, Response, body_of
 
@@ -29,26 +29,16 @@ class HeardIsHistory(HeardRule):
     id, name = "G16", "heard = history"
     needs: ClassVar[tuple[str, ...]] = ("server", "client", "playback|watch")
 
-    def __init__(self, *made: Any) -> None:
-        super().__init__(*made)
+    def begin(self) -> None:
+        super().begin()
         self._replayed: Kept[str, Line] = Kept()
         self._wanted: set[str] | None = None  # by the application, since the newest deletion
         self._told: Kept[str, None] = Kept()  # messages of which a breach is known
         self._known: Kept[str, Item] = Kept()  # those judged
-        self._gone: Kept[str, tuple[Item, Seen]] = Kept()  # heard, deleted, and perhaps wanted
+        self._gone: Kept[str, tuple[Item, Line]] = Kept()  # heard, deleted, and perhaps wanted
         self._forgotten: Kept[str, None] = Kept()  # by the application, as it told
 
-    def handlers(self) -> Mapping[Key, Handler]:
-        return {
-            **super().handlers(),
-            Context: self._context,
-            ItemAdded: self._added,
-            Forgot: self._forgot,
-            ("client", "conversation.item.create"): self._create,
-            ("client", "conversation.item.delete"): self._delete,
-        }
-
-    def _say(self, item: Item | None, item_id: str, text: str, *events: Seen | Fact | None) -> None:
+    def _say(self, item: Item | None, item_id: str, text: str, *events: Line | Fact | None) -> None:
         if item_id in self._told:
             return
         self._told[item_id] = None
@@ -91,26 +81,30 @@ class HeardIsHistory(HeardRule):
         ):
             self._look_at_replay(item, replayed)
 
+    @on("client conversation.item.delete")
     def _delete(self, each: Line) -> None:
         self._wanted = None
         item = self._known.get(str(each.event.get("item_id")))
         if item is not None:
             self._delete_heard(item, each)
 
-    def _delete_heard(self, item: Item, each: Seen) -> None:
+    def _delete_heard(self, item: Item, each: Line) -> None:
         if _counts(item, self.story.sound.seconds(item.id)):
             self._gone[item.id] = (item, each)
             self._look_at_gone(self._wanted or set())
 
+    @on(Context)
     def _context(self, each: Context) -> None:
         """The application's wish: known a moment after the deletions."""
         self._wanted = {item.id for item in each.items if item.text}
         self._look_at_gone(self._wanted)
 
+    @on(Forgot)
     def _forgot(self, each: Forgot) -> None:
         """LiveKit enters a message when its speech is over: also one that the application left out before."""
         self._forgotten[each.item_id] = None
 
+    @on(ItemAdded)
     def _added(self, each: ItemAdded) -> None:
         if self._wanted is not None and each.text and each.item_id not in self._forgotten:
             self._wanted.add(each.item_id)
@@ -123,8 +117,9 @@ class HeardIsHistory(HeardRule):
                 text = f"{heard:.3f} s of {item_id} were heard, and are not remembered"
                 self._say(item, item_id, text, deleted)
 
+    @on("client conversation.item.create")
     def _create(self, each: Line) -> None:
-        item = body_of(each.event.get("item"))
+        item = each.body("item")
         item_id = str(item.get("id"))
         if item.get("role") != "assistant":
             return
@@ -239,10 +234,11 @@ class HeardIsHistory(HeardRule):
                 ]
                 text = f"{item_id}: the server remembers {said[0]!r}, LiveKit {said[1]!r}"
                 self._say(item, item_id, text, look)
-        for item_id in history if context is None else history.keys() & context.keys():
+        for item_id in history:
             item = self.wire.items.get(item_id)
             # What was said out of band is no part of the conversation.
-            if item_id in memory or item_id in self._forgotten:
+            unwanted = context is not None and item_id not in context
+            if unwanted or item_id in memory or item_id in self._forgotten:
                 continue
             if item is not None and not item.response.outside:
                 text = f"LiveKit remembers {item_id}, the server does not"
@@ -287,7 +283,7 @@ def _alike(server: Remembered, local: Remembered, *, whole: bool) -> bool:
 
 def _words(each: Line) -> int:
     """How many words an item has that the client creates; at least, where an old trace does not tell."""
-    content = body_of(each.event.get("item")).get("content")
+    content = each.body("item").get("content")
     parts = [body_of(part) for part in content] if isinstance(content, list) else []
     told = [(part, key) for part in parts for key in ("text", "transcript") if part.get(key)]
     return sum(words if (words := words_in(*each)) is not None else 1 for each in told)

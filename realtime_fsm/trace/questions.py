@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from .facts import (
     Asked,
@@ -28,9 +28,11 @@ from .facts import (
 )
 from .format import Line
 from .kept import Kept
-from .settings import Settings
-from .sound import Heard, Sound
-from .wire import Create, Item, Response, Wire, body_of
+from .sound import Heard
+from .wire import Create, Item, Response
+
+if TYPE_CHECKING:
+    from .story import Story
 
 __all__ = ["FATES", "Answer", "Fate", "Question", "Questions"]
 
@@ -127,16 +129,6 @@ class _Told:
     final: bool
 
 
-class Seen(Protocol):
-    """What is known of the call besides."""
-
-    wire: Wire
-    sound: Sound
-    settings: Settings
-    now: float
-    server_creates: bool
-
-
 @dataclass(eq=False)
 class Questions:
     """Built up by :meth:`apply`, fact by fact.
@@ -145,7 +137,7 @@ class Questions:
         all: the newest questions, in order.
     """
 
-    call: Seen
+    call: Story
     all: deque[Question] = field(default_factory=lambda: deque(maxlen=256))
     asked: bool = False  # somebody says what is asked
     _told: deque[_Told] = field(default_factory=lambda: deque(maxlen=256))
@@ -416,7 +408,7 @@ class Questions:
         is asked for again."""
         if frame.type == "input_audio_buffer.append":
             return
-        item = body_of(frame.event.get("item"))
+        item = frame.body("item")
         if frame.type == "response.create":
             if not self._outputs and self._asked_by is not None:
                 answered = self._asked_by.response

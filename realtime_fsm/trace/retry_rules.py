@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from .facts import Look, Moved, TurnOver, Waiting
 from .kept import Kept
-from .rule import Handler, Key, Rule
+from .rule import Rule, on
 from .wire import Response
 
 __all__ = ["ActionsCount", "RetrySafe"]
@@ -18,17 +17,15 @@ _DOUBTS = ("slow", "stalling")  # what is told to wait for, and not asked for ag
 class _Attempts(Rule):
     """Knows the responses that were made for a turn, one after another."""
 
-    def __init__(self, *made: Any) -> None:
-        super().__init__(*made)
+    def begin(self) -> None:
         self._attempts: Kept[str, dict[int, str]] = Kept()
 
-    def handlers(self) -> Mapping[Key, Handler]:
-        return {Moved: self._moved, TurnOver: self._over}
-
+    @on(Moved)
     def _moved(self, each: Moved) -> None:
         if each.response is not None and each.attempt > 0:
             self._attempts.setdefault(each.turn, {})[each.attempt] = each.response
 
+    @on(TurnOver)
     def _over(self, each: TurnOver) -> None:
         self.story.later(each.t + self.settings.settle, lambda: self._look(each.turn))
 
@@ -59,13 +56,11 @@ class RetrySafe(_Attempts):
     id, name = "G9", "retry-safe"
     needs: ClassVar[tuple[str, ...]] = ("server", "turn", "playback")
 
-    def __init__(self, *made: Any) -> None:
-        super().__init__(*made)
+    def begin(self) -> None:
+        super().begin()
         self._waits: Kept[str, list[Waiting]] = Kept()
 
-    def handlers(self) -> Mapping[Key, Handler]:
-        return {**super().handlers(), Waiting: self._waited}
-
+    @on(Waiting)
     def _waited(self, each: Waiting) -> None:
         if each.code in _DOUBTS:
             return

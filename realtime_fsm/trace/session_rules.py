@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from .facts import Closed, ErrorTold, Fact, SessionMade, SpeechDone, TurnOver, Waiting
-from .format import Line, Seen
-from .rule import Handler, Key, Rule
-from .wire import CONFLICTS, FATAL, LOST, Create, Response, body_of, text_of
+from .format import Line
+from .rule import GONE, Rule, on
+from .wire import CONFLICTS, FATAL, Create, Response, body_of, text_of
 
 __all__ = ["BudgetByProgress", "Epoch", "FatalStops", "OneReport", "TurnNotSession"]
 
@@ -20,12 +19,12 @@ _UNSEEN = ("stalled", "create_timeout")  # what the client says of a server that
 _IN_A_ROW = 3  # failures after which a session may end
 
 
-def error_of(line: Seen) -> dict[str, object] | None:
+def error_of(line: Line) -> dict[str, object] | None:
     """The error that a server's line tells, if it tells one."""
     if line.type == "error":
-        return body_of(line.event.get("error"))
+        return line.body("error")
     if line.type == "response.done":
-        body = body_of(line.event.get("response"))
+        body = line.body("response")
         if body.get("status") == "failed":
             return body_of(body_of(body.get("status_details")).get("error"))
     return None
@@ -42,44 +41,34 @@ class FatalStops(Rule):
     id, name = "G10", "fatal stops"
     needs: ClassVar[tuple[str, ...]] = ("server",)
 
-    def __init__(self, *made: Any) -> None:
-        super().__init__(*made)
-        self._fatal: Seen | None = None
+    def begin(self) -> None:
+        self._fatal: Line | None = None
         self._report: ErrorTold | None = None
         self._told = False
         self._retries = False
         self._model: object = None
 
-    def handlers(self) -> Mapping[Key, Handler]:
-        return {
-            ("server", "error"): self._error,
-            ("server", "response.done"): self._error,
-            ("net", "refused"): self._refused,
-            ("client", "response.create"): self._goes_on,
-            ("server", "session.created"): self._goes_on,
-            ("net", "accepted"): self._goes_on,
-            ErrorTold: self._reported,
-            SessionMade: self._replaced,
-            Waiting: self._waits,
-            TurnOver: self._over,
-        }
-
+    @on(Waiting)
     def _waits(self, each: Waiting) -> None:
         self._retries = True
 
+    @on(TurnOver)
     def _over(self, each: TurnOver) -> None:
         self._retries = False
 
+    @on("server error", "server response.done")
     def _error(self, each: Line) -> None:
         if _fatal(error_of(each)) and self._fatal is None and not self._retries:
             self._fatal = each
 
+    @on("net refused")
     def _refused(self, each: Line) -> None:
         if self._fatal is not None:
             self._goes_on(each)
         elif each.event.get("status") in (401, 403):
             self._fatal = each
 
+    @on("client response.create", "server session.created", "net accepted")
     def _goes_on(self, each: Line) -> None:
         fatal = self._fatal
         if fatal is None or self._told or each.t - fatal.t <= self.settings.unread:
@@ -89,6 +78,7 @@ class FatalStops(Rule):
             what = "asked" if each.type == "response.create" else "connected"
             self.broken(f"the client {what} again after a permanent error", [fatal, each])
 
+    @on(ErrorTold)
     def _reported(self, each: ErrorTold) -> None:
         if self._fatal is None or each.recoverable is not False:
             return
@@ -96,6 +86,7 @@ class FatalStops(Rule):
             self.broken("a permanent error was reported again", [self._fatal, self._report, each])
         self._report = each
 
+    @on(SessionMade)
     def _replaced(self, each: SessionMade) -> None:
         """Another model may take over; the same one may not try again."""
         if each.model != self._model:
@@ -111,21 +102,13 @@ class BudgetByProgress(Rule):
     id, name = "G11", "budget by progress"
     needs: ClassVar[tuple[str, ...]] = ("server", "time")
 
-    def __init__(self, *made: Any) -> None:
-        super().__init__(*made)
+    def begin(self) -> None:
         self._starts: deque[Line] = deque(maxlen=4)
         self._count = 0
         self._connection = 0
         self._told = False
 
-    def handlers(self) -> Mapping[Key, Handler]:
-        return {
-            ("server", "session.created"): self._connected,
-            ("net", "accepted"): self._connected,
-            ("net", "refused"): self._connected,
-            ("server", "response.done"): self._done,
-        }
-
+    @on("server session.created", "net accepted", "net refused")
     def _connected(self, each: Line) -> None:
         if each.connection <= self._connection:
             return
@@ -140,8 +123,9 @@ class BudgetByProgress(Rule):
             text = f"{self._count} connections in a row at once, without progress"
             self.broken(text, list(self._starts))
 
+    @on("server response.done")
     def _done(self, each: Line) -> None:
-        if body_of(each.event.get("response")).get("status") == "completed":
+        if each.body("response").get("status") == "completed":
             self._progress()
 
     def _progress(self) -> None:
@@ -156,9 +140,8 @@ class OneReport(Rule):
     id, name = "G12", "one root, one report"
     needs: ClassVar[tuple[str, ...]] = ("server", "session", "time")
 
-    def __init__(self, *made: Any) -> None:
-        super().__init__(*made)
-        self._roots: deque[tuple[object, Seen]] = deque(maxlen=32)
+    def begin(self) -> None:
+        self._roots: deque[tuple[object, Line]] = deque(maxlen=32)
         self._reports: deque[ErrorTold] = deque(maxlen=32)
         #: A connection that was lost, and the loss reported: nothing was received since.
         self._down: Line | None = None
@@ -167,48 +150,42 @@ class OneReport(Rule):
         self._served: float | None = None  # when a response began last
         self._new = False  # a session that is not connected yet
 
-    def handlers(self) -> Mapping[Key, Handler]:
-        return {
-            ("server", "error"): self._failed,
-            ("server", "response.done"): self._failed,
-            ("server", "response.created"): self._began,
-            ("server", "unreadable"): self._unreadable,
-            **{("net", name): self._lost for name in LOST},
-            ("server", "session.created"): self._connected,
-            SessionMade: self._remade,
-            ErrorTold: self._reported,
-        }
-
+    @on(SessionMade)
     def _remade(self, each: SessionMade) -> None:
         """A session that died is replaced: the connection is to be made anew, as after a loss."""
         self._new = True
 
+    @on("server session.created")
     def _connected(self, each: Line) -> None:
         self._new = False
 
+    @on("server response.created")
     def _began(self, each: Line) -> None:
         self._served = each.t
 
+    @on("server error", "server response.done")
     def _failed(self, each: Line) -> None:
         error = error_of(each)
         if error is None:
-            body = body_of(each.event.get("response"))
+            body = each.body("response")
             empty = body.get("status") == "completed" and not body.get("output")
             if empty or body.get("status") == "incomplete":
                 self._roots.append((body.get("id"), each))
             return
         # A failure may be told twice: by an error that names nothing, and by the response's end.
         code, answers = error.get("code"), error.get("event_id")
-        body = body_of(each.event.get("response"))
+        body = each.body("response")
         if "conversation_id" in body and body["conversation_id"] is None:
             answers = body.get("id")  # out of band: nothing else fails because of it
         told = [root for key, root in self._roots if key == (code, None)]
         if answers is not None or not any(root.type != each.type for root in told):
             self._roots.append(((code, answers), each))
 
+    @on("server unreadable")
     def _unreadable(self, each: Line) -> None:
         self._roots.append(("unreadable", each))
 
+    @on(*GONE)
     def _lost(self, each: Line) -> None:
         self._down, self._down_told = each, False
         # A connection that breaks right after an error that answers nothing breaks because of it,
@@ -235,6 +212,7 @@ class OneReport(Rule):
         told, self._down_told = self._down_told, True
         return told and each.error == "APIConnectionError"
 
+    @on(ErrorTold)
     def _reported(self, each: ErrorTold) -> None:
         # A frame that is no JSON is not in a trace either.
         lost = self._with_it and each.error == "APIConnectionError" and each.recoverable
@@ -250,7 +228,7 @@ class OneReport(Rule):
             self._roots.append(("silence", each.line))  # no frame tells of it
         self._reports.append(each)
         if self._roots and len(self._reports) > len(self._roots):
-            events: list[Seen | Fact] = [root for _, root in self._roots]
+            events: list[Line | Fact] = [root for _, root in self._roots]
             self.broken("one cause was reported more than once", [*events, *self._reports])
             self._roots.clear()
             self._reports.clear()
@@ -263,22 +241,11 @@ class Epoch(Rule):
 
     id, name = "G19", "epoch"
 
-    def __init__(self, *made: Any) -> None:
-        super().__init__(*made)
-        self._owed: list[tuple[Seen, Line]] = []
+    def begin(self) -> None:
+        self._owed: list[tuple[Line, Line]] = []
         self._settled = -1.0
 
-    def handlers(self) -> Mapping[Key, Handler]:
-        return {
-            ("client", "response.cancel"): self._cancel,
-            ("server", "session.created"): self._connected,
-            ("client", "response.create"): self._settle,
-            ("server", "input_audio_buffer.speech_started"): self._settle,
-            Closed: self._given_up,
-            SpeechDone: self._speech_done,
-            TurnOver: self._given_up,
-        }
-
+    @on("client response.cancel")
     def _cancel(self, each: Line) -> None:
         response = self.wire.responses.get(str(each.event.get("response_id")))
         created = None if response is None else response.created
@@ -289,6 +256,7 @@ class Epoch(Rule):
             self.broken(f"{text} on connection {each.connection}", [created, each])
         self._settle(each)
 
+    @on("server session.created")
     def _connected(self, each: Line) -> None:
         if each.connection < 2:
             return
@@ -297,7 +265,7 @@ class Epoch(Rule):
             for create in self.wire.creates
             if create.sent.connection == each.connection - 1
             and not create.outside
-            and all(answer.direction == "net" or answer.connection == each.connection
+            and all(answer.by == "net" or answer.connection == each.connection
                     for answer in create.answers)
             and (not self.story.timed or each.t - create.sent.t < 60.0)
         ]  # fmt: skip
@@ -312,19 +280,22 @@ class Epoch(Rule):
             self._owed = [owed]
             self.story.later(each.t + self.settings.answer, lambda: self._look(owed))
 
-    def _look(self, owed: tuple[Seen, Line]) -> None:
+    def _look(self, owed: tuple[Line, Line]) -> None:
         if owed in self._owed:
             self._owed.remove(owed)
             self.broken("what a reconnect discarded was not retried", list(owed))
 
-    def _settle(self, each: Seen) -> None:
+    @on("client response.create", "server input_audio_buffer.speech_started")
+    def _settle(self, each: Line) -> None:
         if not (each.type == "response.create" and Create(each).outside):
             self._owed.clear()
 
+    @on(SpeechDone)
     def _speech_done(self, each: SpeechDone) -> None:
         if each.exception is not None or each.interrupted:
             self._given_up(each)
 
+    @on(Closed, TurnOver)
     def _given_up(self, each: Fact) -> None:
         """Nobody waits any more for what was asked so far."""
         self._owed.clear()
@@ -351,41 +322,36 @@ class TurnNotSession(Rule):
     id, name = "G26", "turn failure is not session failure"
     needs: ClassVar[tuple[str, ...]] = ("server", "session", "time")
 
-    def __init__(self, *made: Any) -> None:
-        super().__init__(*made)
+    def begin(self) -> None:
         self._failure: Line | None = None
         self._in_a_row = 0
         self._told = False
 
-    def handlers(self) -> Mapping[Key, Handler]:
-        return {
-            ("server", "response.done"): self._done,
-            ("server", "error"): self._error,
-            **{("net", name): self._lost for name in LOST},
-            ErrorTold: self._error_told,
-            Closed: self._closed,
-        }
-
+    @on("server response.done")
     def _done(self, each: Line) -> None:
-        status = body_of(each.event.get("response")).get("status")
+        status = each.body("response").get("status")
         if status == "completed":
             self._in_a_row, self._failure = 0, None
         elif status in ("failed", "incomplete"):
             self._in_a_row += 1
             self._failure = None if _fatal(error_of(each)) else each
 
+    @on("server error")
     def _error(self, each: Line) -> None:
         error = error_of(each)
         if error is not None and text_of(error.get("code")) not in CONFLICTS:
             self._failure = None if _fatal(error) or error.get("event_id") is None else each
 
+    @on(*GONE)
     def _lost(self, each: Line) -> None:
         self._failure = None
 
+    @on(ErrorTold)
     def _error_told(self, each: ErrorTold) -> None:
         if each.recoverable is False:
             self._ended(each)
 
+    @on(Closed)
     def _closed(self, each: Closed) -> None:
         if each.reason == "error":
             self._ended(each)

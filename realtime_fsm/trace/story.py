@@ -199,7 +199,7 @@ class Story:
             self.outcomes[fact.turn] = fact
 
     def _tool(self, line: Line) -> None:
-        item = body_of(line.event.get("item"))
+        item = line.body("item")
         call_id = str(item.get("call_id"))
         if line.type == "conversation.item.create":
             self.tools.pop(call_id, None)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from .facts import Closed, Fact, Look, SpeechDone, ToolBegan, ToolRan
-from .format import Line, Seen
+from .format import Line
 from .kept import Kept
-from .rule import Handler, Key, Rule
-from .wire import LOST, Create, Response, body_of
+from .rule import GONE, Rule, on
+from .wire import Create, Response
 
 __all__ = ["ToolOnce"]
 
@@ -21,39 +18,26 @@ class ToolOnce(Rule):
 
     id, name = "G17", "tool once"
 
-    def __init__(self, *made: Any) -> None:
-        super().__init__(*made)
+    def begin(self) -> None:
         #: Outputs by call id, and by their own id: replayed after a reconnect it has the same.
-        self._outputs: Kept[str, dict[str, Seen]] = Kept()
-        self._waiting: dict[str, Seen] = {}
+        self._outputs: Kept[str, dict[str, Line]] = Kept()
+        self._waiting: dict[str, Line] = {}
         self._calls: Kept[str, tuple[Response | None, Line]] = Kept()
         self._ran: Kept[str, Fact] = Kept()
         self._began: Kept[str, Fact] = Kept()
 
-    def handlers(self) -> Mapping[Key, Handler]:
-        return {
-            **{("net", name): self._cut_in for name in LOST},
-            ("server", "input_audio_buffer.speech_started"): self._cut_in,
-            ("server", "session.created"): self._cut_in,
-            Closed: self._cut_in,
-            SpeechDone: self._speech_done,
-            ("server", "response.output_item.done"): self._item_done,
-            ("client", "conversation.item.create"): self._output,
-            ("client", "conversation.item.delete"): self._deleted,
-            ("client", "response.create"): self._create,
-            ToolBegan: self._begins,
-            ToolRan: self._executed,
-        }
-
+    @on(*GONE, "server input_audio_buffer.speech_started", "server session.created", Closed)
     def _cut_in(self, each: Line | Fact) -> None:
         self._calls.clear()
 
+    @on(SpeechDone)
     def _speech_done(self, each: SpeechDone) -> None:
         if each.interrupted:
             self._calls.clear()
 
+    @on("server response.output_item.done")
     def _item_done(self, each: Line) -> None:
-        item = body_of(each.event.get("item"))
+        item = each.body("item")
         call_id = str(item.get("call_id"))
         if item.get("type") != "function_call" or item.get("status") != "completed":
             return
@@ -67,15 +51,17 @@ class ToolOnce(Rule):
         if call_id not in self._outputs:
             self._calls[call_id] = (response, each)
 
+    @on("client conversation.item.delete")
     def _deleted(self, each: Line) -> None:
         """A call of a response whose beginning never came is nobody's; it may be asked for again."""
         for call_id, (response, done) in tuple(self._calls.items()):
-            named = body_of(done.event.get("item")).get("id") == each.event.get("item_id")
+            named = done.body("item").get("id") == each.event.get("item_id")
             if named and (response is None or response.created is None):
                 del self._calls[call_id]
 
+    @on("client conversation.item.create")
     def _output(self, each: Line) -> None:
-        item = body_of(each.event.get("item"))
+        item = each.body("item")
         if item.get("type") != "function_call_output":
             return
         call_id = str(item.get("call_id"))
@@ -86,6 +72,7 @@ class ToolOnce(Rule):
         self._calls.pop(call_id, None)
         self._waiting[call_id] = each
 
+    @on("client response.create")
     def _create(self, each: Line) -> None:
         if Create(each).outside:
             return
@@ -98,9 +85,11 @@ class ToolOnce(Rule):
                 self.broken(text, [known.added, self._waiting[str(known.call_id)], each])
         self._waiting.clear()
 
+    @on(ToolBegan)
     def _begins(self, each: ToolBegan) -> None:
         self._once(each, each.call_id, self._began)
 
+    @on(ToolRan)
     def _executed(self, each: ToolRan) -> None:
         self._once(each, each.call_id, self._ran)
         if each.reply is False:

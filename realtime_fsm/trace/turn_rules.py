@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import ClassVar
 
 from .facts import AgentState, Fact, Look, Moved, SpeechCreated, TurnOver
 from .format import Line
 from .kept import Kept
 from .questions import Question
-from .rule import Handler, Key, Rule
+from .rule import Rule, on
 
 __all__ = ["IdScoped", "OneTerminal", "TurnNotLost"]
 
@@ -27,13 +27,10 @@ class IdScoped(Rule):
     id, name = "G3", "id-scoped"
     needs: ClassVar[tuple[str, ...]] = ("server", "turn")
 
-    def __init__(self, *made: Any) -> None:
-        super().__init__(*made)
+    def begin(self) -> None:
         self._owners: Kept[str, Moved] = Kept()
 
-    def handlers(self) -> Mapping[Key, Handler]:
-        return {Moved: self._moved}
-
+    @on(Moved)
     def _moved(self, each: Moved) -> None:
         response_id, turn = each.response, each.turn
         if response_id is None:
@@ -63,20 +60,12 @@ class OneTerminal(Rule):
     id, name = "G7", "one terminal"
     needs: ClassVar[tuple[str, ...]] = ("session|turn",)
 
-    def __init__(self, *made: Any) -> None:
-        super().__init__(*made)
+    def begin(self) -> None:
         self._live: Kept[str, Moved] = Kept()
         self._ended: Kept[str, TurnOver] = Kept()
         self._created: Kept[str, SpeechCreated] = Kept()
 
-    def handlers(self) -> Mapping[Key, Handler]:
-        return {
-            Moved: self._moved,
-            TurnOver: self._end,
-            SpeechCreated: self._speech,
-            AgentState: self._state,
-        }
-
+    @on(Moved)
     def _moved(self, each: Moved) -> None:
         if each.turn in self._ended:
             self.broken(f"turn {each.turn} moved after its end", [self._ended[each.turn], each])
@@ -84,12 +73,14 @@ class OneTerminal(Rule):
             self._live[each.turn] = each
             self._watch(lambda: self._live.get(each.turn), f"turn {each.turn} has not ended")
 
+    @on(TurnOver)
     def _end(self, each: TurnOver) -> None:
         self._live.pop(each.turn, None)
         if each.turn in self._ended:
             self.broken(f"turn {each.turn} ended twice", [self._ended[each.turn], each])
         self._ended[each.turn] = each
 
+    @on(SpeechCreated)
     def _speech(self, each: SpeechCreated) -> None:
         self._created[each.speech] = each
         open_ = self.story.speeches
@@ -111,6 +102,7 @@ class OneTerminal(Rule):
 
         self.story.later(self.story.now + self.settings.quiet, look)
 
+    @on(AgentState)
     def _state(self, each: AgentState) -> None:
         if each.new not in ("thinking", "speaking"):
             return
@@ -157,13 +149,7 @@ class TurnNotLost(Rule):
     id, name = "G18", "turn not lost"
     needs: ClassVar[tuple[str, ...]] = ("server", "client", "session|turn", "time")
 
-    def handlers(self) -> Mapping[Key, Handler]:
-        return {
-            ("server", "input_audio_buffer.committed"): self._asked,
-            ("client", "response.create"): self._asked,
-            SpeechCreated: self._asked,
-        }
-
+    @on("server input_audio_buffer.committed", "client response.create", SpeechCreated)
     def _asked(self, each: Line | Fact) -> None:
         """The question is known when this has taken effect."""
         self.story.later(self.story.now, self._begin)

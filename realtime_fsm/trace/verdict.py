@@ -10,7 +10,7 @@ from typing import Any
 from .facts import Begun, Fact, Frame, Link, Look, Moved, Recorded, TurnOver, Waiting
 from .failure_rules import StatusAware
 from .foreign import Foreign
-from .format import Line, Seen
+from .format import Line
 from .heard_rules import MessageOrder, TruncateBounds
 from .lane_rules import (
     BenignCancel,
@@ -22,10 +22,11 @@ from .lane_rules import (
     SingleFlight,
 )
 from .live.dialect import MEANINGLESS
-from .live.judge import LiveJudge
+from .live.rules import LIVE_RULES
+from .live.story import LiveStory
 from .memory_rules import HeardIsHistory
 from .retry_rules import ActionsCount, RetrySafe
-from .rule import Handler, Key, Problem, Rule
+from .rule import Rule, RuleOf, Violation
 from .session_rules import BudgetByProgress, Epoch, FatalStops, OneReport, TurnNotSession
 from .settings import Settings
 from .story import Story
@@ -56,30 +57,6 @@ _NONE = {"time": "no times", "audio": "no audio"}
 _RECORDED = ("control", "observe", "off", "plain")
 
 
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """A guarantee that was broken.
-
-    Attributes:
-        id: the guarantee's, such as ``G5``.
-        name: the guarantee's.
-        text: what happened.
-        lines: what it rests on, in the order of the file.
-        items: ids of the messages that it is about, if it is about any.
-    """
-
-    id: str
-    name: str
-    text: str
-    lines: tuple[Line, ...]
-    items: tuple[str, ...] = ()
-
-    def as_json(self) -> dict[str, Any]:
-        """The violation as ``--json`` prints it."""
-        lines = [{"line": each.number, **each.fields()} for each in self.lines]
-        return {"id": self.id, "name": self.name, "text": self.text, "lines": lines}
-
-
 @dataclass(slots=True)
 class Verdict:
     """On one call.
@@ -103,44 +80,40 @@ class Checker:
     """Judges one call, fact by fact.
 
     Args:
-        found: called with each rule and problem, as soon as it is known.
-        story: what is known of the call.
         rules: those to judge by.
+        story: what is known of the call.
+        found: called with each breach, as soon as it is known.
     """
 
     def __init__(
         self,
-        found: Callable[[Rule, Problem], None],
-        *,
-        story: Story,
-        rules: Iterable[type[Rule]] = RULES,
+        rules: Iterable[type[RuleOf[Any]]],
+        story: Story | LiveStory,
+        found: Callable[[Violation], None],
     ) -> None:
-        self.story = story
-        self._rules = [rule(self.story, found) for rule in rules]
-        self._handlers: dict[Key, list[Handler]] = {}
+        self._story = story
+        self._rules = [rule(story, found) for rule in rules]
+        self._handlers: dict[object, list[Callable[[Any], None]]] = {}
         for rule in self._rules:
-            for key, handler in rule.handlers().items():
-                self._handlers.setdefault(key, []).append(handler)
+            for key, handler in rule.handlers():
+                at = tuple(key.split(" ")) if isinstance(key, str) else key
+                self._handlers.setdefault(at, []).append(handler)
 
     def feed(self, fact: Fact) -> None:
         """The next fact. The rules see it before it takes effect on the story."""
-        story, line = self.story, fact.line
-        story.advance(line.t)
-        if isinstance(fact, (Frame, Link)):
-            for handler in self._handlers.get((line.by, line.type), ()):
-                handler(line)
-        else:
-            for handler in self._handlers.get(type(fact), ()):
-                handler(fact)
-        story.apply(fact)
+        line, on_wire = fact.line, isinstance(fact, (Frame, Link))
+        self._story.advance(line.t)
+        for handler in self._handlers.get((line.by, line.type) if on_wire else type(fact), ()):
+            handler(line if on_wire else fact)
+        self._story.apply(fact)
         if isinstance(fact, Look) and fact.rest:
             for rule in self._rules:
                 rule.rest(fact)
 
-    def end(self) -> None:
-        """There are no more facts, and nothing is missing."""
+    def end(self, *, cut: bool) -> None:
+        """There are no more facts; *cut*: they are missing."""
         for rule in self._rules:
-            rule.end()
+            rule.over(cut=cut)
 
 
 class Judge:
@@ -155,7 +128,8 @@ class Judge:
         self, rules: Sequence[type[Rule]] = RULES, settings: Settings | None = None
     ) -> None:
         self._rules = rules
-        self._settings = settings
+        self._settings = settings or Settings()
+        self._duplex = False  # it is one of GPT-Live
         self._checker: Checker | None = self._begin(partial=False)
         self._live = False  # some of the call was judged
         self._first: float | None = None
@@ -165,13 +139,16 @@ class Judge:
         self._mode = ""
         self._recorded = False
         self._foreign = Foreign()
-        self._duplex: LiveJudge | None = None
-        #: Such a call was paused, and a session of it began.
+        #: A call of GPT-Live was paused, and a session of it began.
         self.resumed = False
 
     def _begin(self, *, partial: bool) -> Checker:
-        self._story = Story(settings=self._settings or Settings(), partial=partial)
-        return Checker(self._found, story=self._story, rules=self._rules)
+        if self._duplex:
+            ids = [rule.id for rule in self._rules]
+            rules = [rule for rule in LIVE_RULES if rule.id in ids]
+            return Checker(rules, LiveStory(self._settings, partial=partial), self._keep)
+        self._story = Story(settings=self._settings, partial=partial)
+        return Checker(self._rules, self._story, self._keep)
 
     @property
     def story(self) -> Story:
@@ -179,10 +156,8 @@ class Judge:
         return self._story
 
     def pause(self) -> None:
-        """Something is missing here: judge nothing until :meth:`go_on`."""
+        """Something is missing here: judge nothing until :meth:`go_on`, or a session of GPT-Live."""
         self._checker = None
-        if self._duplex is not None:
-            self._duplex.pause()
 
     def go_on(self) -> None:
         """Nothing of what is missing is under way any more."""
@@ -212,40 +187,34 @@ class Judge:
             return  # what a controller thinks that only watches
         self.resumed = False
         if self._foreign.live:
-            self._feed_duplex(fact)
+            self._look_at_session(fact)
         self._has.add(line.by)
         self._first = line.t if self._first is None else self._first
         self._last = line.t
-        if self._checker is not None and not self._foreign.live:
+        if self._checker is not None:
             self._live = True
             self._checker.feed(fact)
 
-    def _feed_duplex(self, fact: Fact) -> None:
-        """The same of a call of GPT-Live."""
-        if self._duplex is None:
-            header = self._story.header
-            ids = [rule.id for rule in self._rules]
-            partial = not (isinstance(fact, Frame) and fact.type == "session.start")
-            self._duplex = LiveJudge(
-                ids,
-                self._settings or Settings(),
-                self._found_duplex,
-                partial=partial or (header is not None and header.partial and header.mode != "raw"),
-            )
+    def _look_at_session(self, fact: Fact) -> None:
+        """Of GPT-Live: whether it is one that is judged from here on."""
+        self.resumed = isinstance(fact, Frame) and fact.type == "session.start"
+        header = self._story.header
+        if not self._duplex:
+            self._duplex = True
             self._verdict.broken.clear()
             self._verdict.violations.clear()
-        self.resumed = isinstance(fact, Frame) and fact.type == "session.start"
-        self._duplex.feed(fact)
+            missing = header is not None and header.partial and header.mode != "raw"
+            self._checker = self._begin(partial=missing or not self.resumed)
+        elif self.resumed and self._checker is None:
+            self._checker = self._begin(partial=False)
 
     def end(self, *, cut: bool | None = None) -> Verdict:
         """There is no more. *cut*: whether the rest is missing; by default it is where a recorder
         did not say that it stopped. Then what was under way is not judged."""
         if cut is None:
             cut = self._mode == "raw" or (self._mode in _RECORDED and not self._recorded)
-        if self._duplex is not None:
-            self._duplex.end(cut=cut)
-        elif not cut and self._checker is not None:
-            self._checker.end()
+        if self._checker is not None:
+            self._checker.end(cut=cut)
         verdict = self._verdict
         verdict.seconds = self._last - (self._first or 0.0)
         for rule in self._rules:
@@ -260,21 +229,10 @@ class Judge:
         return verdict
 
     def _why_not(self, rule: type[Rule]) -> str:
-        if self._foreign.live:
-            return self._foreign.why or MEANINGLESS.get(rule.id, "") or self._not_seen()
-        missing = self._foreign.why or _missing(rule.needs, self._has)
+        needs = ("server", "client") if self._duplex else rule.needs
+        missing = self._foreign.why or (MEANINGLESS.get(rule.id) if self._duplex else "")
+        missing = missing or _missing(needs, self._has)
         return missing or ("" if self._live else "the call is not whole and was never quiet")
-
-    def _not_seen(self) -> str:
-        return _missing(("server", "client"), self._has)
-
-    def _found(self, rule: Rule, problem: Problem) -> None:
-        lines: dict[int, Any] = {id(each): each for each in problem.events}
-        told = tuple(sorted(lines.values(), key=_number))
-        self._keep(Violation(rule.id, rule.name, problem.text, told, problem.items))
-
-    def _found_duplex(self, id: str, name: str, what: str, lines: list[Line]) -> None:
-        self._keep(Violation(id, name, what, tuple(lines)))
 
     def _keep(self, violation: Violation) -> None:
         verdict = self._verdict
@@ -295,10 +253,6 @@ def judge_facts(
     for fact in facts:
         judge.feed(fact)
     return judge.end(cut=cut)
-
-
-def _number(line: Seen) -> int:
-    return line.number if isinstance(line, Line) else 0
 
 
 def _missing(needs: Iterable[str], has: set[str]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from .format import Seen
+from .format import Line
 from .redact import words_in
 
 __all__ = [
@@ -53,18 +53,18 @@ class Item:
     id: str
     type: str
     response: Response
-    added: Seen
+    added: Line
     call_id: str | None = None
     ms: float = 0.0
     chars: int = 0
     words: int | None = 0
     text: str = ""  # where words are told
     written: bool = False  # text is all there is of it
-    done: Seen | None = None
+    done: Line | None = None
     status: str = ""
     sounds: float | None = None
-    cuts: list[Seen] = field(default_factory=list)
-    deleted: Seen | None = None
+    cuts: list[Line] = field(default_factory=list)
+    deleted: Line | None = None
 
     @property
     def cut_ms(self) -> float | None:
@@ -76,13 +76,13 @@ class Item:
 @dataclass(eq=False, slots=True)
 class Response:
     id: str
-    created: Seen | None = None
-    done: Seen | None = None
+    created: Line | None = None
+    done: Line | None = None
     status: str = ""
-    lost: Seen | None = None
+    lost: Line | None = None
     items: list[Item] = field(default_factory=list)
-    cancels: list[Seen] = field(default_factory=list)
-    denied: Seen | None = None  # "nothing to cancel", in answer to a cancel of it
+    cancels: list[Line] = field(default_factory=list)
+    denied: Line | None = None  # "nothing to cancel", in answer to a cancel of it
     outside: bool = False  # of the default conversation
     create: Create | None = None
 
@@ -111,8 +111,8 @@ class Response:
 
 @dataclass(eq=False, slots=True)
 class Create:
-    sent: Seen
-    answers: list[Seen] = field(default_factory=list)
+    sent: Line
+    answers: list[Line] = field(default_factory=list)
     response: Response | None = None
 
     @property
@@ -125,39 +125,37 @@ class Create:
         return any(
             each.type != "error"
             or _names(each) is not None
-            or body_of(each.event.get("error")).get("code") == NOT_ACTIVE
+            or each.body("error").get("code") == NOT_ACTIVE
             for each in self.answers
         )
 
     @property
     def metadata(self) -> dict[str, Any]:
-        return body_of(body_of(self.sent.event.get("response")).get("metadata"))
+        return body_of(self.sent.body("response").get("metadata"))
 
     @property
     def outside(self) -> bool:
-        return body_of(self.sent.event.get("response")).get("conversation") == "none"
+        return self.sent.body("response").get("conversation") == "none"
 
     @property
     def forbids_tools(self) -> bool:
         """Whether it says that no tool is to be called."""
-        return body_of(self.sent.event.get("response")).get("tool_choice") == "none"
+        return self.sent.body("response").get("tool_choice") == "none"
 
 
 class Wire:
     """Built up by :meth:`apply`, event by event.
 
-    With *bounded*, what is long over is forgotten, so that a call of any length takes the same
-    memory.
+    What is long over is forgotten, so that a call of any length takes the same memory.
     """
 
-    def __init__(self, *, bounded: bool = True) -> None:
+    def __init__(self) -> None:
         self.creates: list[Create] = []
         self.responses: OrderedDict[str, Response] = OrderedDict()
         self.items: dict[str, Item] = {}
-        self.cancels: list[tuple[Seen, list[Response]]] = []
+        self.cancels: list[tuple[Line, list[Response]]] = []
         self.connection = 0
         self.lost = 0  # the newest connection that is over
-        self._bounded = bounded
         self._echoes = False  # the server sends metadata back
         self._committing = 0  # commits of the client that the server has not told of
         self._vad_owes = False  # speech was committed, by the server, and no response began since
@@ -179,33 +177,27 @@ class Wire:
             if r.created and r.created.connection == connection and not r.over and not r.outside
         ]
 
-    def apply(self, each: Seen) -> None:
+    def apply(self, each: Line) -> None:
         """Take the next event."""
-        if each.direction == "server":
+        if each.by in ("server", "client"):
             if each.connection > self.connection:
                 self._moved_on(each)
-            self._received(each)
-        elif each.direction == "client":
-            if each.connection > self.connection:
-                self._moved_on(each)
-            self._sent(each)
-        elif each.direction == "net" and each.type in LOST:
+            (self._received if each.by == "server" else self._sent)(each)
+        elif each.by == "net" and each.type in LOST:
             self._lost(each, each.connection)
-        if self._bounded:
-            self._forget()
+        self._forget()
 
-    def _moved_on(self, each: Seen) -> None:
+    def _moved_on(self, each: Line) -> None:
         """A client has one connection at a time: with the next one the one before is gone."""
-        if self._bounded:
-            # Those that something happened on: a trace may give any number to the next one.
-            known = {create.sent.connection for create in self.creates}
-            known |= {r.created.connection for r in self.responses.values() if r.created}
-            for connection in sorted(known):
-                if max(1, self.connection) <= connection < each.connection:
-                    self._lost(each, connection)
-            self.connection = each.connection
+        # Those that something happened on: a trace may give any number to the next one.
+        known = {create.sent.connection for create in self.creates}
+        known |= {r.created.connection for r in self.responses.values() if r.created}
+        for connection in sorted(known):
+            if max(1, self.connection) <= connection < each.connection:
+                self._lost(each, connection)
+        self.connection = each.connection
 
-    def _sent(self, each: Seen) -> None:
+    def _sent(self, each: Line) -> None:
         if each.type == "input_audio_buffer.commit":
             self._committing += 1
         elif each.type == "response.create":
@@ -223,23 +215,23 @@ class Wire:
             elif each.type == "conversation.item.delete":
                 item.deleted = each
 
-    def _lost(self, each: Seen, connection: int) -> None:
+    def _lost(self, each: Line, connection: int) -> None:
         self.lost = max(self.lost, connection)
         for create in self.asked(connection):
             create.answers.append(each)
         for response in self.alive(connection):
             response.lost = each
 
-    def _received(self, each: Seen) -> None:
+    def _received(self, each: Line) -> None:
         takes = _TAKES.get(each.type)
         if takes is not None:
             takes(self, each, each.event)
 
-    def _vad_takes(self, each: Seen, event: dict[str, Any]) -> None:
+    def _vad_takes(self, each: Line, event: dict[str, Any]) -> None:
         self._vad_owes = not self._committing
         self._committing = max(0, self._committing - 1)
 
-    def _item_added(self, each: Seen, event: dict[str, Any]) -> None:
+    def _item_added(self, each: Line, event: dict[str, Any]) -> None:
         item, response = body_of(event.get("item")), self._of(event)
         made = Item(str(item.get("id")), str(item.get("type")), response, each)
         made.call_id = text_of(item.get("call_id"))
@@ -247,20 +239,20 @@ class Wire:
             self.items[made.id] = made
             response.items.append(made)
 
-    def _item_done(self, each: Seen, event: dict[str, Any]) -> None:
+    def _item_done(self, each: Line, event: dict[str, Any]) -> None:
         item = body_of(event.get("item"))
         known = self.items.get(str(item.get("id")))
         if known is not None and known.done is None:
             known.done, known.status = each, str(item.get("status"))
             known.call_id = known.call_id or text_of(item.get("call_id"))
 
-    def _audio(self, each: Seen, event: dict[str, Any]) -> None:
+    def _audio(self, each: Line, event: dict[str, Any]) -> None:
         known, delta = self.items.get(str(event.get("item_id"))), event.get("delta")
         if known is not None and isinstance(delta, (int, float)):
             known.ms += delta
             known.sounds = each.t if known.sounds is None else known.sounds
 
-    def _words(self, each: Seen, event: dict[str, Any]) -> None:
+    def _words(self, each: Line, event: dict[str, Any]) -> None:
         known, delta = self.items.get(str(event.get("item_id"))), event.get("delta")
         if known is not None and isinstance(delta, (int, str)):
             spaces = words_in(event, "delta")
@@ -276,7 +268,7 @@ class Wire:
         response_id = str(event.get("response_id"))
         return self.responses.setdefault(response_id, Response(response_id))
 
-    def _response(self, each: Seen, event: dict[str, Any]) -> None:
+    def _response(self, each: Line, event: dict[str, Any]) -> None:
         body = body_of(event.get("response"))
         response_id = text_of(body.get("id"))
         if response_id is None:
@@ -291,7 +283,7 @@ class Wire:
         elif known.done is None:
             known.done, known.status = each, str(body.get("status"))
 
-    def _answer(self, each: Seen, response: Response, metadata: dict[str, Any]) -> None:
+    def _answer(self, each: Line, response: Response, metadata: dict[str, Any]) -> None:
         """Find the create that a response answers: by its metadata, or the oldest without any. Some
         servers send none back: then it is the only one that waits, if server VAD owes nothing."""
         mine = [c for c in self.creates if c.sent.connection == each.connection]
@@ -309,7 +301,7 @@ class Wire:
             create.response = response
             response.create = create
 
-    def _refused(self, each: Seen, event: dict[str, Any]) -> None:
+    def _refused(self, each: Line, event: dict[str, Any]) -> None:
         error = body_of(event.get("error"))
         name = str(each.event.get("event_id"))
         if name in self._names:
@@ -327,7 +319,7 @@ class Wire:
         if code == NOT_ACTIVE:
             self._nothing_to_cancel(each, event_id)
 
-    def _nothing_to_cancel(self, each: Seen, event_id: object) -> None:
+    def _nothing_to_cancel(self, each: Line, event_id: object) -> None:
         for sent, meant in self.cancels:
             if sent.connection != each.connection or sent.event.get("event_id") != event_id:
                 continue
@@ -358,7 +350,7 @@ class Wire:
 
 
 #: What takes which event of the server.
-_TAKES: dict[str, Callable[[Wire, Seen, dict[str, Any]], None]] = {
+_TAKES: dict[str, Callable[[Wire, Line, dict[str, Any]], None]] = {
     "input_audio_buffer.committed": Wire._vad_takes,
     "input_audio_buffer.timeout_triggered": Wire._vad_takes,
     "response.created": Wire._response,
@@ -371,9 +363,9 @@ _TAKES: dict[str, Callable[[Wire, Seen, dict[str, Any]], None]] = {
 }
 
 
-def _names(error: Seen) -> object:
+def _names(error: Line) -> object:
     """The client event that an error answers, if it says so."""
-    return body_of(error.event.get("error")).get("event_id")
+    return error.body("error").get("event_id")
 
 
 def text_of(value: object) -> str | None:

@@ -59,7 +59,7 @@ def calls() -> Iterator[Any]:
         why = {number: kind for kind, by in OPEN.items() for number in by.get(profile, ())}
         first = {by[profile][0] for by in OPEN.values() if profile in by}
         first.update(REPAIRED.get(profile, ()))
-        for number in sorted({*range(5), *first}):
+        for number in sorted({*range(3), *first}):
             marks = pytest.mark.xfail(reason=why[number], strict=True) if number in why else ()
             yield pytest.param(profile, number, marks=marks)
 

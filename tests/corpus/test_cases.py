@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from realtime_fsm.testing.corpus import Case, cases, gaps, run
+from realtime_fsm.testing.corpus._page import measured
 
 #: The orderings of the collection, by family. None may disappear.
 ORDERINGS = {
@@ -59,5 +60,5 @@ def test_exact_case(case: Case) -> None:
 
 @pytest.mark.parametrize("case", of_level("call"))
 def test_case(case: Case) -> None:
-    result = run(case)
+    result = measured(case.id).controlled
     assert result.holds, "\n".join([*result.problems, "", *result.log])

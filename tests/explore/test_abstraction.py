@@ -47,8 +47,8 @@ BOUNDS = {
     "wide, no sink": replace(WIDE, sink=False, audible=False),
     "slow": SLOW,
 }
-#: Walks for each bound and each policy; with 2000 it takes some minutes.
-SEEDS = int(os.environ.get("WALKS", "60"))
+#: Walks for each bound and each policy; `make properties` takes more, with 2000 it is some minutes.
+SEEDS = int(os.environ.get("WALKS", "30"))
 #: What uses up the bound or ends the walk is rare, or no walk gets anywhere. Others: 1.
 WEIGHTS = {
     **dict.fromkeys(("leave", "item", "output"), 3.0),

@@ -199,7 +199,8 @@ def test_our_own_tables_hold_within_the_same_bounds() -> None:
         assert not result.violations
 
 
-#: Small enough to be searched whole: what hangs is known only then.
+#: Small enough to be searched whole: what hangs is known only then. Our own tables hold in it:
+#: it is a part of the small bound of `test_explore.py`.
 DEAF = Bound(
     turns=1,
     messages=1,
@@ -209,15 +210,10 @@ DEAF = Bound(
     drops=0,
     timeouts=0,
     oddities=1,
+    odd="other",
     frames=True,
     policy=RetryPolicy(max_retry=0),
 )
-
-
-def test_our_own_controller_notices_a_dead_connection() -> None:
-    result = search(DEAF)
-    assert result.complete
-    assert not result.violations
 
 
 def test_a_dead_connection_that_nobody_notices_is_found() -> None:

@@ -11,18 +11,36 @@ from typer.testing import CliRunner
 
 from realtime_fsm import RetryPolicy
 from realtime_fsm.cli import app
-from realtime_fsm.lab.explore import Bound, describe, explore, mermaid, parts, replay, search
+from realtime_fsm.lab import explore as package
+from realtime_fsm.lab.explore import (
+    Bound,
+    describe,
+    explore,
+    mermaid,
+    parts,
+    replay,
+    search,
+)
+
+from .test_broken import DEAF
 
 ONCE = RetryPolicy(max_retry=1)
+SMALL = Bound(turns=1, messages=1, attempts=1, vad_turns=0, interrupts=0, drops=0, timeouts=0)
 TINY = ["--turns", "1", "--messages", "1", "--attempts", "1", "--vad-turns", "0", "--drops", "0"]
 TINY += ["--interrupts", "0", "--timeouts", "0"]
 
 
-def test_the_report_of_a_small_bound() -> None:
-    bound = Bound(turns=1, messages=1, attempts=1, vad_turns=0, interrupts=0, drops=0, timeouts=0)
-    report = explore(bound)
+@pytest.fixture(scope="module")
+def tiny() -> dict[str, Any]:
+    return explore(SMALL)
+
+
+def test_the_report_of_a_small_bound(tiny: dict[str, Any]) -> None:
+    """G4: a dead connection is among what may happen in it, and is noticed."""
+    report = tiny
     assert report["complete"]
     assert not report["violations"]
+    assert DEAF in parts(SMALL).values()
     assert report["rows_taken"] + len(report["rows_missing"]) == report["rows_total"]
     assert report["states"] == sum(part["states"] for part in report["parts"])
     assert any("rows taken" in line for line in describe(report))
@@ -70,10 +88,14 @@ def test_a_sequence_that_cannot_happen_names_the_action() -> None:
         replay([("ask",), ("output",)])
 
 
-def test_the_command_prints_json() -> None:
+def test_the_command_prints_json(tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(package, "explore", lambda bound, **more: asked.append(bound) or tiny)
     done = CliRunner().invoke(app, ["explore", *TINY, "--jobs", "1", "--json"])
     assert done.exit_code == 0
+    assert asked == [SMALL]
     report = json.loads(done.stdout)
+    assert report == tiny
     wanted = "states transitions depth complete violations rows_total rows_taken seconds"
     assert set(wanted.split()) <= set(report)
 

@@ -1,6 +1,7 @@
 """The long measure of the judges: ``python -m tests.judge [--shard I/N] [--only WORD] [--base SEED]``.
 
-A thousand healthy calls with what is planted in them; five hundred in which responses fail, controlled
+Agents of the usual shapes, with each response failing and the connection dropping at each once; a
+thousand healthy calls with what is planted in them; five hundred in which responses fail, controlled
 and plain; the drawn calls on which judges disagreed once; nine hundred calls lived twice. Each result is
 a line of the file at once, and what that code has done already is not done again: it may be stopped.
 """
@@ -23,7 +24,9 @@ from realtime_fsm.lab.simulate.scenario import call_seed
 from realtime_fsm.simulator.faults import Profile
 
 from ..compare.test_random import OPEN
+from .agents import PLAYS
 from .said import drawn_call, failing_call, healthy_call
+from .test_agents import FAILS, alarms
 
 _ROOT = Path(__file__).parents[2]
 
@@ -31,7 +34,9 @@ _ROOT = Path(__file__).parents[2]
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.judge")
     parser.add_argument("--shard", default="0/1", metavar="I/N", help="this part of the calls")
-    parser.add_argument("--only", default="", metavar="WORD", help="healthy, failing, drawn, pair")
+    parser.add_argument(
+        "--only", default="", metavar="WORD", help="agent, healthy, failing, drawn, pair"
+    )
     parser.add_argument(
         "--base", type=int, default=1, help="other numbers: other calls lived twice"
     )
@@ -65,6 +70,11 @@ def main() -> int:
 
 
 def _calls(base: int) -> Iterator[tuple[str, Callable[[Path], list[str]]]]:
+    for name, play in PLAYS.items():
+        for how in FAILS:
+            for at in range(len(play.replies)):
+                call = f"agent, {how} {name.replace(' ', '-')}-{at}"
+                yield call, partial(_agent, name, how, at)
     for seed in range(1000):
         yield f"healthy {seed}", partial(healthy_call, seed)
     for seed in range(500):
@@ -84,6 +94,13 @@ def _calls(base: int) -> Iterator[tuple[str, Callable[[Path], list[str]]]]:
                 f"pair, {profile} {number}",
                 partial(_pair, base, number, profile, number in known),
             )
+
+
+def _agent(name: str, how: str, at: int, path: Path) -> list[str]:
+    try:
+        return sorted(alarms(PLAYS[name], path, at=at, instead=FAILS[how]))
+    except AssertionError as error:
+        return [str(error)]
 
 
 def _failing(seed: int, controlled: bool, path: Path) -> list[str]:

@@ -45,25 +45,19 @@ def test_json_has_the_figures() -> None:
 
 def test_a_scenario_that_does_not_hold_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     (wrong,) = parse(SCENARIOS["a"].text + "expect: hears 3s\n")
-    judge.cache_clear()
+    monkeypatch.setattr(suite, "judge", judge.__wrapped__)
     monkeypatch.setitem(suite.SCENARIOS, "a", wrong)
-    try:
-        done = CliRunner().invoke(app, ["scenarios", "a"])
-    finally:
-        judge.cache_clear()
+    done = CliRunner().invoke(app, ["scenarios", "a"])
     assert done.exit_code == 1
     assert "a: heard: 1 s" in done.stdout
 
 
 def test_an_open_scenario_that_holds_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    judge.cache_clear()
+    monkeypatch.setattr(suite, "judge", judge.__wrapped__)
     monkeypatch.setitem(
         suite.SCENARIOS, "a", replace(SCENARIOS["a"], status="open", reason="a reason")
     )
-    try:
-        done = CliRunner().invoke(app, ["scenarios", "a"])
-    finally:
-        judge.cache_clear()
+    done = CliRunner().invoke(app, ["scenarios", "a"])
     assert done.exit_code == 1
     assert "holds now" in done.stdout
 

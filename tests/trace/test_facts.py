@@ -34,7 +34,7 @@ def test_a_recorded_call() -> None:
     assert facts[0].header.mode == "control"
     assert isinstance(facts[-1], Recorded)
     assert sum(isinstance(each, Frame) for each in facts) > 100
-    assert [each.what for each in facts if isinstance(each, Link)] == ["lost"]
+    assert [each.line.type for each in facts if isinstance(each, Link)] == ["lost"]
     first = next(each for each in facts if isinstance(each, Segment))
     assert (first.position, first.begun, first.interrupted) == (1.3, 1.64, False)
 

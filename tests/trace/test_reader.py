@@ -333,7 +333,7 @@ def peak(turns: int) -> int:
 
 def test_memory_does_not_grow_with_the_length() -> None:
     peak(10)  # imports, caches
-    assert peak(2400) < peak(600) * 1.15
+    assert peak(1500) < peak(600) * 1.12
 
 
 def test_a_line_without_an_end_is_not_read_whole() -> None:

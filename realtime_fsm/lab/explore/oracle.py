@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
+from dataclasses import dataclass, fields
 from operator import attrgetter
 from typing import Any, Optional
 
@@ -40,38 +41,26 @@ class Violation(Exception):  # noqa: N818 - a finding, not an error
     """A guarantee does not hold. The text begins with its id."""
 
 
+@dataclass(slots=True, eq=False)
 class Record:
     """What the controller has said of one turn."""
 
-    __slots__ = (
-        "acknowledged",
-        "acted",
-        "asked",
-        "conflicts",
-        "current",
-        "ended_streams",
-        "exposed",
-        "given_up",
-        "hint",
-        "interrupted",
-        "left_alone",
-        "reissues",
-        "reported",
-        "retries",
-        "settled",
-        "since",
-    )
-
-    def __init__(self) -> None:
-        self.asked = 0  # creates commanded
-        self.current = self.acknowledged = 0  # the attempt that is awaited; the newest acknowledged
-        self.retries = self.reissues = self.conflicts = 0
-        self.given_up, self.settled = True, False
-        self.exposed = self.ended_streams = self.reported = self.interrupted = False
-        self.left_alone = False  # the host is done with its speech
-        self.acted = False  # the server did something by itself
-        self.hint: Optional[float] = None  # no sooner than this, said the server
-        self.since: Optional[float] = None  # when recovery began; None while speech stretches it
+    asked: int = 0  # creates commanded
+    current: int = 0  # the attempt that is awaited
+    acknowledged: int = 0  # the newest that the server acknowledged
+    retries: int = 0
+    reissues: int = 0
+    conflicts: int = 0
+    given_up: bool = True
+    settled: bool = False
+    exposed: bool = False
+    ended_streams: bool = False
+    reported: bool = False
+    interrupted: bool = False
+    left_alone: bool = False  # the host is done with its speech
+    acted: bool = False  # the server did something by itself
+    hint: Optional[float] = None  # no sooner than this, said the server
+    since: Optional[float] = None  # when recovery began; None while speech stretches it
 
     def expects(self, attempt: int) -> bool:
         """Whether the output of this attempt is still wanted."""
@@ -86,7 +75,7 @@ class Record:
         return not over and waits and self.acknowledged < attempt < self.current + self.given_up
 
 
-_PLAIN = tuple(name for name in Record.__slots__ if name not in ("hint", "since"))
+_PLAIN = tuple(f.name for f in fields(Record) if f.name not in ("hint", "since"))
 _plain_of = attrgetter(*_PLAIN)
 
 

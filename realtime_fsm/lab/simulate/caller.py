@@ -158,7 +158,6 @@ class _Caller:
             message.whole = True
         finally:
             if self._scenario.modality == "text":
-                message.ended = self._now
                 self._shown(message)
         if self._scenario.modality == "text":
             self.note("hears", f'by text "{message.text}"')
@@ -191,11 +190,8 @@ class _Caller:
 
     def _sounded(self, position: float, *, cut: bool) -> None:
         if self._seen.spoken and position > 0:
-            message = self._seen.spoken[-1]
-            message.ended, message.cut = self._now, cut
-            message.seconds += position
             how = "cut off after" if cut else "to its end,"
-            words = " ".join(message.text.split()[:5])
+            words = " ".join(self._seen.spoken[-1].text.split()[:5])
             self.note("hears", f'"{words} ..." {how} {position:.2f} s')
 
     def _failed(self, event: ErrorEvent) -> None:

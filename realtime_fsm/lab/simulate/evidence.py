@@ -48,18 +48,12 @@ class Spoken:
         text: as much of it as arrived.
         whole: its text came to an end.
         started: when its first sound was heard, in a call by text its first word.
-        ended: when its sound ended.
-        seconds: how much of it was heard; 0 in a call by text.
-        cut: its sound was cut off.
     """
 
     begun: float
     text: str = ""
     whole: bool = False
     started: float | None = None
-    ended: float | None = None
-    seconds: float = 0.0
-    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Iterable, Iterator
+from functools import cache, cached_property
 from pathlib import Path
 
 from livekit import agents
@@ -17,7 +16,7 @@ from ._cases import cases, compare, gaps, run
 from ._grammar import Form
 from ._notation import ACTORS
 
-__all__ = ["notation_page", "page", "plain_words", "write"]
+__all__ = ["Measured", "measured", "notation_page", "page", "plain_words", "write"]
 
 _ISSUE = re.compile(r"([\w.-]+/[\w.-]+)#(\d+)")
 _CHECK = re.compile(r"(G\d+)\b")
@@ -34,29 +33,36 @@ _WHO = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Measured:
-    """A case, controlled, and (a call) plain, and how the one compares with the other."""
+class Measured:
+    """A case, controlled, and (a call) plain, and how the one compares with the other. Each is played
+    when it is asked for first."""
 
-    controlled: Result
-    plain: Result | None = None
-    verdict: Verdict | None = None
+    def __init__(self, case: Case) -> None:
+        self._case = case
+
+    @cached_property
+    def controlled(self) -> Result:
+        return run(self._case)
+
+    @cached_property
+    def plain(self) -> Result | None:
+        return run(self._case, plain=True) if self._case.level == "call" else None
+
+    @cached_property
+    def verdict(self) -> Verdict | None:
+        return compare(self._case) if self._case.level == "call" else None
 
 
-@lru_cache(maxsize=1)
-def _measured() -> dict[str, _Measured]:
-    return {
-        case.id: _Measured(run(case), run(case, plain=True), compare(case))
-        if case.level == "call"
-        else _Measured(run(case))
-        for case in cases()
-    }
+@cache
+def measured(case_id: str) -> Measured:
+    """What comes of a case, once in a process."""
+    return Measured(next(case for case in cases() if case.id == case_id))
 
 
-def page(measured: Callable[[], dict[str, _Measured]] = _measured) -> str:
+def page() -> str:
     """Return `docs/corpus.md`. Runs every case, with and without us."""
-    found = measured()
     known = cases()
+    found = {case.id: measured(case.id) for case in known}
     orderings = dict.fromkeys(case.ordering for case in known)
     opened = [case for case in known if case.status == "open"]
     holding, are = len(known) - len(opened), "is" if len(opened) == 1 else "are"

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..facts import Fact, Frame
 from ..format import Line
+from ..settings import Settings
 from ..wire import body_of
 
 __all__ = ["Call", "LiveStory", "Work", "text"]
@@ -69,8 +70,8 @@ class LiveStory:
         closing: the client asked to close.
     """
 
+    settings: Settings
     partial: bool = False
-    connections: int = 0
     creates: dict[str, Line] = field(default_factory=dict)
     works: dict[str | None, Work] = field(default_factory=dict)
     calls: dict[str, Call] = field(default_factory=dict)
@@ -78,6 +79,9 @@ class LiveStory:
     results: dict[str, str] = field(default_factory=dict)
     gone: set[str] = field(default_factory=set)
     closing: bool = False
+
+    def advance(self, t: float) -> None:
+        """It is *t* now. Nothing waits for that."""
 
     def apply(self, fact: Fact) -> None:
         """It has happened."""
@@ -186,7 +190,6 @@ class LiveStory:
         names = {*self.calls, *(name for name in self.works if name is not None)}
         if len(self.gone) < _MOST:
             self.gone |= names
-        self.connections += 1
         self.partial = self.closing = False
         self.creates.clear()
         self.works.clear()
