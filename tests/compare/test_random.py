@@ -41,7 +41,10 @@ SEEDS: dict[int, tuple[Profile, str]] = {
     186899239397979: ("rough", "judge: the agent who has the call has no such tool"),
     156960884041968: ("compat", "judge: a handover threw the question away"),
     209781993803003: ("rough", "judge: frames of a response that the server never made"),
-    233863417169695: ("rough", "judge: the caller took what ended as it spoke for word of its answer"),
+    233863417169695: (
+        "rough",
+        "judge: the caller took what ended as it spoke for word of its answer",
+    ),
     23060334468630: ("none", "judge: the history that was handed on is older than the answer"),
     135194014084145: ("rough", "simulator: an answer whose response.done was lost is one"),
     127767939686444: ("mild", "a placeholder was taken for what was heard before"),
