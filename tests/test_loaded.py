@@ -59,6 +59,7 @@ def test_the_pytest_plugin_costs_nothing_where_it_is_not_used() -> None:
     found = loaded("import realtime_fsm.testing.pytest_plugin", "import pytest")
     assert found == [
         "realtime_fsm",
+        "realtime_fsm._lazy",
         "realtime_fsm._version",
         "realtime_fsm.testing",
         "realtime_fsm.testing.pytest_plugin",
