@@ -67,5 +67,9 @@ def test_the_pytest_plugin_costs_nothing_where_it_is_not_used() -> None:
 
 
 def test_the_core_is_loaded_with_the_first_name_of_it() -> None:
-    assert loaded("import realtime_fsm") == ["realtime_fsm", "realtime_fsm._version"]
+    assert loaded("import realtime_fsm") == [
+        "realtime_fsm",
+        "realtime_fsm._lazy",
+        "realtime_fsm._version",
+    ]
     assert "realtime_fsm._core.controller" in loaded("from realtime_fsm import TurnController")
