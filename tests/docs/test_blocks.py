@@ -73,6 +73,7 @@ def test_only_languages_that_are_looked_at() -> None:
         "{include}",
         "{toctree}",
         "{eval-rst}",
+        "{raw}",
     }
     assert {block.language for page in PAGES for block in blocks(page)} <= known
 
