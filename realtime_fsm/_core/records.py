@@ -99,7 +99,7 @@ class Message:
                 kind = DifferenceKind.UNHEARD_REMEMBERED
         elif made and abs(kept - heard) > 1:
             kind = DifferenceKind.POSITION
-        elif self.outcome is MessageOutcome.FULL and self.shown == "":
+        elif self.outcome is MessageOutcome.FULL and not self.cut and self.shown == "":
             kind = DifferenceKind.NOT_SHOWN  # a moment may be too short for a word
         return None if kind is None else Difference(kind, heard, kept)
 

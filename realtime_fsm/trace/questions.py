@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, Protocol, get_args
 
 from .facts import (
     Asked,
@@ -28,11 +28,9 @@ from .facts import (
 )
 from .format import Line
 from .kept import Kept
-from .sound import Heard
-from .wire import Create, Item, Response
-
-if TYPE_CHECKING:
-    from .story import Story
+from .settings import Settings
+from .sound import Heard, Sound
+from .wire import Create, Item, Response, Wire
 
 __all__ = ["FATES", "Answer", "Fate", "Question", "Questions"]
 
@@ -129,6 +127,16 @@ class _Told:
     final: bool
 
 
+class Seen(Protocol):
+    """What is known of the call besides."""
+
+    wire: Wire
+    sound: Sound
+    settings: Settings
+    now: float
+    server_creates: bool
+
+
 @dataclass(eq=False)
 class Questions:
     """Built up by :meth:`apply`, fact by fact.
@@ -137,7 +145,7 @@ class Questions:
         all: the newest questions, in order.
     """
 
-    call: Story
+    call: Seen
     all: deque[Question] = field(default_factory=lambda: deque(maxlen=256))
     asked: bool = False  # somebody says what is asked
     _told: deque[_Told] = field(default_factory=lambda: deque(maxlen=256))
