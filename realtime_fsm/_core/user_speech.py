@@ -123,8 +123,8 @@ class UserSpeech:
         return self.server_answers and self.state in (S.ANSWER_DUE, S.ANSWER_OWED)
 
     @property
-    def answer_awaited(self) -> bool:
-        """Whether server VAD's response to speech that ended may still come, waited for or not."""
+    def answer_may_come(self) -> bool:
+        """Whether server VAD's response to speech that ended may still come, however late."""
         return self.server_answers and self.state in (S.ANSWER_DUE, S.ANSWER_OWED, S.ANSWER_MISSED)
 
     @property
