@@ -39,7 +39,7 @@ class Blame:
         """A connection is lost; the item it ended at, if it was one."""
         tried, self.on_trial = self.on_trial, None
         self.out = set(self._for_good)
-        if tried is not None:
+        if tried is not None and tried != item_id:
             self._suspect = None  # it ended without it
         elif item_id in self._proven:
             self._for_good.add(item_id)
@@ -64,4 +64,4 @@ class Blame:
         """The server took an item."""
         self._proven.discard(item_id)
         if item_id == self._suspect:
-            self._suspect = None
+            self._suspect = self.on_trial = None

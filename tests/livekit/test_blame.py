@@ -103,6 +103,26 @@ def test_g27_it_is_left_out_for_good_if_that_connection_ends_at_it_too() -> None
     assert talk.proven == ["poison"], "told once"
 
 
+def test_g27_a_connection_that_was_told_it_all_the_same_is_no_trial() -> None:
+    """The plugin connects again by itself as well, and tells all it knows."""
+    talk = poisoned()
+    talk.connects("a", "poison", confirmed=1)
+    talk.drops()
+    assert "poison" in talk.conversation.blame.out
+    talk.connects("a", confirmed=1)
+    talk.conversation.created()
+    assert talk.proven == ["poison"]
+
+
+def test_g27_a_connection_that_was_told_it_all_the_same_and_took_it_blames_nobody() -> None:
+    talk = poisoned()
+    talk.connects("a", "poison", confirmed=2)
+    talk.conversation.created()
+    assert not talk.proven
+    talk.drops()
+    assert not talk.conversation.blame.out
+
+
 def test_g27_what_the_server_went_past_is_not_blamed() -> None:
     talk = Talk()
     for _ in range(4):
@@ -172,6 +192,22 @@ async def test_g27_connections_that_end_whatever_they_are_told_blame_nobody(
         assert not call.closed
         assert not [e for e in call.errors if "left out" in str(e.error)]
     assert not [r for r in caplog.records if "left out" in r.message]
+
+
+@virtual_time
+async def test_g27_what_follows_the_push_of_such_an_item_is_answered() -> None:
+    """openai-agents-js#501. The first connections after it are the plugin's own."""
+    replies = [Reply([Message(f"Answer {n}.", seconds=0.5)]) for n in range(3)]
+    async with simulated_call(replies, config=ServerConfig(largest_frame=20_000)) as call:
+        await call.say("Hi.")
+        await call.idle()
+        agent = call.session.current_agent
+        asked = agent.chat_ctx.copy()
+        asked.add_message(role="user", content="A long text. " * 2_000)
+        await agent.update_chat_ctx(asked)
+        await call.session.generate_reply()
+        assert len(call.sink.segments) == 2
+        assert any("left out" in str(e.error) for e in call.errors)
 
 
 @virtual_time
