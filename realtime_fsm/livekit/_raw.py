@@ -41,6 +41,7 @@ from ._reply_request import ReplyRequest
 from ._sight import HIDDEN, Sight
 from ._sound import Sound
 from ._turn_output import Item
+from ._unsaid import UnsaidEnd
 
 SERVER_EVENT = "openai_server_event_received"
 CLIENT_EVENT = "openai_client_event_queued"
@@ -104,6 +105,7 @@ class RawLink:
         self._guard = guard
         self._echo = echo
         self.repair = repair
+        self._unsaid = UnsaidEnd()
         self._ends = ends
         self._doubt = Doubt(
             driver.controller.policy,
@@ -361,6 +363,8 @@ class RawLink:
             and self._goes_on(response_id, alive, now)
         ):
             return
+        if (unsaid := self._unsaid.before(frame)) is not None:
+            self._take(unsaid)
         self._take(frame)
 
     def _take(self, frame: object) -> None:
@@ -452,6 +456,7 @@ class RawLink:
         if kind == "input_audio_buffer.append":
             return  # ten a second, and of no turn or item
         self.repair.left(frame)
+        self._unsaid.left(frame)
         self._ends.left(frame)
         if kind == "conversation.item.truncate":
             self._corrections.sent(frame)
@@ -525,6 +530,7 @@ class RawLink:
     def _on_reconnected(self, event: llm.RealtimeSessionReconnectedEvent) -> None:
         self._echo.reset()
         self.repair.reset()
+        self._unsaid = UnsaidEnd()
         self._ends.reset()
         self._doubt.reset()
         self._pulse.stop()

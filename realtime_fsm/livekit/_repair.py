@@ -24,6 +24,7 @@ _INPUT = frozenset(
     }
 )
 _STATUS = tuple(status.value for status in ev.ResponseStatus)  # a status may be no string
+_DONE = "response.done"
 #: Between an id and which use of it this is.
 _USE = "~"
 
@@ -60,6 +61,8 @@ class Repair:
         "_asked",
         "_distinct",
         "_items",
+        "_names_right",
+        "_names_wrong",
         "_newest",
         "_running",
         "_unique",
@@ -81,6 +84,9 @@ class Repair:
         #: Something was asked since the last one began.
         self._asked = False
         self._vad_cuts = False
+        #: The kinds of frames that named a response as its ``response.created`` did, and that did not.
+        self._names_right: set[str] = set()
+        self._names_wrong: set[str] = set()
 
     def reset(self) -> None:
         """Another connection: nothing of the old one goes on."""
@@ -116,9 +122,11 @@ class Repair:
                 for _, use in self._uses.values():
                     use.cut = use.cut or not use.over
         elif kind.startswith("response."):
+            _as_text(frame, "response_id")
+            _as_text(frame.get("response"), "id")
             if kind == "response.created":
                 self._created(frame.get("response"), frame.get("event_id"))
-            elif kind == "response.done":
+            elif kind == _DONE:
                 self._done(self._ended(frame))
             else:
                 self._between(frame)
@@ -155,10 +163,9 @@ class Repair:
 
     def _ended(self, frame: dict[str, Any]) -> object:
         """The response that a ``response.done`` tells of; if that cannot be read, the only one that runs."""
-        if not isinstance(frame.get("response"), dict):
-            running = [named for named, (_, use) in self._uses.items() if not use.over]
-            if len(running) == 1:
-                frame["response"] = {"id": running[0]}
+        running = self._only_running()
+        if running is not None and not isinstance(frame.get("response"), dict):
+            frame["response"] = {"id": running}
         return frame.get("response")
 
     def _done(self, response: object) -> None:
@@ -167,6 +174,11 @@ class Repair:
         named = response.get("id")
         if not named and self._running is not None:
             named = response["id"] = self._running
+        elif isinstance(named, str):
+            output = response.get("output")
+            first = output[0] if isinstance(output, list) and output else None
+            item_id = first.get("id") if isinstance(first, dict) else None
+            named = self._meant(named, item_id, _DONE)
         _, use = self._uses.get(str(named), (0, None))
         if response.get("status") not in _STATUS:
             response["status"] = _status_of(response, cut=use is not None and use.cut)
@@ -187,10 +199,38 @@ class Repair:
             if named is None:
                 return
             frame["response_id"] = named
-        elif isinstance(named, str) and isinstance(item_id, str) and item_id not in self._items:
-            remember(self._items, item_id, named)
+        elif isinstance(named, str):
+            named = frame["response_id"] = self._meant(named, item_id, frame["type"])
+            if isinstance(item_id, str) and item_id not in self._items:
+                remember(self._items, item_id, named)
         if isinstance(named, str) and (known := self._uses.get(named)) is not None:
             frame["response_id"] = known[1].name
+
+    def _meant(self, named: str, item_id: object, kind: str) -> str:
+        """The response of a frame that names one which never began: its item's, or, at a server that
+        names none right in such frames, the one that runs. An end is not believed at once."""
+        if self._unique:
+            return named
+        owner = self._items.get(str(item_id))
+        if named == owner or (named in self._uses and not self._uses[named][1].over):
+            self._names_right.add(kind)
+            return named
+        if owner is not None and owner in self._uses:
+            self._names_wrong.add(kind)
+            return owner
+        if kind in self._names_right or (kind == _DONE and kind not in self._names_wrong):
+            return named
+        return self._only_running() or named
+
+    def _only_running(self) -> str | None:
+        running = [named for named, (_, use) in self._uses.items() if not use.over]
+        return running[0] if len(running) == 1 else None
+
+
+def _as_text(frame: object, name: str) -> None:
+    """Write an id as text that the server writes as a number."""
+    if isinstance(frame, dict) and type(number := frame.get(name)) is int:
+        frame[name] = str(number)
 
 
 def _create_of(response: Mapping[str, Any]) -> object:

@@ -262,7 +262,7 @@ GARBAGE: list[Any] = [
     {"type": None},
     {"type": "response.created"},
     {"type": "response.created", "response": None},
-    {"type": "response.created", "response": {"id": 5, "metadata": "x"}},
+    {"type": "response.created", "response": {"id": [5], "metadata": "x"}},
     {"type": "response.done", "response": {"id": "x", "status": "weird"}},
     {"type": "response.done", "response": {"id": "x", "status": "failed", "status_details": 3}},
     {"type": "response.output_item.added", "response_id": "x", "item": 3},

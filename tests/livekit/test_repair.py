@@ -15,6 +15,7 @@ from realtime_fsm._core import events as ev
 from realtime_fsm._core.frames import parse
 from realtime_fsm.livekit._features import realtime_session_of
 from realtime_fsm.livekit._repair import Repair
+from realtime_fsm.livekit._unsaid import UnsaidEnd
 from realtime_fsm.simulator import (
     At,
     Created,
@@ -173,6 +174,64 @@ def test_g3_a_delta_without_an_id_is_of_its_items_response() -> None:
     ]  # fmt: skip
     tell(repair, done("r2", status="completed"))
     assert tell(repair, delta("m7")) == [None], "nobody's"
+
+
+def test_g3_a_server_that_names_its_responses_right_is_believed() -> None:
+    """A frame that names a stranger is a stranger's, unless its item is known."""
+    repair = Repair(unique=False)
+    tell(repair, created("r1"), added("r1", "m1"))
+    assert tell(repair, added("r0", "m0"), delta("m1", response_id="r0")) == ["r0", "r1"]
+    assert tell(repair, delta("m1", response_id="r1"), delta("m0", response_id="r0")) == [
+        "r1",
+        "r0",
+    ]
+    known = Repair(unique=True)
+    tell(known, created("r1"), added("r1", "m1"))
+    assert tell(known, delta("m1", response_id="r0")) == ["r0"]
+
+
+def test_g3_a_server_that_names_none_right_means_the_one_that_runs() -> None:
+    repair = Repair(unique=False)
+    assert tell(repair, created("r1"), added("x", "m1"), delta("m1", response_id="y")) == ["r1"] * 3
+    assert tell(repair, done("z", status="failed")) == [("z", "failed")], "it may be a stranger's"
+    assert tell(repair, done("z", output=[{"id": "m1"}])) == [("r1", "completed")]
+    tell(repair, created("r2"))
+    assert tell(repair, done("z", status="failed")) == [("r2", "failed")]
+    tell(repair, created("r3"), created("r4"))
+    assert tell(repair, added("x", "m2")) == ["x"], "of two nobody can tell which"
+
+
+STOPPED = {"type": "input_audio_buffer.speech_stopped"}
+
+
+def test_g24_what_server_vad_commits_has_ended() -> None:
+    unsaid = UnsaidEnd()
+    assert unsaid.before(SPOKEN) is None
+    assert unsaid.before(SPEAKS) is None
+    assert unsaid.before(SPOKEN) == STOPPED
+    assert unsaid.before(SPOKEN) is None
+
+
+def test_g24_a_commit_of_ours_ends_no_speech() -> None:
+    unsaid = UnsaidEnd()
+    unsaid.before(SPEAKS)
+    unsaid.left({"type": "input_audio_buffer.commit"})
+    assert unsaid.before(SPOKEN) is None
+    assert unsaid.before(SPOKEN) == STOPPED, "the server's own"
+
+
+def test_g24_what_nobody_asked_for_answers_speech_that_ended() -> None:
+    unsaid = UnsaidEnd()
+    unsaid.before(SPEAKS)
+    unsaid.left({"type": "response.create"})
+    assert unsaid.before(created("r1")) is None, "it may be ours"
+    assert unsaid.before(created("r2")) == STOPPED
+    unsaid.before(SPEAKS)
+    unsaid.before(STOPPED)
+    unsaid.before(SPEAKS)
+    assert unsaid.before(created("r3")) is None, (
+        "the server tells of ends: this answers the one before"
+    )
 
 
 @pytest.mark.parametrize(
