@@ -112,6 +112,7 @@ class Conversation:
         if frame.get("type") == "conversation.item.create" and isinstance(item, Mapping):
             self._told.pop(str(item.get("id")), None)
             self._told[str(item.get("id"))] = frame
+            self._refused.pop(str(item.get("id")), None)
             self._since_create[str(item.get("id"))] = None
         elif frame.get("type") == "conversation.item.delete":
             self._told.pop(str(frame.get("item_id")), None)
@@ -377,8 +378,8 @@ class Conversation:
         """The item it was first put behind, if that is there; of one that was refused what that was to
         go behind."""
         before = frame.get("previous_item_id")
-        while isinstance(before, str) and before in self._refused:
-            before = self._refused[before]
+        for _ in self._refused:  # two may name each other
+            before = self._refused.get(str(before), before)
         return (
             before if isinstance(before, str) and (before == _ROOT or self.holds(before)) else None
         )

@@ -122,6 +122,16 @@ def test_g16_what_was_put_behind_an_item_that_is_refused_goes_where_that_was_to_
     assert not conversation.refused(again, "invalid_tool_call_id"), "asked once more, not for ever"
 
 
+def test_g25_items_that_were_to_go_behind_each_other_and_are_refused() -> None:
+    sent: list[dict[str, Any]] = []
+    conversation = Conversation(sent.append)
+    pushed(conversation, ("a", "b"), ("b", "a"), ("c", "b"))
+    assert not conversation.refused("create b", "no")
+    assert not conversation.refused("create a", "no")
+    assert conversation.refused("create c", "item_create_invalid_previous_item_id")
+    assert [(f["item"]["id"], f.get("previous_item_id")) for f in sent] == [("c", None)]
+
+
 def test_g16_a_server_that_does_not_tell_the_place_has_the_item_where_it_was_to_go() -> None:
     conversation, _ = lost(0)
     pushed(conversation, ("b", "root"), ("c", "b"), ("a", "root"))
