@@ -8,8 +8,7 @@ from .connection_events import heed_doubts
 from .machine_events import ResponseEvent as R
 from .records import Turn
 from .session import Session
-from .speech_events import fire_speech
-from .states import Origin
+from .speech_events import end_speech_wait
 from .step import Step
 from .timers import TIMEOUTS, Timer, timer_of
 from .user_speech import SpeechEvent
@@ -24,7 +23,7 @@ def next_deadline(session: Session) -> float:
     if not session.live:
         return soonest
     user_speaking = session.speech.held_up
-    waited_for = session.host_waits or _waited_for(session)
+    waited_for = session.host_waits or session.lane.waited_for
     overtaken = False  # by one that is due soon
     for turn in session.live.values():
         timer = timer_of(turn, session.policy, user_speaking=user_speaking, waited_for=waited_for)
@@ -42,7 +41,7 @@ def advance(session: Session, step: Step) -> None:
     """Fire what is due."""
     now = step.now
     if now >= _speech_deadline(session):
-        _end_speech_wait(session, step)
+        end_speech_wait(session, SpeechEvent.TIMEOUT, step)
     for turn in tuple(session.live.values()):
         timer = _timer_of(turn, session)
         if timer is not None and now >= timer.at:
@@ -60,7 +59,7 @@ def _timer_of(turn: Turn, session: Session) -> Timer | None:
         turn,
         session.policy,
         user_speaking=session.speech.held_up,
-        waited_for=session.host_waits or _waited_for(session),
+        waited_for=session.host_waits or session.lane.waited_for,
     )
 
 
@@ -70,18 +69,6 @@ def _speech_deadline(session: Session) -> float:
     speech, policy = session.speech, session.policy
     if speech.until is None:
         return math.inf
-    if speech.answer_due and _waited_for(session):
+    if speech.answer_due and session.lane.waited_for:
         return speech.until - policy.timeout + min(policy.timeout, policy.vad_answer_timeout)
     return speech.until
-
-
-def _waited_for(session: Session) -> bool:
-    return any(turn.waiting for turn in session.live.values())
-
-
-def _end_speech_wait(session: Session, step: Step) -> None:
-    # G18: the answer that never came, unless one that waits will be it.
-    owed = session.speech.answer_owed and not _waited_for(session)
-    fire_speech(session, SpeechEvent.TIMEOUT, step)
-    if owed and not session.connection.dead:
-        session.new_turn(Origin.SERVER_VAD, step)

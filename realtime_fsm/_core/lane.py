@@ -40,6 +40,11 @@ class Lane:
         return not self.holders and self.connection.up and not self.speech.closes_lane
 
     @property
+    def waited_for(self) -> bool:
+        """Whether a turn waits for it now."""
+        return any(turn.waiting for turn in self.turns.values())
+
+    @property
     def awaited(self) -> bool:
         """Whether a turn waits for it, or will once its backoff is over."""
         return any(turn.unasked for turn in self.turns.values())

@@ -14,7 +14,7 @@ from .machine_events import ResponseEvent as R
 from .machine_events import TurnEvent as E
 from .records import Response
 from .session import Session, remember
-from .speech_events import fire_speech
+from .speech_events import end_speech_wait, fire_speech
 from .states import ErrorKind, Origin, ResponseState
 from .step import Step
 from .user_speech import SpeechEvent
@@ -141,6 +141,8 @@ def response_done(session: Session, event: ev.ResponseDone, step: Step) -> bool:
             session.fire(response, terminal, step)
         return session.ignore("stale response")
     if response is None:
+        if _was_the_answer(session, event):
+            end_speech_wait(session, SpeechEvent.ANSWERED_BY_SERVER, step)
         # Somebody's: what else comes of it is stale.
         note_conflict(session, event.response_id, step)
         session.fire(session.by_id[event.response_id], terminal, step)
@@ -153,6 +155,12 @@ def response_done(session: Session, event: ev.ResponseDone, step: Step) -> bool:
         step.failure = step.assess(event.error or _FAILED)
     session.fire(response, terminal, step)
     return True
+
+
+def _was_the_answer(session: Session, event: ev.ResponseDone) -> bool:
+    """Whether it can only be server VAD's answer, whose ``response.created`` got lost: nobody heard it."""
+    unasked = event.client_event_id is None and not session.lane.holders
+    return unasked and session.speech.answer_due and event.status is ev.ResponseStatus.COMPLETED
 
 
 def _owner_without_created(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from . import events as ev
 from .machine_events import TurnEvent as E
 from .session import Session
-from .states import TurnState
+from .states import Origin, TurnState
 from .step import Step
 from .user_speech import SpeechEvent
 
@@ -18,6 +18,15 @@ def fire_speech(session: Session, event: SpeechEvent, step: Step) -> None:
     for turn in tuple(session.live.values()):
         if turn.state is TurnState.RETRY_WAIT:
             session.fire(turn, E.USER_SILENT, step)
+
+
+def end_speech_wait(session: Session, event: SpeechEvent, step: Step) -> None:
+    """G18: nothing is awaited any more. The answer that is owed is asked for, unless one that waits will be
+    it."""
+    owed = session.speech.answer_owed and not session.lane.waited_for
+    fire_speech(session, event, step)
+    if owed and not session.connection.dead:
+        session.new_turn(Origin.SERVER_VAD, step)
 
 
 def session_configured(session: Session, event: ev.SessionConfigured, step: Step) -> bool:

@@ -33,6 +33,8 @@ class Announcements:
         item = announcement.item
         if self._history.is_dropped(item.id):
             return
+        if self._history.replaces(item.id) and not self._driver.is_entered(item.id):
+            return  # made again for a server that had it; the agent that has taken over does without
         if isinstance(item, llm.ChatMessage):
             # LiveKit's placeholder would share the list that the plugin writes the text into, and
             # go on to show words that nobody heard.
@@ -61,6 +63,10 @@ class Announcements:
             self._forward(announcement)
 
     def _forward(self, announcement: llm.RemoteItemAddedEvent) -> None:
+        item_id, before = announcement.item.id, announcement.previous_item_id
+        if before is not None and self._driver.comes_last(before):
+            # LiveKit makes a placeholder only behind what the history ends with, which after a
+            # handoff is a note of that. None is the end.
+            announcement = dataclasses.replace(announcement, previous_item_id=None)
         self._driver.forward("remote_item_added", announcement)
-        item_id = announcement.item.id
         self._history.announced(item_id, entered=self._driver.is_entered(item_id))

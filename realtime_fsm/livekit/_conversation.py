@@ -21,6 +21,8 @@ Frame = Mapping[str, Any]
 #: Refused because of what precedes it, not because of what it is.
 _MISPLACED = "item_create_invalid_previous_item_id"
 _DUPLICATE = "item_create_duplicate_item_id"
+#: What the first item goes behind.
+_ROOT = "root"
 #: Characters of an item's frame.
 _LARGE = 10_000
 
@@ -42,10 +44,11 @@ class Confirmed:
         return len(self._order)
 
     def add(self, item_id: str, behind: object) -> None:
-        """Put an item behind another, or at the end."""
+        """Put an item behind another, at the beginning ("root"), or at the end."""
         self.remove(item_id)
         inside = isinstance(behind, str) and behind in self._ids and behind != self._order[-1]
         at = self._order.index(str(behind)) + 1 if inside else len(self._order)
+        at = 0 if behind == _ROOT else at
         self._order.insert(at, item_id)
         self._ids.add(item_id)
 
@@ -97,6 +100,8 @@ class Conversation:
         self._taken: set[str] = set()
         #: Made again because their first frame got lost.
         self._again: set[str] = set()
+        #: What was refused and not asked for again, and what each was to go behind.
+        self._refused: dict[str, object] = {}
         self._count = 0
 
     # --- the wire
@@ -107,6 +112,7 @@ class Conversation:
         if frame.get("type") == "conversation.item.create" and isinstance(item, Mapping):
             self._told.pop(str(item.get("id")), None)
             self._told[str(item.get("id"))] = frame
+            self._refused.pop(str(item.get("id")), None)
             self._since_create[str(item.get("id"))] = None
         elif frame.get("type") == "conversation.item.delete":
             self._told.pop(str(frame.get("item_id")), None)
@@ -143,6 +149,8 @@ class Conversation:
         if self._is_behind(item_id, self.blame.on_trial):
             self.blame.went_on()
         if item_id not in self._there:  # said twice: it stays where it is
+            if previous is None:  # the first, or the server does not tell
+                previous = self._told.get(item_id, {}).get("previous_item_id")
             self._there.add(item_id, previous)
 
     def _is_behind(self, item_id: str, other: str | None) -> bool:
@@ -185,18 +193,28 @@ class Conversation:
         if item_id is None or code == _DUPLICATE:
             return False  # not an item's, or the item is there
         frame = self._told[item_id]
-        if code != _MISPLACED or not self._finds_place(item_id, frame.get("previous_item_id")):
+        before = frame.get("previous_item_id")
+        misplaced = code == _MISPLACED and self._finds_place(item_id, before)
+        if not (misplaced or self._came_too_early(item_id, before)):
             del self._told[item_id]
+            self._refused[item_id] = before
             return False
         self._make(item_id, frame)
         return True
 
+    def _came_too_early(self, item_id: str, before: str | None) -> bool:
+        """Whether what an item goes behind was refused, too, and is asked for again since: it may be
+        the call of this output."""
+        if before is None or before not in self._told:
+            return False
+        sent = list(self._told)
+        return sent.index(before) > sent.index(item_id)
+
     def _finds_place(self, item_id: str, before: str | None) -> bool:
         """Whether an item can be made, although it was refused behind *before*."""
         if before is not None and before in self._told:
-            sent = list(self._told)
-            if sent.index(before) > sent.index(item_id):
-                return True  # that was refused too, and is asked for again since
+            if self._came_too_early(item_id, before):
+                return True
             if before not in self._there and before not in self._again:
                 # The connection is ordered: the one before it got lost.
                 self._again.add(before)
@@ -217,6 +235,7 @@ class Conversation:
         self._there.clear()
         self._came.clear()
         self._again.clear()
+        self._refused.clear()
         self._since_create.clear()
         self._before_create.clear()
         self._passed.clear()
@@ -283,7 +302,7 @@ class Conversation:
                 self._told_before[item_id] = frame
             elif item_id not in self._told:
                 missing[item_id] = frame
-        place = "root"
+        place = _ROOT
         for item_id in self.lost if missing else ():
             if item_id in missing and item_id not in self._there:
                 self._make(item_id, missing.pop(item_id), place)
@@ -344,10 +363,10 @@ class Conversation:
     def _place(self, item_id: str) -> str | None:
         """The item it goes behind: the nearest of those before it that is there. None: the end."""
         if item_id in self._there:
-            return self._there.before(item_id) or "root"
+            return self._there.before(item_id) or _ROOT
         if item_id not in self.lost:
             return None
-        place = "root"
+        place = _ROOT
         for earlier in self.lost:
             if earlier == item_id:
                 break
@@ -356,9 +375,14 @@ class Conversation:
         return place
 
     def _was_behind(self, frame: Frame) -> str | None:
-        """The item it was first put behind, if that is there."""
+        """The item it was first put behind, if that is there; of one that was refused what that was to
+        go behind."""
         before = frame.get("previous_item_id")
-        return before if isinstance(before, str) and self.holds(before) else None
+        for _ in self._refused:  # two may name each other
+            before = self._refused.get(str(before), before)
+        return (
+            before if isinstance(before, str) and (before == _ROOT or self.holds(before)) else None
+        )
 
     def _event_id(self) -> str:
         self._count += 1

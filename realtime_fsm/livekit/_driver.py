@@ -462,6 +462,10 @@ class Driver:
         """Whether the agent's history has an item that LiveKit was told of; unattached nobody knows."""
         return self._speeches.is_entered(item_id)
 
+    def comes_last(self, item_id: str) -> bool:
+        """Whether the agent's history ends with an item, but for what no server is told of."""
+        return self._speeches.comes_last(item_id)
+
     def user_spoke(self, item_id: str) -> None:
         """The user's message is in the server's conversation, perhaps without words yet."""
         self._speeches.arrived(item_id)

@@ -196,6 +196,7 @@ class History:
             item["id"]
             for item in _output(done)
             if self._controller.message(item["id"]) is None
+            and item["id"] not in self._deleted
             and (item["id"] in self._words or (lost and item.get("type") == "function_call"))
         ]
 

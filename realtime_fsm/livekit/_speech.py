@@ -47,6 +47,8 @@ from ._private import (
 
 Receive = Callable[[Event], object]
 _REMEMBERED = 64
+#: LiveKit's own, in an agent's history.
+_NOTES = ("agent_handoff", "agent_config_update")
 _PROGRESSED: Any = "playback_progressed"
 #: ``SessionConnectOptions.max_unrecoverable_errors``, where no session can be asked.
 _TOLERANCE = 3
@@ -410,6 +412,13 @@ class SpeechTracker:
         """Whether the running agent's history has this item. Unattached that is taken for granted."""
         history = None if self._session is None else agent_history(self._session)
         return history is None or history.get_by_id(item_id) is not None
+
+    def comes_last(self, item_id: str) -> bool:
+        """Whether the running agent's history ends with this item, but for LiveKit's own notes of a
+        handoff, of which no server is told."""
+        history = None if self._session is None else agent_history(self._session)
+        known = () if history is None else reversed(history.items)
+        return next((i.id for i in known if i.type not in _NOTES), None) == item_id
 
     def show(self, item_id: str, text: str) -> None:
         """So much was heard of a message that the host may show."""

@@ -48,6 +48,13 @@ SEEDS: dict[int, tuple[Profile, str]] = {
     23060334468630: ("none", "judge: the history that was handed on is older than the answer"),
     135194014084145: ("rough", "simulator: an answer whose response.done was lost is one"),
     127767939686444: ("mild", "a placeholder was taken for what was heard before"),
+    215619141816766: ("rough", "no placeholder behind LiveKit's note of a handoff"),
+    253584066095188: ("rough", "put behind an item that was refused, made again at the end"),
+    60925838330297: (
+        "rough",
+        "server VAD's answer, whose response.created got lost, was waited for",
+    ),
+    211176122633575: ("rough", "the next agent was told what it was to do without"),
 }
 
 

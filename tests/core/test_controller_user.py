@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 import realtime_fsm as rf
@@ -84,6 +86,39 @@ def test_g18_server_vads_answer_that_failed_without_created_is_asked_again() -> 
     assert turn.origin is rf.Origin.SERVER_VAD
     b.wait(0.1)
     assert b.creates == [(turn.id, 2)]
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["a request waits", "nothing waits"])
+def test_g18_server_vads_answer_of_which_only_the_end_is_seen_is_asked_for_at_once(
+    first: bool,
+) -> None:
+    """Its ``response.created`` got lost, so nobody heard it. Who waits is not held up for it any more."""
+    b = vad_owes(committed=True, first=first)
+    assert b.creates == []
+    b.got(rf.ResponseDone(response_id="v1", status=rf.ResponseStatus.COMPLETED))
+    (turn,) = b.c.turns
+    assert b.creates == [(turn.id, 1)]
+    assert turn.origin is (rf.Origin.CLIENT if first else rf.Origin.SERVER_VAD)
+    b.wait(20.0)
+    assert len(b.creates) == 1, "and once"
+
+
+def test_g18_the_end_of_a_response_that_may_be_another_is_no_answer() -> None:
+    def end(b: Bench, **more: Any) -> None:
+        turns, told = b.c.turns, {"status": ResponseStatus.COMPLETED, **more}
+        b.got(rf.ResponseDone(response_id="v1", **told))
+        assert (b.creates, b.c.turns) == ([], turns)
+
+    end(vad_owes(committed=True), client_event_id="somebody's")
+    end(vad_owes(committed=True), status=ResponseStatus.CANCELLED)
+    goes_on = vad_owes(committed=True)
+    goes_on.got(rf.SpeechStarted())
+    end(goes_on)
+    running = vad_owes(committed=True)
+    running.got(rf.ResponseCreated(response_id="r1"))
+    running.message("r1", "m1")
+    running.got(rf.SpeechStarted(), rf.SpeechStopped(), rf.InputCommitted())
+    end(running)
 
 
 def test_g18_server_vads_create_that_was_refused_is_asked_again_at_once() -> None:

@@ -125,6 +125,22 @@ async def test_g16_a_copy_made_before_the_first_word_knows_of_the_message(contro
         assert refused(c) == []
 
 
+@virtual_time
+async def test_g16_a_copy_made_just_after_a_handoff_knows_of_the_message_that_is_spoken() -> None:
+    """The history ends with LiveKit's note of the handoff, and the server's with what was said before."""
+    async with call([HELLO, Reply(said(1)), HELLO], config=FAST, sink=PacedAudioOutput()) as c:
+        await c.session.generate_reply(user_input=QUESTION[1])
+        _hand_over(c)
+        await asyncio.sleep(0.5)
+        handle = c.session.generate_reply(instructions="Go on.")
+        await playing(c, 0.7)
+        _hand_over(c)
+        await handle
+        await asyncio.sleep(1.0)
+        assert conversation(c) == agents(c) == [QUESTION, GREETING, ("assistant", TEXTS[0])]
+        assert refused(c) == []
+
+
 @pytest.mark.parametrize(
     "end",
     [

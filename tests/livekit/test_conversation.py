@@ -96,6 +96,51 @@ def test_an_item_that_was_taken_back_is_not_passed_by_the_next_create() -> None:
     assert conversation._passed == set()
 
 
+def pushed(conversation: Conversation, *items: tuple[str, str]) -> None:
+    for item_id, before in items:
+        create = {"type": "conversation.item.create", "event_id": f"create {item_id}"}
+        item = {"id": item_id, "type": "message", "content": []}
+        conversation.sent({**create, "item": item, "previous_item_id": before})
+
+
+def test_g16_what_was_put_behind_an_item_that_is_refused_goes_where_that_was_to_go() -> None:
+    """An output without its call, in the middle of a push; the next call, which goes behind it; its output."""
+    sent: list[dict[str, Any]] = []
+    conversation = Conversation(sent.append)
+    pushed(conversation, ("a", "root"), ("last", "a"))
+    pushed(conversation, ("output", "a"), ("call", "output"), ("its output", "call"))
+    conversation.added("a")
+    conversation.added("last", "a")
+    assert not conversation.refused("create output", "invalid_tool_call_id")
+    assert conversation.refused("create call", "item_create_invalid_previous_item_id")
+    assert conversation.refused("create its output", "invalid_tool_call_id")
+    assert [(f["item"]["id"], f["previous_item_id"]) for f in sent] == [
+        ("call", "a"),
+        ("its output", "call"),
+    ]
+    again = str(sent[1]["event_id"])
+    assert not conversation.refused(again, "invalid_tool_call_id"), "asked once more, not for ever"
+
+
+def test_g25_items_that_were_to_go_behind_each_other_and_are_refused() -> None:
+    sent: list[dict[str, Any]] = []
+    conversation = Conversation(sent.append)
+    pushed(conversation, ("a", "b"), ("b", "a"), ("c", "b"))
+    assert not conversation.refused("create b", "no")
+    assert not conversation.refused("create a", "no")
+    assert conversation.refused("create c", "item_create_invalid_previous_item_id")
+    assert [(f["item"]["id"], f.get("previous_item_id")) for f in sent] == [("c", None)]
+
+
+def test_g16_a_server_that_does_not_tell_the_place_has_the_item_where_it_was_to_go() -> None:
+    conversation, _ = lost(0)
+    pushed(conversation, ("b", "root"), ("c", "b"), ("a", "root"))
+    for item_id in "bca":
+        conversation.added(item_id)
+    conversation.added("the model's own")
+    assert conversation.order == ["a", "b", "c", "the model's own"]
+
+
 def _lines(work: Callable[[], object]) -> int:
     """Lines of the conversation that run."""
     count = 0

@@ -220,8 +220,12 @@ async def test_g16_the_first_answer_of_a_call_interrupted_before_its_first_sound
 
 @pytest.mark.parametrize(
     ("lost", "messages", "creates"),
-    [(At("response.created"), 1, 2), (At("response.output_item.added", 2), 2, 1)],
-    ids=["response", "second message"],
+    [
+        (At("response.created"), 1, 2),
+        (At("response.created"), 2, 2),
+        (At("response.output_item.added", 2), 2, 1),
+    ],
+    ids=["response", "response of two messages", "second message"],
 )
 @virtual_time
 async def test_g16_output_whose_beginning_was_lost_is_not_remembered(

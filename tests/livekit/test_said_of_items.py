@@ -7,7 +7,12 @@ import asyncio
 import pytest
 from livekit.agents import Agent, function_tool
 
-from realtime_fsm.livekit._features import realtime_session_of
+from realtime_fsm.livekit._features import (
+    hand_over,
+    history_of,
+    push_history,
+    realtime_session_of,
+)
 from realtime_fsm.simulator import FunctionCall, Message, Reply, Script, ServerConfig
 from realtime_fsm.simulator.faults import At, Late, Lose, Schedule, Silence
 from realtime_fsm.testing import simulated_call, virtual_time
@@ -68,6 +73,30 @@ async def test_g16_a_tools_output_is_not_replayed_without_its_call(fault: Lose |
             "function_call",
             "function_call_output",
         ]
+
+
+@virtual_time
+async def test_g16_the_next_agent_does_without_what_it_was_not_given() -> None:
+    """LiveKit's push at a handoff deletes what its mirror has, which is all but a message whose beginning got
+    lost; another connection is told of that, and the agent is not."""
+    lost = Lose(At("conversation.item.added", question=f"{FIRST} > look_up", number=1))
+    config = ServerConfig(faults=Schedule([lost]), vad_create_delay=0.3, transcription_delay=0.05)
+    async with simulated_call(SCRIPT, agent=Looks(), config=config, check=False) as call:
+        await call.say(FIRST)
+        await call.idle()
+        hand_over(call.session, Looks())
+        await asyncio.sleep(0.5)
+        await call.say(SECOND)
+        await call.idle()
+        call.server.drop()
+        await asyncio.sleep(1.0)
+        known = [
+            item.text_content for item in history_of(call.session).items if item.type == "message"
+        ]
+        assert known == [SECOND, "It is free."]
+        await push_history(call.session, history_of(call.session).copy())
+        await call.idle(quiet=1.0)
+        assert [i.text for i in call.server.conversation if i.type == "message"] == known
 
 
 @virtual_time
