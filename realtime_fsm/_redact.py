@@ -14,7 +14,7 @@ from functools import lru_cache
 from hashlib import blake2s
 from itertools import pairwise
 
-__all__ = ["known_message", "named", "plain", "shown", "without_keys"]
+__all__ = ["known_message", "named", "plain", "short_shown", "shown", "without_keys"]
 
 _LONGEST = 96  # characters of an id or a name
 _ALLOWED = re.compile(r"[A-Za-z0-9][\w.:\-/]*\Z", re.ASCII)
@@ -78,8 +78,7 @@ def plain(value: str) -> bool:
     return 0 < len(value) <= _LONGEST and _plain(value)
 
 
-@lru_cache(1024)
-def _plain(value: str) -> bool:
+def _is_plain(value: str) -> bool:
     found = _ID.match(value)
     if found is not None and not found["more"]:
         return not _WITHIN.search(value)
@@ -88,6 +87,9 @@ def _plain(value: str) -> bool:
     if not _ALLOWED.match(value) or _VENDORS.search(value):
         return False
     return found is not None or not (_DIGITS.search(value) or _random(value))
+
+
+_plain = lru_cache(1024)(_is_plain)
 
 
 def named(value: object) -> str | None:
@@ -99,12 +101,13 @@ def shown(value: object) -> str:
     """An id or a name as it is, or ``#`` and a hash, which is the same for the same value as long as
     this process runs."""
     text = value if isinstance(value, str) else str(type(value).__name__)
-    return _shown(text) if len(text) <= _LONGEST else _hashed(text)
+    return short_shown(text) if len(text) <= _LONGEST else _hashed(text)
 
 
 @lru_cache(1024)
-def _shown(text: str) -> str:
-    return text if text and _plain(text) else _hashed(text)
+def short_shown(text: str) -> str:
+    """The same of a text that is no longer than an id."""
+    return text if text and _is_plain(text) else _hashed(text)
 
 
 def _hashed(text: str) -> str:

@@ -18,6 +18,7 @@ from .verdict import RULES, SHOWN, UNSEEN, Judge, Verdict, Violation
 
 __all__ = ["RULES", "UNSEEN", "Report", "Violation", "check", "judge"]
 
+_BY = frozenset(BY)
 _ISSUES = 50  # of what cannot be read, that are kept
 
 
@@ -230,7 +231,8 @@ class _Reading:
             self._wait(self._judge)
 
     def _feed(self, entry: Header | Line) -> None:
-        fact, judge = self._facts.read(entry), self._judge
+        judge = self._judge
+        fact = self._facts.line(entry) if isinstance(entry, Line) else self._facts.read(entry)
         if fact is None or judge is None:
             return
         if self._quiet is None:
@@ -247,7 +249,7 @@ class _Reading:
 
     def _line(self, line: Line) -> None:
         report, by = self._report, line.by
-        report.lines[by if by in BY else "other"] += 1
+        report.lines[by if by in _BY else "other"] += 1
         if by == "server":
             if line.type == "response.done":
                 _count(report.responses, line.body("response").get("status"))

@@ -59,7 +59,10 @@ class Clock(Generic[T]):
         """Take the next moment; give out what was before it."""
         held = self._held
         if moment.timed:
-            self._settle(moment.given)
+            following = moment.given
+            for each in held:
+                if each.timed:
+                    self._place(each, following)
         elif not held:
             return (moment,)
         elif len(held) >= _MOST:

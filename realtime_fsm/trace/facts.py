@@ -468,9 +468,10 @@ class FactReader:
         if isinstance(entry, Header):
             self._began.clear()
             return Begun(Line(0, 0.0, "", "begun", 0, {}), entry)
-        return self._fact(entry) if isinstance(entry, Line) else None
+        return self.line(entry) if isinstance(entry, Line) else None
 
-    def _fact(self, line: Line) -> Fact | None:
+    def line(self, line: Line) -> Fact | None:
+        """What a line tells, if it tells a fact."""
         by = line.by
         if by == "server" or by == "client":
             return Frame(line)

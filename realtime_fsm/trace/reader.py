@@ -176,8 +176,9 @@ def _lines(head: bytes, file: _Source, before: int) -> Iterator[tuple[int, str]]
     head, _, begun = head.rpartition(b"\n")
     number = before + (head.count(b"\n") + 1 if head or _ else 0)
     while True:
-        line = begun + file.readline(_LONGEST)
-        begun = b""
+        line = file.readline(_LONGEST)
+        if begun:
+            line, begun = begun + line, b""
         if not line:
             return
         number += 1
@@ -187,10 +188,13 @@ def _lines(head: bytes, file: _Source, before: int) -> Iterator[tuple[int, str]]
                     break
             yield number, _TOO_LONG
             continue
-        text = line.decode("utf-8", errors="replace").lstrip("\ufeff")
-        if text.strip():
-            # A line that was cut off has no end.
-            yield number, text
+        text = line.decode("utf-8", errors="replace")
+        if not text.startswith("{"):  # as nearly all do
+            text = text.lstrip("\ufeff")
+            if not text.strip():
+                continue
+        # A line that was cut off has no end.
+        yield number, text
 
 
 def _loads(text: str) -> Any:
@@ -251,17 +255,12 @@ class _Call:
                 if moment.trouble or moment.unsure:
                     entries.append(Issue(what.number, moment.trouble, gap=moment.unsure))
                 self._last = what.number
-                _set(what, moment)
+                what.t = moment.t
+                if what.until is not None:
+                    lasted = 0.0 if moment.given is None else what.until - moment.given
+                    what.until = moment.t + lasted if 0 <= lasted <= DAY else None
             entries.append(what)
         return entries
-
-
-def _set(line: Line, moment: Moment[Line | Issue]) -> None:
-    """Give the line its time."""
-    line.t = moment.t
-    if line.until is not None:
-        lasted = 0.0 if moment.given is None else line.until - moment.given
-        line.until = moment.t + lasted if 0 <= lasted <= DAY else None
 
 
 # --- traces
@@ -358,8 +357,9 @@ def _time(value: object) -> tuple[float | None, str]:
     return None, f"t is {_short(value)}, expected seconds"
 
 
+_BY = frozenset(BY)
 _FRAMES = ("server", "client")
-_WIRE = (*_FRAMES, "net")
+_WIRE = frozenset((*_FRAMES, "net"))
 #: Fields of a line that say nothing of what happened.
 _OF_ALL = frozenset({"t", "by", "type"})
 _OF_NET = _OF_ALL | {"connection"}
@@ -390,7 +390,7 @@ def _line(number: int, value: dict[str, Any], transcripts: bool) -> tuple[Line |
         name, given = ("type", kind) if isinstance(by, str) else ("by", by)
         return None, [f"{name} is {_short(given)}, expected a string: line left out"]
     safe = without_keys if transcripts else shown
-    by = by if by in BY else safe(by)
+    by = by if by in _BY else safe(by)
     kind, connection, last = safe(kind), 0, None
     if by in _WIRE:
         connection = value.get("connection", 1)
@@ -398,26 +398,27 @@ def _line(number: int, value: dict[str, Any], transcripts: bool) -> tuple[Line |
         if not right or not 0 <= connection <= _MOST_CONNECTIONS:
             what = f"connection is {_short(connection)}, expected a whole number"
             return None, [f"{what}: line left out"]
+    troubles: list[str] = []
     if by in _FRAMES:
         last = _time(value["until"])[0] if "until" in value else None
         rest = value.get("event", {})
         if not isinstance(rest, dict):
             return None, [f"event is {_short(rest)}, expected an object: line left out"]
-        rest, troubles = _reckonable(rest, "event.")
+        if not _RECKONED.isdisjoint(rest):
+            rest, troubles = _reckonable(rest, "event.")
         rest = redacted(rest, transcripts=transcripts, kind=kind)
         rest.pop("type", None)
     else:
+        if not _RECKONED.isdisjoint(value):
+            value, troubles = _reckonable(value, "")
         left_out = _OF_NET if by == "net" else _OF_ALL
-        rest, troubles = _reckonable({k: v for k, v in value.items() if k not in left_out}, "")
-        rest = told(rest, transcripts=transcripts)
+        rest = told(value, transcripts=transcripts, without=left_out)
     return Line(number, 0.0, by, kind, connection, rest, last), troubles
 
 
 def _reckonable(fields: dict[str, Any], path: str) -> tuple[dict[str, Any], list[str]]:
     """The fields without numbers that nobody can reckon with, and which these were."""
     troubles: list[str] = []
-    if _RECKONED.isdisjoint(fields):  # as in most
-        return fields, troubles
     for name, (least, most, what) in _NUMBERS.items():
         value = fields.get(name)
         if value is None or not isinstance(value, (int, float)) or isinstance(value, bool):
