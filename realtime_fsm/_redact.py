@@ -12,7 +12,6 @@ import re
 import secrets
 from functools import lru_cache
 from hashlib import blake2s
-from itertools import pairwise
 
 __all__ = ["known_message", "named", "plain", "short_shown", "shown", "without_keys"]
 
@@ -54,7 +53,9 @@ _PARTS = re.compile(r"[^A-Za-z0-9]+")
 _DIGITS = re.compile(r"(?<!\d)\d{9,}(?!\d)")  # a card, a telephone
 _ODD = re.compile(r"[a-z][A-Z]|[A-Za-z]\d|\d[A-Za-z]|[A-Z]{2}[a-z]")
 _RANDOM = 16  # characters drawn at random: fewer are an id, more may be a key
-_KINDS = (("a", "z"), ("A", "Z"), ("0", "9"))
+_DIGIT = re.compile(r"\d", re.ASCII)
+#: Where letters, capitals and digits change; a capital begins a word.
+_CHANGE = re.compile(r"(?<=[a-z])[A-Z\d]|(?<=[A-Z])\d|(?<=\d)[A-Za-z]", re.ASCII)
 #: Parts of a text within which a key may stand.
 _TOKEN = re.compile(r"[A-Za-z0-9][\w.\-/+=]{15,}", re.ASCII)
 
@@ -162,9 +163,7 @@ def _mixed(text: str) -> int:
 def _worded(part: str) -> bool:
     """Whether it is a word, words written together, or a number: letters, capitals and digits hardly
     change in these."""
-    kinds = [next(n for n, (a, z) in enumerate(_KINDS) if a <= c <= z) for c in part]
-    # A capital begins a word.
-    changes = sum(a != b for a, b in pairwise(kinds) if (a, b) != (1, 0))
-    if 2 in kinds:
+    changes = len(_CHANGE.findall(part))
+    if _DIGIT.search(part):
         return changes <= 2
     return changes * 6 < len(part) or not part

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import IO, Any
 
 from .._input import InputError
-from .facts import FactReader
+from .facts import Fact, FactReader
 from .format import BY, Header, Line
 from .quiet import Quiet
 from .reader import End, Entry, Issue, follow
@@ -223,16 +223,15 @@ class _Reading:
         self._report.calls += 1
         self._empty = True
         self._judge, self._quiet = Judge(self._rules, self._settings), None
-        self._feed(header)
+        self._feed(self._facts.read(header))
         if header.partial and header.mode == "raw":
             self._judge.go_on()
         elif header.partial:
             self._skipped = 0
             self._wait(self._judge)
 
-    def _feed(self, entry: Header | Line) -> None:
+    def _feed(self, fact: Fact | None) -> None:
         judge = self._judge
-        fact = self._facts.line(entry) if isinstance(entry, Line) else self._facts.read(entry)
         if fact is None or judge is None:
             return
         if self._quiet is None:
@@ -255,7 +254,7 @@ class _Reading:
                 _count(report.responses, line.body("response").get("status"))
             elif line.type == "error":
                 _count(report.errors, line.body("error").get("code"))
-        self._feed(line)
+        self._feed(self._facts.line(line))
 
     def _skip_to(self, number: int) -> None:
         if self._skipped < number and len(self._report.skipped) < _ISSUES:

@@ -518,7 +518,7 @@ def _values(kind: Any, told: Mapping[str, Any]) -> dict[str, Any]:
             continue
         if not isinstance(reads, tuple):
             value = reads(value)
-        elif type(value) is not str or str not in reads:
+        elif type(value) not in reads or type(value) is float:  # else it is right, as most are
             value = _scalar(value, reads)
         if value is not None:
             found[name] = value

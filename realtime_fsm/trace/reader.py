@@ -8,10 +8,11 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from typing import IO, Any, TypeAlias
 
-from .._redact import plain, shown, without_keys
+from .._redact import plain, short_shown, shown, without_keys
 from .clock import DAY, Clock, Moment
 from .format import BY, NAME, VERSION, Header, Line
 from .raw import RawEvent, decode, find_event
@@ -136,14 +137,9 @@ class _Source:
     """A file that ends where it cannot be read."""
 
     def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
         self.trouble = ""
-
-    def read(self, size: int) -> bytes:
-        return self._try(self._file.read, size)
-
-    def readline(self, size: int) -> bytes:
-        return self._try(self._file.readline, size)
+        self.read = partial(self._try, file.read)
+        self.readline = partial(self._try, file.readline)
 
     def _try(self, read: Callable[[int], bytes], size: int) -> bytes:
         if self.trouble:
@@ -229,7 +225,13 @@ class _Call:
 
     def line(self, line: Line, given: float | None) -> Sequence[Entry]:
         self.recorded = line.type == "recorded" and line.by == "session"
-        return self._out(self._clock.feed(Moment(given, line)))
+        if line.until is not None:  # how long it lasted, until it has its time
+            line.until = 0.0 if given is None else line.until - given
+        before = self._clock.step(given, line)
+        if not isinstance(before, Line):
+            return self._out(self._clock.feed(Moment(given, line)))
+        self._place(before, self._clock.t)
+        return (before,)
 
     def issue(self, issue: Issue) -> Sequence[Entry]:
         return self._out(self._clock.feed(Moment(None, issue, timed=False)))
@@ -254,13 +256,15 @@ class _Call:
             if isinstance(what, Line):
                 if moment.trouble or moment.unsure:
                     entries.append(Issue(what.number, moment.trouble, gap=moment.unsure))
-                self._last = what.number
-                what.t = moment.t
-                if what.until is not None:
-                    lasted = 0.0 if moment.given is None else what.until - moment.given
-                    what.until = moment.t + lasted if 0 <= lasted <= DAY else None
+                self._place(what, moment.t)
             entries.append(what)
         return entries
+
+    def _place(self, line: Line, t: float) -> None:
+        self._last = line.number
+        line.t = t
+        if line.until is not None:
+            line.until = t + line.until if 0 <= line.until <= DAY else None
 
 
 # --- traces
@@ -369,7 +373,7 @@ def _delta(number: int, found: re.Match[str], transcripts: bool) -> tuple[Line, 
     """What `_line` makes of such a line, and its time. Neither JSON nor redaction would change it."""
     t, kind, connection, event_id, response_id, item_id, *numbers = found.groups()
     output, content, chars, count, ms, until = numbers
-    safe = without_keys if transcripts else shown
+    safe = without_keys if transcripts else short_shown
     event: dict[str, Any] = {} if event_id is None else {"event_id": safe(event_id)}
     event["response_id"], event["item_id"] = safe(response_id), safe(item_id)
     if output is not None:

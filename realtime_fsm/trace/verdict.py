@@ -96,8 +96,7 @@ class Checker:
         self._handlers: dict[object, list[Callable[[Any], None]]] = {}
         for rule in self._rules:
             for key, handler in rule.handlers():
-                at = tuple(key.split(" ")) if isinstance(key, str) else key
-                self._handlers.setdefault(at, []).append(handler)
+                self._handlers.setdefault(key, []).append(handler)
 
     def feed(self, fact: Fact) -> None:
         """The next fact. The rules see it before it takes effect on the story."""
@@ -190,7 +189,6 @@ class Judge:
             self._recorded = True
         elif self._mode == "observe" and kind in (Moved, TurnOver, Waiting):
             return  # what a controller thinks that only watches
-        self.resumed = False
         if self._foreign.live:
             self._look_at_session(fact)
         self._has.add(line.by)
