@@ -12,9 +12,8 @@ import re
 import secrets
 from functools import lru_cache
 from hashlib import blake2s
-from itertools import pairwise
 
-__all__ = ["known_message", "named", "plain", "shown", "without_keys"]
+__all__ = ["known_message", "named", "plain", "short_shown", "shown", "without_keys"]
 
 _LONGEST = 96  # characters of an id or a name
 _ALLOWED = re.compile(r"[A-Za-z0-9][\w.:\-/]*\Z", re.ASCII)
@@ -54,7 +53,9 @@ _PARTS = re.compile(r"[^A-Za-z0-9]+")
 _DIGITS = re.compile(r"(?<!\d)\d{9,}(?!\d)")  # a card, a telephone
 _ODD = re.compile(r"[a-z][A-Z]|[A-Za-z]\d|\d[A-Za-z]|[A-Z]{2}[a-z]")
 _RANDOM = 16  # characters drawn at random: fewer are an id, more may be a key
-_KINDS = (("a", "z"), ("A", "Z"), ("0", "9"))
+_DIGIT = re.compile(r"\d", re.ASCII)
+#: Where letters, capitals and digits change; a capital begins a word.
+_CHANGE = re.compile(r"(?<=[a-z])[A-Z\d]|(?<=[A-Z])\d|(?<=\d)[A-Za-z]", re.ASCII)
 #: Parts of a text within which a key may stand.
 _TOKEN = re.compile(r"[A-Za-z0-9][\w.\-/+=]{15,}", re.ASCII)
 
@@ -78,8 +79,7 @@ def plain(value: str) -> bool:
     return 0 < len(value) <= _LONGEST and _plain(value)
 
 
-@lru_cache(1024)
-def _plain(value: str) -> bool:
+def _is_plain(value: str) -> bool:
     found = _ID.match(value)
     if found is not None and not found["more"]:
         return not _WITHIN.search(value)
@@ -88,6 +88,9 @@ def _plain(value: str) -> bool:
     if not _ALLOWED.match(value) or _VENDORS.search(value):
         return False
     return found is not None or not (_DIGITS.search(value) or _random(value))
+
+
+_plain = lru_cache(1024)(_is_plain)
 
 
 def named(value: object) -> str | None:
@@ -99,12 +102,13 @@ def shown(value: object) -> str:
     """An id or a name as it is, or ``#`` and a hash, which is the same for the same value as long as
     this process runs."""
     text = value if isinstance(value, str) else str(type(value).__name__)
-    return _shown(text) if len(text) <= _LONGEST else _hashed(text)
+    return short_shown(text) if len(text) <= _LONGEST else _hashed(text)
 
 
 @lru_cache(1024)
-def _shown(text: str) -> str:
-    return text if text and _plain(text) else _hashed(text)
+def short_shown(text: str) -> str:
+    """The same of a text that is no longer than an id."""
+    return text if text and _is_plain(text) else _hashed(text)
 
 
 def _hashed(text: str) -> str:
@@ -159,9 +163,7 @@ def _mixed(text: str) -> int:
 def _worded(part: str) -> bool:
     """Whether it is a word, words written together, or a number: letters, capitals and digits hardly
     change in these."""
-    kinds = [next(n for n, (a, z) in enumerate(_KINDS) if a <= c <= z) for c in part]
-    # A capital begins a word.
-    changes = sum(a != b for a, b in pairwise(kinds) if (a, b) != (1, 0))
-    if 2 in kinds:
+    changes = len(_CHANGE.findall(part))
+    if _DIGIT.search(part):
         return changes <= 2
     return changes * 6 < len(part) or not part

@@ -16,7 +16,7 @@ def text(value: object, limit: int = 200) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
-        return clipped(value, limit)
+        return value if len(value) <= limit else clipped(value, limit)
     try:
         return clipped(json.dumps(value, default=str), limit)
     except (TypeError, ValueError, RecursionError):
@@ -32,6 +32,8 @@ def clipped(value: str, limit: int = _LONGEST) -> str:
 
 def number(value: object) -> float | None:
     """A number that a browser can draw with."""
+    if type(value) is float and -1e15 < value < 1e15:  # as most are
+        return value
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import IO, Any
 
 from .._input import InputError
-from .facts import FactReader
+from .facts import Fact, FactReader
 from .format import BY, Header, Line
 from .quiet import Quiet
 from .reader import End, Entry, Issue, follow
@@ -18,6 +18,7 @@ from .verdict import RULES, SHOWN, UNSEEN, Judge, Verdict, Violation
 
 __all__ = ["RULES", "UNSEEN", "Report", "Violation", "check", "judge"]
 
+_BY = frozenset(BY)
 _ISSUES = 50  # of what cannot be read, that are kept
 
 
@@ -222,15 +223,15 @@ class _Reading:
         self._report.calls += 1
         self._empty = True
         self._judge, self._quiet = Judge(self._rules, self._settings), None
-        self._feed(header)
+        self._feed(self._facts.read(header))
         if header.partial and header.mode == "raw":
             self._judge.go_on()
         elif header.partial:
             self._skipped = 0
             self._wait(self._judge)
 
-    def _feed(self, entry: Header | Line) -> None:
-        fact, judge = self._facts.read(entry), self._judge
+    def _feed(self, fact: Fact | None) -> None:
+        judge = self._judge
         if fact is None or judge is None:
             return
         if self._quiet is None:
@@ -247,13 +248,13 @@ class _Reading:
 
     def _line(self, line: Line) -> None:
         report, by = self._report, line.by
-        report.lines[by if by in BY else "other"] += 1
+        report.lines[by if by in _BY else "other"] += 1
         if by == "server":
             if line.type == "response.done":
                 _count(report.responses, line.body("response").get("status"))
             elif line.type == "error":
                 _count(report.errors, line.body("error").get("code"))
-        self._feed(line)
+        self._feed(self._facts.line(line))
 
     def _skip_to(self, number: int) -> None:
         if self._skipped < number and len(self._report.skipped) < _ISSUES:

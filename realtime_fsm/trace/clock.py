@@ -55,6 +55,23 @@ class Clock(Generic[T]):
     _shift: float = 0.0  # what makes `t` of it
     _held: list[Moment[T]] = field(default_factory=list)
 
+    def step(self, given: float | None, what: T) -> T | None:
+        """Take the next, if it is plain that the one before is right, as it nearly always is, and give
+        that out; its time is *t* then. Otherwise None, and nothing is taken."""
+        if given is None or len(self._held) != 1:
+            return None
+        held, base = self._held[0], self._base
+        was = held.given
+        if was is None or base is None or not base <= was <= base + DAY or given <= was - _CLOSE:
+            return None
+        self._base = was
+        t = was + self._shift
+        if t > self.t:
+            self.t = t
+        before = held.what
+        held.given, held.what = given, what
+        return before
+
     def feed(self, moment: Moment[T]) -> Sequence[Moment[T]]:
         """Take the next moment; give out what was before it."""
         held = self._held
@@ -83,15 +100,6 @@ class Clock(Generic[T]):
 
     def _place(self, moment: Moment[T], following: float | None) -> None:
         given, base = moment.given, self._base
-        if (
-            given is not None
-            and base is not None
-            and base <= given <= base + DAY
-            and (following is None or following > given - _CLOSE)
-        ):  # as nearly all are
-            self._base = given
-            self.t = moment.t = max(self.t, given + self._shift)
-            return
         if given is None:
             self._leave(moment, following)
         elif base is None:

@@ -468,9 +468,10 @@ class FactReader:
         if isinstance(entry, Header):
             self._began.clear()
             return Begun(Line(0, 0.0, "", "begun", 0, {}), entry)
-        return self._fact(entry) if isinstance(entry, Line) else None
+        return self.line(entry) if isinstance(entry, Line) else None
 
-    def _fact(self, line: Line) -> Fact | None:
+    def line(self, line: Line) -> Fact | None:
+        """What a line tells, if it tells a fact."""
         by = line.by
         if by == "server" or by == "client":
             return Frame(line)
@@ -517,7 +518,7 @@ def _values(kind: Any, told: Mapping[str, Any]) -> dict[str, Any]:
             continue
         if not isinstance(reads, tuple):
             value = reads(value)
-        elif type(value) is not str or str not in reads:
+        elif type(value) not in reads or type(value) is float:  # else it is right, as most are
             value = _scalar(value, reads)
         if value is not None:
             found[name] = value

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .facts import Frame
-from .format import Header
+from .facts import Fact
+from .format import Header, Line
 from .live.dialect import LIVE_TYPES, is_live
 from .raw import CLIENT_TYPES
 from .wire import body_of
@@ -61,12 +61,13 @@ class Foreign:
         if "duplex" in header.model.lower() or "gptlive" in header.model.lower():
             self.why = "a full-duplex model: its turns are the server's"
 
-    def feed(self, frame: Frame) -> None:
+    def feed(self, fact: Fact) -> None:
         """The next frame."""
+        frame = fact.line
         if self._begun and (self.why or not (self.live or self._raw)):
             # What a recorder wrote came over one connection of this protocol; a server that only
             # resembles the service may have kinds of its own.
-            if not self.why and frame.line.type in LIVE_TYPES:
+            if not self.why and frame.type in LIVE_TYPES:
                 self.why = f"events of another protocol: {frame.type}"
             return
         live = is_live(frame.type)
@@ -93,11 +94,11 @@ class Foreign:
         elif self._told_twice(frame):
             self.why = f"events that are told twice: {frame.type}"
 
-    def _told_twice(self, frame: Frame) -> bool:
+    def _told_twice(self, frame: Line) -> bool:
         """Whether a log tells an event as often as it is handed on."""
         again = self._last == (frame.type, frame.event) and bool(frame.event.get("event_id"))
         kinds = (".created", ".updated", ".done", ".started", "response.event")
-        if frame.line.by == "server" and frame.type.endswith(kinds):
+        if frame.by == "server" and frame.type.endswith(kinds):
             self._last = (frame.type, frame.event)
         return again and self._raw
 

@@ -39,6 +39,13 @@ Fate = Literal[
 ]
 FATES: tuple[str, ...] = get_args(Fate)
 
+#: Facts that tell something of a question.
+_TELLS = frozenset(
+    {
+        Asked, CutIn, LetGo, SpeechCreated, SpeechDone, ItemAdded, ToolRan, ErrorTold, TurnOver,
+        Closed,
+    }
+)  # fmt: skip
 _MOMENT = 1e-6
 _WORDS = 3  # in a row that are no accident
 _STEPS = 16  # of tools that follow one another
@@ -172,7 +179,10 @@ class Questions:
 
     def apply(self, fact: Fact) -> None:
         """Take the next fact, but for a frame."""
-        self._found.clear()
+        if self._found:
+            self._found.clear()
+        if type(fact) not in _TELLS:
+            return
         if isinstance(fact, Asked):
             self._ask(fact)
         elif isinstance(fact, CutIn):
@@ -222,7 +232,8 @@ class Questions:
 
     def frame(self, frame: Line) -> None:
         """Take the next frame."""
-        self._found.clear()
+        if self._found:
+            self._found.clear()
         kind = frame.type
         if frame.by == "client":
             self._because(frame)

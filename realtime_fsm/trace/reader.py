@@ -8,10 +8,11 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from typing import IO, Any, TypeAlias
 
-from .._redact import plain, shown, without_keys
+from .._redact import plain, short_shown, shown, without_keys
 from .clock import DAY, Clock, Moment
 from .format import BY, NAME, VERSION, Header, Line
 from .raw import RawEvent, decode, find_event
@@ -136,14 +137,9 @@ class _Source:
     """A file that ends where it cannot be read."""
 
     def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
         self.trouble = ""
-
-    def read(self, size: int) -> bytes:
-        return self._try(self._file.read, size)
-
-    def readline(self, size: int) -> bytes:
-        return self._try(self._file.readline, size)
+        self.read = partial(self._try, file.read)
+        self.readline = partial(self._try, file.readline)
 
     def _try(self, read: Callable[[int], bytes], size: int) -> bytes:
         if self.trouble:
@@ -176,8 +172,9 @@ def _lines(head: bytes, file: _Source, before: int) -> Iterator[tuple[int, str]]
     head, _, begun = head.rpartition(b"\n")
     number = before + (head.count(b"\n") + 1 if head or _ else 0)
     while True:
-        line = begun + file.readline(_LONGEST)
-        begun = b""
+        line = file.readline(_LONGEST)
+        if begun:
+            line, begun = begun + line, b""
         if not line:
             return
         number += 1
@@ -187,10 +184,13 @@ def _lines(head: bytes, file: _Source, before: int) -> Iterator[tuple[int, str]]
                     break
             yield number, _TOO_LONG
             continue
-        text = line.decode("utf-8", errors="replace").lstrip("\ufeff")
-        if text.strip():
-            # A line that was cut off has no end.
-            yield number, text
+        text = line.decode("utf-8", errors="replace")
+        if not text.startswith("{"):  # as nearly all do
+            text = text.lstrip("\ufeff")
+            if not text.strip():
+                continue
+        # A line that was cut off has no end.
+        yield number, text
 
 
 def _loads(text: str) -> Any:
@@ -225,7 +225,13 @@ class _Call:
 
     def line(self, line: Line, given: float | None) -> Sequence[Entry]:
         self.recorded = line.type == "recorded" and line.by == "session"
-        return self._out(self._clock.feed(Moment(given, line)))
+        if line.until is not None:  # how long it lasted, until it has its time
+            line.until = 0.0 if given is None else line.until - given
+        before = self._clock.step(given, line)
+        if not isinstance(before, Line):
+            return self._out(self._clock.feed(Moment(given, line)))
+        self._place(before, self._clock.t)
+        return (before,)
 
     def issue(self, issue: Issue) -> Sequence[Entry]:
         return self._out(self._clock.feed(Moment(None, issue, timed=False)))
@@ -250,18 +256,15 @@ class _Call:
             if isinstance(what, Line):
                 if moment.trouble or moment.unsure:
                     entries.append(Issue(what.number, moment.trouble, gap=moment.unsure))
-                self._last = what.number
-                _set(what, moment)
+                self._place(what, moment.t)
             entries.append(what)
         return entries
 
-
-def _set(line: Line, moment: Moment[Line | Issue]) -> None:
-    """Give the line its time."""
-    line.t = moment.t
-    if line.until is not None:
-        lasted = 0.0 if moment.given is None else line.until - moment.given
-        line.until = moment.t + lasted if 0 <= lasted <= DAY else None
+    def _place(self, line: Line, t: float) -> None:
+        self._last = line.number
+        line.t = t
+        if line.until is not None:
+            line.until = t + line.until if 0 <= line.until <= DAY else None
 
 
 # --- traces
@@ -358,8 +361,9 @@ def _time(value: object) -> tuple[float | None, str]:
     return None, f"t is {_short(value)}, expected seconds"
 
 
+_BY = frozenset(BY)
 _FRAMES = ("server", "client")
-_WIRE = (*_FRAMES, "net")
+_WIRE = frozenset((*_FRAMES, "net"))
 #: Fields of a line that say nothing of what happened.
 _OF_ALL = frozenset({"t", "by", "type"})
 _OF_NET = _OF_ALL | {"connection"}
@@ -369,7 +373,7 @@ def _delta(number: int, found: re.Match[str], transcripts: bool) -> tuple[Line, 
     """What `_line` makes of such a line, and its time. Neither JSON nor redaction would change it."""
     t, kind, connection, event_id, response_id, item_id, *numbers = found.groups()
     output, content, chars, count, ms, until = numbers
-    safe = without_keys if transcripts else shown
+    safe = without_keys if transcripts else short_shown
     event: dict[str, Any] = {} if event_id is None else {"event_id": safe(event_id)}
     event["response_id"], event["item_id"] = safe(response_id), safe(item_id)
     if output is not None:
@@ -390,7 +394,7 @@ def _line(number: int, value: dict[str, Any], transcripts: bool) -> tuple[Line |
         name, given = ("type", kind) if isinstance(by, str) else ("by", by)
         return None, [f"{name} is {_short(given)}, expected a string: line left out"]
     safe = without_keys if transcripts else shown
-    by = by if by in BY else safe(by)
+    by = by if by in _BY else safe(by)
     kind, connection, last = safe(kind), 0, None
     if by in _WIRE:
         connection = value.get("connection", 1)
@@ -398,26 +402,27 @@ def _line(number: int, value: dict[str, Any], transcripts: bool) -> tuple[Line |
         if not right or not 0 <= connection <= _MOST_CONNECTIONS:
             what = f"connection is {_short(connection)}, expected a whole number"
             return None, [f"{what}: line left out"]
+    troubles: list[str] = []
     if by in _FRAMES:
         last = _time(value["until"])[0] if "until" in value else None
         rest = value.get("event", {})
         if not isinstance(rest, dict):
             return None, [f"event is {_short(rest)}, expected an object: line left out"]
-        rest, troubles = _reckonable(rest, "event.")
+        if not _RECKONED.isdisjoint(rest):
+            rest, troubles = _reckonable(rest, "event.")
         rest = redacted(rest, transcripts=transcripts, kind=kind)
         rest.pop("type", None)
     else:
+        if not _RECKONED.isdisjoint(value):
+            value, troubles = _reckonable(value, "")
         left_out = _OF_NET if by == "net" else _OF_ALL
-        rest, troubles = _reckonable({k: v for k, v in value.items() if k not in left_out}, "")
-        rest = told(rest, transcripts=transcripts)
+        rest = told(value, transcripts=transcripts, without=left_out)
     return Line(number, 0.0, by, kind, connection, rest, last), troubles
 
 
 def _reckonable(fields: dict[str, Any], path: str) -> tuple[dict[str, Any], list[str]]:
     """The fields without numbers that nobody can reckon with, and which these were."""
     troubles: list[str] = []
-    if _RECKONED.isdisjoint(fields):  # as in most
-        return fields, troubles
     for name, (least, most, what) in _NUMBERS.items():
         value = fields.get(name)
         if value is None or not isinstance(value, (int, float)) or isinstance(value, bool):

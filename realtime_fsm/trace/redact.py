@@ -7,12 +7,12 @@ redacted; and what stands in one of these is told only if it is plainly an id or
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from enum import Enum, auto
 from functools import lru_cache
 from typing import Any
 
-from .._redact import known_message, named, plain, shown, without_keys
+from .._redact import known_message, named, plain, short_shown, shown, without_keys
 
 __all__ = ["audio_ms", "redacted", "told", "words_in"]
 
@@ -99,17 +99,20 @@ def redacted(
     return {**_fields(rest, transcripts, 0), str(field): round(audio_ms(audio), 3)}
 
 
-def told(fields: Mapping[str, Any], *, transcripts: bool = False) -> dict[str, Any]:
-    """The same for a line that is not of the wire: its strings are ids and names, but for the text of
-    an item."""
-    copy = {}
+def told(
+    fields: Mapping[str, Any], *, transcripts: bool = False, without: Container[str] = ()
+) -> dict[str, Any]:
+    """The same for a line that is not of the wire, *without* some fields: its strings are ids and
+    names, but for the text of an item."""
+    copy: dict[str, Any] = {}
+    safe = without_keys if transcripts else short_shown
     for key, value in fields.items():
-        if not plain(key):
+        if key in without or (_KNOWN[key] is _DROPPED and not plain(key)):
             continue
         kind = type(value)
         if kind is str and len(value) <= _SHORT and key not in _OWN:  # as most are
-            copy[key] = without_keys(value) if transcripts else _shown(value)
-        elif value is None or kind is bool:
+            copy[key] = safe(value)
+        elif value is None or kind is bool or (kind in _COUNTS and 0 <= value < _MOST):
             copy[key] = value
         elif transcripts or not (key == "text" and isinstance(value, str)):
             copy[key] = _own(key, value, transcripts)
@@ -131,28 +134,30 @@ def _fields(fields: Mapping[Any, Any], transcripts: bool, depth: int) -> dict[st
         if type(key) is not str:
             key = str(key)
         what, kind = _KNOWN[key], type(value)
-        if what is _DROPPED:
-            continue
-        if kind is str and what is not _TOOLS:  # as most are
-            if what is _WORDS:
+        if kind is str:  # as most are
+            if what is _ID and len(value) <= _SHORT:
+                copy[key] = without_keys(value) if transcripts else short_shown(value)
+            elif what is _NAME and len(value) <= _SHORT:
+                copy[key] = without_keys(value) if transcripts else _named(value)
+            elif what is _WORDS:
                 said = True
                 copy[key] = without_keys(value) if transcripts else len(value)
-            elif len(value) > _SHORT or (what is not _ID and what is not _NAME):
+            elif what is not _DROPPED and what is not _TOOLS:
                 copy[key] = _string(what, value, transcripts)
-            elif transcripts:
-                copy[key] = without_keys(value)
-            else:
-                copy[key] = _shown(value) if what is _ID else _named(value)
-        elif what is not _TOOLS:
-            if value is None or kind is bool or (kind in _COUNTS and 0 <= value < _MOST):
-                copy[key] = value
-            elif kind is dict and depth < _DEPTH:
-                copy[key] = _fields(value, transcripts, depth + 1)
-            else:
-                copy[key] = _value(what, value, transcripts, depth)
-                said = said or isinstance(value, str)
-        elif isinstance(value, (list, int)):
-            copy[key] = len(value) if isinstance(value, list) else value
+        elif what is _DROPPED:
+            continue
+        elif what is _TOOLS:
+            if isinstance(value, (list, int)):
+                copy[key] = len(value) if isinstance(value, list) else value
+        elif kind in _COUNTS:
+            copy[key] = value if -_MOST < value < _MOST else None
+        elif value is None or kind is bool:
+            copy[key] = value
+        elif kind is dict and depth < _DEPTH:
+            copy[key] = _fields(value, transcripts, depth + 1)
+        else:
+            copy[key] = _value(what, value, transcripts, depth)
+            said = said or isinstance(value, str)
     if said and not transcripts:
         for key in _SAID:
             if isinstance(fields.get(key), str):
@@ -192,6 +197,8 @@ def _what(key: str) -> _Field:
 
 
 def _value(what: _Field, value: Any, transcripts: bool, depth: int) -> Any:
+    if type(value) is dict and depth < _DEPTH:  # as most are
+        return _fields(value, transcripts, depth + 1)
     if isinstance(value, str):
         return _string(what, value, transcripts)
     if value is None or isinstance(value, bool):
@@ -223,10 +230,7 @@ def _string(what: _Field, value: str, transcripts: bool) -> str | int:
     return len(value) if kept is None else kept
 
 
-# The same of ids and names, which are short and come again and again.
-_shown = lru_cache(1024)(shown)
-
-
+# Names are short and come again and again.
 @lru_cache(1024)
 def _named(value: str) -> str | int:
     return _string(_NAME, value, False)

@@ -66,6 +66,18 @@ class RuleOf(Generic[S]):
     id: ClassVar[str]
     name: ClassVar[str]
     needs: ClassVar[tuple[str, ...]] = ("server", "client")
+    _marked: ClassVar[tuple[tuple[object, str], ...]] = ()
+
+    def __init_subclass__(cls) -> None:
+        """Find the methods that are marked, once. What overrides one of them is, too."""
+        super().__init_subclass__()
+        marked = {name: each.called_with for kind in reversed(cls.__mro__)
+                  for name, each in vars(kind).items() if hasattr(each, "called_with")}  # fmt: skip
+        cls._marked = tuple(
+            (tuple(key.split(" ")) if isinstance(key, str) else key, name)
+            for name, keys in marked.items()
+            for key in keys
+        )
 
     def __init__(self, story: S, found: Callable[[Violation], None]) -> None:
         self.story = story
@@ -75,13 +87,10 @@ class RuleOf(Generic[S]):
     def begin(self) -> None:
         """Nothing has happened yet."""
 
-    def handlers(self) -> Iterator[tuple[Key, Callable[[Any], None]]]:
-        """What to call with which facts. What overrides a method that is marked, is too."""
-        marked = {name: each.called_with for kind in reversed(type(self).__mro__)
-                  for name, each in vars(kind).items() if hasattr(each, "called_with")}  # fmt: skip
-        for name, keys in marked.items():
-            for key in keys:
-                yield key, getattr(self, name)
+    def handlers(self) -> Iterator[tuple[object, Callable[[Any], None]]]:
+        """What to call with which facts: their kind, or who sent which type."""
+        for key, name in self._marked:
+            yield key, getattr(self, name)
 
     def rest(self, look: Look) -> None:
         """All that was asked should have come to its end by now."""

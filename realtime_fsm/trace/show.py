@@ -143,7 +143,7 @@ def details(line: Line) -> str:
         error = body_of(event["error"])
         words += [("error", error.get("code")), ("answers", error.get("event_id"))]
     if not _DETAILS.isdisjoint(event):
-        words += [(name, event.get(name)) for name in _DETAILS_IN_ORDER]
+        words += [(name, event[name]) for name in _DETAILS_IN_ORDER if name in event]
     return "  ".join(
         f"{key}={value[:200] if isinstance(value, str) else value}"
         for key, value in words

@@ -24,8 +24,10 @@ from .facts import (
 from .kept import Kept
 from .wire import Item, Response, Wire
 
-__all__ = ["Heard", "Sound"]
+__all__ = ["OF_SOUND", "Heard", "Sound"]
 
+#: Facts that tell it something.
+OF_SOUND = frozenset({SoundBegan, Segment, TextShown, SpeechCreated, ItemAdded, SpeechDone})
 _MOMENT = 0.01  # seconds between a delta and the sound of it, by clocks that differ
 _STALE = 1.0  # seconds; what is ready for so long in silence does not play any more
 

@@ -26,7 +26,7 @@ from .format import Header, Line
 from .kept import Kept
 from .questions import Questions
 from .settings import Settings
-from .sound import Sound
+from .sound import OF_SOUND, Sound
 from .wire import AUDIO_DELTAS, Wire, body_of
 
 __all__ = ["Story"]
@@ -34,7 +34,12 @@ __all__ = ["Story"]
 _SPEECHES = 256  # that are not done; more is no call
 _LOOKS = 2  # that one timer may take in one line: what it waits for is changed by lines alone
 #: Who is no sign of life: watching, and the user's silence.
-_IDLE = ("input_audio_buffer.append", "look", "recorded", "let_go", "forgot", "context")
+_IDLE = frozenset({"input_audio_buffer.append", "look", "recorded", "let_go", "forgot", "context"})
+_ACTS = ("response.", "conversation.item.")
+#: What takes effect here, and not in a part.
+_OF_HOST = frozenset(
+    {SpeechCreated, SpeechDone, AgentState, UserState, ToolBegan, ToolEnded, Closed, TurnOver}
+)
 
 
 @dataclass(eq=False)
@@ -103,7 +108,8 @@ class Story:
         self._line += 1
         if not self._timers or self._timers[0][0] > t:
             self._looks = 0
-            self.now = max(self.now, t)
+            if t > self.now:
+                self.now = t
             return
         waiting = []
         while self._timers and self._timers[0][0] <= t:
@@ -146,35 +152,39 @@ class Story:
         line = fact.line
         if line.type not in _IDLE and line.t > self.active_at:
             self.active_at = line.t
-        if isinstance(fact, Frame):
+        kind = type(fact)
+        if kind is Frame:
             self._frame(line)
             self.questions.frame(line)
             return
-        if isinstance(fact, Link):
+        if kind is Link:
             self.wire.apply(line)
         elif isinstance(fact, Begun):
             self.header, self.timed = fact.header, fact.header.timed
-        else:
+        elif kind in _OF_HOST:
             self._host(fact)
-        self.sound.apply(fact)
+        if kind in OF_SOUND:
+            self.sound.apply(fact)
         self.questions.apply(fact)
 
     def _frame(self, line: Line) -> None:
         self.wire.apply(line)
-        if line.type.startswith(("response.", "conversation.item.")):
+        if line.type.startswith(_ACTS):
             self.acted_at = line.t
-        if line.type in AUDIO_DELTAS:
-            delta = line.event.get("delta")
-            if isinstance(delta, (int, float)):
-                self.sounds_until = max(self.sounds_until, line.t) + delta / 1000
-        elif line.type in ("session.created", "session.updated"):
-            self._configured(line.event.get("session"))
-        elif line.type == "input_audio_buffer.speech_started":
-            self.speaking, self.spoke = True, line.t
-        elif line.type == "input_audio_buffer.speech_stopped":
-            self.speaking = False
-        elif line.type in ("response.output_item.done", "conversation.item.create"):
-            self._tool(line)
+        takes = _TAKES.get(line.type)
+        if takes is not None:
+            takes(self, line)
+
+    def _audio(self, line: Line) -> None:
+        delta = line.event.get("delta")
+        if isinstance(delta, (int, float)):
+            self.sounds_until = max(self.sounds_until, line.t) + delta / 1000
+
+    def _user_starts(self, line: Line) -> None:
+        self.speaking, self.spoke = True, line.t
+
+    def _user_stops(self, line: Line) -> None:
+        self.speaking = False
 
     def _host(self, fact: Fact) -> None:
         if isinstance(fact, SpeechCreated):
@@ -209,9 +219,9 @@ class Story:
             if create is None or not create.forbids_tools:
                 self.tools[call_id] = line
 
-    def _configured(self, session: object) -> None:
+    def _configured(self, line: Line) -> None:
         # GA: session.audio.input.turn_detection; beta: session.turn_detection.
-        beta = body_of(session)
+        beta = line.body("session")
         inner = body_of(body_of(beta.get("audio")).get("input"))
         for where in (inner, beta):
             if "turn_detection" in where:
@@ -220,3 +230,15 @@ class Story:
                     isinstance(found, dict) and found.get("create_response") is not False
                 )
                 return
+
+
+#: What takes which frame.
+_TAKES: dict[str, Callable[[Story, Line], None]] = {
+    **dict.fromkeys(AUDIO_DELTAS, Story._audio),
+    "session.created": Story._configured,
+    "session.updated": Story._configured,
+    "input_audio_buffer.speech_started": Story._user_starts,
+    "input_audio_buffer.speech_stopped": Story._user_stops,
+    "response.output_item.done": Story._tool,
+    "conversation.item.create": Story._tool,
+}

@@ -96,15 +96,18 @@ class Checker:
         self._handlers: dict[object, list[Callable[[Any], None]]] = {}
         for rule in self._rules:
             for key, handler in rule.handlers():
-                at = tuple(key.split(" ")) if isinstance(key, str) else key
-                self._handlers.setdefault(at, []).append(handler)
+                self._handlers.setdefault(key, []).append(handler)
 
     def feed(self, fact: Fact) -> None:
         """The next fact. The rules see it before it takes effect on the story."""
-        line, on_wire = fact.line, isinstance(fact, (Frame, Link))
+        line, kind = fact.line, type(fact)
         self._story.advance(line.t)
-        for handler in self._handlers.get((line.by, line.type) if on_wire else type(fact), ()):
-            handler(line if on_wire else fact)
+        if kind is Frame or kind is Link:
+            for handler in self._handlers.get((line.by, line.type), ()):
+                handler(line)
+        else:
+            for handler in self._handlers.get(kind, ()):
+                handler(fact)
         self._story.apply(fact)
         if isinstance(fact, Look) and fact.rest:
             for rule in self._rules:
@@ -169,7 +172,8 @@ class Judge:
     def feed(self, fact: Fact) -> None:
         """The next fact."""
         line = fact.line
-        if isinstance(fact, Frame):
+        kind = type(fact)
+        if kind is Frame:
             self._foreign.feed(fact)
             if line.type in AUDIO_DELTAS:
                 self._has.add("audio")
@@ -181,15 +185,15 @@ class Judge:
             self._has |= {"server", "client"} if self._mode == "server" else set()
             self._story.apply(fact)
             return
-        elif isinstance(fact, Recorded):
+        elif kind is Recorded:
             self._recorded = True
-        elif self._mode == "observe" and isinstance(fact, (Moved, TurnOver, Waiting)):
+        elif self._mode == "observe" and kind in (Moved, TurnOver, Waiting):
             return  # what a controller thinks that only watches
-        self.resumed = False
         if self._foreign.live:
             self._look_at_session(fact)
         self._has.add(line.by)
-        self._first = line.t if self._first is None else self._first
+        if self._first is None:
+            self._first = line.t
         self._last = line.t
         if self._checker is not None:
             self._live = True

@@ -179,13 +179,19 @@ class Wire:
 
     def apply(self, each: Line) -> None:
         """Take the next event."""
-        if each.by in ("server", "client"):
+        if each.by == "server":
             if each.connection > self.connection:
                 self._moved_on(each)
-            (self._received if each.by == "server" else self._sent)(each)
+            takes = _TAKES.get(each.type)
+            if takes is not None:
+                takes(self, each, each.event)
+        elif each.by == "client":
+            if each.connection > self.connection:
+                self._moved_on(each)
+            self._sent(each)
+            self._forget()
         elif each.by == "net" and each.type in LOST:
             self._lost(each, each.connection)
-        self._forget()
 
     def _moved_on(self, each: Line) -> None:
         """A client has one connection at a time: with the next one the one before is gone."""
@@ -222,11 +228,6 @@ class Wire:
         for response in self.alive(connection):
             response.lost = each
 
-    def _received(self, each: Line) -> None:
-        takes = _TAKES.get(each.type)
-        if takes is not None:
-            takes(self, each, each.event)
-
     def _vad_takes(self, each: Line, event: dict[str, Any]) -> None:
         self._vad_owes = not self._committing
         self._committing = max(0, self._committing - 1)
@@ -238,6 +239,7 @@ class Wire:
         if made.id not in self.items:
             self.items[made.id] = made
             response.items.append(made)
+        self._forget()
 
     def _item_done(self, each: Line, event: dict[str, Any]) -> None:
         item = body_of(event.get("item"))
@@ -250,7 +252,8 @@ class Wire:
         known, delta = self.items.get(str(event.get("item_id"))), event.get("delta")
         if known is not None and isinstance(delta, (int, float)):
             known.ms += delta
-            known.sounds = each.t if known.sounds is None else known.sounds
+            if known.sounds is None:
+                known.sounds = each.t
 
     def _words(self, each: Line, event: dict[str, Any]) -> None:
         known, delta = self.items.get(str(event.get("item_id"))), event.get("delta")
@@ -282,6 +285,7 @@ class Wire:
             known.created = known.created or each
         elif known.done is None:
             known.done, known.status = each, str(body.get("status"))
+        self._forget()
 
     def _answer(self, each: Line, response: Response, metadata: dict[str, Any]) -> None:
         """Find the create that a response answers: by its metadata, or the oldest without any. Some
@@ -318,6 +322,7 @@ class Wire:
             waiting[0].answers.append(each)  # it can be about the only request there is
         if code == NOT_ACTIVE:
             self._nothing_to_cancel(each, event_id)
+        self._forget()
 
     def _nothing_to_cancel(self, each: Line, event_id: object) -> None:
         for sent, meant in self.cancels:
