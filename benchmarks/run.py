@@ -68,7 +68,7 @@ class Size:
 
 FULL = Size(rounds=101, calls=41, turns=12, growth=1_000_000, at_once=10, imports=21, pushes=31)
 #: To see that everything runs.
-QUICK = Size(rounds=3, calls=2, turns=2, growth=1_000, at_once=2, imports=1, pushes=2)
+QUICK = Size(rounds=3, calls=2, turns=2, growth=1_000, at_once=2, imports=2, pushes=2)
 
 
 @dataclass

@@ -359,8 +359,9 @@ def snapshot(turn: Turn) -> dict[str, Any]:
     return data
 
 
-def record(response: Response) -> tuple[str, ...]:
-    return tuple(repr(getattr(response, n)) for n in Response.__slots__ if n != "turn")
+def record(response: Response) -> tuple[Any, ...]:
+    """No value of it is changed in place."""
+    return tuple(getattr(response, n) for n in Response.__slots__ if n != "turn")
 
 
 @pytest.mark.parametrize("state", list(TurnState), ids=lambda s: s.value)
