@@ -9,6 +9,7 @@ import hashlib
 import logging
 import os
 import platform
+import re
 import signal
 import threading
 import time
@@ -21,12 +22,15 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Protocol
 
+from ._input import InputError
+
 __all__ = [
     "Dask",
     "NoWorkersError",
     "Processes",
     "Workers",
     "available_cores",
+    "check_address",
     "versions",
     "without_interrupts",
 ]
@@ -166,15 +170,29 @@ def _begin() -> None:
     gc.set_threshold(50_000, 20, 20)
 
 
+_ADDRESS = re.compile(r"(\w+://)?(\[[^]\s]+\]|[^\s/:]+):(?P<port>\d{1,5})")
+
+
+def check_address(address: str) -> None:
+    """Raise `InputError` for what can be no scheduler's address. Dask would say so, too, and then wait."""
+    found = _ADDRESS.fullmatch(address)
+    if found is None or int(found["port"]) > 65535:
+        raise InputError("--dask", address, "a scheduler's address, as in tcp://10.0.0.1:8786")
+
+
 class Dask:
     """A Dask cluster that runs already, and whose workers have this package. See `Workers`.
 
     Args:
         address: Of its scheduler, such as ``tcp://10.0.0.1:8786``. It runs what it is sent, and so do
             we: only one that you trust.
+
+    Raises:
+        InputError: It is no address.
     """
 
     def __init__(self, address: str) -> None:
+        check_address(address)
         self.name = f"the Dask cluster at {address}"
         self._address = address
         self._client: Any = None

@@ -135,6 +135,12 @@ def test_an_option_that_is_none(command: str, here: Path) -> None:
         (["check", "--only", "G99", "-"], "only is 'G99', expected one of"),
         (["simulate", "--merge"], "--merge is missing, expected reports that --json printed"),
         (["simulate", "--keep", "no/kept"], "no/kept: No such file or directory"),
+        (
+            ["simulate", "--dask", "foo"],
+            "--dask is 'foo', expected a scheduler's address, as in tcp",
+        ),
+        (["explore", "--dask", "foo:bar"], "--dask is 'foo:bar', expected a scheduler's address"),
+        (["check", "--dask", "tcp://a:70000", "-"], "--dask is 'tcp://a:70000', expected a sched"),
         (["scenarios", "--page", "--json"], "give one of --json, --page and --bad-input"),
         (["scenarios", "--bad-input", "a"], "the scenario is 'a', expected none with --bad"),
         (["demo", "--report", "no/x.html"], "no/x.html: No such file or directory"),
@@ -163,18 +169,25 @@ def test_help_has_an_example(command: str) -> None:
         ["simulate", "--jobs", "0"],
         ["simulate", "--merge", "none.json"],
         ["simulate", "--keep", "."],
+        ["simulate", "--keep", "not.json"],
+        ["simulate", "--dask", "foo"],
         ["demo", "--report", "."],
         ["scenarios", "nosuch"],
         ["scenarios", "a", "--page"],
+        ["scenarios", "--providers", "acme"],
         ["watch", "none.jsonl"],
         ["conform", "none.json"],
         ["case", "none.jsonl"],
+        ["case", "not.json"],
         ["explore", "--turns", "-1"],
         ["serve", "--faults", "wild"],
         ["diagrams", "--machine", "car"],
     ],
 )
-def test_a_wrong_argument_is_told_before_anything_slow_is_imported(arguments: list[str]) -> None:
+def test_a_wrong_argument_is_told_before_anything_slow_is_imported(
+    arguments: list[str], here: Path
+) -> None:
+    (here / "not.json").write_bytes(bytes(range(256)))
     code = (
         "import sys\n"
         "from realtime_fsm.cli import app\n"

@@ -13,8 +13,9 @@ from ..lab.simulate.run import run_scenario
 from ..testing.corpus import parse
 from ..testing.corpus._call import compare_call
 from ._living import live
-from ._making import bare, finished, read_recorded
+from ._making import bare, finished
 from ._ordering import Draft
+from ._recorded import read_recorded
 from ._search import reduced
 from ._writing import draft
 
@@ -25,8 +26,9 @@ _MOST_RUNS = 200
 
 def drawn(
     seed: int, profile: Profile, *, plain: bool = False, compare: bool = False
-) -> tuple[str, str]:
-    """The call of that seed in the notation of the corpus, and what the case shows of it, in words.
+) -> tuple[str, str, bool]:
+    """The call of that seed in the notation of the corpus; what the case shows of it, in words; and
+    whether that is all that is wrong with it.
 
     What is wrong with the call is sought in the case; where it is there, the case is made as small as
     it stays so. Otherwise the case is the whole call.
@@ -56,13 +58,14 @@ def drawn(
         except InputError:  # a part that says nothing any more
             return False
 
-    names = ", ".join(sorted(wanted))
+    names, all_of_it = ", ".join(sorted(wanted)), True
     if not wanted:
         told = "nothing is wrong with the call; the case is all of it"
     elif shows(made):
         made = reduced(made, shows)
         told = f"{'worse than plain LiveKit' if compare else 'broken'}, as in the call: {names}"
     else:
+        all_of_it = False
         why = (
             "; ".join(text for _, text in ordering.obstacles[:1])
             or "what it waits for comes at other moments"
@@ -70,7 +73,8 @@ def drawn(
         told = f"the case is all of the call, and does not show {names}: {why}"
     guarantees = "G27" if compare or not wanted else " ".join(sorted(wanted))
     title = f"drawn from seed {seed}, faults {profile}"
-    return finished(made, id="X1", title=title, source="simulate", guarantees=guarantees)[0], told
+    text, _ = finished(made, id="X1", title=title, source="simulate", guarantees=guarantees)
+    return text, told, all_of_it
 
 
 def _wrong(text: str, plain: bool, compare: bool) -> set[str]:

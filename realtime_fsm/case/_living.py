@@ -3,53 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from ..report._collect import collect
-from ..report._story import Side, Turn
+from ..report._story import Side
 from ..testing.corpus import parse, run
+from ._recorded import Incident, incident, step
 
-__all__ = ["Incident", "incident", "live", "shows", "step", "steps"]
-
-_VARIES = re.compile(r"'[^']*'|\b\w*_\w*\d\w*\b|\d+(\.\d+)?")
-
-
-@dataclass(frozen=True, slots=True)
-class Incident:
-    """What became of one turn.
-
-    Attributes:
-        rules: the guarantees that were broken about it, and in which way: the text of each breach,
-            without ids and numbers.
-        outcome, code: how it ended.
-    """
-
-    rules: frozenset[tuple[str, str]]
-    outcome: str
-    code: str
-
-    @property
-    def ids(self) -> tuple[str, ...]:
-        """The guarantees alone."""
-        return tuple(sorted({rule for rule, _ in self.rules}, key=lambda rule: int(rule[1:])))
-
-    def only(self, rule: str) -> Incident:
-        """The same with one guarantee."""
-        return Incident(frozenset(r for r in self.rules if r[0] == rule), self.outcome, self.code)
-
-
-def incident(side: Side, call: int, turn: Turn) -> Incident:
-    """What became of *turn* of a call."""
-    rules = frozenset(
-        (rule, _VARIES.sub("#", text))
-        for rule, _, text, _, at, number in side.broken
-        if at == call and number == turn.number
-    )
-    return Incident(rules, turn.outcome, turn.error)
+__all__ = ["live", "shows", "steps"]
 
 
 def shows(side: Side, wanted: Incident) -> bool:
@@ -59,20 +22,6 @@ def shows(side: Side, wanted: Incident) -> bool:
         for at, call in enumerate(side.calls)
         for found in (incident(side, at, turn) for turn in call.turns)
     )
-
-
-#: Frames that only repeat others, come by the second, or come when they like.
-_NOISE = re.compile(
-    r"session\.|rate_limits|conversation\.item\.(added|done|created|input)|input_audio_buffer\.(append|clear)"
-    r"|response\.(content_part|.*\.(delta|done)$)(?<!response\.done)"
-)
-
-
-def step(by: object, kind: object) -> str | None:
-    """What a line of a trace is in the order of a call, or None if it is none of it."""
-    if by not in ("server", "client", "net") or _NOISE.match(str(kind)):
-        return None
-    return f"{by} {kind}"
 
 
 def steps(text: str, *, plain: bool) -> list[str]:

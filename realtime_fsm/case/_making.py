@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import zip_longest
-from typing import IO
 
 from .._input import CommandError, InputError
-from ..report._collect import collect_entries
-from ..report._story import Side, Turn
+from ..report._story import Turn
 from ..testing.corpus import parse
 from ..testing.corpus._call import fates_of
-from ..trace import Header, Issue, Line
-from ..trace.reader import End, Entry, follow
-from ._living import Incident, incident, live, shows, step, steps
+from ._living import live, shows, steps
 from ._ordering import Draft, Ordering
-from ._reading import OrderingReader
+from ._recorded import Incident, Recorded, incident
 from ._search import reduced, windows
 from ._writing import draft, word, written
 
-__all__ = ["CaseError", "Made", "Recorded", "bare", "finished", "make", "read_recorded"]
+__all__ = ["CaseError", "Made", "bare", "finished", "make"]
 
 _MOST_RUNS = 400
 _PATIENCE = 20.0  # seconds after which a caller hangs up
@@ -29,23 +24,6 @@ _PATIENCE = 20.0  # seconds after which a caller hangs up
 
 class CaseError(CommandError):
     """Why no case can be made of a turn, in words."""
-
-
-@dataclass(slots=True)
-class Recorded:
-    """A file, as it is judged and as a case could say it.
-
-    Attributes:
-        side: what the report tells of it.
-        orderings: of each call.
-        gaps: lines that could not be read, and why.
-        steps: of each call, what went over the wire, with the lines.
-    """
-
-    side: Side
-    orderings: list[Ordering]
-    gaps: list[Issue]
-    steps: list[list[tuple[int, str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,29 +43,6 @@ class Made:
     left: tuple[str, ...]
     runs: int
     passes: bool
-
-
-def read_recorded(file: IO[bytes], label: str) -> Recorded:
-    """Read a trace, or a log of raw events. Never raises for what is in it."""
-    readers: list[OrderingReader] = []
-    gaps: list[Issue] = []
-    wires: list[list[tuple[int, str]]] = []
-
-    def watched() -> Iterator[Entry | End]:
-        for entry in follow(file):
-            if isinstance(entry, Header):
-                readers.append(OrderingReader(entry))
-                wires.append([])
-            elif isinstance(entry, Line):
-                readers[-1].line(entry)
-                if (told := step(entry.by, entry.type)) is not None:
-                    wires[-1].append((entry.number, told))
-            elif isinstance(entry, Issue) and entry.gap:
-                gaps.append(entry)
-            yield entry
-
-    side = collect_entries(watched(), label)
-    return Recorded(side, [each.finish() for each in readers], gaps, wires)
 
 
 def make(

@@ -6,15 +6,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .._input import CommandError, InputError
 from .._output import printable, say, to_file
 from ..report._story import Turn
-from ..testing.corpus import parse
 from ..trace.source import check_readable, name_of, opened
-from ._living import incident
-from ._making import CaseError, Made, Recorded, make, read_recorded
-from ._pytest import as_pytest, test_name
+from ._recorded import Recorded, incident, read_recorded
+
+if TYPE_CHECKING:
+    from ._making import Made
 
 __all__ = ["Request", "run"]
 
@@ -58,6 +59,8 @@ def run(request: Request) -> int:
         raise CommandError(f"{name}: nothing could be read: {recorded.side.notes[0]}")
     turn = _turn(recorded, request)
     who = f"turn {turn.number + 1} ({turn.id})"
+    from ._making import CaseError, make  # with LiveKit, which takes seconds
+
     try:
         made = make(
             recorded,
@@ -101,6 +104,9 @@ def told(made: Made, who: str) -> Sequence[str]:
 
 
 def _as_test(made: Made) -> str:
+    from ..testing.corpus import parse
+    from ._pytest import as_pytest, test_name
+
     (case,) = parse(made.text)
     how = (
         "It passes; with controlled=False it shows what plain LiveKit does."

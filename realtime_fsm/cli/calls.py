@@ -116,12 +116,16 @@ def simulate(
         raise CommandError("--compare lives each call both ways: without --plain and --trace")
     if case and replay is None:
         raise CommandError("--case prints the call of one seed: give --replay SEED")
+    from ..lab.options import check_keep, checked, read_reports
+
+    if dask is not None:
+        from .._workers import check_address
+
+        check_address(dask)
     if keep is not None:
-        check_writable(keep)
+        check_keep(keep)
     if traces is not None and traces.exists() and not traces.is_dir():
         raise InputError("--trace", str(traces), "a folder")
-    from ..lab.options import checked, read_reports
-
     profile, _ = checked(calls, faults, shard, jobs)
     parts = read_reports(reports or []) if merge else {}
     if watch is not None:
@@ -132,10 +136,10 @@ def simulate(
     if case and replay is not None:
         from ..case._drawn import drawn
 
-        text, shown = drawn(replay, profile, plain=plain, compare=compare)
+        text, told, all_of_it = drawn(replay, profile, plain=plain, compare=compare)
         say(text.rstrip("\n"))
-        warn(shown)
-        return
+        warn(told if all_of_it else f"realtime-fsm: {told}")
+        raise typer.Exit(0 if all_of_it else 1)
     from ..lab.simulate import command
 
     if replay is not None:
@@ -261,6 +265,9 @@ def scenarios(
     if wanted and page and not providers:
         raise InputError("the scenario", wanted[0], "none with --page, which is of all")
     if providers:
+        from ..lab.options import check_providers
+
+        check_providers(wanted or [])
         need_openai()
         from ..lab.scenarios.providers import command as of_providers
 

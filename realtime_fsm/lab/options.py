@@ -1,4 +1,4 @@
-"""What the options of ``realtime-fsm simulate`` may be: checked before anything slow is imported."""
+"""What options may be: checked before anything slow is imported."""
 
 from __future__ import annotations
 
@@ -6,12 +6,29 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-from .._input import InputError, from_json, read_as
+from .._input import CommandError, InputError, from_json, read_as
+from .._output import check_writable
 
-__all__ = ["PROFILES", "Profile", "check_profile", "checked", "parse_shard", "read_reports"]
+__all__ = [
+    "PROFILES",
+    "PROVIDERS",
+    "Profile",
+    "check_keep",
+    "check_profile",
+    "check_providers",
+    "checked",
+    "parse_shard",
+    "read_reports",
+]
 
 Profile = Literal["none", "mild", "rough", "hostile", "compat"]
 PROFILES: tuple[str, ...] = get_args(Profile)
+#: As `realtime_fsm.testing.providers.FAKES` has them.
+PROVIDERS = (
+    *("openai", "openai-azure", "openai-azure-beta", "inference", "xai", "thunderphone"),
+    *("azure", "google", "aws", "ultravox", "phonic", "nvidia"),
+)
+_KEPT = b'{"seed": '  # how a file of --keep begins
 
 
 def check_profile(value: str) -> Profile:
@@ -19,6 +36,22 @@ def check_profile(value: str) -> Profile:
     if value not in PROFILES:
         raise InputError("--faults", value, f"one of {', '.join(PROFILES)}")
     return cast("Profile", value)
+
+
+def check_providers(names: Sequence[str]) -> None:
+    """Raise :class:`InputError` for a name that there is no fake for."""
+    for name in names:
+        if name not in PROVIDERS:
+            raise InputError("the provider", name, f"one of {', '.join(PROVIDERS)}")
+
+
+def check_keep(path: Path) -> None:
+    """Raise OSError or `CommandError` for a file that no calls can be kept in."""
+    check_writable(path)
+    if path.exists():
+        with path.open("rb") as file:
+            if not _KEPT.startswith(file.read(len(_KEPT))):
+                raise CommandError(f"{path} holds no calls of simulate --keep")
 
 
 def parse_shard(value: str) -> tuple[int, int]:

@@ -30,7 +30,7 @@ from .inject import (
 )
 
 PART = os.environ.get("INJECT", "").replace("all", "1/1")
-_SAMPLE = 20
+_SAMPLE = 8
 
 Case = tuple[Target, int, bool, type[Exception]]
 

@@ -11,7 +11,8 @@ import random
 from pathlib import Path
 
 from realtime_fsm.case._living import incident
-from realtime_fsm.case._making import CaseError, make, read_recorded
+from realtime_fsm.case._making import CaseError, make
+from realtime_fsm.case._recorded import read_recorded
 from realtime_fsm.testing.corpus import parse, run
 
 

@@ -12,8 +12,8 @@ from realtime_fsm.testing.corpus import parse, run
 
 
 def test_what_is_wrong_with_a_call_is_wrong_in_its_case() -> None:
-    text, told = _drawn.drawn(164833312963465, "mild", plain=True)
-    assert told == "broken, as in the call: G16"
+    text, told, all_of_it = _drawn.drawn(164833312963465, "mild", plain=True)
+    assert (told, all_of_it) == ("broken, as in the call: G16", True)
     (case,) = parse(text)
     assert len(case.body) < 6, "the smallest part that shows it"
     assert any(each.startswith("G16") for each in run(case, plain=True).problems)
@@ -32,7 +32,9 @@ def test_a_call_with_which_nothing_is_wrong_is_a_case_as_a_whole() -> None:
     assert run(case).problems == ()
 
 
-def test_what_a_case_cannot_say_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_case_that_does_not_show_what_is_wrong_is_exit_status_1(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Of a call lived twice; the judge is made to see what no case has."""
     worse = _drawn.compare_scenario
 
@@ -42,6 +44,9 @@ def test_what_a_case_cannot_say_is_told(monkeypatch: pytest.MonkeyPatch) -> None
         return type(found)(seed=found.seed, verdict="worse", worse=(late,)), verdict
 
     monkeypatch.setattr(_drawn, "compare_scenario", compared)
-    text, told = _drawn.drawn(2, "none", compare=True)
-    assert told.startswith("the case is all of the call, and does not show late: ")
-    assert parse(text)
+    done = CliRunner().invoke(app, ["simulate", "--compare", "--replay", "2", "--case"])
+    assert done.exit_code == 1
+    assert done.stderr.startswith(
+        "realtime-fsm: the case is all of the call, and does not show late: "
+    )
+    assert parse(done.stdout)

@@ -1,13 +1,18 @@
-"""Every case of the corpus: those that hold do, those that are open do not."""
+"""Every case of the corpus: those that hold do, those that are open do not, and none is worse than plain LiveKit.
+
+What takes long, all of them played both ways, is in one file: each process would do it again."""
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+from livekit import agents
 
-from realtime_fsm.testing.corpus import Case, cases, gaps, run
-from realtime_fsm.testing.corpus._page import measured
+from realtime_fsm.testing.corpus import Case, cases, compare, gaps, page, parse, run
+from realtime_fsm.testing.corpus._page import measured, write
 
 #: The orderings of the collection, by family. None may disappear.
 ORDERINGS = {
@@ -62,3 +67,64 @@ def test_exact_case(case: Case) -> None:
 def test_case(case: Case) -> None:
     result = measured(case.id).controlled
     assert result.holds, "\n".join([*result.problems, "", *result.log])
+
+
+@pytest.mark.parametrize("id", [case.id for case in cases() if case.level == "call"])
+def test_g27_a_call_of_the_corpus_is_not_worse(id: str) -> None:
+    verdict = measured(id).verdict
+    assert verdict is not None
+    assert not verdict.worse, "\n".join(map(str, verdict.worse))
+
+
+def test_a_case_of_the_notation_can_be_compared() -> None:
+    (case,) = parse(
+        """
+        id: X1
+        title: a failure before any output
+        source: livekit/agents#6205
+        guarantees: G9
+        S replies failed server_error
+        S replies says "Good morning." 1s
+        U asks B "Hello?"
+        expect: B answered
+        """.replace("        ", "")
+    )
+    verdict = compare(case)
+    assert verdict.word == "better"
+    assert [each.clause for each in verdict.better] == ["unheard"]
+
+
+def test_the_controller_alone_cannot_be_compared() -> None:
+    (case, *_) = (case for case in cases() if case.level == "exact")
+    with pytest.raises(ValueError, match="there is no LiveKit in it"):
+        compare(case)
+
+
+# --- the pages
+
+
+DOCS = Path(__file__).parents[2] / "docs"
+WRITTEN = (DOCS / "corpus.md").read_text("utf-8")
+(MEASURED_WITH,) = re.findall(r"livekit-agents (\S+) without us", WRITTEN)
+newest = pytest.mark.skipif(
+    agents.__version__ != MEASURED_WITH,
+    reason=f"measured with livekit-agents {MEASURED_WITH}, here is {agents.__version__}",
+)
+
+
+@newest
+def test_the_page_of_the_corpus_is_fresh() -> None:
+    assert page() == WRITTEN
+
+
+@newest
+def test_stale_pages_are_noticed_and_written(tmp_path: Path) -> None:
+    (tmp_path / "corpus-notation.md").write_text("nothing", "utf-8")
+    with pytest.raises(ValueError, match="lacks the mark"):
+        write(tmp_path)
+    before, _, after = (DOCS / "corpus-notation.md").read_text("utf-8").partition("### Lines")
+    stale = before + after[after.index("<!-- end") :]
+    (tmp_path / "corpus-notation.md").write_text(stale, "utf-8")
+    write(tmp_path)
+    for name in ("corpus.md", "corpus-notation.md"):
+        assert (tmp_path / name).read_text("utf-8") == (DOCS / name).read_text("utf-8")

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from realtime_fsm.lab.options import PROVIDERS
 from realtime_fsm.lab.scenarios.providers.call import Call, play
 from realtime_fsm.lab.scenarios.providers.rows import A, ProviderRow, asked
 from realtime_fsm.testing import run_virtual
@@ -61,6 +62,10 @@ def test_a_message_the_provider_does_not_know_is_a_violation(family: str) -> Non
 
     seen = run_virtual(lambda: play(Stricter, {"Hi": [A]}, asked, controlled=False))
     assert any("no known message" in fault for fault in seen.faults)
+
+
+def test_the_command_line_knows_every_fake() -> None:
+    assert tuple(FAKES) == PROVIDERS
 
 
 @pytest.mark.parametrize("family", [f for f in FAKES if FAKES[f].takes_requests])

@@ -256,7 +256,7 @@ def test_several_processes_judge_as_one(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("gone")
 def test_traces_that_nobody_judged_are_named(tmp_path: Path) -> None:
     paths = traces(tmp_path, 5)
-    done = CliRunner().invoke(app, ["check", "--json", "--dask", "there", *paths])
+    done = CliRunner().invoke(app, ["check", "--json", "--dask", "there:1", *paths])
     assert done.exit_code == 3
     judged = {each["source"] for each in json.loads(done.stdout)["files"]}
     assert len(judged) == 3
@@ -267,7 +267,7 @@ def test_traces_that_nobody_judged_are_named(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("gone")
 def test_parts_that_nobody_searched_are_named() -> None:
     few = ["--turns", "1", "--messages", "1", "--attempts", "1", "--limit-states", "20"]
-    done = CliRunner().invoke(app, ["explore", *few, "--json", "--dask", "there"])
+    done = CliRunner().invoke(app, ["explore", *few, "--json", "--dask", "there:1"])
     assert done.exit_code == 3
     report = json.loads(done.stdout)
     assert len(report["parts"]) == 3
@@ -280,7 +280,7 @@ def test_calls_that_were_done_are_kept(tmp_path: Path, monkeypatch: pytest.Monke
     """Without --keep too, and found again by it."""
     monkeypatch.chdir(tmp_path)
     few = ["simulate", "--calls", "10", "--faults", "mild"]
-    done = CliRunner().invoke(app, [*few, "--dask", "there"])
+    done = CliRunner().invoke(app, [*few, "--dask", "there:1"])
     assert done.exit_code == 3
     (kept,) = tmp_path.iterdir()
     assert f"6 of 10 calls are done, and kept in {kept.name}" in done.stderr

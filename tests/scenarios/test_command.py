@@ -1,29 +1,18 @@
-"""``realtime-fsm scenarios``, and the page of the docs."""
+"""``realtime-fsm scenarios``."""
 
 from __future__ import annotations
 
 import json
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from realtime_fsm.cli import app
-from realtime_fsm.lab.scenarios import SCENARIOS, command, judge, show, suite
+from realtime_fsm.lab.scenarios import SCENARIOS, command, judge, suite
 from realtime_fsm.lab.scenarios.bad_input import Verdict
 from realtime_fsm.testing.corpus import parse
-
-from .test_scenarios import newest
-
-PAGE = Path(__file__).parents[2] / "docs" / "scenarios.md"
-
-
-@newest
-def test_the_page_of_scenarios_is_fresh() -> None:
-    """Run ``realtime-fsm scenarios --page > docs/scenarios.md``."""
-    assert PAGE.read_text("utf-8") == show.page()
 
 
 def test_a_table_of_both_modes() -> None:

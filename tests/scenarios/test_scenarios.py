@@ -1,8 +1,10 @@
-"""Every scenario: the controlled call does what it must, plain LiveKit does what is said of it."""
+"""Every scenario: the controlled call does what it must, and is not worse than plain LiveKit, which does what
+is said of it."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from livekit.agents import __version__ as livekit_agents_version
@@ -14,6 +16,7 @@ from realtime_fsm.lab.scenarios import (
     judge,
     run_scenario,
     select,
+    show,
 )
 from realtime_fsm.lab.scenarios.matrix import CORE, TURNS
 from realtime_fsm.lab.scenarios.run import REST
@@ -70,6 +73,26 @@ def test_controlled(scenario: str) -> None:
 @pytest.mark.parametrize("scenario", [each.id for each in SCENARIOS.values() if each.plain])
 def test_plain(scenario: str) -> None:
     assert judge(scenario).plain_problems == ()
+
+
+@pytest.mark.parametrize("scenario", list(SCENARIOS))
+def test_g27_a_scenario_is_not_worse(scenario: str) -> None:
+    verdict = judge(scenario).verdict
+    if verdict is not None:
+        assert not verdict.worse, "\n".join(map(str, verdict.worse))
+
+
+def test_nearly_all_can_be_compared() -> None:
+    left_out = {name for name in SCENARIOS if judge(name).verdict is None}
+    assert all("regenerate" in name or plan(SCENARIOS[name]).models for name in left_out)
+    assert len(left_out) < len(SCENARIOS) / 5
+
+
+@newest
+def test_the_page_of_scenarios_is_fresh() -> None:
+    """Run ``realtime-fsm scenarios --page > docs/scenarios.md``."""
+    page = Path(__file__).parents[2] / "docs" / "scenarios.md"
+    assert page.read_text("utf-8") == show.page()
 
 
 def test_nothing_is_heard_twice_unless_it_is_said_so() -> None:

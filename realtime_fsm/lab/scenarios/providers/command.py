@@ -25,8 +25,6 @@ def run(wanted: Sequence[str], *, as_page: bool) -> bool:
 
     With *as_page*, what was run is kept (`KEPT`), beside what was kept of providers whose plugins
     are missing here, and the page is printed.
-
-    Raises `InputError` for an unknown name.
     """
     cells: dict[str, dict[str, Cell]] = {}
     with warnings.catch_warnings():
