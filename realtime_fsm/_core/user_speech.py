@@ -123,6 +123,11 @@ class UserSpeech:
         return self.server_answers and self.state in (S.ANSWER_DUE, S.ANSWER_OWED)
 
     @property
+    def answer_may_begin(self) -> bool:
+        """Whether server VAD's response may begin now: to what is still being said none does."""
+        return self.held_up and self.state is not S.SPEAKING
+
+    @property
     def answer_may_come(self) -> bool:
         """Whether server VAD's response to speech that ended may still come, however late."""
         return self.server_answers and self.state in (S.ANSWER_DUE, S.ANSWER_OWED, S.ANSWER_MISSED)

@@ -255,6 +255,19 @@ def test_g17_a_call_whose_item_was_never_added_is_handed_out_with_its_ids() -> N
     assert not b.c.withholds("f1")
 
 
+def test_g17_a_call_that_was_handed_out_and_is_added_again_stays() -> None:
+    """A call whose output the server has: to take it away breaks what a new connection is told."""
+    b = Bench()
+    turn = PLACES["created"](b)
+    call = rf.ItemStarted(response_id="r1", item_id="f1", kind=rf.ItemKind.FUNCTION_CALL)
+    b.got(call)
+    b.got(rf.CallReceived(response_id="r1", item_id="f1"))
+    assert not b.got(call)
+    b.interrupt(turn)
+    b.done("r1", rf.ResponseStatus.CANCELLED)
+    assert (turn.calls, b.deleted) == (("f1",), [])
+
+
 def test_g16_output_of_an_item_that_was_never_added_is_deleted_with_its_response() -> None:
     b = Bench()
     PLACES["created"](b)
