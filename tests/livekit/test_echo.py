@@ -13,7 +13,7 @@ from realtime_fsm._traits import ServerTraits
 from realtime_fsm.lab.scenarios import SCENARIOS, compare_scenario
 from realtime_fsm.livekit._echo import Echo
 from realtime_fsm.profiles import shipped
-from realtime_fsm.simulator import Created, Message, Reply, ServerConfig
+from realtime_fsm.simulator import Created, Message, Reply, Script, ServerConfig
 from realtime_fsm.simulator.profiled import switches
 from realtime_fsm.testing import run_virtual, simulated_call
 
@@ -152,6 +152,29 @@ def test_g18_an_answer_of_server_vad_that_comes_3_s_late_is_heard_and_so_is_what
             assert handle.exception() is None
             assert living.heard == pytest.approx(2.0, abs=0.01)
             assert len(living.server.sent("response.create")) == 1
+
+    run_virtual(call)
+
+
+@pytest.mark.parametrize("echo", [True, False])
+def test_g18_an_answer_of_server_vad_that_is_refused_for_what_went_ahead_of_it_is_asked_for(
+    echo: bool,
+) -> None:
+    async def call() -> None:
+        answers = {
+            "What time is it?": [Reply([Message("It is noon.", seconds=4.0)])],
+            "Remind me.": [Reply([Message("Take your keys with you.", seconds=5.0)])],
+        }
+        late = ServerConfig(
+            slot_taken="created", vad_create_delay=3.0, create_delay=0.1, metadata_echo=echo
+        )
+        async with simulated_call(Script(answers=answers), config=late, check=False) as living:
+            await living.say("What time is it?", seconds=1.0)
+            handle = living.session.generate_reply(instructions="Remind me.")
+            await asyncio.sleep(25.0)
+            assert handle.exception() is None
+            assert living.heard == pytest.approx(9.0, abs=0.01)
+            assert len(living.server.sent("response.create")) == 2
 
     run_virtual(call)
 
