@@ -192,7 +192,8 @@ def item_started(session: Session, event: ev.ItemStarted, step: Step) -> bool:
     turn = response.turn
     known = event.item_id in session.messages or response.message(event.item_id) is not None
     called = turn is not None and event.item_id in turn.calls
-    if known or called or event.item_id in response.undelivered:
+    added = event.kind is not ev.ItemKind.MESSAGE and event.item_id in response.undelivered
+    if known or called or added:
         return session.ignore("repeated item")
     session.fire(response, R.ITEM_STARTED, step)
     if turn is not None and turn.messages and turn.messages[-1].item_id == event.item_id:

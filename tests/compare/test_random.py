@@ -53,6 +53,7 @@ SEEDS: dict[int, tuple[Profile, str]] = {
     ),
     231471862810810: ("compat", "a late response was taken for an answer to who still speaks"),
     169221601425529: ("rough", "a call that was added twice was deleted, and its output not"),
+    201532991748917: ("hostile", "a message was added behind its first delta, and not handed out"),
     127767939686444: ("mild", "a placeholder was taken for what was heard before"),
 }
 

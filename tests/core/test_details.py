@@ -268,6 +268,16 @@ def test_g17_a_call_that_was_handed_out_and_is_added_again_stays() -> None:
     assert (turn.calls, b.deleted) == (("f1",), [])
 
 
+def test_g27_a_message_that_is_added_behind_its_first_delta_is_handed_out() -> None:
+    b = Bench()
+    turn = PLACES["created"](b)
+    delta = rf.OutputReceived(response_id="r1", item_id="m1", audio_ms=20)
+    b.got(delta)
+    b.got(rf.ItemStarted(response_id="r1", item_id="m1", kind=rf.ItemKind.MESSAGE))
+    assert b.got(delta)
+    assert ([m.item_id for m in turn.messages], b.delivered) == (["m1"], ["m1"])
+
+
 def test_g16_output_of_an_item_that_was_never_added_is_deleted_with_its_response() -> None:
     b = Bench()
     PLACES["created"](b)
