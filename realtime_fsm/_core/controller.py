@@ -148,6 +148,11 @@ class TurnController:
         return self._session.speech.held_up
 
     @property
+    def answer_may_begin(self) -> bool:
+        """Whether server VAD may begin a response to the user now (G24)."""
+        return self._session.speech.answer_may_begin
+
+    @property
     def only_asked(self) -> str | None:
         """Event id of the create that is on the wire and not answered, if there is just one."""
         response = self._session.only_pending()

@@ -44,6 +44,8 @@ def error_received(session: Session, event: ev.ErrorReceived, step: Step) -> boo
         elif conflict and active_response_id(error.message):
             # G20: it settles nothing (any more), but it names who holds the lane.
             note_conflict(session, active_response_id(error.message), step)
+        if conflict and event.event_id is None:
+            _answer_in_place(session, step)
     elif event.event_id is not None and event.event_id == response.probe_id:
         # On an ordered protocol this proves that the create never became a response.
         if conflict:
@@ -72,6 +74,16 @@ def _refuses_answer(session: Session, error: ErrorInfo) -> bool:
     """Whether it answers the create that server VAD made for itself."""
     owed = session.speech.answer_owed and session.speech.answer_due
     return owed and error.kind in _ANSWERS_VAD and not session.connection.dead
+
+
+def _answer_in_place(session: Session, step: Step) -> None:
+    """G18: server VAD's create comes late and meets what went ahead of it, and is for nobody's question:
+    so we issue the answer it owed."""
+    running = [r.turn for r in session.lane.holders if r.state is ResponseState.ACTIVE]
+    ahead = any(turn is not None and turn.ahead for turn in running)
+    if ahead and session.speech.answer_may_come:
+        fire_speech(session, SpeechEvent.DROPPED, step)
+        session.new_turn(Origin.SERVER_VAD, step)
 
 
 def _nothing_to_cancel(session: Session, event_id: str | None, step: Step) -> None:

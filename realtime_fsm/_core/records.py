@@ -190,6 +190,8 @@ class Turn:
         playback_reported: A sink reports playback for it; without one, playback ends with
             generation.
         audible: That sink tells when a message begins to play.
+        of_user: It answers something new of the user's.
+        ahead: It is none of those, and went before the answer that server VAD owes.
         state: Where it stands.
         generation: Whether more output may come, and if not, how it will end.
         retries: Retries counted against ``max_retry``.
@@ -215,6 +217,8 @@ class Turn:
     origin: Origin
     playback_reported: bool
     audible: bool = False
+    of_user: bool = True
+    ahead: bool = False
     state: TurnState = TurnState.REQUESTED
     generation: Generation = Generation.RUNNING
     retries: int = 0

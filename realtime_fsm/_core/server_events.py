@@ -197,11 +197,13 @@ def item_started(session: Session, event: ev.ItemStarted, step: Step) -> bool:
             return session.ignore("repeated item")
         session.fire(response, R.ACTION_STARTED, step)
         return True
+    turn = response.turn
     known = event.item_id in session.messages or response.message(event.item_id) is not None
-    if known or event.item_id in response.undelivered:
+    called = turn is not None and event.item_id in turn.calls
+    added = event.kind is not ev.ItemKind.MESSAGE and event.item_id in response.undelivered
+    if known or called or added:
         return session.ignore("repeated item")
     session.fire(response, R.ITEM_STARTED, step)
-    turn = response.turn
     if turn is not None and turn.messages and turn.messages[-1].item_id == event.item_id:
         session.messages[event.item_id] = (turn, response, turn.messages[-1])
     return True

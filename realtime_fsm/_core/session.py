@@ -240,6 +240,7 @@ class Session:
             origin=origin,
             playback_reported=self.playback_reported,
             audible=self.audible,
+            of_user=of_user,
             recover_by=by,
         )
         self.live[turn.id] = turn

@@ -41,6 +41,8 @@ _LONGEST_CONFLICT = 1.0
 
 def send_create(turn: Turn, step: Step) -> None:
     """Ask for a response. How long it may stay queued below us is its own deadline."""
+    gives_up = step.held_up > 0 and step.lane.speech.answer_missed
+    turn.ahead = gives_up and turn.origin is Origin.CLIENT and not turn.of_user
     turn.attempts += 1
     turn.attempt = Response(
         turn=turn,

@@ -123,6 +123,16 @@ class UserSpeech:
         return self.server_answers and self.state in (S.ANSWER_DUE, S.ANSWER_OWED)
 
     @property
+    def answer_missed(self) -> bool:
+        """Whether server VAD's response is not awaited any more, and did not come."""
+        return self.server_answers and self.state is S.ANSWER_MISSED
+
+    @property
+    def answer_may_begin(self) -> bool:
+        """Whether server VAD's response may begin now: to what is still being said none does."""
+        return self.held_up and self.state is not S.SPEAKING
+
+    @property
     def answer_may_come(self) -> bool:
         """Whether server VAD's response to speech that ended may still come, however late."""
         return self.server_answers and self.state in (S.ANSWER_DUE, S.ANSWER_OWED, S.ANSWER_MISSED)

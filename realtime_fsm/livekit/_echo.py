@@ -26,7 +26,7 @@ class Echo:
 
     Args:
         traits: What is known of the server.
-        unanswered: Whether the user speaks, or spoke and may yet be answered by server VAD.
+        may_answer: Whether server VAD may begin a response to the user now.
     """
 
     __slots__ = (
@@ -34,20 +34,20 @@ class Echo:
         "_conflict_ids",
         "_doubt",
         "_given_up",
+        "_may_answer",
         "_nameless",
         "_others",
         "_perhaps_refused",
         "_spoken",
-        "_unanswered",
         "_vad",
         "_waiting",
         "_whose",
     )
 
-    def __init__(self, traits: ServerTraits, unanswered: Callable[[], bool]) -> None:
+    def __init__(self, traits: ServerTraits, may_answer: Callable[[], bool]) -> None:
         self._certain = traits.metadata_echo
         self._conflict_ids = traits.conflict_ids
-        self._unanswered = unanswered
+        self._may_answer = may_answer
         #: Creates that left and were not answered. Apart: those of which the server said that
         #: nothing runs, and those that have nothing to be known by, the server's own included.
         self._waiting: list[str] = []
@@ -60,8 +60,8 @@ class Echo:
         #: An error that names nothing came while one waited: it is refused, or the error is about
         #: something else. A response that comes before another create answers it all the same.
         self._perhaps_refused = False
-        #: Response ids, with the create of each that was found.
-        self._whose: OrderedDict[str, str] = OrderedDict()
+        #: Response ids, with the create of each, None if it was not found.
+        self._whose: OrderedDict[str, str | None] = OrderedDict()
         #: Whether server VAD creates responses, None until the server says so; and what the user
         #: did since the last response.
         self._vad: bool | None = None
@@ -113,18 +113,20 @@ class Echo:
         if isinstance(metadata, dict) and metadata:
             self._certain = True  # it sends back what a create had
             self.reset()
-            if self._whose.get(response_id) != metadata.get(_ID) in self._whose.values():
+            create = metadata.get(_ID)
+            if create and self._whose.get(response_id) != create in self._whose.values():
                 # That was server VAD's answer, then, and went to whoever asked: so this one, which
                 # they asked for, goes where that should have gone.
                 response["metadata"] = None
             return
-        if kind == "response.created":
+        if kind == "response.created" or response_id not in self._whose:
+            # Some servers end without it what fails at once.
             self._created(response_id, outside=response.get("conversation_id", "") is None)
-        if response_id in self._whose:
-            response["metadata"] = {_ID: self._whose[response_id]}
+        if (found := self._whose[response_id]) is not None:
+            response["metadata"] = {_ID: found}
 
     def _created(self, response_id: str, *, outside: bool) -> None:
-        self._whose.pop(response_id, None)  # some servers use an id again
+        remember(self._whose, response_id, None)  # some servers use an id again
         nameless = bool(self._nameless)
         if nameless:
             self._nameless.popleft()
@@ -133,7 +135,7 @@ class Echo:
         doubt = self._doubt or nameless or self._vad_may_answer()
         candidates = self._waiting or self._given_up
         if len(candidates) == 1 and not doubt:
-            remember(self._whose, response_id, candidates[0])
+            self._whose[response_id] = candidates[0]
         self._forget()  # what could not be told now cannot be told by the next one either
         self._spoken = False
 
@@ -143,7 +145,7 @@ class Echo:
         self._given_up.clear()
 
     def _vad_may_answer(self) -> bool:
-        return self._spoken if self._vad is None else self._vad and self._unanswered()
+        return self._spoken if self._vad is None else self._vad and self._may_answer()
 
     def heard(self, event: ev.Event | None) -> None:
         """What a frame said, once it is read."""

@@ -171,7 +171,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             self._guard,
             unwanted or {},
             told=told,
-            echo=Echo(self._traits, lambda: self.driver.controller.unanswered),
+            echo=Echo(self._traits, lambda: self.driver.controller.answer_may_begin),
             repair=repair,
             ends=Ends(self._traits, inner.send_event, ended, self._guard),
         )

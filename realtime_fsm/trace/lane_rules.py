@@ -249,7 +249,12 @@ class ConflictResync(Rule):
         self._owed: tuple[Create, Line] | None = None
         self._recovers: Waiting | None = None
 
-    @on(*GONE, "server input_audio_buffer.speech_started", "client response.create")
+    @on(
+        *GONE,
+        "server session.created",
+        "server input_audio_buffer.speech_started",
+        "client response.create",
+    )
     def _drop(self, each: Line) -> None:
         self._owed = None
 

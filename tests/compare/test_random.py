@@ -47,6 +47,13 @@ SEEDS: dict[int, tuple[Profile, str]] = {
     ),
     23060334468630: ("none", "judge: the history that was handed on is older than the answer"),
     135194014084145: ("rough", "simulator: an answer whose response.done was lost is one"),
+    263530503107970: (
+        "compat",
+        "a create was answered by its response.done alone, without metadata",
+    ),
+    231471862810810: ("compat", "a late response was taken for an answer to who still speaks"),
+    169221601425529: ("rough", "a call that was added twice was deleted, and its output not"),
+    201532991748917: ("hostile", "a message was added behind its first delta, and not handed out"),
     127767939686444: ("mild", "a placeholder was taken for what was heard before"),
     215619141816766: ("rough", "no placeholder behind LiveKit's note of a handoff"),
     253584066095188: ("rough", "put behind an item that was refused, made again at the end"),

@@ -55,8 +55,8 @@ class Bench:
 
     # --- what happens
 
-    def ask(self, origin: rf.Origin = rf.Origin.CLIENT) -> rf.Turn:
-        turn = self.c.request(self.now, origin=origin)
+    def ask(self, origin: rf.Origin = rf.Origin.CLIENT, *, of_user: bool = True) -> rf.Turn:
+        turn = self.c.request(self.now, origin=origin, of_user=of_user)
         self._drain()
         return turn
 

@@ -54,6 +54,30 @@ def test_g18_while_nobody_waits_a_slow_server_vad_has_its_time() -> None:
     assert turn.origin is rf.Origin.SERVER_VAD
 
 
+def race(*, of_user: bool) -> Bench:
+    """Server VAD's create is refused for a request that went ahead of it."""
+    b = vad_owes(True)
+    asked = b.ask(of_user=of_user)
+    b.wait(2.0)
+    b.created(asked, "r1")
+    b.wait(1.0)
+    conflict = rf.error_info(ACTIVE, None, "… an active response in progress: r1.")
+    b.got(rf.ErrorReceived(error=conflict, event_id=None))
+    b.message("r1", "m1")
+    b.done("r1")
+    return b
+
+
+def test_g18_an_answer_that_lost_to_what_is_for_nobodys_question_is_asked_for() -> None:
+    b = race(of_user=False)
+    turn = b.c.turns[-1]
+    assert (turn.origin, b.creates[1:]) == (rf.Origin.SERVER_VAD, [(turn.id, 1)])
+
+
+def test_g18_what_the_user_asked_with_it_answers_it_too() -> None:
+    assert len(race(of_user=True).creates) == 1
+
+
 def test_g24_a_short_timeout_is_not_made_longer() -> None:
     b = vad_owes(True, policy=rf.RetryPolicy(timeout=0.5))
     turn = b.ask()

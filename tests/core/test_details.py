@@ -255,6 +255,29 @@ def test_g17_a_call_whose_item_was_never_added_is_handed_out_with_its_ids() -> N
     assert not b.c.withholds("f1")
 
 
+def test_g17_a_call_that_was_handed_out_and_is_added_again_stays() -> None:
+    """A call whose output the server has: to take it away breaks what a new connection is told."""
+    b = Bench()
+    turn = PLACES["created"](b)
+    call = rf.ItemStarted(response_id="r1", item_id="f1", kind=rf.ItemKind.FUNCTION_CALL)
+    b.got(call)
+    b.got(rf.CallReceived(response_id="r1", item_id="f1"))
+    assert not b.got(call)
+    b.interrupt(turn)
+    b.done("r1", rf.ResponseStatus.CANCELLED)
+    assert (turn.calls, b.deleted) == (("f1",), [])
+
+
+def test_g27_a_message_that_is_added_behind_its_first_delta_is_handed_out() -> None:
+    b = Bench()
+    turn = PLACES["created"](b)
+    delta = rf.OutputReceived(response_id="r1", item_id="m1", audio_ms=20)
+    b.got(delta)
+    b.got(rf.ItemStarted(response_id="r1", item_id="m1", kind=rf.ItemKind.MESSAGE))
+    assert b.got(delta)
+    assert ([m.item_id for m in turn.messages], b.delivered) == (["m1"], ["m1"])
+
+
 def test_g16_output_of_an_item_that_was_never_added_is_deleted_with_its_response() -> None:
     b = Bench()
     PLACES["created"](b)

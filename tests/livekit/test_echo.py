@@ -13,7 +13,7 @@ from realtime_fsm._traits import ServerTraits
 from realtime_fsm.lab.scenarios import SCENARIOS, compare_scenario
 from realtime_fsm.livekit._echo import Echo
 from realtime_fsm.profiles import shipped
-from realtime_fsm.simulator import Created, Message, Reply, ServerConfig
+from realtime_fsm.simulator import Created, Message, Reply, Script, ServerConfig
 from realtime_fsm.simulator.profiled import switches
 from realtime_fsm.testing import run_virtual, simulated_call
 
@@ -47,8 +47,8 @@ def tell(echo: Echo, *frames: Any) -> list[str | None]:
     return whose
 
 
-def fresh(*, unanswered: bool = False, **traits: bool) -> Echo:
-    return Echo(ServerTraits(**traits), lambda: unanswered)
+def fresh(*, may_answer: bool = False, **traits: bool) -> Echo:
+    return Echo(ServerTraits(**traits), lambda: may_answer)
 
 
 def test_g3_the_only_create_is_answered_by_the_only_response() -> None:
@@ -98,7 +98,7 @@ BESIDE = {"type": "response.create", "response": {"conversation": "none"}}
     ],
 )
 def test_g3_what_cannot_be_told_is_left_open_and_so_is_what_follows(between: list[Any]) -> None:
-    echo = fresh(unanswered=SPEECH in between)
+    echo = fresh(may_answer=SPEECH in between)
     assert tell(echo, create("a"), *between, of("created", "r1"), of("created", "r2")) == [
         None, None,
     ]  # fmt: skip
@@ -106,12 +106,20 @@ def test_g3_what_cannot_be_told_is_left_open_and_so_is_what_follows(between: lis
 
 def test_g24_server_vad_may_answer_what_was_said_while_another_response_began() -> None:
     spoken = [CONFIGURED, SPEECH, create("a"), of("created", "r1"), STOPPED, COMMITTED]
-    assert tell(fresh(unanswered=True), *spoken, create("b"), of("created", "r2")) == [None, None]
+    assert tell(fresh(may_answer=True), *spoken, create("b"), of("created", "r2")) == [None, None]
 
 
 def test_g24_where_server_vad_cannot_answer_any_more_the_create_is_answered() -> None:
     spoken = [CONFIGURED, SPEECH, STOPPED, COMMITTED]
-    assert tell(fresh(unanswered=False), *spoken, create("a"), of("created", "r1")) == ["a"]
+    assert tell(fresh(may_answer=False), *spoken, create("a"), of("created", "r1")) == ["a"]
+
+
+def test_g3_a_response_that_ends_without_response_created_answers_the_create_too() -> None:
+    failed = [of("done", "r1", status="failed") for _ in range(2)]  # told twice
+    asked = [create("a"), *failed, create("b"), of("created", "r2")]
+    assert tell(fresh(), *asked) == ["a", "a", "b"]
+    begun = [of("created", "r1"), create("a"), of("done", "r1", status="failed")]
+    assert tell(fresh(), *begun, of("created", "r2")) == [None, None, "a"]
 
 
 def test_g3_what_has_metadata_of_somebody_else_is_somebody_elses() -> None:
@@ -144,6 +152,29 @@ def test_g18_an_answer_of_server_vad_that_comes_3_s_late_is_heard_and_so_is_what
             assert handle.exception() is None
             assert living.heard == pytest.approx(2.0, abs=0.01)
             assert len(living.server.sent("response.create")) == 1
+
+    run_virtual(call)
+
+
+@pytest.mark.parametrize("echo", [True, False])
+def test_g18_an_answer_of_server_vad_that_is_refused_for_what_went_ahead_of_it_is_asked_for(
+    echo: bool,
+) -> None:
+    async def call() -> None:
+        answers = {
+            "What time is it?": [Reply([Message("It is noon.", seconds=4.0)])],
+            "Remind me.": [Reply([Message("Take your keys with you.", seconds=5.0)])],
+        }
+        late = ServerConfig(
+            slot_taken="created", vad_create_delay=3.0, create_delay=0.1, metadata_echo=echo
+        )
+        async with simulated_call(Script(answers=answers), config=late, check=False) as living:
+            await living.say("What time is it?", seconds=1.0)
+            handle = living.session.generate_reply(instructions="Remind me.")
+            await asyncio.sleep(25.0)
+            assert handle.exception() is None
+            assert living.heard == pytest.approx(9.0, abs=0.01)
+            assert len(living.server.sent("response.create")) == 2
 
     run_virtual(call)
 

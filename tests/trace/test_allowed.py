@@ -458,6 +458,17 @@ def test_g20_the_other_response_is_waited_for_and_cancelled_before(
     assert breaches("G20", CREATE, conflict, *asked, last) == found
 
 
+@pytest.mark.parametrize(("connection", "found"), [(1, 1), (2, 0)])
+def test_g20_what_was_refused_on_a_connection_that_was_replaced_is_not_owed(
+    connection: int, found: int
+) -> None:
+    """We leave one without its end being told, if the slot is stuck."""
+    conflict = error(1.1, "conversation_already_has_active_response", "c1")
+    other = [line(1.2, "server", "session.created", connection=2)] if connection == 2 else []
+    last = line(30.0, "server", "rate_limits.updated", connection=connection)
+    assert breaches("G20", CREATE, conflict, *other, last) == found
+
+
 def wait(t: float, attempt: int, seconds: float, **more: Any) -> dict[str, Any]:
     return line(t, "turn", "recovering", turn="t1", attempt=attempt, wait=seconds, **more)
 

@@ -82,6 +82,7 @@ _TURN = _plain(
     *("error", "first_failure"),  # whether, not what
     *("recover_by", "retry_at", "since"),  # times
     "origin",  # whether somebody waits for it
+    *("of_user", "ahead"),  # every request of a search is of the user's
 )
 _RESPONSE = _plain(
     Response,
