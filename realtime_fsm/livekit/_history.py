@@ -301,7 +301,10 @@ class History:
 
     def _asks(self, item_id: str) -> None:
         """This item is to be answered; an earlier one, or one of an earlier connection, was told anew."""
-        earlier = item_id in self._asked and item_id not in (self.question, self.question_taken_back)
+        earlier = item_id in self._asked and item_id not in (
+            self.question,
+            self.question_taken_back,
+        )
         remember(self._asked, item_id, None)
         if not (earlier or item_id in self._conversation.lost or item_id == self.question_lost):
             self.question, self.question_lost = item_id, None
