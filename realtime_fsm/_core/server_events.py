@@ -93,10 +93,10 @@ def response_created(session: Session, event: ev.ResponseCreated, step: Step) ->
 
 
 def _end_rumours(session: Session, response_id: str, step: Step) -> None:
-    """What a conflict told of shows itself."""
+    """What a conflict told of shows itself, under that name or another: the server has one slot."""
     for holder in tuple(session.lane.holders):
         told = holder.state is ResponseState.RUMOURED
-        if told and holder.response_id in (None, response_id):
+        if told and (holder.turn is None or holder.response_id == response_id):
             session.fire(holder, R.CREATED, step)
 
 
@@ -135,6 +135,7 @@ def response_done(session: Session, event: ev.ResponseDone, step: Step) -> bool:
         _end_rumours(session, event.response_id, step)
         response = None
     if response is None:
+        step.unseen = True
         response = _owner_without_created(session, event, asked, step)
     elif response.over:
         if response.state is ResponseState.FORGOTTEN:
@@ -200,8 +201,9 @@ def item_started(session: Session, event: ev.ItemStarted, step: Step) -> bool:
     turn = response.turn
     known = event.item_id in session.messages or response.message(event.item_id) is not None
     called = turn is not None and event.item_id in turn.calls
-    added = event.kind is not ev.ItemKind.MESSAGE and event.item_id in response.undelivered
-    if known or called or added:
+    # The output of a message may have come before it was added.
+    stray = event.kind is ev.ItemKind.MESSAGE and response.wanted
+    if known or called or (event.item_id in response.undelivered and not stray):
         return session.ignore("repeated item")
     session.fire(response, R.ITEM_STARTED, step)
     if turn is not None and turn.messages and turn.messages[-1].item_id == event.item_id:

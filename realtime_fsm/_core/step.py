@@ -50,6 +50,7 @@ class Step:
         response: The response that is told of; for a turn that has none yet, its own.
         rumour: What a conflict told of the response that shows itself.
         report: What the sink said.
+        unseen: What ends was never seen to begin: plain LiveKit takes no notice of its terminal.
         held_up: For how many seconds the user's speech held things up.
         limited_until: When the exhausted rate limits are reset.
         taken: The row that was taken last.
@@ -65,6 +66,7 @@ class Step:
     response: Response | None = None
     rumour: Response | None = None
     report: Report = NOTHING
+    unseen: bool = False
     held_up: float = 0.0
     limited_until: float = -math.inf
     taken: Any = None

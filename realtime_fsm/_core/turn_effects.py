@@ -303,12 +303,13 @@ def fail_late(turn: Turn, step: Step) -> None:
 
 def _report(turn: Turn, step: Step) -> None:
     turn.error = step.failure
+    # On a retry it tells of a request that plain LiveKit never makes (G27).
+    ends_plain = turn.attempts < 2 and not step.unseen and ends_session(step.failure)
     step.out.append(
         ReportFailure(
             turn_id=turn.id,
             error=step.failure,
-            # On a retry it tells of a request that plain LiveKit never makes (G27).
-            fatal=step.lane.connection.dead or (turn.attempts < 2 and ends_session(step.failure)),
+            fatal=step.lane.connection.dead or ends_plain,
             # The tool's reply, a turn of its own on the same handle, will speak (G8).
             on_handle=not turn.calls,
         )

@@ -5,7 +5,7 @@ See ``docs/simulate.md``. It knows nothing of how either call came about: see :c
 
 from __future__ import annotations
 
-from .judge import CLAUSES, Clause, Finding, Verdict, judge
+from .judge import CLAUSES, ENDS_PLAIN, Clause, Finding, Verdict, judge
 from .lateness import Subtracted
 from .life import (
     Attempt,
@@ -23,6 +23,7 @@ from .life import (
 
 __all__ = [
     "CLAUSES",
+    "ENDS_PLAIN",
     "Attempt",
     "Clause",
     "Collision",

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from .lateness import LATE, Subtracted, called_off, collided, late
-from .life import Life, Message, Question, Span, Speech
+from .life import Attempt, Ending, Life, Message, Question, Span, Speech
 
-__all__ = ["CLAUSES", "Clause", "Finding", "Verdict", "judge"]
+__all__ = ["CLAUSES", "ENDS_PLAIN", "Clause", "Finding", "Verdict", "judge"]
 
 Clause = Literal[
     "session lost", "hang", "unheard", "cut short", "words twice", "deed twice", "undone", "memory",
@@ -38,6 +38,14 @@ CLAUSES: dict[Clause, str] = {
 }
 
 _AT_ONCE = 0.05  # seconds
+
+ENDS_PLAIN = frozenset(
+    {
+        "insufficient_quota", "credit_balance_exhausted", "invalid_api_key", "account_deactivated",
+        "billing_hard_limit_reached",
+    }
+)  # fmt: skip
+"""Codes of errors that end the session of plain LiveKit."""
 
 WORD = 0.5
 """Seconds; less than a word says nothing, and no text is left of it."""
@@ -74,8 +82,9 @@ class Verdict:
     Attributes:
         worse: how the controlled call is worse.
         better: how it is better.
-        allowed: what is not counted as worse: lateness that what was subtracted explains, and a
-            question unheard, and its tools, since somebody cut in before its answer could be late.
+        allowed: what is not counted as worse: lateness that what was subtracted explains, a
+            question unheard, and its tools, since somebody cut in before its answer could be late,
+            and a session that ended of what would have ended plain LiveKit's, had it asked.
     """
 
     worse: tuple[Finding, ...]
@@ -90,7 +99,11 @@ class Verdict:
 
 def judge(plain: Life, controlled: Life) -> Verdict:
     """Compare the same call, lived on plain LiveKit and controlled."""
-    allowed: list[Finding] = []
+    allowed = list(_explained(plain, controlled))
+    if allowed and controlled.ended is not None:
+        # What was awaited then is as if somebody had hung up.
+        ended = controlled.ended
+        controlled = replace(controlled, cuts=(*controlled.cuts, ended.t), ended=None)
     worse = [*_worse(plain, controlled, allowed), *_late(plain, controlled, allowed)]
     # What is better is what would be worse the other way round. Waits are the controlled call's.
     turned = [*_worse(controlled, plain, []), *_late(controlled, plain, [])]
@@ -133,24 +146,44 @@ def _worse(plain: Life, controlled: Life, allowed: list[Finding]) -> Iterator[Fi
 # --- the call
 
 
-def _session_lost(plain: Life, controlled: Life) -> Iterator[Finding]:
+def _explained(plain: Life, controlled: Life) -> Iterator[Finding]:
+    """The session ended of an error that ends plain LiveKit's too, told to the first attempt at what
+    plain LiveKit never came to ask. That it ended of what is asked *again* has no explanation."""
+    ended = _lost(plain, controlled)
+    if ended is None or ended.told is None or ended.code not in ENDS_PLAIN:
+        return
+    attempt = _new_attempt(plain, controlled, ended.told)
+    if attempt is not None and attempt.number == 1:
+        why = (
+            f"it ended at {ended.t:.2f} s: {ended.why}; explained: {ended.code} ends plain LiveKit"
+        )
+        why += f", too, which never came to ask this ({attempt.question}, attempt 1)"
+        yield Finding("session lost", "", why)
+
+
+def _lost(plain: Life, controlled: Life) -> Ending | None:
     ended = controlled.ended
-    if ended is not None and (plain.ended is None or _earlier(controlled, plain)):
+    worse = plain.ended is None or _earlier(controlled, plain)
+    return ended if worse else None
+
+
+def _session_lost(plain: Life, controlled: Life) -> Iterator[Finding]:
+    if (ended := _lost(plain, controlled)) is not None:
         why = f"it ended at {ended.t:.2f} s: {ended.why}"
         if (attempt := _new_attempt(plain, controlled, ended.t)) is not None:
-            # It counts all the same, and this is the explanation.
-            why += f"; told to an attempt that plain LiveKit never made ({attempt})"
+            # It counts all the same.
+            name = f"{attempt.question}, attempt {attempt.number}"
+            why += f"; told to an attempt that plain LiveKit never made ({name})"
         yield Finding("session lost", "", why)
     elif controlled.hung and not plain.hung:
         yield Finding("hang", "", controlled.hung)
 
 
-def _new_attempt(plain: Life, controlled: Life, t: float) -> str | None:
+def _new_attempt(plain: Life, controlled: Life, t: float) -> Attempt | None:
     """The attempt that was under way at a time, if plain LiveKit never had it."""
     known = {(each.question, each.number) for each in plain.attempts}
     ran = [a for a in controlled.attempts if a.span.begin <= t <= a.span.end + _AT_ONCE]
-    new = (each for each in ran if (each.question, each.number) not in known)
-    return next((f"{each.question}, attempt {each.number}" for each in new), None)
+    return next((each for each in ran if (each.question, each.number) not in known), None)
 
 
 def _earlier(one: Life, other: Life) -> bool:
@@ -295,7 +328,7 @@ def _memory(plain: Life, controlled: Life) -> Iterator[Finding]:
         return
     keys = dict.fromkeys(m.question for m in (*plain.messages, *controlled.messages))
     for key in keys:
-        if _handed_on(plain, key) and _left_behind(controlled, key, plain.handovers):
+        if _left_behind(controlled, key, _handed_on(plain, key)):
             yield Finding(
                 "memory", key, "the next agent does not know of it; on plain LiveKit it does"
             )
@@ -309,9 +342,10 @@ def _memory(plain: Life, controlled: Life) -> Iterator[Finding]:
                 yield Finding("memory", key, text)
 
 
-def _handed_on(life: Life, key: str) -> bool:
-    """Whether an answer that was heard is remembered."""
-    return any(m.server and life.heard_of(m) > WORD for m in life.messages_of(key))
+def _handed_on(life: Life, key: str) -> set[str]:
+    """The handovers at which an answer that was heard, and is remembered, was handed on."""
+    heard = (m for m in life.messages_of(key) if m.server and life.heard_of(m) > WORD)
+    return {name for m in heard for name in m.knew}
 
 
 def _left_behind(life: Life, key: str, handovers: Container[str]) -> bool:
@@ -350,7 +384,7 @@ def _slack(message: Message, whose: str) -> float:
 def _order(plain: Life, controlled: Life) -> Iterator[Finding]:
     if not (plain.remembers and controlled.remembers):
         return
-    ours, theirs = _inverted(controlled), _inverted(plain)
+    ours, theirs = controlled.inverted(), plain.inverted()
     if len(ours) > len(theirs):
         first, second = ours[0]
         text = (
@@ -358,22 +392,6 @@ def _order(plain: Life, controlled: Life) -> Iterator[Finding]:
             " remembered after it"
         )
         yield Finding("order", second.question, text)
-
-
-def _inverted(life: Life) -> list[tuple[Message, Message]]:
-    """Pairs of messages that were heard in one order and are remembered in the other."""
-    begun: dict[str, float] = {}
-    for piece in life.heard:
-        if piece.message is not None:
-            begun.setdefault(piece.message, piece.span.begin)
-    known = [m for m in life.messages if m.id in begun and m.place is not None]
-    known.sort(key=lambda message: begun[message.id])
-    return [
-        (first, second)
-        for n, first in enumerate(known)
-        for second in known[n + 1 :]
-        if (first.place or 0) > (second.place or 0)
-    ]
 
 
 # --- what the application is told

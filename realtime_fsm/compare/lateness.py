@@ -1,13 +1,14 @@
 """How much later an answer came than on plain LiveKit, and what of that has a reason.
 
 The reasons are few, and there is no other: the controlled call played words that plain never
-played, or only later, or the server made them; the user spoke; a fault of the run held up the frames; a
+played, or only later, or before the question, or the server made them; the user spoke; a fault of the run held up the frames; a
 wait that the trace names ran, up to its bound.
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -20,13 +21,12 @@ LATE = 0.2
 _TALKS_OVER = 0.5  # seconds into the user's speech by which who was interrupted has stopped
 
 _AT_ONCE = 0.05  # seconds
+_OWN = "the application's own sound"
 _OVER_THE_USER = 2.0  # seconds that an answer may be later which plain LiveKit spoke over the user
 
-_MAKING = 16.0  # seconds for an answer that plain never had: recovery_deadline and stall_timeout
-
 Reason = Literal[
-    "words plain never played", "words plain played later", "an answer plain never had",
-    "the user spoke", "frames were held up", "a named wait",
+    "words plain never played", "words plain played later", "words plain had played by then",
+    "an answer plain never had", "the user spoke", "frames were held up", "a named wait",
 ]  # fmt: skip
 
 
@@ -97,16 +97,29 @@ def called_off(
         return None
     # LiveKit hears of the user's speech when the server's word of it arrives.
     cuts = [span.begin for span in (*controlled.spoke, *controlled.turns)] + list(controlled.cuts)
-    cut = min((t for t in cuts if t > asked.at), default=None)
+    since = _since_called(plain, controlled, key, asked.at)
+    cut = min((t for t in cuts if t > since), default=None)
     if cut is None:
         return None
     if collided(plain, key):
         slack = max(slack, _OVER_THE_USER)  # that is not compared for lateness
-    waited = Span(asked.at, cut)
+    waited = Span(asked.at, max(asked.at, cut))
     subtracted = _reasons(plain, controlled, key, waited)
     ours_net = waited.seconds - total(each.span for each in subtracted)
     theirs_net = theirs.seconds - _stood_in_both(plain, theirs, controlled, waited)
     return (cut, subtracted) if round(ours_net - theirs_net, 3) <= slack else None
+
+
+def _since_called(plain: Life, controlled: Life, key: str, at: float) -> float:
+    """Since when an answer can be called off that was asked for *at* a time. What is told of a tool's
+    output, since the question that called the tool: its speech is interrupted, unless somebody cut into
+    that on plain LiveKit as well, which tells it all the same."""
+    first, again = (life.asked(key.partition(" > ")[0]) for life in (plain, controlled))
+    there = plain.asked(key)
+    if " > " not in key or first is None or again is None or there is None:
+        return at
+    cuts = [span.begin for span in (*plain.spoke, *plain.turns)] + list(plain.cuts)
+    return at if any(first.at < t <= there.at for t in cuts) else again.at
 
 
 def _awaited(life: Life, key: str) -> Span | None:
@@ -148,6 +161,10 @@ def _reasons(plain: Life, controlled: Life, key: str, awaited: Span) -> tuple[Su
             for each in _earlier_words(plain, controlled, key)
         ),
         *(
+            Subtracted("words plain had played by then", *each)
+            for each in _words_before(plain, controlled, key)
+        ),
+        *(
             Subtracted("an answer plain never had", *each)
             for each in _new_answers(plain, controlled, key)
         ),
@@ -177,7 +194,7 @@ def _new_answers(plain: Life, controlled: Life, key: str) -> list[tuple[str, Spa
         for each in controlled.attempts
         if each.question != key
         and (each.question, each.number) not in known
-        and (span := _at_most(each.span, _MAKING).within(Span(0.0, asked))) is not None
+        and (span := _at_most(each.span, controlled.making).within(Span(0.0, asked))) is not None
     ]
 
 
@@ -206,10 +223,15 @@ def _new_words(plain: Life, controlled: Life) -> list[tuple[str, Span]]:
         played[at] = max(played.get(at, 0.0), plain.heard_of(message))
     found: list[tuple[str, Span]] = []
     so_far: dict[str, float] = {}
+    own = Counter(round(piece.seconds, 1) for piece in plain.heard if piece.message is None)
     for piece in controlled.heard:
         said = controlled.message(piece)
         if said is None:
-            continue  # the application's own sound: it plays in both
+            known_sound = round(piece.seconds, 1)
+            if own[known_sound] < 1:
+                found.append((_OWN, piece.span))
+            own[known_sound] -= 1
+            continue
         before = so_far.get(said.id, 0.0)
         so_far[said.id] = before + piece.seconds
         known = played.get((said.question, said.attempt, said.number), 0.0)
@@ -220,7 +242,8 @@ def _new_words(plain: Life, controlled: Life) -> list[tuple[str, Span]]:
 
 def _earlier_words(plain: Life, controlled: Life, key: str) -> list[tuple[str, Span]]:
     """When the controlled call played the answer to another question that plain played after this
-    one, and what that was: the two changed places, and that one came earlier by all of it."""
+    one, and what that was: the two changed places, and that one came earlier by all of it. One that
+    answers what the user said into the wait goes first however early it came (G24)."""
     theirs = _awaited(plain, key)
     found: list[tuple[str, Span]] = []
     for question in {m.question for m in controlled.messages if m.question != key}:
@@ -229,11 +252,54 @@ def _earlier_words(plain: Life, controlled: Life, key: str) -> list[tuple[str, S
             continue
         pieces = [piece.span for piece in controlled.pieces_of(question)]
         gained = other.seconds - before.seconds
-        if gained >= total(pieces):
+        behind = _asked_into(controlled, key, before) or _out_of_order(plain, key, question)
+        if gained >= total(pieces) or _cuts_in(controlled, key, before, theirs, other):
             found += [(question, span) for span in pieces]
-        elif _asked_into(controlled, key, before) and gained >= _length(plain, key) - LATE:
+        elif behind and gained >= _length(plain, key) - LATE:
             found.append((question, Span(before.begin, pieces[-1].end)))
     return found
+
+
+def _cuts_in(life: Life, key: str, before: Span, theirs: Span, other: Span) -> bool:
+    """Whether the user asked another question while this one was awaited, which on plain LiveKit was
+    heard by then."""
+    asked = life.asked(key)
+    said = any(abs(span.end - before.begin) < _AT_ONCE for span in life.spoke)
+    return asked is not None and said and asked.at <= before.begin and theirs.end <= other.begin
+
+
+def _out_of_order(life: Life, key: str, other: str) -> bool:
+    """Whether this answer was heard before another one, and is remembered after it."""
+    return any((a.question, b.question) == (key, other) for a, b in life.inverted())
+
+
+def _words_before(plain: Life, controlled: Life, key: str) -> list[tuple[str, Span]]:
+    """When the controlled call played what plain had played before this was asked, and what that was: the
+    caller asked sooner after it. What came later itself is no reason."""
+    there = plain.asked(key)
+    if there is None:
+        return []
+    found: list[tuple[str, Span]] = []
+    for question in {m.question for m in controlled.messages if m.question != key}:
+        before, ours = _awaited(plain, question), _awaited(controlled, question)
+        over = all(piece.span.end <= there.at for piece in plain.pieces_of(question))
+        if before and ours and over and ours.seconds <= before.seconds + LATE:
+            found += [(question, piece.span) for piece in controlled.pieces_of(question)]
+    for one, other in zip(_own_sounds(plain), _own_sounds(controlled), strict=False):
+        in_time = other[0] <= one[0] + LATE and one[1].seconds == other[1].seconds
+        if in_time and one[1].span.end <= there.at:
+            found.append((_OWN, other[1].span))
+    return found
+
+
+def _own_sounds(life: Life) -> list[tuple[float, Heard]]:
+    """The application's own sounds, each with the seconds since what was asked before it."""
+    own = [piece for piece in life.heard if piece.message is None]
+    asked = [each.at for each in life.questions]
+    return [
+        (piece.span.begin - max((t for t in asked if t <= piece.span.begin), default=0.0), piece)
+        for piece in own
+    ]
 
 
 def _asked_into(life: Life, key: str, other: Span) -> bool:

@@ -6,6 +6,7 @@ times are seconds since the call began.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -63,7 +64,8 @@ class Message:
         whole: whether it was generated to its end.
         server: seconds of it that the server remembers; None where it was not to, since the call was
             handed over to an agent who was not to know of it.
-        handover: which handover that was, one of :attr:`Life.handovers`; empty if none.
+        handover: which handover that was, by what it followed; empty if none.
+        knew: the handovers since, to an agent who was to know of it.
         word: seconds of a word of it.
         written: it is text and never had sound; no client can cut it at the server.
         by_words: the server has only its words left, as after a reconnect, and no sound.
@@ -79,6 +81,7 @@ class Message:
     whole: bool = True
     server: float | None = None
     handover: str = ""
+    knew: tuple[str, ...] = ()
     word: float = 0.5
     written: bool = False
     by_words: bool = False
@@ -156,10 +159,19 @@ class Speech:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """The session ended, and nobody had asked for it."""
+    """The session ended, and nobody had asked for it.
+
+    Attributes:
+        t: when.
+        why: in words.
+        code: of the error that ended it, as the server named it.
+        told: when the server told that error; None if it did not.
+    """
 
     t: float
     why: str
+    code: str = ""
+    told: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +191,6 @@ class Life:
         cuts: when the application interrupted, or the call was ended.
         attempts: the responses that the server made.
         collisions: creates that met a taken slot.
-        handovers: to whom the application handed the call over, each by what it followed.
         speeches: of the application, in order, but those that were interrupted or never ended.
         faults: errors that nobody caught, and what was left over.
         stuck: when a tool began that never ended: one that asks the user, whom LiveKit lets nobody
@@ -188,6 +199,7 @@ class Life:
         hung: what never came to its end, in words; empty if all did.
         remembers: whether both memories can be compared with what was heard: there was a connection
             and time to agree on it.
+        making: seconds within which a turn promises the first output, however often it is asked for.
         seconds: how long it was.
     """
 
@@ -202,13 +214,13 @@ class Life:
     cuts: tuple[float, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     collisions: tuple[Collision, ...] = ()
-    handovers: tuple[str, ...] = ()
     speeches: tuple[Speech, ...] = ()
     faults: tuple[str, ...] = ()
     stuck: float | None = None
     ended: Ending | None = None
     hung: str = ""
     remembers: bool = True
+    making: float = math.inf
     seconds: float = 0.0
     _by_id: dict[str, Message] = field(init=False, repr=False, compare=False)
 
@@ -237,6 +249,21 @@ class Life:
     def heard_of(self, message: Message) -> float:
         """Seconds that were heard of a message."""
         return sum(piece.seconds for piece in self.heard if piece.message == message.id)
+
+    def inverted(self) -> list[tuple[Message, Message]]:
+        """Pairs of messages that were heard in one order and are remembered in the other."""
+        begun: dict[str, float] = {}
+        for piece in self.heard:
+            if piece.message is not None:
+                begun.setdefault(piece.message, piece.span.begin)
+        known = [m for m in self.messages if m.id in begun and m.place is not None]
+        known.sort(key=lambda message: begun[message.id])
+        return [
+            (first, second)
+            for n, first in enumerate(known)
+            for second in known[n + 1 :]
+            if (first.place or 0) > (second.place or 0)
+        ]
 
 
 def total(spans: Iterable[Span]) -> float:

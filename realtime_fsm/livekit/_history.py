@@ -108,6 +108,8 @@ class History:
         self.commit_lost = False
         #: The last one of the user's that was asked about.
         self._answered: str | None = None
+        #: Those that were to be answered so far.
+        self._asked: OrderedDict[str, None] = OrderedDict()
         #: The application gave the history another order than it had.
         self.reordered = False
         self._closed = False
@@ -299,8 +301,13 @@ class History:
         return known and not self._conversation.holds(item_id)
 
     def _asks(self, item_id: str) -> None:
-        """This item is to be answered; one of an earlier connection was told anew."""
-        if item_id not in self._conversation.lost and item_id != self.question_lost:
+        """This item is to be answered; an earlier one, or one of an earlier connection, was told anew."""
+        earlier = item_id in self._asked and item_id not in (
+            self.question,
+            self.question_taken_back,
+        )
+        remember(self._asked, item_id, None)
+        if not (earlier or item_id in self._conversation.lost or item_id == self.question_lost):
             self.question, self.question_lost = item_id, None
             self.question_taken_back = None
             self.commit_lost = False

@@ -7,21 +7,23 @@ of; so nothing has to be guessed from lengths or times.
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from livekit.agents import Agent, AgentTask, CloseReason, llm
 from livekit.agents.voice import SpeechHandle
 
-from .. import Recovering, TurnEnded, TurnMoved, TurnState
+from .. import Recovering, RetryPolicy, TurnEnded, TurnMoved, TurnState
 from .._core.timers import STALLING
 from .._core.words import share_of
 from ..compare import Attempt, Collision, Deed, Ending, Heard, Life, Message, Question, Span, Wait
 from ..livekit import ControlledRealtimeModel
 from ..livekit._features import AgentSession, handed_on, history_of
 from ..simulator.generation import mark_of
+from ..simulator.record import Record
 from ..trace.wire import body_of
 from ._promised import shows_wire
 from ._seen import SeenCall
@@ -134,6 +136,7 @@ class Witness:
         ended: when an error ended the session, and which.
         handed_over: when another agent took over, and how that came.
         forgotten: items that the application has deleted.
+        edited: when it pushed a history of its own.
     """
 
     call: SeenCall
@@ -142,9 +145,10 @@ class Witness:
     called: list[tuple[float, str, str]] = field(default_factory=list)
     tools_done: dict[str, float] = field(default_factory=dict)
     waits: list[_Waiting] = field(default_factory=list)
-    ended: tuple[float, str] | None = None
+    ended: tuple[float, str, str] | None = None
     handed_over: list[tuple[float, _Handover]] = field(default_factory=list)
     forgotten: set[str] = field(default_factory=set)
+    edited: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -200,7 +204,9 @@ class Witness:
 
     def _ended(self, error: Any) -> None:
         if self.ended is None:
-            self.ended = (self._loop.time(), str(getattr(error, "error", error)))
+            error = getattr(error, "error", error)
+            code = body_of(getattr(error, "body", None)).get("code")
+            self.ended = (self._loop.time(), str(error), str(code or ""))
 
     def _recovering(self, plan: Recovering) -> None:
         if plan.reason.code == STALLING.code:
@@ -251,11 +257,11 @@ class Witness:
             cuts=tuple(map(self._t, self._session.cuts)),
             attempts=tuple(self._attempts()),
             collisions=tuple(self._collisions()),
-            handovers=tuple(self._name_of(each) for _, each in self.handed_over),
             stuck=self._stuck(),
-            ended=Ending(self._t(self.ended[0]), self.ended[1]) if self.ended else None,
+            ended=self._ending(),
             hung=f"{undone} speeches never ended" if undone else "",
             remembers=server.connected and not call.closed,
+            making=self._policy.recovery_deadline + self._policy.first_output_timeout,
             seconds=self._t(now()),
         )
 
@@ -263,6 +269,41 @@ class Witness:
         """When a tool began that never ended."""
         began = [t for t, call, _ in self.tools if call not in self.tools_done]
         return self._t(min(began)) if began else None
+
+    def _ending(self) -> Ending | None:
+        if self.ended is None:
+            return None
+        at, why, code = self._t(self.ended[0]), *self.ended[1:]
+        told = [each.t for each in self.call.server.record if each.t <= at and code in _codes(each)]
+        return Ending(at, why, code, max(told, default=None))
+
+    @property
+    def _policy(self) -> RetryPolicy:
+        model = self.call.model
+        controller = model.controller if model is not None else None
+        return controller.policy if controller is not None else RetryPolicy()
+
+    def _taken_back(self) -> set[str]:
+        """The tool calls that the application deleted before the server had their outputs, which it
+        refuses then."""
+        calls = {
+            str(item.get("id")): str(item["call_id"])
+            for each in self.call.server.record
+            if "call_id" in (item := body_of(each.event.get("item")))
+            and item.get("type") == "function_call"
+        }
+        done = {call: self._t(t) for call, t in self.tools_done.items()}
+        deleted = (
+            (each.t, calls[str(each.event.get("item_id"))])
+            for each in self.call.server.record
+            if each.type == "conversation.item.deleted" and each.event.get("item_id") in calls
+        )
+        edited = [self._t(t) for t in self.edited]
+        return {
+            call
+            for t, call in deleted
+            if t <= done.get(call, t) and any(0 <= t - at < _MOMENT for at in edited)
+        }
 
     def _waits(self) -> Iterator[Wait]:
         for w in self.waits:
@@ -311,9 +352,16 @@ class Witness:
             key = again if counts[words] > 1 and again in known_there else words
             found.append(Question(key, t, times[t, words]))
         by_key = {question.key: question.times for question in found}
+        taken_back, more = self._taken_back(), Counter[str]()
         for done, call, owed in self.outputs:
             key = server.question_of_output(call)
             if not owed:
+                continue
+            if call in taken_back:
+                # The reply to it answers what was asked before, once more.
+                t = self._t(done)
+                late = (a for a in server.answers if a.t >= t and a.attempt > 1 and not a.by_vad)
+                more.update(each.question for each in itertools.islice(late, 1))
                 continue
             # Of its output is told when it is there, and what was said before the call is over.
             at = self._t(self.tools_done.get(call, done))
@@ -331,7 +379,7 @@ class Witness:
         for question in sorted(found, key=lambda each: each.at):
             if question.key not in known:
                 known.add(question.key)
-                yield question
+                yield replace(question, times=question.times + more[question.key])
 
     def _asked(self) -> Iterator[tuple[float, str]]:
         """When the user and the application were done asking, and what."""
@@ -387,13 +435,39 @@ class Witness:
                 yield Span(begun, frame.t)
                 begun = None
 
-    def _deeds(self) -> Iterator[Deed]:
+    def _calls_of_nobody(self) -> set[str]:
+        """Tool calls that were not made to their end, or in answer to a request that allowed none."""
         server = self.call.server
+        forbid = {
+            each.t
+            for each in server.record
+            if each.type == "response.create"
+            and body_of(each.event.get("response")).get("tool_choice") == "none"
+        }
+        without = {a.question for a in server.answers if any(abs(a.t - t) < 1e-6 for t in forbid)}
+        calls = (
+            body_of(each.event.get("item"))
+            for each in server.record
+            if each.type == "response.output_item.done"
+        )
+        return {
+            call
+            for item in calls
+            if (call := str(item.get("call_id") or ""))
+            and (
+                item.get("status") == "incomplete"
+                or server.question_of_output(call).rpartition(" > ")[0] in without
+            )
+        }
+
+    def _deeds(self) -> Iterator[Deed]:
+        server, nobodys = self.call.server, self._calls_of_nobody()
         found = [
             Deed(
                 server.question_of_output(call).rpartition(" > ")[0], f"tool {name} ran", self._t(t)
             )
             for t, call, name in self.tools
+            if call not in nobodys
         ]
         ran = {call for _, call, _ in self.tools}
         # The agent who has the call now has no such tool, and the model is told so.
@@ -402,7 +476,7 @@ class Witness:
                 server.question_of_output(call).rpartition(" > ")[0], f"tool {name} ran", self._t(t)
             )
             for t, call, name in self.called
-            if call not in ran
+            if call not in ran and call not in nobodys
         ]
         found += [
             Deed(each.question, f"the server's {each.kind} {each.name}", each.t)
@@ -529,6 +603,10 @@ class Witness:
             for item in self.call.session.history.items
             if isinstance(item, llm.ChatMessage)
         }
+        asked_to_cut, cut = (
+            {str(r.event.get("item_id")) for r in self.call.server.record if r.type == kind}
+            for kind in ("conversation.item.truncate", "conversation.item.truncated")
+        )
         renewed = max((r.t for r in self.call.server.record if r.type == "accepted"), default=0.0)
         for each in generated.values():
             place, item = memory.get(each.id, (None, None))
@@ -553,8 +631,16 @@ class Witness:
                 whole=each.whole,
                 server=kept if shows_wire(self.call) else None,  # else nobody can correct it
                 handover=left_by,
-                # A connection is not told of what no word was heard of.
-                by_words=each.begun < renewed if item is None else not item.audio_ms,
+                knew=tuple(
+                    self._name_of(handover)
+                    for t, handover in self.handed_over
+                    if self._t(t) >= each.begun and known_as in handover.known
+                ),
+                # A connection is not told of what no word was heard of, and what the server did not
+                # cut is replaced by its words.
+                by_words=(each.begun < renewed or each.id in asked_to_cut - cut)
+                if item is None
+                else not item.audio_ms,
                 written=each.written,
                 local=share_of(history.get(known_as, ""), each.text) * each.seconds,
                 place=place,
@@ -569,6 +655,13 @@ class _Waiting:
     begun: float
     bound: float
     until: float | None = None
+
+
+def _codes(frame: Record) -> tuple[Any, Any]:
+    """The code and the type of the error that a frame tells of."""
+    details = body_of(body_of(frame.event.get("response")).get("status_details"))
+    error = body_of(frame.event.get("error") or details.get("error"))
+    return error.get("code"), error.get("type")
 
 
 def _is_aside(question: str) -> bool:

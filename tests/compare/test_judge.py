@@ -11,6 +11,7 @@ import pytest
 
 from realtime_fsm.compare import (
     CLAUSES,
+    ENDS_PLAIN,
     Attempt,
     Collision,
     Deed,
@@ -301,12 +302,14 @@ def test_no_memory_is_compared_where_nobody_had_the_time_to_agree_on_it() -> Non
 
 def test_what_the_next_agent_was_not_to_know_is_not_missing() -> None:
     left = replace(ONE, server=None, place=None, handover="after it")
-    fresh = replace(GOOD, messages=(left, TWO), handovers=("after it",))
+    fresh = replace(GOOD, messages=(left, TWO))
     assert worse(fresh, fresh) == []
     assert worse(life([TWO], [heard(TWO, 10.2)]), fresh) == []
-    handed_on = replace(GOOD, handovers=("after it",))
+    handed_on = replace(GOOD, messages=(replace(ONE, knew=("after it",)), TWO))
     assert worse(handed_on, fresh) == [("memory", Q1)], "on plain it was handed on"
     assert worse(GOOD, fresh) == [], "on plain nothing was handed over"
+    later = replace(GOOD, messages=(replace(ONE, knew=("after another",)), TWO))
+    assert worse(later, fresh) == [], "only a later handover knew of it again"
 
 
 def test_remembered_in_another_order_than_heard() -> None:
@@ -459,9 +462,11 @@ def test_of_words_that_plain_played_in_part_the_rest_is_subtracted() -> None:
 
 
 def test_the_applications_own_sound_is_not_subtracted() -> None:
-    ours = later(2.1)
-    own = Heard(None, Span(10.1, 12.1), 2.0)
-    assert worse(GOOD, replace(ours, heard=(*ours.heard, own))) == [("late", Q2)]
+    plain, ours = (
+        replace(each, heard=(*each.heard, Heard(None, Span(t, t + 2.0), 2.0)))
+        for each, t in ((GOOD, 13.3), (later(2.1), 10.1))
+    )
+    assert worse(plain, ours) == [("late", Q2)], "it plays in both"
 
 
 def test_time_in_which_the_user_spoke_is_subtracted_from_both() -> None:
@@ -499,8 +504,8 @@ def test_what_is_ready_waits_for_no_other_answer() -> None:
 
 def test_no_answer_is_waited_for_without_end() -> None:
     endless = Attempt(Q1, 2, Span(10.0, 40.0))
-    assert worse(GOOD, later(16.1, attempts=(endless,))) == []
-    assert worse(GOOD, later(16.3, attempts=(endless,))) == [("late", Q2)]
+    assert worse(GOOD, later(28.1, attempts=(endless,), making=28.0)) == []
+    assert worse(GOOD, later(28.3, attempts=(endless,), making=28.0)) == [("late", Q2)]
 
 
 THREE = message("Q3", place=2)
@@ -610,6 +615,32 @@ def test_a_session_that_is_lost_by_an_attempt_that_plain_never_made_is_explained
     assert finding.text == "it ended at 12.00 s: insufficient_quota"
 
 
+@pytest.mark.parametrize("code", sorted(ENDS_PLAIN))
+def test_a_session_that_ended_of_what_plain_never_came_to_ask_is_explained(code: str) -> None:
+    ended = Ending(14.0, f"{code}: no", code, told=12.0)
+    first = Attempt("another", 1, Span(11.0, 12.0))
+    ours = replace(GOOD, ended=ended, attempts=(first,))
+    verdict = judge(GOOD, ours)
+    assert not verdict.worse
+    (allowed,) = verdict.allowed
+    assert f"explained: {code} ends plain LiveKit, too" in allowed.text
+    again = replace(ours, attempts=(replace(first, number=2),))
+    assert worse(GOOD, again) == [("session lost", "")], "plain would not have asked again"
+    assert worse(replace(GOOD, attempts=(first,)), ours) == [("session lost", "")], "plain asked"
+    for other in (replace(ended, code="server_error"), replace(ended, told=None)):
+        assert worse(GOOD, replace(ours, ended=other)) == [("session lost", "")]
+
+
+def test_what_was_awaited_when_a_session_ended_so_was_called_off() -> None:
+    ended = Ending(10.3, "no", "insufficient_quota", told=10.3)
+    ours = life(
+        [ONE], [heard(ONE, 1.2)], ended=ended, attempts=(Attempt("x", 1, Span(10.25, 10.3)),)
+    )
+    assert worse(GOOD, ours) == []
+    late = replace(ours, ended=replace(ended, t=10.5))
+    assert worse(GOOD, late) == [("unheard", Q2)], "it was late by then"
+
+
 def test_what_is_asked_while_livekit_waits_for_a_tool_that_never_ends() -> None:
     deaf = life([ONE], [heard(ONE, 1.2)], stuck=9.0)
     verdict = judge(GOOD, deaf)
@@ -654,3 +685,83 @@ def test_g27_a_call_that_ends_before_what_plain_spoke_over_the_user(
     """Plain LiveKit talks over the user, which is not compared for lateness; ours waits."""
     over = replace(GOOD, spoke=(Span(10.0, 10.8),))
     assert worse(over, life([ONE], [heard(ONE, 1.2)], cuts=(cut,))) == found
+
+
+OUTPUT = f"{Q2} > look_up"
+TOLD = message(OUTPUT, place=2)
+
+
+def told(*pieces: Heard, at: float = 11.0, **more: Any) -> Life:
+    """A tool's output is there *at* a time."""
+    questions = (*GOOD.questions, Question(OUTPUT, at))
+    return life([TOLD] if pieces else [], pieces, questions=questions, **more)
+
+
+def test_who_cuts_in_while_a_tool_runs_calls_off_what_is_told_of_it() -> None:
+    plain = told(heard(TOLD, 11.2))
+    verdict = judge(plain, told(spoke=(Span(10.5, 11.5),)))
+    assert not verdict.worse
+    assert "somebody cut in at 10.50 s" in verdict.allowed[0].text
+    assert worse(plain, told(spoke=(Span(9.0, 9.9),))) == [("unheard", OUTPUT)], "not yet asked"
+    cut = replace(plain, spoke=(Span(10.4, 10.9),))
+    assert worse(cut, told(spoke=(Span(10.5, 11.5),))) == [("unheard", OUTPUT)], "so on plain"
+
+
+def test_words_that_plain_had_played_when_it_was_asked_are_no_reason_to_be_late() -> None:
+    """The caller asked sooner after the answer before: its failure was told sooner, say."""
+    plain = replace(GOOD, heard=(heard(ONE, 1.2), heard(TWO, 10.2)))
+    soon = (Question(Q1, 1.0), Question(Q2, 2.0))
+    ours = replace(GOOD, heard=(heard(ONE, 1.2), heard(TWO, 4.4)), questions=soon)
+    verdict = judge(plain, ours)
+    assert not verdict.worse
+    (taken,) = verdict.allowed[0].subtracted
+    assert (taken.reason, taken.name) == ("words plain had played by then", Q1)
+    assert taken.span == Span(2.0, 4.2)
+    itself_late = replace(ours, heard=(heard(ONE, 1.5), heard(TWO, 4.7)))
+    assert worse(plain, itself_late) == [("late", Q1)], "and that is told once"
+
+
+def test_so_are_the_applications_own_sounds() -> None:
+    sound = [Heard(None, Span(t, t + 1.0), 1.0) for t in (3.0, 3.0)]
+    plain = life([ONE, TWO], [sound[0], heard(TWO, 10.2)])
+    ours = life(
+        [ONE, TWO], [sound[1], heard(TWO, 4.2)], questions=(Question(Q1, 1.0), Question(Q2, 3.5))
+    )
+    assert worse(plain, ours) == []
+    later = replace(ours, heard=(Heard(None, Span(3.3, 4.3), 1.0), heard(TWO, 4.5)))
+    assert worse(plain, later) == [("late", Q2)], "it came later itself"
+    still = replace(plain, heard=(Heard(None, Span(9.5, 10.5), 1.0), heard(TWO, 10.6)))
+    assert worse(still, later) == [("late", Q2)], "it had not on plain"
+    never = life([ONE, TWO], [heard(TWO, 10.2)])
+    assert worse(never, later) == [], "plain never played it"
+
+
+def test_the_answer_to_what_the_user_said_into_a_wait_goes_first() -> None:
+    questions = (Question(Q1, 1.0), Question(Q2, 3.0))
+    plain = life([ONE, TWO], [heard(ONE, 1.2), heard(TWO, 10.2)])
+    ours = life(
+        [ONE, TWO], [heard(TWO, 3.2), heard(ONE, 6.3)], questions=questions,
+        spoke=(Span(2.0, 3.0),), remembers=False, waits=(Wait("w", Span(1.0, 2.0), 1.0),),
+    )  # fmt: skip
+    assert worse(plain, ours) == []
+    assert worse(plain, replace(ours, spoke=())) == [("late", Q1)], "nobody said it"
+    before = life(
+        [ONE, TWO],
+        [heard(ONE, 1.2), heard(TWO, 4.2)],
+        questions=(Question(Q1, 1.0), Question(Q2, 1.1)),
+    )
+    assert ("late", Q1) in worse(before, ours), "on plain it was asked before that"
+
+
+def test_an_answer_that_plain_played_out_of_order_is_late_only_if_the_other_is_not_earlier() -> (
+    None
+):
+    turned = (replace(ONE, place=1), replace(TWO, place=0))
+    questions = (Question(Q1, 1.0), Question(Q2, 1.1))
+    plain = life(turned, [heard(ONE, 1.2), heard(TWO, 4.2)], questions=questions)
+    ours = life(turned, [heard(TWO, 1.2), heard(ONE, 4.2)], questions=questions)
+    assert worse(plain, ours) == []
+    kept = replace(plain, messages=(ONE, TWO))
+    ours_kept = replace(ours, remembers=False)
+    slower = replace(ours_kept, heard=(heard(TWO, 1.6), heard(ONE, 4.6)))
+    assert ("late", Q1) in worse(kept, slower), "the order was right"

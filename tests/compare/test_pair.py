@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from livekit.agents import Agent, function_tool
 
-from realtime_fsm.compare import Heard, Life, Message, Question, Span, judge
+from realtime_fsm.compare import ENDS_PLAIN, Heard, Life, Message, Question, Span, judge
 from realtime_fsm.simulator import (
     At,
     BreakConnection,
@@ -301,3 +301,23 @@ def test_totals() -> None:
     life = Life(questions=(Question("q", 0.0),), messages=(message,), heard=(piece, piece))
     assert life.heard_of(message) == 2.0
     assert life.asked("other") is None
+
+
+@pytest.mark.parametrize("controlled", [False, True], ids=["plain", "controlled"])
+@pytest.mark.parametrize("code", [*sorted(ENDS_PLAIN), "server_error"])
+def test_what_is_known_to_end_plain_livekit_does(code: str, controlled: bool) -> None:
+    """A fact of LiveKit that the judge relies on, and what is seen of it."""
+    lives: list[Life] = []
+
+    async def call() -> None:
+        script = [Reply(end=Failed(code))]
+        async with simulated_call(script, controlled=controlled, check=False) as there:
+            await there.say("Hello?")
+            await asyncio.sleep(5.0)
+            lives.append(there.life())
+
+    run_virtual(call)
+    ended = lives[0].ended
+    assert (ended is not None) == (code in ENDS_PLAIN)
+    if ended is not None and controlled:
+        assert (ended.code, ended.told) == (code, pytest.approx(ended.t, abs=0.1))

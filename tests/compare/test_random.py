@@ -62,6 +62,23 @@ SEEDS: dict[int, tuple[Profile, str]] = {
         "server VAD's answer, whose response.created got lost, was waited for",
     ),
     211176122633575: ("rough", "the next agent was told what it was to do without"),
+    173930901218170: ("hostile", "a message is added after its first sound"),
+    64125145274811: ("hostile", "a conflict names what does not show itself, and another does"),
+    9450292212619: ("hostile", "a permanent error of a response that was never created"),
+    236690961561414: ("hostile", "a push takes a question back and tells an earlier one anew"),
+    108574105043495: ("hostile", "judge: the application deleted the call of a tool that ran"),
+    40994124538805: ("hostile", "judge: the server refused to cut what is shorter than a word"),
+    125133416485081: ("hostile", "judge: a permanent error told to what plain never came to ask"),
+    94409554507801: ("rough", "judge: an answer that plain never had takes as long as is promised"),
+    270602808322745: ("rough", "judge: the application's sound was over on plain"),
+    190000804665140: ("rough", "judge: the application's sound was never heard on plain"),
+    30662399142554: ("mild", "judge: the user cut into another answer while the tool ran"),
+    84829433999202: ("mild", "judge: the user's new question goes first"),
+    44005984279613: ("compat", "judge: plain spoke in another order than the server remembers"),
+    251604635866616: ("compat", "judge: a call in answer to a request that allowed none"),
+    62855160803105: ("rough", "judge: a call that was not made to its end"),
+    123248203991817: ("rough", "judge: what was handed on by accident"),
+    185013194838776: ("compat", "judge: the answer came after the handover"),
 }
 
 

@@ -297,6 +297,16 @@ def test_g10_g27_what_is_told_to_a_retry_fails_its_turn_alone(by: str) -> None:
     assert b.c.dead is not None
 
 
+def test_g10_g27_a_terminal_without_created_fails_its_turn_alone() -> None:
+    """The plugin knows of no response then, so plain LiveKit's session goes on."""
+    b = Bench()
+    turn = b.ask()
+    b.sent(turn)
+    b.failed("r1", "insufficient_quota")
+    assert turn.state is TurnState.FAILED
+    assert [report.fatal for report in b.those(rf.ReportFailure)] == [False]
+
+
 def test_g10_g12_a_fatal_error_ends_every_turn_and_the_next_at_once() -> None:
     """G10, G12."""
     b = Bench()

@@ -15,6 +15,7 @@ from .harness import Bench
 
 VAD = rf.SessionConfigured(server_creates=True, server_interrupts=True)
 ACTION = rf.ItemKind.ACTION
+ACTIVE = "conversation_already_has_active_response"
 
 
 def started(response_id: str, item_id: str, kind: Any = rf.ItemKind.MESSAGE) -> rf.ItemStarted:
@@ -132,6 +133,19 @@ def test_g16_more_of_a_stray_item_of_what_was_given_up_is_known() -> None:
     assert b.c.ignored == counted
 
 
+def test_g27_a_message_that_is_added_after_its_first_sound_is_one() -> None:
+    b = Bench()
+    turn = b.ask()
+    b.created(turn, "r1")
+    b.got(output("r1", "m1"))
+    assert b.got(started("r1", "m1"))
+    assert b.got(output("r1", "m1"))
+    assert [(m.item_id, m.delivered) for m in turn.messages] == [("m1", True)]
+    assert not b.got(started("r1", "m1")), "once"
+    b.done("r1")
+    assert b.deleted == []
+
+
 def test_g3_output_of_what_was_not_added_is_counted() -> None:
     b = Bench()
     b.created(b.ask(), "r1")
@@ -196,6 +210,19 @@ def test_g20_whoever_a_conflict_tells_of_is_no_attempt_of_anybody() -> None:
     b.refused(b.sent(turn), "conversation_already_has_active_response", message)
     told = [r for r in b.c._session.lane.holders if r.state is ResponseState.RUMOURED]
     assert [(r.turn, r.number, r.response_id) for r in told] == [(None, 0, "resp_9")]
+
+
+def test_g20_whoever_shows_itself_has_the_slot_whatever_a_conflict_named() -> None:
+    b = Bench()
+    b.got(VAD, rf.SpeechStarted(), rf.SpeechStopped(), rf.InputCommitted())
+    b.refused(None, ACTIVE, "response in progress: resp_0")
+    b.got(rf.ResponseCreated(response_id="r1"))
+    b.got(started("r1", "c1", rf.ItemKind.FUNCTION_CALL))
+    b.got(rf.CallReceived(response_id="r1", item_id="c1"))
+    b.done("r1")
+    b.wait(0)
+    turn = b.ask()
+    assert b.creates == [(turn.id, 1)], "nobody else has the lane"
 
 
 # --- records

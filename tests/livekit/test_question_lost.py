@@ -187,7 +187,10 @@ async def test_g18_a_commit_of_nothing_loses_no_question() -> None:
 
 
 @virtual_time
-async def test_g18_a_reply_that_waited_while_its_question_was_taken_back_is_not_asked_for() -> None:
+@pytest.mark.parametrize("moved", [False, True], ids=["", "and the first question was told anew"])
+async def test_g18_a_reply_that_waited_while_its_question_was_taken_back_is_not_asked_for(
+    moved: bool,
+) -> None:
     """The application commits what server VAD answers already, and its own reply waits for that answer."""
     config = ServerConfig(transcription_delay=0.1)
     async with simulated_call(SCRIPT, config=config, check=False) as call:
@@ -198,6 +201,8 @@ async def test_g18_a_reply_that_waited_while_its_question_was_taken_back_is_not_
         await asyncio.sleep(0.1)
         reply = call.session.generate_reply()
         await asyncio.sleep(0.1)
+        if moved:
+            before.items.reverse()
         await session.update_chat_ctx(before)
         await reply
         await call.idle(quiet=2.0)

@@ -401,6 +401,7 @@ class _Caller:
         for item_id in left_out:
             self._call.note("caller", "forgot", item_id=item_id)
         self.note("app", f"updates the history ({edit.kind})")
+        self._call.witness.edited.append(self._loop.time())
         try:
             await agent.update_chat_ctx(changed)
         except (
