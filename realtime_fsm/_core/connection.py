@@ -41,11 +41,13 @@ class Connection:
         up_since: When it was made, seconds; None where nobody told, and after a loss that counts.
         losses: Connections lost in a row, none of which had proven itself.
         last_frame: When something last came from the server; None where frames are not shown.
+        at_stake: What was said on it waits for its answer, and would be lost with it.
         end_announced: The server said that this one ends: that is no loss.
         failure: Why the session below cannot be used any more, or None.
     """
 
     __slots__ = (
+        "at_stake",
         "end_announced",
         "epoch",
         "failure",
@@ -62,7 +64,7 @@ class Connection:
         self.losses = 0
         self.last_frame: float | None = None
         self.failure: ErrorInfo | None = None
-        self.end_announced = False
+        self.at_stake = self.end_announced = False
 
     @property
     def up(self) -> bool:

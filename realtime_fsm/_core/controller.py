@@ -33,10 +33,6 @@ from .states import WANTED, Activity, ConnectionState, Origin, PlaybackState
 from .step import Step
 
 
-def _look_nowhere(messages: Sequence[Message]) -> Mapping[str, Difference]:
-    return {}
-
-
 class TurnController:
     """Owns the lane, the queue and the turns of one session.
 
@@ -51,9 +47,8 @@ class TurnController:
         self._session = Session(RetryPolicy() if policy is None else policy, keep)
         #: Why the driver went on without this controller, after an internal error (G32), or None.
         self.stepped_aside: ErrorInfo | None = None
-        #: Set by a driver that can look into both memories: where they differ from what was heard of
-        #: these messages, by item id, as no event tells.
-        self.look: Callable[[Sequence[Message]], Mapping[str, Difference]] = _look_nowhere
+        #: Set by a driver that can look into both memories: where they differ from what was heard.
+        self.look: Callable[[Sequence[Message]], Mapping[str, Difference]] = lambda messages: {}
 
     # --- what a driver reads
 
@@ -115,6 +110,15 @@ class TurnController:
     @audible.setter
     def audible(self, value: bool) -> None:
         self._session.audible = value
+
+    @property
+    def at_stake(self) -> bool:
+        """Whether what waits for its answer would be lost with the connection: it gets more time."""
+        return self._session.connection.at_stake
+
+    @at_stake.setter
+    def at_stake(self, value: bool) -> None:
+        self._session.connection.at_stake = value
 
     @property
     def host_waits(self) -> bool:
@@ -183,16 +187,13 @@ class TurnController:
 
     def handed_out(self, item_id: str) -> bool:
         """Whether this message was handed downstream, and nothing more of it is."""
-        known = self._session.messages.get(item_id)
-        if known is not None:
-            return known[1].handed_out(item_id)
-        message = self._session.message(item_id)
-        return message is not None and message.delivered
+        known, message = self._session.messages.get(item_id), self._session.message(item_id)
+        delivered = message is not None and message.delivered
+        return delivered if known is None else known[1].handed_out(item_id)
 
     def differences(self) -> dict[str, Difference]:
-        """Where heard, shown and remembered differ, by item id; of the live turns and
-        of those in `finished`. A correction that the server has not confirmed counts. Words and order are
-        compared where the driver can `look`."""
+        """Where heard, shown and remembered differ, by item id; of live turns and those in `finished`.
+        An unconfirmed correction counts. Words and order are compared where the driver can `look`."""
         turns = (*self._session.finished, *self._session.live.values())
         messages = [message for turn in turns for message in turn.messages]
         found = {m.item_id: each for m in messages if (each := m.difference) is not None}
@@ -249,8 +250,7 @@ class TurnController:
         """Stop a turn. On one that ended, or that is being cancelled, this does nothing (G23).
 
         Raises:
-            LocalProtocolError: The turn is not this controller's, it is closed, or time went
-                backwards.
+            LocalProtocolError: Not this controller's turn, it is closed, or time went backwards.
         """
         session = self._session
         if turn.live and session.live.get(turn.id) is not turn:

@@ -26,11 +26,12 @@ def nothing_came(response: Response, step: Step) -> bool:
 
 def is_missing(response: Response, step: Step) -> bool:
     """The same, and does somebody wait for the lane, or has it been so for very long? While nobody
-    waits a connection that is only held up costs nothing, and what the user says on it meanwhile is
-    lost with it (G27)."""
+    waits, or for what would be lost with it, a connection may be only held up; and what the user
+    says on it meanwhile is lost with it too (G27)."""
     longest = step.policy.timeout + step.policy.answer_timeout
     overdue = response.asked_at + longest <= step.now
-    return nothing_came(response, step) and (step.lane.awaited or overdue)
+    awaited = step.lane.awaited and not step.lane.connection.at_stake
+    return nothing_came(response, step) and (awaited or overdue)
 
 
 def has_time_left(response: Response, step: Step) -> bool:

@@ -83,6 +83,11 @@ QUESTION_LOST = ErrorInfo(
     code="question_lost",
     message="the connection was lost before the words of the question were known",
 )
+OUTPUT_LEFT_OUT = ErrorInfo(
+    kind=ErrorKind.CLIENT_BUG,
+    code="item_left_out",
+    message="the tool's output was left out: asked again without it the tool would run again",
+)
 
 
 class Driver:
@@ -174,6 +179,16 @@ class Driver:
         self._tell_playback()
 
     # --- what the session calls
+
+    def is_to_answer(self, question: str | None) -> bool:
+        """Whether a turn of which nothing was heard, or server VAD, answers this item or what was
+        committed last."""
+        if self.controller.unanswered:
+            return True
+        asks = [
+            self._asks[t.id] for t in self.controller.turns if t.id in self._asks and not t.messages
+        ]
+        return any(ask.committed or (question and ask.question == question) for ask in asks)
 
     def ask(self, ask: ReplyRequest, origin: Origin) -> asyncio.Future[llm.GenerationCreatedEvent]:
         """Start a turn. The future fails only with `llm.RealtimeError`; cancelling it cancels
@@ -828,6 +843,7 @@ class Driver:
         return turn
 
     def _due(self) -> None:
+        self.controller.at_stake = self.link is not None and self.link.holds_a_question
         self.controller.advance(self._loop.time())
         self.run()
 

@@ -104,7 +104,7 @@ class History:
         #: When that was, seconds on the loop's clock.
         self.taken_back_at = -math.inf
         #: The audio that was committed last is no item yet; and it went with its connection before.
-        self._commits = False
+        self.commits = False
         self.commit_lost = False
         #: The last one of the user's that was asked about.
         self._answered: str | None = None
@@ -270,7 +270,7 @@ class History:
             if isinstance(item, Mapping) and self._missed(str(item.get("id"))):
                 self._conversation.added(str(item["id"]), frame.get("previous_item_id"))
         elif kind == "input_audio_buffer.committed":
-            self._commits = False
+            self.commits = False
             self._asks(str(frame.get("item_id")))
         elif kind == "session.updated":
             self._conversation.answered()
@@ -285,7 +285,7 @@ class History:
                 self.taken_back_at = asyncio.get_running_loop().time()
         elif kind == "error" and isinstance(frame.get("error"), Mapping):
             error = frame["error"]
-            self._commits = self._commits and error.get("code") != _NOTHING_TO_COMMIT
+            self.commits = self.commits and error.get("code") != _NOTHING_TO_COMMIT
             return self._conversation.refused(str(error.get("event_id")), str(error.get("code")))
         return False
 
@@ -317,8 +317,8 @@ class History:
         answer the question before once more, if there was one."""
         if not self.question_has_words and self._answers_another(self.question):
             self.question_lost = self.question
-        if self._commits:
-            self._commits, self.commit_lost = False, self._answers_another(None)
+        if self.commits:
+            self.commits, self.commit_lost = False, self._answers_another(None)
         self.question = None
 
     def _answers_another(self, item_id: str | None) -> bool:
@@ -334,11 +334,17 @@ class History:
         Args:
             before: Who asks was there when it was deleted.
         """
-        last = None if self.pushed is None or not self.pushed.items else self.pushed.items[-1]
-        told = isinstance(last, llm.FunctionCallOutput) and self._conversation.told(last.id)
+        output = self.output_pushed
+        told = output is not None and self._conversation.told(output)
         if self.question == self.question_taken_back and (not before or told):
             return None
         return self.question
+
+    @property
+    def output_pushed(self) -> str | None:
+        """The tool's output that was pushed last, unless something follows it."""
+        last = None if self.pushed is None or not self.pushed.items else self.pushed.items[-1]
+        return last.id if isinstance(last, llm.FunctionCallOutput) else None
 
     def is_of_user(self) -> bool:
         """Whether what is asked for now answers something that the user wrote since the last time. What
@@ -367,7 +373,7 @@ class History:
             if isinstance(item, Mapping) and item.get("role") == "user":
                 # The wire is ordered: it is there before what is asked now, confirmed or not.
                 self._asks(str(item.get("id")))
-            self._commits = self._commits or frame.get("type") == "input_audio_buffer.commit"
+            self.commits = self.commits or frame.get("type") == "input_audio_buffer.commit"
         elif frame.get("type") == "conversation.item.delete":
             remember(self._deleted, str(frame.get("item_id")), None)
         elif isinstance(item, Mapping):

@@ -50,6 +50,10 @@ class Link(Protocol):
         """Whether another inner session can be told all that is to be answered."""
 
     @property
+    def holds_a_question(self) -> bool:
+        """Whether what was said, of which there are no words yet, still waits for its answer."""
+
+    @property
     def spoken(self) -> Sequence[Foreign]:
         """Responses that the inner session is not shown and the host speaks, until their end."""
 

@@ -25,6 +25,8 @@ class Pulse:
     Args:
         send: Sends a client's frame.
         dead: Called when the peer is gone.
+        loses: Whether something would be lost with this connection that no other could be told of.
+            Perhaps it is only held up.
     """
 
     def __init__(
@@ -32,12 +34,14 @@ class Pulse:
         policy: RetryPolicy,
         send: Callable[[dict[str, Any]], object],
         dead: Callable[[], object],
+        loses: Callable[[], bool],
         guard: Guard,
     ) -> None:
         self._interval = policy.alive_interval
         self._patience = policy.answer_timeout
         self._send = send
         self._dead = dead
+        self._loses = loses
         self._check_peer = guard(self._due)
         self._loop = asyncio.get_running_loop()
         #: What to ask with, once the server is known to answer.
@@ -101,6 +105,10 @@ class Pulse:
             return
         now = self._loop.time()
         late = now - self._timer.when() > LATE
+        latest = self.seen + (self._interval or 0.0) + self._patience
+        if self._asked is not None and not late and now < latest and self._loses():
+            self._wait(latest)
+            return
         if self._asked is not None and not late:
             get_logger().warning("the connection is dead", silent=round(now - self.seen, 1))
             self.stop()

@@ -24,7 +24,7 @@ from ._announcements import Announcements
 from ._corrections import Corrections
 from ._creates import Creates
 from ._doubt import Doubt
-from ._driver import QUESTION_LOST, Driver
+from ._driver import OUTPUT_LEFT_OUT, QUESTION_LOST, Driver
 from ._echo import Echo
 from ._ends import Ends
 from ._foreign import Foreign
@@ -115,7 +115,13 @@ class RawLink:
             lambda: driver.controller.only_asked,
             lambda: echo.certain,
         )
-        self._pulse = Pulse(driver.controller.policy, inner.send_event, self._dead, guard)
+        self._pulse = Pulse(
+            driver.controller.policy,
+            inner.send_event,
+            self._dead,
+            lambda: self.holds_a_question,
+            guard,
+        )
         self.history = history
         history.on_restored = self._restored
         history.on_dropped = self._dropped
@@ -177,6 +183,9 @@ class RawLink:
     def create(self, turn_id: str, attempt: int, ask: ReplyRequest) -> None:
         if self._lost_its_question(turn_id, ask):
             self._driver.refuse(turn_id, attempt, QUESTION_LOST)
+            return
+        if ask.output in self.history.blame.out:
+            self._driver.refuse(turn_id, attempt, OUTPUT_LEFT_OUT)
             return
         self._pulse.created()
         if ask.frame is not None:
@@ -293,6 +302,12 @@ class RawLink:
     @property
     def may_be_replaced(self) -> bool:
         return self.history.question_has_words
+
+    @property
+    def holds_a_question(self) -> bool:
+        history = self.history
+        wordless = history.commits or not history.question_has_words
+        return wordless and self._driver.is_to_answer(history.question)
 
     @property
     def spoken(self) -> Sequence[Foreign]:

@@ -19,6 +19,7 @@ class ReplyRequest:
         arguments: Keyword arguments of the inner ``generate_reply``.
         frame: For a turn the application started itself: its ``response.create`` as sent.
         question: The item that it answers, as far as is known.
+        output: The tool's output that it answers, if that was told last.
         committed: It answers the audio that the application committed before.
         of_user: It answers something new of the user's.
         future: What the host waits for.
@@ -29,6 +30,7 @@ class ReplyRequest:
     arguments: dict[str, Any] = field(default_factory=dict)
     frame: dict[str, Any] | None = None
     question: str | None = None
+    output: str | None = None
     committed: bool = False
     of_user: bool = False
     future: Answer = None

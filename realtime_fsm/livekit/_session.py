@@ -239,6 +239,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
         if "instructions" not in ask.arguments:
             ask.question = history.wants(before=self._speeches.began_before(history.taken_back_at))
             ask.committed = self._committed
+            ask.output = None if ask.committed else history.output_pushed
 
     def send_event(self, event: Any) -> None:
         """Send a raw client event. A ``response.create`` for the default conversation waits for

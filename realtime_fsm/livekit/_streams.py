@@ -271,6 +271,10 @@ class StreamLink:
         return False
 
     @property
+    def holds_a_question(self) -> bool:
+        return False
+
+    @property
     def spoken(self) -> Sequence[Foreign]:
         return ()
 

@@ -54,6 +54,7 @@ SEEDS: dict[int, tuple[Profile, str]] = {
     231471862810810: ("compat", "a late response was taken for an answer to who still speaks"),
     169221601425529: ("rough", "a call that was added twice was deleted, and its output not"),
     201532991748917: ("hostile", "a message was added behind its first delta, and not handed out"),
+    204870246626770: ("rough", "a wire that was held up was given up with what was said on it"),
     127767939686444: ("mild", "a placeholder was taken for what was heard before"),
     215619141816766: ("rough", "no placeholder behind LiveKit's note of a handoff"),
     253584066095188: ("rough", "put behind an item that was refused, made again at the end"),

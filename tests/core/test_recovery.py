@@ -236,6 +236,20 @@ def test_g6_a_cancel_without_any_answer_shows_a_dead_connection() -> None:
     assert len(bench.those(rf.ReplaceConnection)) == 1
 
 
+def test_g27_not_for_who_waits_for_what_would_be_lost_with_it() -> None:
+    bench = Bench(playback=True)
+    turn = bench.speaking()
+    bench.c.frame_received(bench.now)
+    bench.wait(1.0)
+    bench.interrupt(turn)
+    bench.ask()
+    bench.c.at_stake = True
+    bench.wait(12.9)
+    assert not bench.those(rf.ReplaceConnection)
+    bench.wait(3.1)
+    assert len(bench.those(rf.ReplaceConnection)) == 1
+
+
 @pytest.mark.parametrize("asked", [0.0, 2.0, 4.0])
 def test_g27_a_connection_is_given_up_at_once_for_who_waits(asked: float) -> None:
     bench = Bench(playback=True)

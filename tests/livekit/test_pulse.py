@@ -158,7 +158,7 @@ async def test_g31_what_waits_in_the_socket_is_read_before_it_is_judged() -> Non
         loop.advance(60.0)  # the loop stands still, and the answer comes meanwhile
         loop.call_later(0.01, lambda: pulse.came(UPDATED, loop.time()))
 
-    pulse = Pulse(rf.RetryPolicy(), send, lambda: dead.append(None), Guard())
+    pulse = Pulse(rf.RetryPolicy(), send, lambda: dead.append(None), lambda: False, Guard())
     pulse.came(UPDATED, loop.time())
     await asyncio.sleep(80.0)
     assert not dead
@@ -166,10 +166,34 @@ async def test_g31_what_waits_in_the_socket_is_read_before_it_is_judged() -> Non
 
 
 @virtual_time
+async def test_g27_a_silent_connection_has_longer_while_something_would_be_lost_with_it() -> None:
+    loop, dead, at_stake = asyncio.get_running_loop(), list[None](), [True]
+    pulse = Pulse(
+        rf.RetryPolicy(),
+        list[Any]().append,
+        lambda: dead.append(None),
+        lambda: at_stake[0],
+        Guard(),
+    )
+    pulse.came(UPDATED, loop.time())
+    pulse.ask("check")
+    await asyncio.sleep(12.9)
+    assert not dead
+    await asyncio.sleep(0.2)
+    assert len(dead) == 1
+    at_stake[0] = False
+    pulse.came(UPDATED, loop.time())
+    pulse.ask("check")
+    await asyncio.sleep(3.1)
+    assert len(dead) == 2
+    pulse.stop()
+
+
+@virtual_time
 async def test_g7_no_timer_outlives_its_connection() -> None:
     sent: list[Any] = []
     dead: list[None] = []
-    pulse = Pulse(rf.RetryPolicy(), sent.append, lambda: dead.append(None), Guard())
+    pulse = Pulse(rf.RetryPolicy(), sent.append, lambda: dead.append(None), lambda: False, Guard())
     pulse.created()
     await asyncio.sleep(60.0)
     assert not sent, "nothing is known of the server"
