@@ -257,11 +257,15 @@ def wait_to_show(response: Response, step: Step) -> None:
 def patience_with(response: Response, step: Step) -> float:
     """Seconds of silence until what a conflict told of is given up, or cancelled. An answer of server
     VAD may come very late, and a cancel would take it from the user, whom plain LiveKit lets wait (G27)."""
-    if response.cancel_id is None and not response.stranger and step.lane.speech.answer_may_come:
-        return max(step.policy.stall_timeout, step.policy.first_output_timeout)
-    if not response.stranger or response.cancel_id is not None:
+    if response.cancel_id is not None:
         return step.policy.stall_timeout
-    return 0.0 if response.denied else SHOWS_ITSELF
+    if response.denied:  # what does not run answers nobody
+        return 0.0
+    if response.stranger:
+        return SHOWS_ITSELF
+    if step.lane.speech.answer_may_come:
+        return max(step.policy.stall_timeout, step.policy.first_output_timeout)
+    return step.policy.stall_timeout
 
 
 def expect_terminal(response: Response, step: Step) -> None:

@@ -211,6 +211,24 @@ def test_g20_a_slot_that_is_taken_by_what_does_not_run_is_left_with_its_connecti
     assert b.creates[-1] == (turn.id, 3)
 
 
+def test_g20_what_does_not_run_is_not_waited_for_as_server_vads_answer() -> None:
+    """Once the server said that it does not run, it answers nobody: no second wait of 20 s."""
+    b = Bench()
+    b.got(VAD, rf.SpeechStarted(), rf.SpeechStopped(), rf.InputCommitted())
+    turn = b.ask()
+    b.wait(2.0)
+    b.refused(b.sent(turn), ACTIVE, "active response in progress: resp_9")
+    b.wait(20.0)
+    b.refused(b.those(rf.CancelResponse)[0].event_id, "response_cancel_not_active")
+    b.refused(b.sent(turn), ACTIVE, "active response in progress: resp_9")
+    b.wait(0.0)
+    b.refused(b.those(rf.CancelResponse)[1].event_id, "response_cancel_not_active")
+    assert [r.reason.code for r in b.those(rf.ReplaceConnection)] == ["slot_stuck"]
+    b.got(rf.ConnectionReady())
+    b.wait(0.1)
+    assert b.creates[-1] == (turn.id, 3)
+
+
 def test_g20_what_outlives_its_cancel_is_left_with_its_connection() -> None:
     """The cancel was lost, and the response never ends: no second cancel leaves (G6)."""
     b = Bench()
