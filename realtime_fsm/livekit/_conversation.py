@@ -8,7 +8,7 @@ the items of lost connections are kept here, in order, with the frame that makes
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
@@ -344,6 +344,13 @@ class Conversation:
             self._send(
                 {"type": "conversation.item.delete", "item_id": item_id, "event_id": event_id}
             )
+
+    def drop_all(self, but: Collection[str]) -> None:
+        """Let no conversation have anything more that one was told, except for these items."""
+        for item_id in [*self._told, *self._told_before]:
+            if item_id not in but:
+                self.remove(item_id)
+                self.deleted(item_id)
 
     def _make(self, item_id: str, frame: Frame, place: str | None = None) -> None:
         create = {

@@ -644,6 +644,10 @@ class History:
         if not self._controller.connected:
             self._drop(unwanted)
             self._conversation.arrange(chat_ctx.items)  # a session that takes over is told so too
+        if unwanted and not known:
+            # The mirror lacks what was never confirmed. No other push says that it wants that deleted:
+            # LiveKit pushes a tool's output in a copy of the mirror.
+            self._conversation.drop_all(but={*mirror, *kept, *(item.id for item in asked.items)})
         self.pushed = asked
         self._wanted, self._unwanted = chat_ctx, unwanted
         try:

@@ -46,6 +46,11 @@ def agents_words(c: Call) -> dict[str, str]:
     }
 
 
+def asked(c: Call) -> list[str]:
+    """The user's words that the server has."""
+    return [i.text for i in c.server.conversation if i.role == "user"]
+
+
 def check(c: Call, turn: rf.Turn) -> None:
     """Server = agent = sink, message by message, and the controller says so too."""
     assert c.controller.differences() == {}
@@ -308,9 +313,8 @@ async def test_g18_nor_does_it_hold_the_push_of_the_next_one() -> None:
         assert loop.time() - start < 1.5
         await handle
         assert handle.exception() is None
-        users = [i.text for i in c.server.conversation if i.role == "user"]
         # The plugin of 1.7.0 puts the second one first, without us as well: it knows of no other.
-        assert sorted(users) == ["And?", "Hello?"]
+        assert sorted(asked(c)) == ["And?", "Hello?"]
         assert c.errors == []
 
         def pushes() -> int:
@@ -319,6 +323,23 @@ async def test_g18_nor_does_it_hold_the_push_of_the_next_one() -> None:
         assert pushes() == 1, "the second one; the first is given up"
         await asyncio.sleep(5.0)
         assert pushes() == 0
+
+
+@pytest.mark.parametrize("up", [True, False], ids=["up", "down"])
+@virtual_time
+async def test_g16_what_was_never_confirmed_goes_with_a_history_that_is_replaced(up: bool) -> None:
+    """The plugin's mirror does not have it, so that its push deletes all but that."""
+    async with call([HELLO, HELLO], config=ServerConfig(confirm_items=False)) as c:
+        await c.session.generate_reply()
+        await c.session.generate_reply(user_input="Hello?")
+        assert asked(c) == ["Hello?"]
+        if not up:
+            c.server.drop()
+            await asyncio.sleep(0.05)
+        kept = llm.ChatMessage(role="user", content=["The parcel is here."])
+        await push_history(c.session, llm.ChatContext([kept]))
+        await asyncio.sleep(8.0)
+        assert asked(c) == ["The parcel is here."]
 
 
 @virtual_time
