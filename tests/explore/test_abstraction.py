@@ -137,5 +137,6 @@ def test_every_field_of_the_controller_is_accounted_for() -> None:
     assert set(vars(session)) == snapshots._SESSION, "say in snapshot.py how the new field is kept"
     assert set(Lane.__slots__) == {"holders", "turns", "connection", "speech"}
     kept = {"state", "up_since", "losses", "last_frame", "failure"}
-    assert set(Connection.__slots__) == kept | {"epoch", "end_announced"}
+    # Only a driver says what is at stake, and the search has none.
+    assert set(Connection.__slots__) == kept | {"epoch", "end_announced", "at_stake"}
     assert set(UserSpeech.__slots__) == {"state", "server_answers", "until", "since", "_policy"}
