@@ -181,16 +181,18 @@ def _session_lost(plain: Life, controlled: Life) -> Iterator[Finding]:
 
 
 def _new_attempt(plain: Life, controlled: Life, t: float) -> Attempt | None:
-    """The attempt that was under way at a time, if plain LiveKit was told nothing of it."""
+    """The attempt that was asked for last before a time, if it was under way and plain LiveKit was told
+    nothing of it. The end of one before may have been lost."""
     known = {(each.question, each.number) for each in plain.attempts if each.told}
     ran = [a for a in controlled.attempts if a.span.begin <= t <= a.span.end + _AT_ONCE]
-    return next((each for each in ran if (each.question, each.number) not in known), None)
+    last = max(ran, key=lambda each: each.span.begin, default=None)
+    return last if last and (last.question, last.number) not in known else None
 
 
 def _earlier(one: Life, other: Life) -> bool:
-    """Whether less was asked before the end of *one*."""
+    """Whether less was asked before the end of *one*: something is missing behind the last that it has."""
     asked = {each.key for each in one.questions}
-    return any(each.key not in asked for each in other.questions)
+    return bool(other.questions) and other.questions[-1].key not in asked
 
 
 # --- what was heard

@@ -78,6 +78,8 @@ def test_a_session_that_both_lose_is_worse_where_less_was_asked_before() -> None
     earlier = life([ONE], [heard(ONE, 1.2)], questions=(Question(Q1, 1.0),), ended=lost.ended)
     assert worse(lost, earlier) == [("session lost", "")]
     assert worse(earlier, lost) == []
+    gone = life([TWO], [heard(TWO, 10.2)], questions=GOOD.questions[1:], ended=lost.ended)
+    assert worse(lost, gone) == [], "a handover threw the first question away"
 
 
 def test_a_call_that_never_ends() -> None:
@@ -627,6 +629,11 @@ def test_a_session_that_ended_of_what_plain_never_came_to_ask_is_explained(code:
     again = replace(ours, attempts=(replace(first, number=2),))
     assert worse(GOOD, again) == [("session lost", "")], "plain would not have asked again"
     assert worse(replace(GOOD, attempts=(first,)), ours) == [("session lost", "")], "plain asked"
+    endless = Attempt(Q1, 2, Span(5.0, 20.0))  # its response.done got lost
+    assert worse(GOOD, replace(ours, attempts=(endless, first))) == [], "it was told to the other"
+    both = replace(ours, attempts=(replace(endless, number=1), first))
+    asked = replace(GOOD, attempts=(first,))
+    assert worse(asked, both) == [("session lost", "")], "plain had what it was told to"
     deaf = replace(GOOD, attempts=(replace(first, told=False),))
     assert worse(deaf, ours) == [], "it could not be told"
     for other in (replace(ended, code="server_error"), replace(ended, told=None)):
