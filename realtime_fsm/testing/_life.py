@@ -475,7 +475,11 @@ class Witness:
             if each.type == "response.create"
             and body_of(each.event.get("response")).get("tool_choice") == "none"
         }
-        without = {a.question for a in server.answers if any(abs(a.t - t) < 1e-6 for t in forbid)}
+        without = {
+            (a.question, a.attempt)
+            for a in server.answers
+            if any(abs(a.t - t) < 1e-6 for t in forbid)
+        }
         calls = (
             body_of(each.event.get("item"))
             for each in server.record
@@ -487,7 +491,7 @@ class Witness:
             if (call := str(item.get("call_id") or ""))
             and (
                 item.get("status") == "incomplete"
-                or server.question_of_output(call).rpartition(" > ")[0] in without
+                or server.answered_by(str(item.get("id"))) in without
             )
         }
 

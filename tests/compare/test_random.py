@@ -94,6 +94,7 @@ SEEDS: dict[int, tuple[Profile, str]] = {
         "judge: plain was deaf to a permanent error: a stray response.done",
     ),
     203638506344826: ("hostile", "judge: the end of an attempt before the last got lost"),
+    35495270993011: ("hostile", "judge: another attempt at the question was allowed no tool"),
     24523250805294: ("hostile", "judge: both sessions ended at the same question"),
     47095167785671: ("hostile", "judge: plain was deaf to a permanent error: a half-open wire"),
 }
