@@ -84,7 +84,7 @@ class Verdict:
         better: how it is better.
         allowed: what is not counted as worse: lateness that what was subtracted explains, a
             question unheard, and its tools, since somebody cut in before its answer could be late,
-            and a session that ended of what would have ended plain LiveKit's, had it asked.
+            and a session that ended of what would have ended plain LiveKit's, had it asked, or heard.
     """
 
     worse: tuple[Finding, ...]
@@ -148,7 +148,8 @@ def _worse(plain: Life, controlled: Life, allowed: list[Finding]) -> Iterator[Fi
 
 def _explained(plain: Life, controlled: Life) -> Iterator[Finding]:
     """The session ended of an error that ends plain LiveKit's too, told to the first attempt at what
-    plain LiveKit never came to ask. That it ended of what is asked *again* has no explanation."""
+    plain LiveKit never came to ask, or was told nothing of. That it ended of what is asked *again* has no
+    explanation."""
     ended = _lost(plain, controlled)
     if ended is None or ended.told is None or ended.code not in ENDS_PLAIN:
         return
@@ -157,7 +158,7 @@ def _explained(plain: Life, controlled: Life) -> Iterator[Finding]:
         why = (
             f"it ended at {ended.t:.2f} s: {ended.why}; explained: {ended.code} ends plain LiveKit"
         )
-        why += f", too, which never came to ask this ({attempt.question}, attempt 1)"
+        why += f", too, which never heard of this ({attempt.question}, attempt 1)"
         yield Finding("session lost", "", why)
 
 
@@ -173,23 +174,25 @@ def _session_lost(plain: Life, controlled: Life) -> Iterator[Finding]:
         if (attempt := _new_attempt(plain, controlled, ended.t)) is not None:
             # It counts all the same.
             name = f"{attempt.question}, attempt {attempt.number}"
-            why += f"; told to an attempt that plain LiveKit never made ({name})"
+            why += f"; told to an attempt of which plain LiveKit never heard ({name})"
         yield Finding("session lost", "", why)
     elif controlled.hung and not plain.hung:
         yield Finding("hang", "", controlled.hung)
 
 
 def _new_attempt(plain: Life, controlled: Life, t: float) -> Attempt | None:
-    """The attempt that was under way at a time, if plain LiveKit never had it."""
-    known = {(each.question, each.number) for each in plain.attempts}
+    """The attempt that was asked for last before a time, if it was under way and plain LiveKit was told
+    nothing of it. The end of one before may have been lost."""
+    known = {(each.question, each.number) for each in plain.attempts if each.told}
     ran = [a for a in controlled.attempts if a.span.begin <= t <= a.span.end + _AT_ONCE]
-    return next((each for each in ran if (each.question, each.number) not in known), None)
+    last = max(ran, key=lambda each: each.span.begin, default=None)
+    return last if last and (last.question, last.number) not in known else None
 
 
 def _earlier(one: Life, other: Life) -> bool:
-    """Whether less was asked before the end of *one*."""
+    """Whether less was asked before the end of *one*: something is missing behind the last that it has."""
     asked = {each.key for each in one.questions}
-    return any(each.key not in asked for each in other.questions)
+    return bool(other.questions) and other.questions[-1].key not in asked
 
 
 # --- what was heard
@@ -237,7 +240,8 @@ def _unheard(plain: Life, controlled: Life, allowed: list[Finding]) -> Iterator[
         if got < TOLERANCE:
             text = f"nothing was heard; on plain LiveKit {most:.2f} s were"
             cut = called_off(plain, controlled, key)
-            yield from _missing(Finding("unheard", key, text), question, controlled, cut, allowed)
+            found = Finding("unheard", key, text)
+            yield from _missing(found, plain, controlled, question, cut, allowed)
             continue
         short = any(map(_full, theirs)) or got < most - WORD
         if short and not any(map(_full, ours)) and not _cut_off(controlled, key):
@@ -247,18 +251,23 @@ def _unheard(plain: Life, controlled: Life, allowed: list[Finding]) -> Iterator[
 
 def _missing(
     found: Finding,
-    asked: Question,
+    plain: Life,
     life: Life,
+    asked: Question,
     cut: tuple[float, tuple[Subtracted, ...]] | None,
     allowed: list[Finding],
 ) -> Iterator[Finding]:
-    """What never came, unless somebody cut in before it was late, or LiveKit lets nobody speak since
-    before the question: no controller can change that."""
+    """What never came, unless somebody cut in before it was late, LiveKit lets nobody speak since
+    before the question, or the server's end of the connection went while the user said it, at what plain
+    asked, too: no controller can change that."""
     if cut is not None:
         text = f"{found.text}; somebody cut in at {cut[0]:.2f} s, before it was late"
         allowed.append(replace(found, text=text, subtracted=cut[1]))
     elif life.stuck is not None and life.stuck < asked.at:
         text = f"{found.text}; LiveKit waited for a tool that never ends"
+        allowed.append(replace(found, text=text))
+    elif asked.gone in {(each.question, each.number) for each in plain.attempts}:
+        text = f"{found.text}; the connection went while it was said"
         allowed.append(replace(found, text=text))
     else:
         yield found
@@ -317,7 +326,7 @@ def _undone(plain: Life, controlled: Life, allowed: list[Finding]) -> Iterator[F
             continue
         finding = Finding("undone", key, f"{deed.what.removesuffix(' ran')} never ran")
         cut = called_off(plain, controlled, key, Span(then.at, deed.t), slack=_CUTS)
-        yield from _missing(finding, now, controlled, cut, allowed)
+        yield from _missing(finding, plain, controlled, now, cut, allowed)
 
 
 # --- what is remembered

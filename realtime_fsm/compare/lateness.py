@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -21,13 +22,18 @@ LATE = 0.2
 _TALKS_OVER = 0.5  # seconds into the user's speech by which who was interrupted has stopped
 
 _AT_ONCE = 0.05  # seconds
+_ENDS = 5.0  # seconds in which a server ends what it is told to cancel: `cancel_timeout`
 _OWN = "the application's own sound"
 _OVER_THE_USER = 2.0  # seconds that an answer may be later which plain LiveKit spoke over the user
 
 Reason = Literal[
     "words plain never played", "words plain played later", "words plain had played by then",
-    "an answer plain never had", "the user spoke", "frames were held up", "a named wait",
+    "an answer plain never had", "its end after it was cancelled", "the answer to what the user was saying",
+    "the user spoke", "frames were held up", "a named wait",
 ]  # fmt: skip
+
+
+_STOOD: tuple[Reason, ...] = ("the user spoke", "frames were held up")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +67,14 @@ def late(
     if ours is None or theirs is None or in_the_way or collided(plain, key):
         return None
     found = [_later(plain, theirs, controlled, ours, key)]
-    front = _in_front(controlled, ours)
-    before = _in_front(plain, Span(0.0, theirs.end))
+    front = _in_front(controlled, ours.end, key)
+    before = _in_front(plain, theirs.end, key)
     if front is not None and before is not None and front[0] == before[0]:
-        ours, theirs = Span(front[1], ours.end), Span(max(before[1], theirs.begin), theirs.end)
-        found.append(_later(plain, theirs, controlled, ours, key))
+        over = front[1] + min(front[2], before[2])  # no more of it than on plain
+        if over > ours.begin:
+            ours = Span(over, ours.end)
+            theirs = Span(max(before[1] + before[2], theirs.begin), theirs.end)
+            found.append(_later(plain, theirs, controlled, ours, key))
     first, again = (life.asked(key.partition(" > ")[0]) for life in (plain, controlled))
     if " > " in key and first is not None and again is not None:
         # What a tool's output is told of is no later than it is since the user asked.
@@ -78,9 +87,8 @@ def _later(
     plain: Life, theirs: Span, controlled: Life, ours: Span, key: str
 ) -> tuple[float, float, tuple[Subtracted, ...]]:
     subtracted = _reasons(plain, controlled, key, ours)
-    ours_net = ours.seconds - total(each.span for each in subtracted)
-    theirs_net = theirs.seconds - _stood_in_both(plain, theirs, controlled, ours)
-    return ours_net - theirs_net, ours.seconds - theirs.seconds, subtracted
+    net = ours.seconds - _taken_off(subtracted) - _net(plain, theirs, subtracted)
+    return net, ours.seconds - theirs.seconds, subtracted
 
 
 def called_off(
@@ -105,9 +113,8 @@ def called_off(
         slack = max(slack, _OVER_THE_USER)  # that is not compared for lateness
     waited = Span(asked.at, max(asked.at, cut))
     subtracted = _reasons(plain, controlled, key, waited)
-    ours_net = waited.seconds - total(each.span for each in subtracted)
-    theirs_net = theirs.seconds - _stood_in_both(plain, theirs, controlled, waited)
-    return (cut, subtracted) if round(ours_net - theirs_net, 3) <= slack else None
+    net = waited.seconds - _taken_off(subtracted) - _net(plain, theirs, subtracted)
+    return (cut, subtracted) if round(net, 3) <= slack else None
 
 
 def _since_called(plain: Life, controlled: Life, key: str, at: float) -> float:
@@ -130,16 +137,20 @@ def _awaited(life: Life, key: str) -> Span | None:
     return Span(asked.at, min(piece.span.begin for piece in pieces))
 
 
-def _in_front(life: Life, awaited: Span) -> tuple[str, float] | None:
-    """The question whose answer was heard last before the end of a wait, and the end of that, if it
-    lies in the wait."""
+def _in_front(life: Life, until: float, key: str) -> tuple[str, float, float] | None:
+    """The question whose answer was heard last before a time, the end of that, and how long the server
+    had it after that, if only then this question was asked of it."""
     before = [
-        (piece.span.end, message.question)
+        (piece.span.end, message)
         for piece in life.heard
-        if (message := life.message(piece)) is not None and piece.span.end <= awaited.end
+        if (message := life.message(piece)) is not None and piece.span.end <= until
     ]
-    end, question = max(before, default=(awaited.begin, ""))
-    return (question, end) if end > awaited.begin else None
+    if not before:
+        return None
+    end, message = max(before, key=lambda each: each[0])
+    at, asked = (message.question, message.attempt), _asked_of_server(life, key)
+    over = [a.span.end for a in life.attempts if (a.question, a.number) == at]
+    return message.question, end, max((t - end for t in over if end < t <= asked), default=0.0)
 
 
 def _stood_in(life: Life, awaited: Span) -> list[Span]:
@@ -147,10 +158,16 @@ def _stood_in(life: Life, awaited: Span) -> list[Span]:
     return [part for part in parts if part is not None]
 
 
-def _stood_in_both(plain: Life, theirs: Span, controlled: Life, ours: Span) -> float:
-    """Seconds that the user spoke into both waits, or the frames stood still in both: they make
-    neither of them late."""
-    return min(total(_stood_in(plain, theirs)), total(_stood_in(controlled, ours)))
+def _taken_off(subtracted: Iterable[Subtracted]) -> float:
+    return total(each.span for each in subtracted)
+
+
+def _net(plain: Life, theirs: Span, subtracted: tuple[Subtracted, ...]) -> float:
+    """Seconds of plain's wait, but for what the user spoke into both waits, or the frames stood still in
+    both: they make neither of them late. Of ours counts what has no other reason."""
+    others = [each for each in subtracted if each.reason not in _STOOD]
+    alone = _taken_off(subtracted) - _taken_off(others)
+    return theirs.seconds - min(total(_stood_in(plain, theirs)), alone)
 
 
 def _reasons(plain: Life, controlled: Life, key: str, awaited: Span) -> tuple[Subtracted, ...]:
@@ -167,6 +184,14 @@ def _reasons(plain: Life, controlled: Life, key: str, awaited: Span) -> tuple[Su
         *(
             Subtracted("an answer plain never had", *each)
             for each in _new_answers(plain, controlled, key)
+        ),
+        *(
+            Subtracted("its end after it was cancelled", *each)
+            for each in _cancelled(plain, controlled, key)
+        ),
+        *(
+            Subtracted("the answer to what the user was saying", *each)
+            for each in _answer_to_them(plain, controlled, key)
         ),
         *(Subtracted("the user spoke", "", span) for span in controlled.spoke),
         *(Subtracted("frames were held up", "", span) for span in controlled.held_up),
@@ -195,6 +220,52 @@ def _new_answers(plain: Life, controlled: Life, key: str) -> list[tuple[str, Spa
         if each.question != key
         and (each.question, each.number) not in known
         and (span := _at_most(each.span, controlled.making).within(Span(0.0, asked))) is not None
+    ]
+
+
+def _cancelled(plain: Life, controlled: Life, key: str) -> list[tuple[str, Span]]:
+    """When the server had not yet ended what was cancelled, and nothing could be asked for (G5), which on
+    plain was over, or had not begun, when this was asked."""
+    there, asked = plain.asked(key), _asked_of_server(controlled, key)
+    if there is None:
+        return []
+    alive = {
+        (each.question, each.number)
+        for each in plain.attempts
+        if each.span.begin <= there.at <= each.span.end
+    }
+    return [
+        (
+            f"{each.question}, attempt {each.number}",
+            _at_most(Span(each.cancelled, each.span.end), _ENDS),
+        )
+        for each in controlled.attempts
+        if each.cancelled is not None
+        and each.question != key
+        and (each.question, each.number) not in alive
+        and each.cancelled <= each.span.end <= asked
+    ]
+
+
+def _answer_to_them(plain: Life, controlled: Life, key: str) -> list[tuple[str, Span]]:
+    """When the server answered what the user was saying when this was asked, which comes first (G24),
+    heard or not; on plain nobody was saying it then."""
+    there, here = plain.asked(key), controlled.asked(key)
+    if there is None or here is None or any(s.begin <= there.at <= s.end for s in plain.spoke):
+        return []
+    words = [span for span in controlled.spoke if span.begin <= here.at <= span.end]
+    asked = _asked_of_server(controlled, key)
+    theirs = {
+        each.key
+        for each in controlled.questions
+        if any(abs(span.end - each.at) < _AT_ONCE for span in words)
+    }
+    return [
+        (f"{each.question}, attempt {each.number}", span)
+        for each in controlled.attempts
+        if each.question in theirs
+        and (span := _at_most(each.span, controlled.making).within(Span(here.at, asked)))
+        is not None
     ]
 
 
@@ -275,21 +346,32 @@ def _out_of_order(life: Life, key: str, other: str) -> bool:
 
 def _words_before(plain: Life, controlled: Life, key: str) -> list[tuple[str, Span]]:
     """When the controlled call played what plain had played before this was asked, and what that was: the
-    caller asked sooner after it. What came later itself is no reason."""
-    there = plain.asked(key)
-    if there is None:
+    caller asked sooner after it. What came later itself, without a reason, is none."""
+    there, here = plain.asked(key), controlled.asked(key)
+    if there is None or here is None:
         return []
     found: list[tuple[str, Span]] = []
     for question in {m.question for m in controlled.messages if m.question != key}:
         before, ours = _awaited(plain, question), _awaited(controlled, question)
+        pieces = [piece.span for piece in controlled.pieces_of(question)]
         over = all(piece.span.end <= there.at for piece in plain.pieces_of(question))
-        if before and ours and over and ours.seconds <= before.seconds + LATE:
-            found += [(question, piece.span) for piece in controlled.pieces_of(question)]
+        if not (before and ours and over and any(span.end > here.at for span in pieces)):
+            continue
+        if before.begin < there.at and _in_time(plain, before, controlled, ours, question):
+            found += [(question, span) for span in pieces]
     for one, other in zip(_own_sounds(plain), _own_sounds(controlled), strict=False):
         in_time = other[0] <= one[0] + LATE and one[1].seconds == other[1].seconds
         if in_time and one[1].span.end <= there.at:
             found.append((_OWN, other[1].span))
     return found
+
+
+def _in_time(plain: Life, theirs: Span, controlled: Life, ours: Span, key: str) -> bool:
+    """Whether an answer that came in both lives is not late itself."""
+    if ours.seconds <= theirs.seconds + LATE:
+        return True
+    judged = late(plain, controlled, key)
+    return judged is not None and round(judged[0], 3) <= LATE
 
 
 def _own_sounds(life: Life) -> list[tuple[float, Heard]]:

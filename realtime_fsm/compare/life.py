@@ -44,11 +44,14 @@ class Question:
         at: when asking was done; of a tool's output, when it was there.
         times: how often an answer was asked for, by whom ever: server VAD and the application may
             both.
+        gone: the question and the number of the attempt at which the server's end of the connection
+            went, while the user said this: the server never had it. None if it had.
     """
 
     key: str
     at: float
     times: int = 1
+    gone: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,12 +127,18 @@ class Attempt:
     Attributes:
         question: which it answers.
         number: the how-many-th attempt at it, from 1.
-        span: from when it was asked for until the server, and the tools that it called, were done.
+        span: from when it was asked for until the server, and the tools that it called, were done, or
+            its connection was.
+        told: whether its end could be: not on a connection on which nothing arrived any more, nor
+            where a ``response.done`` that a fault put in had ended it before.
+        cancelled: when the client had it cancelled; None if it had not.
     """
 
     question: str
     number: int
     span: Span
+    told: bool = True
+    cancelled: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

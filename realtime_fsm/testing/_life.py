@@ -33,6 +33,7 @@ __all__ = ["Witness", "WitnessedSession"]
 
 _WORD = 0.4  # seconds that a word takes, in a call by text
 _SPOKEN = 0.5  # and in one by sound
+_AT_ONCE = 0.05  # seconds
 _MOMENT = 1.0  # seconds after the user's words until the server has them
 
 
@@ -137,6 +138,7 @@ class Witness:
         handed_over: when another agent took over, and how that came.
         forgotten: items that the application has deleted.
         edited: when it pushed a history of its own.
+        left: when a turn had the slot.
     """
 
     call: SeenCall
@@ -149,6 +151,7 @@ class Witness:
     handed_over: list[tuple[float, _Handover]] = field(default_factory=list)
     forgotten: set[str] = field(default_factory=set)
     edited: list[float] = field(default_factory=list)
+    left: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -219,6 +222,8 @@ class Witness:
         waited = move.source is TurnState.RETRY_WAIT and move.dest is not TurnState.RETRY_WAIT
         if waited or move.event == "LANE_FREE":
             self._ends(move.turn_id)
+        if move.event == "LANE_FREE":
+            self.left.append(self._loop.time())
         elif move.event == "CREATE_CONFLICT":
             name = f"{move.turn_id} waits for the response that has the slot"
             assert model.controller is not None
@@ -250,7 +255,7 @@ class Witness:
             messages=messages,
             heard=heard,
             deeds=tuple(self._deeds()),
-            waits=(*self._waits(), *self._unreported()),
+            waits=(*self._waits(), *self._unreported(), *self._unanswered()),
             spoke=tuple(self._spoke()),
             turns=tuple(self._turns()),
             held_up=tuple(Span(*each) for each in server.held_up),
@@ -318,6 +323,17 @@ class Witness:
         for t in (t for sink in self.call.sinks for t in sink.withheld):
             yield Wait("playback_grace", Span(self._t(t), self._t(t + grace)), grace)
 
+    def _unanswered(self) -> Iterator[Wait]:
+        """How long server VAD's answer was waited for that did not come (G24): a turn had the slot when
+        that was over."""
+        timeout = self._policy.vad_answer_timeout
+        created = [f.t for f in self.call.server.record if f.type == "response.created"]
+        for spoken in self._turns():
+            over = spoken.end + timeout
+            left = any(abs(self._t(t) - over) < _AT_ONCE for t in self.left)
+            if left and not any(spoken.end <= t < over - _AT_ONCE for t in created):
+                yield Wait("server VAD's answer, in vain", Span(spoken.end, over), timeout)
+
     @property
     def _session(self) -> WitnessedSession:
         assert isinstance(self.call.session, WitnessedSession)
@@ -350,7 +366,7 @@ class Witness:
             counts[words] += 1
             again = f"{words} #{counts[words]}"
             key = again if counts[words] > 1 and again in known_there else words
-            found.append(Question(key, t, times[t, words]))
+            found.append(Question(key, t, times[t, words], self._gone_at(t, words)))
         by_key = {question.key: question.times for question in found}
         taken_back, more = self._taken_back(), Counter[str]()
         for done, call, owed in self.outputs:
@@ -397,11 +413,26 @@ class Witness:
         """Whether the application handed over while the user spoke, and LiveKit cleared the input, or
         took another connection: the server never had the question."""
         handed_over = any(begin <= self._t(t) <= until for t, _ in self.handed_over)
-        taken = any(
+        return handed_over and not self._taken(begin, until)
+
+    def _taken(self, begin: float, until: float) -> bool:
+        return any(
             record.type == "input_audio_buffer.committed" and begin <= record.t <= until + _MOMENT
             for record in self.call.server.record
         )
-        return handed_over and not taken
+
+    def _gone_at(self, until: float, words: str) -> tuple[str, int] | None:
+        """At which attempt the server's end of the connection went while the user spoke; None if it did
+        not, or the server had the words."""
+        server = self.call.server
+        said = (s for s in server.speech if (s.t + s.seconds, s.words) == (until, words))
+        begin = min((s.t for s in said), default=until)
+        ends = (f.t for f in server.record if f.type in ("closed", "dropped") and f.t >= begin)
+        end = min(ends, default=until)
+        if end >= until or self._taken(begin, until):
+            return None
+        made = [(a.question, a.attempt) for a in server.answers if a.attempt and a.t <= end]
+        return made[-1] if made else None
 
     def _times(self, asked: Iterable[tuple[float, str]]) -> Counter[tuple[float, str]]:
         """How often an answer to each question was asked for: once, and by each request that brings
@@ -444,7 +475,11 @@ class Witness:
             if each.type == "response.create"
             and body_of(each.event.get("response")).get("tool_choice") == "none"
         }
-        without = {a.question for a in server.answers if any(abs(a.t - t) < 1e-6 for t in forbid)}
+        without = {
+            (a.question, a.attempt)
+            for a in server.answers
+            if any(abs(a.t - t) < 1e-6 for t in forbid)
+        }
         calls = (
             body_of(each.event.get("item"))
             for each in server.record
@@ -456,7 +491,7 @@ class Witness:
             if (call := str(item.get("call_id") or ""))
             and (
                 item.get("status") == "incomplete"
-                or server.question_of_output(call).rpartition(" > ")[0] in without
+                or server.answered_by(str(item.get("id"))) in without
             )
         }
 
@@ -500,11 +535,47 @@ class Witness:
             if frame.type == "response.output_item.done" and call in done:
                 made_by = str(frame.event.get("response_id"))
                 tools[made_by] = max(tools.get(made_by, 0.0), done[call])
+        cancels: dict[str, float] = {}
+        for frame in server.record:
+            if frame.type == "response.cancel":
+                cancels.setdefault(str(frame.event.get("response_id")), frame.t)
+        unheard = self._ended_before()
         for each in server.answers:
             if each.attempt and not _is_aside(each.question):
-                end = over.get(str(each.response_id), self._t(self._now()))
-                end = max(end, tools.get(str(each.response_id), 0.0))
-                yield Attempt(each.question, each.attempt, Span(each.t, max(end, each.t)))
+                known = str(each.response_id)
+                gone, deaf = self._gone(each.t)
+                end = max(each.t, over.get(known, gone), tools.get(known, 0.0))
+                yield Attempt(
+                    each.question,
+                    each.attempt,
+                    Span(each.t, end),
+                    told=known in over.keys() - unheard or not (known in over or deaf),
+                    cancelled=cancels.get(known),
+                )
+
+    def _gone(self, t: float) -> tuple[float, bool]:
+        """When the connection of a time was over, and whether nothing arrived on it any more."""
+        record = self.call.server.record
+        at = max((f.connection for f in record if f.type == "accepted" and f.t <= t), default=0)
+        since = [f for f in record if f.connection == at and f.t >= t]
+        over = (f.t for f in since if f.type in ("closed", "dropped", "disconnected"))
+        deaf = all(f.direction != "server" for f in since)
+        return min(over, default=self._t(self._now())), deaf
+
+    def _ended_before(self) -> set[str]:
+        """The responses that a ``response.done`` of none, which a fault put in, ended at the client
+        before their own."""
+        server, stray = self.call.server, False
+        ids, found = {str(each.response_id) for each in server.answers}, set[str]()
+        for frame in server.record:
+            known = str(body_of(frame.event.get("response")).get("id"))
+            if frame.type == "response.created":
+                stray = False
+            elif frame.type == "response.done":
+                if stray:
+                    found.add(known)
+                stray = known not in ids
+        return found
 
     def _name_of(self, handover: _Handover) -> str:
         """What the handover followed, in both lives."""

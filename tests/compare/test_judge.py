@@ -78,6 +78,8 @@ def test_a_session_that_both_lose_is_worse_where_less_was_asked_before() -> None
     earlier = life([ONE], [heard(ONE, 1.2)], questions=(Question(Q1, 1.0),), ended=lost.ended)
     assert worse(lost, earlier) == [("session lost", "")]
     assert worse(earlier, lost) == []
+    gone = life([TWO], [heard(TWO, 10.2)], questions=GOOD.questions[1:], ended=lost.ended)
+    assert worse(lost, gone) == [], "a handover threw the first question away"
 
 
 def test_a_call_that_never_ends() -> None:
@@ -609,7 +611,7 @@ def test_a_session_that_is_lost_by_an_attempt_that_plain_never_made_is_explained
     ended = Ending(12.0, "insufficient_quota")
     ours = replace(GOOD, ended=ended, attempts=(Attempt(Q1, 2, Span(11.0, 12.0)),))
     (finding,) = judge(GOOD, ours).worse
-    assert finding.text.endswith(f"never made ({Q1}, attempt 2)")
+    assert finding.text.endswith(f"never heard ({Q1}, attempt 2)")
     plain = replace(GOOD, attempts=ours.attempts)
     (finding,) = judge(plain, ours).worse
     assert finding.text == "it ended at 12.00 s: insufficient_quota"
@@ -627,6 +629,13 @@ def test_a_session_that_ended_of_what_plain_never_came_to_ask_is_explained(code:
     again = replace(ours, attempts=(replace(first, number=2),))
     assert worse(GOOD, again) == [("session lost", "")], "plain would not have asked again"
     assert worse(replace(GOOD, attempts=(first,)), ours) == [("session lost", "")], "plain asked"
+    endless = Attempt(Q1, 2, Span(5.0, 20.0))  # its response.done got lost
+    assert worse(GOOD, replace(ours, attempts=(endless, first))) == [], "it was told to the other"
+    both = replace(ours, attempts=(replace(endless, number=1), first))
+    asked = replace(GOOD, attempts=(first,))
+    assert worse(asked, both) == [("session lost", "")], "plain had what it was told to"
+    deaf = replace(GOOD, attempts=(replace(first, told=False),))
+    assert worse(deaf, ours) == [], "it could not be told"
     for other in (replace(ended, code="server_error"), replace(ended, told=None)):
         assert worse(GOOD, replace(ours, ended=other)) == [("session lost", "")]
 
@@ -765,3 +774,93 @@ def test_an_answer_that_plain_played_out_of_order_is_late_only_if_the_other_is_n
     ours_kept = replace(ours, remembers=False)
     slower = replace(ours_kept, heard=(heard(TWO, 1.6), heard(ONE, 4.6)))
     assert ("late", Q1) in worse(kept, slower), "the order was right"
+
+
+# --- what the server still has, or has not
+
+
+def test_what_stands_in_front_is_over_when_the_server_is_done_with_it() -> None:
+    """A call by text is read to its end before its response is done, and nobody can be asked for then."""
+
+    def told(begin: float, third: float, done: float, asked: float) -> Life:
+        attempts = (Attempt(Q2, 1, Span(10.1, done)), Attempt("Q3", 1, Span(asked, third + 1.0)))
+        questions = (*GOOD.questions, Question("Q3", 13.5))
+        pieces = queued((TWO, begin), (THREE, third)).heard
+        return replace(queued(), heard=pieces, attempts=attempts, questions=questions)
+
+    # Plain LiveKit collided: of when Q2 was heard nothing is said.
+    plain = replace(told(10.2, 13.7, 13.6, 13.6), collisions=(Collision(Q2, 10.1),))
+    assert worse(plain, told(12.2, 15.7, 15.6, 15.6)) == [], "0.1 s in either life"
+    assert worse(plain, told(12.2, 16.0, 15.6, 15.9)) == [("late", "Q3")]
+    assert worse(plain, told(12.2, 16.0, 15.9, 15.9)) == [("late", "Q3")], "longer than on plain"
+    assert worse(plain, told(12.2, 15.7, 15.6, 15.3)) == [("late", "Q3")], "it was asked before"
+
+
+def test_of_plains_wait_no_more_of_the_users_words_is_taken_off_than_of_ours() -> None:
+    """What lies under another reason is taken off ours once."""
+    spoke, wait = Span(10.2, 11.2), Wait("w", Span(10.2, 12.2), 2.0)
+    plain = replace(later(1.1), spoke=(spoke,))
+    ours = later(3.2, spoke=(spoke,), waits=(wait,))
+    assert worse(plain, ours) == []
+    part = replace(wait, span=Span(11.2, 12.2))
+    assert worse(plain, replace(ours, waits=(part,))) == [("late", Q2)], "taken off ours as well"
+    assert worse(plain, later(3.4, spoke=(spoke,), waits=(wait,))) == [("late", Q2)]
+
+
+def test_nothing_can_be_asked_before_the_server_has_ended_what_was_cancelled() -> None:
+    cut = Attempt(Q1, 1, Span(9.0, 10.5), cancelled=10.0)
+    asked = Attempt(Q2, 1, Span(10.5, 12.0))
+    plain = replace(GOOD, attempts=(replace(cut, span=Span(9.0, 9.8)),))
+    ours = later(0.5, attempts=(cut, asked))
+    verdict = judge(plain, ours)
+    assert not verdict.worse
+    (taken,) = verdict.allowed[0].subtracted
+    assert (taken.reason, taken.span) == ("its end after it was cancelled", Span(10.0, 10.5))
+    for each in (
+        replace(cut, cancelled=None),
+        replace(cut, cancelled=10.4),
+        replace(cut, span=Span(9.0, 10.6)),
+    ):
+        assert worse(plain, replace(ours, attempts=(each, asked))) == [("late", Q2)], str(each)
+    still = replace(GOOD, attempts=(replace(cut, span=Span(9.0, 10.1)),))
+    assert worse(still, ours) == [("late", Q2)], "and so it was on plain"
+    endless = replace(cut, span=Span(9.0, 15.5)), replace(asked, span=Span(15.5, 16.0))
+    assert worse(plain, later(5.5, attempts=endless)) == [("late", Q2)], "5 s at most"
+
+
+def test_the_answer_to_what_the_user_was_saying_comes_first_heard_or_not() -> None:
+    """It called a tool, and had no words. On plain LiveKit nobody spoke when this was asked."""
+    spoke = (Span(9.0, 10.2),)
+    questions = (*GOOD.questions, Question("Q3", 10.2))
+    attempts = (Attempt("Q3", 1, Span(10.2, 11.0)), Attempt(Q2, 1, Span(10.6, 12.0)))
+    plain = replace(GOOD, attempts=attempts[:1], questions=questions)
+    ours = later(0.7, spoke=spoke, attempts=attempts, questions=questions)
+    assert worse(plain, ours) == []
+    assert worse(plain, replace(ours, questions=GOOD.questions)) == [("late", Q2)], "not theirs"
+    slow = replace(ours, heard=later(1.0).heard)
+    assert worse(plain, slow) == [("late", Q2)], "it was asked of the server by then"
+    spoken = replace(plain, spoke=(Span(9.0, 10.05),))
+    assert worse(spoken, ours) == [("late", Q2)], "so it was on plain"
+
+
+def test_words_that_were_late_for_a_reason_are_one_for_what_is_asked_behind_them() -> None:
+    between = life([ONE, TWO, THREE], [heard(ONE, 1.2), heard(THREE, 5.0), heard(TWO, 10.2)])
+    plain = replace(between, remembers=False)
+    soon = (Question(Q1, 1.0), Question(Q2, 2.0))
+    wait = (Wait("w", Span(1.1, 1.5), 0.4),)
+    ours = replace(GOOD, heard=(heard(ONE, 1.6), heard(TWO, 4.8)), questions=soon)
+    assert worse(plain, replace(ours, waits=wait)) == []
+    assert worse(plain, ours) == [("late", Q1), ("late", Q2)]
+
+
+def test_what_was_said_as_the_connection_went_never_reached_the_server() -> None:
+    """At the end that the server made of it, and at what plain LiveKit asked at another time."""
+    asked = (GOOD.questions[0], replace(GOOD.questions[1], gone=(Q1, 1)))
+    ours = life([ONE], [heard(ONE, 1.2)], questions=asked)
+    plain = replace(GOOD, attempts=(Attempt(Q1, 1, Span(1.0, 1.5)),))
+    verdict = judge(plain, ours)
+    assert not verdict.worse
+    assert "the connection went while it was said" in verdict.allowed[0].text
+    assert worse(GOOD, ours) == [("unheard", Q2)], "plain never asked that, so nothing went there"
+    kept = replace(ours, questions=GOOD.questions)
+    assert worse(plain, kept) == [("unheard", Q2)], "the server had it"

@@ -12,12 +12,15 @@ from realtime_fsm.compare import ENDS_PLAIN, Heard, Life, Message, Question, Spa
 from realtime_fsm.simulator import (
     At,
     BreakConnection,
+    Created,
     Failed,
     FunctionCall,
+    Insert,
     Reply,
     Schedule,
     Script,
     ServerConfig,
+    Unanswered,
     audio_ms,
 )
 from realtime_fsm.simulator import Message as Says
@@ -321,3 +324,54 @@ def test_what_is_known_to_end_plain_livekit_does(code: str, controlled: bool) ->
     assert (ended is not None) == (code in ENDS_PLAIN)
     if ended is not None and controlled:
         assert (ended.code, ended.told) == (code, pytest.approx(ended.t, abs=0.1))
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_server_vads_answer_that_never_comes_is_a_named_wait(answered: bool) -> None:
+    async def live(living: Living) -> None:
+        words = says("It is here.", ack=Created() if answered else Unanswered())
+        script = Script(answers={"Where is it?": [words], "Say so.": [says("So.")]})
+        async with living(script, check=False) as call:
+            await call.say("Where is it?", 1.0)
+            await asyncio.sleep(0.001)
+            call.session.generate_reply(instructions="Say so.")
+            await asyncio.sleep(10.0)
+
+    plain, controlled = lived(live)
+    waits = [(w.name, w.span, w.bound) for w in controlled.waits]
+    whole = Span(pytest.approx(1.0), pytest.approx(3.0))
+    assert waits == ([] if answered else [("server VAD's answer, in vain", whole, 2.0)])
+    assert plain.waits == ()
+    assert judge(plain, controlled).worse == ()
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_plain_is_deaf_to_a_response_that_another_ended_before(when: Any) -> None:
+    async def live(living: Living) -> None:
+        stray = {"type": "response.done", "response": {"id": "resp_other", "status": "completed"}}
+        faults = Schedule([Insert(At("response.done", when=when, question="One?"), stray)])
+        script = Script(answers={"One?": [FAILED], "Two?": [says("It is two.")]})
+        async with living(script, check=False, config=ServerConfig(faults=faults)) as call:
+            for words in ("One?", "Two?"):
+                await call.say(words, 1.0)
+                await asyncio.sleep(3.0)
+
+    plain, _ = lived(live)
+    told = {each.question: each.told for each in plain.attempts}
+    assert told == {"One?": when == "after", "Two?": True}
+
+
+@pytest.mark.parametrize("server", [True, False], ids=["the server", "the client"])
+def test_what_was_said_as_the_server_left_is_known(server: bool) -> None:
+    async def live(living: Living) -> None:
+        script = Script(answers={"One?": [says("It is one.")], "Two?": [says("It is two.")]})
+        async with living(script, check=False) as call:
+            await call.say("One?", 1.0)
+            await asyncio.sleep(3.0)
+            asyncio.get_running_loop().call_later(0.5, call.server.drop if server else list)
+            await call.say("Two?", 1.0)
+            await asyncio.sleep(3.0)
+
+    for life in lived(live):
+        gone = {each.key: each.gone for each in life.questions}
+        assert gone == {"One?": None, "Two?": ("One?", 1) if server else None}

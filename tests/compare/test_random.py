@@ -82,6 +82,23 @@ SEEDS: dict[int, tuple[Profile, str]] = {
     185013194838776: ("compat", "judge: the answer came after the handover"),
     109606096421383: ("compat", "a push left on the server what it had never confirmed"),
     270641058160063: ("rough", "what does not run was waited for as server VAD's answer"),
+    211024874452902: ("rough", "judge: the server was not done with what stood in front"),
+    13272493996117: ("compat", "judge: the user's words lay under another reason in one life"),
+    86893431256605: ("rough", "judge: the server had not ended what was cancelled"),
+    88461519227116: ("rough", "judge: the server had not ended what was cancelled, heard earlier"),
+    154991467706184: ("rough", "judge: server VAD's answer was waited for in vain"),
+    231546185435922: ("rough", "judge: so after commit_user_turn"),
+    133063208467000: ("rough", "judge: the connection went while the user spoke"),
+    106988285265663: ("rough", "judge: behind what was late for a reason"),
+    269618783174537: ("hostile", "judge: an attempt is over with its connection"),
+    219676134830327: (
+        "hostile",
+        "judge: plain was deaf to a permanent error: a stray response.done",
+    ),
+    203638506344826: ("hostile", "judge: the end of an attempt before the last got lost"),
+    35495270993011: ("hostile", "judge: another attempt at the question was allowed no tool"),
+    24523250805294: ("hostile", "judge: both sessions ended at the same question"),
+    47095167785671: ("hostile", "judge: plain was deaf to a permanent error: a half-open wire"),
 }
 
 
