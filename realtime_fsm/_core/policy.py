@@ -74,7 +74,9 @@ class RetryPolicy:
         playback_grace: How much later than its audio a sink's report may come; then the next
             message or speech is played without it.
         answer_timeout: How long a connection may stay silent after a cancel was sent on it,
-            which every server answers; then it is taken for dead and replaced.
+            which every server answers; then it is taken for dead and replaced. While nobody waits,
+            or what waits is the answer to something said of which there are no words yet, after
+            `timeout` more.
         alive_interval: How long a connection may be silent; then the server is asked for a sign of
             life by a ``session.update`` that changes nothing, and the connection is replaced if
             nothing comes within ``answer_timeout``. Only servers are asked that are known to answer.

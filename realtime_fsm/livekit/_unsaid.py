@@ -19,8 +19,9 @@ class UnsaidEnd:
 
     def __init__(self) -> None:
         self._speaks = False
-        #: Our own commit, which ends no speech, or a create is on its way.
-        self._commits = self._asked = False
+        #: Our own commit, which ends no speech, is on its way; and so many creates.
+        self._commits = False
+        self._asked = 0
         #: The server tells of ends, or of commits.
         self._tells = False
 
@@ -29,7 +30,7 @@ class UnsaidEnd:
         if frame.get("type") == "input_audio_buffer.commit":
             self._commits = True
         elif frame.get("type") == "response.create":
-            self._asked = True
+            self._asked += 1
 
     def before(self, frame: object) -> dict[str, Any] | None:
         """The frame that should have come before this one."""
@@ -42,7 +43,7 @@ class UnsaidEnd:
             ours, self._commits, self._tells = self._commits, False, True
             return None if ours else self._ends()
         elif kind == "response.created":
-            ours, self._asked = self._asked, False
+            ours, self._asked = self._asked > 0, max(self._asked - 1, 0)
             return None if ours or self._tells else self._ends()
         return None
 
