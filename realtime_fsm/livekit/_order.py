@@ -14,7 +14,7 @@ from livekit.agents.voice import SpeechHandle
 
 from ._guard import Guard
 from ._log import get_logger
-from ._private import asks_for_itself, is_reached, put_back
+from ._private import asks_for_itself, bring_forward, is_reached, put_back
 from ._speech import SpeechTracker
 
 #: Seconds after which LiveKit has come to the next speech; and after which to look whether a speech
@@ -54,6 +54,8 @@ class Order:
         handle = self._speeches.speech(turn_id)
         if handle is not None:
             self._ready.add(handle)
+            if self._speeches.session is not None:
+                bring_forward(self._speeches.session, handle, self._asking)
             self.reorder()
 
     @property

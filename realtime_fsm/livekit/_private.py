@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container
 from typing import Any
 
 from livekit import rtc
@@ -119,6 +119,29 @@ def put_back(session: AgentSession[Any], handle: SpeechHandle) -> bool:
     reached.pop()
     schedule(handle, SpeechHandle.SPEECH_PRIORITY_NORMAL, force=True)
     return True
+
+
+def bring_forward(
+    session: AgentSession[Any], handle: SpeechHandle, waiting: Container[SpeechHandle]
+) -> None:
+    """Let a speech go before those directly in front of it that wait (``AgentActivity._speech_q``).
+
+    Put back, they wait in the queue while another one is played, and the queue knows only when each
+    came to it.
+    """
+    queue = getattr(getattr(session, "_activity", None), "_speech_q", None)
+    if not isinstance(queue, list):
+        return
+    entries = sorted(queue, key=lambda entry: entry[:2])
+    speeches = [speech for *_, speech in entries]
+    if handle not in speeches:
+        return
+    at = place = speeches.index(handle)
+    while place and speeches[place - 1] in waiting and entries[place - 1][0] == entries[at][0]:
+        place -= 1
+    speeches.insert(place, speeches.pop(at))
+    # A sorted list is a heap, and the times stay different ones.
+    queue[:] = [(*when, speech) for (*when, _), speech in zip(entries, speeches, strict=True)]
 
 
 def listen_again(session: AgentSession[Any]) -> None:

@@ -98,6 +98,8 @@ SEEDS: dict[int, tuple[Profile, str]] = {
     203638506344826: ("hostile", "judge: the end of an attempt before the last got lost"),
     35495270993011: ("hostile", "judge: another attempt at the question was allowed no tool"),
     24523250805294: ("hostile", "judge: both sessions ended at the same question"),
+    209725377979403: ("rough", "what was ready waited in the queue behind what was asked again"),
+    135483208717704: ("compat", "what was ready waited in the queue behind a refused create"),
     47095167785671: ("hostile", "judge: plain was deaf to a permanent error: a half-open wire"),
 }
 

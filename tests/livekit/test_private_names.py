@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
 import inspect
 from types import SimpleNamespace
 from typing import Any
@@ -101,6 +102,22 @@ async def test_a_speech_can_be_put_back_into_the_queue() -> None:
     with pytest.raises(asyncio.TimeoutError):
         await asyncio.wait_for(allowed, 0.01)
     assert not _private.put_back(SimpleNamespace(), handle)  # type: ignore[arg-type]
+
+
+async def test_a_speech_passes_those_in_the_queue_that_wait() -> None:
+    activity = _private.activity_class()
+    assert activity is not None
+    assert "self._speech_q, (-priority, time.perf_counter_ns(), speech)" in inspect.getsource(
+        activity._schedule_speech  # type: ignore[attr-defined]
+    ), ADVICE
+    urgent, plays, waits, waits_too, ready = (SpeechHandle.create() for _ in range(5))
+    queue = [(-10, 9, urgent), (-5, 1, plays), (-5, 4, ready), (-5, 2, waits), (-5, 3, waits_too)]
+    session = SimpleNamespace(_activity=SimpleNamespace(_speech_q=queue))
+    _private.bring_forward(session, ready, {urgent, waits, waits_too})  # type: ignore[arg-type]
+    order = [heapq.heappop(queue)[2] for _ in range(5)]
+    assert order == [urgent, plays, ready, waits, waits_too]
+    _private.bring_forward(session, ready, {waits})  # type: ignore[arg-type]
+    _private.bring_forward(SimpleNamespace(), ready, {waits})  # type: ignore[arg-type]
 
 
 async def test_a_speech_knows_its_own_tasks() -> None:

@@ -100,6 +100,20 @@ async def test_g29_a_reply_passes_two_that_were_asked_for_before_and_fail() -> N
 
 
 @virtual_time
+async def test_g29_what_is_ready_while_another_speaks_is_heard_before_what_still_waits() -> None:
+    """The server remembers it first, too: the earlier one is asked again only then."""
+    answers = {
+        "Where is it?": [ANSWER],
+        "First.": [Reply(end=Failed("rate_limit_exceeded")), PROMPT],
+        "Then.": [Reply([Message("Then that.", seconds=0.5)])],
+    }
+    async with simulated_call(Script(answers=answers)) as call:
+        await ask(call, "First.", "Then.")
+        await call.idle()
+        assert [s.position for s in call.sink.segments] == pytest.approx([2.0, 0.5, 1.0])
+
+
+@virtual_time
 async def test_g29_a_tool_of_the_answer_runs_at_once() -> None:
     answers = {
         "Where is it?": [Reply([FunctionCall("look")])],
