@@ -15,7 +15,7 @@ from .machine_events import TurnEvent as E
 from .records import Response
 from .session import Session, remember
 from .speech_events import end_speech_wait, fire_speech
-from .states import ErrorKind, Origin, ResponseState
+from .states import ErrorKind, Origin, ResponseState, TurnState
 from .step import Step
 from .user_speech import SpeechEvent
 
@@ -82,6 +82,8 @@ def response_created(session: Session, event: ev.ResponseCreated, step: Step) ->
             return session.ignore("repeated response.created")
     if owner is not None and owner.response_id is not None:
         return session.ignore("repeated response.created")
+    if owner is not None and not session.connection.dead and _was_refused_for_good(owner):
+        owner = None
     fire_speech(session, SpeechEvent.ANSWERED, step)
     step.rumour = known
     _end_rumours(session, event.response_id, step)
@@ -90,6 +92,15 @@ def response_created(session: Session, event: ev.ResponseCreated, step: Step) ->
     else:
         session.fire(owner, R.CREATED, step)
     return True
+
+
+def _was_refused_for_good(create: Response) -> bool:
+    """Whether its turn failed with the error that answered it. Plain LiveKit speaks a response that is
+    made all the same, as one that nobody asked for (G27)."""
+    turn = create.turn
+    failed = turn is not None and turn.state is TurnState.FAILED and turn.attempt is create
+    doubted = create.probe_id is not None or create.cancel_id is not None
+    return failed and create.state is ResponseState.ENDED and not doubted
 
 
 def _end_rumours(session: Session, response_id: str, step: Step) -> None:

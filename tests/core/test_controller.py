@@ -247,6 +247,23 @@ def test_g4_a_late_created_is_adopted() -> None:
     assert b.creates == [(turn.id, 1)]
 
 
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_g4_what_was_refused_for_good_and_made_all_the_same_is_a_turn(interrupted: bool) -> None:
+    """Plain LiveKit speaks it, as what nobody asked for; unless the turn is not wanted any more."""
+    b = Bench()
+    turn = b.ask()
+    event_id = b.sent(turn)
+    if interrupted:
+        b.interrupt(turn)
+    b.refused(event_id, "unknown_parameter")
+    assert not turn.live
+    b.got(rf.ResponseCreated(response_id="r1", client_event_id=event_id))
+    b.message("r1", "m1")
+    assert b.cancels == ["r1"] * interrupted
+    assert b.delivered == ["m1"] * (not interrupted)
+    assert len(b.those(rf.AnnounceTurn)) == (not interrupted)
+
+
 def test_g4_a_late_created_takes_the_place_of_an_attempt_that_is_not_acknowledged() -> None:
     """livekit/agents#6223: the probe said that there is none."""
     b = Bench(rf.RetryPolicy(timeout=5.0))
