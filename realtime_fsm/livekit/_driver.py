@@ -333,6 +333,7 @@ class Driver:
     async def aclose(self) -> None:
         """End every turn, future, stream, timer and task. Never raises."""
         self._drop_retries()
+        self._forget_unheard()
         self._closed = True
         self._order.close()
         self.controller.close(self._loop.time())
@@ -340,6 +341,15 @@ class Driver:
         self._speeches.disconnect(self._receive)
         if self.link is not None:
             await self.link.aclose()
+
+    def _forget_unheard(self) -> None:
+        """Nothing corrects the server's memory any more, and whoever takes over with a copy of the
+        history, made before it was known what was heard, does without what was not (G16)."""
+        for turn in self.controller.turns:
+            for message in turn.messages:
+                if message.outcome is MessageOutcome.SKIPPED and self.link is not None:
+                    self._speeches.unshow(message.item_id)
+                    self.link.withheld(message.item_id, forward=False)
 
     def end_records(self) -> None:
         """The session stepped aside: tell those who follow the turns that they are over."""

@@ -100,6 +100,8 @@ SEEDS: dict[int, tuple[Profile, str]] = {
     24523250805294: ("hostile", "judge: both sessions ended at the same question"),
     209725377979403: ("rough", "what was ready waited in the queue behind what was asked again"),
     135483208717704: ("compat", "what was ready waited in the queue behind a refused create"),
+    85481567586563: ("hostile", "a create was refused, and made all the same"),
+    93222543764700: ("mild", "a copy kept words that nobody heard of a session that closed"),
     47095167785671: ("hostile", "judge: plain was deaf to a permanent error: a half-open wire"),
 }
 

@@ -8,6 +8,7 @@ import pytest
 from livekit.agents import Agent, function_tool
 
 from realtime_fsm.livekit._features import (
+    given_history,
     hand_over,
     history_of,
     push_history,
@@ -20,6 +21,7 @@ from realtime_fsm.testing import simulated_call, virtual_time
 from ..heard.test_reconnect import replays_calls
 
 FIRST, SECOND = "Where is it?", "What does it cost?"
+WORDS = "You can see it from the street, beside the door."
 SCRIPT = Script(
     answers={
         FIRST: [Reply([FunctionCall("look_up")])],
@@ -73,6 +75,27 @@ async def test_g16_a_tools_output_is_not_replayed_without_its_call(fault: Lose |
             "function_call",
             "function_call_output",
         ]
+
+
+@virtual_time
+@pytest.mark.parametrize("interrupts", [True, False])
+async def test_g16_a_copy_made_before_its_first_sound_has_no_words_that_nobody_heard(
+    interrupts: bool,
+) -> None:
+    """The session is closed before the server's terminal, so nothing is deleted there any more."""
+    reply = Reply([Message("It is here, in sight.", seconds=4.0), Message(WORDS, seconds=8.0)])
+    async with simulated_call(Script(answers={FIRST: [reply]}), agent=Looks(), check=False) as call:
+        call.session.generate_reply(instructions=FIRST)
+        await call.until(lambda: len(call.server.conversation) == 2)
+        copy = history_of(call.session).copy()
+        agent = Agent(instructions="Go on.", llm=call.another_model(), **given_history(copy))
+        hand_over(call.session, agent, copy)
+        await asyncio.sleep(0.5)
+        if interrupts:
+            await call.session.interrupt()
+        await call.idle(quiet=1.0)
+        said = [i.text for i in call.server.conversation if i.type == "message"]
+        assert said == (["It"] if interrupts else ["It is here, in sight.", WORDS])
 
 
 @virtual_time
