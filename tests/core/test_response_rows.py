@@ -576,13 +576,13 @@ named_by_its_own_conflict | interrupted, created           => cancelling 5 cance
 
 ended | created                                            => ended - failed - 0:
 ended | completed                                          => ended - failed - 0:
-ended | completed, created                                 => ended - failed - 0:
+unanswered | refused, completed, created                   => ended - done - 0:
 ended | incomplete                                         => ended - failed - 0:
-ended | incomplete, created                                => ended - failed - 0:
+unanswered | refused, incomplete, created                  => ended - done - 0:
 ended | cancelled                                          => ended - failed - 0:
-ended | cancelled, created                                 => ended - failed - 0:
+unanswered | refused, cancelled, created                   => ended - done - 0:
 ended | failed                                             => ended - failed - 0:
-ended | failed, created                                    => ended - failed - 0:
+unanswered | refused, failed, created                      => ended - done - 0:
 ended | given up below                                     => ended - failed - 0:
 ended | 1 s, given up below, created                       => cancelling 5 failed - 0:
 
