@@ -314,16 +314,22 @@ class History:
 
     def _lose_question(self) -> None:
         """A new connection is told nothing of what was said without a transcript. Asked again it would
-        answer the question before once more, if there was one."""
-        if not self.question_has_words and self._answers_another(self.question):
+        answer the question before once more, if there is one by then."""
+        if not self.question_has_words:
             self.question_lost = self.question
         if self.commits:
             self.commits, self.commit_lost = False, self._answers_another(None)
         self.question = None
 
+    @property
+    def lost_another_is_told(self) -> str | None:
+        """The question that went with its connection, if the server would answer another in its place."""
+        return self.question_lost if self._answers_another(self.question_lost) else None
+
     def _answers_another(self, item_id: str | None) -> bool:
         """Whether the server would find another question to answer in place of this one."""
-        items = self._inner.chat_ctx.items
+        # Also what was pushed while there was no connection: it is not in the mirror yet.
+        items = (*self._inner.chat_ctx.items, *self._conversation.lost.values())
         known = any(_is_question(item) for item in items if item.id != item_id)
         return known or self._conversation.asks(but=item_id)
 

@@ -214,9 +214,10 @@ class RawLink:
         by the application since it was asked."""
         history, turn = self.history, self._driver.controller.find(turn_id)
         owed = turn is not None and turn.origin is Origin.SERVER_VAD
-        if ask.committed and (history.commit_lost or history.question_lost is not None):
+        lost = history.lost_another_is_told
+        if ask.committed and (history.commit_lost or lost is not None):
             return True
-        gone = (history.question_lost, history.question_taken_back)
+        gone = (lost, history.question_taken_back)
         return any(each is not None and (owed or ask.question == each) for each in gone)
 
     def cancel(self, response_id: str, event_id: str) -> None:

@@ -102,6 +102,7 @@ SEEDS: dict[int, tuple[Profile, str]] = {
     135483208717704: ("compat", "what was ready waited in the queue behind a refused create"),
     85481567586563: ("hostile", "a create was refused, and made all the same"),
     93222543764700: ("mild", "a copy kept words that nobody heard of a session that closed"),
+    278590566220076: ("hostile", "an earlier question was put back while there was no connection"),
     47095167785671: ("hostile", "judge: plain was deaf to a permanent error: a half-open wire"),
 }
 

@@ -127,6 +127,28 @@ async def test_g18_what_a_tool_said_is_not_answered_again_either() -> None:
 
 
 @virtual_time
+async def test_g18_it_fails_also_where_an_earlier_one_is_put_back_while_there_is_no_connection() -> (
+    None
+):
+    """The mirror knows of none when the connection goes, nor when it is asked again."""
+    config = ServerConfig(vad_create_delay=0.3, transcription_delay=5.0)
+    async with simulated_call(SCRIPT, config=config, check=False) as call:
+        await answered_once(call)
+        await asyncio.sleep(6.0)
+        session = realtime_session_of(call.session)
+        known = session.chat_ctx.copy()
+        await session.update_chat_ctx(llm.ChatContext.empty())
+        await call.server.user_speaks(SECOND, seconds=0.5)
+        await asyncio.sleep(0.65)
+        call.server.drop()
+        await asyncio.sleep(0.05)
+        await session.update_chat_ctx(known)
+        await asyncio.sleep(20.0)
+        assert call.heard == pytest.approx(0.5), "the first answer is not given again"
+        assert lost_of(call) == ["question_lost"]
+
+
+@virtual_time
 async def test_g18_what_the_application_took_back_is_not_asked_again() -> None:
     """A copy of the history that is older than the question deletes it."""
     failing = Reply(end=Failed("server_error", at=END), done_delay=0.5)
