@@ -22,6 +22,7 @@ from .._core.states import ErrorKind, Origin
 from .._redact import named
 from ._announcements import Announcements
 from ._corrections import Corrections
+from ._create_frames import client_event_id, with_event_id
 from ._creates import Creates
 from ._doubt import Doubt
 from ._driver import OUTPUT_LEFT_OUT, QUESTION_LOST, Driver
@@ -192,7 +193,7 @@ class RawLink:
             event_id = str(ask.frame["event_id"])
             if attempt > 1:
                 event_id = f"{event_id}_{attempt}"
-            frame = _with_event_id(ask.frame, event_id)
+            frame = with_event_id(ask.frame, event_id)
             self._started[event_id] = (turn_id, attempt)
             ask.left = True
             self._inner.send_event(frame)
@@ -631,38 +632,6 @@ def _is_refusal(error: Exception) -> bool:
 def _is_verdict(report: llm.RealtimeModelError) -> bool:
     """Whether the inner session gave up on the provider's word, or on its connection."""
     return isinstance(report.error, APIError)
-
-
-def own_create(event: Any) -> dict[str, Any] | None:
-    """The frame of an application's own in-band ``response.create``, or None for other events, and
-    for one that the server will refuse as malformed."""
-    frame: Any = event
-    if hasattr(event, "model_dump"):
-        frame = event.model_dump(by_alias=True, exclude_unset=True, exclude_defaults=False)
-    if not isinstance(frame, dict) or frame.get("type") != "response.create":
-        return None
-    response, event_id = frame.get("response") or {}, frame.get("event_id") or ""
-    if not isinstance(response, Mapping) or not isinstance(event_id, str):
-        return None
-    if not isinstance(response.get("metadata") or {}, Mapping):
-        return None
-    if response.get("conversation") == "none":
-        return None
-    return _with_event_id(frame, frame.get("event_id") or utils.shortuuid("response_create_"))
-
-
-def client_event_id(frame: Mapping[str, Any]) -> object:
-    """What the metadata of a ``response.create`` call it."""
-    response = frame.get("response")
-    metadata = response.get("metadata") if isinstance(response, Mapping) else None
-    return metadata.get("client_event_id") if isinstance(metadata, Mapping) else None
-
-
-def _with_event_id(frame: Mapping[str, Any], event_id: str) -> dict[str, Any]:
-    """The create under this event id, which ``response.created`` will echo in its metadata."""
-    response = dict(frame.get("response") or {})
-    response["metadata"] = {**(response.get("metadata") or {}), "client_event_id": event_id}
-    return {**frame, "event_id": event_id, "response": response}
 
 
 def _is_call(frame: Any) -> bool:

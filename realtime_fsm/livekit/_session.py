@@ -18,6 +18,7 @@ from .._core.states import Origin
 from .._core.words import heard_words
 from .._traits import ServerTraits
 from ._aside import Aside
+from ._create_frames import own_create
 from ._driver import Driver
 from ._echo import Echo
 from ._emit import Emitter
@@ -31,7 +32,7 @@ from ._log import get_logger
 from ._memories import differences
 from ._pass_on import passes_on
 from ._private import bind_host, own_update
-from ._raw import CLIENT_EVENT, SERVER_EVENT, RawLink, own_create
+from ._raw import CLIENT_EVENT, SERVER_EVENT, RawLink
 from ._repair import Repair
 from ._reply_request import ReplyRequest
 from ._speech import SpeechTracker
