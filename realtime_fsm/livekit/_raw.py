@@ -8,7 +8,7 @@ shown one response at a time (`realtime_fsm.livekit._gate`).
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
@@ -22,7 +22,6 @@ from .._core.states import ErrorKind, Origin
 from .._redact import named
 from ._announcements import Announcements
 from ._corrections import Corrections
-from ._create_frames import client_event_id, with_event_id
 from ._creates import Creates
 from ._doubt import Doubt
 from ._driver import OUTPUT_LEFT_OUT, QUESTION_LOST, Driver
@@ -138,11 +137,7 @@ class RawLink:
         #: The wire tells of a response before the inner session does.
         self.beginning: object = None
         self._reading: dict[Reader, str] = {}
-        self._leaving: deque[tuple[str, int]] = deque()
-        #: What the inner session answers, with turn and attempt, until that is known.
-        self._requests: dict[asyncio.Future[llm.GenerationCreatedEvent], tuple[str, int]] = {}
-        self._started: dict[str, tuple[str, int]] = {}
-        self._creates = Creates()
+        self._creates = Creates(inner, driver, guard)
         self._announcements = Announcements(driver, history)
         self._sight = Sight(inner, driver, self.readers, guard)
         self._gate = self._sight.gate
@@ -189,26 +184,7 @@ class RawLink:
             self._driver.refuse(turn_id, attempt, OUTPUT_LEFT_OUT)
             return
         self._pulse.created()
-        if ask.frame is not None:
-            event_id = str(ask.frame["event_id"])
-            if attempt > 1:
-                event_id = f"{event_id}_{attempt}"
-            frame = with_event_id(ask.frame, event_id)
-            self._started[event_id] = (turn_id, attempt)
-            ask.left = True
-            self._inner.send_event(frame)
-            return
-        self._leaving.append((turn_id, attempt))
-        try:
-            future = self._inner.generate_reply(**ask.arguments)
-        except Exception as e:
-            self._leaving.remove((turn_id, attempt))
-            self._driver.not_sent(turn_id, attempt, e)
-            return
-        ask.request = future
-        self._creates.made(future)
-        self._requests[future] = (turn_id, attempt)
-        future.add_done_callback(self._guard(self._settled))
+        self._creates.make(turn_id, attempt, ask)
 
     def _lost_its_question(self, turn_id: str, ask: ReplyRequest) -> bool:
         """Whether what it answers went with a connection before its words were known, or was deleted
@@ -404,8 +380,7 @@ class RawLink:
             self._driver.frame_received()
         if isinstance(event, ev.ResponseCreated):
             # Timed out below in this very step of the loop, which stood still: it is not shown to us.
-            for future in [f for f in self._requests if f.done()]:
-                self._settled(future)
+            self._creates.settle()
         event = self._doubt.named(event)
         doubted = followed and self._doubt.holds(event)
         known = event is not None and not doubted and self._driver.receive(event)
@@ -480,27 +455,10 @@ class RawLink:
         if kind != "response.create":
             return
         self._sight.create_left(frame)
-        event_id = frame.get("event_id")
-        if not isinstance(event_id, str):
-            return
-        if event_id in self._started:
-            turn_id, attempt = self._started.pop(event_id)
-        elif self._leaving and event_id and client_event_id(frame) == event_id:
-            turn_id, attempt = self._leaving.popleft()
-        else:
-            return
-        self._doubt.left(event_id)
-        self._driver.receive(ev.CreateSent(turn_id=turn_id, attempt=attempt, event_id=event_id))
-
-    def _settled(self, future: asyncio.Future[llm.GenerationCreatedEvent]) -> None:
-        """The inner future is over. What it says came over the wire before, but for the plugin's
-        own time-out (10 s), after which it cancels the response itself should it still come."""
-        asked = self._requests.pop(future, None)
-        error = None if future.cancelled() else future.exception()
-        if asked is not None and error is not None and "timed out" in str(error):
-            turn_id, attempt = asked
-            info = ErrorInfo(kind=ErrorKind.TRANSIENT, code="create_timeout", message=str(error))
-            self._driver.receive(ev.CreateGivenUp(turn_id=turn_id, attempt=attempt, error=info))
+        if (whose := self._creates.whose(frame)) is not None:
+            event_id, (turn_id, attempt) = frame["event_id"], whose
+            self._doubt.left(event_id)
+            self._driver.receive(ev.CreateSent(turn_id=turn_id, attempt=attempt, event_id=event_id))
 
     def _on_generation(self, generation: llm.GenerationCreatedEvent) -> None:
         response_id = generation.response_id
