@@ -8,7 +8,6 @@ shown one response at a time (`realtime_fsm.livekit._gate`).
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
@@ -23,6 +22,7 @@ from .._redact import named
 from ._announcements import Announcements
 from ._corrections import Corrections
 from ._creates import Creates
+from ._deletes import Deletes
 from ._doubt import Doubt
 from ._driver import OUTPUT_LEFT_OUT, QUESTION_LOST, Driver
 from ._echo import Echo
@@ -59,8 +59,6 @@ _FOLLOWED = frozenset(
         *(ev.ItemTruncated, ev.ItemDeleted),
     }
 )
-#: Deletes that are remembered.
-_DELETES = 64
 
 _NOTHING: Mapping[str, str] = {}
 
@@ -149,8 +147,7 @@ class RawLink:
             lambda: self._pulse.seen,
             guard,
         )
-        #: Deletes the server has not confirmed: a new connection's replay has these items again.
-        self._deleting: OrderedDict[str, str] = OrderedDict(unwanted)
+        self._deletes = Deletes(inner, unwanted)
         #: Something left. Before that nothing can be lost: a first handshake that fails leaves
         #: what there is to send queued.
         self._was_up = False
@@ -215,14 +212,8 @@ class RawLink:
         pass  # when it shows itself, it is cancelled by its id
 
     def delete(self, item_id: str, event_id: str) -> None:
-        if self.history.forgotten(item_id):
-            return
-        self._deleting[item_id] = event_id
-        while len(self._deleting) > _DELETES:
-            self._deleting.popitem(last=False)
-        self._inner.send_event(
-            {"type": "conversation.item.delete", "item_id": item_id, "event_id": event_id}
-        )
+        if not self.history.forgotten(item_id):
+            self._deletes.ask(item_id, event_id)
 
     def truncate(self, item_id: str, audio_end_ms: int, event_id: str) -> None:
         message = self._driver.controller.message(item_id)
@@ -264,7 +255,7 @@ class RawLink:
 
     def _discard(self, item_id: str) -> None:
         """Nobody was given anything of this item, or will be."""
-        if item_id not in self._deleting:
+        if item_id not in self._deletes.open:
             self._driver.speeches.unshow(item_id)
             self.withheld(item_id, forward=False)
             self.delete(item_id, utils.shortuuid("rfsm_delete_"))
@@ -311,7 +302,7 @@ class RawLink:
     @property
     def unwanted(self) -> Mapping[str, str]:
         """Items that were to be deleted, which the server has not confirmed, with the event ids."""
-        return self._deleting
+        return self._deletes.open
 
     def reading(self, turn_id: str) -> bool:
         return turn_id in self._reading.values()
@@ -412,29 +403,17 @@ class RawLink:
             return None if self.history.replaces(event.item_id) else event
         if isinstance(event, ev.ErrorReceived):
             error = cast("dict[str, Any]", frame)["error"]
-            if self._corrections.refused(error) or self._is_gone_already(error):
+            if self._corrections.refused(error) or self._deletes.refused_without_a_name(error):
                 self._refused = True
                 return None
         return event
 
-    def _is_gone_already(self, error: Mapping[str, Any]) -> bool:
-        """Whether it refuses a deletion of ours, and does not say so by its event id."""
-        if error.get("event_id") or error.get("code") != "item_delete_invalid_item_id":
-            return False
-        message = str(error.get("message"))
-        gone = [item_id for item_id in self._deleting if item_id in message]
-        for item_id in gone:
-            del self._deleting[item_id]
-        return bool(gone)
-
     def _follow_history(self, frame: Mapping[str, Any]) -> bool:
         kind = frame.get("type")
         if kind == "conversation.item.deleted":
-            self._deleting.pop(str(frame.get("item_id")), None)
+            self._deletes.confirmed(str(frame.get("item_id")))
         elif kind == "error" and isinstance(frame.get("error"), dict):
-            event_id = frame["error"].get("event_id")
-            for item_id in [i for i, e in self._deleting.items() if e == event_id]:
-                del self._deleting[item_id]  # it is gone already
+            self._deletes.refused(frame["error"].get("event_id"))
         elif kind == "response.done":
             self.history.generated(frame)
         return self.history.server_frame(frame)
@@ -495,9 +474,9 @@ class RawLink:
 
     def _on_item_added(self, announcement: llm.RemoteItemAddedEvent) -> None:
         item_id = announcement.item.id
-        if item_id in self._deleting:
+        if (event_id := self._deletes.open.get(item_id)) is not None:
             # The connection broke before the delete was confirmed, and the replay has it again.
-            self.delete(item_id, self._deleting[item_id])
+            self.delete(item_id, event_id)
             return
         self._announcements.take(announcement)
 
@@ -510,7 +489,7 @@ class RawLink:
         self._pulse.stop()
         self._sight.reset()
         self._corrections.lost()
-        self.history.replayed(self._deleting)
+        self.history.replayed(self._deletes.open)
         self._driver.receive(ev.ConnectionReady())
         self._driver.forward("session_reconnected", event)
 
