@@ -174,7 +174,9 @@ class RawLink:
     # --- down
 
     def create(self, turn_id: str, attempt: int, ask: ReplyRequest) -> None:
-        if self._lost_its_question(turn_id, ask):
+        turn = self._driver.controller.find(turn_id)
+        owed = turn is not None and turn.origin is Origin.SERVER_VAD
+        if self.history.questions.is_gone(ask, owed=owed):
             self._driver.refuse(turn_id, attempt, QUESTION_LOST)
             return
         if ask.output in self.history.blame.out:
@@ -182,16 +184,6 @@ class RawLink:
             return
         self._pulse.created()
         self._creates.make(turn_id, attempt, ask)
-
-    def _lost_its_question(self, turn_id: str, ask: ReplyRequest) -> bool:
-        """Whether what it answers went with a connection before its words were known, or was deleted
-        by the application since it was asked."""
-        history, turn = self.history, self._driver.controller.find(turn_id)
-        owed = turn is not None and turn.origin is Origin.SERVER_VAD
-        if ask.committed and (history.commit_lost or history.question_lost is not None):
-            return True
-        gone = (history.question_lost, history.question_taken_back)
-        return any(each is not None and (owed or ask.question == each) for each in gone)
 
     def cancel(self, response_id: str, event_id: str) -> None:
         self._inner.send_event(
@@ -269,13 +261,12 @@ class RawLink:
 
     @property
     def may_be_replaced(self) -> bool:
-        return self.history.question_has_words
+        return self.history.questions.has_words
 
     @property
     def holds_a_question(self) -> bool:
-        history = self.history
-        wordless = history.commits or not history.question_has_words
-        return wordless and self._driver.is_to_answer(history.question)
+        questions = self.history.questions
+        return questions.is_at_stake and self._driver.is_to_answer(questions.current)
 
     @property
     def spoken(self) -> Sequence[Foreign]:

@@ -229,7 +229,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
         )
         if self._history is not None:
             self._guard.run(None, self._note_question, ask, self._history)
-            written = self._guard.run(True, self._history.is_of_user)
+            written = self._guard.run(True, self._history.questions.is_of_user)
             ask.of_user, self._committed = self._committed or written, False
         else:
             ask.of_user = True  # nothing tells
@@ -238,9 +238,11 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
 
     def _note_question(self, ask: ReplyRequest, history: History) -> None:
         if "instructions" not in ask.arguments:
-            ask.question = history.wants(before=self._speeches.began_before(history.taken_back_at))
+            questions, output = history.questions, history.output_pushed
+            before = self._speeches.began_before(questions.taken_back_at)
+            ask.question = questions.wants(output, before=before)
             ask.committed = self._committed
-            ask.output = None if ask.committed else history.output_pushed
+            ask.output = None if ask.committed else output
 
     def send_event(self, event: Any) -> None:
         """Send a raw client event. A ``response.create`` for the default conversation waits for
