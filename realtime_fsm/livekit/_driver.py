@@ -74,10 +74,6 @@ _LOST = "connection_lost"
 _UNANSWERED = (TurnState.REQUESTED, TurnState.RETRY_WAIT)
 
 
-class UndeliveredError(Exception):
-    """A turn ended ``completed``, and not all that was received went to the host."""
-
-
 QUESTION_LOST = ErrorInfo(
     kind=ErrorKind.CLIENT_BUG,
     code="question_lost",
@@ -407,25 +403,11 @@ class Driver:
         if self.controller.find(turn_id) is None:
             output = self._outputs.get(turn_id)
             if output is not None:
-                self._check_delivered(turn_id, output)
+                turn = self._find(turn_id)
+                if turn is not None and not self._closed:
+                    output.check(turn)
                 output.cut()
                 del self._outputs[turn_id]
-
-    def _check_delivered(self, turn_id: str, output: TurnOutput) -> None:
-        """What a completed turn received, the host has got.
-
-        Raises:
-            UndeliveredError: It has not, so something of ours is wrong.
-        """
-        turn = self._find(turn_id)
-        if turn is None or turn.outcome is not TurnOutcome.COMPLETED or self._closed:
-            return
-        items = [message.item_id for message in turn.messages if message.delivered]
-        if any(item_id not in output.handed for item_id in (*items, *turn.calls)):
-            raise UndeliveredError("an item")
-        for message in turn.messages:
-            if output.cut_short(message.item_id, message.received_ms):
-                raise UndeliveredError("the end of a message")
 
     def pass_through(self, turn_id: str) -> None:
         """The host reads this turn's streams from the inner session (``say``). It is counted in
