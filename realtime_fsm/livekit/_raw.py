@@ -24,9 +24,10 @@ from ._corrections import Corrections
 from ._creates import Creates
 from ._deletes import Deletes
 from ._doubt import Doubt
-from ._driver import OUTPUT_LEFT_OUT, QUESTION_LOST, Driver
+from ._driver import Driver
 from ._echo import Echo
 from ._ends import Ends
+from ._failures import OUTPUT_LEFT_OUT, QUESTION_LOST
 from ._foreign import Foreign
 from ._guard import Guard
 from ._history import History
@@ -488,7 +489,7 @@ class RawLink:
         reported, self._error_reported = self._error_reported, False
         dead = self._driver.controller.dead is not None
         # It told so to a request that plain LiveKit never makes: that one failed alone (G27).
-        survived = reported and self._driver.final_report is None
+        survived = reported and self._driver.failures.final is None
         verdict = dead or (_is_verdict(report) and not survived)
         if _is_refusal(report.error) or (not report.recoverable and verdict):
             self._driver.session_failed(report)
@@ -506,20 +507,20 @@ class RawLink:
             reported = self._lost(_LOST, False)
         elif not reported and self._doubt.reported(report):
             return
-        if not reported and self._driver.final_report is None:
+        if not reported and self._driver.failures.final is None:
             self._driver.forward("error", report)
 
     def _lost(self, error: ErrorInfo, for_good: bool) -> bool:
         """Returns whether a turn that failed of it has reported it (G12)."""
         self._pulse.stop()
         self._ends.reset()
-        reports = self._driver.reports
+        told = self._driver.failures.count
         self._creates.take_back()
         if self._was_up:
             self.history.lost(hung_up=error is not SILENT)
             self._corrections.lost()
         self._driver.receive(ev.ConnectionLost(error=error, for_good=for_good))
-        return self._driver.reports > reports
+        return self._driver.failures.count > told
 
     def _dead(self) -> None:
         self._lost(SILENT, True)

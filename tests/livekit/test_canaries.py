@@ -676,7 +676,7 @@ async def test_an_error_that_is_not_recoverable_ends_an_agent_session() -> None:
         relied_on(
             c.closed,
             "AgentSession closes on the first error that is not recoverable",
-            "realtime_fsm/livekit/_driver.py: on_exhausted, max_unrecoverable_errors",
+            "realtime_fsm/livekit/_failures.py: on_exhausted, max_unrecoverable_errors",
         )
 
 
