@@ -145,7 +145,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             self._streams = StreamLink(inner, self.driver, family, policy, self._guard)
             self.driver.link = self._streams
             bind_host(inner, Host(speeches, self.driver, inner, self._guard))
-            speeches.heard_text = self._guard(self._streams.heard_text)
+            speeches.heard_text = self._guard(self._streams.words.heard_text)
             get_logger().info(
                 "controlled by its streams", inner=type(inner).__qualname__, family=family.name
             )

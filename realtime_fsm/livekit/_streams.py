@@ -22,8 +22,7 @@ from .._core.error_kinds import error_info
 from .._core.errors import ErrorInfo
 from .._core.policy import RetryPolicy
 from .._core.session import remember
-from .._core.states import ErrorKind, MessageOutcome, Origin
-from .._core.words import heard_words
+from .._core.states import ErrorKind, Origin
 from ._driver import Driver
 from ._foreign import Foreign
 from ._guard import Guard
@@ -34,6 +33,7 @@ from ._log import get_logger
 from ._reading import Reading, Response
 from ._reply_request import ReplyRequest
 from ._requests import Request, Requests
+from ._streamed_words import StreamedWords
 from ._turn_output import Item
 from .providers import Family
 
@@ -44,9 +44,7 @@ _OF_NO_RESPONSE = (ev.SessionConfigured, ev.InputCommitted, ev.InputCleared, ev.
 _FRESH = 0.2
 #: …or follow it, where the inner session closes its socket in between.
 _LATE = 2.0
-#: Nobody speaks faster.
-_WORDS_A_SECOND = 5
-#: Streams and messages that are remembered.
+#: Streams that are remembered.
 _REMEMBERED = 64
 
 _WITHDRAWN = ErrorInfo(kind=ErrorKind.CLIENT_BUG, code="withdrawn")
@@ -97,8 +95,7 @@ class StreamLink:
         #: What reads a stream of messages, None: the host. The stream is kept, so that its id is
         #: not used again.
         self._known: OrderedDict[int, tuple[object, Reading | None]] = OrderedDict()
-        #: The words of messages, as they came.
-        self._words: OrderedDict[str, list[str]] = OrderedDict()
+        self.words = StreamedWords(driver.controller)
         self._saying: set[asyncio.Future[llm.GenerationCreatedEvent]] = set()
         #: Announced while something is being said, which may be what was announced.
         self._announced: list[llm.GenerationCreatedEvent] = []
@@ -479,27 +476,6 @@ class StreamLink:
             self._asked_owed = False
         self._driver.generated(response.turn_id, item_id, item)
         self.receive(ev.ItemStarted(response_id=response.id, item_id=item_id, kind=kind))
-
-    def words(self, item_id: str, piece: str) -> None:
-        """A message has these words too."""
-        self._words.setdefault(item_id, []).append(piece)
-        while len(self._words) > _REMEMBERED:
-            self._words.popitem(last=False)
-
-    def heard_text(self, item_id: str) -> str | None:
-        """What was heard of a message that was cut, perhaps nothing; None of any other."""
-        message = self._driver.controller.message(item_id)
-        if message is None or message.outcome in (None, MessageOutcome.FULL):
-            return None
-        if message.outcome is MessageOutcome.SKIPPED:
-            return ""
-        if message.heard_ms is None or message.transcript is not None:
-            return message.transcript
-        text = "".join(self._words.get(item_id, ()))
-        # Some send the text ahead of the sound, so that all of it stands for what has come so far.
-        spoken = math.ceil(message.heard_ms / 1000 * _WORDS_A_SECOND)
-        said = heard_words(text, message.heard_ms, message.received_ms).split()
-        return " ".join(said[:spoken])
 
     async def _read(self, reading: Reading) -> None:
         broken = await reading.run()
