@@ -459,7 +459,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
                     return
         await self._inner.update_chat_ctx(chat_ctx)
         if self._streams is not None:
-            self._guard.run(None, self._streams.pushed, chat_ctx)
+            self._guard.run(None, self._streams.tool_reply.pushed, chat_ctx)
 
     def _gave_way(self) -> None:
         self._output_pushed = False
