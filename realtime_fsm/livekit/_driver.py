@@ -212,6 +212,8 @@ class Driver:
                 interrupted = not turn.waiting and not (self._speeches.attached and recovering)
             if interrupted:
                 self._interrupt(turn)
+        if self._speeches.all_interrupted and self.link is not None:
+            self.link.say_nothing_more()
         if not again and not before_tool_reply:
             self._interrupted_at = now
             self._interrupted = {turn.id for turn in self.controller.turns}

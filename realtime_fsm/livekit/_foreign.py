@@ -200,7 +200,7 @@ class Foreigners:
         return None
 
     def interrupted(self) -> None:
-        """The user begins to speak: what waited is not said any more."""
+        """The user begins to speak, or the host interrupts all: what waited is not said any more."""
         self._waiting.clear()
 
     def close(self) -> None:

@@ -92,6 +92,9 @@ class Link(Protocol):
     def withheld(self, item_id: str, *, forward: bool) -> None:
         """This item was handed out, or nobody heard it: pass its announcement on, or drop it."""
 
+    def say_nothing_more(self) -> None:
+        """Out-of-band responses that wait until nothing else is spoken are not spoken."""
+
     def outside(self, item_id: str) -> bool:
         """Whether this message is of an out-of-band response: the server's conversation has
         nothing of it that could be cut."""

@@ -253,6 +253,9 @@ class RawLink:
             self.withheld(item_id, forward=False)
             self.delete(item_id, utils.shortuuid("rfsm_delete_"))
 
+    def say_nothing_more(self) -> None:
+        self._sight.foreigners.interrupted()
+
     def outside(self, item_id: str) -> bool:
         return self._sight.outside(item_id)
 

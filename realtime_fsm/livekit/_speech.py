@@ -38,6 +38,7 @@ from ._log import get_logger
 from ._playout import Playout
 from ._private import (
     agent_history,
+    asks_for_itself,
     drop_placeholder,
     is_closed,
     is_closing,
@@ -326,6 +327,13 @@ class SpeechTracker:
         """Whether the turn's speech is the one that plays, as far as is known."""
         handle = self._handles.get(turn_id)
         return handle is None or self._session is None or self._session.current_speech is handle
+
+    @property
+    def all_interrupted(self) -> bool:
+        """Whether the host is interrupting whatever is spoken, or waits to be: a speech that is
+        interrupted alone does so in its own task."""
+        speaks = self.owner()
+        return speaks is not None and speaks.interrupted and not asks_for_itself(speaks)
 
     @property
     def ending(self) -> bool:

@@ -256,6 +256,9 @@ class StreamLink:
     def withheld(self, item_id: str, *, forward: bool) -> None:
         pass
 
+    def say_nothing_more(self) -> None:
+        pass
+
     def outside(self, item_id: str) -> bool:
         return False
 

@@ -103,6 +103,7 @@ SEEDS: dict[int, tuple[Profile, str]] = {
     85481567586563: ("hostile", "a create was refused, and made all the same"),
     93222543764700: ("mild", "a copy kept words that nobody heard of a session that closed"),
     278590566220076: ("hostile", "an earlier question was put back while there was no connection"),
+    200571793679565: ("hostile", "out of band, and said although everything was interrupted"),
     47095167785671: ("hostile", "judge: plain was deaf to a permanent error: a half-open wire"),
 }
 

@@ -226,6 +226,27 @@ async def test_what_waits_is_not_said_once_the_user_speaks() -> None:
 
 
 @virtual_time
+@pytest.mark.parametrize("all_of_it", [True, False])
+@pytest.mark.parametrize("controlled", [True, False])
+async def test_what_waits_is_said_unless_everything_is_interrupted(
+    controlled: bool, all_of_it: bool
+) -> None:
+    """By push-to-talk, say, of which no server tells. As in plain."""
+    script = [ANSWER, OUT_OF_BAND["audio"]]
+    async with simulated_call(script, controlled=controlled, check=False) as call:
+        await at(call, "in message 1", "audio")
+        await asyncio.sleep(0.3)
+        speaks = call.session.current_speech
+        assert speaks is not None
+        if all_of_it:
+            await call.session.interrupt()
+        else:
+            speaks.interrupt()
+        await call.idle()
+        assert ("By the way." in assistant(call)) is not all_of_it
+
+
+@virtual_time
 async def test_an_out_of_band_response_that_stops_half_way_mutes_nothing() -> None:
     """G30."""
     async with simulated_call([NEXT], policy=rf.RetryPolicy(stall_timeout=3.0)) as call:
