@@ -67,7 +67,7 @@ class Message:
         whole: whether it was generated to its end.
         server: seconds of it that the server remembers; None where it was not to, since the call was
             handed over to an agent who was not to know of it.
-        handover: which handover that was, by what it followed; empty if none.
+        handover: which handover that was, by how it came and what it followed; empty if none.
         knew: the handovers since, to an agent who was to know of it.
         word: seconds of a word of it.
         written: it is text and never had sound; no client can cut it at the server.

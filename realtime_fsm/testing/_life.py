@@ -39,21 +39,30 @@ _MOMENT = 1.0  # seconds after the user's words until the server has them
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Handover:
-    """To an agent who knows these items; *by* a tool call, None for the application itself."""
+    """To an agent who knows these items; *how*, in words; *by* a tool call, None for the application
+    itself."""
 
     t: float
+    how: str
     by: str | None
     known: frozenset[str]
 
 
-def _handover(history: llm.ChatContext, by: str | None = None) -> _Handover:
+def _handover(history: llm.ChatContext, how: str, by: str | None = None) -> _Handover:
     # What is being said has no words yet in a copy; the next agent does not get to know it.
     known = frozenset(
         item.id
         for item in history.items
         if not isinstance(item, llm.ChatMessage) or item.text_content
     )
-    return _Handover(asyncio.get_running_loop().time(), by, known)
+    return _Handover(asyncio.get_running_loop().time(), how, by, known)
+
+
+def _has_history(session: AgentSession[Any]) -> bool:
+    try:
+        return bool(history_of(session).items)
+    except RuntimeError:  # no agent runs yet
+        return False
 
 
 class WitnessedSession(AgentSession[Any]):
@@ -98,8 +107,10 @@ class WitnessedSession(AgentSession[Any]):
         """See ``AgentSession``."""
         by, self.hands_over = self.hands_over, None
         history = handed_on(self, agent, **given)
+        kept_back = _has_history(self) and not history.items
         super().update_agent(agent, **given)
-        self.next_agents[agent.id] = _handover(history, by)
+        how = "handed over without a history" if kept_back else "handed over"
+        self.next_agents[agent.id] = _handover(history, how, by)
 
     def interrupt(self, *, force: bool = False) -> asyncio.Future[None]:
         """See ``AgentSession``."""
@@ -185,7 +196,9 @@ class Witness:
         if isinstance(event.item, llm.AgentHandoff) and event.item.old_agent_id is not None:
             handover = self._session.next_agents.pop(event.item.new_agent_id, None)
             if handover is None:  # an AgentTask takes over, or is done
-                handover = _handover(history_of(self._session))
+                task = isinstance(self._session.current_agent, AgentTask)
+                how = "a task takes over" if task else "a task is over"
+                handover = _handover(history_of(self._session), how)
             self.handed_over.append((self._loop.time(), handover))
 
     def _tool_updated(self, event: Any) -> None:
@@ -578,12 +591,12 @@ class Witness:
         return found
 
     def _name_of(self, handover: _Handover) -> str:
-        """What the handover followed, in both lives."""
+        """How it was handed over, and what that followed, in both lives."""
         if handover.by is not None:
             return self.call.server.question_of_output(handover.by)
         t = self._t(handover.t)
         asked = [words for at, words in sorted(self._asked()) if at <= t]
-        return f"after {asked[-1]}" if asked else "at the beginning"
+        return f"{handover.how} {f'after {asked[-1]}' if asked else 'at the beginning'}"
 
     def _collisions(self) -> Iterator[Collision]:
         holder = ""

@@ -6,9 +6,10 @@ import asyncio
 from typing import Any
 
 import pytest
-from livekit.agents import Agent, function_tool
+from livekit.agents import Agent, AgentTask, function_tool
 
 from realtime_fsm.compare import ENDS_PLAIN, Heard, Life, Message, Question, Span, judge
+from realtime_fsm.livekit._features import end_task, given_history, hand_over, history_of
 from realtime_fsm.simulator import (
     At,
     BreakConnection,
@@ -41,9 +42,24 @@ def says(text: str, seconds: float = 1.0, **more: Any) -> Reply:
     return Reply([Says(text, seconds=seconds)], **more)
 
 
+class Name(AgentTask[str]):
+    def __init__(self) -> None:
+        super().__init__(instructions="Ask.")
+
+    @function_tool
+    async def name(self) -> None:
+        """Note it."""
+        end_task(self, "Bob")
+
+
 class Clerk(Agent):
     def __init__(self) -> None:
         super().__init__(instructions="Be brief.")
+
+    @function_tool
+    async def ask(self) -> str:
+        """Ask for the name."""
+        return await Name()
 
     @function_tool
     async def look_up(self) -> str:
@@ -375,3 +391,42 @@ def test_what_was_said_as_the_server_left_is_known(server: bool) -> None:
     for life in lived(live):
         gone = {each.key: each.gone for each in life.questions}
         assert gone == {"One?": None, "Two?": ("One?", 1) if server else None}
+
+
+@pytest.mark.parametrize(
+    ("plain_hands_over", "ours", "found"),
+    [
+        (False, "nothing", []),
+        (True, "nothing", []),
+        (True, "less", ["memory"]),
+        (True, "all", []),
+    ],
+)
+def test_only_the_same_handover_is_compared(
+    plain_hands_over: bool, ours: str, found: list[str]
+) -> None:
+    """A task is over, and the application hands over, behind the same question."""
+
+    async def live(living: Living) -> None:
+        script = {
+            "Help me.": [Reply([Says("Well then, let me see.", seconds=2.0), FunctionCall("ask")])],
+            "Bob.": [Reply([FunctionCall("name")])],
+            "Help me. > ask": [says("Thank you.")],
+        }
+        async with living(Script(answers=script), agent=Clerk(), check=False) as call:
+            for words in ("Help me.", "Bob."):
+                await call.say(words, 0.5)
+                await asyncio.sleep(6.0)
+            if living.controlled or plain_hands_over:
+                given = "all" if not living.controlled else ours
+                context = history_of(call.session).copy()
+                if given == "less":
+                    context.items = [i for i in context.items if i.type != "message"]
+                known = None if given == "nothing" else context
+                hand_over(call.session, Agent(instructions="Go on.", **given_history(known)), known)
+                await asyncio.sleep(3.0)
+
+    plain, controlled = lived(live)
+    worse = {(e.clause, e.question) for e in judge(plain, controlled).worse}
+    assert sorted({clause for clause, _ in worse}) == found, worse
+    assert any(m.knew for m in plain.messages_of("Help me."))

@@ -80,6 +80,7 @@ SEEDS: dict[int, tuple[Profile, str]] = {
     62855160803105: ("rough", "judge: a call that was not made to its end"),
     123248203991817: ("rough", "judge: what was handed on by accident"),
     185013194838776: ("compat", "judge: the answer came after the handover"),
+    185066316075205: ("compat", "judge: a task that was over and a handover had one name"),
     109606096421383: ("compat", "a push left on the server what it had never confirmed"),
     270641058160063: ("rough", "what does not run was waited for as server VAD's answer"),
     211024874452902: ("rough", "judge: the server was not done with what stood in front"),
