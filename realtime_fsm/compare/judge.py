@@ -233,7 +233,9 @@ def _full(messages: list[tuple[Message, float]]) -> bool:
 def _unheard(plain: Life, controlled: Life, allowed: list[Finding]) -> Iterator[Finding]:
     for question in _asked_in_both(plain, controlled):
         key = question.key
-        ours, theirs = (list(_attempts(life, key).values()) for life in (controlled, plain))
+        elsewhere = _asked_elsewhere(plain, controlled, key)
+        ours = list(_attempts(controlled, key).values())
+        theirs = [found for n, found in _attempts(plain, key).items() if n not in elsewhere]
         if not any(map(_spoken, theirs)):
             continue
         got, most = (max(map(_amount, each), default=0.0) for each in (ours, theirs))
@@ -247,6 +249,26 @@ def _unheard(plain: Life, controlled: Life, allowed: list[Finding]) -> Iterator[
         if short and not any(map(_full, ours)) and not _cut_off(controlled, key):
             text = f"{got:.2f} s were heard, not to the end; on plain LiveKit {most:.2f} s"
             yield Finding("cut short", key, text)
+
+
+def _asked_elsewhere(plain: Life, controlled: Life, key: str) -> set[int]:
+    """The attempts at a question that plain LiveKit asked for while the user said another one, which has one
+    more in the controlled call: there the request waited for their words (G24), and answers those."""
+    return {
+        attempt.number
+        for attempt in plain.attempts
+        if attempt.question == key
+        and any(
+            _made(controlled, each.key) > _made(plain, each.key)
+            for each in plain.questions
+            for said in plain.spoke
+            if said.begin < attempt.span.begin < said.end and abs(said.end - each.at) < _AT_ONCE
+        )
+    }
+
+
+def _made(life: Life, key: str) -> int:
+    return sum(each.question == key for each in life.attempts)
 
 
 def _missing(

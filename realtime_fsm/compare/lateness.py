@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from .life import Heard, Life, Span, total
+from .life import Attempt, Heard, Life, Span, total
 
 __all__ = ["LATE", "Subtracted", "called_off", "collided", "late"]
 
@@ -213,13 +213,17 @@ def _new_answers(plain: Life, controlled: Life, key: str) -> list[tuple[str, Spa
     """When the server had an attempt at another question that plain never had. Nothing else can be
     asked for meanwhile (G1, G5); so it is no reason once this question was."""
     known = {(each.question, each.number) for each in plain.attempts}
-    asked = _asked_of_server(controlled, key)
+    new = (a for a in controlled.attempts if (a.question, a.number) not in known)
+    return _served(controlled, key, (each for each in new if each.question != key))
+
+
+def _served(life: Life, key: str, attempts: Iterable[Attempt]) -> list[tuple[str, Span]]:
+    """When the server had these attempts, before this question was asked of it."""
+    asked = _asked_of_server(life, key)
     return [
         (f"{each.question}, attempt {each.number}", span)
-        for each in controlled.attempts
-        if each.question != key
-        and (each.question, each.number) not in known
-        and (span := _at_most(each.span, controlled.making).within(Span(0.0, asked))) is not None
+        for each in attempts
+        if (span := _at_most(each.span, life.making).within(Span(0.0, asked))) is not None
     ]
 
 
@@ -254,19 +258,12 @@ def _answer_to_them(plain: Life, controlled: Life, key: str) -> list[tuple[str, 
     if there is None or here is None or any(s.begin <= there.at <= s.end for s in plain.spoke):
         return []
     words = [span for span in controlled.spoke if span.begin <= here.at <= span.end]
-    asked = _asked_of_server(controlled, key)
     theirs = {
         each.key
         for each in controlled.questions
         if any(abs(span.end - each.at) < _AT_ONCE for span in words)
     }
-    return [
-        (f"{each.question}, attempt {each.number}", span)
-        for each in controlled.attempts
-        if each.question in theirs
-        and (span := _at_most(each.span, controlled.making).within(Span(here.at, asked)))
-        is not None
-    ]
+    return _served(controlled, key, (a for a in controlled.attempts if a.question in theirs))
 
 
 def _asked_of_server(life: Life, key: str) -> float:
@@ -314,7 +311,8 @@ def _new_words(plain: Life, controlled: Life) -> list[tuple[str, Span]]:
 def _earlier_words(plain: Life, controlled: Life, key: str) -> list[tuple[str, Span]]:
     """When the controlled call played the answer to another question that plain played after this
     one, and what that was: the two changed places, and that one came earlier by all of it. One that
-    answers what the user said into the wait goes first however early it came (G24)."""
+    answers what the user said into the wait goes first however early it came (G24), and so does one that
+    was asked for first, and on plain not, if it is not late itself."""
     theirs = _awaited(plain, key)
     found: list[tuple[str, Span]] = []
     for question in {m.question for m in controlled.messages if m.question != key}:
@@ -324,8 +322,13 @@ def _earlier_words(plain: Life, controlled: Life, key: str) -> list[tuple[str, S
         pieces = [piece.span for piece in controlled.pieces_of(question)]
         gained = other.seconds - before.seconds
         behind = _asked_into(controlled, key, before) or _out_of_order(plain, key, question)
-        if gained >= total(pieces) or _cuts_in(controlled, key, before, theirs, other):
+        first = gained >= -LATE and _asked_in_turn(controlled, question, key)
+        turned = first and _asked_in_turn(plain, key, question)
+        if gained >= total(pieces) or _cuts_in(controlled, key, before, theirs, other) or turned:
             found += [(question, span) for span in pieces]
+            if turned:
+                attempts = (a for a in controlled.attempts if a.question == question)
+                found += _served(controlled, key, attempts)
         elif behind and gained >= _length(plain, key) - LATE:
             found.append((question, Span(before.begin, pieces[-1].end)))
     return found
@@ -337,6 +340,12 @@ def _cuts_in(life: Life, key: str, before: Span, theirs: Span, other: Span) -> b
     asked = life.asked(key)
     said = any(abs(span.end - before.begin) < _AT_ONCE for span in life.spoke)
     return asked is not None and said and asked.at <= before.begin and theirs.end <= other.begin
+
+
+def _asked_in_turn(life: Life, key: str, other: str) -> bool:
+    """Whether this was asked before another one."""
+    first, second = life.asked(key), life.asked(other)
+    return first is not None and second is not None and first.at < second.at
 
 
 def _out_of_order(life: Life, key: str, other: str) -> bool:

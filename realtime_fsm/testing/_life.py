@@ -40,29 +40,36 @@ _MOMENT = 1.0  # seconds after the user's words until the server has them
 @dataclass(frozen=True, slots=True, eq=False)
 class _Handover:
     """To an agent who knows these items; *how*, in words; *by* a tool call, None for the application
-    itself."""
+    itself; *moves*: that agent has another model, so LiveKit takes another connection."""
 
     t: float
     how: str
     by: str | None
     known: frozenset[str]
+    moves: bool
 
 
-def _handover(history: llm.ChatContext, how: str, by: str | None = None) -> _Handover:
+def _handover(
+    history: llm.ChatContext, how: str, by: str | None = None, moves: bool = False
+) -> _Handover:
     # What is being said has no words yet in a copy; the next agent does not get to know it.
     known = frozenset(
         item.id
         for item in history.items
         if not isinstance(item, llm.ChatMessage) or item.text_content
     )
-    return _Handover(asyncio.get_running_loop().time(), how, by, known)
+    return _Handover(asyncio.get_running_loop().time(), how, by, known, moves)
 
 
-def _has_history(session: AgentSession[Any]) -> bool:
+def _running(session: AgentSession[Any]) -> Agent | None:
     try:
-        return bool(history_of(session).items)
-    except RuntimeError:  # no agent runs yet
-        return False
+        return session.current_agent
+    except RuntimeError:  # none runs yet
+        return None
+
+
+def _model_of(session: AgentSession[Any], agent: Agent) -> Any:
+    return agent.llm or session.llm
 
 
 class WitnessedSession(AgentSession[Any]):
@@ -107,10 +114,12 @@ class WitnessedSession(AgentSession[Any]):
         """See ``AgentSession``."""
         by, self.hands_over = self.hands_over, None
         history = handed_on(self, agent, **given)
-        kept_back = _has_history(self) and not history.items
+        before = _running(self)
+        kept_back = before and history_of(self).items and not history.items
+        moves = before is not None and _model_of(self, before) is not _model_of(self, agent)
         super().update_agent(agent, **given)
         how = "handed over without a history" if kept_back else "handed over"
-        self.next_agents[agent.id] = _handover(history, how, by)
+        self.next_agents[agent.id] = _handover(history, how, by, moves)
 
     def interrupt(self, *, force: bool = False) -> asyncio.Future[None]:
         """See ``AgentSession``."""
@@ -424,9 +433,14 @@ class Witness:
 
     def _thrown_away(self, begin: float, until: float) -> bool:
         """Whether the application handed over while the user spoke, and LiveKit cleared the input, or
-        took another connection: the server never had the question."""
-        handed_over = any(begin <= self._t(t) <= until for t, _ in self.handed_over)
-        return handed_over and not self._taken(begin, until)
+        took another connection: the server never had the question. Or it had, and LiveKit took another
+        connection, for another model, before it began to answer."""
+        if any(begin <= self._t(t) <= until for t, _ in self.handed_over):
+            return not self._taken(begin, until)
+        moved = (self._t(t) for t, handover in self.handed_over if handover.moves)
+        gone = min((t for t in moved if until < t <= until + _MOMENT), default=until)
+        created = (f.t for f in self.call.server.record if f.type == "response.created")
+        return gone > until and not any(until <= t <= gone for t in created)
 
     def _taken(self, begin: float, until: float) -> bool:
         return any(

@@ -864,3 +864,49 @@ def test_what_was_said_as_the_connection_went_never_reached_the_server() -> None
     assert worse(GOOD, ours) == [("unheard", Q2)], "plain never asked that, so nothing went there"
     kept = replace(ours, questions=GOOD.questions)
     assert worse(plain, kept) == [("unheard", Q2)], "the server had it"
+
+
+def test_what_was_asked_first_is_heard_first() -> None:
+    """The caller, or the application, asks at other times than on plain LiveKit."""
+
+    def asked(two: float, three: float, *pieces: Heard) -> Life:
+        questions = (GOOD.questions[0], Question(Q2, two), Question("Q3", three))
+        attempts = (Attempt("Q3", 1, Span(three, pieces[0].span.end + 0.1)),)
+        return life(
+            [TWO, THREE], pieces, questions=questions, attempts=attempts, making=28.0,
+            remembers=False,
+        )  # fmt: skip
+
+    plain = asked(10.0, 10.5, heard(TWO, 10.2), heard(THREE, 13.3))
+    ours = asked(10.0, 9.9, heard(THREE, 10.1), heard(TWO, 13.3))
+    verdict = judge(plain, ours)
+    assert not verdict.worse
+    assert {each.reason for each in verdict.allowed[0].subtracted} == {"words plain played later"}
+    behind = asked(10.0, 10.05, heard(THREE, 10.2), heard(TWO, 13.4))
+    assert worse(plain, behind) == [("late", Q2)], "it was asked behind it"
+    late = asked(10.0, 9.9, heard(THREE, 13.0), heard(TWO, 16.2))
+    assert set(worse(plain, late)) == {("late", Q2), ("late", "Q3")}, "it is late itself"
+    same = asked(10.0, 9.9, heard(THREE, 10.1), heard(TWO, 13.2))
+    assert worse(same, replace(ours, heard=(heard(THREE, 10.1), heard(TWO, 13.5)))) == [
+        ("late", Q2)
+    ], "and so it was on plain"
+
+
+def test_what_was_asked_for_into_the_users_words_answers_those() -> None:
+    """Plain LiveKit answers the question before once more, and talks over the user."""
+    begun = message(seconds=0.6, whole=False)
+    again = message(attempt=2, place=1)
+    once = (Attempt(Q1, 1, Span(1.0, 1.8)), Attempt(Q2, 1, Span(10.0, 10.8)))
+    spoke = (Span(9.0, 10.0),)
+    plain = life(
+        [begun, again, TWO], [heard(begun, 1.2), heard(again, 9.6), heard(TWO, 12.8)],
+        attempts=(*once, Attempt(Q1, 2, Span(9.5, 10.0))), spoke=spoke, remembers=False,
+    )  # fmt: skip
+    ours = life(
+        [begun, TWO], [heard(begun, 1.2), heard(TWO, 10.2)],
+        attempts=(*once, Attempt(Q2, 2, Span(10.8, 11.0))), spoke=spoke, remembers=False,
+    )  # fmt: skip
+    assert worse(plain, ours) == []
+    assert worse(plain, replace(ours, attempts=once)) == [("cut short", Q1)], "it was never asked"
+    earlier = replace(plain, attempts=(*once, Attempt(Q1, 2, Span(8.9, 10.0))))
+    assert worse(earlier, ours) == [("cut short", Q1)], "the user did not speak"

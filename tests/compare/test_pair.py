@@ -430,3 +430,29 @@ def test_only_the_same_handover_is_compared(
     worse = {(e.clause, e.question) for e in judge(plain, controlled).worse}
     assert sorted({clause for clause, _ in worse}) == found, worse
     assert any(m.knew for m in plain.messages_of("Help me."))
+
+
+@pytest.mark.parametrize("other", [True, False], ids=["another model", "the same"])
+@pytest.mark.parametrize("after", [0.1, 0.4], ids=["before it is answered", "after"])
+def test_what_the_server_had_as_an_agent_with_another_model_took_over(
+    other: bool, after: float
+) -> None:
+    async def live(living: Living) -> None:
+        script = Script(answers={"One?": [says("It is one.")], "Two?": [says("It is two.")]})
+        config = ServerConfig(vad_create_delay=0.3)
+        async with living(script, config=config, check=False) as call:
+            await call.say("One?", 1.0)
+            await asyncio.sleep(after)
+            model = {"llm": call.another_model()} if other else {}
+            context = history_of(call.session).copy()
+            agent = Agent(instructions="Go on.", **given_history(context), **model)
+            hand_over(call.session, agent, context)
+            await asyncio.sleep(3.0)
+            await call.say("Two?", 1.0)
+            await asyncio.sleep(3.0)
+
+    plain, controlled = lived(live)
+    gone = other and after < 0.3
+    for each in (plain, controlled):
+        assert [q.key for q in each.questions] == (["Two?"] if gone else ["One?", "Two?"])
+    assert judge(plain, controlled).worse == ()
