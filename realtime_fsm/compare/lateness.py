@@ -22,13 +22,12 @@ LATE = 0.2
 _TALKS_OVER = 0.5  # seconds into the user's speech by which who was interrupted has stopped
 
 _AT_ONCE = 0.05  # seconds
-_ENDS = 5.0  # seconds in which a server ends what it is told to cancel: `cancel_timeout`
 _OWN = "the application's own sound"
 _OVER_THE_USER = 2.0  # seconds that an answer may be later which plain LiveKit spoke over the user
 
 Reason = Literal[
     "words plain never played", "words plain played later", "words plain had played by then",
-    "an answer plain never had", "its end after it was cancelled", "the answer to what the user was saying",
+    "an answer plain never had", "what plain had waited for in vain", "its end after it was cancelled", "the answer to what the user was saying",
     "the user spoke", "frames were held up", "a named wait",
 ]  # fmt: skip
 
@@ -186,6 +185,10 @@ def _reasons(plain: Life, controlled: Life, key: str, awaited: Span) -> tuple[Su
             for each in _new_answers(plain, controlled, key)
         ),
         *(
+            Subtracted("what plain had waited for in vain", *each)
+            for each in _in_vain(plain, controlled, key)
+        ),
+        *(
             Subtracted("its end after it was cancelled", *each)
             for each in _cancelled(plain, controlled, key)
         ),
@@ -217,6 +220,29 @@ def _new_answers(plain: Life, controlled: Life, key: str) -> list[tuple[str, Spa
     return _served(controlled, key, (each for each in new if each.question != key))
 
 
+def _in_vain(plain: Life, controlled: Life, key: str) -> list[tuple[str, Span]]:
+    """When what nothing came of in either life stood in front, which on plain was over when this was
+    asked; for no longer than there."""
+    there = plain.asked(key)
+    if there is None:
+        return []
+    spoken = {(m.question, m.attempt) for m in (*plain.messages, *controlled.messages)}
+    over = {
+        at: each.span.seconds
+        for each in plain.attempts
+        if (at := (each.question, each.number)) not in spoken and each.span.end <= there.at
+    }
+    return _served(
+        controlled,
+        key,
+        (
+            replace(each, span=_at_most(each.span, over[at]))
+            for each in controlled.attempts
+            if each.question != key and (at := (each.question, each.number)) in over
+        ),
+    )
+
+
 def _served(life: Life, key: str, attempts: Iterable[Attempt]) -> list[tuple[str, Span]]:
     """When the server had these attempts, before this question was asked of it."""
     asked = _asked_of_server(life, key)
@@ -241,7 +267,7 @@ def _cancelled(plain: Life, controlled: Life, key: str) -> list[tuple[str, Span]
     return [
         (
             f"{each.question}, attempt {each.number}",
-            _at_most(Span(each.cancelled, each.span.end), _ENDS),
+            _at_most(Span(each.cancelled, each.span.end), controlled.ending),
         )
         for each in controlled.attempts
         if each.cancelled is not None

@@ -128,7 +128,8 @@ class Attempt:
         question: which it answers.
         number: the how-many-th attempt at it, from 1.
         span: from when it was asked for until the server, and the tools that it called, were done, or
-            its connection was.
+            its connection was. One that was refused, or never answered, until that was told, or nobody
+            waited for it any more.
         told: whether its end could be: not on a connection on which nothing arrived any more, nor
             where a ``response.done`` that a fault put in had ended it before.
         cancelled: when the client had it cancelled; None if it had not.
@@ -209,6 +210,7 @@ class Life:
         remembers: whether both memories can be compared with what was heard: there was a connection
             and time to agree on it.
         making: seconds within which a turn promises the first output, however often it is asked for.
+        ending: seconds within which a server ends what it is told to cancel, as far as it is waited for.
         seconds: how long it was.
     """
 
@@ -230,6 +232,7 @@ class Life:
     hung: str = ""
     remembers: bool = True
     making: float = math.inf
+    ending: float = math.inf
     seconds: float = 0.0
     _by_id: dict[str, Message] = field(init=False, repr=False, compare=False)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -34,6 +35,7 @@ __all__ = ["Witness", "WitnessedSession"]
 _WORD = 0.4  # seconds that a word takes, in a call by text
 _SPOKEN = 0.5  # and in one by sound
 _AT_ONCE = 0.05  # seconds
+_CREATE = "response.create"
 _MOMENT = 1.0  # seconds after the user's words until the server has them
 
 
@@ -289,6 +291,7 @@ class Witness:
             hung=f"{undone} speeches never ended" if undone else "",
             remembers=server.connected and not call.closed,
             making=self._policy.recovery_deadline + self._policy.first_output_timeout,
+            ending=self._policy.cancel_timeout,
             seconds=self._t(now()),
         )
 
@@ -499,7 +502,7 @@ class Witness:
         forbid = {
             each.t
             for each in server.record
-            if each.type == "response.create"
+            if each.type == _CREATE
             and body_of(each.event.get("response")).get("tool_choice") == "none"
         }
         without = {
@@ -564,13 +567,15 @@ class Witness:
                 tools[made_by] = max(tools.get(made_by, 0.0), done[call])
         cancels: dict[str, float] = {}
         for frame in server.record:
-            if frame.type == "response.cancel":
-                cancels.setdefault(str(frame.event.get("response_id")), frame.t)
+            if frame.type == "response.cancel" and frame.event.get("response_id"):
+                cancels.setdefault(str(frame.event["response_id"]), frame.t)
         unheard = self._ended_before()
         for each in server.answers:
             if each.attempt and not _is_aside(each.question):
                 known = str(each.response_id)
                 gone, deaf = self._gone(each.t)
+                if each.response_id is None:
+                    gone = min(gone, self._refused(each.t), each.t + self._policy.timeout)
                 end = max(each.t, over.get(known, gone), tools.get(known, 0.0))
                 yield Attempt(
                     each.question,
@@ -579,6 +584,18 @@ class Witness:
                     told=known in over.keys() - unheard or not (known in over or deaf),
                     cancelled=cancels.get(known),
                 )
+
+    def _refused(self, t: float) -> float:
+        """When the create of a time was refused; never, if it was not."""
+        record = self.call.server.record
+        sent = {
+            r.event.get("event_id") for r in record if r.type == _CREATE and abs(r.t - t) < 1e-6
+        }
+        errors = (r for r in record if r.type == "error" and r.t >= t)
+        told = (
+            r.t for r in errors if body_of(r.event.get("error")).get("event_id") in sent - {None}
+        )
+        return min(told, default=math.inf)
 
     def _gone(self, t: float) -> tuple[float, bool]:
         """When the connection of a time was over, and whether nothing arrived on it any more."""

@@ -825,7 +825,8 @@ def test_nothing_can_be_asked_before_the_server_has_ended_what_was_cancelled() -
     still = replace(GOOD, attempts=(replace(cut, span=Span(9.0, 10.1)),))
     assert worse(still, ours) == [("late", Q2)], "and so it was on plain"
     endless = replace(cut, span=Span(9.0, 15.5)), replace(asked, span=Span(15.5, 16.0))
-    assert worse(plain, later(5.5, attempts=endless)) == [("late", Q2)], "5 s at most"
+    assert worse(plain, later(5.5, attempts=endless)) == []
+    assert worse(plain, later(5.5, attempts=endless, ending=5.0)) == [("late", Q2)], "5 s at most"
 
 
 def test_the_answer_to_what_the_user_was_saying_comes_first_heard_or_not() -> None:
@@ -910,3 +911,25 @@ def test_what_was_asked_for_into_the_users_words_answers_those() -> None:
     assert worse(plain, replace(ours, attempts=once)) == [("cut short", Q1)], "it was never asked"
     earlier = replace(plain, attempts=(*once, Attempt(Q1, 2, Span(8.9, 10.0))))
     assert worse(earlier, ours) == [("cut short", Q1)], "the user did not speak"
+
+
+def test_what_plain_had_waited_for_in_vain_is_waited_for() -> None:
+    """The create before it got lost in both lives; here the caller did not wait for the failure."""
+    lost, asked = Attempt(Q1, 1, Span(5.0, 9.0)), Attempt(Q2, 1, Span(10.2, 12.0))
+    plain = life([TWO], [heard(TWO, 10.2)], attempts=(lost, asked))
+    ours = life(
+        [TWO], [heard(TWO, 14.1)],
+        attempts=(replace(lost, span=Span(10.0, 14.0)), replace(asked, span=Span(14.0, 15.0))),
+    )  # fmt: skip
+    verdict = judge(plain, ours)
+    assert not verdict.worse
+    (taken,) = verdict.allowed[0].subtracted
+    assert (taken.reason, taken.span) == ("what plain had waited for in vain", Span(10.0, 14.0))
+    soon = replace(plain, attempts=(replace(lost, span=Span(8.0, 9.0)), asked))
+    assert worse(soon, ours) == [("late", Q2)], "for no longer than on plain"
+    still = replace(plain, attempts=(replace(lost, span=Span(6.5, 10.5)), asked))
+    assert worse(still, ours) == [("late", Q2)], "so it did on plain"
+    ready = replace(ours, attempts=(ours.attempts[0], replace(asked, span=Span(10.1, 15.0))))
+    assert worse(plain, ready) == [("late", Q2)], "it was asked of the server by then"
+    made = replace(plain, messages=(ONE, TWO))
+    assert worse(made, ours) == [("late", Q2)], "something came of it"

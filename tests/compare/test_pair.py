@@ -17,6 +17,8 @@ from realtime_fsm.simulator import (
     Failed,
     FunctionCall,
     Insert,
+    Lose,
+    Rejected,
     Reply,
     Schedule,
     Script,
@@ -456,3 +458,26 @@ def test_what_the_server_had_as_an_agent_with_another_model_took_over(
     for each in (plain, controlled):
         assert [q.key for q in each.questions] == (["Two?"] if gone else ["One?", "Two?"])
     assert judge(plain, controlled).worse == ()
+
+
+@pytest.mark.parametrize(("lost", "seconds"), [(False, 0.0), (True, 10.0)])
+def test_an_attempt_that_was_never_made_is_over_when_nobody_waits_for_it(
+    lost: bool, seconds: float
+) -> None:
+    async def live(living: Living) -> None:
+        reply = says("So.") if lost else Reply(ack=Rejected("server_error"))
+        faults = Schedule([Lose(At("response.create", side="client", question="Say so."))])
+        config = ServerConfig(faults=faults if lost else Schedule())
+        script = Script(answers={"Say so.": [reply], "One?": [says("It is one.")]})
+        async with living(script, config=config, check=False) as call:
+            await asyncio.sleep(1.0)
+            call.session.generate_reply(instructions="Say so.")
+            await asyncio.sleep(15.0)
+            call.session.interrupt()  # a bare cancel, on plain
+            await call.say("One?", 1.0)
+            await asyncio.sleep(3.0)
+
+    for each in lived(live):
+        first = each.attempts[0]
+        assert (first.question, first.cancelled) == ("Say so.", None)
+        assert first.span == Span(pytest.approx(1.0), pytest.approx(1.0 + seconds, abs=0.1))

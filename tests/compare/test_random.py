@@ -97,6 +97,7 @@ SEEDS: dict[int, tuple[Profile, str]] = {
         "judge: plain was deaf to a permanent error: a stray response.done",
     ),
     203638506344826: ("hostile", "judge: the end of an attempt before the last got lost"),
+    50675742149934: ("hostile", "judge: behind a create that got lost in both lives"),
     35497313664187: ("mild", "judge: asked for into the user's words, it answered those"),
     30900442215802: ("mild", "judge: an agent with another model took over before the answer"),
     88443225221791: ("mild", "judge: what was asked first was heard first"),
