@@ -11,7 +11,7 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from .lateness import LATE, Subtracted, called_off, collided, late
+from .lateness import LATE, Subtracted, called_off, collided, late, thrown_away
 from .life import Attempt, Ending, Life, Message, Question, Span, Speech
 
 __all__ = ["CLAUSES", "ENDS_PLAIN", "Clause", "Finding", "Verdict", "judge"]
@@ -279,12 +279,15 @@ def _missing(
     cut: tuple[float, tuple[Subtracted, ...]] | None,
     allowed: list[Finding],
 ) -> Iterator[Finding]:
-    """What never came, unless somebody cut in before it was late, LiveKit lets nobody speak since
-    before the question, or the server's end of the connection went while the user said it, at what plain
+    """What never came, unless somebody cut in before it was late, a handover threw it away, LiveKit lets
+    nobody speak since before the question, or the server's end of the connection went while the user said it, at what plain
     asked, too: no controller can change that."""
     if cut is not None:
         text = f"{found.text}; somebody cut in at {cut[0]:.2f} s, before it was late"
         allowed.append(replace(found, text=text, subtracted=cut[1]))
+    elif (thrown := thrown_away(plain, life, asked.key)) is not None:
+        text = f"{found.text}; a handover was under way when it was asked, at {thrown[0]:.2f} s"
+        allowed.append(replace(found, text=text, subtracted=thrown[1]))
     elif life.stuck is not None and life.stuck < asked.at:
         text = f"{found.text}; LiveKit waited for a tool that never ends"
         allowed.append(replace(found, text=text))

@@ -15,7 +15,7 @@ from typing import Literal
 
 from .life import Attempt, Heard, Life, Span, total
 
-__all__ = ["LATE", "Subtracted", "called_off", "collided", "late"]
+__all__ = ["LATE", "Subtracted", "called_off", "collided", "late", "thrown_away"]
 
 LATE = 0.2
 """Seconds by which an answer may be later."""
@@ -114,6 +114,31 @@ def called_off(
     subtracted = _reasons(plain, controlled, key, waited)
     net = waited.seconds - _taken_off(subtracted) - _net(plain, theirs, subtracted)
     return (cut, subtracted) if round(net, 3) <= slack else None
+
+
+def thrown_away(
+    plain: Life, controlled: Life, key: str
+) -> tuple[float, tuple[Subtracted, ...]] | None:
+    """Whether LiveKit refused to ask this, for a handover waited for what went on, which took no longer
+    than on plain LiveKit, where this was asked at another time.
+
+    Returns when it was asked, and what was subtracted from that wait; None if it was asked of the server.
+    """
+    there, here = plain.asked(key), controlled.asked(key)
+    if there is None or here is None or any(a.question == key for a in controlled.attempts):
+        return None
+    if any(_in(there.at, span) for _, span in plain.handovers):
+        return None
+    for name, span in controlled.handovers:
+        subtracted = _reasons(plain, controlled, key, span)
+        known = total(each for same, each in plain.handovers if same == name)
+        if _in(here.at, span) and span.seconds - _taken_off(subtracted) <= known + LATE:
+            return here.at, subtracted
+    return None
+
+
+def _in(t: float, span: Span) -> bool:
+    return span.begin <= t <= span.end
 
 
 def _since_called(plain: Life, controlled: Life, key: str, at: float) -> float:

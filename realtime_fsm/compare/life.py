@@ -197,6 +197,8 @@ class Life:
         spoke: when the user spoke.
         turns: when the server took the user to be speaking, as it arrived: longer, for it waits
             whether more comes.
+        handovers: each by its name, from when the application asked for it until the next agent had the
+            call: LiveKit waits for what goes on.
         held_up: when a fault let the frames stand still on their way.
         cuts: when the application interrupted, or the call was ended.
         attempts: the responses that the server made.
@@ -221,6 +223,7 @@ class Life:
     waits: tuple[Wait, ...] = ()
     spoke: tuple[Span, ...] = ()
     turns: tuple[Span, ...] = ()
+    handovers: tuple[tuple[str, Span], ...] = ()
     held_up: tuple[Span, ...] = ()
     cuts: tuple[float, ...] = ()
     attempts: tuple[Attempt, ...] = ()

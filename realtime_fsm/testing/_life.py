@@ -282,6 +282,10 @@ class Witness:
             waits=(*self._waits(), *self._unreported(), *self._unanswered()),
             spoke=tuple(self._spoke()),
             turns=tuple(self._turns()),
+            handovers=tuple(
+                (self._name_of(each), Span(self._t(each.t), self._t(t)))
+                for t, each in self.handed_over
+            ),
             held_up=tuple(Span(*each) for each in server.held_up),
             cuts=tuple(map(self._t, self._session.cuts)),
             attempts=tuple(self._attempts()),

@@ -933,3 +933,22 @@ def test_what_plain_had_waited_for_in_vain_is_waited_for() -> None:
     assert worse(plain, ready) == [("late", Q2)], "it was asked of the server by then"
     made = replace(plain, messages=(ONE, TWO))
     assert worse(made, ours) == [("late", Q2)], "something came of it"
+
+
+def test_what_is_asked_while_a_handover_is_under_way_is_thrown_away() -> None:
+    """By LiveKit, as it would be on plain LiveKit, had it been asked then."""
+    drain, name = Span(9.0, 12.0), "handed over after it"
+    plain = replace(GOOD, handovers=((name, Span(5.0, 8.0)),))
+    ours = life([ONE], [heard(ONE, 1.2)], handovers=((name, drain),))
+    verdict = judge(plain, ours)
+    assert not verdict.worse
+    assert "a handover was under way when it was asked" in verdict.allowed[0].text
+    for handovers in ((), ((name, Span(9.0, 9.9)),), ((name, Span(9.0, 12.3)),)):
+        assert worse(plain, replace(ours, handovers=handovers)) == [("unheard", Q2)], handovers
+    wait = replace(ours, waits=(Wait("w", Span(9.0, 11.9), 5.0),))
+    assert worse(GOOD, ours) == [("unheard", Q2)], "it took longer than on plain"
+    assert worse(GOOD, wait) == [], "for a reason"
+    asked = replace(ours, attempts=(Attempt(Q2, 1, Span(10.0, 10.1)),))
+    assert worse(plain, asked) == [("unheard", Q2)], "the server was asked"
+    both = replace(plain, handovers=((name, drain),))
+    assert worse(both, ours) == [("unheard", Q2)], "so it was on plain, which answers it"
