@@ -66,20 +66,31 @@ def late(
     if ours is None or theirs is None or in_the_way or collided(plain, key):
         return None
     found = [_later(plain, theirs, controlled, ours, key)]
-    front = _in_front(controlled, ours.end, key)
-    before = _in_front(plain, theirs.end, key)
-    if front is not None and before is not None and front[0] == before[0]:
-        over = front[1] + min(front[2], before[2])  # no more of it than on plain
-        if over > ours.begin:
-            ours = Span(over, ours.end)
-            theirs = Span(max(before[1] + before[2], theirs.begin), theirs.end)
-            found.append(_later(plain, theirs, controlled, ours, key))
+    since = _since_in_front(plain, theirs, controlled, ours, key)
+    if since is not None:
+        theirs, ours = since
+        found.append(_later(plain, theirs, controlled, ours, key))
     first, again = (life.asked(key.partition(" > ")[0]) for life in (plain, controlled))
     if " > " in key and first is not None and again is not None:
         # What a tool's output is told of is no later than it is since the user asked.
         ours, theirs = Span(again.at, ours.end), Span(first.at, theirs.end)
         found.append(_later(plain, theirs, controlled, ours, key))
     return min(found, key=lambda each: each[0])
+
+
+def _since_in_front(
+    plain: Life, theirs: Span, controlled: Life, ours: Span, key: str
+) -> tuple[Span, Span] | None:
+    """Both waits since the end of the same other answer that was heard before in both lives; None if there
+    is none."""
+    front = _in_front(controlled, ours.end, key)
+    before = _in_front(plain, theirs.end, key)
+    if front is None or before is None or front[0] != before[0]:
+        return None
+    over = front[1] + min(front[2], before[2])  # no more of it than on plain
+    if over <= ours.begin:
+        return None
+    return Span(max(before[1] + before[2], theirs.begin), theirs.end), Span(over, ours.end)
 
 
 def _later(
@@ -111,9 +122,13 @@ def called_off(
     if collided(plain, key):
         slack = max(slack, _OVER_THE_USER)  # that is not compared for lateness
     waited = Span(asked.at, max(asked.at, cut))
-    subtracted = _reasons(plain, controlled, key, waited)
-    net = waited.seconds - _taken_off(subtracted) - _net(plain, theirs, subtracted)
-    return (cut, subtracted) if round(net, 3) <= slack else None
+    waits = (theirs, waited), _since_in_front(plain, theirs, controlled, waited, key)
+    for theirs, waited in filter(None, waits):
+        subtracted = _reasons(plain, controlled, key, waited)
+        net = waited.seconds - _taken_off(subtracted) - _net(plain, theirs, subtracted)
+        if round(net, 3) <= slack:
+            return cut, subtracted
+    return None
 
 
 def thrown_away(

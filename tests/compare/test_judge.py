@@ -952,3 +952,14 @@ def test_what_is_asked_while_a_handover_is_under_way_is_thrown_away() -> None:
     assert worse(plain, asked) == [("unheard", Q2)], "the server was asked"
     both = replace(plain, handovers=((name, drain),))
     assert worse(both, ours) == [("unheard", Q2)], "so it was on plain, which answers it"
+
+
+@pytest.mark.parametrize(("cut", "found"), [(15.5, []), (15.7, [("unheard", "Q3")])], ids=str)
+def test_who_cuts_in_soon_after_the_answer_in_front_calls_it_off(
+    cut: float, found: list[tuple[str, str]]
+) -> None:
+    plain = replace(queued((TWO, 10.2), (THREE, 13.3)), collisions=(Collision(Q2, 10.1),))
+    assert worse(plain, queued((TWO, 12.2))) == [("unheard", "Q3")]
+    ours = replace(queued((TWO, 12.2)), cuts=(cut,))
+    assert worse(plain, ours) == found
+    assert ("unheard", "Q3") in worse(plain, replace(ours, heard=())), "nothing was in front"
