@@ -161,6 +161,7 @@ class Witness:
         forgotten: items that the application has deleted.
         edited: when it pushed a history of its own.
         left: when a turn had the slot.
+        gave_way: when a turn was interrupted that never had it.
     """
 
     call: SeenCall
@@ -174,6 +175,7 @@ class Witness:
     forgotten: set[str] = field(default_factory=set)
     edited: list[float] = field(default_factory=list)
     left: list[float] = field(default_factory=list)
+    gave_way: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -248,6 +250,8 @@ class Witness:
             self._ends(move.turn_id)
         if move.event == "LANE_FREE":
             self.left.append(self._loop.time())
+        elif move.event == "INTERRUPTED" and move.attempt == 0:
+            self.gave_way.append(self._loop.time())
         elif move.event == "CREATE_CONFLICT":
             name = f"{move.turn_id} waits for the response that has the slot"
             assert model.controller is not None
@@ -353,15 +357,16 @@ class Witness:
             yield Wait("playback_grace", Span(self._t(t), self._t(t + grace)), grace)
 
     def _unanswered(self) -> Iterator[Wait]:
-        """How long server VAD's answer was waited for that did not come (G24): a turn had the slot when
-        that was over."""
+        """How long server VAD's answer was waited for that did not come (G24): until a turn had the slot
+        since that was over, or was interrupted before."""
         timeout = self._policy.vad_answer_timeout
         created = [f.t for f in self.call.server.record if f.type == "response.created"]
         for spoken in self._turns():
             over = spoken.end + timeout
-            left = any(abs(self._t(t) - over) < _AT_ONCE for t in self.left)
-            if left and not any(spoken.end <= t < over - _AT_ONCE for t in created):
-                yield Wait("server VAD's answer, in vain", Span(spoken.end, over), timeout)
+            ends = [over for t in self.left if abs(self._t(t) - over) < _AT_ONCE]
+            ends += [end for t in self.gave_way if spoken.end < (end := self._t(t)) < over]
+            if ends and not any(spoken.end <= t < min(ends) - _AT_ONCE for t in created):
+                yield Wait("server VAD's answer, in vain", Span(spoken.end, min(ends)), timeout)
 
     @property
     def _session(self) -> WitnessedSession:

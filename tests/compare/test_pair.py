@@ -363,6 +363,28 @@ def test_server_vads_answer_that_never_comes_is_a_named_wait(answered: bool) -> 
     assert judge(plain, controlled).worse == ()
 
 
+@pytest.mark.parametrize("answered", [False, True])
+def test_so_it_is_until_the_user_cuts_in(answered: bool) -> None:
+    async def live(living: Living) -> None:
+        words = says("It is here.", ack=Created() if answered else Unanswered())
+        answers = {"Where is it?": [words, says("There.", 3.0)], "Two?": [says("It is two.")]}
+        async with living(Script(answers=answers), check=False) as call:
+            await call.say("Where is it?", 1.0)
+            await asyncio.sleep(0.001)
+            call.session.generate_reply()
+            await asyncio.sleep(1.1)
+            await call.say("Two?", 1.0)
+            await asyncio.sleep(5.0)
+
+    plain, controlled = lived(live)
+    waits = [(w.name, w.span, w.bound) for w in controlled.waits]
+    cut = Span(pytest.approx(1.0), pytest.approx(2.1, abs=0.01))
+    assert waits == ([] if answered else [("server VAD's answer, in vain", cut, 2.0)])
+    verdict = judge(plain, controlled)
+    assert verdict.worse == ()
+    assert [each.clause for each in verdict.allowed] == ([] if answered else ["unheard"])
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_plain_is_deaf_to_a_response_that_another_ended_before(when: Any) -> None:
     async def live(living: Living) -> None:
