@@ -96,7 +96,7 @@ def _since_in_front(
 def _later(
     plain: Life, theirs: Span, controlled: Life, ours: Span, key: str
 ) -> tuple[float, float, tuple[Subtracted, ...]]:
-    subtracted = _reasons(plain, controlled, key, ours)
+    subtracted = _reasons(plain, controlled, key, ours, theirs.begin)
     net = ours.seconds - _taken_off(subtracted) - _net(plain, theirs, subtracted)
     return net, ours.seconds - theirs.seconds, subtracted
 
@@ -124,7 +124,7 @@ def called_off(
     waited = Span(asked.at, max(asked.at, cut))
     waits = (theirs, waited), _since_in_front(plain, theirs, controlled, waited, key)
     for theirs, waited in filter(None, waits):
-        subtracted = _reasons(plain, controlled, key, waited)
+        subtracted = _reasons(plain, controlled, key, waited, theirs.begin)
         net = waited.seconds - _taken_off(subtracted) - _net(plain, theirs, subtracted)
         if round(net, 3) <= slack:
             return cut, subtracted
@@ -145,7 +145,7 @@ def thrown_away(
     if any(_in(there.at, span) for _, span in plain.handovers):
         return None
     for name, span in controlled.handovers:
-        subtracted = _reasons(plain, controlled, key, span)
+        subtracted = _reasons(plain, controlled, key, span, there.at)
         known = total(each for same, each in plain.handovers if same == name)
         if _in(here.at, span) and span.seconds - _taken_off(subtracted) <= known + LATE:
             return here.at, subtracted
@@ -209,7 +209,13 @@ def _net(plain: Life, theirs: Span, subtracted: tuple[Subtracted, ...]) -> float
     return theirs.seconds - min(total(_stood_in(plain, theirs)), alone)
 
 
-def _reasons(plain: Life, controlled: Life, key: str, awaited: Span) -> tuple[Subtracted, ...]:
+def _reasons(
+    plain: Life, controlled: Life, key: str, awaited: Span, since: float
+) -> tuple[Subtracted, ...]:
+    """What is not late of a wait. *since* when plain LiveKit's counts: what was over by then is no part of
+    it."""
+    there = plain.asked(key)
+    since = min(since, there.at) if there is not None else since
     reasons = [
         *(Subtracted("words plain never played", *each) for each in _new_words(plain, controlled)),
         *(
@@ -218,7 +224,7 @@ def _reasons(plain: Life, controlled: Life, key: str, awaited: Span) -> tuple[Su
         ),
         *(
             Subtracted("words plain had played by then", *each)
-            for each in _words_before(plain, controlled, key)
+            for each in _words_before(plain, controlled, key, since)
         ),
         *(
             Subtracted("an answer plain never had", *each)
@@ -226,11 +232,11 @@ def _reasons(plain: Life, controlled: Life, key: str, awaited: Span) -> tuple[Su
         ),
         *(
             Subtracted("what plain had waited for in vain", *each)
-            for each in _in_vain(plain, controlled, key)
+            for each in _in_vain(plain, controlled, key, since)
         ),
         *(
             Subtracted("its end after it was cancelled", *each)
-            for each in _cancelled(plain, controlled, key)
+            for each in _cancelled(plain, controlled, key, since)
         ),
         *(
             Subtracted("the answer to what the user was saying", *each)
@@ -260,17 +266,18 @@ def _new_answers(plain: Life, controlled: Life, key: str) -> list[tuple[str, Spa
     return _served(controlled, key, (each for each in new if each.question != key))
 
 
-def _in_vain(plain: Life, controlled: Life, key: str) -> list[tuple[str, Span]]:
-    """When what nothing came of in either life stood in front, which on plain was over when this was
-    asked; for no longer than there."""
-    there = plain.asked(key)
-    if there is None:
-        return []
-    spoken = {(m.question, m.attempt) for m in (*plain.messages, *controlled.messages)}
+def _in_vain(plain: Life, controlled: Life, key: str, since: float) -> list[tuple[str, Span]]:
+    """When what nothing came of in either life stood in front, which on plain was over by then; for no
+    longer than there."""
+    lives = (plain, controlled)
+    spoken = {(m.question, m.attempt) for life in lives for m in life.messages}
+    acted = {each.key.rpartition(" > ")[0] for life in lives for each in life.questions}
     over = {
         at: each.span.seconds
         for each in plain.attempts
-        if (at := (each.question, each.number)) not in spoken and each.span.end <= there.at
+        if (at := (each.question, each.number)) not in spoken
+        and each.question not in acted
+        and each.span.end <= since
     }
     return _served(
         controlled,
@@ -293,16 +300,16 @@ def _served(life: Life, key: str, attempts: Iterable[Attempt]) -> list[tuple[str
     ]
 
 
-def _cancelled(plain: Life, controlled: Life, key: str) -> list[tuple[str, Span]]:
+def _cancelled(plain: Life, controlled: Life, key: str, since: float) -> list[tuple[str, Span]]:
     """When the server had not yet ended what was cancelled, and nothing could be asked for (G5), which on
-    plain was over, or had not begun, when this was asked."""
+    plain was over by then, or had not begun when this was asked."""
     there, asked = plain.asked(key), _asked_of_server(controlled, key)
     if there is None:
         return []
     alive = {
         (each.question, each.number)
         for each in plain.attempts
-        if each.span.begin <= there.at <= each.span.end
+        if each.span.begin <= there.at and since <= each.span.end
     }
     return [
         (
@@ -419,24 +426,24 @@ def _out_of_order(life: Life, key: str, other: str) -> bool:
     return any((a.question, b.question) == (key, other) for a, b in life.inverted())
 
 
-def _words_before(plain: Life, controlled: Life, key: str) -> list[tuple[str, Span]]:
-    """When the controlled call played what plain had played before this was asked, and what that was: the
+def _words_before(plain: Life, controlled: Life, key: str, since: float) -> list[tuple[str, Span]]:
+    """When the controlled call played what plain had played by then, and what that was: the
     caller asked sooner after it. What came later itself, without a reason, is none."""
-    there, here = plain.asked(key), controlled.asked(key)
-    if there is None or here is None:
+    here = controlled.asked(key)
+    if here is None:
         return []
     found: list[tuple[str, Span]] = []
     for question in {m.question for m in controlled.messages if m.question != key}:
         before, ours = _awaited(plain, question), _awaited(controlled, question)
         pieces = [piece.span for piece in controlled.pieces_of(question)]
-        over = all(piece.span.end <= there.at for piece in plain.pieces_of(question))
+        over = all(piece.span.end <= since for piece in plain.pieces_of(question))
         if not (before and ours and over and any(span.end > here.at for span in pieces)):
             continue
-        if before.begin < there.at and _in_time(plain, before, controlled, ours, question):
+        if before.begin < since and _in_time(plain, before, controlled, ours, question):
             found += [(question, span) for span in pieces]
     for one, other in zip(_own_sounds(plain), _own_sounds(controlled), strict=False):
         in_time = other[0] <= one[0] + LATE and one[1].seconds == other[1].seconds
-        if in_time and one[1].span.end <= there.at:
+        if in_time and one[1].span.end <= since:
             found.append((_OWN, other[1].span))
     return found
 

@@ -199,7 +199,8 @@ class Life:
             whether more comes.
         handovers: each by its name, from when the application asked for it until the next agent had the
             call: LiveKit waits for what goes on.
-        held_up: when a fault let the frames stand still on their way.
+        held_up: when a fault let the frames stand still on their way, or a server that had gone refused
+            the next connection.
         cuts: when the application interrupted, or the call was ended.
         attempts: the responses that the server made.
         collisions: creates that met a taken slot.

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from livekit.agents import Agent, AgentTask, CloseReason, llm
+from livekit.agents import DEFAULT_API_CONNECT_OPTIONS, Agent, AgentTask, CloseReason, llm
 from livekit.agents.voice import SpeechHandle
 
 from .. import Recovering, RetryPolicy, TurnEnded, TurnMoved, TurnState
@@ -35,6 +35,7 @@ __all__ = ["Witness", "WitnessedSession"]
 _WORD = 0.4  # seconds that a word takes, in a call by text
 _SPOKEN = 0.5  # and in one by sound
 _AT_ONCE = 0.05  # seconds
+_AGAIN = DEFAULT_API_CONNECT_OPTIONS.retry_interval
 _CREATE = "response.create"
 _MOMENT = 1.0  # seconds after the user's words until the server has them
 
@@ -290,7 +291,7 @@ class Witness:
                 (self._name_of(each), Span(self._t(each.t), self._t(t)))
                 for t, each in self.handed_over
             ),
-            held_up=tuple(Span(*each) for each in server.held_up),
+            held_up=(*(Span(*each) for each in server.held_up), *self._shut_out()),
             cuts=tuple(map(self._t, self._session.cuts)),
             attempts=tuple(self._attempts()),
             collisions=tuple(self._collisions()),
@@ -605,6 +606,19 @@ class Witness:
             r.t for r in errors if body_of(r.event.get("error")).get("event_id") in sent - {None}
         )
         return min(told, default=math.inf)
+
+    def _shut_out(self) -> Iterator[Span]:
+        """From when the server's end of a connection went until it took another, if it refused some
+        before; LiveKit's plugin tries as often."""
+        since, refused = math.inf, False
+        for frame in self.call.server.record:
+            if frame.type in ("closed", "dropped"):
+                since, refused = frame.t, False
+            elif frame.type in ("refused", "accepted"):
+                if frame.t > since and (refused or frame.type == "refused"):
+                    yield Span(since, min(frame.t, since + _AGAIN))
+                refused = frame.type == "refused"
+                since = frame.t if refused and since < math.inf else math.inf
 
     def _gone(self, t: float) -> tuple[float, bool]:
         """When the connection of a time was over, and whether nothing arrived on it any more."""

@@ -963,3 +963,23 @@ def test_who_cuts_in_soon_after_the_answer_in_front_calls_it_off(
     ours = replace(queued((TWO, 12.2)), cuts=(cut,))
     assert worse(plain, ours) == found
     assert ("unheard", "Q3") in worse(plain, replace(ours, heard=())), "nothing was in front"
+
+
+def test_what_lies_in_plains_wait_as_well_is_no_reason() -> None:
+    """What is told of a tool's output counts since the user's question, also on plain LiveKit."""
+
+    def life_of(output: float, begin: float) -> Life:
+        questions = (*GOOD.questions, Question(OUTPUT, output))
+        pieces = [heard(ONE, 1.2), heard(TWO, 10.2), heard(output_told, begin)]
+        attempts = (Attempt(Q2, 1, Span(10.0, 11.0)), Attempt(OUTPUT, 1, Span(13.3, 14.0)))
+        return life([ONE, TWO, output_told], pieces, questions=questions, attempts=attempts)
+
+    output_told = replace(TOLD, id="told")
+    plain = life_of(13.3, 13.5)
+    assert worse(plain, life_of(11.0, 13.7)) == []
+    assert worse(plain, life_of(11.0, 14.5)) == [("late", OUTPUT)], "its words are in both waits"
+    silent = [
+        replace(each, messages=(ONE, output_told), heard=(each.heard[0], each.heard[2]))
+        for each in (plain, life_of(11.0, 14.5))
+    ]
+    assert worse(*silent) == [("late", OUTPUT)], "and so is the call"

@@ -503,3 +503,19 @@ def test_an_attempt_that_was_never_made_is_over_when_nobody_waits_for_it(
         first = each.attempts[0]
         assert (first.question, first.cancelled) == ("Say so.", None)
         assert first.span == Span(pytest.approx(1.0), pytest.approx(1.0 + seconds, abs=0.1))
+
+
+@pytest.mark.parametrize("refused", [0, 2])
+def test_who_is_refused_another_connection_is_held_up(refused: int) -> None:
+    async def live(living: Living) -> None:
+        at = At("response.created", question="One?")
+        faults = Schedule([BreakConnection(at, refused=refused)])
+        script = Script(answers={"One?": [says("It is one.")]})
+        async with living(script, config=ServerConfig(faults=faults), check=False) as call:
+            await call.say("One?", 1.0)
+            await asyncio.sleep(8.0)
+
+    for each in lived(live):
+        assert sum(span.seconds for span in each.held_up) == pytest.approx(
+            4.1 if refused else 0.0, abs=0.01
+        )
