@@ -65,6 +65,12 @@ def late(
     in_the_way = any(each.holder == key for each in plain.collisions)
     if ours is None or theirs is None or in_the_way or collided(plain, key):
         return None
+    return _lateness(plain, theirs, controlled, ours, key)
+
+
+def _lateness(
+    plain: Life, theirs: Span, controlled: Life, ours: Span, key: str
+) -> tuple[float, float, tuple[Subtracted, ...]]:
     found = [_later(plain, theirs, controlled, ours, key)]
     since = _since_in_front(plain, theirs, controlled, ours, key)
     if since is not None:
@@ -452,8 +458,8 @@ def _in_time(plain: Life, theirs: Span, controlled: Life, ours: Span, key: str) 
     """Whether an answer that came in both lives is not late itself."""
     if ours.seconds <= theirs.seconds + LATE:
         return True
-    judged = late(plain, controlled, key)
-    return judged is not None and round(judged[0], 3) <= LATE
+    # Where plain LiveKit collided that is not late, but here what is behind it is.
+    return round(_lateness(plain, theirs, controlled, ours, key)[0], 3) <= LATE
 
 
 def _own_sounds(life: Life) -> list[tuple[float, Heard]]:

@@ -983,3 +983,24 @@ def test_what_lies_in_plains_wait_as_well_is_no_reason() -> None:
         for each in (plain, life_of(11.0, 14.5))
     ]
     assert worse(*silent) == [("late", OUTPUT)], "and so is the call"
+
+
+def test_behind_what_plain_collided_with_that_is_late_for_a_reason() -> None:
+    """Of what plain LiveKit collided with nothing is said; here another answer is in front as well."""
+    again = message("again", attempt=2, place=3)
+    asked = (Question(Q2, 10.0), Question("again", 10.1), Question("Q3", 13.3))
+    plain = life(
+        [TWO, THREE], [heard(TWO, 10.2), heard(THREE, 13.5)], questions=asked, remembers=False,
+        collisions=(Collision("other", 10.1, holder=Q2),),
+    )  # fmt: skip
+
+    def ours(two: float, three: float) -> Life:
+        pieces = [heard(TWO, two), heard(again, two + 3.1), heard(THREE, three)]
+        wait = (Wait("w", Span(10.0, 12.0), 2.0),)
+        return replace(
+            plain, messages=(TWO, again, THREE), heard=tuple(pieces), waits=wait, collisions=()
+        )
+
+    assert worse(plain, ours(12.2, 18.6)) == []
+    assert worse(plain, ours(12.5, 18.9)) == [("late", "Q3")], "that one is late itself"
+    assert worse(plain, ours(12.2, 19.0)) == [("late", "Q3")]
