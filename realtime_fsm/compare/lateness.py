@@ -23,7 +23,9 @@ _TALKS_OVER = 0.5  # seconds into the user's speech by which who was interrupted
 
 _AT_ONCE = 0.05  # seconds
 _OWN = "the application's own sound"
-_OVER_THE_USER = 2.0  # seconds that an answer may be later which plain LiveKit spoke over the user
+# Seconds that an answer may be later which plain LiveKit spoke over the user, or collided with, where it
+# matters for another.
+_OVER_THE_USER = 2.0
 
 Reason = Literal[
     "words plain never played", "words plain played later", "words plain had played by then",
@@ -62,8 +64,7 @@ def late(
     plain LiveKit collided, on either side, overlapped or talked over the user.
     """
     ours, theirs = _awaited(controlled, key), _awaited(plain, key)
-    in_the_way = any(each.holder == key for each in plain.collisions)
-    if ours is None or theirs is None or in_the_way or collided(plain, key):
+    if ours is None or theirs is None or _not_compared(plain, key):
         return None
     return _lateness(plain, theirs, controlled, ours, key)
 
@@ -273,10 +274,11 @@ def _new_answers(plain: Life, controlled: Life, key: str) -> list[tuple[str, Spa
 
 
 def _in_vain(plain: Life, controlled: Life, key: str, since: float) -> list[tuple[str, Span]]:
-    """When what nothing came of in either life stood in front, which on plain was over by then; for no
+    """When what nothing was heard of in either life stood in front, which on plain was over by then; for no
     longer than there."""
     lives = (plain, controlled)
-    spoken = {(m.question, m.attempt) for life in lives for m in life.messages}
+    said = (life.message(piece) for life in lives for piece in life.heard)
+    spoken = {(message.question, message.attempt) for message in said if message is not None}
     acted = {each.key.rpartition(" > ")[0] for life in lives for each in life.questions}
     over = {
         at: each.span.seconds
@@ -294,6 +296,10 @@ def _in_vain(plain: Life, controlled: Life, key: str, since: float) -> list[tupl
             if each.question != key and (at := (each.question, each.number)) in over
         ),
     )
+
+
+def _attempts_at(life: Life, key: str) -> list[Attempt]:
+    return [each for each in life.attempts if each.question == key]
 
 
 def _served(life: Life, key: str, attempts: Iterable[Attempt]) -> list[tuple[str, Span]]:
@@ -406,8 +412,7 @@ def _earlier_words(plain: Life, controlled: Life, key: str) -> list[tuple[str, S
         if gained >= total(pieces) or _cuts_in(controlled, key, before, theirs, other) or turned:
             found += [(question, span) for span in pieces]
             if turned:
-                attempts = (a for a in controlled.attempts if a.question == question)
-                found += _served(controlled, key, attempts)
+                found += _served(controlled, key, _attempts_at(controlled, question))
         elif behind and gained >= _length(plain, key) - LATE:
             found.append((question, Span(before.begin, pieces[-1].end)))
     return found
@@ -433,8 +438,9 @@ def _out_of_order(life: Life, key: str, other: str) -> bool:
 
 
 def _words_before(plain: Life, controlled: Life, key: str, since: float) -> list[tuple[str, Span]]:
-    """When the controlled call played what plain had played by then, and what that was: the
-    caller asked sooner after it. What came later itself, without a reason, is none."""
+    """When the controlled call played what plain had played by then, or its server had what plain's had
+    done by then, and what that was: the caller asked sooner after it. What came later itself, without a
+    reason, is none."""
     here = controlled.asked(key)
     if here is None:
         return []
@@ -447,6 +453,8 @@ def _words_before(plain: Life, controlled: Life, key: str, since: float) -> list
             continue
         if before.begin < since and _in_time(plain, before, controlled, ours, question):
             found += [(question, span) for span in pieces]
+            if all(each.span.end <= since for each in _attempts_at(plain, question)):
+                found += _served(controlled, key, _attempts_at(controlled, question))
     for one, other in zip(_own_sounds(plain), _own_sounds(controlled), strict=False):
         in_time = other[0] <= one[0] + LATE and one[1].seconds == other[1].seconds
         if in_time and one[1].span.end <= since:
@@ -458,8 +466,8 @@ def _in_time(plain: Life, theirs: Span, controlled: Life, ours: Span, key: str) 
     """Whether an answer that came in both lives is not late itself."""
     if ours.seconds <= theirs.seconds + LATE:
         return True
-    # Where plain LiveKit collided that is not late, but here what is behind it is.
-    return round(_lateness(plain, theirs, controlled, ours, key)[0], 3) <= LATE
+    slack = _OVER_THE_USER if _not_compared(plain, key) else LATE
+    return round(_lateness(plain, theirs, controlled, ours, key)[0], 3) <= slack
 
 
 def _own_sounds(life: Life) -> list[tuple[float, Heard]]:
@@ -491,6 +499,10 @@ def _beyond(piece: Heard, known: float) -> Span | None:
     share = known / piece.seconds if piece.seconds else 1.0
     begin = piece.span.begin + share * piece.span.seconds
     return Span(begin, piece.span.end) if begin < piece.span.end else None
+
+
+def _not_compared(plain: Life, key: str) -> bool:
+    return collided(plain, key) or any(each.holder == key for each in plain.collisions)
 
 
 def collided(life: Life, key: str) -> bool:

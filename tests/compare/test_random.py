@@ -112,7 +112,11 @@ SEEDS: dict[int, tuple[Profile, str]] = {
 }
 
 
-@pytest.mark.parametrize(("seed", "profile"), [(n, by[0]) for n, by in SEEDS.items()])
+#: With other faults as well.
+AGAIN: tuple[tuple[int, Profile], ...] = ((211024874452902, "compat"),)
+
+
+@pytest.mark.parametrize(("seed", "profile"), [*((n, by[0]) for n, by in SEEDS.items()), *AGAIN])
 def test_g27_a_call_that_was_worse_is_not(seed: int, profile: Profile) -> None:
     assert [each.text for each in run_pair(seed, profile).worse] == []
 
