@@ -397,7 +397,8 @@ def _earlier_words(plain: Life, controlled: Life, key: str) -> list[tuple[str, S
     """When the controlled call played the answer to another question that plain played after this
     one, and what that was: the two changed places, and that one came earlier by all of it. One that
     answers what the user said into the wait goes first however early it came (G24), and so does one that
-    was asked for first, and on plain not, if it is not late itself."""
+    was asked for first, or queued before a tool's output could be told of, and on plain not, if it is not
+    late itself."""
     theirs = _awaited(plain, key)
     found: list[tuple[str, Span]] = []
     for question in {m.question for m in controlled.messages if m.question != key}:
@@ -407,8 +408,9 @@ def _earlier_words(plain: Life, controlled: Life, key: str) -> list[tuple[str, S
         pieces = [piece.span for piece in controlled.pieces_of(question)]
         gained = other.seconds - before.seconds
         behind = _asked_into(controlled, key, before) or _out_of_order(plain, key, question)
-        first = gained >= -LATE and _asked_in_turn(controlled, question, key)
-        turned = first and _asked_in_turn(plain, key, question)
+        first = _asked_in_turn(controlled, question, key) and _asked_in_turn(plain, key, question)
+        queued = _queued(controlled, key, question) and not _queued(plain, key, question)
+        turned = gained >= -LATE and (first or queued)
         if gained >= total(pieces) or _cuts_in(controlled, key, before, theirs, other) or turned:
             found += [(question, span) for span in pieces]
             if turned:
@@ -430,6 +432,19 @@ def _asked_in_turn(life: Life, key: str, other: str) -> bool:
     """Whether this was asked before another one."""
     first, second = life.asked(key), life.asked(other)
     return first is not None and second is not None and first.at < second.at
+
+
+def _queued(life: Life, key: str, other: str) -> bool:
+    """Whether another question came while this, what is told of a tool's output, waited: LiveKit speaks all
+    that is queued first."""
+    output, asked = life.asked(key), life.asked(other)
+    if " > " not in key or output is None or asked is None or asked.at < output.at:
+        return False
+    busy = output.at
+    for each in life.questions:
+        if each.key != key and each.at <= busy:
+            busy = max([busy, *(piece.span.end for piece in life.pieces_of(each.key))])
+    return asked.at < busy
 
 
 def _out_of_order(life: Life, key: str, other: str) -> bool:

@@ -1009,3 +1009,20 @@ def test_behind_what_plain_collided_with_that_is_late_for_a_reason() -> None:
     assert worse(plain, ours(12.2, 19.0)) == [("late", "Q3")]
     going_on = replace(plain, attempts=(Attempt(Q2, 1, Span(10.0, 13.4)),))
     assert worse(going_on, ours(14.1, 20.5)) == [("late", "Q3")], "so it was on plain"
+
+
+def test_a_tools_output_is_told_of_when_all_that_is_queued_was_spoken() -> None:
+    """Another answer, which plain LiveKit never speaks, keeps the queue from running empty."""
+    output_told, again = replace(TOLD, id="told"), message("again", place=3)
+    asked = (
+        *GOOD.questions, Question("again", 10.4), Question(OUTPUT, 10.5), Question("Q3", 12.0)
+    )  # fmt: skip
+    said = (output_told, THREE)
+    pieces = [heard(output_told, 10.7), heard(THREE, 13.8)]
+    plain = life(said, pieces, questions=asked, remembers=False)
+    pieces = [heard(again, 10.6), heard(THREE, 13.6), heard(output_told, 16.7)]
+    ours = life((*said, again), pieces, questions=asked, remembers=False)
+    assert worse(plain, ours) == []
+    assert worse(plain, replace(ours, heard=ours.heard[1:])) == [("late", OUTPUT)], "it ran empty"
+    behind = replace(ours, heard=(ours.heard[0], heard(THREE, 14.1), heard(output_told, 17.2)))
+    assert ("late", OUTPUT) in worse(plain, behind), "it is late itself"
