@@ -141,17 +141,20 @@ def called_off(
 def thrown_away(
     plain: Life, controlled: Life, key: str
 ) -> tuple[float, tuple[Subtracted, ...]] | None:
-    """Whether LiveKit refused to ask this, for a handover waited for what went on, which took no longer
-    than on plain LiveKit, where this was asked at another time.
+    """Whether LiveKit refused to ask this, or to speak server VAD's answer, for a handover waited for what
+    went on, which took no longer than on plain LiveKit, where this was asked at another time.
 
-    Returns when it was asked, and what was subtracted from that wait; None if it was asked of the server.
+    Returns when it was asked, and what was subtracted from that wait; None if it was asked of the server
+    at another time, too.
     """
     there, here = plain.asked(key), controlled.asked(key)
-    if there is None or here is None or any(a.question == key for a in controlled.attempts):
+    if there is None or here is None:
         return None
     if any(_in(there.at, span) for _, span in plain.handovers):
         return None
     for name, span in controlled.handovers:
+        if any(not _in(each.span.begin, span) for each in _attempts_at(controlled, key)):
+            continue
         subtracted = _reasons(plain, controlled, key, span, there.at)
         known = total(each for same, each in plain.handovers if same == name)
         if _in(here.at, span) and span.seconds - _taken_off(subtracted) <= known + LATE:

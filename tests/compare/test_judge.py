@@ -948,7 +948,9 @@ def test_what_is_asked_while_a_handover_is_under_way_is_thrown_away() -> None:
     wait = replace(ours, waits=(Wait("w", Span(9.0, 11.9), 5.0),))
     assert worse(GOOD, ours) == [("unheard", Q2)], "it took longer than on plain"
     assert worse(GOOD, wait) == [], "for a reason"
-    asked = replace(ours, attempts=(Attempt(Q2, 1, Span(10.0, 10.1)),))
+    by_vad = replace(ours, attempts=(Attempt(Q2, 1, Span(10.0, 13.0)),))
+    assert worse(plain, by_vad) == [], "LiveKit spoke nobody then"
+    asked = replace(ours, attempts=(*by_vad.attempts, Attempt(Q2, 2, Span(12.1, 13.0))))
     assert worse(plain, asked) == [("unheard", Q2)], "the server was asked"
     both = replace(plain, handovers=((name, drain),))
     assert worse(both, ours) == [("unheard", Q2)], "so it was on plain, which answers it"
