@@ -11,7 +11,7 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from .lateness import LATE, Subtracted, called_off, collided, late
+from .lateness import LATE, Subtracted, called_off, collided, late, thrown_away
 from .life import Attempt, Ending, Life, Message, Question, Span, Speech
 
 __all__ = ["CLAUSES", "ENDS_PLAIN", "Clause", "Finding", "Verdict", "judge"]
@@ -233,7 +233,9 @@ def _full(messages: list[tuple[Message, float]]) -> bool:
 def _unheard(plain: Life, controlled: Life, allowed: list[Finding]) -> Iterator[Finding]:
     for question in _asked_in_both(plain, controlled):
         key = question.key
-        ours, theirs = (list(_attempts(life, key).values()) for life in (controlled, plain))
+        elsewhere = _asked_elsewhere(plain, controlled, key)
+        ours = list(_attempts(controlled, key).values())
+        theirs = [found for n, found in _attempts(plain, key).items() if n not in elsewhere]
         if not any(map(_spoken, theirs)):
             continue
         got, most = (max(map(_amount, each), default=0.0) for each in (ours, theirs))
@@ -249,6 +251,26 @@ def _unheard(plain: Life, controlled: Life, allowed: list[Finding]) -> Iterator[
             yield Finding("cut short", key, text)
 
 
+def _asked_elsewhere(plain: Life, controlled: Life, key: str) -> set[int]:
+    """The attempts at a question that plain LiveKit asked for while the user said another one, which has one
+    more in the controlled call: there the request waited for their words (G24), and answers those."""
+    return {
+        attempt.number
+        for attempt in plain.attempts
+        if attempt.question == key
+        and any(
+            _made(controlled, each.key) > _made(plain, each.key)
+            for each in plain.questions
+            for said in plain.spoke
+            if said.begin < attempt.span.begin < said.end and abs(said.end - each.at) < _AT_ONCE
+        )
+    }
+
+
+def _made(life: Life, key: str) -> int:
+    return sum(each.question == key for each in life.attempts)
+
+
 def _missing(
     found: Finding,
     plain: Life,
@@ -257,12 +279,15 @@ def _missing(
     cut: tuple[float, tuple[Subtracted, ...]] | None,
     allowed: list[Finding],
 ) -> Iterator[Finding]:
-    """What never came, unless somebody cut in before it was late, LiveKit lets nobody speak since
-    before the question, or the server's end of the connection went while the user said it, at what plain
+    """What never came, unless somebody cut in before it was late, a handover threw it away, LiveKit lets
+    nobody speak since before the question, or the server's end of the connection went while the user said it, at what plain
     asked, too: no controller can change that."""
     if cut is not None:
         text = f"{found.text}; somebody cut in at {cut[0]:.2f} s, before it was late"
         allowed.append(replace(found, text=text, subtracted=cut[1]))
+    elif (thrown := thrown_away(plain, life, asked.key)) is not None:
+        text = f"{found.text}; a handover was under way when it was asked, at {thrown[0]:.2f} s"
+        allowed.append(replace(found, text=text, subtracted=thrown[1]))
     elif life.stuck is not None and life.stuck < asked.at:
         text = f"{found.text}; LiveKit waited for a tool that never ends"
         allowed.append(replace(found, text=text))

@@ -13,22 +13,23 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from .life import Heard, Life, Span, total
+from .life import Attempt, Heard, Life, Span, total
 
-__all__ = ["LATE", "Subtracted", "called_off", "collided", "late"]
+__all__ = ["LATE", "Subtracted", "called_off", "collided", "late", "thrown_away"]
 
 LATE = 0.2
 """Seconds by which an answer may be later."""
 _TALKS_OVER = 0.5  # seconds into the user's speech by which who was interrupted has stopped
 
 _AT_ONCE = 0.05  # seconds
-_ENDS = 5.0  # seconds in which a server ends what it is told to cancel: `cancel_timeout`
 _OWN = "the application's own sound"
-_OVER_THE_USER = 2.0  # seconds that an answer may be later which plain LiveKit spoke over the user
+# Seconds that an answer may be later which plain LiveKit spoke over the user, or collided with, where it
+# matters for another.
+_OVER_THE_USER = 2.0
 
 Reason = Literal[
     "words plain never played", "words plain played later", "words plain had played by then",
-    "an answer plain never had", "its end after it was cancelled", "the answer to what the user was saying",
+    "an answer plain never had", "what plain had waited for in vain", "its end after it was cancelled", "the answer to what the user was saying",
     "the user spoke", "frames were held up", "a named wait",
 ]  # fmt: skip
 
@@ -63,18 +64,19 @@ def late(
     plain LiveKit collided, on either side, overlapped or talked over the user.
     """
     ours, theirs = _awaited(controlled, key), _awaited(plain, key)
-    in_the_way = any(each.holder == key for each in plain.collisions)
-    if ours is None or theirs is None or in_the_way or collided(plain, key):
+    if ours is None or theirs is None or _not_compared(plain, key):
         return None
+    return _lateness(plain, theirs, controlled, ours, key)
+
+
+def _lateness(
+    plain: Life, theirs: Span, controlled: Life, ours: Span, key: str
+) -> tuple[float, float, tuple[Subtracted, ...]]:
     found = [_later(plain, theirs, controlled, ours, key)]
-    front = _in_front(controlled, ours.end, key)
-    before = _in_front(plain, theirs.end, key)
-    if front is not None and before is not None and front[0] == before[0]:
-        over = front[1] + min(front[2], before[2])  # no more of it than on plain
-        if over > ours.begin:
-            ours = Span(over, ours.end)
-            theirs = Span(max(before[1] + before[2], theirs.begin), theirs.end)
-            found.append(_later(plain, theirs, controlled, ours, key))
+    since = _since_in_front(plain, theirs, controlled, ours, key)
+    if since is not None:
+        theirs, ours = since
+        found.append(_later(plain, theirs, controlled, ours, key))
     first, again = (life.asked(key.partition(" > ")[0]) for life in (plain, controlled))
     if " > " in key and first is not None and again is not None:
         # What a tool's output is told of is no later than it is since the user asked.
@@ -83,10 +85,25 @@ def late(
     return min(found, key=lambda each: each[0])
 
 
+def _since_in_front(
+    plain: Life, theirs: Span, controlled: Life, ours: Span, key: str
+) -> tuple[Span, Span] | None:
+    """Both waits since the end of the same other answer that was heard before in both lives; None if there
+    is none."""
+    front = _in_front(controlled, ours.end, key)
+    before = _in_front(plain, theirs.end, key)
+    if front is None or before is None or front[0] != before[0]:
+        return None
+    over = front[1] + min(front[2], before[2])  # no more of it than on plain
+    if over <= ours.begin:
+        return None
+    return Span(max(before[1] + before[2], theirs.begin), theirs.end), Span(over, ours.end)
+
+
 def _later(
     plain: Life, theirs: Span, controlled: Life, ours: Span, key: str
 ) -> tuple[float, float, tuple[Subtracted, ...]]:
-    subtracted = _reasons(plain, controlled, key, ours)
+    subtracted = _reasons(plain, controlled, key, ours, theirs.begin)
     net = ours.seconds - _taken_off(subtracted) - _net(plain, theirs, subtracted)
     return net, ours.seconds - theirs.seconds, subtracted
 
@@ -112,9 +129,41 @@ def called_off(
     if collided(plain, key):
         slack = max(slack, _OVER_THE_USER)  # that is not compared for lateness
     waited = Span(asked.at, max(asked.at, cut))
-    subtracted = _reasons(plain, controlled, key, waited)
-    net = waited.seconds - _taken_off(subtracted) - _net(plain, theirs, subtracted)
-    return (cut, subtracted) if round(net, 3) <= slack else None
+    waits = (theirs, waited), _since_in_front(plain, theirs, controlled, waited, key)
+    for theirs, waited in filter(None, waits):
+        subtracted = _reasons(plain, controlled, key, waited, theirs.begin)
+        net = waited.seconds - _taken_off(subtracted) - _net(plain, theirs, subtracted)
+        if round(net, 3) <= slack:
+            return cut, subtracted
+    return None
+
+
+def thrown_away(
+    plain: Life, controlled: Life, key: str
+) -> tuple[float, tuple[Subtracted, ...]] | None:
+    """Whether LiveKit refused to ask this, or to speak server VAD's answer, for a handover waited for what
+    went on, which took no longer than on plain LiveKit, where this was asked at another time.
+
+    Returns when it was asked, and what was subtracted from that wait; None if it was asked of the server
+    at another time, too.
+    """
+    there, here = plain.asked(key), controlled.asked(key)
+    if there is None or here is None:
+        return None
+    if any(_in(there.at, span) for _, span in plain.handovers):
+        return None
+    for name, span in controlled.handovers:
+        if any(not _in(each.span.begin, span) for each in _attempts_at(controlled, key)):
+            continue
+        subtracted = _reasons(plain, controlled, key, span, there.at)
+        known = total(each for same, each in plain.handovers if same == name)
+        if _in(here.at, span) and span.seconds - _taken_off(subtracted) <= known + LATE:
+            return here.at, subtracted
+    return None
+
+
+def _in(t: float, span: Span) -> bool:
+    return span.begin <= t <= span.end
 
 
 def _since_called(plain: Life, controlled: Life, key: str, at: float) -> float:
@@ -170,7 +219,13 @@ def _net(plain: Life, theirs: Span, subtracted: tuple[Subtracted, ...]) -> float
     return theirs.seconds - min(total(_stood_in(plain, theirs)), alone)
 
 
-def _reasons(plain: Life, controlled: Life, key: str, awaited: Span) -> tuple[Subtracted, ...]:
+def _reasons(
+    plain: Life, controlled: Life, key: str, awaited: Span, since: float
+) -> tuple[Subtracted, ...]:
+    """What is not late of a wait. *since* when plain LiveKit's counts: what was over by then is no part of
+    it."""
+    there = plain.asked(key)
+    since = min(since, there.at) if there is not None else since
     reasons = [
         *(Subtracted("words plain never played", *each) for each in _new_words(plain, controlled)),
         *(
@@ -179,15 +234,19 @@ def _reasons(plain: Life, controlled: Life, key: str, awaited: Span) -> tuple[Su
         ),
         *(
             Subtracted("words plain had played by then", *each)
-            for each in _words_before(plain, controlled, key)
+            for each in _words_before(plain, controlled, key, since)
         ),
         *(
             Subtracted("an answer plain never had", *each)
             for each in _new_answers(plain, controlled, key)
         ),
         *(
+            Subtracted("what plain had waited for in vain", *each)
+            for each in _in_vain(plain, controlled, key, since)
+        ),
+        *(
             Subtracted("its end after it was cancelled", *each)
-            for each in _cancelled(plain, controlled, key)
+            for each in _cancelled(plain, controlled, key, since)
         ),
         *(
             Subtracted("the answer to what the user was saying", *each)
@@ -213,31 +272,64 @@ def _new_answers(plain: Life, controlled: Life, key: str) -> list[tuple[str, Spa
     """When the server had an attempt at another question that plain never had. Nothing else can be
     asked for meanwhile (G1, G5); so it is no reason once this question was."""
     known = {(each.question, each.number) for each in plain.attempts}
-    asked = _asked_of_server(controlled, key)
+    new = (a for a in controlled.attempts if (a.question, a.number) not in known)
+    return _served(controlled, key, (each for each in new if each.question != key))
+
+
+def _in_vain(plain: Life, controlled: Life, key: str, since: float) -> list[tuple[str, Span]]:
+    """When what nothing was heard of in either life stood in front, which on plain was over by then; for no
+    longer than there."""
+    lives = (plain, controlled)
+    said = (life.message(piece) for life in lives for piece in life.heard)
+    spoken = {(message.question, message.attempt) for message in said if message is not None}
+    acted = {each.key.rpartition(" > ")[0] for life in lives for each in life.questions}
+    over = {
+        at: each.span.seconds
+        for each in plain.attempts
+        if (at := (each.question, each.number)) not in spoken
+        and each.question not in acted
+        and each.span.end <= since
+    }
+    return _served(
+        controlled,
+        key,
+        (
+            replace(each, span=_at_most(each.span, over[at]))
+            for each in controlled.attempts
+            if each.question != key and (at := (each.question, each.number)) in over
+        ),
+    )
+
+
+def _attempts_at(life: Life, key: str) -> list[Attempt]:
+    return [each for each in life.attempts if each.question == key]
+
+
+def _served(life: Life, key: str, attempts: Iterable[Attempt]) -> list[tuple[str, Span]]:
+    """When the server had these attempts, before this question was asked of it."""
+    asked = _asked_of_server(life, key)
     return [
         (f"{each.question}, attempt {each.number}", span)
-        for each in controlled.attempts
-        if each.question != key
-        and (each.question, each.number) not in known
-        and (span := _at_most(each.span, controlled.making).within(Span(0.0, asked))) is not None
+        for each in attempts
+        if (span := _at_most(each.span, life.making).within(Span(0.0, asked))) is not None
     ]
 
 
-def _cancelled(plain: Life, controlled: Life, key: str) -> list[tuple[str, Span]]:
+def _cancelled(plain: Life, controlled: Life, key: str, since: float) -> list[tuple[str, Span]]:
     """When the server had not yet ended what was cancelled, and nothing could be asked for (G5), which on
-    plain was over, or had not begun, when this was asked."""
+    plain was over by then, or had not begun when this was asked."""
     there, asked = plain.asked(key), _asked_of_server(controlled, key)
     if there is None:
         return []
     alive = {
         (each.question, each.number)
         for each in plain.attempts
-        if each.span.begin <= there.at <= each.span.end
+        if each.span.begin <= there.at and since <= each.span.end
     }
     return [
         (
             f"{each.question}, attempt {each.number}",
-            _at_most(Span(each.cancelled, each.span.end), _ENDS),
+            _at_most(Span(each.cancelled, each.span.end), controlled.ending),
         )
         for each in controlled.attempts
         if each.cancelled is not None
@@ -254,19 +346,12 @@ def _answer_to_them(plain: Life, controlled: Life, key: str) -> list[tuple[str, 
     if there is None or here is None or any(s.begin <= there.at <= s.end for s in plain.spoke):
         return []
     words = [span for span in controlled.spoke if span.begin <= here.at <= span.end]
-    asked = _asked_of_server(controlled, key)
     theirs = {
         each.key
         for each in controlled.questions
         if any(abs(span.end - each.at) < _AT_ONCE for span in words)
     }
-    return [
-        (f"{each.question}, attempt {each.number}", span)
-        for each in controlled.attempts
-        if each.question in theirs
-        and (span := _at_most(each.span, controlled.making).within(Span(here.at, asked)))
-        is not None
-    ]
+    return _served(controlled, key, (a for a in controlled.attempts if a.question in theirs))
 
 
 def _asked_of_server(life: Life, key: str) -> float:
@@ -314,7 +399,9 @@ def _new_words(plain: Life, controlled: Life) -> list[tuple[str, Span]]:
 def _earlier_words(plain: Life, controlled: Life, key: str) -> list[tuple[str, Span]]:
     """When the controlled call played the answer to another question that plain played after this
     one, and what that was: the two changed places, and that one came earlier by all of it. One that
-    answers what the user said into the wait goes first however early it came (G24)."""
+    answers what the user said into the wait goes first however early it came (G24), and so does one that
+    was asked for first, or queued before a tool's output could be told of, and on plain not, if it is not
+    late itself."""
     theirs = _awaited(plain, key)
     found: list[tuple[str, Span]] = []
     for question in {m.question for m in controlled.messages if m.question != key}:
@@ -324,8 +411,13 @@ def _earlier_words(plain: Life, controlled: Life, key: str) -> list[tuple[str, S
         pieces = [piece.span for piece in controlled.pieces_of(question)]
         gained = other.seconds - before.seconds
         behind = _asked_into(controlled, key, before) or _out_of_order(plain, key, question)
-        if gained >= total(pieces) or _cuts_in(controlled, key, before, theirs, other):
+        first = _asked_in_turn(controlled, question, key) and _asked_in_turn(plain, key, question)
+        queued = _queued(controlled, key, question) and not _queued(plain, key, question)
+        turned = gained >= -LATE and (first or queued)
+        if gained >= total(pieces) or _cuts_in(controlled, key, before, theirs, other) or turned:
             found += [(question, span) for span in pieces]
+            if turned:
+                found += _served(controlled, key, _attempts_at(controlled, question))
         elif behind and gained >= _length(plain, key) - LATE:
             found.append((question, Span(before.begin, pieces[-1].end)))
     return found
@@ -339,29 +431,51 @@ def _cuts_in(life: Life, key: str, before: Span, theirs: Span, other: Span) -> b
     return asked is not None and said and asked.at <= before.begin and theirs.end <= other.begin
 
 
+def _asked_in_turn(life: Life, key: str, other: str) -> bool:
+    """Whether this was asked before another one."""
+    first, second = life.asked(key), life.asked(other)
+    return first is not None and second is not None and first.at < second.at
+
+
+def _queued(life: Life, key: str, other: str) -> bool:
+    """Whether another question came while this, what is told of a tool's output, waited: LiveKit speaks all
+    that is queued first."""
+    output, asked = life.asked(key), life.asked(other)
+    if " > " not in key or output is None or asked is None or asked.at < output.at:
+        return False
+    busy = output.at
+    for each in life.questions:
+        if each.key != key and each.at <= busy:
+            busy = max([busy, *(piece.span.end for piece in life.pieces_of(each.key))])
+    return asked.at < busy
+
+
 def _out_of_order(life: Life, key: str, other: str) -> bool:
     """Whether this answer was heard before another one, and is remembered after it."""
     return any((a.question, b.question) == (key, other) for a, b in life.inverted())
 
 
-def _words_before(plain: Life, controlled: Life, key: str) -> list[tuple[str, Span]]:
-    """When the controlled call played what plain had played before this was asked, and what that was: the
-    caller asked sooner after it. What came later itself, without a reason, is none."""
-    there, here = plain.asked(key), controlled.asked(key)
-    if there is None or here is None:
+def _words_before(plain: Life, controlled: Life, key: str, since: float) -> list[tuple[str, Span]]:
+    """When the controlled call played what plain had played by then, or its server had what plain's had
+    done by then, and what that was: the caller asked sooner after it. What came later itself, without a
+    reason, is none."""
+    here = controlled.asked(key)
+    if here is None:
         return []
     found: list[tuple[str, Span]] = []
     for question in {m.question for m in controlled.messages if m.question != key}:
         before, ours = _awaited(plain, question), _awaited(controlled, question)
         pieces = [piece.span for piece in controlled.pieces_of(question)]
-        over = all(piece.span.end <= there.at for piece in plain.pieces_of(question))
+        over = all(piece.span.end <= since for piece in plain.pieces_of(question))
         if not (before and ours and over and any(span.end > here.at for span in pieces)):
             continue
-        if before.begin < there.at and _in_time(plain, before, controlled, ours, question):
+        if before.begin < since and _in_time(plain, before, controlled, ours, question):
             found += [(question, span) for span in pieces]
+            if all(each.span.end <= since for each in _attempts_at(plain, question)):
+                found += _served(controlled, key, _attempts_at(controlled, question))
     for one, other in zip(_own_sounds(plain), _own_sounds(controlled), strict=False):
         in_time = other[0] <= one[0] + LATE and one[1].seconds == other[1].seconds
-        if in_time and one[1].span.end <= there.at:
+        if in_time and one[1].span.end <= since:
             found.append((_OWN, other[1].span))
     return found
 
@@ -370,8 +484,8 @@ def _in_time(plain: Life, theirs: Span, controlled: Life, ours: Span, key: str) 
     """Whether an answer that came in both lives is not late itself."""
     if ours.seconds <= theirs.seconds + LATE:
         return True
-    judged = late(plain, controlled, key)
-    return judged is not None and round(judged[0], 3) <= LATE
+    slack = _OVER_THE_USER if _not_compared(plain, key) else LATE
+    return round(_lateness(plain, theirs, controlled, ours, key)[0], 3) <= slack
 
 
 def _own_sounds(life: Life) -> list[tuple[float, Heard]]:
@@ -403,6 +517,10 @@ def _beyond(piece: Heard, known: float) -> Span | None:
     share = known / piece.seconds if piece.seconds else 1.0
     begin = piece.span.begin + share * piece.span.seconds
     return Span(begin, piece.span.end) if begin < piece.span.end else None
+
+
+def _not_compared(plain: Life, key: str) -> bool:
+    return collided(plain, key) or any(each.holder == key for each in plain.collisions)
 
 
 def collided(life: Life, key: str) -> bool:

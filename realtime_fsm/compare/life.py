@@ -67,7 +67,7 @@ class Message:
         whole: whether it was generated to its end.
         server: seconds of it that the server remembers; None where it was not to, since the call was
             handed over to an agent who was not to know of it.
-        handover: which handover that was, by what it followed; empty if none.
+        handover: which handover that was, by how it came and what it followed; empty if none.
         knew: the handovers since, to an agent who was to know of it.
         word: seconds of a word of it.
         written: it is text and never had sound; no client can cut it at the server.
@@ -128,7 +128,8 @@ class Attempt:
         question: which it answers.
         number: the how-many-th attempt at it, from 1.
         span: from when it was asked for until the server, and the tools that it called, were done, or
-            its connection was.
+            its connection was. One that was refused, or never answered, until that was told, or nobody
+            waited for it any more.
         told: whether its end could be: not on a connection on which nothing arrived any more, nor
             where a ``response.done`` that a fault put in had ended it before.
         cancelled: when the client had it cancelled; None if it had not.
@@ -196,7 +197,10 @@ class Life:
         spoke: when the user spoke.
         turns: when the server took the user to be speaking, as it arrived: longer, for it waits
             whether more comes.
-        held_up: when a fault let the frames stand still on their way.
+        handovers: each by its name, from when the application asked for it until the next agent had the
+            call: LiveKit waits for what goes on.
+        held_up: when a fault let the frames stand still on their way, or a server that had gone refused
+            the next connection.
         cuts: when the application interrupted, or the call was ended.
         attempts: the responses that the server made.
         collisions: creates that met a taken slot.
@@ -209,6 +213,7 @@ class Life:
         remembers: whether both memories can be compared with what was heard: there was a connection
             and time to agree on it.
         making: seconds within which a turn promises the first output, however often it is asked for.
+        ending: seconds within which a server ends what it is told to cancel, as far as it is waited for.
         seconds: how long it was.
     """
 
@@ -219,6 +224,7 @@ class Life:
     waits: tuple[Wait, ...] = ()
     spoke: tuple[Span, ...] = ()
     turns: tuple[Span, ...] = ()
+    handovers: tuple[tuple[str, Span], ...] = ()
     held_up: tuple[Span, ...] = ()
     cuts: tuple[float, ...] = ()
     attempts: tuple[Attempt, ...] = ()
@@ -230,6 +236,7 @@ class Life:
     hung: str = ""
     remembers: bool = True
     making: float = math.inf
+    ending: float = math.inf
     seconds: float = 0.0
     _by_id: dict[str, Message] = field(init=False, repr=False, compare=False)
 

@@ -210,10 +210,10 @@ class ServerCore:
         inner = item.get("id") if isinstance(item, dict) else None
         return replies.of_item(str(event.get("item_id") or inner))
 
-    def passed_over(self, event: Mapping[str, Any]) -> None:
+    def passed_over(self, event: Mapping[str, Any], now: float) -> None:
         """A client's event never arrived. If it asked for a response, that was an attempt."""
         if event.get("type") == "response.create":
-            self._replies.pass_over(self.about(event)[0], t=self._wire.now)
+            self._replies.pass_over(self.about(event)[0], t=now)
 
     @property
     def conversation(self) -> tuple[ItemSnapshot, ...]:

@@ -150,7 +150,7 @@ class FaultyCore:
             else:
                 after.append(fault)
         if copies == 0:
-            self._core.passed_over(parsed)
+            self._core.passed_over(parsed, now)
         self._late_until = max(self._late_until, now + delay)
         if delay:
             self._run.held_up.append((now, self._late_until))

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from livekit.agents import Agent, AgentTask, CloseReason, llm
+from livekit.agents import DEFAULT_API_CONNECT_OPTIONS, Agent, AgentTask, CloseReason, llm
 from livekit.agents.voice import SpeechHandle
 
 from .._core.words import share_of
@@ -31,26 +32,44 @@ __all__ = ["Witness", "WitnessedSession"]
 
 _WORD = 0.4  # seconds that a word takes, in a call by text
 _SPOKEN = 0.5  # and in one by sound
+_AGAIN = DEFAULT_API_CONNECT_OPTIONS.retry_interval
+_CREATE = "response.create"
 _MOMENT = 1.0  # seconds after the user's words until the server has them
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Handover:
-    """To an agent who knows these items; *by* a tool call, None for the application itself."""
+    """To an agent who knows these items; *how*, in words; *by* a tool call, None for the application
+    itself; *moves*: that agent has another model, so LiveKit takes another connection."""
 
     t: float
+    how: str
     by: str | None
     known: frozenset[str]
+    moves: bool
 
 
-def _handover(history: llm.ChatContext, by: str | None = None) -> _Handover:
+def _handover(
+    history: llm.ChatContext, how: str, by: str | None = None, moves: bool = False
+) -> _Handover:
     # What is being said has no words yet in a copy; the next agent does not get to know it.
     known = frozenset(
         item.id
         for item in history.items
         if not isinstance(item, llm.ChatMessage) or item.text_content
     )
-    return _Handover(asyncio.get_running_loop().time(), by, known)
+    return _Handover(asyncio.get_running_loop().time(), how, by, known, moves)
+
+
+def _running(session: AgentSession[Any]) -> Agent | None:
+    try:
+        return session.current_agent
+    except RuntimeError:  # none runs yet
+        return None
+
+
+def _model_of(session: AgentSession[Any], agent: Agent) -> Any:
+    return agent.llm or session.llm
 
 
 class WitnessedSession(AgentSession[Any]):
@@ -95,8 +114,12 @@ class WitnessedSession(AgentSession[Any]):
         """See ``AgentSession``."""
         by, self.hands_over = self.hands_over, None
         history = handed_on(self, agent, **given)
+        before = _running(self)
+        kept_back = before and history_of(self).items and not history.items
+        moves = before is not None and _model_of(self, before) is not _model_of(self, agent)
         super().update_agent(agent, **given)
-        self.next_agents[agent.id] = _handover(history, by)
+        how = "handed over without a history" if kept_back else "handed over"
+        self.next_agents[agent.id] = _handover(history, how, by, moves)
 
     def interrupt(self, *, force: bool = False) -> asyncio.Future[None]:
         """See ``AgentSession``."""
@@ -174,7 +197,9 @@ class Witness:
         if isinstance(event.item, llm.AgentHandoff) and event.item.old_agent_id is not None:
             handover = self._session.next_agents.pop(event.item.new_agent_id, None)
             if handover is None:  # an AgentTask takes over, or is done
-                handover = _handover(history_of(self._session))
+                task = isinstance(self._session.current_agent, AgentTask)
+                how = "a task takes over" if task else "a task is over"
+                handover = _handover(history_of(self._session), how)
             self.handed_over.append((self._loop.time(), handover))
 
     def _tool_updated(self, event: Any) -> None:
@@ -220,7 +245,11 @@ class Witness:
             waits=tuple(self.waits.so_far(self._turns())),
             spoke=tuple(self._spoke()),
             turns=tuple(self._turns()),
-            held_up=tuple(Span(*each) for each in server.held_up),
+            handovers=tuple(
+                (self._name_of(each), Span(self._t(each.t), self._t(t)))
+                for t, each in self.handed_over
+            ),
+            held_up=(*(Span(*each) for each in server.held_up), *self._shut_out()),
             cuts=tuple(map(self._t, self._session.cuts)),
             attempts=tuple(self._attempts()),
             collisions=tuple(self._collisions()),
@@ -229,6 +258,7 @@ class Witness:
             hung=f"{undone} speeches never ended" if undone else "",
             remembers=server.connected and not call.closed,
             making=policy.recovery_deadline + policy.first_output_timeout,
+            ending=policy.cancel_timeout,
             seconds=self._t(now()),
         )
 
@@ -343,9 +373,14 @@ class Witness:
 
     def _thrown_away(self, begin: float, until: float) -> bool:
         """Whether the application handed over while the user spoke, and LiveKit cleared the input, or
-        took another connection: the server never had the question."""
-        handed_over = any(begin <= self._t(t) <= until for t, _ in self.handed_over)
-        return handed_over and not self._taken(begin, until)
+        took another connection: the server never had the question. Or it had, and LiveKit took another
+        connection, for another model, before it began to answer."""
+        if any(begin <= self._t(t) <= until for t, _ in self.handed_over):
+            return not self._taken(begin, until)
+        moved = (self._t(t) for t, handover in self.handed_over if handover.moves)
+        gone = min((t for t in moved if until < t <= until + _MOMENT), default=until)
+        created = (f.t for f in self.call.server.record if f.type == "response.created")
+        return gone > until and not any(until <= t <= gone for t in created)
 
     def _taken(self, begin: float, until: float) -> bool:
         return any(
@@ -404,7 +439,7 @@ class Witness:
         forbid = {
             each.t
             for each in server.record
-            if each.type == "response.create"
+            if each.type == _CREATE
             and body_of(each.event.get("response")).get("tool_choice") == "none"
         }
         without = {
@@ -469,13 +504,15 @@ class Witness:
                 tools[made_by] = max(tools.get(made_by, 0.0), done[call])
         cancels: dict[str, float] = {}
         for frame in server.record:
-            if frame.type == "response.cancel":
-                cancels.setdefault(str(frame.event.get("response_id")), frame.t)
+            if frame.type == "response.cancel" and frame.event.get("response_id"):
+                cancels.setdefault(str(frame.event["response_id"]), frame.t)
         unheard = self._ended_before()
         for each in server.answers:
             if each.attempt and not _is_aside(each.question):
                 known = str(each.response_id)
                 gone, deaf = self._gone(each.t)
+                if each.response_id is None:
+                    gone = min(gone, self._refused(each.t), each.t + self.waits.policy.timeout)
                 end = max(each.t, over.get(known, gone), tools.get(known, 0.0))
                 yield Attempt(
                     each.question,
@@ -484,6 +521,31 @@ class Witness:
                     told=known in over.keys() - unheard or not (known in over or deaf),
                     cancelled=cancels.get(known),
                 )
+
+    def _refused(self, t: float) -> float:
+        """When the create of a time was refused; never, if it was not."""
+        record = self.call.server.record
+        sent = {
+            r.event.get("event_id") for r in record if r.type == _CREATE and abs(r.t - t) < 1e-6
+        }
+        errors = (r for r in record if r.type == "error" and r.t >= t)
+        told = (
+            r.t for r in errors if body_of(r.event.get("error")).get("event_id") in sent - {None}
+        )
+        return min(told, default=math.inf)
+
+    def _shut_out(self) -> Iterator[Span]:
+        """From when the server's end of a connection went until it took another, if it refused some
+        before; LiveKit's plugin tries as often."""
+        since, refused = math.inf, False
+        for frame in self.call.server.record:
+            if frame.type in ("closed", "dropped"):
+                since, refused = frame.t, False
+            elif frame.type in ("refused", "accepted"):
+                if frame.t > since and (refused or frame.type == "refused"):
+                    yield Span(since, min(frame.t, since + _AGAIN))
+                refused = frame.type == "refused"
+                since = frame.t if refused and since < math.inf else math.inf
 
     def _gone(self, t: float) -> tuple[float, bool]:
         """When the connection of a time was over, and whether nothing arrived on it any more."""
@@ -510,12 +572,12 @@ class Witness:
         return found
 
     def _name_of(self, handover: _Handover) -> str:
-        """What the handover followed, in both lives."""
+        """How it was handed over, and what that followed, in both lives."""
         if handover.by is not None:
             return self.call.server.question_of_output(handover.by)
         t = self._t(handover.t)
         asked = [words for at, words in sorted(self._asked()) if at <= t]
-        return f"after {asked[-1]}" if asked else "at the beginning"
+        return f"{handover.how} {f'after {asked[-1]}' if asked else 'at the beginning'}"
 
     def _collisions(self) -> Iterator[Collision]:
         holder = ""

@@ -34,8 +34,9 @@ class Waits:
         self._loop = asyncio.get_running_loop()
         #: Turn, name, from when, until when, and how long at most.
         self._waits: list[_Waiting] = []
-        #: When a turn had the slot.
+        #: When a turn had the slot, and when one was interrupted that never had it.
         self._left: list[float] = []
+        self._gave_way: list[float] = []
 
     # --- while it goes on
 
@@ -58,6 +59,8 @@ class Waits:
             self._ends(move.turn_id)
         if move.event == "LANE_FREE":
             self._left.append(self._loop.time())
+        elif move.event == "INTERRUPTED" and move.attempt == 0:
+            self._gave_way.append(self._loop.time())
         elif move.event == "CREATE_CONFLICT":
             name = f"{move.turn_id} waits for the response that has the slot"
             assert model.controller is not None
@@ -103,15 +106,16 @@ class Waits:
             yield Wait("playback_grace", Span(self._t(t), self._t(t + grace)), grace)
 
     def _unanswered(self, spoken: Iterable[Span]) -> Iterator[Wait]:
-        """How long server VAD's answer was waited for that did not come (G24): a turn had the slot when
-        that was over."""
+        """How long server VAD's answer was waited for that did not come (G24): until a turn had the slot
+        since that was over, or was interrupted before."""
         timeout = self.policy.vad_answer_timeout
         created = [f.t for f in self._call.server.record if f.type == "response.created"]
         for each in spoken:
             over = each.end + timeout
-            left = any(abs(self._t(t) - over) < _AT_ONCE for t in self._left)
-            if left and not any(each.end <= t < over - _AT_ONCE for t in created):
-                yield Wait("server VAD's answer, in vain", Span(each.end, over), timeout)
+            ends = [over for t in self._left if abs(self._t(t) - over) < _AT_ONCE]
+            ends += [end for t in self._gave_way if each.end < (end := self._t(t)) < over]
+            if ends and not any(each.end <= t < min(ends) - _AT_ONCE for t in created):
+                yield Wait("server VAD's answer, in vain", Span(each.end, min(ends)), timeout)
 
     def _t(self, loop_time: float) -> float:
         return loop_time - self._call.server.started_at

@@ -825,7 +825,8 @@ def test_nothing_can_be_asked_before_the_server_has_ended_what_was_cancelled() -
     still = replace(GOOD, attempts=(replace(cut, span=Span(9.0, 10.1)),))
     assert worse(still, ours) == [("late", Q2)], "and so it was on plain"
     endless = replace(cut, span=Span(9.0, 15.5)), replace(asked, span=Span(15.5, 16.0))
-    assert worse(plain, later(5.5, attempts=endless)) == [("late", Q2)], "5 s at most"
+    assert worse(plain, later(5.5, attempts=endless)) == []
+    assert worse(plain, later(5.5, attempts=endless, ending=5.0)) == [("late", Q2)], "5 s at most"
 
 
 def test_the_answer_to_what_the_user_was_saying_comes_first_heard_or_not() -> None:
@@ -864,3 +865,166 @@ def test_what_was_said_as_the_connection_went_never_reached_the_server() -> None
     assert worse(GOOD, ours) == [("unheard", Q2)], "plain never asked that, so nothing went there"
     kept = replace(ours, questions=GOOD.questions)
     assert worse(plain, kept) == [("unheard", Q2)], "the server had it"
+
+
+def test_what_was_asked_first_is_heard_first() -> None:
+    """The caller, or the application, asks at other times than on plain LiveKit."""
+
+    def asked(two: float, three: float, *pieces: Heard) -> Life:
+        questions = (GOOD.questions[0], Question(Q2, two), Question("Q3", three))
+        attempts = (Attempt("Q3", 1, Span(three, pieces[0].span.end + 0.1)),)
+        return life(
+            [TWO, THREE], pieces, questions=questions, attempts=attempts, making=28.0,
+            remembers=False,
+        )  # fmt: skip
+
+    plain = asked(10.0, 10.5, heard(TWO, 10.2), heard(THREE, 13.3))
+    ours = asked(10.0, 9.9, heard(THREE, 10.1), heard(TWO, 13.3))
+    verdict = judge(plain, ours)
+    assert not verdict.worse
+    assert {each.reason for each in verdict.allowed[0].subtracted} == {"words plain played later"}
+    behind = asked(10.0, 10.05, heard(THREE, 10.2), heard(TWO, 13.4))
+    assert worse(plain, behind) == [("late", Q2)], "it was asked behind it"
+    late = asked(10.0, 9.9, heard(THREE, 13.0), heard(TWO, 16.2))
+    assert set(worse(plain, late)) == {("late", Q2), ("late", "Q3")}, "it is late itself"
+    same = asked(10.0, 9.9, heard(THREE, 10.1), heard(TWO, 13.2))
+    assert worse(same, replace(ours, heard=(heard(THREE, 10.1), heard(TWO, 13.5)))) == [
+        ("late", Q2)
+    ], "and so it was on plain"
+
+
+def test_what_was_asked_for_into_the_users_words_answers_those() -> None:
+    """Plain LiveKit answers the question before once more, and talks over the user."""
+    begun = message(seconds=0.6, whole=False)
+    again = message(attempt=2, place=1)
+    once = (Attempt(Q1, 1, Span(1.0, 1.8)), Attempt(Q2, 1, Span(10.0, 10.8)))
+    spoke = (Span(9.0, 10.0),)
+    plain = life(
+        [begun, again, TWO], [heard(begun, 1.2), heard(again, 9.6), heard(TWO, 12.8)],
+        attempts=(*once, Attempt(Q1, 2, Span(9.5, 10.0))), spoke=spoke, remembers=False,
+    )  # fmt: skip
+    ours = life(
+        [begun, TWO], [heard(begun, 1.2), heard(TWO, 10.2)],
+        attempts=(*once, Attempt(Q2, 2, Span(10.8, 11.0))), spoke=spoke, remembers=False,
+    )  # fmt: skip
+    assert worse(plain, ours) == []
+    assert worse(plain, replace(ours, attempts=once)) == [("cut short", Q1)], "it was never asked"
+    earlier = replace(plain, attempts=(*once, Attempt(Q1, 2, Span(8.9, 10.0))))
+    assert worse(earlier, ours) == [("cut short", Q1)], "the user did not speak"
+
+
+def test_what_plain_had_waited_for_in_vain_is_waited_for() -> None:
+    """The create before it got lost in both lives; here the caller did not wait for the failure."""
+    lost, asked = Attempt(Q1, 1, Span(5.0, 9.0)), Attempt(Q2, 1, Span(10.2, 12.0))
+    plain = life([TWO], [heard(TWO, 10.2)], attempts=(lost, asked))
+    ours = life(
+        [TWO], [heard(TWO, 14.1)],
+        attempts=(replace(lost, span=Span(10.0, 14.0)), replace(asked, span=Span(14.0, 15.0))),
+    )  # fmt: skip
+    verdict = judge(plain, ours)
+    assert not verdict.worse
+    (taken,) = verdict.allowed[0].subtracted
+    assert (taken.reason, taken.span) == ("what plain had waited for in vain", Span(10.0, 14.0))
+    soon = replace(plain, attempts=(replace(lost, span=Span(8.0, 9.0)), asked))
+    assert worse(soon, ours) == [("late", Q2)], "for no longer than on plain"
+    still = replace(plain, attempts=(replace(lost, span=Span(6.5, 10.5)), asked))
+    assert worse(still, ours) == [("late", Q2)], "so it did on plain"
+    ready = replace(ours, attempts=(ours.attempts[0], replace(asked, span=Span(10.1, 15.0))))
+    assert worse(plain, ready) == [("late", Q2)], "it was asked of the server by then"
+    made = replace(plain, messages=(ONE, TWO), heard=(heard(ONE, 6.0), *plain.heard))
+    assert ("late", Q2) in worse(made, ours), "something came of it"
+
+
+def test_what_is_asked_while_a_handover_is_under_way_is_thrown_away() -> None:
+    """By LiveKit, as it would be on plain LiveKit, had it been asked then."""
+    drain, name = Span(9.0, 12.0), "handed over after it"
+    plain = replace(GOOD, handovers=((name, Span(5.0, 8.0)),))
+    ours = life([ONE], [heard(ONE, 1.2)], handovers=((name, drain),))
+    verdict = judge(plain, ours)
+    assert not verdict.worse
+    assert "a handover was under way when it was asked" in verdict.allowed[0].text
+    for handovers in ((), ((name, Span(9.0, 9.9)),), ((name, Span(9.0, 12.3)),)):
+        assert worse(plain, replace(ours, handovers=handovers)) == [("unheard", Q2)], handovers
+    wait = replace(ours, waits=(Wait("w", Span(9.0, 11.9), 5.0),))
+    assert worse(GOOD, ours) == [("unheard", Q2)], "it took longer than on plain"
+    assert worse(GOOD, wait) == [], "for a reason"
+    by_vad = replace(ours, attempts=(Attempt(Q2, 1, Span(10.0, 13.0)),))
+    assert worse(plain, by_vad) == [], "LiveKit spoke nobody then"
+    asked = replace(ours, attempts=(*by_vad.attempts, Attempt(Q2, 2, Span(12.1, 13.0))))
+    assert worse(plain, asked) == [("unheard", Q2)], "the server was asked"
+    both = replace(plain, handovers=((name, drain),))
+    assert worse(both, ours) == [("unheard", Q2)], "so it was on plain, which answers it"
+
+
+@pytest.mark.parametrize(("cut", "found"), [(15.5, []), (15.7, [("unheard", "Q3")])], ids=str)
+def test_who_cuts_in_soon_after_the_answer_in_front_calls_it_off(
+    cut: float, found: list[tuple[str, str]]
+) -> None:
+    plain = replace(queued((TWO, 10.2), (THREE, 13.3)), collisions=(Collision(Q2, 10.1),))
+    assert worse(plain, queued((TWO, 12.2))) == [("unheard", "Q3")]
+    ours = replace(queued((TWO, 12.2)), cuts=(cut,))
+    assert worse(plain, ours) == found
+    assert ("unheard", "Q3") in worse(plain, replace(ours, heard=())), "nothing was in front"
+
+
+def test_what_lies_in_plains_wait_as_well_is_no_reason() -> None:
+    """What is told of a tool's output counts since the user's question, also on plain LiveKit."""
+
+    def life_of(output: float, begin: float) -> Life:
+        questions = (*GOOD.questions, Question(OUTPUT, output))
+        pieces = [heard(ONE, 1.2), heard(TWO, 10.2), heard(output_told, begin)]
+        attempts = (Attempt(Q2, 1, Span(10.0, 11.0)), Attempt(OUTPUT, 1, Span(13.3, 14.0)))
+        return life([ONE, TWO, output_told], pieces, questions=questions, attempts=attempts)
+
+    output_told = replace(TOLD, id="told")
+    plain = life_of(13.3, 13.5)
+    assert worse(plain, life_of(11.0, 13.7)) == []
+    assert worse(plain, life_of(11.0, 14.5)) == [("late", OUTPUT)], "its words are in both waits"
+    silent = [
+        replace(each, messages=(ONE, output_told), heard=(each.heard[0], each.heard[2]))
+        for each in (plain, life_of(11.0, 14.5))
+    ]
+    assert worse(*silent) == [("late", OUTPUT)], "and so is the call"
+
+
+def test_behind_what_plain_collided_with_that_is_late_for_a_reason() -> None:
+    """Of what plain LiveKit collided with nothing is said; here another answer is in front as well."""
+    again = message("again", attempt=2, place=3)
+    asked = (Question(Q2, 10.0), Question("again", 10.1), Question("Q3", 13.3))
+    plain = life(
+        [TWO, THREE], [heard(TWO, 10.2), heard(THREE, 13.5)], questions=asked, remembers=False,
+        collisions=(Collision("other", 10.1, holder=Q2),),
+    )  # fmt: skip
+
+    def ours(two: float, three: float) -> Life:
+        pieces = [heard(TWO, two), heard(again, two + 3.1), heard(THREE, three)]
+        made = ((Q2, two - 2.2, two + 2.9), ("Q3", three - 0.2, three + 1.0))
+        return replace(
+            plain, messages=(TWO, again, THREE), heard=tuple(pieces), collisions=(),
+            attempts=tuple(Attempt(key, 1, Span(begin, end)) for key, begin, end in made),
+            waits=(Wait("w", Span(10.0, 12.0), 2.0),),
+        )  # fmt: skip
+
+    assert worse(plain, ours(12.2, 18.6)) == []
+    assert worse(plain, ours(14.1, 20.5)) == []
+    assert worse(plain, ours(14.3, 20.7)) == [("late", "Q3")], "that one is late itself"
+    assert worse(plain, ours(12.2, 19.0)) == [("late", "Q3")]
+    going_on = replace(plain, attempts=(Attempt(Q2, 1, Span(10.0, 13.4)),))
+    assert worse(going_on, ours(14.1, 20.5)) == [("late", "Q3")], "so it was on plain"
+
+
+def test_a_tools_output_is_told_of_when_all_that_is_queued_was_spoken() -> None:
+    """Another answer, which plain LiveKit never speaks, keeps the queue from running empty."""
+    output_told, again = replace(TOLD, id="told"), message("again", place=3)
+    asked = (
+        *GOOD.questions, Question("again", 10.4), Question(OUTPUT, 10.5), Question("Q3", 12.0)
+    )  # fmt: skip
+    said = (output_told, THREE)
+    pieces = [heard(output_told, 10.7), heard(THREE, 13.8)]
+    plain = life(said, pieces, questions=asked, remembers=False)
+    pieces = [heard(again, 10.6), heard(THREE, 13.6), heard(output_told, 16.7)]
+    ours = life((*said, again), pieces, questions=asked, remembers=False)
+    assert worse(plain, ours) == []
+    assert worse(plain, replace(ours, heard=ours.heard[1:])) == [("late", OUTPUT)], "it ran empty"
+    behind = replace(ours, heard=(ours.heard[0], heard(THREE, 14.1), heard(output_told, 17.2)))
+    assert ("late", OUTPUT) in worse(plain, behind), "it is late itself"

@@ -6,9 +6,10 @@ import asyncio
 from typing import Any
 
 import pytest
-from livekit.agents import Agent, function_tool
+from livekit.agents import Agent, AgentTask, function_tool
 
 from realtime_fsm.compare import ENDS_PLAIN, Heard, Life, Message, Question, Span, judge
+from realtime_fsm.livekit._features import end_task, given_history, hand_over, history_of
 from realtime_fsm.simulator import (
     At,
     BreakConnection,
@@ -16,6 +17,8 @@ from realtime_fsm.simulator import (
     Failed,
     FunctionCall,
     Insert,
+    Lose,
+    Rejected,
     Reply,
     Schedule,
     Script,
@@ -41,9 +44,24 @@ def says(text: str, seconds: float = 1.0, **more: Any) -> Reply:
     return Reply([Says(text, seconds=seconds)], **more)
 
 
+class Name(AgentTask[str]):
+    def __init__(self) -> None:
+        super().__init__(instructions="Ask.")
+
+    @function_tool
+    async def name(self) -> None:
+        """Note it."""
+        end_task(self, "Bob")
+
+
 class Clerk(Agent):
     def __init__(self) -> None:
         super().__init__(instructions="Be brief.")
+
+    @function_tool
+    async def ask(self) -> str:
+        """Ask for the name."""
+        return await Name()
 
     @function_tool
     async def look_up(self) -> str:
@@ -345,6 +363,28 @@ def test_server_vads_answer_that_never_comes_is_a_named_wait(answered: bool) -> 
     assert judge(plain, controlled).worse == ()
 
 
+@pytest.mark.parametrize("answered", [False, True])
+def test_so_it_is_until_the_user_cuts_in(answered: bool) -> None:
+    async def live(living: Living) -> None:
+        words = says("It is here.", ack=Created() if answered else Unanswered())
+        answers = {"Where is it?": [words, says("There.", 3.0)], "Two?": [says("It is two.")]}
+        async with living(Script(answers=answers), check=False) as call:
+            await call.say("Where is it?", 1.0)
+            await asyncio.sleep(0.001)
+            call.session.generate_reply()
+            await asyncio.sleep(1.1)
+            await call.say("Two?", 1.0)
+            await asyncio.sleep(5.0)
+
+    plain, controlled = lived(live)
+    waits = [(w.name, w.span, w.bound) for w in controlled.waits]
+    cut = Span(pytest.approx(1.0), pytest.approx(2.1, abs=0.01))
+    assert waits == ([] if answered else [("server VAD's answer, in vain", cut, 2.0)])
+    verdict = judge(plain, controlled)
+    assert verdict.worse == ()
+    assert [each.clause for each in verdict.allowed] == ([] if answered else ["unheard"])
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_plain_is_deaf_to_a_response_that_another_ended_before(when: Any) -> None:
     async def live(living: Living) -> None:
@@ -375,3 +415,107 @@ def test_what_was_said_as_the_server_left_is_known(server: bool) -> None:
     for life in lived(live):
         gone = {each.key: each.gone for each in life.questions}
         assert gone == {"One?": None, "Two?": ("One?", 1) if server else None}
+
+
+@pytest.mark.parametrize(
+    ("plain_hands_over", "ours", "found"),
+    [
+        (False, "nothing", []),
+        (True, "nothing", []),
+        (True, "less", ["memory"]),
+        (True, "all", []),
+    ],
+)
+def test_only_the_same_handover_is_compared(
+    plain_hands_over: bool, ours: str, found: list[str]
+) -> None:
+    """A task is over, and the application hands over, behind the same question."""
+
+    async def live(living: Living) -> None:
+        script = {
+            "Help me.": [Reply([Says("Well then, let me see.", seconds=2.0), FunctionCall("ask")])],
+            "Bob.": [Reply([FunctionCall("name")])],
+            "Help me. > ask": [says("Thank you.")],
+        }
+        async with living(Script(answers=script), agent=Clerk(), check=False) as call:
+            for words in ("Help me.", "Bob."):
+                await call.say(words, 0.5)
+                await asyncio.sleep(6.0)
+            if living.controlled or plain_hands_over:
+                given = "all" if not living.controlled else ours
+                context = history_of(call.session).copy()
+                if given == "less":
+                    context.items = [i for i in context.items if i.type != "message"]
+                known = None if given == "nothing" else context
+                hand_over(call.session, Agent(instructions="Go on.", **given_history(known)), known)
+                await asyncio.sleep(3.0)
+
+    plain, controlled = lived(live)
+    worse = {(e.clause, e.question) for e in judge(plain, controlled).worse}
+    assert sorted({clause for clause, _ in worse}) == found, worse
+    assert any(m.knew for m in plain.messages_of("Help me."))
+
+
+@pytest.mark.parametrize("other", [True, False], ids=["another model", "the same"])
+@pytest.mark.parametrize("after", [0.1, 0.4], ids=["before it is answered", "after"])
+def test_what_the_server_had_as_an_agent_with_another_model_took_over(
+    other: bool, after: float
+) -> None:
+    async def live(living: Living) -> None:
+        script = Script(answers={"One?": [says("It is one.")], "Two?": [says("It is two.")]})
+        config = ServerConfig(vad_create_delay=0.3)
+        async with living(script, config=config, check=False) as call:
+            await call.say("One?", 1.0)
+            await asyncio.sleep(after)
+            model = {"llm": call.another_model()} if other else {}
+            context = history_of(call.session).copy()
+            agent = Agent(instructions="Go on.", **given_history(context), **model)
+            hand_over(call.session, agent, context)
+            await asyncio.sleep(3.0)
+            await call.say("Two?", 1.0)
+            await asyncio.sleep(3.0)
+
+    plain, controlled = lived(live)
+    gone = other and after < 0.3
+    for each in (plain, controlled):
+        assert [q.key for q in each.questions] == (["Two?"] if gone else ["One?", "Two?"])
+    assert judge(plain, controlled).worse == ()
+
+
+@pytest.mark.parametrize(("lost", "seconds"), [(False, 0.0), (True, 10.0)])
+def test_an_attempt_that_was_never_made_is_over_when_nobody_waits_for_it(
+    lost: bool, seconds: float
+) -> None:
+    async def live(living: Living) -> None:
+        reply = says("So.") if lost else Reply(ack=Rejected("server_error"))
+        faults = Schedule([Lose(At("response.create", side="client", question="Say so."))])
+        config = ServerConfig(faults=faults if lost else Schedule())
+        script = Script(answers={"Say so.": [reply], "One?": [says("It is one.")]})
+        async with living(script, config=config, check=False) as call:
+            await asyncio.sleep(1.0)
+            call.session.generate_reply(instructions="Say so.")
+            await asyncio.sleep(15.0)
+            call.session.interrupt()  # a bare cancel, on plain
+            await call.say("One?", 1.0)
+            await asyncio.sleep(3.0)
+
+    for each in lived(live):
+        first = each.attempts[0]
+        assert (first.question, first.cancelled) == ("Say so.", None)
+        assert first.span == Span(pytest.approx(1.0), pytest.approx(1.0 + seconds, abs=0.1))
+
+
+@pytest.mark.parametrize("refused", [0, 2])
+def test_who_is_refused_another_connection_is_held_up(refused: int) -> None:
+    async def live(living: Living) -> None:
+        at = At("response.created", question="One?")
+        faults = Schedule([BreakConnection(at, refused=refused)])
+        script = Script(answers={"One?": [says("It is one.")]})
+        async with living(script, config=ServerConfig(faults=faults), check=False) as call:
+            await call.say("One?", 1.0)
+            await asyncio.sleep(8.0)
+
+    for each in lived(live):
+        assert sum(span.seconds for span in each.held_up) == pytest.approx(
+            4.1 if refused else 0.0, abs=0.01
+        )

@@ -80,6 +80,7 @@ SEEDS: dict[int, tuple[Profile, str]] = {
     62855160803105: ("rough", "judge: a call that was not made to its end"),
     123248203991817: ("rough", "judge: what was handed on by accident"),
     185013194838776: ("compat", "judge: the answer came after the handover"),
+    185066316075205: ("compat", "judge: a task that was over and a handover had one name"),
     109606096421383: ("compat", "a push left on the server what it had never confirmed"),
     270641058160063: ("rough", "what does not run was waited for as server VAD's answer"),
     211024874452902: ("rough", "judge: the server was not done with what stood in front"),
@@ -96,6 +97,16 @@ SEEDS: dict[int, tuple[Profile, str]] = {
         "judge: plain was deaf to a permanent error: a stray response.done",
     ),
     203638506344826: ("hostile", "judge: the end of an attempt before the last got lost"),
+    50675742149934: ("hostile", "judge: behind a create that got lost in both lives"),
+    137086486278972: ("hostile", "judge: cut behind what plain had waited for in vain"),
+    232571859130427: ("rough", "judge: a tool's output as a handover was under way"),
+    182288221759714: ("mild", "judge: a tool's output was there behind what was asked first"),
+    198004073072940: ("rough", "judge: server VAD's answer was waited for until the user cut in"),
+    125315840238583: ("rough", "judge: the server refused the next connection in one life"),
+    4040584067701: ("rough", "judge: server VAD answered as a handover was under way"),
+    35497313664187: ("mild", "judge: asked for into the user's words, it answered those"),
+    30900442215802: ("mild", "judge: an agent with another model took over before the answer"),
+    88443225221791: ("mild", "judge: what was asked first was heard first"),
     35495270993011: ("hostile", "judge: another attempt at the question was allowed no tool"),
     24523250805294: ("hostile", "judge: both sessions ended at the same question"),
     209725377979403: ("rough", "what was ready waited in the queue behind what was asked again"),
@@ -108,7 +119,11 @@ SEEDS: dict[int, tuple[Profile, str]] = {
 }
 
 
-@pytest.mark.parametrize(("seed", "profile"), [(n, by[0]) for n, by in SEEDS.items()])
+#: With other faults as well.
+AGAIN: tuple[tuple[int, Profile], ...] = ((211024874452902, "compat"),)
+
+
+@pytest.mark.parametrize(("seed", "profile"), [*((n, by[0]) for n, by in SEEDS.items()), *AGAIN])
 def test_g27_a_call_that_was_worse_is_not(seed: int, profile: Profile) -> None:
     assert [each.text for each in run_pair(seed, profile).worse] == []
 

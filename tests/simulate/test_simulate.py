@@ -28,7 +28,7 @@ from realtime_fsm.lab.simulate import (
 )
 from realtime_fsm.lab.simulate.pool import run_calls, seeds_of
 from realtime_fsm.lab.simulate.run import run_call
-from realtime_fsm.lab.simulate.scenario import EditKind
+from realtime_fsm.lab.simulate.scenario import Aside, EditKind
 from realtime_fsm.trace import check
 
 from .ordered import draw_in_order
@@ -52,6 +52,19 @@ def report(calls: int = CALLS, shard: tuple[int, int] = (1, 1), jobs: int = 1) -
         results, seed=1, faults="mild", plain=False, planned=calls, shard=shard, wall_seconds=1.0
     )
     return json.loads(json.dumps(figures))
+
+
+def test_a_caller_takes_nothing_out_of_band_for_the_answer() -> None:
+    aside = Aside(1, "audio", after=-0.2)
+    script = sim.Script(
+        answers={
+            "1. Hello?": [said(1, 2.0, ack=sim.Unanswered()), said(1, 2.0)],
+            f"aside: {aside.words}": [sim.Reply([sim.Message("1x.1.1 so", seconds=1.0)])],
+            "2. And?": [said(2, 1.0)],
+        }
+    )
+    turns = (Turn(words="1. Hello?"), Turn(words="2. And?"))
+    assert fates(Scenario(turns=turns, script=script, asides=(aside,))) == ["answered"] * 2
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,7 @@ from .editing import edited
 from .evidence import Asked, Evidence, Reported, Spoken
 from .output import FailingOutput
 from .scenario import Aside, Edit, OutputFault, Scenario, Turn
+from .strangers import is_aside
 
 __all__ = ["play"]
 
@@ -518,7 +519,8 @@ class _Caller:
         """Whether the caller heard something, or was told that nothing comes."""
         if asked.interrupted is not None and asked.by != "coughs":
             return True
-        return any(m.begun >= asked.at and m.started is not None for m in self._seen.spoken) or any(
+        said = (m for m in self._seen.spoken if m.begun >= asked.at and not is_aside(m.text))
+        return any(message.started is not None for message in said) or any(
             r.final and r.t >= asked.at for r in self._seen.reported
         )
 

@@ -13,7 +13,7 @@ from ...simulator.faults import At, Double, Fault, Insert
 from ...simulator.script import CREATED, Failed, Message, Reply
 from .scenario import Aside, AsideKind, OutputFault, OutputFaultKind, Profile
 
-__all__ = ["asides", "foreign", "output_faults", "said_aside"]
+__all__ = ["asides", "foreign", "is_aside", "output_faults", "said_aside"]
 
 #: Shares of the turns.
 _ASIDES = {"none": 0.0, "mild": 0.0, "rough": 0.08, "hostile": 0.12, "compat": 0.0}
@@ -54,6 +54,11 @@ def said_aside(rng: random.Random, aside: Aside) -> Reply:
     said = Reply([Message(f"{name} a category", seconds=_seconds(rng, 0.3, 2.0))])
     slow = replace(said, pace=rng.choice((0.02, 0.1, 0.3)))
     return replace(slow, end=Failed("server_error", at=CREATED)) if rng.random() < 0.25 else slow
+
+
+def is_aside(text: str) -> bool:
+    """Whether this was said out of band, and answers nobody."""
+    return text.partition(".")[0].endswith("x")
 
 
 def output_faults(rng: random.Random, turns: int, profile: Profile) -> Iterator[OutputFault]:
