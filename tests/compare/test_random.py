@@ -99,6 +99,7 @@ SEEDS: dict[int, tuple[Profile, str]] = {
     35495270993011: ("hostile", "judge: another attempt at the question was allowed no tool"),
     24523250805294: ("hostile", "judge: both sessions ended at the same question"),
     47095167785671: ("hostile", "judge: plain was deaf to a permanent error: a half-open wire"),
+    89136338228153: ("mild", "a message stood before the user's words, and so before its last one"),
 }
 
 
