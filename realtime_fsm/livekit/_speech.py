@@ -583,15 +583,20 @@ def stop_interrupted(controller: TurnController, speeches: SpeechTracker, now: f
 
 def _put_behind(items: list[llm.ChatItem], item: llm.ChatMessage, entered: Container[str]) -> None:
     """LiveKit put it where its old date belongs: before those of its response that have their new
-    one, unlike on the server. A placeholder, which was not *entered* yet, is of what comes after it,
-    though it was generated before this one was heard."""
-    place = next((n for n in reversed(range(len(items))) if items[n] is item), len(items))
-    while (
-        place + 1 < len(items)
-        and isinstance(after := items[place + 1], llm.ChatMessage)
-        and after.id in entered
-        and after.role == "assistant"
-        and after.created_at < item.created_at
-    ):
-        items[place : place + 2] = after, item
-        place += 1
+    one, unlike on the server, and before what is between them. A placeholder, which was not *entered*
+    yet, is of what comes after it, though it was generated before this one was heard."""
+    last: int | None = None
+    for place in reversed(range(len(items))):
+        each = items[place]
+        if each is item:
+            if last is not None:
+                items.insert(last, items.pop(place))
+            return
+        if (
+            last is None
+            and isinstance(each, llm.ChatMessage)
+            and each.id in entered
+            and each.role == "assistant"
+            and each.created_at < item.created_at
+        ):
+            last = place

@@ -116,6 +116,7 @@ SEEDS: dict[int, tuple[Profile, str]] = {
     278590566220076: ("hostile", "an earlier question was put back while there was no connection"),
     200571793679565: ("hostile", "out of band, and said although everything was interrupted"),
     47095167785671: ("hostile", "judge: plain was deaf to a permanent error: a half-open wire"),
+    89136338228153: ("mild", "a message stood before the user's words, and so before its last one"),
 }
 
 

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from livekit.agents import Agent, llm
+from livekit.agents import Agent, function_tool, llm
 
 from realtime_fsm.livekit._features import given_history, hand_over, history_of, push_history
 from realtime_fsm.simulator import CREATED, Dropped, Message, Reply, ServerConfig
@@ -127,3 +127,31 @@ async def test_g29_three_messages_after_a_reconnect_keep_their_order(voice: str)
         hand_over(c.session, next_agent, history)
         await asyncio.sleep(3.0)
         assert [i.text for i in c.server.conversation if i.role == "assistant"][-3:] == TEXTS[:3]
+
+
+class Slow(Agent):
+    @function_tool
+    async def look_up(self, city: str) -> str:
+        """Look something up."""
+        await asyncio.sleep(1.5)
+        return f"sunny in {city}"
+
+
+@virtual_time
+async def test_g29_a_message_comes_behind_its_last_one_whatever_is_between() -> None:
+    """A tool's output keeps LiveKit from having a place for the third, so that it goes by the date of the
+    first: before what the user said since, and so before the second."""
+    script = [Reply([CALL]), Reply(said(3)), YES, YES]
+    agent = Slow(instructions="Be brief.")
+    config = ServerConfig(pace=0.05)
+    async with simulated_call(script, config=config, agent=agent, turn_detection=None) as c:
+        c.session.generate_reply()
+        c.session.generate_reply()
+        await c.say("Thank you!", 0.5)
+        await c.idle()
+        history = history_of(c.session).copy()
+        order = [TEXTS[0], "Thank you!", *TEXTS[1:], "Yes, of course.", "Yes, of course."]
+        assert words(history.items) == everywhere(c)[0] == order
+        hand_over(c.session, Agent(instructions="Be kind.", **given_history(history)), history)
+        await c.idle()
+        assert everywhere(c)[0] == order
