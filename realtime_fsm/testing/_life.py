@@ -213,7 +213,7 @@ class Witness:
         call, now, policy = self.call, self._now, self.waits.policy
         generated = {each.id: each for each in self._generated()}
         heard = tuple(self._heard(generated))
-        messages = tuple(self._remembered(generated))
+        messages = tuple(self._remembered(generated, heard))
         undone = 0 if self._asks else sum(not handle.done() for handle in call.speeches)
         # A tool that never ends, as one that asks the user does whom nobody answers, has its speech.
         undone = max(0, undone - sum(each not in self.tools_done for _, each, _ in self.tools))
@@ -630,7 +630,10 @@ class Witness:
             found = handover
         return found
 
-    def _remembered(self, generated: dict[str, _Generated]) -> Iterator[Message]:
+    def _remembered(
+        self, generated: dict[str, _Generated], heard: Iterable[Heard]
+    ) -> Iterator[Message]:
+        shown = {piece.message for piece in heard if not piece.span.seconds}
         memory = {
             item.id: (place, item) for place, item in enumerate(self.call.server.conversation)
         }
@@ -673,10 +676,13 @@ class Witness:
                     if self._t(t) >= each.begun and known_as in handover.known
                 ),
                 # A connection is not told of what no word was heard of, and what the server did not
-                # cut is replaced by its words.
-                by_words=(each.begun < renewed or each.id in asked_to_cut - cut)
-                if item is None
-                else not item.audio_ms,
+                # cut is replaced by its words. What is shown are words.
+                by_words=each.id in shown
+                or (
+                    (each.begun < renewed or each.id in asked_to_cut - cut)
+                    if item is None
+                    else not item.audio_ms
+                ),
                 written=each.written,
                 local=share_of(history.get(known_as, ""), each.text) * each.seconds,
                 place=place,

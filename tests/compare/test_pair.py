@@ -257,6 +257,7 @@ def test_what_comes_while_no_output_is_on_is_shown(on_again: float) -> None:
     for life in (plain, controlled):
         assert [life.heard_of(m) for m in life.messages] == pytest.approx([2.0, 1.0], abs=0.01)
         assert life.pieces_of("Where is it?")[0].span.seconds == 0.0
+        assert [m.by_words for m in life.messages] == [True, False]  # cut between two words
     assert judge(plain, controlled).word == "same"
     first, *rest = controlled.messages
     forgotten = replace(controlled, messages=(replace(first, server=0.0), *rest))
