@@ -363,7 +363,7 @@ async def test_what_is_pushed_twice_stays_in_its_first_place(controlled: bool) -
     async with simulated_call([reply()], turn_detection=None, controlled=controlled) as c:
         c.session.generate_reply(user_input="hi")
         await c.idle()
-        await push(c, lambda items: items.append(items[0]))
+        await push(c, lambda items: items.append(next(i for i in items if i.type == "message")))
         await asyncio.sleep(1.0)
         assert c.remembered == [ASKED, FIRST, SECOND]
         sent = [each.type for each in c.server.record if each.direction == "client"]
