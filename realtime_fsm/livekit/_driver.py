@@ -290,6 +290,8 @@ class Driver:
             return None  # it is cut to what will have been heard
         if message is None or not message.received_ms:
             return audio_end_ms
+        if self._speeches.attached and not self._speeches.audible and not audio_end_ms:
+            audio_end_ms = int(message.received_ms)  # no output is on: its words were shown
         self.receive(MessageTruncated(item_id=item_id, audio_end_ms=audio_end_ms))
         if message.outcome is MessageOutcome.SKIPPED and self._speeches.attached:
             return None

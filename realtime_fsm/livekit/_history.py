@@ -626,9 +626,11 @@ class History:
             for item_id, message in messages.items()
             if item_id in mirror and self._is_ours(message)
         }
-        asked = {item.id: item for item in reversed(chat_ctx.items)}  # of two the first
+        asked: dict[str, llm.ChatItem] = {}
+        for item in chat_ctx.items:
+            asked.setdefault(item.id, item)  # of two the first, in its place, as the plugin
         kept: list[llm.ChatItem] = []
-        for item_id, item in reversed(asked.items()):
+        for item_id, item in asked.items():
             if item_id in self.blame.out or self._is_gone(item_id, mirror):
                 continue
             if item_id in messages:

@@ -10,7 +10,7 @@ import asyncio
 import itertools
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -26,7 +26,7 @@ from ..trace.wire import body_of
 from ._promised import shows_wire
 from ._seen import SeenCall
 from ._waits import Waits
-from .sink import Segment
+from .sink import PacedAudioOutput, Segment
 
 __all__ = ["Witness", "WitnessedSession"]
 
@@ -157,6 +157,7 @@ class Witness:
         handed_over: when another agent took over, and how that came.
         forgotten: items that the application has deleted.
         edited: when it pushed a history of its own.
+        entered: when LiveKit entered messages of the agent's in its history, which, and their words.
     """
 
     call: SeenCall
@@ -169,6 +170,7 @@ class Witness:
     handed_over: list[tuple[float, _Handover]] = field(default_factory=list)
     forgotten: set[str] = field(default_factory=set)
     edited: list[float] = field(default_factory=list)
+    entered: list[tuple[float, str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -194,6 +196,9 @@ class Witness:
                 self._session.hands_over = call.call_id
 
     def _item_added(self, event: Any) -> None:
+        if isinstance(event.item, llm.ChatMessage) and event.item.role == "assistant":
+            text = event.item.text_content or ""
+            self.entered.append((self._loop.time(), event.item.id, text))
         if isinstance(event.item, llm.AgentHandoff) and event.item.old_agent_id is not None:
             handover = self._session.next_agents.pop(event.item.new_agent_id, None)
             if handover is None:  # an AgentTask takes over, or is done
@@ -232,7 +237,7 @@ class Witness:
         call, now, policy = self.call, self._now, self.waits.policy
         generated = {each.id: each for each in self._generated()}
         heard = tuple(self._heard(generated))
-        messages = tuple(self._remembered(generated))
+        messages = tuple(self._remembered(generated, heard))
         undone = 0 if self._asks else sum(not handle.done() for handle in call.speeches)
         # A tool that never ends, as one that asks the user does whom nobody answers, has its speech.
         undone = max(0, undone - sum(each not in self.tools_done for _, each, _ in self.tools))
@@ -621,6 +626,7 @@ class Witness:
 
     def _heard(self, generated: dict[str, _Generated]) -> Iterator[Heard]:
         pieces = [*self._sounded(generated), *self._read(generated)]
+        pieces += self._shown(generated, {piece.message for piece in pieces})
         yield from sorted(pieces, key=lambda piece: piece.span)
 
     def _sounded(self, generated: dict[str, _Generated]) -> Iterator[Heard]:
@@ -649,6 +655,32 @@ class Witness:
             span = Span(self._t(line.begun), self._t(line.ended))
             yield Heard(message.id if message else None, span, seconds)
 
+    def _shown(
+        self, generated: Mapping[str, _Generated], sounded: Collection[str | None]
+    ) -> Iterator[Heard]:
+        """What LiveKit said while no output was on (``set_audio_enabled(False)``): its words are shown."""
+        off = list(self._off())
+        known = {self.call.server.known_as(each.id): each for each in generated.values()}
+        for at, item_id, text in self.entered if self.call.screen is None else ():
+            message, t = known.get(item_id), self._t(at)
+            if message is None or message.id in sounded:
+                continue
+            if any(span.within(Span(message.begun, t)) for span in off):
+                seconds = share_of(text, message.text) * message.seconds
+                yield Heard(message.id, Span(t, t), seconds)
+
+    def _off(self) -> Iterator[Span]:
+        """When none of the sinks was on, once there was one."""
+        switched = [(t, sink, on) for sink in self.call.sinks for t, on in sink.switched]
+        attached, since = set[PacedAudioOutput](), math.inf
+        for t, sink, on in sorted(switched, key=lambda each: each[0]):
+            if not attached and since < t:
+                yield Span(self._t(since), self._t(t))
+            (attached.add if on else attached.discard)(sink)
+            since = t
+        if not attached and switched:
+            yield Span(self._t(since), self._t(self._now()))
+
     def _left_behind_by(self, message: _Generated) -> _Handover | None:
         """The handover since which no agent knows of a message."""
         found: _Handover | None = None
@@ -659,7 +691,10 @@ class Witness:
             found = handover
         return found
 
-    def _remembered(self, generated: dict[str, _Generated]) -> Iterator[Message]:
+    def _remembered(
+        self, generated: dict[str, _Generated], heard: Iterable[Heard]
+    ) -> Iterator[Message]:
+        shown = {piece.message for piece in heard if not piece.span.seconds}
         memory = {
             item.id: (place, item) for place, item in enumerate(self.call.server.conversation)
         }
@@ -702,10 +737,13 @@ class Witness:
                     if self._t(t) >= each.begun and known_as in handover.known
                 ),
                 # A connection is not told of what no word was heard of, and what the server did not
-                # cut is replaced by its words.
-                by_words=(each.begun < renewed or each.id in asked_to_cut - cut)
-                if item is None
-                else not item.audio_ms,
+                # cut is replaced by its words. What is shown are words.
+                by_words=each.id in shown
+                or (
+                    (each.begun < renewed or each.id in asked_to_cut - cut)
+                    if item is None
+                    else not item.audio_ms
+                ),
                 written=each.written,
                 local=share_of(history.get(known_as, ""), each.text) * each.seconds,
                 place=place,

@@ -73,6 +73,8 @@ class PacedAudioOutput(io.AudioOutput):
         sounding: the intervals (start, end) of the loop's clock in which audio was heard, up to
             the last call or end of a segment.
         withheld: when segments ended of which it did not report, or not in time.
+        switched: when a session took it for its output (True), and when it did not any more, or had
+            its audio output disabled (False).
         watchers: called with what happens: ``captured`` (the first frame of a segment came),
             ``started``, ``paused``, ``resumed`` and ``finished``, and with more of it, in seconds.
             They are told also where nothing is reported.
@@ -93,6 +95,7 @@ class PacedAudioOutput(io.AudioOutput):
         self.segments: list[Segment] = []
         self.sounding: list[tuple[float, float]] = []
         self.withheld: list[float] = []
+        self.switched: list[tuple[float, bool]] = []
         self.watchers: list[Callable[[str, dict[str, object]], None]] = []
         self._speed = speed
         self._report = report
@@ -135,6 +138,16 @@ class PacedAudioOutput(io.AudioOutput):
         super().flush()
         while self._queue:
             self._finish(self._queue.popleft(), now, interrupted=True)
+
+    def on_attached(self) -> None:
+        """Note that this is the output now."""
+        super().on_attached()
+        self.switched.append((asyncio.get_running_loop().time(), True))
+
+    def on_detached(self) -> None:
+        """Note that it is not. What was captured plays out."""
+        super().on_detached()
+        self.switched.append((asyncio.get_running_loop().time(), False))
 
     def pause(self) -> None:
         """Stop playing, keep the audio."""

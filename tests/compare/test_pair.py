@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -257,6 +258,28 @@ def test_a_call_by_text(modality: str) -> None:
         (message,) = life.messages
         assert life.heard_of(message) == pytest.approx(message.seconds)
         assert message.server == message.local == pytest.approx(message.seconds)
+
+
+@pytest.mark.parametrize("on_again", [0.3, 3.0], ids=["while it comes", "later"])
+def test_what_comes_while_no_output_is_on_is_shown(on_again: float) -> None:
+    async def live(living: Living) -> None:
+        async with living([says("It is here, right in front.", 2.0), says("Free.")]) as call:
+            call.session.output.set_audio_enabled(False)
+            call.session.generate_reply(user_input="Where is it?")
+            await asyncio.sleep(on_again)
+            call.session.output.set_audio_enabled(True)
+            await call.idle()
+            await call.say("What does it cost?")
+
+    plain, controlled = live_twice(live)
+    for life in (plain, controlled):
+        assert [life.heard_of(m) for m in life.messages] == pytest.approx([2.0, 1.0], abs=0.01)
+        assert life.pieces_of("Where is it?")[0].span.seconds == 0.0
+        assert [m.by_words for m in life.messages] == [True, False]  # cut between two words
+    assert judge(plain, controlled).word == "same"
+    first, *rest = controlled.messages
+    forgotten = replace(controlled, messages=(replace(first, server=0.0), *rest))
+    assert [each.clause for each in judge(plain, forgotten).worse] == ["memory"]
 
 
 def test_after_a_reconnect_memory_is_known_by_its_words() -> None:

@@ -355,3 +355,17 @@ async def test_g16_a_tool_that_edits_the_history(
         assert calls == (["function_call", "function_call_output"] if len(kept) == 2 else [])
         assert c.errors == []
         assert c.controller.differences() == {}
+
+
+@pytest.mark.parametrize("controlled", [False, True])
+@virtual_time
+async def test_what_is_pushed_twice_stays_in_its_first_place(controlled: bool) -> None:
+    async with simulated_call([reply()], turn_detection=None, controlled=controlled) as c:
+        c.session.generate_reply(user_input="hi")
+        await c.idle()
+        await push(c, lambda items: items.append(next(i for i in items if i.type == "message")))
+        await asyncio.sleep(1.0)
+        assert c.remembered == [ASKED, FIRST, SECOND]
+        sent = [each.type for each in c.server.record if each.direction == "client"]
+        assert sent.count("conversation.item.create") == 1
+        assert "conversation.item.delete" not in sent

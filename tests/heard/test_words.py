@@ -91,3 +91,20 @@ async def test_g16_check_counts_the_words_that_a_new_connection_is_told(
     data = "\n".join(map(json.dumps, lines)).encode()
     found = [each.id for each in check(io.BytesIO(data)).violations if "is told" in each.text]
     assert bool(found) is broken
+
+
+@pytest.mark.parametrize("off", [True, False], ids=["off", "on"])
+@virtual_time
+async def test_g16_words_that_are_shown_while_no_output_is_on_count(off: bool) -> None:
+    script = [Reply([Message(TEXT, seconds=SECONDS)], pace=0.05)]
+    async with simulated_call(script, turn_detection=None) as call:
+        call.session.output.set_audio_enabled(not off)
+        handle = call.session.generate_reply(user_input="hi")
+        await asyncio.sleep(0.5)
+        handle.interrupt()
+        await asyncio.sleep(1.0)
+        shown, kept = call.history[-1][1], call.remembered[-1][1]
+        assert shown == kept == " ".join(TEXT.split()[: len(shown.split())])
+        # Words come twice as fast as they are heard.
+        assert len(shown.split()) in ((4, 5) if off else (2,))
+        assert not call.controller.differences()
