@@ -8,6 +8,8 @@ NEXT := .venv-next
 MUTMUT := .venv-mutants
 # A file of tests runs whole in one of two processes: some share what took long to make.
 BOTH := --numprocesses 2 --dist loadfile
+# What is compiled is kept: without, both processes compile 900 files anew, and what tests start does.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo watch watched test test-quick heard inject judge lint types docs package matrix hooks diagrams diagrams-check sample properties row-mutants mutants bench bench-page explore simulate scenarios fuzz soak crowd conform-proof live providers scale test-oldest next clean
 

@@ -389,7 +389,7 @@ class Witness:
 
     def _taken(self, begin: float, until: float) -> bool:
         return any(
-            record.type == "input_audio_buffer.committed" and begin <= record.t <= until + _MOMENT
+            begin <= record.t <= until + _MOMENT and record.type == "input_audio_buffer.committed"
             for record in self.call.server.record
         )
 
@@ -399,7 +399,7 @@ class Witness:
         server = self.call.server
         said = (s for s in server.speech if (s.t + s.seconds, s.words) == (until, words))
         begin = min((s.t for s in said), default=until)
-        ends = (f.t for f in server.record if f.type in ("closed", "dropped") and f.t >= begin)
+        ends = (f.t for f in self._net() if f.t >= begin and f.type in ("closed", "dropped"))
         end = min(ends, default=until)
         if end >= until or self._taken(begin, until):
             return None
@@ -552,12 +552,17 @@ class Witness:
                 refused = frame.type == "refused"
                 since = frame.t if refused and since < math.inf else math.inf
 
+    def _net(self) -> list[Record]:
+        """What became of the connections: few records of many, each asked for its type at a price."""
+        return [each for each in self.call.server.record if each.direction == "net"]
+
     def _gone(self, t: float) -> tuple[float, bool]:
         """When the connection of a time was over, and whether nothing arrived on it any more."""
-        record = self.call.server.record
-        at = max((f.connection for f in record if f.type == "accepted" and f.t <= t), default=0)
-        since = [f for f in record if f.connection == at and f.t >= t]
-        over = (f.t for f in since if f.type in ("closed", "dropped", "disconnected"))
+        net, record = self._net(), self.call.server.record
+        at = max((f.connection for f in net if f.t <= t and f.type == "accepted"), default=0)
+        since = [f for f in record if f.t >= t and f.connection == at]
+        ends = ("closed", "dropped", "disconnected")
+        over = (f.t for f in since if f.direction == "net" and f.type in ends)
         deaf = all(f.direction != "server" for f in since)
         return min(over, default=self._t(self._now())), deaf
 

@@ -6,6 +6,7 @@ import functools
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any
 
 import pytest
@@ -329,8 +330,11 @@ def make(state: TurnState, flags: frozenset[str]) -> Turn:
     return turn
 
 
+POLICIES = {after: RetryPolicy(after_exposure=after) for after in ("stop", "regenerate")}
+
+
 def lane() -> Lane:
-    return Lane(Connection(), UserSpeech(RetryPolicy()), {})
+    return Lane(Connection(), UserSpeech(POLICIES["stop"]), {})
 
 
 def make_step(event: TurnEvent, flags: frozenset[str]) -> Step:
@@ -340,7 +344,7 @@ def make_step(event: TurnEvent, flags: frozenset[str]) -> Step:
         payload = ev.ResponseCreated(response_id="r1")
     return Step(
         now=1.0,
-        policy=RetryPolicy(after_exposure="regenerate" if "regenerate" in flags else "stop"),
+        policy=POLICIES["regenerate" if "regenerate" in flags else "stop"],
         out=[],
         new_event_id=lambda what: what,
         lane=lane(),
@@ -350,18 +354,15 @@ def make_step(event: TurnEvent, flags: frozenset[str]) -> Step:
     )
 
 
-def snapshot(turn: Turn) -> dict[str, Any]:
-    data = {name: getattr(turn, name) for name in Turn.__slots__ if name != "attempt"}
-    data["messages"] = [
-        tuple(getattr(m, name) for name in Message.__slots__) for m in turn.messages
-    ]
-    data["attempt"] = None if turn.attempt is None else record(turn.attempt)
-    return data
+_turn = attrgetter(*(n for n in Turn.__slots__ if n not in ("attempt", "messages")))
+_message = attrgetter(*Message.__slots__)
+#: Of a response. No value of it is changed in place.
+record = attrgetter(*(n for n in Response.__slots__ if n != "turn"))
 
 
-def record(response: Response) -> tuple[Any, ...]:
-    """No value of it is changed in place."""
-    return tuple(getattr(response, n) for n in Response.__slots__ if n != "turn")
+def snapshot(turn: Turn) -> tuple[Any, ...]:
+    attempt = None if turn.attempt is None else record(turn.attempt)
+    return _turn(turn), [_message(m) for m in turn.messages], attempt
 
 
 @pytest.mark.parametrize("state", list(TurnState), ids=lambda s: s.value)
@@ -505,7 +506,7 @@ def response_step(event: ResponseEvent, flags: frozenset[str]) -> Step:
     rumour = Response(None, 0, R.RUMOURED, 0.0, cancel_id="c0", asked_at=3.0)
     return Step(
         now=10.0,
-        policy=RetryPolicy(),
+        policy=POLICIES["stop"],
         out=[],
         new_event_id=lambda what: what,
         lane=where,

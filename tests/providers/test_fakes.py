@@ -1,6 +1,7 @@
 """The fakes are what the plugins and their SDKs take for the provider.
 
-What is judged here is plain LiveKit: what a fake does that no server would do, a plugin shows.
+What is judged here is plain LiveKit: what a fake does that no server would do, a plugin shows. (Each row
+is looked at in `test_rows.py`.)
 """
 
 from __future__ import annotations
@@ -12,27 +13,11 @@ import pytest
 
 from realtime_fsm.lab.options import PROVIDERS
 from realtime_fsm.lab.scenarios.providers.call import Call, play
-from realtime_fsm.lab.scenarios.providers.rows import A, ProviderRow, asked
+from realtime_fsm.lab.scenarios.providers.rows import A, asked
 from realtime_fsm.testing import run_virtual
 from realtime_fsm.testing.providers import FAKES, Answer, Fake, PluginMissing
 
-from .installed import missing, name_of, need, rows
-
-
-@pytest.mark.parametrize(("family", "row"), rows(), ids=name_of)
-def test_plain(family: str, row: ProviderRow) -> None:
-    """Each row comes to its end with nothing that the types do not know."""
-    fake = need(family)
-    seen = run_virtual(
-        lambda: play(fake, row.answers, row.row, controlled=False, tools=row.tools), limit=600
-    )
-    # Tasks and futures of LiveKit's and the plugins' may be left over; they are not judged here.
-    unknown = [f for f in seen.faults if "ValidationError" in f or "Assertion" in f or "SDK" in f]
-    assert not unknown
-    healthy = row.name in ("asked", "spoken", "spoken, asked", "two at once")
-    if healthy:
-        assert all(question.times == 1 for question in seen.questions), seen
-        assert seen.closed is None
+from .installed import missing, need
 
 
 def test_a_missing_plugin_names_the_extra() -> None:

@@ -1,4 +1,4 @@
-"""G27 with the real plugins: the same call, plain and controlled, is worse nowhere."""
+"""G27 with the real plugins: the same call, plain and controlled, is worse nowhere. Each is lived once."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from realtime_fsm.testing.providers import Fake
 
 from .installed import name_of, need, rows
 
+PLAIN: dict[tuple[str, str], Seen] = {}
+
 
 def played(fake: type[Fake], row: ProviderRow, *, controlled: bool) -> Seen:
     return run_virtual(
@@ -21,11 +23,30 @@ def played(fake: type[Fake], row: ProviderRow, *, controlled: bool) -> Seen:
     )
 
 
+def plain_life(family: str, row: ProviderRow) -> Seen:
+    fake, known = need(family), (family, row.name)
+    if known not in PLAIN:
+        PLAIN[known] = played(fake, row, controlled=False)
+    return PLAIN[known]
+
+
+@pytest.mark.parametrize(("family", "row"), rows(), ids=name_of)
+def test_plain(family: str, row: ProviderRow) -> None:
+    """Each row comes to its end with nothing that the types do not know."""
+    seen = plain_life(family, row)
+    # Tasks and futures of LiveKit's and the plugins' may be left over; they are not judged here.
+    unknown = [f for f in seen.faults if "ValidationError" in f or "Assertion" in f or "SDK" in f]
+    assert not unknown
+    healthy = row.name in ("asked", "spoken", "spoken, asked", "two at once")
+    if healthy:
+        assert all(question.times == 1 for question in seen.questions), seen
+        assert seen.closed is None
+
+
 @pytest.mark.parametrize(("family", "row"), rows(), ids=name_of)
 def test_g27_worse_nowhere(family: str, row: ProviderRow) -> None:
-    fake = need(family)
-    plain = played(fake, row, controlled=False)
-    ours = played(fake, row, controlled=True)
+    plain = plain_life(family, row)
+    ours = played(need(family), row, controlled=True)
     assert judge(plain.life, ours.life).worse == (), (plain, ours)
     if ours.turns:  # it is controlled, and does not pass through
         assert not ours.hangs
