@@ -180,12 +180,13 @@ class Outcomes:
         now, position = self._loop.time(), report.playback_position
         interrupted = bool(report.interrupted)
         told = position if isinstance(position, (int, float)) else math.nan
-        segment = self._segments.owner(Outcome(told, interrupted), now)
+        outcome = Outcome(told, interrupted)
+        segment = self._segments.owner(outcome, now)
         if segment is None:
             self._log.debug("report for nothing that was captured")
             return
         late = segment in self._segments.unreported
-        self._segments.done(segment)
+        self._segments.done(segment, outcome)
         if late:
             self._log.debug("report after its segment was given up")
             return

@@ -156,6 +156,28 @@ async def test_g30_an_interrupt_is_over_after_the_grace(odd: str) -> None:
         assert heard.messages[0].heard_ms == pytest.approx(500, abs=50)
 
 
+@pytest.mark.parametrize("after", [1.0, 2.0])
+@virtual_time
+async def test_g16_the_report_of_a_cut_that_comes_again_cuts_nothing_else(after: float) -> None:
+    """What the next speech said was heard to its end, and is remembered so."""
+
+    def again(sink: Sink, number: int, say: Callable[[], None]) -> None:
+        say()
+        asyncio.get_running_loop().call_later(after, say)
+
+    async with simulated_call(replies(2), sink=Sink(again)) as call:
+        call.session.generate_reply(user_input="Question?")
+        await call.until(lambda: call.sink.heard_seconds > 0.5)
+        call.session.interrupt()
+        await asyncio.sleep(after / 2)
+        await asked(call, 1)
+        await call.idle()
+        assert [text for role, text in call.remembered if role == "assistant"][1:] == [
+            "Answer 1, message 0."
+        ]
+        assert ("assistant", "Answer 1, message 0.") in call.history
+
+
 @pytest.mark.parametrize("odd", ["never", "3 s late"])
 @pytest.mark.parametrize("messages", [1, 2])
 @virtual_time
