@@ -203,8 +203,8 @@ class Aside:
         for announcement in [] if link is None else [*link.held.values()]:
             self._try(self._session.emit, "remote_item_added", announcement)
         self._end_spoken(link, every=False)
-        if driver.final_report is not None and not driver._reported:
-            self._try(self._session.emit, "error", driver.final_report)
+        if driver.failures.final is not None and not driver.failures.final_told:
+            self._try(self._session.emit, "error", driver.failures.final)
 
     def _take_over(self, driver: Driver, turn_id: str, reader: Source | None) -> None:
         output, ask = driver._outputs.get(turn_id), driver._asks.get(turn_id)

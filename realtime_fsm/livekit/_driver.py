@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from livekit.agents import APIError, llm, utils
+from livekit.agents import llm, utils
 from livekit.agents.voice import SpeechHandle
 
 from .._core import commands as cmd
@@ -47,6 +46,7 @@ from .._core.timers import STALLING
 from .._redact import known_message, named, shown
 from ._deadline_timer import DeadlineTimer
 from ._emit import Emitter, Listeners
+from ._failures import QUESTION_LOST, Failures
 from ._follow_up import FollowUps
 from ._fresh import FreshConnection
 from ._guard import Guard
@@ -72,22 +72,6 @@ _FOLLOW_UP = 0.5
 _LOST = "connection_lost"
 #: No response of the current attempt is there yet.
 _UNANSWERED = (TurnState.REQUESTED, TurnState.RETRY_WAIT)
-
-
-class UndeliveredError(Exception):
-    """A turn ended ``completed``, and not all that was received went to the host."""
-
-
-QUESTION_LOST = ErrorInfo(
-    kind=ErrorKind.CLIENT_BUG,
-    code="question_lost",
-    message="the connection was lost before the words of the question were known",
-)
-OUTPUT_LEFT_OUT = ErrorInfo(
-    kind=ErrorKind.CLIENT_BUG,
-    code="item_left_out",
-    message="the tool's output was left out: asked again without it the tool would run again",
-)
 
 
 class Driver:
@@ -123,7 +107,6 @@ class Driver:
         self._session = Listeners(session)
         self._model = Listeners(model)
         self._source = model
-        self._label = label
         self._loop = asyncio.get_running_loop()
         self._timer = DeadlineTimer(self._due, guard)
         self._fresh = FreshConnection(self.controller)
@@ -147,13 +130,7 @@ class Driver:
         self._user_begins = False
         self._running = False
         self._closed = False
-        #: How many failures were reported.
-        self.reports = 0
-        #: Turns that failed since the agent last spoke.
-        self._failures = 0
-        #: The one report of the session's end, once it is decided (G12).
-        self.final_report: llm.RealtimeModelError | None = None
-        self._reported = False
+        self.failures = Failures(policy, label)
         self._log = get_logger()
         self._debug = logging.getLogger("realtime_fsm")
         self._receive = guard(self.receive)
@@ -281,7 +258,7 @@ class Driver:
         self._log.warning("retry dropped", turn=turn.id, code=code_of(error))
         self._speeches.fail(turn.id, llm.RealtimeError(str(error), code=error.code))
         if error.code != _LOST:  # that was told when it happened (G12)
-            report = self._report_of(error, recoverable=True)
+            report = self.failures.report_of(error, recoverable=True)
             # A session that LiveKit closes has none of its listeners any more.
             if not self._speeches.tell_error(report, self._source):
                 self.forward("error", report)
@@ -407,25 +384,11 @@ class Driver:
         if self.controller.find(turn_id) is None:
             output = self._outputs.get(turn_id)
             if output is not None:
-                self._check_delivered(turn_id, output)
+                turn = self._find(turn_id)
+                if turn is not None and not self._closed:
+                    output.check(turn)
                 output.cut()
                 del self._outputs[turn_id]
-
-    def _check_delivered(self, turn_id: str, output: TurnOutput) -> None:
-        """What a completed turn received, the host has got.
-
-        Raises:
-            UndeliveredError: It has not, so something of ours is wrong.
-        """
-        turn = self._find(turn_id)
-        if turn is None or turn.outcome is not TurnOutcome.COMPLETED or self._closed:
-            return
-        items = [message.item_id for message in turn.messages if message.delivered]
-        if any(item_id not in output.handed for item_id in (*items, *turn.calls)):
-            raise UndeliveredError("an item")
-        for message in turn.messages:
-            if output.cut_short(message.item_id, message.received_ms):
-                raise UndeliveredError("the end of a message")
 
     def pass_through(self, turn_id: str) -> None:
         """The host reads this turn's streams from the inner session (``say``). It is counted in
@@ -461,7 +424,7 @@ class Driver:
         self._log.error("item left out: the server hung up on it twice", item=shown(item_id))
         message = f"the server hung up on an item twice; it was left out: {shown(item_id)}"
         info = ErrorInfo(kind=ErrorKind.CLIENT_BUG, code="item_left_out", message=message)
-        self.forward("error", self._report_of(info, recoverable=True))
+        self.forward("error", self.failures.report_of(info, recoverable=True))
 
     def failed_late(self, turn_id: str, error: ErrorInfo) -> None:
         """A response that seemed complete had failed. What was received plays on."""
@@ -586,7 +549,7 @@ class Driver:
             self._interrupt(turn)
 
     def _expose(self, c: cmd.ExposeTurn) -> None:
-        self._failures = 0
+        self.failures.spoke()
         self._speeches.follow_sink()
         output = self._output_of(c.turn_id)
         if output is None:
@@ -633,11 +596,11 @@ class Driver:
             output.end()
 
     def _report(self, c: cmd.ReportFailure) -> None:
-        self.reports += 1
+        self.failures.count += 1
         error = llm.RealtimeError(str(c.error), code=c.error.code)
         turn = self._find(c.turn_id)
         exhausted = turn is not None and turn.ending is TurnOutcome.FAILED
-        recoverable = not c.fatal and (not exhausted or self._tolerates_failure())
+        recoverable = not c.fatal and (not exhausted or self.failures.tolerates(self._speeches))
         output = self._outputs.get(c.turn_id)
         told = output is not None and output.fail(error)
         # An AgentSession that closes on this report interrupts the speech before it looks at
@@ -650,41 +613,23 @@ class Driver:
         if recoverable and c.error.code == QUESTION_LOST.code:
             pass  # its connection's loss was told (G12)
         elif recoverable:
-            self.forward("error", self._report_of(c.error, recoverable=True))
+            self.forward("error", self.failures.report_of(c.error, recoverable=True))
         else:
-            self._end_session(self._report_of(c.error, recoverable=False), c.error)
-
-    def _tolerates_failure(self) -> bool:
-        """G26: failed turns end no session, unless the policy says so."""
-        self._failures += 1
-        how = self.controller.policy.on_exhausted
-        if how != "pipeline":
-            return how == "fail_turn"
-        return self._failures <= self._speeches.max_unrecoverable_errors
+            self._end_session(self.failures.report_of(c.error, recoverable=False), c.error)
 
     def _report_session(self, c: cmd.ReportSession) -> None:
-        self._end_session(self._report_of(c.error, recoverable=False), c.error)
+        self._end_session(self.failures.report_of(c.error, recoverable=False), c.error)
 
     def _end_session(self, report: llm.RealtimeModelError, error: ErrorInfo) -> None:
-        """One report of the session's end (G12). AgentSession closes on it, and a fallback adapter
-        swaps, so it waits until what was received has played."""
-        if self.final_report is None:
-            self.final_report = report
+        if self.failures.ends(report):
             self._speeches.fail_waiting(llm.RealtimeError(str(error), code=error.code))
 
     def _report_the_end(self) -> None:
-        due = self.final_report is not None and not self.controller.turns
-        if due and not self._reported and not self._closed:
-            self._reported = True
-            self.forward("error", self.final_report)
-
-    def _report_of(self, error: ErrorInfo, *, recoverable: bool) -> llm.RealtimeModelError:
-        return llm.RealtimeModelError(
-            timestamp=time.time(),
-            label=self._label,
-            error=APIError(str(error), body=_body(error), retryable=recoverable),
-            recoverable=recoverable,
-        )
+        failures = self.failures
+        due = failures.final is not None and not self.controller.turns
+        if due and not failures.final_told and not self._closed:
+            failures.final_told = True
+            self.forward("error", failures.final)
 
     def _recovering(self, c: cmd.Recovering) -> None:
         if self.link is not None and c.reason.code != STALLING.code:
@@ -846,7 +791,3 @@ class Driver:
         self.controller.at_stake = self.link is not None and self.link.holds_a_question
         self.controller.advance(self._loop.time())
         self.run()
-
-
-def _body(error: ErrorInfo) -> dict[str, str | None]:
-    return {"code": error.code, "type": error.type, "message": error.message}

@@ -9,7 +9,6 @@ messages that are still open or that are being deleted anyway.
 from __future__ import annotations
 
 import asyncio
-import math
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
 from typing import Any
@@ -26,6 +25,7 @@ from ._blame import Blame
 from ._conversation import Conversation, is_question, words_of
 from ._guard import Guard
 from ._log import get_logger
+from ._questions import Questions
 from ._strays import Strays
 
 #: Seconds a push may stay unconfirmed before the reply that waits for it goes on. The socket is
@@ -35,8 +35,6 @@ _REMEMBERED = 64
 #: How far a synchronised transcript may be off the position: words are not evenly spoken.
 _SLACK_WORDS = 2
 _SLACK = 0.1
-#: Of the error that answers a commit of nothing.
-_NOTHING_TO_COMMIT = "input_audio_buffer_commit_empty"
 #: Nothing of a message was heard (yet).
 _UNHEARD = (None, MessageOutcome.SKIPPED)
 
@@ -69,6 +67,7 @@ class History:
         #: Items of the server's that the agent's history has never had.
         self._unentered: OrderedDict[str, None] = OrderedDict()
         self._conversation = Conversation(self._put_on_the_wire)
+        self.questions = Questions(self._conversation, lambda: self._inner.chat_ctx)
         #: Another inner session takes over, and does not have the conversation yet.
         self._moving = False
         #: No conversation can be told anything: messages to restore once one can.
@@ -96,20 +95,6 @@ class History:
         self._unwanted: set[str] = set()
         #: What is to be deleted from a connection whose replay has it again.
         self._undeleted: set[str] = set()
-        #: The item that the next answer is to; one that went with its connection before its
-        #: words were known; one that the application deleted: until there is another.
-        self.question: str | None = None
-        self.question_lost: str | None = None
-        self.question_taken_back: str | None = None
-        #: When that was, seconds on the loop's clock.
-        self.taken_back_at = -math.inf
-        #: The audio that was committed last is no item yet; and it went with its connection before.
-        self.commits = False
-        self.commit_lost = False
-        #: The last one of the user's that was asked about.
-        self._answered: str | None = None
-        #: Those that were to be answered so far.
-        self._asked: OrderedDict[str, None] = OrderedDict()
         #: The application gave the history another order than it had.
         self.reordered = False
         self._closed = False
@@ -264,14 +249,13 @@ class History:
                 self._conversation.added(item["id"], frame.get("previous_item_id"))
                 self._confirmed(item["id"], words_of(item))
                 if is_question(item):
-                    self._asks(item["id"])
+                    self.questions.asks(item["id"])
         elif kind == "conversation.item.done":
             item = frame.get("item")
             if isinstance(item, Mapping) and self._missed(str(item.get("id"))):
                 self._conversation.added(str(item["id"]), frame.get("previous_item_id"))
         elif kind == "input_audio_buffer.committed":
-            self.commits = False
-            self._asks(str(frame.get("item_id")))
+            self.questions.committed(str(frame.get("item_id")))
         elif kind == "session.updated":
             self._conversation.answered()
         elif kind == "response.created":
@@ -280,12 +264,10 @@ class History:
             self._conversation.deleted(str(frame.get("item_id")))
             self._dropped.discard(str(frame.get("item_id")))
             self._forget_wanted(str(frame.get("item_id")))
-            if frame.get("item_id") == self.question and self._answers_another(self.question):
-                self.question_taken_back = self.question
-                self.taken_back_at = asyncio.get_running_loop().time()
+            self.questions.deleted(frame.get("item_id"))
         elif kind == "error" and isinstance(frame.get("error"), Mapping):
             error = frame["error"]
-            self.commits = self.commits and error.get("code") != _NOTHING_TO_COMMIT
+            self.questions.refused(error.get("code"))
             return self._conversation.refused(str(error.get("event_id")), str(error.get("code")))
         return False
 
@@ -300,70 +282,11 @@ class History:
         known = self._controller.message(item_id) is not None and item_id not in self._deleted
         return known and not self._conversation.holds(item_id)
 
-    def _asks(self, item_id: str) -> None:
-        """This item is to be answered; an earlier one, or one of an earlier connection, was told anew."""
-        earlier = item_id in self._asked and item_id not in (
-            self.question,
-            self.question_taken_back,
-        )
-        remember(self._asked, item_id, None)
-        if not (earlier or item_id in self._conversation.lost or item_id == self.question_lost):
-            self.question, self.question_lost = item_id, None
-            self.question_taken_back = None
-            self.commit_lost = False
-
-    def _lose_question(self) -> None:
-        """A new connection is told nothing of what was said without a transcript. Asked again it would
-        answer the question before once more, if there was one."""
-        if not self.question_has_words and self._answers_another(self.question):
-            self.question_lost = self.question
-        if self.commits:
-            self.commits, self.commit_lost = False, self._answers_another(None)
-        self.question = None
-
-    def _answers_another(self, item_id: str | None) -> bool:
-        """Whether the server would find another question to answer in place of this one."""
-        items = self._inner.chat_ctx.items
-        known = any(_is_question(item) for item in items if item.id != item_id)
-        return known or self._conversation.asks(but=item_id)
-
-    def wants(self, *, before: bool) -> str | None:
-        """The item that a reply asked for now answers, as far as is known. Who asks since that was deleted
-        asks about the rest; who was to ask *before* that, and has only come to it now, about what is gone.
-
-        Args:
-            before: Who asks was there when it was deleted.
-        """
-        output = self.output_pushed
-        told = output is not None and self._conversation.told(output)
-        if self.question == self.question_taken_back and (not before or told):
-            return None
-        return self.question
-
     @property
     def output_pushed(self) -> str | None:
         """The tool's output that was pushed last, unless something follows it."""
         last = None if self.pushed is None or not self.pushed.items else self.pushed.items[-1]
         return last.id if isinstance(last, llm.FunctionCallOutput) else None
-
-    def is_of_user(self) -> bool:
-        """Whether what is asked for now answers something that the user wrote since the last time. What
-        was said server VAD answers by itself, or the application commits."""
-        asked, answered = self.question, self._answered
-        if asked is None or asked == answered or not self._conversation.told(asked):
-            return False
-        self._answered = asked
-        item = self._inner.chat_ctx.get_by_id(asked)
-        return isinstance(item, llm.ChatMessage) and item.role == "user"
-
-    @property
-    def question_has_words(self) -> bool:
-        """Whether another connection can be told what is to be answered."""
-        asked = self.question
-        if asked is None or self._conversation.told(asked):
-            return True
-        item = self._inner.chat_ctx.get_by_id(asked)
-        return isinstance(item, llm.FunctionCallOutput) or bool(getattr(item, "content", None))
 
     def client_frame(self, frame: Mapping[str, Any]) -> None:
         """Note what a frame that leaves says of items."""
@@ -372,8 +295,9 @@ class History:
             self._conversation.sent(frame)
             if isinstance(item, Mapping) and item.get("role") == "user":
                 # The wire is ordered: it is there before what is asked now, confirmed or not.
-                self._asks(str(item.get("id")))
-            self.commits = self.commits or frame.get("type") == "input_audio_buffer.commit"
+                self.questions.asks(str(item.get("id")))
+            if frame.get("type") == "input_audio_buffer.commit":
+                self.questions.commit_left()
         elif frame.get("type") == "conversation.item.delete":
             remember(self._deleted, str(frame.get("item_id")), None)
         elif isinstance(item, Mapping):
@@ -396,7 +320,7 @@ class History:
             hung_up: It was ended by the other side; not given up by us, nor known before.
         """
         self._down = True
-        self._lose_question()
+        self.questions.connection_lost()
         if hung_up:
             self._conversation.hung_up()
         strays = self._strays.lost()
@@ -778,13 +702,6 @@ def _output(done: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     output = _response_of(done).get("output")
     items = output if isinstance(output, list) else []
     return [i for i in items if isinstance(i, Mapping) and isinstance(i.get("id"), str)]
-
-
-def _is_question(item: llm.ChatItem) -> bool:
-    """Whether it can be answered, once more: a tool's output too."""
-    if isinstance(item, llm.FunctionCallOutput):
-        return True
-    return isinstance(item, llm.ChatMessage) and item.role == "user" and bool(item.content)
 
 
 def _copied(item: llm.ChatItem) -> llm.ChatItem:

@@ -8,7 +8,6 @@ shown one response at a time (`realtime_fsm.livekit._gate`).
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
@@ -23,10 +22,12 @@ from .._redact import named
 from ._announcements import Announcements
 from ._corrections import Corrections
 from ._creates import Creates
+from ._deletes import Deletes
 from ._doubt import Doubt
-from ._driver import OUTPUT_LEFT_OUT, QUESTION_LOST, Driver
+from ._driver import Driver
 from ._echo import Echo
 from ._ends import Ends
+from ._failures import OUTPUT_LEFT_OUT, QUESTION_LOST
 from ._foreign import Foreign
 from ._guard import Guard
 from ._history import History
@@ -59,8 +60,6 @@ _FOLLOWED = frozenset(
         *(ev.ItemTruncated, ev.ItemDeleted),
     }
 )
-#: Deletes that are remembered.
-_DELETES = 64
 
 _NOTHING: Mapping[str, str] = {}
 
@@ -137,11 +136,7 @@ class RawLink:
         #: The wire tells of a response before the inner session does.
         self.beginning: object = None
         self._reading: dict[Reader, str] = {}
-        self._leaving: deque[tuple[str, int]] = deque()
-        #: What the inner session answers, with turn and attempt, until that is known.
-        self._requests: dict[asyncio.Future[llm.GenerationCreatedEvent], tuple[str, int]] = {}
-        self._started: dict[str, tuple[str, int]] = {}
-        self._creates = Creates()
+        self._creates = Creates(inner, driver, guard)
         self._announcements = Announcements(driver, history)
         self._sight = Sight(inner, driver, self.readers, guard)
         self._gate = self._sight.gate
@@ -153,8 +148,7 @@ class RawLink:
             lambda: self._pulse.seen,
             guard,
         )
-        #: Deletes the server has not confirmed: a new connection's replay has these items again.
-        self._deleting: OrderedDict[str, str] = OrderedDict(unwanted)
+        self._deletes = Deletes(inner, unwanted)
         #: Something left. Before that nothing can be lost: a first handshake that fails leaves
         #: what there is to send queued.
         self._was_up = False
@@ -181,43 +175,16 @@ class RawLink:
     # --- down
 
     def create(self, turn_id: str, attempt: int, ask: ReplyRequest) -> None:
-        if self._lost_its_question(turn_id, ask):
+        turn = self._driver.controller.find(turn_id)
+        owed = turn is not None and turn.origin is Origin.SERVER_VAD
+        if self.history.questions.is_gone(ask, owed=owed):
             self._driver.refuse(turn_id, attempt, QUESTION_LOST)
             return
         if ask.output in self.history.blame.out:
             self._driver.refuse(turn_id, attempt, OUTPUT_LEFT_OUT)
             return
         self._pulse.created()
-        if ask.frame is not None:
-            event_id = str(ask.frame["event_id"])
-            if attempt > 1:
-                event_id = f"{event_id}_{attempt}"
-            frame = _with_event_id(ask.frame, event_id)
-            self._started[event_id] = (turn_id, attempt)
-            ask.left = True
-            self._inner.send_event(frame)
-            return
-        self._leaving.append((turn_id, attempt))
-        try:
-            future = self._inner.generate_reply(**ask.arguments)
-        except Exception as e:
-            self._leaving.remove((turn_id, attempt))
-            self._driver.not_sent(turn_id, attempt, e)
-            return
-        ask.request = future
-        self._creates.made(future)
-        self._requests[future] = (turn_id, attempt)
-        future.add_done_callback(self._guard(self._settled))
-
-    def _lost_its_question(self, turn_id: str, ask: ReplyRequest) -> bool:
-        """Whether what it answers went with a connection before its words were known, or was deleted
-        by the application since it was asked."""
-        history, turn = self.history, self._driver.controller.find(turn_id)
-        owed = turn is not None and turn.origin is Origin.SERVER_VAD
-        if ask.committed and (history.commit_lost or history.question_lost is not None):
-            return True
-        gone = (history.question_lost, history.question_taken_back)
-        return any(each is not None and (owed or ask.question == each) for each in gone)
+        self._creates.make(turn_id, attempt, ask)
 
     def cancel(self, response_id: str, event_id: str) -> None:
         self._inner.send_event(
@@ -238,14 +205,8 @@ class RawLink:
         pass  # when it shows itself, it is cancelled by its id
 
     def delete(self, item_id: str, event_id: str) -> None:
-        if self.history.forgotten(item_id):
-            return
-        self._deleting[item_id] = event_id
-        while len(self._deleting) > _DELETES:
-            self._deleting.popitem(last=False)
-        self._inner.send_event(
-            {"type": "conversation.item.delete", "item_id": item_id, "event_id": event_id}
-        )
+        if not self.history.forgotten(item_id):
+            self._deletes.ask(item_id, event_id)
 
     def truncate(self, item_id: str, audio_end_ms: int, event_id: str) -> None:
         message = self._driver.controller.message(item_id)
@@ -287,7 +248,7 @@ class RawLink:
 
     def _discard(self, item_id: str) -> None:
         """Nobody was given anything of this item, or will be."""
-        if item_id not in self._deleting:
+        if item_id not in self._deletes.open:
             self._driver.speeches.unshow(item_id)
             self.withheld(item_id, forward=False)
             self.delete(item_id, utils.shortuuid("rfsm_delete_"))
@@ -301,13 +262,12 @@ class RawLink:
 
     @property
     def may_be_replaced(self) -> bool:
-        return self.history.question_has_words
+        return self.history.questions.has_words
 
     @property
     def holds_a_question(self) -> bool:
-        history = self.history
-        wordless = history.commits or not history.question_has_words
-        return wordless and self._driver.is_to_answer(history.question)
+        questions = self.history.questions
+        return questions.is_at_stake and self._driver.is_to_answer(questions.current)
 
     @property
     def spoken(self) -> Sequence[Foreign]:
@@ -334,7 +294,7 @@ class RawLink:
     @property
     def unwanted(self) -> Mapping[str, str]:
         """Items that were to be deleted, which the server has not confirmed, with the event ids."""
-        return self._deleting
+        return self._deletes.open
 
     def reading(self, turn_id: str) -> bool:
         return turn_id in self._reading.values()
@@ -403,8 +363,7 @@ class RawLink:
             self._driver.frame_received()
         if isinstance(event, ev.ResponseCreated):
             # Timed out below in this very step of the loop, which stood still: it is not shown to us.
-            for future in [f for f in self._requests if f.done()]:
-                self._settled(future)
+            self._creates.settle()
         event = self._doubt.named(event)
         doubted = followed and self._doubt.holds(event)
         known = event is not None and not doubted and self._driver.receive(event)
@@ -436,29 +395,17 @@ class RawLink:
             return None if self.history.replaces(event.item_id) else event
         if isinstance(event, ev.ErrorReceived):
             error = cast("dict[str, Any]", frame)["error"]
-            if self._corrections.refused(error) or self._is_gone_already(error):
+            if self._corrections.refused(error) or self._deletes.refused_without_a_name(error):
                 self._refused = True
                 return None
         return event
 
-    def _is_gone_already(self, error: Mapping[str, Any]) -> bool:
-        """Whether it refuses a deletion of ours, and does not say so by its event id."""
-        if error.get("event_id") or error.get("code") != "item_delete_invalid_item_id":
-            return False
-        message = str(error.get("message"))
-        gone = [item_id for item_id in self._deleting if item_id in message]
-        for item_id in gone:
-            del self._deleting[item_id]
-        return bool(gone)
-
     def _follow_history(self, frame: Mapping[str, Any]) -> bool:
         kind = frame.get("type")
         if kind == "conversation.item.deleted":
-            self._deleting.pop(str(frame.get("item_id")), None)
+            self._deletes.confirmed(str(frame.get("item_id")))
         elif kind == "error" and isinstance(frame.get("error"), dict):
-            event_id = frame["error"].get("event_id")
-            for item_id in [i for i, e in self._deleting.items() if e == event_id]:
-                del self._deleting[item_id]  # it is gone already
+            self._deletes.refused(frame["error"].get("event_id"))
         elif kind == "response.done":
             self.history.generated(frame)
         return self.history.server_frame(frame)
@@ -479,27 +426,10 @@ class RawLink:
         if kind != "response.create":
             return
         self._sight.create_left(frame)
-        event_id = frame.get("event_id")
-        if not isinstance(event_id, str):
-            return
-        if event_id in self._started:
-            turn_id, attempt = self._started.pop(event_id)
-        elif self._leaving and event_id and client_event_id(frame) == event_id:
-            turn_id, attempt = self._leaving.popleft()
-        else:
-            return
-        self._doubt.left(event_id)
-        self._driver.receive(ev.CreateSent(turn_id=turn_id, attempt=attempt, event_id=event_id))
-
-    def _settled(self, future: asyncio.Future[llm.GenerationCreatedEvent]) -> None:
-        """The inner future is over. What it says came over the wire before, but for the plugin's
-        own time-out (10 s), after which it cancels the response itself should it still come."""
-        asked = self._requests.pop(future, None)
-        error = None if future.cancelled() else future.exception()
-        if asked is not None and error is not None and "timed out" in str(error):
-            turn_id, attempt = asked
-            info = ErrorInfo(kind=ErrorKind.TRANSIENT, code="create_timeout", message=str(error))
-            self._driver.receive(ev.CreateGivenUp(turn_id=turn_id, attempt=attempt, error=info))
+        if (whose := self._creates.whose(frame)) is not None:
+            event_id, (turn_id, attempt) = frame["event_id"], whose
+            self._doubt.left(event_id)
+            self._driver.receive(ev.CreateSent(turn_id=turn_id, attempt=attempt, event_id=event_id))
 
     def _on_generation(self, generation: llm.GenerationCreatedEvent) -> None:
         response_id = generation.response_id
@@ -536,9 +466,9 @@ class RawLink:
 
     def _on_item_added(self, announcement: llm.RemoteItemAddedEvent) -> None:
         item_id = announcement.item.id
-        if item_id in self._deleting:
+        if (event_id := self._deletes.open.get(item_id)) is not None:
             # The connection broke before the delete was confirmed, and the replay has it again.
-            self.delete(item_id, self._deleting[item_id])
+            self.delete(item_id, event_id)
             return
         self._announcements.take(announcement)
 
@@ -551,7 +481,7 @@ class RawLink:
         self._pulse.stop()
         self._sight.reset()
         self._corrections.lost()
-        self.history.replayed(self._deleting)
+        self.history.replayed(self._deletes.open)
         self._driver.receive(ev.ConnectionReady())
         self._driver.forward("session_reconnected", event)
 
@@ -559,7 +489,7 @@ class RawLink:
         reported, self._error_reported = self._error_reported, False
         dead = self._driver.controller.dead is not None
         # It told so to a request that plain LiveKit never makes: that one failed alone (G27).
-        survived = reported and self._driver.final_report is None
+        survived = reported and self._driver.failures.final is None
         verdict = dead or (_is_verdict(report) and not survived)
         if _is_refusal(report.error) or (not report.recoverable and verdict):
             self._driver.session_failed(report)
@@ -577,20 +507,20 @@ class RawLink:
             reported = self._lost(_LOST, False)
         elif not reported and self._doubt.reported(report):
             return
-        if not reported and self._driver.final_report is None:
+        if not reported and self._driver.failures.final is None:
             self._driver.forward("error", report)
 
     def _lost(self, error: ErrorInfo, for_good: bool) -> bool:
         """Returns whether a turn that failed of it has reported it (G12)."""
         self._pulse.stop()
         self._ends.reset()
-        reports = self._driver.reports
+        told = self._driver.failures.count
         self._creates.take_back()
         if self._was_up:
             self.history.lost(hung_up=error is not SILENT)
             self._corrections.lost()
         self._driver.receive(ev.ConnectionLost(error=error, for_good=for_good))
-        return self._driver.reports > reports
+        return self._driver.failures.count > told
 
     def _dead(self) -> None:
         self._lost(SILENT, True)
@@ -631,38 +561,6 @@ def _is_refusal(error: Exception) -> bool:
 def _is_verdict(report: llm.RealtimeModelError) -> bool:
     """Whether the inner session gave up on the provider's word, or on its connection."""
     return isinstance(report.error, APIError)
-
-
-def own_create(event: Any) -> dict[str, Any] | None:
-    """The frame of an application's own in-band ``response.create``, or None for other events, and
-    for one that the server will refuse as malformed."""
-    frame: Any = event
-    if hasattr(event, "model_dump"):
-        frame = event.model_dump(by_alias=True, exclude_unset=True, exclude_defaults=False)
-    if not isinstance(frame, dict) or frame.get("type") != "response.create":
-        return None
-    response, event_id = frame.get("response") or {}, frame.get("event_id") or ""
-    if not isinstance(response, Mapping) or not isinstance(event_id, str):
-        return None
-    if not isinstance(response.get("metadata") or {}, Mapping):
-        return None
-    if response.get("conversation") == "none":
-        return None
-    return _with_event_id(frame, frame.get("event_id") or utils.shortuuid("response_create_"))
-
-
-def client_event_id(frame: Mapping[str, Any]) -> object:
-    """What the metadata of a ``response.create`` call it."""
-    response = frame.get("response")
-    metadata = response.get("metadata") if isinstance(response, Mapping) else None
-    return metadata.get("client_event_id") if isinstance(metadata, Mapping) else None
-
-
-def _with_event_id(frame: Mapping[str, Any], event_id: str) -> dict[str, Any]:
-    """The create under this event id, which ``response.created`` will echo in its metadata."""
-    response = dict(frame.get("response") or {})
-    response["metadata"] = {**(response.get("metadata") or {}), "client_event_id": event_id}
-    return {**frame, "event_id": event_id, "response": response}
 
 
 def _is_call(frame: Any) -> bool:

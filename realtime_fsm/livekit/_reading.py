@@ -19,6 +19,7 @@ from .._core import events as ev
 from .._core.errors import ErrorInfo
 from ._guard import Guard
 from ._log import get_logger
+from ._streamed_words import StreamedWords
 from ._turn_output import Item
 
 
@@ -65,9 +66,10 @@ class Response:
 class Above(Protocol):
     """Where a reading hands on what it reads."""
 
+    words: StreamedWords
+
     def revive(self) -> Response: ...
     def item(self, response: Response, item_id: str, item: Item, kind: ev.ItemKind) -> None: ...
-    def words(self, item_id: str, piece: str) -> None: ...
     def receive(self, event: ev.Event) -> None: ...
 
 
@@ -163,7 +165,7 @@ class Reading:
             self.bypass(item)
 
     def words(self, item_id: str, piece: str) -> None:
-        self._guard.run(None, self._above.words, item_id, piece)
+        self._guard.run(None, self._above.words.came, item_id, piece)
 
     def receive(self, kind: Callable[..., ev.Event], item_id: str, **fields: float) -> None:
         event = kind(response_id=self.response.id, item_id=item_id, **fields)

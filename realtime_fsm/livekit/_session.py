@@ -18,6 +18,7 @@ from .._core.states import Origin
 from .._core.words import heard_words
 from .._traits import ServerTraits
 from ._aside import Aside
+from ._create_frames import own_create
 from ._driver import Driver
 from ._echo import Echo
 from ._emit import Emitter
@@ -31,7 +32,7 @@ from ._log import get_logger
 from ._memories import differences
 from ._pass_on import passes_on
 from ._private import bind_host, own_update
-from ._raw import CLIENT_EVENT, SERVER_EVENT, RawLink, own_create
+from ._raw import CLIENT_EVENT, SERVER_EVENT, RawLink
 from ._repair import Repair
 from ._reply_request import ReplyRequest
 from ._speech import SpeechTracker
@@ -144,7 +145,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             self._streams = StreamLink(inner, self.driver, family, policy, self._guard)
             self.driver.link = self._streams
             bind_host(inner, Host(speeches, self.driver, inner, self._guard))
-            speeches.heard_text = self._guard(self._streams.heard_text)
+            speeches.heard_text = self._guard(self._streams.words.heard_text)
             get_logger().info(
                 "controlled by its streams", inner=type(inner).__qualname__, family=family.name
             )
@@ -228,7 +229,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
         )
         if self._history is not None:
             self._guard.run(None, self._note_question, ask, self._history)
-            written = self._guard.run(True, self._history.is_of_user)
+            written = self._guard.run(True, self._history.questions.is_of_user)
             ask.of_user, self._committed = self._committed or written, False
         else:
             ask.of_user = True  # nothing tells
@@ -237,9 +238,11 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
 
     def _note_question(self, ask: ReplyRequest, history: History) -> None:
         if "instructions" not in ask.arguments:
-            ask.question = history.wants(before=self._speeches.began_before(history.taken_back_at))
+            questions, output = history.questions, history.output_pushed
+            before = self._speeches.began_before(questions.taken_back_at)
+            ask.question = questions.wants(output, before=before)
             ask.committed = self._committed
-            ask.output = None if ask.committed else history.output_pushed
+            ask.output = None if ask.committed else output
 
     def send_event(self, event: Any) -> None:
         """Send a raw client event. A ``response.create`` for the default conversation waits for
@@ -456,7 +459,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
                     return
         await self._inner.update_chat_ctx(chat_ctx)
         if self._streams is not None:
-            self._guard.run(None, self._streams.pushed, chat_ctx)
+            self._guard.run(None, self._streams.tool_reply.pushed, chat_ctx)
 
     def _gave_way(self) -> None:
         self._output_pushed = False

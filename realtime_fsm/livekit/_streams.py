@@ -22,8 +22,7 @@ from .._core.error_kinds import error_info
 from .._core.errors import ErrorInfo
 from .._core.policy import RetryPolicy
 from .._core.session import remember
-from .._core.states import ErrorKind, MessageOutcome, Origin
-from .._core.words import heard_words
+from .._core.states import ErrorKind
 from ._driver import Driver
 from ._foreign import Foreign
 from ._guard import Guard
@@ -34,6 +33,8 @@ from ._log import get_logger
 from ._reading import Reading, Response
 from ._reply_request import ReplyRequest
 from ._requests import Request, Requests
+from ._streamed_words import StreamedWords
+from ._tool_reply import ToolReply
 from ._turn_output import Item
 from .providers import Family
 
@@ -44,9 +45,7 @@ _OF_NO_RESPONSE = (ev.SessionConfigured, ev.InputCommitted, ev.InputCleared, ev.
 _FRESH = 0.2
 #: …or follow it, where the inner session closes its socket in between.
 _LATE = 2.0
-#: Nobody speaks faster.
-_WORDS_A_SECOND = 5
-#: Streams and messages that are remembered.
+#: Streams that are remembered.
 _REMEMBERED = 64
 
 _WITHDRAWN = ErrorInfo(kind=ErrorKind.CLIENT_BUG, code="withdrawn")
@@ -97,8 +96,7 @@ class StreamLink:
         #: What reads a stream of messages, None: the host. The stream is kept, so that its id is
         #: not used again.
         self._known: OrderedDict[int, tuple[object, Reading | None]] = OrderedDict()
-        #: The words of messages, as they came.
-        self._words: OrderedDict[str, list[str]] = OrderedDict()
+        self.words = StreamedWords(driver.controller)
         self._saying: set[asyncio.Future[llm.GenerationCreatedEvent]] = set()
         #: Announced while something is being said, which may be what was announced.
         self._announced: list[llm.GenerationCreatedEvent] = []
@@ -108,8 +106,7 @@ class StreamLink:
         #: Connections lost in a row that brought nothing.
         self._losses = 0
         self._back_by: asyncio.TimerHandle | None = None
-        #: A tool's output went out; until then the model is to answer it.
-        self._owed_by: asyncio.TimerHandle | None = None
+        self.tool_reply = ToolReply(driver, family, policy, guard)
         #: The user began to speak, or a reply does: told in a moment.
         self._speech: object = None
         #: The last recoverable error: why a response that ends empty did.
@@ -125,10 +122,6 @@ class StreamLink:
         #: The response that began last, and the one before.
         self._newest: Response | None = None
         self._before: Response | None = None
-        #: The reply to a tool's output was asked for, and no words came since.
-        self._asked_owed = False
-        #: A tool's output went out, and nothing began since.
-        self._after_tool = False
         #: The newest began in this step of the loop.
         self._begins = False
         #: The last turn whose response ended, and when.
@@ -176,7 +169,7 @@ class StreamLink:
     # --- down: requests
 
     def create(self, turn_id: str, attempt: int, ask: ReplyRequest) -> None:
-        self._not_owed()
+        self.tool_reply.settle()
         request = Request(turn_id, attempt, ask)
         self._requests.add(request)
         if self._up:
@@ -291,7 +284,7 @@ class StreamLink:
         pass  # the end of the streams is how the end of the response is known
 
     async def aclose(self) -> None:
-        self._not_owed()
+        self.tool_reply.settle()
         if self._back_by is not None:
             self._back_by.cancel()
         await close(self._inner)
@@ -314,31 +307,6 @@ class StreamLink:
         announced, self._announced = self._announced, []
         for generation in announced:
             self._on_generation(generation)
-
-    def pushed(self, chat_ctx: llm.ChatContext) -> None:
-        """The host pushed its history. A tool's output in it is to be answered."""
-        last = chat_ctx.items[-1] if chat_ctx.items else None
-        if not isinstance(last, llm.FunctionCallOutput):
-            return
-        self._after_tool = True
-        again, self._asked_owed = self._asked_owed, False
-        if again or not self._family.owes_replies:
-            return  # asked for its words, it called another tool
-        if getattr(last, "reply_required", True):
-            self._not_owed()
-            ask = self._guard(self._ask_what_is_owed)
-            self._owed_by = self._loop.call_later(self._policy.timeout, ask)
-
-    def _ask_what_is_owed(self) -> None:
-        self._not_owed()
-        if not self._driver.controller.turns:
-            self._asked_owed = True
-            self._driver.ask(ReplyRequest(), Origin.APPLICATION)
-
-    def _not_owed(self) -> None:
-        if self._owed_by is not None:
-            self._owed_by.cancel()
-            self._owed_by = None
 
     # --- up: what answers a request
 
@@ -402,7 +370,7 @@ class StreamLink:
         elif self._saying:
             self._announced.append(generation)
         else:
-            self._not_owed()
+            self.tool_reply.settle()
             request = self._requests.expected()
             if request is not None:
                 self._speech = None  # the plugin's, for the reply that begins
@@ -451,8 +419,8 @@ class StreamLink:
         attempt = self._driver.controller.owner_of(response_id)
         turn = attempt.turn if attempt is not None and attempt.wanted else None
         response = Response(response_id, "" if turn is None else turn.id, given_id or "")
-        response.of_user = request is None and not self._after_tool
-        self._after_tool = False
+        after_tool = self.tool_reply.begins()
+        response.of_user = request is None and not after_tool
         self._responses[response_id] = response
         self._before, self._newest, self._begins = self._newest, response, True
         self._soon(self._begun)
@@ -476,30 +444,9 @@ class StreamLink:
         """A response has this item, and output in it."""
         self._losses = 0
         if kind is ev.ItemKind.MESSAGE:
-            self._asked_owed = False
+            self.tool_reply.spoke()
         self._driver.generated(response.turn_id, item_id, item)
         self.receive(ev.ItemStarted(response_id=response.id, item_id=item_id, kind=kind))
-
-    def words(self, item_id: str, piece: str) -> None:
-        """A message has these words too."""
-        self._words.setdefault(item_id, []).append(piece)
-        while len(self._words) > _REMEMBERED:
-            self._words.popitem(last=False)
-
-    def heard_text(self, item_id: str) -> str | None:
-        """What was heard of a message that was cut, perhaps nothing; None of any other."""
-        message = self._driver.controller.message(item_id)
-        if message is None or message.outcome in (None, MessageOutcome.FULL):
-            return None
-        if message.outcome is MessageOutcome.SKIPPED:
-            return ""
-        if message.heard_ms is None or message.transcript is not None:
-            return message.transcript
-        text = "".join(self._words.get(item_id, ()))
-        # Some send the text ahead of the sound, so that all of it stands for what has come so far.
-        spoken = math.ceil(message.heard_ms / 1000 * _WORDS_A_SECOND)
-        said = heard_words(text, message.heard_ms, message.received_ms).split()
-        return " ".join(said[:spoken])
 
     async def _read(self, reading: Reading) -> None:
         broken = await reading.run()
@@ -620,7 +567,7 @@ class StreamLink:
         event, self._speech = self._speech, None
         if event is None:
             return
-        self._not_owed()
+        self.tool_reply.settle()
         for response in self._responses.values():
             response.cut_by_user = True
         if self._family.tells_of_user:
@@ -683,7 +630,7 @@ class StreamLink:
             # Without word from the plugin, it gets what there is to ask all the same.
             back = self._guard(self._back)
             self._back_by = self._loop.call_later(self._policy.recovery_deadline, back)
-        self._not_owed()  # a new connection may not know of the call, and make it again
+        self.tool_reply.settle()  # a new connection may not know of the call, and make it again
         for request in self._requests.made():
             self._requests.settle(request)
             self.receive(ev.ErrorReceived(error=error, event_id=request.event_id))

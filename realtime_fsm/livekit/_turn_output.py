@@ -8,6 +8,8 @@ from typing import Generic, TypeVar, Union
 
 from livekit.agents import llm, utils
 
+from .._core.records import Turn
+from .._core.states import TurnOutcome
 from ._guard import Guard
 from ._tap import AudioTap
 
@@ -15,6 +17,10 @@ T = TypeVar("T")
 Item = Union[llm.MessageGeneration, llm.FunctionCall]
 #: Milliseconds: the plugin may have dropped a frame that it could not read.
 _A_FRAME = 120.0
+
+
+class UndeliveredError(Exception):
+    """A turn ended ``completed``, and not all that was received went to the host."""
 
 
 class _Watched(Generic[T]):
@@ -111,7 +117,22 @@ class TurnOutput:
         else:
             self._wanted.add(item_id)
 
-    def cut_short(self, item_id: str, received_ms: float) -> bool:
+    def check(self, turn: Turn) -> None:
+        """What a completed turn received, the host has got.
+
+        Raises:
+            UndeliveredError: It has not, so something of ours is wrong.
+        """
+        if turn.outcome is not TurnOutcome.COMPLETED:
+            return
+        items = [message.item_id for message in turn.messages if message.delivered]
+        if any(item_id not in self.handed for item_id in (*items, *turn.calls)):
+            raise UndeliveredError("an item")
+        for message in turn.messages:
+            if self._cut_short(message.item_id, message.received_ms):
+                raise UndeliveredError("the end of a message")
+
+    def _cut_short(self, item_id: str, received_ms: float) -> bool:
         """Whether the host has read a message to its end, and had less of it than was received."""
         message = self.handed.get(item_id)
         sound = message.audio_stream if isinstance(message, llm.MessageGeneration) else None

@@ -16,24 +16,21 @@ from typing import Any
 from livekit.agents import Agent, AgentTask, CloseReason, llm
 from livekit.agents.voice import SpeechHandle
 
-from .. import Recovering, RetryPolicy, TurnEnded, TurnMoved, TurnState
-from .._core.timers import STALLING
 from .._core.words import share_of
-from ..compare import Attempt, Collision, Deed, Ending, Heard, Life, Message, Question, Span, Wait
-from ..livekit import ControlledRealtimeModel
+from ..compare import Attempt, Collision, Deed, Ending, Heard, Life, Message, Question, Span
 from ..livekit._features import AgentSession, handed_on, history_of
 from ..simulator.generation import mark_of
 from ..simulator.record import Record
 from ..trace.wire import body_of
 from ._promised import shows_wire
 from ._seen import SeenCall
+from ._waits import Waits
 from .sink import Segment
 
 __all__ = ["Witness", "WitnessedSession"]
 
 _WORD = 0.4  # seconds that a word takes, in a call by text
 _SPOKEN = 0.5  # and in one by sound
-_AT_ONCE = 0.05  # seconds
 _MOMENT = 1.0  # seconds after the user's words until the server has them
 
 
@@ -132,13 +129,11 @@ class Witness:
         outputs: of tools: when LiveKit told of it, of which call, and whether a reply is to tell of it.
         called: tool calls that LiveKit told the end of, whether the tool ran or is unknown.
         tools_done: when each tool call came to its end.
-        waits: what the controlled model says it waits for: turn, name, from when, until when, and
-            how long at most.
+        waits: what the controlled model waits for.
         ended: when an error ended the session, and which.
         handed_over: when another agent took over, and how that came.
         forgotten: items that the application has deleted.
         edited: when it pushed a history of its own.
-        left: when a turn had the slot.
     """
 
     call: SeenCall
@@ -146,28 +141,22 @@ class Witness:
     outputs: list[tuple[float, str, bool]] = field(default_factory=list)
     called: list[tuple[float, str, str]] = field(default_factory=list)
     tools_done: dict[str, float] = field(default_factory=dict)
-    waits: list[_Waiting] = field(default_factory=list)
+    waits: Waits = field(init=False)
     ended: tuple[float, str, str] | None = None
     handed_over: list[tuple[float, _Handover]] = field(default_factory=list)
     forgotten: set[str] = field(default_factory=set)
     edited: list[float] = field(default_factory=list)
-    left: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self.waits = Waits(self.call)
         self.call.session.on("function_tools_executed", self._tools_ran)
         self.call.session.on("tool_execution_updated", self._tool_updated)
         self.call.session.on("conversation_item_added", self._item_added)
         self.call.session.on("error", self._failed)
         self.call.session.on("close", self._closed)
         if self.call.model is not None:
-            self.watch(self.call.model)
-
-    def watch(self, model: ControlledRealtimeModel) -> None:
-        """Note what a model says it waits for."""
-        model.on("recovering", self._recovering)
-        model.on("turn_moved", lambda move: self._moved(move, model))
-        model.on("turn_ended", self._over)
+            self.waits.watch(self.call.model)
 
     # --- while it goes on
 
@@ -211,38 +200,11 @@ class Witness:
             code = body_of(getattr(error, "body", None)).get("code")
             self.ended = (self._loop.time(), str(error), str(code or ""))
 
-    def _recovering(self, plan: Recovering) -> None:
-        if plan.reason.code == STALLING.code:
-            return  # it plays what it has, and waits for more as plain LiveKit does
-        reason = plan.reason.code or plan.reason.kind.value
-        name = f"{plan.turn_id} waits {plan.wait:.2f} s at most after {reason}"
-        self.waits.append(_Waiting(plan.turn_id, name, self._loop.time(), plan.wait))
-
-    def _moved(self, move: TurnMoved, model: ControlledRealtimeModel) -> None:
-        waited = move.source is TurnState.RETRY_WAIT and move.dest is not TurnState.RETRY_WAIT
-        if waited or move.event == "LANE_FREE":
-            self._ends(move.turn_id)
-        if move.event == "LANE_FREE":
-            self.left.append(self._loop.time())
-        elif move.event == "CREATE_CONFLICT":
-            name = f"{move.turn_id} waits for the response that has the slot"
-            assert model.controller is not None
-            at_most = model.controller.policy.recovery_deadline
-            self.waits.append(_Waiting(move.turn_id, name, self._loop.time(), at_most))
-
-    def _over(self, end: TurnEnded) -> None:
-        self._ends(end.turn_id)
-
-    def _ends(self, turn_id: str) -> None:
-        for wait in self.waits:
-            if wait.turn_id == turn_id and wait.until is None:
-                wait.until = self._loop.time()
-
     # --- afterwards
 
     def life(self) -> Life:
         """What was lived by now."""
-        call, now = self.call, self._now
+        call, now, policy = self.call, self._now, self.waits.policy
         generated = {each.id: each for each in self._generated()}
         heard = tuple(self._heard(generated))
         messages = tuple(self._remembered(generated))
@@ -255,7 +217,7 @@ class Witness:
             messages=messages,
             heard=heard,
             deeds=tuple(self._deeds()),
-            waits=(*self._waits(), *self._unreported(), *self._unanswered()),
+            waits=tuple(self.waits.so_far(self._turns())),
             spoke=tuple(self._spoke()),
             turns=tuple(self._turns()),
             held_up=tuple(Span(*each) for each in server.held_up),
@@ -266,7 +228,7 @@ class Witness:
             ended=self._ending(),
             hung=f"{undone} speeches never ended" if undone else "",
             remembers=server.connected and not call.closed,
-            making=self._policy.recovery_deadline + self._policy.first_output_timeout,
+            making=policy.recovery_deadline + policy.first_output_timeout,
             seconds=self._t(now()),
         )
 
@@ -281,12 +243,6 @@ class Witness:
         at, why, code = self._t(self.ended[0]), *self.ended[1:]
         told = [each.t for each in self.call.server.record if each.t <= at and code in _codes(each)]
         return Ending(at, why, code, max(told, default=None))
-
-    @property
-    def _policy(self) -> RetryPolicy:
-        model = self.call.model
-        controller = model.controller if model is not None else None
-        return controller.policy if controller is not None else RetryPolicy()
 
     def _taken_back(self) -> set[str]:
         """The tool calls that the application deleted before the server had their outputs, which it
@@ -309,30 +265,6 @@ class Witness:
             for t, call in deleted
             if t <= done.get(call, t) and any(0 <= t - at < _MOMENT for at in edited)
         }
-
-    def _waits(self) -> Iterator[Wait]:
-        for w in self.waits:
-            yield Wait(w.name, Span(self._t(w.begun), self._t(w.until or self._now())), w.bound)
-
-    def _unreported(self) -> Iterator[Wait]:
-        """How long a report is waited for that does not come; without us it is for ever."""
-        model = self.call.model
-        if model is None or model.controller is None:
-            return
-        grace = model.controller.policy.playback_grace
-        for t in (t for sink in self.call.sinks for t in sink.withheld):
-            yield Wait("playback_grace", Span(self._t(t), self._t(t + grace)), grace)
-
-    def _unanswered(self) -> Iterator[Wait]:
-        """How long server VAD's answer was waited for that did not come (G24): a turn had the slot when
-        that was over."""
-        timeout = self._policy.vad_answer_timeout
-        created = [f.t for f in self.call.server.record if f.type == "response.created"]
-        for spoken in self._turns():
-            over = spoken.end + timeout
-            left = any(abs(self._t(t) - over) < _AT_ONCE for t in self.left)
-            if left and not any(spoken.end <= t < over - _AT_ONCE for t in created):
-                yield Wait("server VAD's answer, in vain", Span(spoken.end, over), timeout)
 
     @property
     def _session(self) -> WitnessedSession:
@@ -717,15 +649,6 @@ class Witness:
                 place=place,
                 word=_SPOKEN if shows_wire(self.call) else _seconds_of_a_word(each),
             )
-
-
-@dataclass(slots=True, eq=False)
-class _Waiting:
-    turn_id: str
-    name: str
-    begun: float
-    bound: float
-    until: float | None = None
 
 
 def _codes(frame: Record) -> tuple[Any, Any]:

@@ -349,7 +349,7 @@ async def simulated_call(
             inner, own = make(**options)
             stack.push_async_callback(inner.aclose)
             if own is not None:
-                call.witness.watch(own)
+                call.witness.waits.watch(own)
                 if attach:
                     own.attach(call.session)
             return own or inner

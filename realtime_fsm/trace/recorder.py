@@ -7,17 +7,17 @@ import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timezone
-from functools import cache, partial
+from functools import cache
 from importlib import metadata
 from typing import Any
 
 from livekit import rtc
-from livekit.agents import APIConnectionError, llm
+from livekit.agents import llm
 from livekit.agents.voice import SpeechHandle
 from livekit.agents.voice.io import AudioOutput
 
 from .. import TurnController
-from .._redact import named, shown
+from .._redact import named
 from ..duplex import Loss, Moved
 from ..livekit import ControlledRealtimeModel
 from ..livekit._duplex import MODEL, SESSION, is_duplex
@@ -27,8 +27,8 @@ from ..livekit._listener import hear_first
 from ..livekit._log import get_logger
 from ..livekit.duplex import DuplexWatcher
 from .lines import Lines
-from .redact import redacted, told
-from .wire import AUDIO_DELTAS, TEXT_DELTAS
+from .redact import told
+from .session_wire import SessionWire
 from .writer import TraceWriter
 
 __all__ = ["Recorder", "record"]
@@ -37,9 +37,6 @@ _ONE_ARGUMENT = inspect.signature(lambda event: None)
 _LIBRARIES = ("realtime-fsm", "livekit-agents", "livekit-plugins-openai", "openai")
 
 _CONTEXT = 64  # messages
-#: What the microphone sends, in either dialect.
-_INPUT = ("input_audio_buffer.append", "session.input_audio.append")
-_OUTPUT = (*AUDIO_DELTAS, "session.output_audio.delta")
 #: What is recorded: models, and sessions that run already.
 _MODELS: tuple[type[Any], ...] = tuple(k for k in (llm.RealtimeModel, MODEL) if k is not None)
 _SESSIONS: tuple[type[Any], ...] = tuple(k for k in (llm.RealtimeSession, SESSION) if k is not None)
@@ -247,7 +244,7 @@ class Recorder:
         # LiveKit's adapter has the frames of a full-duplex session below it.
         session = getattr(session, "duplex_session", session)
         self._write("session", "realtime_session", {"number": self._sessions, "model": label})
-        wire = _Wire(self)
+        wire = self._wire()
         handlers: dict[str, Callable[[Any], None]] = {
             "openai_server_event_received": wire.server_event,
             "openai_client_event_queued": wire.client_event,
@@ -257,6 +254,15 @@ class Recorder:
         # A frame is written before what it leads to.
         heard = {name: self._guarded(handler) for name, handler in handlers.items()}
         self._undo.append(hear_first(session, heard))
+
+    def _wire(self) -> SessionWire:
+        return SessionWire(
+            self._lines,
+            self._next_connection,
+            transcripts=self._transcripts,
+            on_sound=self._look,
+            on_delete=self._note_delete,
+        )
 
     def _delegation_moved(self, move: Moved) -> None:
         self._write("session", "delegation_moved", _known(move._asdict()))
@@ -362,6 +368,9 @@ class Recorder:
             fields["code"] = code
         self._write("session", "speech_done", fields)
         self._note_context()
+
+    def _note_delete(self) -> None:
+        self._deleted = True
 
     def _note_context(self) -> None:
         """What the application wants to be known, where something was deleted."""
@@ -502,78 +511,6 @@ def _leaf(sink: AudioOutput) -> AudioOutput:
         if below is None:
             return sink
         sink = below
-
-
-class _Wire:
-    """The wire of one realtime session."""
-
-    def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
-        self._lines = recorder._lines
-        self._connection = 0
-        self._lost = True
-        self._counted = False  # the new connection, after a loss
-
-    def _number(self) -> int:
-        if self._lost:
-            self._counted = self._connection > 0
-            self._connection = self._recorder._next_connection()
-            self._lost = False
-        return self._connection
-
-    def server_event(self, frame: Any) -> None:
-        if type(frame) is not dict and not isinstance(frame, Mapping):
-            self._write("server", {"type": "unreadable"})
-            return
-        kind = frame.get("type")
-        if kind in _OUTPUT and isinstance(frame.get("delta"), str):
-            if self._lines.audio_delta(frame, self._number()):
-                self._recorder._look()
-        elif kind in TEXT_DELTAS:
-            # They have no parts that could change until they are written.
-            self._lines.put(partial(_told, *self._seen("server", kind, dict(frame))))
-        else:
-            self._write("server", frame)
-
-    def client_event(self, frame: Mapping[str, Any]) -> None:
-        kind = frame.get("type")
-        if kind in _INPUT and isinstance(frame.get("audio"), str):
-            self._lines.audio_input(frame["audio"], self._number(), str(kind))
-            return
-        if str(kind).startswith("input_audio_buffer."):
-            self._lines.flush_audio()
-        self._write("client", frame)
-        if kind == "conversation.item.delete":
-            self._recorder._deleted = True
-
-    def reconnected(self, _: object) -> None:
-        # Without a loss before, LiveKit renewed the connection by itself, and nothing else tells.
-        self._lost = self._lost or not self._counted
-        self._counted = False
-        self._lines.write("session", "reconnected", {"connection": self._connection})
-
-    def error(self, report: llm.RealtimeModelError) -> None:
-        if isinstance(report.error, APIConnectionError) and not self._lost:
-            self._lines.write("net", "lost", {"connection": self._connection})
-            self._lost = True
-
-    def _write(self, by: str, frame: Mapping[str, Any]) -> None:
-        self._lines.put(_told(*self._seen(by, str(frame.get("type")), frame)))
-
-    def _seen(
-        self, by: str, kind: str, frame: Mapping[str, Any]
-    ) -> tuple[float, str, str, int, Mapping[str, Any], bool]:
-        transcripts = self._recorder._transcripts
-        return self._lines.now(), by, kind, self._number(), frame, transcripts
-
-
-def _told(
-    t: float, by: str, kind: str, connection: int, frame: Mapping[str, Any], transcripts: bool
-) -> dict[str, Any]:
-    """The line of a frame."""
-    event = redacted(frame, transcripts=transcripts)
-    event.pop("type", None)
-    return {"t": t, "by": by, "type": shown(kind), "connection": connection, "event": event}
 
 
 def _reason(error: Any) -> dict[str, Any]:

@@ -288,7 +288,7 @@ async def test_a_create_carries_its_event_id_in_its_metadata() -> None:
         relied_on(
             create["event_id"] == create["response"]["metadata"]["client_event_id"],
             "response.metadata.client_event_id is the create's event_id",
-            "realtime_fsm/livekit/_raw.py: _on_client_event, realtime_fsm/_core/frames.py",
+            "realtime_fsm/livekit/_creates.py: whose, realtime_fsm/_core/frames.py",
         )
 
 
@@ -538,7 +538,7 @@ async def test_a_refused_create_fails_its_future_with_a_realtime_error_that_has_
         future = session.generate_reply()
         with pytest.raises(llm.RealtimeError) as caught:
             await future
-        look = "realtime_fsm/livekit/_raw.py: _error_reported, _settled"
+        look = "realtime_fsm/livekit/_raw.py: _error_reported, _creates.py: _settled"
         relied_on(caught.value.code == "server_error", "RealtimeError.code", look)
         frame, frame_turn = seen.place("openai_server_event_received", "error")
         error, error_turn = seen.place("error")
@@ -557,7 +557,7 @@ async def test_the_plugin_gives_a_create_up_after_ten_seconds_with_these_words()
         relied_on(
             "timed out" in str(caught.value),
             f"the words 'timed out' (now {caught.value})",
-            "realtime_fsm/livekit/_raw.py: _settled, which tells its time-out by them",
+            "realtime_fsm/livekit/_creates.py: _settled, which tells its time-out by them",
         )
         relied_on(
             loop.time() - began == pytest.approx(10.0, abs=0.1),
@@ -676,7 +676,7 @@ async def test_an_error_that_is_not_recoverable_ends_an_agent_session() -> None:
         relied_on(
             c.closed,
             "AgentSession closes on the first error that is not recoverable",
-            "realtime_fsm/livekit/_driver.py: on_exhausted, max_unrecoverable_errors",
+            "realtime_fsm/livekit/_failures.py: on_exhausted, max_unrecoverable_errors",
         )
 
 

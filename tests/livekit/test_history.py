@@ -184,7 +184,7 @@ async def test_g16_a_delete_lost_with_the_connection_is_sent_again() -> None:
         session = realtime_session_of(c.session)
         link = session.driver.link
         item = c.turn.messages[0].item_id
-        link._deleting[item] = "rfsm_delete_99"
+        link._deletes._open[item] = "rfsm_delete_99"
         await c.session.generate_reply(user_input="And?")
         await asyncio.sleep(0.5)
         assert item in [e["item_id"] for e in c.server.sent("conversation.item.delete")]

@@ -24,7 +24,6 @@ from realtime_fsm.testing import (
     virtual_time,
 )
 from realtime_fsm.trace import check, record, redacted, write_record
-from realtime_fsm.trace.recorder import _Wire
 from realtime_fsm.trace.redact import audio_ms
 from realtime_fsm.trace.writer import TraceWriter
 
@@ -336,7 +335,7 @@ def test_an_audio_delta_costs_little(tmp_path: Path) -> None:
     recorder = record(openai.realtime.RealtimeModel(api_key="x"), tmp_path / "a.jsonl")
     frame = {"type": "response.output_audio.delta", "item_id": "i", "response_id": "r"}
     frame["delta"] = "A" * 6400
-    wire = _Wire(recorder)
+    wire = recorder._wire()
     start = time.process_time()
     for _ in range(10_000):
         wire.server_event(frame)
@@ -352,7 +351,7 @@ async def test_a_text_delta_is_written_as_it_came_though_its_line_is_made_later(
     """The plugin parses the same dict next, and whoever listens may change it."""
     path = tmp_path / "a.jsonl"
     recorder = record(openai.realtime.RealtimeModel(api_key="x"), path)
-    wire = _Wire(recorder)
+    wire = recorder._wire()
     ids = {"item_id": "item_1", "response_id": "resp_1"}
     kind = "response.output_audio_transcript.delta"
     frame: dict[str, Any] = {"type": kind, **ids, "delta": f"my key is {SECRET}"}
