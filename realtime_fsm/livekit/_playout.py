@@ -63,6 +63,8 @@ class Playout:
         self._broken = False
         #: What was reported of a message of which more came, or may come.
         self._part: PlaybackFinishedEvent | None = None
+        #: What the sink reported last, which what is above it did not pass on at once.
+        self._below: PlaybackFinishedEvent | None = None
         self._late: set[asyncio.Task[None]] = set()
         self._silent_since = -math.inf
         self._user = safe_listener(self._on_user_state, failed)
@@ -122,7 +124,7 @@ class Playout:
     # --- what a guard tells and asks
 
     def begins(self) -> None:
-        self._broken = False
+        self._broken, self._below = False, None
 
     def broke(self) -> None:
         self._broken = True
@@ -169,6 +171,7 @@ class Playout:
         elif above.alone:
             self._tell(report)
         elif self._sink is not None:
+            self._below = report
             insisting = self._insist(above, self._sink, report)
             task = asyncio.create_task(insisting, name="realtime_fsm.insist")
             self._late.add(task)
@@ -206,6 +209,9 @@ class Playout:
 
     def _on_finished(self, report: PlaybackFinishedEvent) -> None:
         self._reports += 1
+        below, self._below = self._below, None
+        if below is not None and report.interrupted and report.playback_position <= 0:
+            report = below  # LiveKit takes a sink for silent that is replaced and told no start
         self._tell(report)
 
     def _on_user_state(self, event: UserStateChangedEvent) -> None:

@@ -424,6 +424,23 @@ async def test_g16_what_is_cleared_and_taken_out_plays_on() -> None:
         assert call.history[-1] == call.remembered[-1] == ("assistant", "One two three four.")
 
 
+@pytest.mark.parametrize("wrapped", [False, True], ids=["bare", "wrapped"])
+@virtual_time
+async def test_g16_what_a_sink_played_that_tells_no_start_and_is_replaced(wrapped: bool) -> None:
+    class Startless(PacedAudioOutput):
+        def on_playback_started(self, **_: Any) -> None:
+            pass
+
+    async with simulated_call(replies(1), sink=Startless()) as call:
+        if wrapped:
+            call.session.output.audio = Passing(call.sink)
+        call.session.generate_reply(user_input="Question?")
+        await call.until(lambda: call.sink.heard_seconds > 0.9)
+        call.session.output.replace_audio_tail(PacedAudioOutput())
+        await call.idle()
+        assert call.turn.messages[0].heard_ms == pytest.approx(1000 * call.heard, abs=50)
+
+
 @virtual_time
 async def test_g16_what_is_cleared_at_its_end_was_not_heard() -> None:
     """All of it was generated, nothing follows: what was heard is what was reported."""
