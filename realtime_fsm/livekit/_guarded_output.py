@@ -43,6 +43,8 @@ class GuardedOutput(io.AudioOutput):
         self.alone = False
         #: The segment that is being captured, and its rate.
         self._current: Segment | None = None
+        #: It ended before its flush: what is captured next is more of the same message.
+        self._broken = False
         self._rate = 1
         self._guard = Guard()
         self._guard.failed = self._step_aside
@@ -124,7 +126,8 @@ class GuardedOutput(io.AudioOutput):
         await super().capture_frame(frame)
         self._begun += 1
         run, outcomes = self._guard.run, self._outcomes
-        segment = run(None, outcomes.begin, frame.duration)
+        segment = run(None, outcomes.begin, frame.duration, again=self._broken)
+        self._broken = False
         self._current, self._rate = segment, frame.sample_rate
         capture = run(None, outcomes.capture, frame)
         try:
@@ -136,6 +139,7 @@ class GuardedOutput(io.AudioOutput):
     def flush(self) -> None:
         super().flush()
         segment, self._current = self._current, None
+        self._broken = False
         self.call(self.sink.flush)
         self._guard.run(None, self._outcomes.flushed, segment)
         self._follow()
@@ -207,6 +211,8 @@ class GuardedOutput(io.AudioOutput):
         if segment is self._current:
             super().flush()
             self._current = None
+            self._broken = True
+            self._outcomes.broke()
 
     def tell(self, report: io.PlaybackFinishedEvent) -> None:
         """Tell those above of the end of a segment."""

@@ -32,6 +32,15 @@ class Watcher(Protocol):
     def paused(self, *, on: bool) -> None:
         """The sink was paused, or plays on."""
 
+    def begins(self) -> None:
+        """A segment begins."""
+
+    def broke(self) -> None:
+        """A segment is about to end before all of its message was handed over."""
+
+    def complete(self) -> None:
+        """All of a message was handed over."""
+
     def ended(self, above: Above, report: io.PlaybackFinishedEvent) -> None:
         """What is above this sink was told of the end of a segment."""
 
@@ -84,9 +93,12 @@ class Outcomes:
 
     # --- what LiveKit does
 
-    def begin(self, duration: float) -> Segment:
-        """A segment begins with so many seconds of audio."""
-        self._count = captured_segments(self._sink)
+    def begin(self, duration: float, *, again: bool = False) -> Segment:
+        """A segment begins with so many seconds of audio; *again*: one ended, and nothing was flushed."""
+        if self.watcher is not None:
+            self.watcher.begins()
+        if not again:  # what was on its way when it ended may have begun the next already
+            self._count = captured_segments(self._sink)
         segment = self._segments.begin()
         segment.pushed = duration
         return segment
@@ -127,7 +139,14 @@ class Outcomes:
         else:
             segment.pushed += duration
 
+    def broke(self) -> None:
+        self._count = captured_segments(self._sink)
+        if self.watcher is not None:
+            self.watcher.broke()
+
     def flushed(self, segment: Segment | None) -> None:
+        if self.watcher is not None:
+            self.watcher.complete()
         if segment is None or segment not in self._segments.waiting:
             return
         if segment.counted:
@@ -180,12 +199,13 @@ class Outcomes:
         now, position = self._loop.time(), report.playback_position
         interrupted = bool(report.interrupted)
         told = position if isinstance(position, (int, float)) else math.nan
-        segment = self._segments.owner(Outcome(told, interrupted), now)
+        outcome = Outcome(told, interrupted)
+        segment = self._segments.owner(outcome, now)
         if segment is None:
             self._log.debug("report for nothing that was captured")
             return
         late = segment in self._segments.unreported
-        self._segments.done(segment)
+        self._segments.done(segment, outcome)
         if late:
             self._log.debug("report after its segment was given up")
             return

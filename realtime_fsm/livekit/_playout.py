@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from livekit.agents import UserStateChangedEvent
@@ -58,6 +59,12 @@ class Playout:
         self._finished = safe_listener(self._on_finished, failed)
         self._guards: set[GuardedOutput] = set()
         self._reports = self._reports_seen = 0
+        #: More of the message that plays may come, though its segment ended.
+        self._broken = False
+        #: What was reported of a message of which more came, or may come.
+        self._part: PlaybackFinishedEvent | None = None
+        #: What the sink reported last, which what is above it did not pass on at once.
+        self._below: PlaybackFinishedEvent | None = None
         self._late: set[asyncio.Task[None]] = set()
         self._silent_since = -math.inf
         self._user = safe_listener(self._on_user_state, failed)
@@ -116,6 +123,28 @@ class Playout:
 
     # --- what a guard tells and asks
 
+    def begins(self) -> None:
+        self._broken, self._below = False, None
+
+    def broke(self) -> None:
+        self._broken = True
+
+    def complete(self) -> None:
+        if self._broken and self._part is not None:
+            part, self._part = self._part, None
+            self._finished_is(part)
+        self._broken = False
+
+    def _tell(self, report: PlaybackFinishedEvent) -> None:
+        """A message is over when all of it was handed over: an application, or the sink, may have
+        ended a segment within it, and the rest is heard."""
+        if self._part is not None:
+            position = self._part.playback_position + report.playback_position
+            report = replace(report, playback_position=position)
+        self._part = report if self._broken else None
+        if not self._broken:
+            self._finished_is(report)
+
     def pause_left(self, since: float) -> float:
         """LiveKit pauses the sink when the user speaks, and is no more "speaking" itself; it plays on when
         that meant nothing. A pause by anybody else is over after the grace."""
@@ -140,8 +169,9 @@ class Playout:
         if self._reports > self._reports_seen:
             self._reports_seen = self._reports
         elif above.alone:
-            self._finished_is(report)
+            self._tell(report)
         elif self._sink is not None:
+            self._below = report
             insisting = self._insist(above, self._sink, report)
             task = asyncio.create_task(insisting, name="realtime_fsm.insist")
             self._late.add(task)
@@ -163,7 +193,7 @@ class Playout:
                 top, playback_position=report.playback_position, interrupted=report.interrupted
             )
         if self._reports == self._reports_seen:
-            self._finished_is(report)
+            self._tell(report)
         self._reports_seen = self._reports
 
     def _insisted(self, task: asyncio.Task[None]) -> None:
@@ -179,7 +209,10 @@ class Playout:
 
     def _on_finished(self, report: PlaybackFinishedEvent) -> None:
         self._reports += 1
-        self._finished_is(report)
+        below, self._below = self._below, None
+        if below is not None and report.interrupted and report.playback_position <= 0:
+            report = below  # LiveKit takes a sink for silent that is replaced and told no start
+        self._tell(report)
 
     def _on_user_state(self, event: UserStateChangedEvent) -> None:
         if event.old_state == "speaking":

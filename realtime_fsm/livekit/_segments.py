@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 _SLACK = 0.3
 #: Share of a segment's length by which two counts of it may differ.
 _SHARE = 0.02
+#: Reports that may come a second time.
+_REPEATED = 8
 #: Seconds after which nothing comes of a report that is owed.
 _FORGOTTEN = 60.0
 
@@ -80,6 +82,8 @@ class Segments:
     unreported: list[Segment] = field(default_factory=list)
     #: The sink tells when a segment begins to sound.
     tells_starts: bool = False
+    #: The last reports of segments that the sink was told to drop: it may make each once more.
+    cuts: list[Outcome] = field(default_factory=list)
 
     def begin(self) -> Segment:
         segment = Segment()
@@ -130,10 +134,14 @@ class Segments:
         if self.unreported:
             mine = head is not None and self._fits(head, outcome, now)
             return head if mine else self.unreported[0]
-        return head if head is not None and self._possible(head, outcome, now) else None
+        if head is None or self._again(head, outcome) or not self._possible(head, outcome, now):
+            return None
+        return head
 
-    def done(self, segment: Segment) -> None:
+    def done(self, segment: Segment, outcome: Outcome) -> None:
         """Its report is there."""
+        if segment.cleared:
+            self.cuts = [*self.cuts[1 - _REPEATED :], outcome]
         for where in (self.waiting, self.unreported):
             if segment in where:
                 where.remove(segment)
@@ -148,6 +156,13 @@ class Segments:
         if segment.cleared:
             return Outcome(segment.played(segment.due - self.grace), True)
         return Outcome(segment.pushed, False)
+
+    def _again(self, segment: Segment, outcome: Outcome) -> bool:
+        """The report of one that was cut before, to the sample, while nobody cut this one."""
+        again = outcome.interrupted and not segment.cleared and outcome in self.cuts
+        if again:
+            self.cuts.remove(outcome)
+        return again
 
     def _possible(self, segment: Segment, outcome: Outcome, now: float) -> bool:
         """A segment ends when it is flushed, or earlier if it is cut."""

@@ -112,6 +112,24 @@ def test_none_while_it_grows_but_for_a_cut_that_fits_the_clock(segments: Segment
     assert segments.owner(cut(1.0), 1.0) is segment, "the application cleared the sink itself"
 
 
+def test_the_report_of_a_cut_that_comes_again_is_no_later_ones(segments: Segments) -> None:
+    first = played(segments, 3.0, at=0.0, flush=0.0)
+    segments.cleared(0.5)
+    segments.done(first, cut(0.46))
+    second = played(segments, 3.0, at=1.0, flush=1.0)
+    assert segments.owner(cut(0.46), 1.5) is None
+    assert segments.owner(cut(0.46), 1.5) is second, "it comes once more, not for ever"
+
+
+def test_a_cut_at_the_same_place_has_its_report(segments: Segments) -> None:
+    first = played(segments, 3.0, at=0.0, flush=0.0)
+    segments.cleared(0.5)
+    segments.done(first, cut(0.46))
+    second = played(segments, 3.0, at=1.0, flush=1.0)
+    segments.cleared(1.5)
+    assert segments.owner(cut(0.46), 1.5) is second
+
+
 def test_none_when_nothing_waits(segments: Segments) -> None:
     assert segments.owner(full(1.0), 0.0) is None
 
@@ -121,7 +139,7 @@ def test_a_late_report_belongs_to_what_was_given_up(segments: Segments) -> None:
     segments.give_up(first)
     played(segments, 4.0, at=3.0, flush=3.0)
     assert segments.owner(full(1.0), 4.0) is first
-    segments.done(first)
+    segments.done(first, full(1.0))
     assert segments.owner(full(4.0), 7.0) is segments.head
 
 

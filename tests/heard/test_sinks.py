@@ -156,6 +156,28 @@ async def test_g30_an_interrupt_is_over_after_the_grace(odd: str) -> None:
         assert heard.messages[0].heard_ms == pytest.approx(500, abs=50)
 
 
+@pytest.mark.parametrize("after", [1.0, 2.0])
+@virtual_time
+async def test_g16_the_report_of_a_cut_that_comes_again_cuts_nothing_else(after: float) -> None:
+    """What the next speech said was heard to its end, and is remembered so."""
+
+    def again(sink: Sink, number: int, say: Callable[[], None]) -> None:
+        say()
+        asyncio.get_running_loop().call_later(after, say)
+
+    async with simulated_call(replies(2), sink=Sink(again)) as call:
+        call.session.generate_reply(user_input="Question?")
+        await call.until(lambda: call.sink.heard_seconds > 0.5)
+        call.session.interrupt()
+        await asyncio.sleep(after / 2)
+        await asked(call, 1)
+        await call.idle()
+        assert [text for role, text in call.remembered if role == "assistant"][1:] == [
+            "Answer 1, message 0."
+        ]
+        assert ("assistant", "Answer 1, message 0.") in call.history
+
+
 @pytest.mark.parametrize("odd", ["never", "3 s late"])
 @pytest.mark.parametrize("messages", [1, 2])
 @virtual_time
@@ -352,6 +374,82 @@ async def test_g14_a_sink_that_the_application_clears_itself_goes_on_with_what_c
             ends.append((len(spoken(call)), round(sum(spoken(call)), 1)))
     assert ends[1] == ends[0]
     assert ends[0][0] == 2
+
+
+@pytest.mark.parametrize("wrapped", [False, True], ids=["bare", "wrapped"])
+@pytest.mark.parametrize("by", ["application", "sink"])
+@virtual_time
+async def test_g16_what_is_heard_of_a_message_after_a_clear_is_remembered(
+    by: str, wrapped: bool
+) -> None:
+    """Nobody interrupted it: the message goes on, and is whole for LiveKit, too."""
+    slow = [Reply([Message("One two three four.", seconds=SECONDS)], pace=0.1)]
+    async with simulated_call(slow) as call:
+        if wrapped:
+            call.session.output.audio = Passing(call.sink)
+        call.session.generate_reply(user_input="Question?")
+        await call.until(lambda: call.sink.heard_seconds > 0.5)
+        output = call.session.output.audio if by == "application" else call.sink
+        assert output is not None
+        output.clear_buffer()
+        await call.idle()
+        assert len(call.sink.segments) == 2
+        assert call.history[-1] == call.remembered[-1] == ("assistant", "One two three four.")
+        assert call.controller.differences() == {}
+
+
+@virtual_time
+async def test_g15_a_message_that_is_cut_after_a_clear_counts_what_was_heard_before() -> None:
+    slow = [Reply([Message("One two three four five six.", seconds=3.0)], pace=0.1)]
+    async with simulated_call(slow) as call:
+        call.session.generate_reply(user_input="Question?")
+        await call.until(lambda: call.sink.heard_seconds > 0.5)
+        call.sink.clear_buffer()
+        await call.until(lambda: call.sink.heard_seconds > 1.5)
+        call.session.interrupt()
+        await call.idle()
+        assert call.turn.messages[0].heard_ms == pytest.approx(1000 * call.heard, abs=50)
+
+
+@virtual_time
+async def test_g16_what_is_cleared_and_taken_out_plays_on() -> None:
+    slow = [Reply([Message("One two three four.", seconds=SECONDS)], pace=0.1)]
+    async with simulated_call(slow) as call:
+        handle = call.session.generate_reply(user_input="Question?")
+        await call.until(lambda: call.sink.heard_seconds > 0.5)
+        call.sink.clear_buffer()
+        call.session.output.audio = None
+        await asyncio.wait_for(handle.wait_for_playout(), SECONDS + GRACE + USUAL)
+        assert len(call.sink.segments) == 2
+        assert call.history[-1] == call.remembered[-1] == ("assistant", "One two three four.")
+
+
+@pytest.mark.parametrize("wrapped", [False, True], ids=["bare", "wrapped"])
+@virtual_time
+async def test_g16_what_a_sink_played_that_tells_no_start_and_is_replaced(wrapped: bool) -> None:
+    class Startless(PacedAudioOutput):
+        def on_playback_started(self, **_: Any) -> None:
+            pass
+
+    async with simulated_call(replies(1), sink=Startless()) as call:
+        if wrapped:
+            call.session.output.audio = Passing(call.sink)
+        call.session.generate_reply(user_input="Question?")
+        await call.until(lambda: call.sink.heard_seconds > 0.9)
+        call.session.output.replace_audio_tail(PacedAudioOutput())
+        await call.idle()
+        assert call.turn.messages[0].heard_ms == pytest.approx(1000 * call.heard, abs=50)
+
+
+@virtual_time
+async def test_g16_what_is_cleared_at_its_end_was_not_heard() -> None:
+    """All of it was generated, nothing follows: what was heard is what was reported."""
+    async with simulated_call(replies(1)) as call:
+        call.session.generate_reply(user_input="Question?")
+        await call.until(lambda: call.sink.heard_seconds > 0.5)
+        call.sink.clear_buffer()
+        await call.idle()
+        assert call.turn.messages[0].heard_ms == pytest.approx(500, abs=50)
 
 
 @pytest.mark.parametrize("odd", [never, None], ids=["silent", "good"])
