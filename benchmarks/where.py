@@ -15,6 +15,7 @@ from unittest.mock import patch
 from livekit.rtc import EventEmitter
 
 from realtime_fsm import TurnController
+from realtime_fsm.livekit._creates import Creates
 from realtime_fsm.livekit._deadline_timer import DeadlineTimer
 from realtime_fsm.livekit._driver import Driver
 from realtime_fsm.livekit._raw import RawLink
@@ -38,7 +39,8 @@ _PARTS: dict[str, tuple[tuple[type, tuple[str, ...]], ...]] = {
     ),
     "the driver": (
         (Driver, ("ask", "receive", "run", "_pulled", "generated", "all_read")),
-        (RawLink, ("create", "_settled")),
+        (RawLink, ("create",)),
+        (Creates, ("_settled",)),
         (DeadlineTimer, ("set", "_fire")),
         (TurnOutput, ("received", "deliver", "end")),
         (
