@@ -18,6 +18,8 @@ import realtime_fsm as rf
 from realtime_fsm.simulator import Message, Reply
 from realtime_fsm.testing import PacedAudioOutput, SimulatedCall, simulated_call, virtual_time
 
+from .real_sinks import needs_progress
+
 FULL = rf.MessageOutcome.FULL
 SECONDS = 1.5
 GRACE = rf.RetryPolicy().playback_grace
@@ -424,6 +426,7 @@ async def test_g16_what_is_cleared_and_taken_out_plays_on() -> None:
         assert call.history[-1] == call.remembered[-1] == ("assistant", "One two three four.")
 
 
+@needs_progress
 @pytest.mark.parametrize("wrapped", [False, True], ids=["bare", "wrapped"])
 @virtual_time
 async def test_g16_what_a_sink_played_that_tells_no_start_and_is_replaced(wrapped: bool) -> None:
