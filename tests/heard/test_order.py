@@ -137,20 +137,24 @@ class Slow(Agent):
         return f"sunny in {city}"
 
 
+@pytest.mark.parametrize(("pace", "before"), [(0.05, 1), (0.02, 2)], ids=["slow", "fast"])
 @virtual_time
-async def test_g29_a_message_comes_behind_its_last_one_whatever_is_between() -> None:
-    """A tool's output keeps LiveKit from having a place for the third, so that it goes by the date of the
-    first: before what the user said since, and so before the second."""
-    script = [Reply([CALL]), Reply(said(3)), YES, YES]
-    agent = Slow(instructions="Be brief.")
-    config = ServerConfig(pace=0.05)
+async def test_g29_a_message_comes_behind_its_last_one_whatever_is_between(
+    pace: float, before: int
+) -> None:
+    """A tool's output keeps LiveKit from having a place for what is generated after it, so that it goes by
+    the date of the first: before what the user said since, and so before the second. What was
+    generated before the user spoke stays there, though it is heard later."""
+    texts = [*TEXTS[:3], "That is all."]
+    script = [Reply([CALL]), Reply([Message(text, seconds=2.0) for text in texts]), YES, YES]
+    config, agent = ServerConfig(pace=pace), Slow(instructions="Be brief.")
     async with simulated_call(script, config=config, agent=agent, turn_detection=None) as c:
         c.session.generate_reply()
         c.session.generate_reply()
         await c.say("Thank you!", 0.5)
         await c.idle()
         history = history_of(c.session).copy()
-        order = [TEXTS[0], "Thank you!", *TEXTS[1:], "Yes, of course.", "Yes, of course."]
+        order = [*texts[:before], "Thank you!", *texts[before:], *["Yes, of course."] * 2]
         assert words(history.items) == everywhere(c)[0] == order
         hand_over(c.session, Agent(instructions="Be kind.", **given_history(history)), history)
         await c.idle()
