@@ -611,6 +611,21 @@ async def no_retries_and_a_connection_that_drops_once(living: Living) -> None:
         await asyncio.sleep(5.0)
 
 
+for _status in (400, 401, 403, 404):
+
+    @case("H", f"a_refused_reconnect_with_{_status}")
+    async def _(living: Living, status: int = _status) -> None:
+        at = sim.At("response.done", question="one")
+        faults = sim.Schedule([sim.BreakConnection(at, refused=2, status=status)])
+        answers = script(one=[says("One.")], two=[says("Two.")])
+        config = sim.ServerConfig(faults=faults)
+        async with living(answers, check=False, config=config) as call:
+            await call.say("one")
+            await asyncio.sleep(8.0)
+            await call.say("two")
+            await asyncio.sleep(5.0)
+
+
 @case("H")
 async def five_turns_that_fail(living: Living) -> None:
     turns = ("one", "two", "three", "four", "five", "six")
