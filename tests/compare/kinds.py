@@ -138,6 +138,21 @@ for _name, _frame in (
             await asyncio.sleep(10.0)
 
 
+for _by, _options in (("vad", {}), ("request", PUSH)):
+
+    @case("A", f"a_late_done_before_the_first_item_{_by}")
+    async def _(living: Living, options: dict[str, Any] = _options) -> None:
+        late = stray("response.done", "resp_old", "cancelled", "conv_1")
+        at = sim.At("response.created", question="When?")
+        faults = sim.Schedule([sim.Insert(at, late)] if living.controlled else [])
+        answers = sim.Script(answers={"When?": [LONG], "And then?": [says("At six.")]})
+        config = sim.ServerConfig(faults=faults)
+        async with living(answers, check=False, config=config, **options) as call:
+            for words in ("When?", "And then?"):
+                await call.say(words)
+                await asyncio.sleep(8.0)
+
+
 # --- C: what the server does itself does not count
 
 
