@@ -424,7 +424,8 @@ class Driver:
         info = ErrorInfo(
             kind=ErrorKind.FATAL,
             code="session_failed" if status is None else f"http_{status}",
-            message=str(report.error),
+            # Its text has the cause, and that the address with its query: a key may be in there.
+            message=getattr(report.error, "message", None) or type(report.error).__name__,
         )
         self._end_session(report.model_copy(update={"recoverable": False}), info)
         self.receive(SessionFailed(error=info))

@@ -31,6 +31,8 @@ class Gate:
         self._hidden: OrderedDict[str, None] = OrderedDict()
         #: This server names a response by one id in all its frames.
         self._consistent = False
+        #: Something of what the slot holds was shown.
+        self._begun = False
 
     def reset(self) -> None:
         """The inner session dropped what it held, as it does on a new connection."""
@@ -58,7 +60,7 @@ class Gate:
             return True
         self._hidden.pop(response_id, None)
         remember(self._shown, response_id, False)
-        self.slot = response_id
+        self.slot, self._begun = response_id, False
         return False
 
     def hides(self, response_id: str | None, *, outside: bool = False, done: bool = False) -> bool:
@@ -72,8 +74,11 @@ class Gate:
                 return True
             if response_id == self.slot:
                 self._consistent = True
-            elif self.slot is not None and (self._consistent or response_id in self._shown):
+            elif self.slot is not None and (
+                self._consistent or response_id in self._shown or (done and not self._begun)
+            ):
                 return True
+        self._begun = True
         if done:
             if self.slot is not None:
                 self._shown[self.slot] = True

@@ -138,6 +138,21 @@ for _name, _frame in (
             await asyncio.sleep(10.0)
 
 
+for _by, _options in (("vad", {}), ("request", PUSH)):
+
+    @case("A", f"a_late_done_before_the_first_item_{_by}")
+    async def _(living: Living, options: dict[str, Any] = _options) -> None:
+        late = stray("response.done", "resp_old", "cancelled", "conv_1")
+        at = sim.At("response.created", question="When?")
+        faults = sim.Schedule([sim.Insert(at, late)] if living.controlled else [])
+        answers = sim.Script(answers={"When?": [LONG], "And then?": [says("At six.")]})
+        config = sim.ServerConfig(faults=faults)
+        async with living(answers, check=False, config=config, **options) as call:
+            for words in ("When?", "And then?"):
+                await call.say(words)
+                await asyncio.sleep(8.0)
+
+
 # --- C: what the server does itself does not count
 
 
@@ -609,6 +624,21 @@ async def no_retries_and_a_connection_that_drops_once(living: Living) -> None:
         await asyncio.sleep(5.0)
         call.session.generate_reply(user_input="two")
         await asyncio.sleep(5.0)
+
+
+for _status in (400, 401, 403, 404):
+
+    @case("H", f"a_refused_reconnect_with_{_status}")
+    async def _(living: Living, status: int = _status) -> None:
+        at = sim.At("response.done", question="one")
+        faults = sim.Schedule([sim.BreakConnection(at, refused=2, status=status)])
+        answers = script(one=[says("One.")], two=[says("Two.")])
+        config = sim.ServerConfig(faults=faults)
+        async with living(answers, check=False, config=config) as call:
+            await call.say("one")
+            await asyncio.sleep(8.0)
+            await call.say("two")
+            await asyncio.sleep(5.0)
 
 
 @case("H")

@@ -113,6 +113,38 @@ async def test_g10_a_refusal_that_will_not_change_ends_it_at_once(status: int) -
         assert [e.error.recoverable for e in c.errors] == [False]
 
 
+@pytest.mark.parametrize("how", ["drop", "null"])
+@virtual_time
+async def test_g27_a_key_that_was_good_is_tried_again(how: str) -> None:
+    """Also when another inner session takes over, which it does of a frame that cannot be read."""
+    config = ServerConfig(handshakes=[Accept(), Refuse(401), Refuse(403), Accept()])
+    async with call([HELLO, HELLO], config=config, retry=QUICK) as c:
+        await c.session.generate_reply(user_input="Hello?")
+        if how == "drop":
+            assert isinstance(c.server, InMemoryServer)
+            c.server.drop()
+        else:
+            await frame(c, how)
+        await asyncio.sleep(5.0)
+        handle = c.session.generate_reply(user_input="Still there?")
+        await handle
+        assert handle.exception() is None
+        assert c.server.attempts == 4
+        assert not c.closed
+
+
+@virtual_time
+async def test_g10_a_key_that_stays_refused_ends_it() -> None:
+    config = ServerConfig(handshakes=[Accept(), *[Refuse(401)] * 9])
+    async with call([HELLO], config=config, retry=QUICK) as c:
+        await c.session.generate_reply(user_input="Hello?")
+        assert isinstance(c.server, InMemoryServer)
+        c.server.drop()
+        await c.until(lambda: c.closed, timeout=30)
+        assert c.server.attempts == 4  # the drop was the first of four failures
+        assert [e.error.recoverable for e in c.errors].count(False) == 1
+
+
 @virtual_time
 async def test_g12_a_refusal_that_may_change_is_asked_again() -> None:
     """BASELINE k2."""

@@ -12,7 +12,7 @@ import realtime_fsm as rf
 from realtime_fsm import simulator as sim
 from realtime_fsm.livekit import ControlledRealtimeModel
 from realtime_fsm.livekit._features import realtime_session_of
-from realtime_fsm.testing import PacedAudioOutput, virtual_time
+from realtime_fsm.testing import PacedAudioOutput, simulated_call, virtual_time
 
 from .call import HELLO, VAD, call
 
@@ -161,6 +161,26 @@ async def test_g8_g12_a_greeting_that_never_had_a_session_says_why(code: str) ->
         assert isinstance(error, llm.RealtimeError)
         assert error.code == code
         assert [e.error.recoverable for e in c.errors].count(False) == 1
+
+
+@pytest.mark.parametrize("status", [401, 500])
+@virtual_time
+async def test_g8_what_ends_it_does_not_tell_the_address(status: int) -> None:
+    """A key may be in its query: what an application logs of a speech has none of it."""
+    config = sim.ServerConfig(handshakes=[sim.Accept(), *[sim.Refuse(status)] * 9])
+    address = "https://host.example/v1?api-key=a1b2c3d4"
+    async with simulated_call([HELLO], config=config, base_url=address, check=False) as c:
+        await c.session.generate_reply(user_input="Hello?")
+        handle = c.session.generate_reply(user_input="Still there?")
+        assert isinstance(c.server, sim.InMemoryServer)
+        c.server.drop()
+        await c.until(lambda: c.closed, timeout=30)
+        error = handle.exception()
+        assert isinstance(error, llm.RealtimeError)
+        assert error.code == f"http_{status}"
+        assert "connection" in str(error)
+        told = [str(error), *(str(ended.error) for ended in c.ended)]
+        assert not any("a1b2c3d4" in each for each in told)
 
 
 class GreetsTooLate(Greets):

@@ -21,6 +21,7 @@ STORIES = {
     "then it is free": "created a, created b H, done b H, done a, created c, done c",
     "a late end of one before": "created a, item a, done a, created b, done a H, item a H, done b",
     "the end of a stranger": "created a, item a, done z H, item z H, item a, done a",
+    "the end of a stranger first": "created a, done z H, item a, done a",
     "a stranger while nothing runs": "item z, done z, created a, item a",
     "a server of two names": "created a, item a2, done a2, created b, item b2, done b2",
     "said twice": "created a, created a H, item a, done a",
