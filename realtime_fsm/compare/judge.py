@@ -252,12 +252,14 @@ def _unheard(plain: Life, controlled: Life, allowed: list[Finding]) -> Iterator[
 
 
 def _asked_elsewhere(plain: Life, controlled: Life, key: str) -> set[int]:
-    """The attempts at a question that plain LiveKit asked for while the user said another one, which has one
-    more in the controlled call: there the request waited for their words (G24), and answers those."""
+    """The repeated attempts at a question that plain LiveKit asked for while the user said another one, which
+    has one more in the controlled call: there the request waited for their words (G24), and answers those.
+    What is asked for the first time answers nobody's words, and an attempt that met a taken slot counts."""
     return {
         attempt.number
         for attempt in plain.attempts
         if attempt.question == key
+        and attempt.number > 1
         and any(
             _made(controlled, each.key) > _made(plain, each.key)
             for each in plain.questions
@@ -268,7 +270,8 @@ def _asked_elsewhere(plain: Life, controlled: Life, key: str) -> set[int]:
 
 
 def _made(life: Life, key: str) -> int:
-    return sum(each.question == key for each in life.attempts)
+    asked = [each.question for each in life.attempts] + [each.question for each in life.collisions]
+    return asked.count(key)
 
 
 def _missing(
