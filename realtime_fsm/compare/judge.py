@@ -338,7 +338,9 @@ def _deeds(plain: Life, controlled: Life) -> Iterator[Finding]:
     )
     for (question, what), times in ours.items():
         asked = controlled.asked(question)
-        if times > max(theirs[question, what], asked.times if asked is not None else 1):
+        same = (each for each in controlled.deeds if (each.question, each.what) == (question, what))
+        most = max(each.times for each in same)  # one response may call a tool twice
+        if times > max(theirs[question, what], most * (asked.times if asked is not None else 1)):
             text = f"{what} {times} times; on plain LiveKit {theirs[question, what]}"
             yield Finding("deed twice", question, text)
 
@@ -454,7 +456,9 @@ def _ended(speech: Speech) -> str:
 def _truth(life: Life, speech: Speech) -> int:
     """What the end of a speech tells: 2 the truth, 1 not, but an error event does, 0 nothing true."""
     whole = any(
-        _full(messages) for key in speech.questions for messages in _attempts(life, key).values()
+        _full(messages) and _amount(messages) > 0  # of an empty turn nothing was heard
+        for key in speech.questions
+        for messages in _attempts(life, key).values()
     )
     return 2 if speech.failed != whole else int(speech.told and not speech.failed)
 

@@ -218,6 +218,14 @@ def test_a_deed_twice_that_plain_does_once(what: str) -> None:
     assert worse(replace(GOOD, deeds=once), replace(GOOD, deeds=other)) == [], "another question"
 
 
+def test_a_response_that_calls_a_tool_twice_does_it_twice() -> None:
+    """Plain LiveKit's response failed."""
+    both = tuple(Deed(Q1, "tool look_up ran", t, times=2) for t in (2.0, 2.1))
+    assert worse(GOOD, replace(GOOD, deeds=both)) == []
+    again = (*both, replace(both[0], t=4.0))
+    assert worse(GOOD, replace(GOOD, deeds=again)) == [("deed twice", Q1)]
+
+
 def test_who_asks_twice_may_be_answered_twice() -> None:
     asked = (Question(Q1, 1.0, times=2), Question(Q2, 10.0))
     again = message(attempt=2, place=2)
@@ -336,6 +344,16 @@ def test_a_speech_that_ended_with_an_exception_and_was_heard_whole() -> None:
     assert worse(good, bad) == [("ends", Q1)]
     assert better(bad, good) == [("ends", Q1)]
     assert worse(bad, bad) == worse(good, good) == []
+
+
+def test_a_speech_of_which_nothing_was_to_be_heard_may_end_with_an_exception() -> None:
+    """G8 wants it visible; on plain LiveKit an empty turn ends well."""
+    empty = replace(GOOD, messages=(message(seconds=0.0),), heard=())
+    good, bad = (replace(empty, speeches=(Speech((Q1,), failed),)) for failed in (False, True))
+    assert worse(good, bad) == []
+    assert worse(replace(GOOD, speeches=good.speeches), replace(GOOD, speeches=bad.speeches)) == [
+        ("ends", Q1)
+    ]
 
 
 def test_a_speech_that_ended_well_and_was_not_heard_whole() -> None:
