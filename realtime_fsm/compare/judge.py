@@ -252,12 +252,14 @@ def _unheard(plain: Life, controlled: Life, allowed: list[Finding]) -> Iterator[
 
 
 def _asked_elsewhere(plain: Life, controlled: Life, key: str) -> set[int]:
-    """The attempts at a question that plain LiveKit asked for while the user said another one, which has one
-    more in the controlled call: there the request waited for their words (G24), and answers those."""
+    """The repeated attempts at a question that plain LiveKit asked for while the user said another one, which
+    has one more in the controlled call: there the request waited for their words (G24), and answers those.
+    What is asked for the first time answers nobody's words, and an attempt that met a taken slot counts."""
     return {
         attempt.number
         for attempt in plain.attempts
         if attempt.question == key
+        and attempt.number > 1
         and any(
             _made(controlled, each.key) > _made(plain, each.key)
             for each in plain.questions
@@ -268,7 +270,8 @@ def _asked_elsewhere(plain: Life, controlled: Life, key: str) -> set[int]:
 
 
 def _made(life: Life, key: str) -> int:
-    return sum(each.question == key for each in life.attempts)
+    asked = [each.question for each in life.attempts] + [each.question for each in life.collisions]
+    return asked.count(key)
 
 
 def _missing(
@@ -335,7 +338,9 @@ def _deeds(plain: Life, controlled: Life) -> Iterator[Finding]:
     )
     for (question, what), times in ours.items():
         asked = controlled.asked(question)
-        if times > max(theirs[question, what], asked.times if asked is not None else 1):
+        same = (each for each in controlled.deeds if (each.question, each.what) == (question, what))
+        most = max(each.times for each in same)  # one response may call a tool twice
+        if times > max(theirs[question, what], most * (asked.times if asked is not None else 1)):
             text = f"{what} {times} times; on plain LiveKit {theirs[question, what]}"
             yield Finding("deed twice", question, text)
 
@@ -451,7 +456,9 @@ def _ended(speech: Speech) -> str:
 def _truth(life: Life, speech: Speech) -> int:
     """What the end of a speech tells: 2 the truth, 1 not, but an error event does, 0 nothing true."""
     whole = any(
-        _full(messages) for key in speech.questions for messages in _attempts(life, key).values()
+        _full(messages) and _amount(messages) > 0  # of an empty turn nothing was heard
+        for key in speech.questions
+        for messages in _attempts(life, key).values()
     )
     return 2 if speech.failed != whole else int(speech.told and not speech.failed)
 

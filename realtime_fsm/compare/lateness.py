@@ -23,8 +23,7 @@ _TALKS_OVER = 0.5  # seconds into the user's speech by which who was interrupted
 
 _AT_ONCE = 0.05  # seconds
 _OWN = "the application's own sound"
-# Seconds that an answer may be later which plain LiveKit spoke over the user, or collided with, where it
-# matters for another.
+# Seconds later by which an answer may be called off that plain LiveKit spoke over the user.
 _OVER_THE_USER = 2.0
 
 Reason = Literal[
@@ -144,18 +143,23 @@ def thrown_away(
     """Whether LiveKit refused to ask this, or to speak server VAD's answer, for a handover waited for what
     went on, which took no longer than on plain LiveKit, where this was asked at another time.
 
-    Returns when it was asked, and what was subtracted from that wait; None if it was asked of the server
-    at another time, too.
+    Returns when it was asked, and what was subtracted from that wait; None if the server was asked by LiveKit,
+    or answers the user's words at another time, too.
     """
     there, here = plain.asked(key), controlled.asked(key)
     if there is None or here is None:
         return None
     if any(_in(there.at, span) for _, span in plain.handovers):
         return None
+    made = _attempts_at(controlled, key)
+    if made and not any(abs(words.end - here.at) < _AT_ONCE for words in controlled.spoke):
+        return None  # LiveKit asked for it
+    # It waits for what was there before, whatever server VAD answers.
+    without = replace(controlled, attempts=tuple(a for a in controlled.attempts if a not in made))
     for name, span in controlled.handovers:
-        if any(not _in(each.span.begin, span) for each in _attempts_at(controlled, key)):
+        if any(not _in(each.span.begin, span) for each in made):
             continue
-        subtracted = _reasons(plain, controlled, key, span, there.at)
+        subtracted = _reasons(plain, without, key, span, there.at)
         known = total(each for same, each in plain.handovers if same == name)
         if _in(here.at, span) and span.seconds - _taken_off(subtracted) <= known + LATE:
             return here.at, subtracted
@@ -306,12 +310,27 @@ def _attempts_at(life: Life, key: str) -> list[Attempt]:
 
 
 def _served(life: Life, key: str, attempts: Iterable[Attempt]) -> list[tuple[str, Span]]:
-    """When the server had these attempts, before this question was asked of it."""
-    asked = _asked_of_server(life, key)
+    """When the server had these attempts, before this question was asked of it, or anything else: it was free
+    by then, whenever the end of one was told. LiveKit's queue waits for the tools that one called as well."""
+    asked, acted = _asked_of_server(life, key), {each.question for each in life.deeds}
+
+    def until(attempt: Attempt) -> float:
+        begins = [each.span.begin for each in life.attempts if attempt.question not in acted]
+        return min([asked, *(t for t in begins if t > attempt.span.begin)])
+
     return [
         (f"{each.question}, attempt {each.number}", span)
         for each in attempts
-        if (span := _at_most(each.span, life.making).within(Span(0.0, asked))) is not None
+        if (span := _at_most(each.span, life.making).within(Span(0.0, until(each)))) is not None
+    ]
+
+
+def _as_long(plain: Life, controlled: Life, question: str) -> list[Attempt]:
+    """The attempts at a question, each for no longer than plain LiveKit's server had it."""
+    known = {each.number: each.span.seconds for each in _attempts_at(plain, question)}
+    return [
+        replace(each, span=_at_most(each.span, known.get(each.number, each.span.seconds)))
+        for each in _attempts_at(controlled, question)
     ]
 
 
@@ -355,16 +374,12 @@ def _answer_to_them(plain: Life, controlled: Life, key: str) -> list[tuple[str, 
 
 
 def _asked_of_server(life: Life, key: str) -> float:
-    """When the attempt was asked for whose answer was heard first; never, if none was."""
-    first = next(
-        (message for piece in life.pieces_of(key) if (message := life.message(piece))), None
-    )
-    if first is None:
-        return math.inf
-    at = (key, first.attempt)
-    return next(
-        (each.span.begin for each in life.attempts if (each.question, each.number) == at), math.inf
-    )
+    """When the attempt was asked for whose answer was heard first, or the last one, if none was; never,
+    if it was not asked for at all."""
+    made = {each.number: each.span.begin for each in _attempts_at(life, key)}
+    said = (message for piece in life.pieces_of(key) if (message := life.message(piece)))
+    number = next((message.attempt for message in said), max(made, default=0))
+    return made.get(number, math.inf)
 
 
 def _new_words(plain: Life, controlled: Life) -> list[tuple[str, Span]]:
@@ -417,7 +432,7 @@ def _earlier_words(plain: Life, controlled: Life, key: str) -> list[tuple[str, S
         if gained >= total(pieces) or _cuts_in(controlled, key, before, theirs, other) or turned:
             found += [(question, span) for span in pieces]
             if turned:
-                found += _served(controlled, key, _attempts_at(controlled, question))
+                found += _served(controlled, key, _as_long(plain, controlled, question))
         elif behind and gained >= _length(plain, key) - LATE:
             found.append((question, Span(before.begin, pieces[-1].end)))
     return found
@@ -472,7 +487,7 @@ def _words_before(plain: Life, controlled: Life, key: str, since: float) -> list
         if before.begin < since and _in_time(plain, before, controlled, ours, question):
             found += [(question, span) for span in pieces]
             if all(each.span.end <= since for each in _attempts_at(plain, question)):
-                found += _served(controlled, key, _attempts_at(controlled, question))
+                found += _served(controlled, key, _as_long(plain, controlled, question))
     for one, other in zip(_own_sounds(plain), _own_sounds(controlled), strict=False):
         in_time = other[0] <= one[0] + LATE and one[1].seconds == other[1].seconds
         if in_time and one[1].span.end <= since:
@@ -484,8 +499,11 @@ def _in_time(plain: Life, theirs: Span, controlled: Life, ours: Span, key: str) 
     """Whether an answer that came in both lives is not late itself."""
     if ours.seconds <= theirs.seconds + LATE:
         return True
-    slack = _OVER_THE_USER if _not_compared(plain, key) else LATE
-    return round(_lateness(plain, theirs, controlled, ours, key)[0], 3) <= slack
+    seconds, _, subtracted = _lateness(plain, theirs, controlled, ours, key)
+    if _not_compared(plain, key):
+        # Plain LiveKit did not wait for the user: all of its wait counts.
+        seconds = min(seconds, ours.seconds - _taken_off(subtracted) - theirs.seconds)
+    return round(seconds, 3) <= LATE
 
 
 def _own_sounds(life: Life) -> list[tuple[float, Heard]]:

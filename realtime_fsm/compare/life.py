@@ -104,11 +104,13 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """Something that was done: a tool of the application that ran, or what the server ran itself."""
+    """Something that was done: a tool of the application that ran, or what the server ran itself. The one
+    response that asked for it asked *times* times."""
 
     question: str
     what: str
     t: float
+    times: int = 1
 
 
 @dataclass(frozen=True, slots=True)

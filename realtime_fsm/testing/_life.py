@@ -469,27 +469,36 @@ class Witness:
 
     def _deeds(self) -> Iterator[Deed]:
         server, nobodys = self.call.server, self._calls_of_nobody()
+        ran = {call for _, call, _ in self.tools}
+        # The agent who has the call now may have no such tool, and the model is told so.
+        told = [each for each in self.called if each[1] not in ran]
+        made = self._made_together()
         found = [
             Deed(
-                server.question_of_output(call).rpartition(" > ")[0], f"tool {name} ran", self._t(t)
+                server.question_of_output(call).rpartition(" > ")[0],
+                f"tool {name} ran",
+                self._t(t),
+                made.get(call, 1),
             )
-            for t, call, name in self.tools
+            for t, call, name in (*self.tools, *told)
             if call not in nobodys
-        ]
-        ran = {call for _, call, _ in self.tools}
-        # The agent who has the call now has no such tool, and the model is told so.
-        found += [
-            Deed(
-                server.question_of_output(call).rpartition(" > ")[0], f"tool {name} ran", self._t(t)
-            )
-            for t, call, name in self.called
-            if call not in ran and call not in nobodys
         ]
         found += [
             Deed(each.question, f"the server's {each.kind} {each.name}", each.t)
             for each in server.actions
         ]
         yield from sorted(found, key=lambda deed: deed.t)
+
+    def _made_together(self) -> dict[str, int]:
+        """How many calls of its tool the response of each tool call made."""
+        made = {
+            str(item["call_id"]): (frame.event.get("response_id"), item.get("name"))
+            for frame in self.call.server.record
+            if frame.type == "response.output_item.done"
+            and "call_id" in (item := body_of(frame.event.get("item")))
+        }
+        number = Counter(made.values())
+        return {call: number[by] for call, by in made.items()}
 
     def _attempts(self) -> Iterator[Attempt]:
         """The responses of the conversation, as the server lived them, with the tools they called:

@@ -218,6 +218,14 @@ def test_a_deed_twice_that_plain_does_once(what: str) -> None:
     assert worse(replace(GOOD, deeds=once), replace(GOOD, deeds=other)) == [], "another question"
 
 
+def test_a_response_that_calls_a_tool_twice_does_it_twice() -> None:
+    """Plain LiveKit's response failed."""
+    both = tuple(Deed(Q1, "tool look_up ran", t, times=2) for t in (2.0, 2.1))
+    assert worse(GOOD, replace(GOOD, deeds=both)) == []
+    again = (*both, replace(both[0], t=4.0))
+    assert worse(GOOD, replace(GOOD, deeds=again)) == [("deed twice", Q1)]
+
+
 def test_who_asks_twice_may_be_answered_twice() -> None:
     asked = (Question(Q1, 1.0, times=2), Question(Q2, 10.0))
     again = message(attempt=2, place=2)
@@ -336,6 +344,16 @@ def test_a_speech_that_ended_with_an_exception_and_was_heard_whole() -> None:
     assert worse(good, bad) == [("ends", Q1)]
     assert better(bad, good) == [("ends", Q1)]
     assert worse(bad, bad) == worse(good, good) == []
+
+
+def test_a_speech_of_which_nothing_was_to_be_heard_may_end_with_an_exception() -> None:
+    """G8 wants it visible; on plain LiveKit an empty turn ends well."""
+    empty = replace(GOOD, messages=(message(seconds=0.0),), heard=())
+    good, bad = (replace(empty, speeches=(Speech((Q1,), failed),)) for failed in (False, True))
+    assert worse(good, bad) == []
+    assert worse(replace(GOOD, speeches=good.speeches), replace(GOOD, speeches=bad.speeches)) == [
+        ("ends", Q1)
+    ]
 
 
 def test_a_speech_that_ended_well_and_was_not_heard_whole() -> None:
@@ -502,6 +520,18 @@ def test_what_is_ready_waits_for_no_other_answer() -> None:
     other, asked = Attempt(Q1, 2, Span(10.1, 11.1)), Attempt(Q2, 1, Span(10.2, 11.0))
     finding = judge(GOOD, later(1.1, attempts=(other, asked))).worse[0]
     assert [each.span for each in finding.subtracted] == [Span(10.1, 10.2)]
+
+
+def test_an_answer_whose_end_was_never_told_holds_up_nothing_once_another_is_asked_for() -> None:
+    endless = Attempt(Q1, 2, Span(10.0, 40.0))
+    asked = Attempt(Q2, 1, Span(10.2, 11.0))
+    silent = life([ONE], [heard(ONE, 1.2)], attempts=(endless,), cuts=(13.0,))
+    assert worse(GOOD, silent) == [], "the server had it"
+    assert worse(GOOD, replace(silent, attempts=(endless, asked))) == [("unheard", Q2)]
+    other = replace(silent, attempts=(endless, Attempt(Q1, 3, Span(10.2, 10.3))))
+    assert worse(GOOD, other) == [("unheard", Q2)]
+    runs = replace(other, deeds=(Deed(Q1, "tool look_up ran", 10.1),))
+    assert worse(GOOD, runs) == [], "the queue waits for its tool"
 
 
 def test_no_answer_is_waited_for_without_end() -> None:
@@ -909,6 +939,13 @@ def test_what_was_asked_for_into_the_users_words_answers_those() -> None:
     )  # fmt: skip
     assert worse(plain, ours) == []
     assert worse(plain, replace(ours, attempts=once)) == [("cut short", Q1)], "it was never asked"
+    first = replace(plain, messages=(replace(again, attempt=1), TWO), heard=plain.heard[1:])
+    first = replace(first, attempts=(Attempt(Q1, 1, Span(9.5, 10.0)), once[1]))
+    first = replace(first, questions=(Question(Q1, 9.3), Question(Q2, 10.0)))
+    silent = replace(ours, messages=(TWO,), heard=ours.heard[1:], questions=first.questions)
+    assert worse(first, silent) == [("unheard", Q1)], "what is asked for first answers no words"
+    refused = replace(plain, collisions=(Collision(Q2, 10.0, holder=Q1),))
+    assert worse(refused, ours) == [("cut short", Q1)], "so often it was asked for on plain"
     earlier = replace(plain, attempts=(*once, Attempt(Q1, 2, Span(8.9, 10.0))))
     assert worse(earlier, ours) == [("cut short", Q1)], "the user did not speak"
 
@@ -931,6 +968,9 @@ def test_what_plain_had_waited_for_in_vain_is_waited_for() -> None:
     assert worse(still, ours) == [("late", Q2)], "so it did on plain"
     ready = replace(ours, attempts=(ours.attempts[0], replace(asked, span=Span(10.1, 15.0))))
     assert worse(plain, ready) == [("late", Q2)], "it was asked of the server by then"
+    between = replace(ours, attempts=(*ours.attempts, Attempt("x", 1, Span(12.0, 12.1))))
+    asked_x = replace(plain, attempts=(*plain.attempts, Attempt("x", 1, Span(4.0, 4.1))))
+    assert worse(asked_x, between) == [("late", Q2)], "the server was free by then"
     made = replace(plain, messages=(ONE, TWO), heard=(heard(ONE, 6.0), *plain.heard))
     assert ("late", Q2) in worse(made, ours), "something came of it"
 
@@ -949,8 +989,10 @@ def test_what_is_asked_while_a_handover_is_under_way_is_thrown_away() -> None:
     assert worse(GOOD, ours) == [("unheard", Q2)], "it took longer than on plain"
     assert worse(GOOD, wait) == [], "for a reason"
     by_vad = replace(ours, attempts=(Attempt(Q2, 1, Span(10.0, 13.0)),))
+    assert worse(plain, by_vad) == [("unheard", Q2)], "LiveKit asked for it"
+    by_vad = replace(by_vad, spoke=(Span(9.2, 10.0),))
     assert worse(plain, by_vad) == [], "LiveKit spoke nobody then"
-    asked = replace(ours, attempts=(*by_vad.attempts, Attempt(Q2, 2, Span(12.1, 13.0))))
+    asked = replace(by_vad, attempts=(*by_vad.attempts, Attempt(Q2, 2, Span(12.1, 13.0))))
     assert worse(plain, asked) == [("unheard", Q2)], "the server was asked"
     both = replace(plain, handovers=((name, drain),))
     assert worse(both, ours) == [("unheard", Q2)], "so it was on plain, which answers it"
@@ -1006,11 +1048,22 @@ def test_behind_what_plain_collided_with_that_is_late_for_a_reason() -> None:
         )  # fmt: skip
 
     assert worse(plain, ours(12.2, 18.6)) == []
-    assert worse(plain, ours(14.1, 20.5)) == []
-    assert worse(plain, ours(14.3, 20.7)) == [("late", "Q3")], "that one is late itself"
+    assert worse(plain, ours(12.4, 18.8)) == []
+    assert worse(plain, ours(12.5, 18.9)) == [("late", "Q3")], "that one is late itself"
     assert worse(plain, ours(12.2, 19.0)) == [("late", "Q3")]
-    going_on = replace(plain, attempts=(Attempt(Q2, 1, Span(10.0, 13.4)),))
-    assert worse(going_on, ours(14.1, 20.5)) == [("late", "Q3")], "so it was on plain"
+    # Plain LiveKit asked into the user's words, so it waited for none of them.
+    spoke = (Span(10.0, 11.0),)
+    over = replace(
+        plain, heard=(heard(TWO, 11.2), heard(THREE, 14.5)), spoke=spoke,
+        questions=(*asked[:2], Question("Q3", 14.3)),
+    )  # fmt: skip
+    slow = replace(ours(14.2, 20.6), spoke=spoke, waits=(Wait("w", Span(11.0, 13.0), 2.0),))
+    assert worse(over, slow) == []
+    assert worse(over, replace(slow, heard=ours(14.5, 20.9).heard)) == [("late", "Q3")]
+    going_on = replace(over, attempts=(Attempt(Q2, 1, Span(10.0, 14.4)),))
+    assert worse(going_on, slow) == [("late", "Q3")], "the server had it on plain, too"
+    sooner = replace(over, attempts=(Attempt(Q2, 1, Span(10.0, 11.2)),))
+    assert worse(sooner, slow) == [("late", "Q3")], "for no longer than there"
 
 
 def test_a_tools_output_is_told_of_when_all_that_is_queued_was_spoken() -> None:

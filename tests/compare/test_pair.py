@@ -542,3 +542,17 @@ def test_who_is_refused_another_connection_is_held_up(refused: int) -> None:
         assert sum(span.seconds for span in each.held_up) == pytest.approx(
             4.1 if refused else 0.0, abs=0.01
         )
+
+
+def test_a_response_may_call_a_tool_twice_where_plain_livekits_failed() -> None:
+    async def live(living: Living) -> None:
+        script = [FAILED, Reply([FunctionCall("look_up"), FunctionCall("look_up")]), says("42.")]
+        async with living(script, agent=Clerk()) as call:
+            await call.say("Look it up.")
+
+    plain, controlled = live_twice(live)
+    assert [each.times for each in controlled.deeds] == [2, 2]
+    assert judge(plain, controlled).worse == ()
+    third = replace(controlled.deeds[0], t=2.0)
+    again = judge(plain, replace(controlled, deeds=(*controlled.deeds, third)))
+    assert [each.clause for each in again.worse] == ["deed twice"]
