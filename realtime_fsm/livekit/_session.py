@@ -228,9 +228,8 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             arguments={name: value for name, value in given.items() if utils.is_given(value)}
         )
         if self._history is not None:
+            ask.of_user = self._guard.run(True, self._history.questions.is_of_user)
             self._guard.run(None, self._note_question, ask, self._history)
-            written = self._guard.run(True, self._history.questions.is_of_user)
-            ask.of_user, self._committed = self._committed or written, False
         else:
             ask.of_user = True  # nothing tells
         future = self._guard.run(None, self.driver.ask, ask, Origin.CLIENT)
@@ -241,7 +240,8 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             questions, output = history.questions, history.output_pushed
             before = self._speeches.began_before(questions.taken_back_at)
             ask.question = questions.wants(output, before=before)
-            ask.committed = self._committed
+            ask.committed, self._committed = self._committed, False
+            ask.of_user = ask.of_user or ask.committed
             ask.output = None if ask.committed else output
 
     def send_event(self, event: Any) -> None:

@@ -109,7 +109,8 @@ class Waits:
         """How long server VAD's answer was waited for that did not come (G24): until a turn had the slot
         since that was over, or was interrupted before."""
         timeout = self.policy.vad_answer_timeout
-        created = [f.t for f in self._call.server.record if f.type == "response.created"]
+        frames = (f for f in self._call.server.record if f.type == "response.created")
+        created = [f.t for f in frames if f.event["response"].get("conversation_id")]
         for each in spoken:
             over = each.end + timeout
             ends = [over for t in self._left if abs(self._t(t) - over) < _AT_ONCE]

@@ -104,6 +104,8 @@ SEEDS: dict[int, tuple[Profile, str]] = {
     198004073072940: ("rough", "judge: server VAD's answer was waited for until the user cut in"),
     125315840238583: ("rough", "judge: the server refused the next connection in one life"),
     4040584067701: ("rough", "judge: server VAD answered as a handover was under way"),
+    118054562929170: ("rough", "judge: an aside is no answer of server VAD's"),
+    177754889615598: ("rough", "the application asked between the user's turn and its answer"),
     35497313664187: ("mild", "judge: asked for into the user's words, it answered those"),
     30900442215802: ("mild", "judge: an agent with another model took over before the answer"),
     88443225221791: ("mild", "judge: what was asked first was heard first"),

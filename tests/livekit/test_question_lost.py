@@ -191,6 +191,27 @@ async def test_g18_what_was_pushed_and_committed_is_not_answered_by_the_answer_b
 
 
 @virtual_time
+async def test_g18_nor_where_the_application_asks_for_something_else_between() -> None:
+    """What it says itself answers no question: the committed one is still asked about after it."""
+    config = ServerConfig(transcription_delay=5.0, create_delay=0.5)
+    hello = [Reply([Message("Hello.", seconds=0.5)], pace=0.05)] * 3
+    script = Script(answers={**SCRIPT.answers, "Say first.": hello, "Say second.": hello})
+    async with simulated_call(script, config=config, turn_detection=None, check=False) as call:
+        await call.say(FIRST)
+        await call.idle(quiet=6.0)
+        saying = asyncio.create_task(call.say(SECOND))
+        await asyncio.sleep(0.9)
+        for instructions in ("Say first.", "Say second."):
+            call.session.generate_reply(instructions=instructions)
+        await saying
+        await asyncio.sleep(0.3)
+        call.server.drop()
+        await call.idle(quiet=6.0)
+        assert call.heard == pytest.approx(1.5), "the first answer is not given again"
+        assert lost_of(call) == ["question_lost"]
+
+
+@virtual_time
 async def test_g18_a_commit_of_nothing_loses_no_question() -> None:
     """The server says so, and what is written next is asked again as ever."""
     config = ServerConfig(create_delay=1.0)
