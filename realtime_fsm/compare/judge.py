@@ -339,8 +339,9 @@ def _deeds(plain: Life, controlled: Life) -> Iterator[Finding]:
     for (question, what), times in ours.items():
         asked = controlled.asked(question)
         same = (each for each in controlled.deeds if (each.question, each.what) == (question, what))
-        most = max(each.times for each in same)  # one response may call a tool twice
-        if times > max(theirs[question, what], most * (asked.times if asked is not None else 1)):
+        # One response may call a tool twice, where plain LiveKit's, which failed, called none.
+        most = 1 if theirs[question, what] else max(each.times for each in same)
+        if times > max(theirs[question, what], most, asked.times if asked is not None else 1):
             text = f"{what} {times} times; on plain LiveKit {theirs[question, what]}"
             yield Finding("deed twice", question, text)
 
