@@ -341,9 +341,10 @@ class SpeechTracker:
         return any(handle.interrupted for handle in self._open)
 
     def began_before(self, t: float) -> bool:
-        """Whether LiveKit had the speech that asks for a reply now before this time."""
+        """Whether it is a speech that asks for a reply now, and LiveKit had it before this time."""
         head = self.owner()
-        return head is not None and self._open.get(head, math.inf) < t
+        asks = head is not None and asks_for_itself(head)
+        return head is not None and asks and self._open.get(head, math.inf) < t
 
     @property
     def waiting(self) -> bool:

@@ -224,15 +224,29 @@ class OfTcpConsole:
         pass
 
 
+class _Played(bytearray):
+    """What is to be played yet; counts what leaves it, by segment. LiveKit holds its lock meanwhile."""
+
+    def __init__(self, output: Any) -> None:
+        super().__init__()
+        self.seconds: dict[int, float] = {}
+        self._output = output
+
+    def __delitem__(self, taken: Any) -> None:
+        there, segment = len(self), self._output._segment_id
+        super().__delitem__(taken)
+        if gone := there - len(self):
+            self.seconds[segment] = self.seconds.get(segment, 0.0) + gone / 2 / RATE
+
+
 class OfConsole:
     """A sound card, which asks for 20 ms at a time, in a thread of its own."""
 
     def __init__(self) -> None:
         self.output: Any = ConsoleAudioOutput(asyncio.get_running_loop())
+        self.output._output_buf = self._played = _Played(self.output)
         #: Seconds for which it had something to play, and the machine no time: the output counts by a clock.
         self.late = 0.0
-        self._before: list[float] = []
-        self._now = 0.0
         self._over = threading.Event()
         self._card = threading.Thread(target=self._run, daemon=True)
         self._card.start()
@@ -246,18 +260,12 @@ class OfConsole:
         while not self._over.wait(max(0.0, due + 0.02 - time.monotonic())):
             late = time.monotonic() - due - 0.02
             due += 0.02 + max(0.0, late - 0.04)
-            there = len(self.output._output_buf)
-            if there:
+            if self._played:
                 self.late += max(0.0, late - 0.04)
-            begun = self.output._playback_started_fired
             self.output.read_into(np.zeros((samples, 1), np.int16), samples)
-            if self._now and self.output._playback_started_fired and not begun:  # another segment
-                self._before.append(self._now)
-                self._now = 0.0
-            self._now += max(0, there - len(self.output._output_buf)) / 2 / RATE
 
     def reached(self) -> list[float]:
-        return [*self._before, *([self._now] if self._now else [])]
+        return list(self._played.seconds.values())
 
     async def aclose(self) -> None:
         self._over.set()

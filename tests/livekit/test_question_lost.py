@@ -222,6 +222,22 @@ async def test_g18_what_is_asked_in_other_words_once_the_turn_was_committed_is_i
 
 
 @virtual_time
+async def test_g18_what_is_asked_below_livekit_after_a_commit_is_its_answer() -> None:
+    """Though LiveKit waits for a speech it was asked for before: that one does not ask."""
+    said = {"Say first.": [Reply([Message("First.", seconds=0.5)], pace=0.5)]}
+    script = Script([Reply([Message("Second.", seconds=0.5)])], answers=said)
+    async with simulated_call(script, turn_detection=None, check=False) as call:
+        first = call.session.generate_reply(instructions="Say first.")
+        await call.until(lambda: call.controller.turns)
+        session = realtime_session_of(call.session)
+        session.commit_audio()
+        await session.generate_reply()
+        await call.until(lambda: len(call.controller.finished) == 2)
+        assert sorted(turn.of_user for turn in call.controller.finished) == [False, True]
+        assert first.done()
+
+
+@virtual_time
 async def test_g18_a_commit_of_nothing_loses_no_question() -> None:
     """The server says so, and what is written next is asked again as ever."""
     config = ServerConfig(create_delay=1.0)
