@@ -29,9 +29,11 @@ from ..simulator.script import Reply, Script
 from ..simulator.websocket import RealtimeServer
 from ..trace.facts import Fact
 from ..trace.recorder import Recorder, record
-from ._life import Witness, WitnessedSession
+from ._life import life_of
+from ._noted import WitnessedSession
 from ._screen import Screen
 from ._watch import Watch
+from ._witness import Witness
 from .providers.gemini_server import GeminiServer
 from .sink import PacedAudioOutput
 
@@ -173,7 +175,7 @@ class SimulatedCall:
     def life(self) -> Life:
         """What was lived by now, or in the whole call once it is over; see
         :func:`assert_not_worse`."""
-        return self.witness.life() if self.lived is None else self.lived
+        return life_of(self.witness) if self.lived is None else self.lived
 
     @property
     def busy(self) -> bool:
@@ -371,7 +373,7 @@ async def simulated_call(
         try:
             yield call
         finally:
-            call.lived = call.witness.life()
+            call.lived = life_of(call.witness)
     if check:
         await _check(call, before)
 
