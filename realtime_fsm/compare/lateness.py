@@ -428,7 +428,8 @@ def _earlier_words(plain: Life, controlled: Life, key: str) -> list[tuple[str, S
         behind = _asked_into(controlled, key, before) or _out_of_order(plain, key, question)
         first = _asked_in_turn(controlled, question, key) and _asked_in_turn(plain, key, question)
         queued = _queued(controlled, key, question) and not _queued(plain, key, question)
-        turned = gained >= -LATE and (first or queued)
+        since = _played_by_then(plain, controlled, question, before)
+        turned = gained + since >= -LATE and (first or queued)
         if gained >= total(pieces) or _cuts_in(controlled, key, before, theirs, other) or turned:
             found += [(question, span) for span in pieces]
             if turned:
@@ -436,6 +437,18 @@ def _earlier_words(plain: Life, controlled: Life, key: str) -> list[tuple[str, S
         elif behind and gained >= _length(plain, key) - LATE:
             found.append((question, Span(before.begin, pieces[-1].end)))
     return found
+
+
+def _played_by_then(plain: Life, controlled: Life, key: str, awaited: Span) -> float:
+    """Seconds of a wait in which the controlled call played what plain had played when this was asked."""
+    there = plain.asked(key)
+    said = ((controlled.message(piece), piece.span.within(awaited)) for piece in controlled.heard)
+    known = ((plain.pieces_of(of.question), part) for of, part in said if of and part)
+    return sum(
+        part.seconds
+        for own, part in known
+        if there and own and all(piece.span.end <= there.at for piece in own)
+    )
 
 
 def _cuts_in(life: Life, key: str, before: Span, theirs: Span, other: Span) -> bool:
@@ -453,11 +466,13 @@ def _asked_in_turn(life: Life, key: str, other: str) -> bool:
 
 
 def _queued(life: Life, key: str, other: str) -> bool:
-    """Whether another question came while this, what is told of a tool's output, waited: LiveKit speaks all
-    that is queued first."""
+    """Whether another question came before this, what is told of a tool's output, could be told, or while it
+    waited: LiveKit speaks all that is queued first."""
     output, asked = life.asked(key), life.asked(other)
-    if " > " not in key or output is None or asked is None or asked.at < output.at:
+    if " > " not in key or output is None or asked is None:
         return False
+    if asked.at < output.at:
+        return True
     busy = output.at
     for each in life.questions:
         if each.key != key and each.at <= busy:

@@ -1081,3 +1081,18 @@ def test_a_tools_output_is_told_of_when_all_that_is_queued_was_spoken() -> None:
     assert worse(plain, replace(ours, heard=ours.heard[1:])) == [("late", OUTPUT)], "it ran empty"
     behind = replace(ours, heard=(ours.heard[0], heard(THREE, 14.1), heard(output_told, 17.2)))
     assert ("late", OUTPUT) in worse(plain, behind), "it is late itself"
+
+
+def test_what_is_asked_before_a_tools_output_can_be_told_is_spoken_before_it() -> None:
+    """And waits for what was being said, which on plain LiveKit was over."""
+    output_told = replace(TOLD, id="told")
+    said = (ONE, output_told, THREE)
+    asked = (*GOOD.questions, Question(OUTPUT, 12.0), Question("Q3", 20.0))
+    pieces = [heard(ONE, 9.0), heard(output_told, 12.2), heard(THREE, 20.2)]
+    plain = life(said, pieces, questions=asked, remembers=False)
+    sooner = (*GOOD.questions, Question("Q3", 10.4), Question(OUTPUT, 12.0))
+    pieces = [heard(ONE, 9.0), heard(THREE, 12.2), heard(output_told, 15.3)]
+    ours = life(said, pieces, questions=sooner, remembers=False)
+    assert worse(plain, ours) == []
+    late = replace(ours, heard=(heard(ONE, 9.0), heard(THREE, 12.7), heard(output_told, 15.8)))
+    assert worse(plain, late) == [("late", OUTPUT), ("late", "Q3")], "it is late itself"
