@@ -93,7 +93,8 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
         #: A tool's output was pushed, and the loop has not run since.
         self._output_pushed = False
         #: The application ended the user's turn, and did not ask for its answer yet.
-        self._committed = False
+        #: When the application committed the user's audio, until it asks for the answer.
+        self._committed_at: float | None = None
         try:
             self._build(inner, family, policy, observer, observers)
         except Exception:
@@ -236,13 +237,15 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
         return self._aside.answer(ask) if future is None else future
 
     def _note_question(self, ask: ReplyRequest, history: History) -> None:
+        at, began_before = self._committed_at, self._speeches.began_before
+        committed = at is not None and not began_before(at)
+        if committed:
+            self._committed_at, ask.of_user = None, True
         if "instructions" not in ask.arguments:
             questions, output = history.questions, history.output_pushed
-            before = self._speeches.began_before(questions.taken_back_at)
-            ask.question = questions.wants(output, before=before)
-            ask.committed, self._committed = self._committed, False
-            ask.of_user = ask.of_user or ask.committed
-            ask.output = None if ask.committed else output
+            ask.question = questions.wants(output, before=began_before(questions.taken_back_at))
+            ask.committed = committed
+            ask.output = None if committed else output
 
     def send_event(self, event: Any) -> None:
         """Send a raw client event. A ``response.create`` for the default conversation waits for
@@ -497,7 +500,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
         self._inner_session.hear(lambda inner: inner.push_video(frame))
 
     def commit_audio(self) -> None:
-        self._committed = True
+        self._committed_at = asyncio.get_running_loop().time()
         self._inner_session.hear(lambda inner: inner.commit_audio())
 
     def clear_audio(self) -> None:

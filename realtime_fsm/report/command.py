@@ -80,12 +80,17 @@ def _folder(folder: Path, output: Path | None) -> int:
 
 
 def _day(trace: Path, output: Path | None) -> int:
-    """Write a page of each call of a file, and their index, which is *output*. Returns the exit code."""
+    """Write a page of each call of a file, and their index, which is *output*, or in it if that is a
+    folder or has no ending. Returns the exit code."""
     output = _beside(trace, output)
-    pages = Path(output.stem)
-    if (output.parent / pages).is_file():
-        raise InputError("--output", str(output), f"a name whose {pages} is no file")
-    entries = list(_pages(trace, trace.name, output.parent, pages / "call.html"))
+    if output.is_dir() or not output.suffix:
+        output, pages = output / "index.html", Path()
+    else:
+        pages = Path(output.stem)
+    target = output.parent
+    if (target / pages).is_file():
+        raise InputError("--output", str(output), f"a name whose {target / pages} is no file")
+    entries = list(_pages(trace, trace.name, target, pages / "call.html"))
     if to_file(output, index(f"Calls in {trace.name}", entries)):
         say(str(output))
     return 0 if any(each.link and not each.problem for each in entries) else 2

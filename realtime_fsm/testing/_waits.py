@@ -110,7 +110,10 @@ class Waits:
         since that was over, or was interrupted before."""
         timeout = self.policy.vad_answer_timeout
         frames = (f for f in self._call.server.record if f.type == "response.created")
-        created = [f.t for f in frames if f.event["response"].get("conversation_id")]
+        # An out-of-band one has none; older servers name none at all.
+        created = [
+            f.t for f in frames if f.event["response"].get("conversation_id", "") is not None
+        ]
         for each in spoken:
             over = each.end + timeout
             ends = [over for t in self._left if abs(self._t(t) - over) < _AT_ONCE]

@@ -386,6 +386,22 @@ def test_server_vads_answer_that_never_comes_is_a_named_wait(answered: bool) -> 
     assert judge(plain, controlled).worse == ()
 
 
+def test_nor_is_it_one_where_the_answer_names_no_conversation() -> None:
+    """As an out-of-band response has none; the answer is over just when it would have been given up."""
+
+    async def live(living: Living) -> None:
+        words = Reply([Says("It is here.", seconds=0.5)], done_delay=1.9)
+        script = Script(answers={"Where is it?": [words], "Say so.": [says("So.")]})
+        config = ServerConfig(leaves_out=("conversation_id",))
+        async with living(script, config=config, check=False) as call:
+            await call.say("Where is it?", 1.0)
+            await asyncio.sleep(0.001)
+            call.session.generate_reply(instructions="Say so.")
+            await asyncio.sleep(10.0)
+
+    assert lived(live)[1].waits == ()
+
+
 @pytest.mark.parametrize("answered", [False, True])
 def test_so_it_is_until_the_user_cuts_in(answered: bool) -> None:
     async def live(living: Living) -> None:

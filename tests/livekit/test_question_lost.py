@@ -192,7 +192,7 @@ async def test_g18_what_was_pushed_and_committed_is_not_answered_by_the_answer_b
 
 @virtual_time
 async def test_g18_nor_where_the_application_asks_for_something_else_between() -> None:
-    """What it says itself answers no question: the committed one is still asked about after it."""
+    """What it asked for before the commit answers nothing of it."""
     config = ServerConfig(transcription_delay=5.0, create_delay=0.5)
     hello = [Reply([Message("Hello.", seconds=0.5)], pace=0.05)] * 3
     script = Script(answers={**SCRIPT.answers, "Say first.": hello, "Say second.": hello})
@@ -209,6 +209,16 @@ async def test_g18_nor_where_the_application_asks_for_something_else_between() -
         await call.idle(quiet=6.0)
         assert call.heard == pytest.approx(1.5), "the first answer is not given again"
         assert lost_of(call) == ["question_lost"]
+
+
+@virtual_time
+async def test_g18_what_is_asked_in_other_words_once_the_turn_was_committed_is_its_answer() -> None:
+    """``commit_user_turn(skip_reply=True)``, and a reply with instructions."""
+    said = {"Say hello.": [Reply([Message("Hello.", seconds=0.5)])]}
+    async with simulated_call(Script(answers=said), turn_detection=None, check=False) as call:
+        realtime_session_of(call.session).commit_audio()
+        await call.session.generate_reply(instructions="Say hello.")
+        assert [turn.of_user for turn in call.controller.finished] == [True]
 
 
 @virtual_time

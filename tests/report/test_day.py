@@ -111,6 +111,16 @@ def test_a_day_of_which_nothing_can_be_judged_is_exit_status_2(tmp_path: Path) -
     assert "nothing could be read" in done.stderr
 
 
+def test_a_name_without_an_ending_is_a_folder_for_all_of_it(day: Path, tmp_path: Path) -> None:
+    pages = tmp_path / "pages"
+    done = CliRunner().invoke(app, ["report", str(day), "--output", str(pages)])
+    assert (done.exit_code, done.stdout) == (0, f"{pages / 'index.html'}\n")
+    read = Read((pages / "index.html").read_text("utf-8"))
+    links = [str(a["href"]) for tag, a in read.tags if tag == "a" and "#" not in str(a["href"])]
+    assert links == [f"call-{n}.html" for n in range(1, 25)]
+    assert all((pages / link).is_file() for link in links)
+
+
 def test_the_folder_of_the_pages_is_no_file(day: Path, tmp_path: Path) -> None:
     (tmp_path / "pages").write_text("mine")
     done = CliRunner().invoke(app, ["report", str(day), "--output", str(tmp_path / "pages.html")])
