@@ -193,7 +193,7 @@ def _created(frame: Mapping[str, Any]) -> Optional[ev.Event]:
     return ev.ResponseCreated(
         response_id=response_id,
         client_event_id=_client_event_id(response),
-        out_of_band=_outside(response),
+        out_of_band=is_outside(response),
     )
 
 
@@ -233,7 +233,7 @@ def _done(frame: Mapping[str, Any]) -> Optional[ev.Event]:
         status=status,
         error=None if done else _why(response.get("status_details")),
         client_event_id=_client_event_id(response),
-        out_of_band=_outside(response),
+        out_of_band=is_outside(response),
     )
 
 
@@ -283,7 +283,7 @@ def _client_event_id(response: Mapping[str, Any]) -> Optional[str]:
     return _text(_map(response, "metadata"), "client_event_id")
 
 
-def _outside(response: Mapping[str, Any]) -> bool:
+def is_outside(response: Mapping[str, Any]) -> bool:
     # "If none, ... the value of conversation_id will be null"; absent on older servers.
     return "conversation_id" in response and response["conversation_id"] is None
 

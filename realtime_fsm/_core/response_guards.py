@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .events import ResponseCreated
 from .records import Response
 from .response_effects import patience_with
 from .states import Origin
@@ -47,6 +48,14 @@ def is_missed(response: Response, step: Step) -> bool:
 def was_probed(response: Response, step: Step) -> bool:
     """Was a bare cancel sent before it showed itself, and was nothing of it handed out?"""
     return response.probe_id is not None and not response.has_output
+
+
+def was_given_up_unseen(response: Response, step: Step) -> bool:
+    """Is it the one that shows itself, unasked by us, with its cancel out already?"""
+    shown = step.event
+    if not isinstance(shown, ResponseCreated) or shown.client_event_id is not None:
+        return False
+    return shown.response_id == response.response_id and response.cancel_id is not None
 
 
 def probe_is_young(response: Response, step: Step) -> bool:

@@ -151,6 +151,7 @@ RESPONSE_TABLE: tuple[ResponseRow, ...] = (
     _(S.CANCELLING,  E.CONNECTION_LOST,     S.ENDED,       None,             X.correct_memory,       TURN,                 "nothing crosses a reconnect (G19)"),
     _(S.CANCELLING,  E.CONNECTION_READY,    None,          None,             X.wait_for_answer,      None,                 "the connection was taken for stuck, and is not"),
 
+    _(S.RUMOURED,    E.CREATED,             S.CANCELLING,  G.was_given_up_unseen, X.wait_for_terminal, None,                "one round trip too late: what comes is cut, and asked for anew (G27)"),
     _(S.RUMOURED,    (E.CREATED, *DONE),    S.ENDED,       None,             None,                   None,                 "it shows itself: its own record takes over"),
     _(S.RUMOURED,    (E.ITEM_STARTED, E.STRAY_OUTPUT, E.CALL_RECEIVED, E.ACTION_STARTED, E.ACTION_ENDED, E.NAMED),
                                             None,          None,             None,                   None,                 "nobody here asked for it"),

@@ -84,9 +84,11 @@ def response_created(session: Session, event: ev.ResponseCreated, step: Step) ->
         return session.ignore("repeated response.created")
     if owner is not None and not session.connection.dead and _was_refused_for_good(owner):
         owner = None
-    fire_speech(session, SpeechEvent.ANSWERED, step)
     step.rumour = known
     _end_rumours(session, event.response_id, step)
+    if known is not None and known.state is ResponseState.CANCELLING:
+        return session.ignore("cancelled before it showed itself")
+    fire_speech(session, SpeechEvent.ANSWERED, step)
     if owner is None:
         _begin_unasked(session, event, step)
     else:

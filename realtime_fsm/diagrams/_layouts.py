@@ -241,6 +241,7 @@ RESPONSE = Layout(
         ("FORGOTTEN", "ENDED"): Route(("top", 40), ("bottom", 40), label="right", centred=True),
         ("RUMOURED", "FORGOTTEN"): Route(("right", -16), ("left", 64), label="top", centred=True),
         ("FORGOTTEN", "RUMOURED"): Route(("left", 96), ("right", 16), label="bottom", centred=True),
+        ("RUMOURED", "CANCELLING"): Route(("top", 60), ("bottom", -10), (655,), label="top", leg=1),
         ("RUMOURED", "ENDED"): Route(
             ("bottom", 50), ("right", 0), (815, 1378), label="bottom", leg=1
         ),

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._core import events as ev
+from .._core.frames import is_outside
 from .._core.session import remember
 
 _INPUT = frozenset(
@@ -40,6 +41,9 @@ class _Use:
         over: Its ``response.done`` came, or its connection is gone.
         gone: Its connection is gone.
         cut: Somebody stopped it: a cancel left, or the user spoke.
+        outside: It is out of band.
+        called: What the last frame in between named it.
+        doubted: An end that may be its own came, under a name nobody knows.
     """
 
     name: str
@@ -48,6 +52,9 @@ class _Use:
     over: bool = False
     gone: bool = False
     cut: bool = False
+    outside: bool = False
+    called: str | None = None
+    doubted: bool = False
 
 
 class Repair:
@@ -64,6 +71,7 @@ class Repair:
         "_names_right",
         "_names_wrong",
         "_newest",
+        "_open",
         "_running",
         "_unique",
         "_uses",
@@ -75,6 +83,8 @@ class Repair:
         #: The newest response that bears each id; and the responses of items.
         self._uses: OrderedDict[str, tuple[int, _Use]] = OrderedDict()
         self._items: OrderedDict[str, str] = OrderedDict()
+        #: Those that are not over, but for one that was in doubt when the next one began.
+        self._open: OrderedDict[str, _Use] = OrderedDict()
         #: The id of the response that began last, until it is over.
         self._running: str | None = None
         #: The id of the response that began last on this connection; and whether any connection had
@@ -91,6 +101,7 @@ class Repair:
     def reset(self) -> None:
         """Another connection: nothing of the old one goes on."""
         self._running = self._newest = None
+        self._open.clear()
         for _, use in self._uses.values():
             use.over = use.gone = True
 
@@ -119,8 +130,8 @@ class Repair:
         if kind in _INPUT:
             self._asked = True
             if kind == "input_audio_buffer.speech_started" and self._vad_cuts:
-                for _, use in self._uses.values():
-                    use.cut = use.cut or not use.over
+                for use in self._open.values():
+                    use.cut = True
         elif kind.startswith("response."):
             _as_text(frame, "response_id")
             _as_text(frame.get("response"), "id")
@@ -144,8 +155,12 @@ class Repair:
         again = use is not None and event_id is not None and use.told == event_id
         if use is None or not (self._unique or again or not self._is_another(use, create)):
             name = named if use is None else f"{named}{_USE}{number + 1}"
-            use = _Use(name, create, event_id)
+            use = _Use(name, create, event_id, outside=is_outside(response))
+            for old, other in list(self._open.items()):  # one slot, and more out of band
+                if other.doubted and other.outside >= use.outside:
+                    del self._open[old]
             remember(self._uses, named, (number + 1, use))
+            remember(self._open, named, use)
             self._running, self._asked = named, False
             self._distinct = self._distinct or self._newest not in (None, named)
             self._newest = named
@@ -178,12 +193,13 @@ class Repair:
             output = response.get("output")
             first = output[0] if isinstance(output, list) and output else None
             item_id = first.get("id") if isinstance(first, dict) else None
-            named = self._meant(named, item_id, _DONE)
+            named = self._end_of(named, item_id, response)
         _, use = self._uses.get(str(named), (0, None))
         if response.get("status") not in _STATUS:
             response["status"] = _status_of(response, cut=use is not None and use.cut)
         if use is not None:
             response["id"], use.over = use.name, True
+            self._open.pop(str(named), None)
         elif isinstance(named, str) and named:
             # One that failed without ``response.created``: what bears its id next is another.
             remember(self._uses, named, (1, _Use(named, _create_of(response), over=True)))
@@ -200,11 +216,38 @@ class Repair:
                 return
             frame["response_id"] = named
         elif isinstance(named, str):
-            named = frame["response_id"] = self._meant(named, item_id, frame["type"])
+            called, named = named, self._meant(named, item_id, frame["type"])
+            frame["response_id"] = named
+            if named in self._uses:
+                self._goes_on(named, called)
             if isinstance(item_id, str) and item_id not in self._items:
                 remember(self._items, item_id, named)
         if isinstance(named, str) and (known := self._uses.get(named)) is not None:
             frame["response_id"] = known[1].name
+
+    def _goes_on(self, named: str, called: str) -> None:
+        """A frame in between was of it, under that name; its own one leaves no doubt."""
+        use = self._uses[named][1]
+        use.called = called
+        if called == named and not use.over:
+            use.doubted = False
+            remember(self._open, named, use)
+
+    def _end_of(self, named: str, item_id: object, response: Mapping[str, Any]) -> str:
+        """The response of an end. One under a name nobody knows is believed where that is what the one
+        that runs was called, or names its create; else it leaves that one in doubt."""
+        meant = self._meant(named, item_id, _DONE)
+        if self._unique or meant in self._uses or _DONE in self._names_right:
+            return meant
+        running = self._only_running(outside=is_outside(response))
+        if running is None:
+            return meant
+        use = self._open[running]
+        if named == use.called or (use.create is not None and use.create == _create_of(response)):
+            self._names_wrong.add(_DONE)
+            return running
+        use.doubted = use.called != running
+        return meant
 
     def _meant(self, named: str, item_id: object, kind: str) -> str:
         """The response of a frame that names one which never began: its item's, or, at a server that
@@ -212,8 +255,10 @@ class Repair:
         if self._unique:
             return named
         owner = self._items.get(str(item_id))
-        if named == owner or (named in self._uses and not self._uses[named][1].over):
+        _, use = self._uses.get(named, (0, None))
+        if use is not None and (named == owner or not use.over):
             self._names_right.add(kind)
+        if named == owner or (use is not None and not use.over):
             return named
         if owner is not None and owner in self._uses:
             self._names_wrong.add(kind)
@@ -222,8 +267,8 @@ class Repair:
             return named
         return self._only_running() or named
 
-    def _only_running(self) -> str | None:
-        running = [named for named, (_, use) in self._uses.items() if not use.over]
+    def _only_running(self, *, outside: bool | None = None) -> str | None:
+        running = [name for name, use in self._open.items() if outside in (None, use.outside)]
         return running[0] if len(running) == 1 else None
 
 

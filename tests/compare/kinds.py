@@ -388,6 +388,14 @@ for _name, _policy in (
 
 
 @case("E2")
+async def server_vad_answers_in_the_instant_in_which_its_slot_is_given_up(living: Living) -> None:
+    answers = script(one=[says("Hello there.", ack=sim.Created(after=30.0)), says("Hello again.")])
+    async with living(answers, check=False) as call:
+        await call.say("one")
+        await asyncio.sleep(60.0)
+
+
+@case("E2")
 async def created_comes_late_to_the_second_of_two_requests(living: Living) -> None:
     answers = script(one=[says("Hello there.")], two=[says("And goodbye.")])
     config = sim.ServerConfig(create_delay=7.0)

@@ -299,6 +299,7 @@ EVENTS: dict[str, Callable[[Bench, rf.Response], object]] = {
         rf.ResponseCreated(response_id=_name(r), client_event_id=r.event_id)
     ),
     "shown": lambda b, r: b.got(rf.ResponseCreated(response_id="resp_9")),
+    "other shown": lambda b, r: b.got(rf.ResponseCreated(response_id="resp_8")),
     "refused": lambda b, r: b.refused(r.event_id, "server_error"),
     "conflict": lambda b, r: b.refused(r.event_id, ACTIVE),
     "named": lambda b, r: b.refused(None, ACTIVE, f"response in progress: {_name(r)}"),
@@ -561,6 +562,10 @@ rumoured | 2 s, frame, 3 s                                 => rumoured 5 request
 rumoured | 2 s, 3 s                                        => ended - requested 8 0: CancelResponse ReplaceConnection
 rumoured | 2 s, frame, 8 s                                 => forgotten - requested - 0: CancelResponse CreateResponse
 rumoured | 2 s, nothing to cancel                          => forgotten - requested - 0: CancelResponse CreateResponse
+rumoured | 2 s, shown                                      => cancelling 5 requested - 0: CancelResponse
+rumoured | 2 s, shown, item                                => cancelling 5 requested - 0: CancelResponse
+rumoured | 2 s, shown, cancelled                           => ended - requested - 0: CancelResponse CreateResponse
+rumoured | 2 s, other shown                                => ended - requested - 0: CancelResponse
 rumoured | lost                                            => ended - requested 8 0:
 rumoured | session failed                                  => ended - failed - 0: ReportSession
 

@@ -504,13 +504,16 @@ def response_step(event: ResponseEvent, flags: frozenset[str]) -> Step:
         where.holders.append(Response(None, 0, R.ACTIVE, 0.0))
         where.turns = {"t9": Turn(id="t9", origin=Origin.CLIENT, playback_reported=False)}
     rumour = Response(None, 0, R.RUMOURED, 0.0, cancel_id="c0", asked_at=3.0)
+    payload = RESPONSE_PAYLOADS.get(event)
+    if event is RE.CREATED and "vad" in flags:
+        payload = ev.ResponseCreated(response_id="r1")
     return Step(
         now=10.0,
         policy=POLICIES["stop"],
         out=[],
         new_event_id=lambda what: what,
         lane=where,
-        event=RESPONSE_PAYLOADS.get(event),
+        event=payload,
         rumour=rumour if "rumour" in flags else None,
     )
 

@@ -201,6 +201,46 @@ def test_g3_a_server_that_names_none_right_means_the_one_that_runs() -> None:
     assert tell(repair, added("x", "m2")) == ["x"], "of two nobody can tell which"
 
 
+def test_g3_an_end_nobody_knows_leaves_the_one_that_runs_in_doubt() -> None:
+    """The first of a server of two names has no output, so that nothing tells whose the end is: what
+    begins next in the conversation does."""
+    end, outside = done("x1", status="failed"), {"conversation_id": None}
+    repair = fresh()
+    assert tell(repair, created("r1"), end, added("x", "m")) == ["r1", ("x1", "failed"), "r1"]
+    tell(repair := fresh(), created("r1"), end, created("r2"))
+    assert tell(repair, added("x2", "m2"), done("x2")) == ["r2", ("r2", "completed")]
+    tell(repair := fresh(), created("r1"), end, created("r2"), added("r1", "m1"))
+    assert tell(repair, added("x2", "m2")) == ["x2"], "it goes on: it was a stranger's"
+    tell(repair := fresh(), created("r1"), created("r2"), end, created("r3"))
+    assert tell(repair, added("x3", "m3")) == ["x3"], "of two nobody can tell which"
+    aside = created("a1")
+    aside["response"].update(outside)
+    tell(repair := fresh(), created("r1"), end, aside)
+    assert tell(repair, added("x2", "m2")) == ["x2"], "an aside takes nobody's slot"
+    tell(repair := fresh(), created("r1"), aside, done("y1", **outside), end, created("r2"))
+    assert tell(repair, added("x2", "m2")) == ["r2"], "of each kind the only one"
+
+
+def test_g3_an_end_that_names_the_create_is_believed() -> None:
+    echo = {"metadata": {"client_event_id": "c1"}}
+    repair = fresh()
+    assert tell(repair, created("r1", "c1"), done("x1", **echo)) == ["r1", ("r1", "completed")]
+    tell(repair, created("r2"))
+    assert tell(repair, done("x2")) == [("r2", "completed")]
+
+
+def test_g3_an_end_is_of_what_bore_its_name() -> None:
+    repair = fresh()
+    assert tell(repair, created("r1"), added("x1", "m1"), done("x1"))[-1] == ("r1", "completed")
+
+
+def test_g3_what_two_were_running_at_teaches_nothing() -> None:
+    repair = fresh()
+    tell(repair, created("r1"), created("r2"), added("x2", "m2"), added("x2", "m2"))
+    tell(repair, done("r1"), done("r2"), created("r3"))
+    assert tell(repair, added("x3", "m3")) == ["r3"]
+
+
 STOPPED = {"type": "input_audio_buffer.speech_stopped"}
 
 
