@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
+from weakref import ref
 
 from livekit.agents import llm, utils
 
@@ -141,8 +142,8 @@ class Aside:
         self._expected: dict[str, Way] = {}
         self._ways: list[Way] = []
         self._readers: list[Reader] = []
-        #: Generations of which the host was told last.
-        self._told: deque[object] = deque(maxlen=_REMEMBERED)
+        #: Generations of which the host was told last. They hold all streams of a turn, and are not kept by this.
+        self._told: deque[ref[object]] = deque(maxlen=_REMEMBERED)
         self._timer: asyncio.TimerHandle | None = None
         self._reopening: asyncio.Task[None] | None = None
         #: What is hidden from the inner session is hidden on.
@@ -170,7 +171,7 @@ class Aside:
 
     def tells(self, generation: object) -> None:
         """The host is told of this one."""
-        self._told.append(generation)
+        self._told.append(ref(generation))
 
     def drives(self, driver: Driver) -> None:
         """From now on this is the driver. It may be one whose making failed."""
@@ -270,7 +271,7 @@ class Aside:
         return ask.future
 
     def _way(self, output: TurnOutput | None) -> Way:
-        told = [id(event) for event in self._told]
+        told = [id(event()) for event in self._told]
         way = Way(output, lambda event: self._session.emit("generation_created", event), told)
         self._ways.append(way)
         return way

@@ -91,7 +91,7 @@ class History:
         #: The last context that the inner session was given.
         self.pushed: llm.ChatContext | None = None
         #: What the last push makes of the conversation, and which items it deletes, until confirmed.
-        self._wanted: llm.ChatContext | None = None
+        self._wanted: dict[str, llm.ChatItem] | None = None
         self._unwanted: set[str] = set()
         #: What is to be deleted from a connection whose replay has it again.
         self._undeleted: set[str] = set()
@@ -275,7 +275,7 @@ class History:
         """The server deleted an item: unless it is being moved, nobody wants it back."""
         self._unwanted.discard(item_id)
         if self._wanted is not None and not self._conversation.told(item_id):
-            self._wanted = llm.ChatContext([i for i in self._wanted.items if i.id != item_id])
+            self._wanted.pop(item_id, None)
 
     def _missed(self, item_id: str) -> bool:
         """Whether the beginning of a message, which tells its place, was not seen."""
@@ -361,7 +361,7 @@ class History:
         known = self._conversation.lost
         self._conversation.arrange(
             known[item.id] if self._controller.message(item.id) and item.id in known else item
-            for item in wanted.items
+            for item in wanted.values()
             if item.id in known or item.id not in self._deleted
         )
         self._undeleted = {item.id for item in mirror.items if item.id in self._unwanted}
@@ -560,11 +560,11 @@ class History:
         # is confirmed in between.
         mirror = {item.id: item for item in self._inner.chat_ctx.items}
         chat_ctx = self._protected(asked, mirror)
-        kept = {item.id for item in chat_ctx.items}
-        unwanted = mirror.keys() - kept
+        kept = {item.id: item for item in chat_ctx.items}
+        unwanted = mirror.keys() - kept.keys()
         known = [item.id for item in chat_ctx.items if item.id in mirror]
         self.reordered = self.reordered or known != [each for each in mirror if each in kept]
-        self._dropped -= kept
+        self._dropped.difference_update(kept)
         if not self._controller.connected:
             self._drop(unwanted)
             self._conversation.arrange(chat_ctx.items)  # a session that takes over is told so too
@@ -573,7 +573,7 @@ class History:
             # LiveKit pushes a tool's output in a copy of the mirror.
             self._conversation.drop_all(but={*mirror, *kept, *(item.id for item in asked.items)})
         self.pushed = asked
-        self._wanted, self._unwanted = chat_ctx, unwanted
+        self._wanted, self._unwanted = kept, unwanted
         try:
             await self._inner.update_chat_ctx(chat_ctx)
             self._wanted = None
@@ -610,7 +610,7 @@ class History:
     async def _give_up(self) -> None:
         """Wait no longer for an earlier push, as the plugin would for 5 s. All of it was queued
         when it began, ahead of whatever follows."""
-        if self._push is not None:
+        if self._push is not None and not self._push.done():
             await utils.aio.cancel_and_wait(self._push)
 
     def _protected(
@@ -620,25 +620,30 @@ class History:
         nobody heard and the controller deletes: neither is to be touched by the push. Nor is what
         LiveKit has not entered in the agent's history: nobody can have left that out on purpose."""
         messages = {m.item_id: m for turn in self._turns() for m in turn.messages}
-        self._fill_placeholders(chat_ctx, messages, mirror)
         ours = {
             item_id: mirror[item_id]
             for item_id, message in messages.items()
             if item_id in mirror and self._is_ours(message)
         }
-        asked: dict[str, llm.ChatItem] = {}
-        for item in chat_ctx.items:
-            asked.setdefault(item.id, item)  # of two the first, in its place, as the plugin
+        out = self.blame.out
+        asked: set[str] = set()
         kept: list[llm.ChatItem] = []
-        for item_id, item in asked.items():
-            if item_id in self.blame.out or self._is_gone(item_id, mirror):
+        for item in chat_ctx.items:
+            item_id = item.id
+            message = messages.get(item_id)
+            if message is not None:
+                self._fill_placeholder(item, message, mirror.get(item_id))
+            if item_id in asked:
+                continue  # of two the first, in its place, as the plugin
+            asked.add(item_id)
+            if item_id in out or (item_id in self._deleted and self._is_gone(item_id, mirror)):
                 continue
-            if item_id in messages:
+            if message is not None:
                 if item_id not in mirror and not getattr(item, "content", True):
                     continue  # it is put there once it is known what was heard of it
                 item = ours.pop(item_id, None) or self._as_it_is(item, mirror.get(item_id))
             kept.append(item)
-        for item_id in self._unentered.keys() & asked.keys():
+        for item_id in self._unentered.keys() & asked:
             self.entered(item_id)
         if ours or self._unentered:
             for item_id, item in mirror.items():
@@ -649,22 +654,17 @@ class History:
     def _turns(self) -> list[Turn]:
         return [*self._controller.finished, *self._controller.turns]
 
-    def _fill_placeholders(
-        self,
-        chat_ctx: llm.ChatContext,
-        messages: Mapping[str, Message],
-        mirror: Mapping[str, llm.ChatItem],
+    def _fill_placeholder(
+        self, item: llm.ChatItem, message: Message, known: llm.ChatItem | None
     ) -> None:
         """An agent that was given the history while a message played has LiveKit's placeholder of
         it, without words. That is no wish to take from the server what was heard since."""
-        for item in chat_ctx.items:
-            if item.id not in messages or item.type != "message" or item.content:
-                continue
-            message, known = messages[item.id], mirror.get(item.id)
-            if message.outcome in _UNHEARD or known is item:
-                continue  # LiveKit pushes a tool's output in a copy of the mirror
-            if known is not None and known.type == "message":
-                item.content[:] = [message.shown] if message.shown else known.content
+        if item.type != "message" or item.content:
+            return
+        if message.outcome in _UNHEARD or known is item:
+            return  # LiveKit pushes a tool's output in a copy of the mirror
+        if known is not None and known.type == "message":
+            item.content[:] = [message.shown] if message.shown else known.content
 
     def _as_it_is(self, item: llm.ChatItem, known: llm.ChatItem | None) -> llm.ChatItem:
         """A message of ours as the mirror has it, if what is pushed only shows how it was at another time: a
@@ -682,10 +682,8 @@ class History:
         return any(message.item_id == item_id for turn in turns for message in turn.messages)
 
     def _is_gone(self, item_id: str, mirror: Mapping[str, llm.ChatItem]) -> bool:
-        """Whether we had it deleted since the host copied the mirror, as it does for a tool."""
-        if item_id not in self._deleted or item_id in mirror:
-            return False
-        return not self._conversation.holds(item_id)
+        """Whether what we had deleted went since the host copied the mirror, as it does for a tool."""
+        return item_id not in mirror and not self._conversation.holds(item_id)
 
     def _is_ours(self, message: Message) -> bool:
         return message.outcome is MessageOutcome.SKIPPED or self._is_open(message)

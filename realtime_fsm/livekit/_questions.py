@@ -138,10 +138,11 @@ class Questions:
 
     def _answers_another(self, item_id: str | None) -> bool:
         """Whether the server would find another question to answer in place of this one."""
+        if self._conversation.asks(but=item_id):
+            return True
         # Also what was pushed while there was no connection: it is not in the mirror yet.
         items = (*self._mirror().items, *self._conversation.lost.values())
-        known = any(_can_be_answered(item) for item in items if item.id != item_id)
-        return known or self._conversation.asks(but=item_id)
+        return any(_can_be_answered(item) for item in items if item.id != item_id)
 
 
 def _can_be_answered(item: llm.ChatItem) -> bool:

@@ -7,15 +7,19 @@ nothing is called for each element. What LiveKit runs is not counted: its histor
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from collections import Counter
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
+from weakref import ref
 
 import pytest
+from livekit.agents import llm
 
 import realtime_fsm
+from realtime_fsm.livekit._features import realtime_session_of
 from realtime_fsm.livekit._history import History
 from realtime_fsm.simulator import Failed, Reply, Script, ServerConfig
 from realtime_fsm.testing import virtual_time
@@ -118,3 +122,20 @@ async def test_going_through_the_history_would_be_noticed(monkeypatch: pytest.Mo
     monkeypatch.setattr(History, "generated", generated)
     early, late = await looks(EARLY, EARLY + 3)
     assert late["_history.py: generated"] > early["_history.py: generated"]
+
+
+@virtual_time
+async def test_nobody_keeps_the_streams_of_a_turn_that_is_over() -> None:
+    kept: list[ref[object]] = []
+
+    def told(generation: llm.GenerationCreatedEvent) -> None:
+        kept.append(ref(generation))
+
+    async with call([TWO] * 5, retry=QUICK) as c:
+        realtime_session_of(c.session).on("generation_created", told)
+        for _ in range(5):
+            await c.session.generate_reply(instructions="Answer.")
+        await asyncio.sleep(1.0)
+        gc.collect()
+        assert len(kept) == 5
+        assert not [each() for each in kept[:-1] if each() is not None]
