@@ -30,7 +30,8 @@ class Response:
         given_id: The plugin's name for it, "": none.
         turn_id: The turn that has it, "": none.
         items: How many items had output.
-        of_user: It was not asked for.
+        asked: It was asked for.
+        of_user: It answers the user, unasked.
         has_words: The words of what it answers are known.
         cut_by_user: The user spoke into it.
         unwanted: Nobody wants what still comes of it.
@@ -38,6 +39,7 @@ class Response:
     """
 
     __slots__ = (
+        "asked",
         "cut_by_user",
         "error",
         "given_id",
@@ -55,6 +57,7 @@ class Response:
         self.given_id = given_id
         self.turn_id = turn_id
         self.items = 0
+        self.asked = False
         self.of_user = False
         self.has_words = False
         self.error: ErrorInfo | None = None

@@ -14,6 +14,7 @@ from livekit.agents import (
     AgentStateChangedEvent,
     ConversationItemAddedEvent,
     ErrorEvent,
+    FunctionToolsExecutedEvent,
     SpeechCreatedEvent,
     llm,
 )
@@ -67,6 +68,7 @@ class SpeechTracker:
         self._changed: Callable[[], None] = lambda: None
         self._listeners = {
             "speech_created": self._safe(self._on_speech_created),
+            "function_tools_executed": self._safe(self._on_tools_executed),
             "conversation_item_added": self._safe(self._on_item_added),
             "agent_state_changed": self._safe(self._on_agent_state),
             "close": self._safe(self._on_close),
@@ -291,9 +293,7 @@ class SpeechTracker:
         self._handles[turn_id] = handle
 
         def over(handle: SpeechHandle) -> None:
-            if handle in self._calling:
-                self._calling.discard(handle)
-                self._reply_due = self.composes_tool_replies and not handle.interrupted
+            self._calling.discard(handle)
             # Each realtime session counts its turns anew, and a speech may outlive the session.
             if self._handles.get(turn_id) is handle and self._receive is not None:
                 del self._handles[turn_id]
@@ -501,6 +501,10 @@ class SpeechTracker:
                 synchronized_transcript=report.synchronized_transcript,
             )
         )
+
+    def _on_tools_executed(self, event: FunctionToolsExecutedEvent) -> None:
+        # Their output goes to the model, also where their speech was interrupted meanwhile.
+        self._reply_due = self.composes_tool_replies and event.has_tool_reply
 
     def _on_speech_created(self, event: SpeechCreatedEvent) -> None:
         self._reply_due = False

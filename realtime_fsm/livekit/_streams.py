@@ -423,7 +423,8 @@ class StreamLink:
         turn = attempt.turn if attempt is not None and attempt.wanted else None
         response = Response(response_id, "" if turn is None else turn.id, given_id or "")
         after_tool = self.tool_reply.begins()
-        response.of_user = request is None and not after_tool
+        response.asked = request is not None
+        response.of_user = not (response.asked or after_tool)
         self._responses[response_id] = response
         self._before, self._newest, self._begins = self._newest, response, True
         self._soon(self._begun)
@@ -455,7 +456,7 @@ class StreamLink:
         broken = await reading.run()
         response = reading.response
         known = response.items or broken or response.error or response.unwanted or response.over
-        if not known and response.given_id not in self._ends:
+        if not (known or response.given_id in self._ends or self._goes_on_in_another(response)):
             # A fatal error is told after the streams ended.
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._errs.wait(), _FRESH)
@@ -478,7 +479,9 @@ class StreamLink:
             status, error = ev.ResponseStatus.CANCELLED, None
         elif error is not None:
             status = ev.ResponseStatus.FAILED
-        elif not response.items and self._may_be_silent(response):
+        elif not response.items and (
+            self._may_be_silent(response) or self._goes_on_in_another(response)
+        ):
             status = ev.ResponseStatus.CANCELLED
         elif not response.items and not self._family.repeats:
             status = ev.ResponseStatus.FAILED
@@ -490,6 +493,12 @@ class StreamLink:
     def _may_be_silent(self, response: Response) -> bool:
         """Whether nothing is owed where a response has no output."""
         return not self._family.answers_all or (response.of_user and not self._family.cuts_show)
+
+    def _goes_on_in_another(self, response: Response) -> bool:
+        """Whether the plugin opened a response that nobody asked for, with a tool's output say, and put
+        another in its place when the answer began."""
+        opened = not (self._family.repeats or response.asked or response.items)
+        return opened and self._newest is not response
 
     def _over(self, response_id: str, status: ev.ResponseStatus, error: ErrorInfo | None) -> None:
         response = self._responses.pop(response_id, None)

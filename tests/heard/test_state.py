@@ -87,6 +87,12 @@ class Looking(Agent):
         return "there"
 
     @function_tool
+    async def search(self) -> str:
+        """Look for longer than it is spoken."""
+        await asyncio.sleep(2.0)
+        return "here"
+
+    @function_tool
     async def fail(self) -> str:
         """Look in vain."""
         await asyncio.sleep(1.0)
@@ -100,6 +106,7 @@ ACTS: dict[str, tuple[tuple[str, ...], float | None, float | None]] = {
     "two tools": (("look", "fail"), None, None),
     "interrupted while it speaks": (("look",), 0.5, None),
     "interrupted while the tool runs": (("look",), 1.5, None),
+    "interrupted while the tool alone runs": (("search",), 1.5, None),
     "interrupted while it composes": (("look",), 3.0, None),
     "another reply while it composes": (("look",), None, 3.0),
 }

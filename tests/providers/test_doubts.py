@@ -183,6 +183,30 @@ def test_g17_a_model_that_calls_its_tool_again_is_not_asked_again(family: str) -
     assert not seen.hangs
 
 
+@pytest.mark.parametrize("taken_over", [False, True])
+@pytest.mark.parametrize("family", ["google", "ultravox", "phonic"])
+def test_g27_the_reply_to_a_tool_takes_its_time(family: str, taken_over: bool) -> None:
+    """As in plain LiveKit, also where another agent takes over meanwhile. Phonic's plugin opens a response
+    with the output, and another in its place when the reply begins: that is no failure, and no wait."""
+
+    async def row(call: Call) -> None:
+        await call.user_says("Look.")
+        await asyncio.sleep(0.8)
+        if taken_over:
+            call.session.update_agent(type(call.agent)(True))
+        await asyncio.sleep(5.0)
+
+    answers = {"Look.": [Answer(call="look_up")], "tool": [Answer("It is sunny.", 0.8, after=1.5)]}
+    plain, ours = (
+        played(family, answers, row, controlled=controlled, tools=True)
+        for controlled in (False, True)
+    )
+    assert ours.errors == plain.errors == ()
+    (theirs,), (heard,) = plain.heard, ours.heard
+    assert heard.began == pytest.approx(theirs.began, abs=0.05)
+    assert heard.seconds == pytest.approx(theirs.seconds)
+
+
 def test_voice_live_takes_events_past_the_plugin() -> None:
     """Canary: RealtimeSession._send, and the SDK's classes (providers/_azure.py)."""
     fake = need("azure")
