@@ -222,6 +222,7 @@ def test_a_cough_does_not_meet_a_message_that_was_cut_off_before(modality: Any) 
     assert fates(scenario) == ["interrupted", "answered"]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("profile", "seed"),
     [
@@ -244,6 +245,7 @@ def test_g18_calls_that_lost_a_turn_once(profile: Any, seed: int) -> None:
     assert not result.bad, result.why
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("profile", "seed"),
     [
