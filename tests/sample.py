@@ -8,7 +8,7 @@ Which they are depends on their names alone, so that tests with the same cases, 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from zlib import crc32
 
@@ -37,12 +37,10 @@ def _sample(cases: list[pytest.Function]) -> list[pytest.Function]:
     told = {item: set(_told(item.callspec.params, **mark.kwargs)) for item in cases}
     shared = Counter(each for values in told.values() for each in values)
     sample: list[pytest.Function] = []
-    known: set[Hashable] = set()
-    for item in cases:
-        values = {each for each in told[item] if each[0] == "kind" or shared[each] > 1}
-        if not values <= known:
-            sample.append(item)
-            known |= values
+    missing = {each for each, count in shared.items() if each[0] == "kind" or count > 1}
+    while missing:
+        sample.append(max(cases, key=lambda item: len(told[item] & missing)))
+        missing -= told[sample[-1]]
     others = [item for item in cases if item not in sample]
     return sample + others[: max(0, -(-len(cases) // mark.args[0]) - len(sample))]
 
