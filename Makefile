@@ -25,9 +25,9 @@ watch: $(RUNS)
 test: $(READY)
 	$(BIN)/python -m pytest $(BOTH) -m "not long"
 
-# Long (six minutes): the rest of the tests.
+# Long (six minutes): the rest of the tests, and the random ones with more examples.
 test-long: $(READY)
-	$(BIN)/python -m pytest $(BOTH) -m long
+	HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest $(BOTH) -m "long or hypothesis"
 
 # The core, the corpus and the adapter: a minute.
 test-quick: $(READY)
@@ -98,7 +98,7 @@ row-mutants: $(READY)
 # changed since the last run is run again. `make mutants ARGS="realtime_fsm._core.lane*"`: some of it.
 # On a cluster: `python -m tests.mutants.code run --dask ADDRESS`, and `tests.mutants.rows --dask ADDRESS`.
 mutants: $(MUTMUT)/.ready
-	HYPOTHESIS_PROFILE=mutants $(MUTMUT)/bin/mutmut run --max-children 2 $(ARGS)
+	HYPOTHESIS_PROFILE=short $(MUTMUT)/bin/mutmut run --max-children 2 $(ARGS)
 	$(MUTMUT)/bin/python -m tests.mutants.code
 
 # Long: every order of events within the default bound.

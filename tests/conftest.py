@@ -1,4 +1,4 @@
-"""Hypothesis profiles: ``HYPOTHESIS_PROFILE`` = dev (default), ci, nightly or mutants; long tests, and tests in real time."""
+"""Hypothesis profiles: ``HYPOTHESIS_PROFILE`` = dev (default), short, ci or nightly; long tests, and tests in real time."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ settings.register_profile(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
-# Short and always the same: run again for every change to the code (make mutants).
+# Short and always the same: what CI runs once more with `ci`, and what runs for every change to the code (make mutants).
 settings.register_profile(
-    "mutants",
+    "short",
     max_examples=60,
     stateful_step_count=40,
     deadline=None,
