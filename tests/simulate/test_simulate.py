@@ -88,6 +88,7 @@ def eval_names(text: str) -> bool:
     return text.startswith("Scenario(turns=(Turn(") and "object at 0x" not in text
 
 
+@pytest.mark.long  # processes and shards show as much
 def test_runs_are_repeatable(whole: dict[str, Any]) -> None:
     assert report() == whole
 
