@@ -11,7 +11,7 @@ BOTH := --numprocesses 2 --dist loadfile
 # What is compiled is kept: without, both processes compile 900 files anew, and what tests start does.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo watch watched test test-quick heard inject judge lint types docs package matrix hooks diagrams diagrams-check sample properties row-mutants mutants bench bench-page explore simulate scenarios fuzz soak crowd conform-proof live providers scale test-oldest next clean
+.PHONY: help demo watch watched test test-long test-quick heard inject judge lint types docs package matrix hooks diagrams diagrams-check sample properties row-mutants mutants bench bench-page explore simulate scenarios fuzz soak crowd conform-proof live providers scale test-oldest next clean
 
 # Four short calls, plain LiveKit and controlled, side by side. Installs what these need.
 demo: $(RUNS)
@@ -21,13 +21,17 @@ demo: $(RUNS)
 watch: $(RUNS)
 	$(BIN)/realtime-fsm demo --watch
 
-# The tests: nine minutes on two cores.
+# The tests, of what takes long a sample: five minutes on two cores.
 test: $(READY)
-	$(BIN)/python -m pytest $(BOTH)
+	$(BIN)/python -m pytest $(BOTH) -m "not long"
+
+# Long (six minutes): the rest of the tests, and the random ones with more examples.
+test-long: $(READY)
+	HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest $(BOTH) -m "long or hypothesis"
 
 # The core, the corpus and the adapter: a minute.
 test-quick: $(READY)
-	$(BIN)/python -m pytest -q $(BOTH) tests/core tests/corpus tests/livekit
+	$(BIN)/python -m pytest -q $(BOTH) -m "not long" tests/core tests/corpus tests/livekit
 
 # What there is to make.
 help:
@@ -94,7 +98,7 @@ row-mutants: $(READY)
 # changed since the last run is run again. `make mutants ARGS="realtime_fsm._core.lane*"`: some of it.
 # On a cluster: `python -m tests.mutants.code run --dask ADDRESS`, and `tests.mutants.rows --dask ADDRESS`.
 mutants: $(MUTMUT)/.ready
-	HYPOTHESIS_PROFILE=mutants $(MUTMUT)/bin/mutmut run --max-children 2 $(ARGS)
+	HYPOTHESIS_PROFILE=short $(MUTMUT)/bin/mutmut run --max-children 2 $(ARGS)
 	$(MUTMUT)/bin/python -m tests.mutants.code
 
 # Long: every order of events within the default bound.

@@ -1,4 +1,4 @@
-"""Hypothesis profiles: ``HYPOTHESIS_PROFILE`` = dev (default), ci, nightly or mutants; and tests in real time."""
+"""Hypothesis profiles: ``HYPOTHESIS_PROFILE`` = dev (default), short, ci or nightly; long tests, and tests in real time."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from _pytest.runner import runtestprotocol
 from hypothesis import HealthCheck, settings
 
 from .real_time import lived
+from .sample import mark_long
 
 settings.register_profile(
     "dev", max_examples=60, stateful_step_count=40, deadline=None, report_multiple_bugs=False
@@ -29,9 +30,9 @@ settings.register_profile(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
-# Short and always the same: run again for every change to the code (make mutants).
+# Short and always the same: what CI runs once more with `ci`, and what runs for every change to the code (make mutants).
 settings.register_profile(
-    "mutants",
+    "short",
     max_examples=60,
     stateful_step_count=40,
     deadline=None,
@@ -50,6 +51,11 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
         item.ihook.pytest_runtest_logreport(report=report)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
     return True
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` looks at the marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    mark_long(items)
 
 
 def pytest_collection_finish() -> None:

@@ -82,10 +82,9 @@ def test_a_test_that_is_marked_is_lived_again_as_a_whole(
     pytester: pytest.Pytester, kept: str, outcome: dict[str, int]
 ) -> None:
     tests = Path(__file__).parent
-    conftest = (
-        (tests / "conftest.py").read_text("utf-8").replace("from .real_time", "from real_time")
-    )
+    conftest = (tests / "conftest.py").read_text("utf-8").replace("from .", "from ")
     mine = (tests / "real_time.py").read_text("utf-8")
+    pytester.makepyfile(sample=(tests / "sample.py").read_text("utf-8"))
     pytester.makepyfile(real_time=f"{mine}\nKEPT = {kept}\n")
     pytester.makeconftest(conftest)
     pytester.makepyfile(WHOLE)

@@ -100,6 +100,7 @@ async def _swapped_sinks(call: SimulatedCall) -> None:
     await asyncio.sleep(4.0)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("nth", [1, 2, 3])
 @pytest.mark.parametrize("target", [TARGETS[label] for label in CALLED_BACK], ids=lambda t: t.label)
 def test_g32_a_callback_that_raises_hangs_no_call(target: Target, nth: int) -> None:

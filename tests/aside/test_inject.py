@@ -31,6 +31,8 @@ from .inject import (
 
 PART = os.environ.get("INJECT", "").replace("all", "1/1")
 _SAMPLE = 8
+#: Of the sample a test has a part, so that some can be long.
+_PARTS = range(1 if PART else 4)
 
 Case = tuple[Target, int, bool, type[Exception]]
 
@@ -87,13 +89,18 @@ def problems(name: str, case: Case, *, after: bool = False) -> list[str]:
     return [f"{target.label}, call {nth}, {how}: {x}" for x in found]
 
 
+@pytest.mark.sampled(8)
+@pytest.mark.parametrize("part", _PARTS)
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("name", CALLS)
-def test_g32_an_internal_error_makes_the_session_plain(name: str, after: bool) -> None:
+def test_g32_an_internal_error_makes_the_session_plain(name: str, after: bool, part: int) -> None:
     every = [c for c in cases(name) if not after or c[0].label not in ADDS_SOUND]
     random.Random(f"{name}{' after' * after}").shuffle(every)
     number, _, parts = PART.partition("/")
-    chosen = every[int(number) - 1 :: int(parts)] if PART else every[: _SAMPLE // (1 + after)]
+    if PART:
+        chosen = every[int(number) - 1 :: int(parts)]
+    else:
+        chosen = every[: _SAMPLE // (1 + after)][part :: len(_PARTS)]
     found = [x for case in chosen for x in problems(name, case, after=after)]
     assert found == [], f"{len(found)} of {len(chosen)} cases"
 

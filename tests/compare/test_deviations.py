@@ -132,6 +132,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Callable[[Change], None]:
     return changes
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", CHANGES)
 def test_g27_at_a_server_that_deviates(name: str, server: Callable[[Change], None]) -> None:
     server(CHANGES[name])

@@ -34,6 +34,7 @@ def test_what_is_open_exists() -> None:
     assert set(KINDS.values()) == {"A", "C", "D", "E", "E2", "F", "G", "H", "Q"}
 
 
+@pytest.mark.sampled(6, kind=lambda name: KINDS[name])
 @pytest.mark.parametrize("name", every_case())
 def test_g27_never_worse(name: str) -> None:
     assert_not_worse(CASES[name])

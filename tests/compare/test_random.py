@@ -1,7 +1,7 @@
 """G27: random calls, each lived twice, in which the controlled one must not be worse than plain LiveKit.
 
-Those in :data:`OPEN` are worse, yet, by kind. Whoever repairs a kind deletes its line. A sample by
-default; `make judge` lives all of them.
+Those in :data:`OPEN` are worse, yet, by kind. Whoever repairs a kind deletes its line. `make judge`
+lives nine hundred.
 """
 
 from __future__ import annotations
@@ -126,6 +126,7 @@ SEEDS: dict[int, tuple[Profile, str]] = {
 AGAIN: tuple[tuple[int, Profile], ...] = ((211024874452902, "compat"),)
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize(("seed", "profile"), [*((n, by[0]) for n, by in SEEDS.items()), *AGAIN])
 def test_g27_a_call_that_was_worse_is_not(seed: int, profile: Profile) -> None:
     assert [each.text for each in run_pair(seed, profile).worse] == []
@@ -142,6 +143,7 @@ def calls() -> Iterator[Any]:
             yield pytest.param(profile, number, marks=marks)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(("profile", "number"), tuple(calls()))
 def test_g27_a_random_call_is_not_worse(profile: Profile, number: int) -> None:
     result = run_pair(call_seed(1, number), profile)

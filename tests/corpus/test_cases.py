@@ -12,7 +12,7 @@ import pytest
 from livekit import agents
 
 from realtime_fsm.testing.corpus import Case, cases, compare, gaps, page, parse, run
-from realtime_fsm.testing.corpus._page import measured, write
+from realtime_fsm.testing.corpus._page import measured, row, write
 
 #: The orderings of the collection, by family. None may disappear.
 ORDERINGS = {
@@ -63,15 +63,24 @@ def test_exact_case(case: Case) -> None:
     assert result.holds, "\n".join([*result.problems, "", *result.log])
 
 
+#: Of each family of orderings some.
+sampled = pytest.mark.sampled(6, kind=lambda case: case.ordering[0])
+
+
+@sampled
 @pytest.mark.parametrize("case", of_level("call"))
 def test_case(case: Case) -> None:
     result = measured(case.id).controlled
     assert result.holds, "\n".join([*result.problems, "", *result.log])
 
 
-@pytest.mark.parametrize("id", [case.id for case in cases() if case.level == "call"])
-def test_g27_a_call_of_the_corpus_is_not_worse(id: str) -> None:
-    verdict = measured(id).verdict
+CALLS = [pytest.param(case, id=case.id) for case in cases() if case.level == "call"]
+
+
+@sampled
+@pytest.mark.parametrize("case", CALLS)
+def test_g27_a_call_of_the_corpus_is_not_worse(case: Case) -> None:
+    verdict = measured(case.id).verdict
     assert verdict is not None
     assert not verdict.worse, "\n".join(map(str, verdict.worse))
 
@@ -113,11 +122,20 @@ newest = pytest.mark.skipif(
 
 
 @newest
+@sampled
+@pytest.mark.parametrize("case", CALLS)
+def test_its_line_of_the_page_is_fresh(case: Case) -> None:
+    assert row(case) in WRITTEN.splitlines()
+
+
+@newest
+@pytest.mark.long
 def test_the_page_of_the_corpus_is_fresh() -> None:
     assert page() == WRITTEN
 
 
 @newest
+@pytest.mark.long
 def test_stale_pages_are_noticed_and_written(tmp_path: Path) -> None:
     (tmp_path / "corpus-notation.md").write_text("nothing", "utf-8")
     with pytest.raises(ValueError, match="lacks the mark"):

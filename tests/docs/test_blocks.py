@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shlex
 from collections.abc import Iterator
@@ -119,8 +120,13 @@ def wrong(words: list[str]) -> str | None:
     return f"unknown command: {name}"
 
 
+@functools.cache
+def command_line() -> Any:
+    return get_command(app)
+
+
 def _wrong_call(rest: list[str]) -> str | None:
-    group: Any = get_command(app)
+    group = command_line()
     if not rest or rest[0].startswith("-"):
         command = group
     elif rest[0] == "COMMAND":
@@ -152,7 +158,7 @@ def test_printed_commands_exist(page: Path) -> None:
 
 
 def test_the_reference_names_every_command() -> None:
-    group: Any = get_command(app)
+    group = command_line()
     text = (ROOT / "docs" / "reference-cli.md").read_text("utf-8")
     assert [name for name in group.commands if f"| `realtime-fsm {name}` |" not in text] == []
 

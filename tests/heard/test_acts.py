@@ -80,6 +80,7 @@ def acting(act: Callable[[Host], Awaitable[None]]) -> Callable[[Host], Awaitable
     return story
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("given", HOSTS)
 @pytest.mark.parametrize("thinking", THINKING)
 @pytest.mark.parametrize("act", ACTS)
@@ -144,6 +145,7 @@ async def asking_meanwhile(host: Host) -> None:
     await host.say(QUESTION, seconds=0.3)
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("given", HOSTS)
 @pytest.mark.parametrize("thinking", THINKING)
 @pytest.mark.parametrize("tool", ["hand_over", "end_call", "look_up", "task"])

@@ -227,6 +227,7 @@ def known(finding: Finding, under_way: str, act: str, given: str) -> bool:
     return finding.clause == "memory" and (act, given) == ("drain", "not attached")
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("under_way", UNDER_WAY)
 @pytest.mark.parametrize("act", [*ACTS, *TOOLS])
 def test_g27_never_worse_whatever_is_done_meanwhile(act: str, under_way: str) -> None:

@@ -95,6 +95,7 @@ def test_g27_a_tool_sees_what_it_sees_in_plain_livekit(count: int, given: str) -
     assert ("assistant", TEXT) in ours["notes"][0]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("given", ["attached", "own models"])
 @pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("how", COPIES)

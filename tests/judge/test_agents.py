@@ -59,6 +59,7 @@ def alarms(play: Play, path: Path, *, controlled: bool = True, **failing: object
     return ids
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", PLAYS)
 def test_a_healthy_call(name: str, tmp_path: Path) -> None:
     assert not alarms(PLAYS[name], tmp_path / "controlled.jsonl")
@@ -68,6 +69,7 @@ def test_a_healthy_call(name: str, tmp_path: Path) -> None:
     assert least <= plain <= PLAIN.get(name, set())
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("number", "name"), [*enumerate(PLAYS)])
 def test_each_response_fails_once(number: int, name: str, tmp_path: Path) -> None:
     for at in range(number % 2, len(PLAYS[name].replies), 2):

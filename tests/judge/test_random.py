@@ -41,6 +41,7 @@ def test_all_say_the_same_of_a_call_in_which_responses_fail(
     assert controlled or broken > 0, "else it would prove little"
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("profile", "number"),
     [("rough", 535), ("rough", 572), ("rough", 594), ("hostile", 510), ("hostile", 613)],

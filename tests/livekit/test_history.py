@@ -91,6 +91,7 @@ POSITIONS = {"before the first frame": 0.0, "in 1": 0.7, "between 1 and 2": 2.0,
 GENERATION = {"complete": 0.001, "generating": 0.09}
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("generation", GENERATION, ids=lambda x: x)
 @pytest.mark.parametrize("count", [1, 2, 3])
 @pytest.mark.parametrize("position", POSITIONS, ids=lambda x: x)
@@ -246,6 +247,7 @@ async def test_g16_output_whose_beginning_was_lost_is_not_remembered(
         assert c.remembered() == TEXTS[:1]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("copied", ["the agent's", "the model's"])
 @pytest.mark.parametrize("steps", range(24))
 @virtual_time

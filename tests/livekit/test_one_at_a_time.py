@@ -133,6 +133,7 @@ MOMENTS = [
 ]
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("kind", OUT_OF_BAND)
 @virtual_time

@@ -274,6 +274,7 @@ def test_a_trait_declared_wrongly_is_noticed(family: str, name: str, wrong: dict
 # --- the healthy path
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("family", STREAMS)
 @pytest.mark.parametrize("name", HEALTHY)
 def test_the_wire_of_a_healthy_call_is_that_of_plain_livekit(family: str, name: str) -> None:
@@ -291,6 +292,7 @@ def test_the_wire_of_a_healthy_call_is_that_of_plain_livekit(family: str, name: 
 # --- an error of ours
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("family", STREAMS)
 @pytest.mark.parametrize(
     "where", ["receive", "ask", "generated", "answered", "generation", "error"]

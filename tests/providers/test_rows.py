@@ -13,6 +13,9 @@ from realtime_fsm.testing.providers import Fake
 
 from .installed import name_of, need, rows
 
+#: Of each provider and each row some; `make providers` lives all.
+sampled = pytest.mark.sampled(7, kind=lambda family, row: row.name)
+
 PLAIN: dict[tuple[str, str], Seen] = {}
 
 
@@ -30,6 +33,7 @@ def plain_life(family: str, row: ProviderRow) -> Seen:
     return PLAIN[known]
 
 
+@sampled
 @pytest.mark.parametrize(("family", "row"), rows(), ids=name_of)
 def test_plain(family: str, row: ProviderRow) -> None:
     """Each row comes to its end with nothing that the types do not know."""
@@ -43,6 +47,7 @@ def test_plain(family: str, row: ProviderRow) -> None:
         assert seen.closed is None
 
 
+@sampled
 @pytest.mark.parametrize(("family", "row"), rows(), ids=name_of)
 def test_g27_worse_nowhere(family: str, row: ProviderRow) -> None:
     plain = plain_life(family, row)

@@ -46,6 +46,7 @@ def _cases() -> list[object]:
     return [pytest.param(each, id=str(each)) for each in dict.fromkeys([*_NAMED, *_ALL[::_EVERY]])]
 
 
+@pytest.mark.sampled(4, kind=lambda mutation: mutation.event)
 @pytest.mark.parametrize("mutation", _cases())
 @pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
 def test_g25_one_wrong_field_neither_hangs_a_call_nor_silences_it(mutation: Mutation) -> None:

@@ -51,6 +51,10 @@ _OLDER = {
 }
 
 
+#: Of each group some.
+sampled = pytest.mark.sampled(6, kind=lambda scenario: scenario.rpartition("/")[0])
+
+
 def _controlled() -> list[object]:
     return [pytest.param(each.id, marks=_marks(each)) for each in SCENARIOS.values()]
 
@@ -63,6 +67,7 @@ def _marks(scenario: Case) -> list[pytest.MarkDecorator]:
     return []
 
 
+@sampled
 @pytest.mark.parametrize("scenario", _controlled())
 def test_controlled(scenario: str) -> None:
     """What a user wants, and each guarantee that ``check_all`` checks."""
@@ -70,11 +75,13 @@ def test_controlled(scenario: str) -> None:
 
 
 @stated
+@sampled
 @pytest.mark.parametrize("scenario", [each.id for each in SCENARIOS.values() if each.plain])
 def test_plain(scenario: str) -> None:
     assert judge(scenario).plain_problems == ()
 
 
+@sampled
 @pytest.mark.parametrize("scenario", list(SCENARIOS))
 def test_g27_a_scenario_is_not_worse(scenario: str) -> None:
     verdict = judge(scenario).verdict
@@ -82,33 +89,44 @@ def test_g27_a_scenario_is_not_worse(scenario: str) -> None:
         assert not verdict.worse, "\n".join(map(str, verdict.worse))
 
 
+@pytest.mark.long
 def test_nearly_all_can_be_compared() -> None:
     left_out = {name for name in SCENARIOS if judge(name).verdict is None}
     assert all("regenerate" in name or plan(SCENARIOS[name]).models for name in left_out)
     assert len(left_out) < len(SCENARIOS) / 5
 
 
+PAGE = (Path(__file__).parents[2] / "docs" / "scenarios.md").read_text("utf-8")
+
+
 @newest
+@pytest.mark.long
 def test_the_page_of_scenarios_is_fresh() -> None:
     """Run ``realtime-fsm scenarios --page > docs/scenarios.md``."""
-    page = Path(__file__).parents[2] / "docs" / "scenarios.md"
-    assert page.read_text("utf-8") == show.page()
+    assert show.page() == PAGE
 
 
-def test_nothing_is_heard_twice_unless_it_is_said_so() -> None:
-    """G9: recovery repeats no words."""
-    repeated = {each: judge(each).controlled.repeated for each in SCENARIOS}
-    assert {each: count for each, count in repeated.items() if count} == {}
+@newest
+@sampled
+@pytest.mark.parametrize("scenario", list(SCENARIOS))
+def test_its_lines_of_the_page_are_fresh(scenario: str) -> None:
+    assert set(show._markdown([judge(scenario)]).splitlines()) <= set(PAGE.splitlines())
 
 
-def test_no_controlled_call_waits_longer_than_plain_livekit_without_an_end() -> None:
+@sampled
+@pytest.mark.parametrize("scenario", list(SCENARIOS))
+def test_g9_nothing_is_heard_twice(scenario: str) -> None:
+    """Recovery repeats no words."""
+    assert not judge(scenario).controlled.repeated
+
+
+@sampled
+@pytest.mark.parametrize(
+    "scenario", [each.id for each in SCENARIOS.values() if each.status == "holds"]
+)
+def test_no_controlled_call_waits_longer_than_plain_livekit_without_an_end(scenario: str) -> None:
     """Recovery must not be worse than failure: a wait ends in an answer, or in word of it."""
-    open_ended = [
-        each
-        for each in SCENARIOS
-        if judge(each).controlled.unanswered and SCENARIOS[each].status == "holds"
-    ]
-    assert open_ended == []
+    assert not judge(scenario).controlled.unanswered
 
 
 # --- over real sockets

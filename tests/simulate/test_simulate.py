@@ -88,6 +88,7 @@ def eval_names(text: str) -> bool:
     return text.startswith("Scenario(turns=(Turn(") and "object at 0x" not in text
 
 
+@pytest.mark.long  # processes and shards show as much
 def test_runs_are_repeatable(whole: dict[str, Any]) -> None:
     assert report() == whole
 
@@ -222,6 +223,7 @@ def test_a_cough_does_not_meet_a_message_that_was_cut_off_before(modality: Any) 
     assert fates(scenario) == ["interrupted", "answered"]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("profile", "seed"),
     [
@@ -244,6 +246,7 @@ def test_g18_calls_that_lost_a_turn_once(profile: Any, seed: int) -> None:
     assert not result.bad, result.why
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("profile", "seed"),
     [

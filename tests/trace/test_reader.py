@@ -294,10 +294,13 @@ class Endless(io.RawIOBase):
 
     def __init__(self, turns: int) -> None:
         self._lines = self._make(turns)
+        #: The most memory there was before each turn.
+        self.peaks: list[int] = []
 
     def _make(self, turns: int) -> Iterator[bytes]:
         yield text(HEADER).encode()
         for n in range(turns):
+            self.peaks.append(tracemalloc.get_traced_memory()[1])
             t, r, i = n * 5.0, f"r{n}", f"i{n}"
             item = {"id": i, "type": "message", "role": "assistant"}
             for each in (
@@ -320,20 +323,18 @@ class Endless(io.RawIOBase):
         return self.readline()
 
 
-def peak(turns: int) -> int:
+@pytest.mark.parametrize("turns", [900, pytest.param(1500, marks=pytest.mark.long)])
+def test_memory_does_not_grow_with_the_length(turns: int) -> None:
+    check(cast(IO[bytes], Endless(10)))  # imports, caches
     tracemalloc.start()
     try:
-        report = check(cast(IO[bytes], Endless(turns)))
-        assert report.broken == {}
-        assert report.lines["server"] == turns * 4
-        return tracemalloc.get_traced_memory()[1]
+        endless = Endless(turns)
+        report = check(cast(IO[bytes], endless))
     finally:
         tracemalloc.stop()
-
-
-def test_memory_does_not_grow_with_the_length() -> None:
-    peak(10)  # imports, caches
-    assert peak(1500) < peak(600) * 1.12
+    assert report.broken == {}
+    assert report.lines["server"] == turns * 4
+    assert endless.peaks[-1] < endless.peaks[600] * 1.12
 
 
 def test_a_line_without_an_end_is_not_read_whole() -> None:

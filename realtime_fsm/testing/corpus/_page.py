@@ -16,7 +16,7 @@ from ._cases import cases, compare, gaps, run
 from ._grammar import Form
 from ._notation import ACTORS
 
-__all__ = ["Measured", "measured", "notation_page", "page", "plain_words", "write"]
+__all__ = ["Measured", "measured", "notation_page", "page", "plain_words", "row", "write"]
 
 _ISSUE = re.compile(r"([\w.-]+/[\w.-]+)#(\d+)")
 _CHECK = re.compile(r"(G\d+)\b")
@@ -98,21 +98,25 @@ def page() -> str:
         "| case | what happens | reported in | guarantees | level | plain | with us | compared |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for case in known:
-        plain = found[case.id].plain
-        cells = [
-            case.id,
-            _cell(case.title),
-            _linked(case.source),
-            " ".join(case.guarantees),
-            case.level,
-            "" if plain is None else _cell(plain_words(case, plain)),
-            "holds" if case.status == "holds" else f"**open**: {_cell(case.reason)}",
-            _compared(found[case.id].verdict),
-        ]
-        lines.append("| " + " | ".join(cells) + " |")
+    lines += [row(case) for case in known]
     lines += ["", *_gap_lines(), *_note_lines(known), *_skip_lines(known)]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def row(case: Case) -> str:
+    """A case's line in the table of :func:`page`."""
+    found = measured(case.id)
+    cells = [
+        case.id,
+        _cell(case.title),
+        _linked(case.source),
+        " ".join(case.guarantees),
+        case.level,
+        "" if found.plain is None else _cell(plain_words(case, found.plain)),
+        "holds" if case.status == "holds" else f"**open**: {_cell(case.reason)}",
+        _compared(found.verdict),
+    ]
+    return f"| {' | '.join(cells)} |"
 
 
 def _compared(verdict: Verdict | None) -> str:
