@@ -129,6 +129,8 @@ class Driver:
         #: The host is being told that the user begins to speak.
         self._user_begins = False
         self._running = False
+        #: No turn is alive, but the user may be answered yet: until then LiveKit goes on thinking.
+        self._answer_due = False
         self._closed = False
         self.failures = Failures(policy, label)
         self._log = get_logger()
@@ -490,6 +492,9 @@ class Driver:
         finally:
             self._running = False
         self._report_the_end()
+        if self._answer_due and not self.controller.unanswered:
+            self._answer_due = False
+            self._listen_if_idle_soon()
         self.controller.host_waits = self._speeches.waiting
         self._timer.set(None if self._closed else self.controller.next_deadline())
 
@@ -760,7 +765,8 @@ class Driver:
 
     def _listen_if_idle(self) -> None:
         if not self._closed and not self.controller.turns:
-            self._speeches.listen_if_idle()
+            self._answer_due = self.controller.unanswered
+            self._speeches.listen_if_idle(self._answer_due)
 
     def _tell_playback(self) -> None:
         self.controller.playback_reported = self._speeches.attached

@@ -366,12 +366,13 @@ class SpeechTracker:
         if handle is not None:
             self._calling.add(handle)
 
-    def listen_if_idle(self) -> None:
-        """No turn is alive: unless a tool runs, nothing more comes of what was asked (G22)."""
+    def listen_if_idle(self, answer_due: bool) -> None:
+        """No turn is alive: unless a tool runs, nothing more comes of what was asked (G22). *answer_due*:
+        but the user may be answered yet."""
         session = self._session
         if session is None or not all(handle.done() for handle in self._calling):
             return
-        if self._reply_due:
+        if self._reply_due or (answer_due and session.agent_state == "thinking"):
             return  # LiveKit goes on thinking, as in plain
         if session.current_speech is None or session.current_speech.done():
             listen_again(session)

@@ -13,7 +13,15 @@ from livekit.agents import Agent, AgentSession, function_tool, llm
 from livekit.plugins import openai
 
 from realtime_fsm.livekit import ControlledRealtimeModel, Family
-from realtime_fsm.simulator import InMemoryServer, Message, Reply, Script
+from realtime_fsm.simulator import (
+    Created,
+    FunctionCall,
+    InMemoryServer,
+    Message,
+    Reply,
+    Script,
+    Unanswered,
+)
 from realtime_fsm.testing import PacedAudioOutput, simulated_call, virtual_time
 
 from ..livekit.test_families import Session, capabilities
@@ -169,6 +177,30 @@ async def test_g22_g27_a_reply_that_the_model_composes_by_itself(composes: bool)
         thinks = ours["both"].index("thinking")
         assert "away" not in ours["both"][thinks : ours["both"].index("speaking", thinks)]
         assert ours["both"][-1] == "away", "afterwards"
+
+
+@pytest.mark.parametrize("answered", [True, False])
+@virtual_time
+async def test_g22_g27_the_user_goes_on_while_a_tool_runs(answered: bool) -> None:
+    """It thinks until the next answer, as in plain LiveKit; but not for ever, if none comes."""
+    script = [
+        Reply([FunctionCall("look")]),
+        Reply([Message("There.", seconds=0.5)], ack=Created(0.8) if answered else Unanswered()),
+    ]
+    shown = []
+    for controlled in (False, True):
+        states: list[str] = []
+        agent = Looking(instructions="Be brief.")
+        async with simulated_call(script, agent=agent, controlled=controlled, check=False) as call:
+            call.session.on("agent_state_changed", lambda e, to=states: to.append(e.new_state))  # type: ignore[misc]
+            await call.say("Where is it?", 0.5)
+            await asyncio.sleep(0.3)
+            await call.say("Hello?", 0.5)
+            await asyncio.sleep(20.0)
+            shown.append(list(states))
+    plain, ours = shown
+    assert plain == (["thinking", "speaking", "listening"] if answered else ["thinking"])
+    assert ours == plain if answered else ours[-1] == "listening"
 
 
 @virtual_time
