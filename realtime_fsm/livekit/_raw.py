@@ -47,8 +47,6 @@ from ._unsaid import UnsaidEnd
 SERVER_EVENT = "openai_server_event_received"
 CLIENT_EVENT = "openai_client_event_queued"
 
-#: Request timeout, too early, too many requests: these pass.
-_WORTH_ANOTHER = frozenset({408, 425, 429})
 _LOST = ErrorInfo(
     kind=ErrorKind.TRANSIENT, code="connection_lost", message="the connection was lost"
 )
@@ -154,8 +152,6 @@ class RawLink:
         self._was_up = False
         #: The inner session has the conversation, or is told of it now: what is asked comes behind that.
         self._told = told
-        #: It is the first of the call, and not in the place of another.
-        self._first = told
         #: Something came of it.
         self._heard = False
         #: The inner session reports right after a frame what that frame told us already.
@@ -496,8 +492,7 @@ class RawLink:
         # It told so to a request that plain LiveKit never makes: that one failed alone (G27).
         survived = reported and self._driver.failures.final is None
         verdict = dead or (_is_verdict(report) and not survived)
-        refused = self._first and not self._was_up and _is_refusal(report.error)
-        if refused or (not report.recoverable and verdict):
+        if not report.recoverable and verdict:
             self._driver.session_failed(report)
             return
         if not report.recoverable:
@@ -555,14 +550,6 @@ class RawLink:
             self._driver.forward(name, event)
 
         return forward
-
-
-def _is_refusal(error: Exception) -> bool:
-    """Whether the handshake was answered with a status that another attempt will not change:
-    a wrong key, a model that is not there. The plugin asks again as for a 500, and once a connection
-    was taken it is right to: what stood for the session stands for the next one (G27)."""
-    status = getattr(error.__cause__, "status", None)
-    return isinstance(status, int) and 400 <= status < 500 and status not in _WORTH_ANOTHER
 
 
 def _is_verdict(report: llm.RealtimeModelError) -> bool:

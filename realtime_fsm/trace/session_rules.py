@@ -61,14 +61,7 @@ class FatalStops(Rule):
         if _fatal(error_of(each)) and self._fatal is None and not self._retries:
             self._fatal = each
 
-    @on("net refused")
-    def _refused(self, each: Line) -> None:
-        if self._fatal is not None:
-            self._goes_on(each)
-        elif each.event.get("status") in (401, 403):
-            self._fatal = each
-
-    @on("client response.create", "server session.created", "net accepted")
+    @on("client response.create", "server session.created", "net accepted", "net refused")
     def _goes_on(self, each: Line) -> None:
         fatal = self._fatal
         if fatal is None or self._told or each.t - fatal.t <= self.settings.unread:

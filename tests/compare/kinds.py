@@ -357,6 +357,18 @@ async def connections_that_are_lost_again_and_again(living: Living) -> None:
         await asyncio.sleep(10.0)
 
 
+for _name, _status in (("key", 401), ("caller", 403), ("model", 404)):
+
+    @case("E", f"a_first_handshake_refuses_the_{_name}_once")
+    async def _(living: Living, status: int = _status) -> None:
+        config = sim.ServerConfig(handshakes=[sim.Refuse(status), sim.Accept()])
+        answers = script(hi=[says("Hello.")], again=[says("Hello again.")])
+        async with living(answers, check=False, config=config, **PUSH) as call:
+            for words in ("hi", "again"):
+                call.session.generate_reply(user_input=words)
+                await asyncio.sleep(10.0)
+
+
 # --- E2: a slow server is silenced
 
 for _seconds in (6.0, 9.0):

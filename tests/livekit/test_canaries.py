@@ -629,7 +629,7 @@ async def test_a_refused_handshake_names_its_status_in_the_cause() -> None:
         relied_on(
             getattr(error.__cause__, "status", None) == 401,
             "error.__cause__.status is the handshake's",
-            "realtime_fsm/livekit/_raw.py: _is_refusal",
+            "realtime_fsm/livekit/_driver.py: session_failed",
         )
 
 

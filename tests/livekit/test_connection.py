@@ -103,14 +103,32 @@ async def test_g11_a_minute_of_a_healthy_connection_counts_as_progress() -> None
         assert not c.closed
 
 
+@pytest.mark.parametrize("status", [400, 401, 403, 404])
+@virtual_time
+async def test_g27_a_first_handshake_refused_once_is_made_again(status: int) -> None:
+    """Whoever says so may be a gateway that starts, or counts."""
+    config = ServerConfig(handshakes=[Refuse(status), Accept()])
+    async with call([HELLO], config=config, retry=QUICK) as c:
+        handle = c.session.generate_reply(user_input="Hello?")
+        await handle
+        assert handle.exception() is None
+        assert c.server.attempts == 2
+        assert c.sink.heard_seconds > 0
+        assert not c.closed
+
+
 @pytest.mark.parametrize("status", [401, 403, 404])
 @virtual_time
-async def test_g10_a_refusal_that_will_not_change_ends_it_at_once(status: int) -> None:
-    """BASELINE k3: plain LiveKit asks four times."""
+async def test_g10_a_first_handshake_that_stays_refused_ends_it(status: int) -> None:
+    """BASELINE k3."""
     async with call([], config=ServerConfig(handshakes=[Refuse(status)] * 9)) as c:
-        await c.until(lambda: c.closed)
-        assert c.server.attempts == 1
-        assert [e.error.recoverable for e in c.errors] == [False]
+        handle = c.session.generate_reply(user_input="Hello?")
+        await c.until(lambda: c.closed, timeout=30)
+        assert c.server.attempts == 4
+        error = handle.exception()
+        assert isinstance(error, llm.RealtimeError)
+        assert error.code == f"http_{status}"
+        assert [e.error.recoverable for e in c.errors].count(False) == 1
 
 
 @pytest.mark.parametrize("how", ["drop", "null"])

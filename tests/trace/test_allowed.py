@@ -591,3 +591,12 @@ def test_g10_a_permanent_error_in_answer_to_a_retry_is_its_turns_alone(retried: 
     later = line(9.0, "client", "response.create", event_id="c3")
     lines = [CREATE, *([waits] if retried else []), quota, over, later]
     assert breaches("G10", *lines) == (not retried)
+
+
+@pytest.mark.parametrize("fatal", [False, True])
+def test_g10_a_handshake_that_is_refused_is_made_again(fatal: bool) -> None:
+    """The plugin's own retries, as in plain LiveKit (G27); but not after an error that is final."""
+    quota = error(1.0, "insufficient_quota", None)
+    first = quota if fatal else line(1.0, "server", "session.created")
+    refused = [line(3.0 * n, "net", "refused", status=401) | {"connection": n} for n in (2, 3)]
+    assert breaches("G10", first, *refused) == fatal
