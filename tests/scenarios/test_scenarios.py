@@ -136,6 +136,7 @@ def test_no_controlled_call_waits_longer_than_plain_livekit_without_an_end(scena
 _CUT = ("pace 0.09s", "pace 0.002s, done after 3s")
 
 
+@pytest.mark.real_time
 @pytest.mark.parametrize("scenario", ["a", "c", "g", "j3", "m", "n"])
 def test_over_real_sockets(scenario: str) -> None:
     # A slow machine tells late that a retry is planned, and so it seems to come early.
