@@ -7,6 +7,7 @@ do is wait. By default the bare output and the chain of a recorded room; ``make 
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import re
 from contextlib import aclosing
@@ -32,8 +33,8 @@ SECONDS = 1.2
 TEXTS = [" ".join(f"{m}{n}" for n in range(12)) for m in "ab"]
 #: Seconds: frames, a busy machine, and how LiveKit itself counts.
 OFF = 0.12
-#: Words by which a synchronised transcript may be off.
-WORDS = 3
+#: Words by which a synchronised transcript may be off, and how many of these texts' are said in a second.
+WORDS, A_SECOND = 3, 12 / SECONDS
 
 ACTS = (
     "interrupted before", "in 1 of 2", "in 2", "between", "paused and resumed",
@@ -125,6 +126,7 @@ async def happens(call: SimulatedCall, act: str, handle: Any, far: FarEnd, other
 def judge(call: SimulatedCall, played: list[float], off: float) -> None:
     """Each message is remembered as far as it was played, by everybody."""
     server = {item.id: item for item in call.server.conversation}
+    words = WORDS + math.ceil((off - OFF) * A_SECOND)
     context = history_of(call.session).items
     local = {i.id: i.text_content or "" for i in context if i.type == "message"}
     for number, message in enumerate(call.turn.messages):
@@ -136,7 +138,7 @@ def judge(call: SimulatedCall, played: list[float], off: float) -> None:
             continue
         assert item is not None, told
         assert item.audio_ms / 1000 == pytest.approx(heard, abs=off), told
-        assert abs(len(shown.split()) - len(item.text.split())) <= WORDS, told
+        assert abs(len(shown.split()) - len(item.text.split())) <= words, told
         assert message.heard_ms == pytest.approx(item.audio_ms, abs=1), told
     assert call.controller.differences() == {}
 
