@@ -143,7 +143,7 @@ class Reading:
 
     async def _calls(self) -> None:
         async for call in self._streams[1]:
-            if self.wanted():
+            if self.wanted() or self._is_awaited():
                 self.hand_on(call.id, call, ev.ItemKind.FUNCTION_CALL)
                 self.receive(ev.CallReceived, call.id)
 
@@ -158,6 +158,14 @@ class Reading:
         if self.plain:
             return True
         if self.response.over and not self.response.unwanted:
+            self.response = self._guard.run(self.response, self._above.revive)
+        return not self.response.unwanted
+
+    def _is_awaited(self) -> bool:
+        """Whether a call of an interrupted response is to run all the same. The server goes on, and waits
+        for the output: where nothing of the response had come, plain LiveKit still looks for its calls.
+        Here the speech is over, so the call is a reply of its own (G17)."""
+        if self.response.over and not self.response.items:
             self.response = self._guard.run(self.response, self._above.revive)
         return not self.response.unwanted
 

@@ -207,6 +207,58 @@ def test_g27_the_reply_to_a_tool_takes_its_time(family: str, taken_over: bool) -
     assert heard.seconds == pytest.approx(theirs.seconds)
 
 
+@pytest.mark.parametrize(("family", "when"), [("google", 0.3), ("phonic", 2.0)])
+def test_g17_a_call_of_an_interrupted_response_runs(family: str, when: float) -> None:
+    """As in plain LiveKit, where nothing of the response had come: the server goes on, and waits for
+    the output of the call."""
+
+    async def row(call: Call) -> None:
+        await call.user_says("Look.")
+        await asyncio.sleep(when)
+        await call.interrupt()
+        await asyncio.sleep(8.0)
+
+    calls = [Answer(call="look_up", after=1.5), Answer("It is sunny.", 0.8, after=1.0)]
+    answers = {"Look.": [Answer(call="look_up", after=1.0)], "tool": calls}
+    plain, ours = (
+        played(family, answers, row, controlled=controlled, tools=True)
+        for controlled in (False, True)
+    )
+    assert ours.tools == plain.tools == 2
+    (theirs,), (heard,) = plain.heard, ours.heard
+    assert heard.began == pytest.approx(theirs.began, abs=0.05)
+    assert any(t.startswith("turn_") and "interrupted" in t for t in ours.turns)
+
+
+def test_a_call_after_words_that_were_cut_does_not_run() -> None:
+    """As in plain LiveKit, which looks for no more of what it has cut."""
+    fake: Any = need("google")
+
+    class WordsFirst(fake):  # type: ignore[misc]
+        async def _finish(self, text: str) -> None:
+            await self._call("look_up")
+
+    async def row(call: Call) -> None:
+        await call.user_says("Look.")
+        await asyncio.sleep(0.5)
+        await call.interrupt()
+        await asyncio.sleep(3.0)
+
+    answers = {"Look.": [Answer("Well, " * 9, 3.0)]}
+    plain, ours = (
+        run_virtual(
+            lambda controlled=controlled: play(  # type: ignore[misc]
+                WordsFirst, answers, row, controlled=controlled, tools=True
+            )
+        )
+        for controlled in (False, True)
+    )
+    assert ours.tools == plain.tools == 0
+    (theirs,), (heard,) = plain.heard, ours.heard
+    assert heard.interrupted
+    assert heard.seconds == pytest.approx(theirs.seconds)
+
+
 def test_voice_live_takes_events_past_the_plugin() -> None:
     """Canary: RealtimeSession._send, and the SDK's classes (providers/_azure.py)."""
     fake = need("azure")
