@@ -21,11 +21,11 @@ demo: $(RUNS)
 watch: $(RUNS)
 	$(BIN)/realtime-fsm demo --watch
 
-# The tests, of what takes long a sample: five minutes on two cores.
+# The tests, of what takes long a sample: five to seven minutes on two cores.
 test: $(READY)
 	$(BIN)/python -m pytest $(BOTH) -m "not long"
 
-# Long (six minutes): the rest of the tests, and the random ones with more examples.
+# Long (three to six minutes): the rest of the tests, and the random ones with more examples.
 test-long: $(READY)
 	HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest $(BOTH) -m "long or hypothesis"
 
