@@ -18,6 +18,8 @@ from .._core.session import OWN_IDS
 from ._blame import Blame
 
 Frame = Mapping[str, Any]
+#: The ids of events that delete what the application wants deleted, and may want again.
+FORGETS = f"{OWN_IDS}forget_"
 #: Refused because of what precedes it, not because of what it is.
 _MISPLACED = "item_create_invalid_previous_item_id"
 _DUPLICATE = "item_create_duplicate_item_id"
@@ -328,9 +330,7 @@ class Conversation:
         if self.holds(item_id):
             event_id, place = self._event_id(), self._place(item_id)
             self._there.remove(item_id)
-            self._send(
-                {"type": "conversation.item.delete", "item_id": item_id, "event_id": event_id}
-            )
+            self._delete(item_id, event_id)
         if text:
             content = [{"type": "output_text", "text": text}]
             item = {"id": item_id, "type": "message", "role": "assistant", "content": content}
@@ -340,10 +340,7 @@ class Conversation:
     def remove(self, item_id: str) -> None:
         """Let the conversation have this item no more, if it was told to make it."""
         if self.told(item_id):
-            event_id = self._event_id()
-            self._send(
-                {"type": "conversation.item.delete", "item_id": item_id, "event_id": event_id}
-            )
+            self._delete(item_id, self._event_id(FORGETS))
 
     def drop_all(self, but: Collection[str]) -> None:
         """Let no conversation have anything more that one was told, except for these items."""
@@ -362,6 +359,9 @@ class Conversation:
         if before is not None:
             create["previous_item_id"] = before
         self._send(create)
+
+    def _delete(self, item_id: str, event_id: str) -> None:
+        self._send({"type": "conversation.item.delete", "item_id": item_id, "event_id": event_id})
 
     def _send(self, frame: dict[str, Any]) -> None:
         self.sent(frame)  # it may leave later than the next one is decided on
@@ -391,9 +391,9 @@ class Conversation:
             before if isinstance(before, str) and (before == _ROOT or self.holds(before)) else None
         )
 
-    def _event_id(self) -> str:
+    def _event_id(self, kind: str = f"{OWN_IDS}item_") -> str:
         self._count += 1
-        return f"{OWN_IDS}item_{self._count}"
+        return f"{kind}{self._count}"
 
 
 def is_question(item: object) -> bool:

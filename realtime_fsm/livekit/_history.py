@@ -22,7 +22,7 @@ from .._core.session import OWN_IDS, remember
 from .._core.states import MessageOutcome
 from .._core.words import heard_words
 from ._blame import Blame
-from ._conversation import Conversation, is_question, words_of
+from ._conversation import FORGETS, Conversation, is_question, words_of
 from ._guard import Guard
 from ._log import get_logger
 from ._questions import Questions
@@ -299,7 +299,8 @@ class History:
             if frame.get("type") == "input_audio_buffer.commit":
                 self.questions.commit_left()
         elif frame.get("type") == "conversation.item.delete":
-            remember(self._deleted, str(frame.get("item_id")), None)
+            if not str(frame.get("event_id")).startswith(FORGETS):
+                remember(self._deleted, str(frame.get("item_id")), None)
         elif isinstance(item, Mapping):
             self._deleted.pop(str(item.get("id")), None)  # what was heard of it takes its place
 

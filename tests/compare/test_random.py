@@ -82,6 +82,7 @@ SEEDS: dict[int, tuple[Profile, str]] = {
     185013194838776: ("compat", "judge: the answer came after the handover"),
     185066316075205: ("compat", "judge: a task that was over and a handover had one name"),
     109606096421383: ("compat", "a push left on the server what it had never confirmed"),
+    256153378157906: ("rough", "what a push took from the server was not put back by the next"),
     270641058160063: ("rough", "what does not run was waited for as server VAD's answer"),
     211024874452902: ("rough", "judge: the server was not done with what stood in front"),
     13272493996117: ("compat", "judge: the user's words lay under another reason in one life"),

@@ -339,9 +339,13 @@ async def test_g16_what_was_never_confirmed_goes_with_a_history_that_is_replaced
             c.server.drop()
             await asyncio.sleep(0.05)
         kept = llm.ChatMessage(role="user", content=["The parcel is here."])
+        before = c.session.current_agent.chat_ctx.copy()
         await push_history(c.session, llm.ChatContext([kept]))
         await asyncio.sleep(8.0)
         assert asked(c) == ["The parcel is here."]
+        await push_history(c.session, before)  # an agent who knows of it takes over again
+        await asyncio.sleep(8.0)
+        assert "Hello?" in asked(c)
 
 
 @virtual_time
