@@ -38,4 +38,6 @@ class Screen(TextOutput):
 
     def flush(self) -> None:
         """See ``TextOutput``."""
+        if self._open:  # a slow response may have had its last word long before
+            self.lines[-1].ended = asyncio.get_running_loop().time()
         self._open = False

@@ -84,6 +84,7 @@ SEEDS: dict[int, tuple[Profile, str]] = {
     109606096421383: ("compat", "a push left on the server what it had never confirmed"),
     256153378157906: ("rough", "what a push took from the server was not put back by the next"),
     270641058160063: ("rough", "what does not run was waited for as server VAD's answer"),
+    244819076292266: ("rough", "judge: a text is over with its segment, not with its last word"),
     211024874452902: ("rough", "judge: the server was not done with what stood in front"),
     13272493996117: ("compat", "judge: the user's words lay under another reason in one life"),
     86893431256605: ("rough", "judge: the server had not ended what was cancelled"),
