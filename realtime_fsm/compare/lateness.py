@@ -343,18 +343,18 @@ def _cancelled(plain: Life, controlled: Life, key: str, since: float) -> list[tu
     alive = {
         (each.question, each.number)
         for each in plain.attempts
-        if each.span.begin <= there.at and since <= each.span.end
+        if each.span.begin <= there.at and since <= each.ended
     }
     return [
         (
             f"{each.question}, attempt {each.number}",
-            _at_most(Span(each.cancelled, each.span.end), controlled.ending),
+            _at_most(Span(each.cancelled, each.ended), controlled.ending),
         )
         for each in controlled.attempts
         if each.cancelled is not None
         and each.question != key
         and (each.question, each.number) not in alive
-        and each.cancelled <= each.span.end <= asked
+        and each.cancelled <= each.ended <= asked
     ]
 
 

@@ -135,6 +135,7 @@ class Attempt:
         told: whether its end could be: not on a connection on which nothing arrived any more, nor
             where a ``response.done`` that a fault put in had ended it before.
         cancelled: when the client had it cancelled; None if it had not.
+        tools: seconds of the span in which only its tools still ran.
     """
 
     question: str
@@ -142,6 +143,12 @@ class Attempt:
     span: Span
     told: bool = True
     cancelled: float | None = None
+    tools: float = 0.0
+
+    @property
+    def ended(self) -> float:
+        """When the server was done with it."""
+        return self.span.end - self.tools
 
 
 @dataclass(frozen=True, slots=True)

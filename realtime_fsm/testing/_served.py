@@ -116,13 +116,15 @@ class Served:
                 gone, deaf = self._gone(each.t)
                 if each.response_id is None:
                     gone = min(gone, self._refused(each.t), each.t + timeout)
-                end = max(each.t, over.get(known, gone), tools.get(known, 0.0))
+                ended = max(each.t, over.get(known, gone))
+                end = max(ended, tools.get(known, 0.0))
                 yield Attempt(
                     each.question,
                     each.attempt,
                     Span(each.t, end),
                     told=known in over.keys() - unheard or not (known in over or deaf),
                     cancelled=cancels.get(known),
+                    tools=end - ended,
                 )
 
     def _refused(self, t: float) -> float:

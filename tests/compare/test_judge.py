@@ -854,6 +854,11 @@ def test_nothing_can_be_asked_before_the_server_has_ended_what_was_cancelled() -
         assert worse(plain, replace(ours, attempts=(each, asked))) == [("late", Q2)], str(each)
     still = replace(GOOD, attempts=(replace(cut, span=Span(9.0, 10.1)),))
     assert worse(still, ours) == [("late", Q2)], "and so it was on plain"
+    tool = replace(cut, span=Span(9.0, 20.5))
+    assert worse(plain, replace(ours, attempts=(tool, asked))) == [("late", Q2)], "it goes on"
+    assert worse(plain, replace(ours, attempts=(replace(tool, tools=10.0), asked))) == []
+    still = replace(GOOD, attempts=(replace(tool, tools=10.7),))
+    assert worse(still, ours) == [], "on plain only the tool still ran"
     endless = replace(cut, span=Span(9.0, 15.5)), replace(asked, span=Span(15.5, 16.0))
     assert worse(plain, later(5.5, attempts=endless)) == []
     assert worse(plain, later(5.5, attempts=endless, ending=5.0)) == [("late", Q2)], "5 s at most"
