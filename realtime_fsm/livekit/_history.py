@@ -552,12 +552,24 @@ class History:
         """
         async with self._pushing:
             await self._give_up()
-            if not self._closed:
+            if self._moving:
+                self._take(chat_ctx)  # the replay tells of it, and takes the place of any push
+                self._wanted = None
+            elif not self._closed:
                 await self._confirmation(self._start(self._update(chat_ctx)))
 
     async def _update(self, asked: llm.ChatContext) -> None:
         # The inner session compares it with its mirror in the same step of the loop, so no delete
         # is confirmed in between.
+        chat_ctx = self._take(asked)
+        try:
+            await self._inner.update_chat_ctx(chat_ctx)
+            self._wanted = None
+        except Exception as e:
+            raise e if isinstance(e, llm.RealtimeError) else llm.RealtimeError(str(e)) from e
+
+    def _take(self, asked: llm.ChatContext) -> llm.ChatContext:
+        """What a push makes of the conversation."""
         mirror = {item.id: item for item in self._inner.chat_ctx.items}
         chat_ctx = self._protected(asked, mirror)
         kept = {item.id: item for item in chat_ctx.items}
@@ -565,7 +577,7 @@ class History:
         known = [item.id for item in chat_ctx.items if item.id in mirror]
         self.reordered = self.reordered or known != [each for each in mirror if each in kept]
         self._dropped.difference_update(kept)
-        if not self._controller.connected:
+        if self._moving or not self._controller.connected:
             self._drop(unwanted)
             self._conversation.arrange(chat_ctx.items)  # a session that takes over is told so too
         if unwanted and not known:
@@ -574,11 +586,7 @@ class History:
             self._conversation.drop_all(but={*mirror, *kept, *(item.id for item in asked.items)})
         self.pushed = asked
         self._wanted, self._unwanted = kept, unwanted
-        try:
-            await self._inner.update_chat_ctx(chat_ctx)
-            self._wanted = None
-        except Exception as e:
-            raise e if isinstance(e, llm.RealtimeError) else llm.RealtimeError(str(e)) from e
+        return chat_ctx
 
     def _drop(self, item_ids: Iterable[str]) -> None:
         """The host deletes these while no connection is up. A replay of the mirror, which is told of it
