@@ -92,7 +92,6 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
         self._streams: StreamLink | None = None
         #: A tool's output was pushed, and the loop has not run since.
         self._output_pushed = False
-        #: The application ended the user's turn, and did not ask for its answer yet.
         #: When the application committed the user's audio, until it asks for the answer.
         self._committed_at: float | None = None
         try:
