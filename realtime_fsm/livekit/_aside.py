@@ -24,6 +24,7 @@ from .._core.states import ErrorKind, ResponseState
 from ._driver import Driver
 from ._emit import Emitter
 from ._guard import Guard
+from ._history import History
 from ._inner_session import InnerSession, close
 from ._link import Link, Source
 from ._listener import GuardedEmitter, cheap
@@ -133,6 +134,9 @@ class Aside:
         self._guard = guard
         guard.failed, guard.plain = self.step, self.heard
         self.driver: Driver | None = None
+        self.history: History | None = None
+        #: What the inner session that takes over will have, until it has it.
+        self.kept: llm.ChatContext | None = None
         self._why: ErrorInfo | None = None
         #: Another inner session takes the place of the one before, and nothing of ours hears it yet.
         self.deaf = False
@@ -413,10 +417,29 @@ class Aside:
         """Another inner session was to take the place of this one: let it do so."""
         before = self._inner_session.retired
         if before is not None:
-            work = self._take_its_place(before)
+            self.kept = kept = self._conversation_of(before)
+            work = self._take_its_place(before, kept)
             self._reopening = asyncio.get_running_loop().create_task(work)
 
-    async def _take_its_place(self, before: llm.RealtimeSession[Any]) -> None:
+    def _conversation_of(self, before: llm.RealtimeSession[Any]) -> llm.ChatContext:
+        """What the inner session before had, and what the host made of it since."""
+        items = {item.id: item for item in before.chat_ctx.items}
+        if self.history is not None:
+            lost, blame = self.history._conversation.lost, self.history.blame
+            items = {**lost, **{i: item for i, item in items.items() if i not in lost}}
+            for item_id in blame.out.union(self.history._dropped):
+                items.pop(item_id, None)
+        kept = llm.ChatContext([*items.values()])
+        return kept.copy(exclude_instructions=True, exclude_empty_message=True)
+
+    async def taken_over(self) -> None:
+        """Wait until the inner session has the conversation: a push is of what it has."""
+        if self._reopening is not None and not self._reopening.done():
+            await asyncio.wait({self._reopening})
+
+    async def _take_its_place(
+        self, before: llm.RealtimeSession[Any], kept: llm.ChatContext
+    ) -> None:
         try:
             inner = self._inner_session.open() if self._inner is before else self._inner
         except Exception as e:
@@ -427,9 +450,9 @@ class Aside:
             for name in (*_EVENTS, *_RAW):
                 inner.on(name, self._listener(name))
         await self._inner_session.repeat()
-        kept = before.chat_ctx.copy(exclude_instructions=True, exclude_empty_message=True)
         with contextlib.suppress(llm.RealtimeError):
             await inner.update_chat_ctx(kept)
+        self.kept = None
         self._inner_session.resume()
         self._session.emit("session_reconnected", llm.RealtimeSessionReconnectedEvent())
         await close(before)

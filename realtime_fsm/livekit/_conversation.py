@@ -172,6 +172,12 @@ class Conversation:
         """Whether this item is there since a client's frame made it."""
         return item_id in self._told
 
+    def outputs_of(self, calls: Collection[str]) -> list[str]:
+        """What these calls returned, as far as it was told."""
+        told = [(item_id, frame["item"].get("call_id")) for item_id, frame in self._told.items()]
+        lost = [(item.id, getattr(item, "call_id", None)) for item in self.lost.values()]
+        return [item_id for item_id, call_id in (*told, *lost) if call_id in calls]
+
     def asks(self, but: str | None) -> bool:
         """Whether it was told of something to answer, but for this item."""
         return any(

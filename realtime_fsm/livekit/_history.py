@@ -553,12 +553,24 @@ class History:
         """
         async with self._pushing:
             await self._give_up()
-            if not self._closed:
+            if self._moving:
+                self._take(chat_ctx)  # the replay tells of it, and takes the place of any push
+                self._wanted = None
+            elif not self._closed:
                 await self._confirmation(self._start(self._update(chat_ctx)))
 
     async def _update(self, asked: llm.ChatContext) -> None:
         # The inner session compares it with its mirror in the same step of the loop, so no delete
         # is confirmed in between.
+        chat_ctx = self._take(asked)
+        try:
+            await self._inner.update_chat_ctx(chat_ctx)
+            self._wanted = None
+        except Exception as e:
+            raise e if isinstance(e, llm.RealtimeError) else llm.RealtimeError(str(e)) from e
+
+    def _take(self, asked: llm.ChatContext) -> llm.ChatContext:
+        """What a push makes of the conversation."""
         mirror = {item.id: item for item in self._inner.chat_ctx.items}
         chat_ctx = self._protected(asked, mirror)
         kept = {item.id: item for item in chat_ctx.items}
@@ -566,20 +578,35 @@ class History:
         known = [item.id for item in chat_ctx.items if item.id in mirror]
         self.reordered = self.reordered or known != [each for each in mirror if each in kept]
         self._dropped.difference_update(kept)
-        if not self._controller.connected:
-            self._drop(unwanted)
+        orphans = self._orphans(mirror, kept)
+        if self._moving or not self._controller.connected:
+            self._drop(unwanted | orphans)
             self._conversation.arrange(chat_ctx.items)  # a session that takes over is told so too
+        else:
+            for item_id in orphans:
+                self._conversation.remove(item_id)
         if unwanted and not known:
             # The mirror lacks what was never confirmed. No other push says that it wants that deleted:
             # LiveKit pushes a tool's output in a copy of the mirror.
             self._conversation.drop_all(but={*mirror, *kept, *(item.id for item in asked.items)})
+        if self._wanted is not None and (leaving := self._unwanted & kept.keys() & mirror.keys()):
+            # A copy of a mirror that has what the push before deletes: nothing is put behind that.
+            gone = [kept.pop(item.id) for item in chat_ctx.items if item.id in leaving]
+            chat_ctx = llm.ChatContext([*kept.values(), *gone])
+            unwanted |= leaving
         self.pushed = asked
         self._wanted, self._unwanted = kept, unwanted
-        try:
-            await self._inner.update_chat_ctx(chat_ctx)
-            self._wanted = None
-        except Exception as e:
-            raise e if isinstance(e, llm.RealtimeError) else llm.RealtimeError(str(e)) from e
+        return chat_ctx
+
+    def _orphans(
+        self, mirror: Mapping[str, llm.ChatItem], kept: Mapping[str, llm.ChatItem]
+    ) -> set[str]:
+        """Outputs on their way to the server, so not in the mirror, whose calls a push deletes. Alone they would
+        be answered all the same."""
+        left_out = (item for item_id, item in mirror.items() if item_id not in kept)
+        calls = {item.call_id for item in left_out if isinstance(item, llm.FunctionCall)}
+        outputs = self._conversation.outputs_of(calls) if calls else ()
+        return {each for each in outputs if each not in mirror and each not in kept}
 
     def _drop(self, item_ids: Iterable[str]) -> None:
         """The host deletes these while no connection is up. A replay of the mirror, which is told of it

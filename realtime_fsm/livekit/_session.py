@@ -133,6 +133,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             self.driver.reporter = Reporter(observers, info, self.driver.controller, loop.time)
         if family.control == "full":
             self._history = History(inner, self.driver.controller, self._guard)
+            self._aside.history = self._history
             self._inner_session.heard = frozenset({SERVER_EVENT, CLIENT_EVENT})
             repair = Repair(unique=self._traits.unique_ids)
             self.driver.link = self._raw_link(self._history, repair, told=True)
@@ -364,8 +365,8 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
             )
             self._inner_session.retired = None
         except Exception as e:
-            self._inner_session.resume()
-            self._guard.failed(e)
+            self._guard.failed(e)  # from there it goes on
+            return
         self.emit("session_reconnected", llm.RealtimeSessionReconnectedEvent())
 
     def _resume(self, link: RawLink) -> None:
@@ -427,6 +428,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
     def chat_ctx(self) -> llm.ChatContext:
         history = self._history
         moving = None if history is None else self._guard.run(None, history.context)
+        moving = self._aside.kept if moving is None else moving
         return self._inner.chat_ctx if moving is None else moving
 
     @property
@@ -459,6 +461,7 @@ class ControlledRealtimeSession(GuardedEmitter[str], llm.RealtimeSession[str]):
                 self._guard.failed(e)
                 if history.pushed is chat_ctx:
                     return
+        await self._aside.taken_over()
         await self._inner.update_chat_ctx(chat_ctx)
         if self._streams is not None:
             self._guard.run(None, self._streams.tool_reply.pushed, chat_ctx)

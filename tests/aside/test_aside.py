@@ -7,16 +7,25 @@ import logging
 from typing import Any
 
 import pytest
-from livekit.agents import llm
+from livekit.agents import Agent, function_tool, llm
 
 import realtime_fsm as rf
 from realtime_fsm.livekit import ControlledRealtimeModel
 from realtime_fsm.livekit._driver import Driver
 from realtime_fsm.livekit._features import AgentSession, realtime_session_of
 from realtime_fsm.livekit._gate import Gate
+from realtime_fsm.livekit._history import History
 from realtime_fsm.livekit._session import ControlledRealtimeSession
 from realtime_fsm.livekit._turn_output import TurnOutput
-from realtime_fsm.simulator import Created, Failed, Message, Reply, Script, ServerConfig
+from realtime_fsm.simulator import (
+    Created,
+    Failed,
+    FunctionCall,
+    Message,
+    Reply,
+    Script,
+    ServerConfig,
+)
 from realtime_fsm.testing import SimulatedCall, simulated_call, virtual_time
 from realtime_fsm.trace import read
 
@@ -146,6 +155,44 @@ async def test_what_waits_for_its_retry_is_asked_again(by_voice: bool) -> None:
         step(call)
         await asyncio.sleep(3.0)
         assert said(call) == ["More of it."]
+        await last_question(call)
+
+
+@pytest.mark.parametrize("name", ["given_up", "push", "replayed"])
+@virtual_time
+async def test_what_is_pushed_while_another_session_takes_over_is_handed_on(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tool's output: LiveKit pushes it in a copy of what the session has."""
+    ran: list[str] = []
+
+    @function_tool
+    async def look() -> str:
+        ran.append("look")
+        return "There."
+
+    works = getattr(History, name)
+
+    def raises(history: History, *args: Any) -> Any:
+        if history._moving or name == "given_up":
+            raise RuntimeError(SECRET)
+        return works(history, *args)
+
+    monkeypatch.setattr(History, name, raises)
+    answers = {
+        **ANSWERS,
+        "Where?": [Reply([Message("One moment.", seconds=1.0), FunctionCall("look")])],
+        "Where? > look": [says("It is there.", 0.5)],
+        "More": [Reply(end=Failed(code)) for code in ("server_error", "insufficient_quota")],
+    }
+    agent = Agent(instructions="Be brief.", tools=[look])
+    async with simulated_call(Script(answers=answers), agent=agent, check=False) as call:
+        call.session.generate_reply(user_input="Where?")
+        call.session.generate_reply(instructions="More")
+        await call.until(lambda: "It is there." in said(call))
+        kinds = [item.type for item in call.server.conversation]
+        assert kinds == ["message", "message", "function_call", "function_call_output", "message"]
+        assert ran == ["look"]
         await last_question(call)
 
 

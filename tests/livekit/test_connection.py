@@ -449,3 +449,25 @@ async def test_g12_the_last_loss_within_a_message_is_one_report() -> None:
         assert handle.exception() is not None
         await c.until(lambda: c.closed)
         assert [e.error.recoverable for e in c.errors] == [False]
+
+
+@virtual_time
+async def test_g17_a_tools_output_that_is_pushed_as_another_session_takes_over_is_there() -> None:
+    """The push had not begun yet: its reply was asked for without it, and the tool ran again."""
+    ran: list[str] = []
+
+    @function_tool
+    async def look() -> str:
+        ran.append("look")
+        return "There."
+
+    calls = Reply([Message("One moment.", seconds=1.0), FunctionCall("look")])
+    failures = [Reply(end=Failed(code)) for code in ("server_error", "insufficient_quota")]
+    agent = Agent(instructions="Be brief.", tools=[look])
+    async with call([calls, *failures, HELLO], agent=agent) as c:
+        handle = c.session.generate_reply(user_input="Where is it?")
+        c.session.generate_reply(instructions="Say more.")
+        await handle
+        kinds = [item.type for item in c.server.conversation]
+        assert kinds[-2:] == ["function_call_output", "message"]
+        assert ran == ["look"]

@@ -19,7 +19,7 @@ from realtime_fsm.simulator import (
     Script,
     ServerConfig,
 )
-from realtime_fsm.simulator.faults import At, Late, Lose, Schedule
+from realtime_fsm.simulator.faults import At, Late, Lose, Schedule, Silence
 from realtime_fsm.testing import PacedAudioOutput, virtual_time
 
 from .call import HELLO, VAD, Call, call
@@ -346,6 +346,32 @@ async def test_g16_what_was_never_confirmed_goes_with_a_history_that_is_replaced
         await push_history(c.session, before)  # an agent who knows of it takes over again
         await asyncio.sleep(8.0)
         assert "Hello?" in asked(c)
+
+
+@pytest.mark.parametrize("up", [True, False], ids=["up", "down"])
+@virtual_time
+async def test_g27_an_output_on_its_way_goes_with_its_call(up: bool) -> None:
+    """The mirror does not have it yet, so that a push deletes the call alone: the output was answered in
+    place of what came next, which was refused behind the call."""
+    faults = Schedule([Silence(At("conversation.item.done", number=2), seconds=5.0)])
+    async with call([HELLO], config=ServerConfig(faults=faults)) as c:
+        question = llm.ChatMessage(role="user", content=["Where is it?"])
+        look = llm.FunctionCall(call_id="c", name="look", arguments="{}")
+        found = llm.FunctionCallOutput(call_id="c", name="look", output="There.", is_error=False)
+        session = realtime_session_of(c.session)
+        await session.update_chat_ctx(llm.ChatContext([question, look]))
+        await session.update_chat_ctx(llm.ChatContext([question, look, found]))
+        if not up:
+            c.server.drop()
+            await asyncio.sleep(0.05)
+        await session.update_chat_ctx(llm.ChatContext([question]))
+        copy = session.chat_ctx.copy()
+        copy.add_message(role="user", content="Thank you.")
+        await session.update_chat_ctx(copy)
+        await asyncio.sleep(5.0)
+        assert [i.text for i in c.server.conversation] == ["Where is it?", "Thank you."]
+        assert [r.event for r in c.server.record if r.event.get("type") == "error"] == []
+        assert [item.type for item in session.chat_ctx.items] == ["message", "message"]
 
 
 @virtual_time
