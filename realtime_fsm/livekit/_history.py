@@ -63,6 +63,8 @@ class History:
         self._placeholders: OrderedDict[str, list[llm.ChatContent]] = OrderedDict()
         #: The items that we had deleted last.
         self._deleted: OrderedDict[str, None] = OrderedDict()
+        #: Calls that the application deleted.
+        self._calls_left_out: OrderedDict[str, None] = OrderedDict()
         self._strays = Strays()
         #: Items of the server's that the agent's history has never had.
         self._unentered: OrderedDict[str, None] = OrderedDict()
@@ -677,7 +679,22 @@ class History:
             for item_id, item in mirror.items():
                 if item_id in ours or item_id in self._unentered:
                     kept.insert(_place(kept, mirror, item_id), item)
-        return llm.ChatContext(kept)
+        return llm.ChatContext(self._with_their_calls(kept, mirror))
+
+    def _with_their_calls(
+        self, kept: Iterable[llm.ChatItem], mirror: Mapping[str, llm.ChatItem]
+    ) -> list[llm.ChatItem]:
+        """Without the outputs of calls that a push deletes, or one before did: the next connection would
+        refuse them, and all that goes behind them."""
+        kept = list(kept)
+        calls = {item.call_id for item in kept if isinstance(item, llm.FunctionCall)}
+        for item in mirror.values():
+            if isinstance(item, llm.FunctionCall) and item.call_id not in calls:
+                remember(self._calls_left_out, item.call_id, None)
+        gone = self._calls_left_out.keys() - calls
+        return [
+            i for i in kept if not (isinstance(i, llm.FunctionCallOutput) and i.call_id in gone)
+        ]
 
     def _turns(self) -> list[Turn]:
         return [*self._controller.finished, *self._controller.turns]

@@ -123,6 +123,8 @@ SEEDS: dict[int, tuple[Profile, str]] = {
     89136338228153: ("mild", "a message stood before the user's words, and so before its last one"),
     102172648182729: ("hostile", "a tool's output was pushed as another inner session took over"),
     193103000500068: ("rough", "a tool's output on its way stayed, though its call was deleted"),
+    114390688385917: ("rough", "a replay had an output whose call the application had deleted"),
+    98965127312941: ("rough", "judge: a tool still ran of what the server had ended"),
 }
 
 

@@ -375,6 +375,24 @@ async def test_g27_an_output_on_its_way_goes_with_its_call(up: bool) -> None:
 
 
 @virtual_time
+async def test_g27_an_output_without_its_call_is_not_replayed() -> None:
+    """A server refuses it, and all that goes behind it: a question asked at once was asked of what is left."""
+    async with call([HELLO]) as c:
+        question = llm.ChatMessage(role="user", content=["Where is it?"])
+        look = llm.FunctionCall(call_id="c", name="look", arguments="{}")
+        found = llm.FunctionCallOutput(call_id="c", name="look", output="There.", is_error=False)
+        thanks = llm.ChatMessage(role="user", content=["Thank you."])
+        session = realtime_session_of(c.session)
+        await session.update_chat_ctx(llm.ChatContext([question, look, found]))
+        await session.update_chat_ctx(llm.ChatContext([question, found]))
+        await session.update_chat_ctx(llm.ChatContext([question, found, thanks]))
+        c.server.drop()
+        await asyncio.sleep(5.0)
+        assert [i.text for i in c.server.conversation] == ["Where is it?", "Thank you."]
+        assert [r.event for r in c.server.record if r.event.get("type") == "error"] == []
+
+
+@virtual_time
 async def test_pushes_at_once_go_one_after_another() -> None:
     """The last one counts, also when the first is given up by who asked for it."""
     async with call([HELLO], config=ServerConfig(confirm_items=False)) as c:
