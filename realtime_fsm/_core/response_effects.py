@@ -269,8 +269,9 @@ def patience_with(response: Response, step: Step) -> float:
 
 
 def expect_terminal(response: Response, step: Step) -> None:
-    """It is due at once, or was lost."""
-    at = step.now + _RACE
+    """It is due at once, or was lost; where it stalled before its cancel it was lost."""
+    stalled = response.asked_at - response.last_activity >= step.policy.stall_timeout
+    at = step.now if stalled else step.now + _RACE
     response.deadline = at if response.deadline is None else min(response.deadline, at)
     response.last_activity = response.asked_at = -math.inf
 

@@ -121,6 +121,7 @@ SEEDS: dict[int, tuple[Profile, str]] = {
     200571793679565: ("hostile", "out of band, and said although everything was interrupted"),
     47095167785671: ("hostile", "judge: plain was deaf to a permanent error: a half-open wire"),
     89136338228153: ("mild", "a message stood before the user's words, and so before its last one"),
+    152023625578561: ("hostile", "a terminal was waited for that had long been due"),
     102172648182729: ("hostile", "a tool's output was pushed as another inner session took over"),
     193103000500068: ("rough", "a tool's output on its way stayed, though its call was deleted"),
     114390688385917: ("rough", "a replay had an output whose call the application had deleted"),
