@@ -23,8 +23,9 @@ from .step import Step
 #: Seconds within which a create is acknowledged, nearly always. Before that "nothing to cancel"
 #: may speak of a create that is not a response yet (livekit/agents#6223).
 _ACKNOWLEDGED = 1.0
-#: Seconds within which the terminal of a response must come that "is not active" any more.
-_RACE = 0.5
+#: Seconds within which the terminal of a response must come that "is not active" any more: the wire
+#: is ordered.
+_RACE = 0.1
 #: Seconds within which a response must show itself, or go on, that a conflict names and nobody
 #: here waits for.
 SHOWS_ITSELF = 2.0
@@ -269,9 +270,8 @@ def patience_with(response: Response, step: Step) -> float:
 
 
 def expect_terminal(response: Response, step: Step) -> None:
-    """It is due at once, or was lost; where it stalled before its cancel it was lost."""
-    stalled = response.asked_at - response.last_activity >= step.policy.stall_timeout
-    at = step.now if stalled else step.now + _RACE
+    """It is due at once, or was lost."""
+    at = step.now + _RACE
     response.deadline = at if response.deadline is None else min(response.deadline, at)
     response.last_activity = response.asked_at = -math.inf
 

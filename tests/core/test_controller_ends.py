@@ -57,26 +57,10 @@ def test_g6_g20_nothing_to_cancel_means_that_the_terminal_is_due_or_lost() -> No
     after = b.ask()
     (cancel,) = b.those(rf.CancelResponse)
     b.refused(cancel.event_id, NOT_ACTIVE)
-    b.wait(0.4)
+    b.wait(0.05)
     assert len(b.creates) == 1, "it may still come"
-    b.wait(0.1)
+    b.wait(0.05)
     assert turn.outcome is TurnOutcome.INTERRUPTED
-    assert b.creates[-1] == (after.id, 1)
-
-
-@pytest.mark.parametrize(("silent", "waits"), [(7.9, True), (8.0, False)])
-def test_g6_g27_of_a_stalled_response_the_terminal_is_lost(silent: float, waits: bool) -> None:
-    """A cancel crosses with a terminal that is on its way, not with one that is long due."""
-    b = Bench(rf.RetryPolicy(max_retry=0))
-    turn = b.speaking()
-    b.wait(silent)
-    b.interrupt(turn)
-    after = b.ask()
-    (cancel,) = b.those(rf.CancelResponse)
-    b.refused(cancel.event_id, NOT_ACTIVE)
-    b.wait(0.0)
-    assert (len(b.creates) == 1) is waits
-    b.wait(0.5)
     assert b.creates[-1] == (after.id, 1)
 
 

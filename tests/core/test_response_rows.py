@@ -331,7 +331,7 @@ EVENTS: dict[str, Callable[[Bench, rf.Response], object]] = {
 }
 EVENTS |= {
     f"{seconds:g} s": lambda b, r, seconds=seconds: b.wait(seconds)
-    for seconds in (0, 0.1, 0.4, 0.5, 1, 2, 3, 4.5, 5, 8)
+    for seconds in (0, 0.05, 0.1, 0.4, 0.5, 1, 2, 3, 4.5, 5, 8)
 }
 
 #: place, events; then: state, in how many seconds that is looked at again; the turn's, and how many
@@ -514,9 +514,9 @@ cancelling | completed                                     => ended - done - 1: 
 cancelling | incomplete                                    => ended - done - 1: DeleteItem
 cancelling | cancelled                                     => ended - done - 1: DeleteItem
 cancelling | failed                                        => ended - done - 1: DeleteItem
-cancelling | nothing to cancel                             => cancelling 0.5 cancelling 5 1:
-cancelling | nothing to cancel, 0.5 s                      => forgotten - done - 1: DeleteItem
-cancelling | nothing to cancel, 0.4 s, named, 0.1 s        => cancelling 4.9 cancelling 4.5 1:
+cancelling | nothing to cancel                             => cancelling 0.1 cancelling 5 1:
+cancelling | nothing to cancel, 0.1 s                      => forgotten - done - 1: DeleteItem
+cancelling | nothing to cancel, 0.05 s, named, 0.1 s       => cancelling 4.9 cancelling 4.85 1:
 cancelling | interrupted                                   => cancelling 3 cancelling 5 1:
 cancelling | 3 s                                           => cancelling 2 cancelling 2 1:
 cancelling | silent, 3 s                                   => cancelling 3 cancelling 2 1:
