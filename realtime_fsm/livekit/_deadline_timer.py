@@ -10,6 +10,8 @@ from ._guard import Guard
 #: A timer that fires so much too late, seconds, tells of the loop: it stood still, and what came
 #: meanwhile is not read yet. Seconds to read it in.
 LATE = 0.25
+#: Seconds to read what came in the instant in which a timer fires.
+TO_READ = 0.01
 
 
 class DeadlineTimer:

@@ -21,6 +21,7 @@ from livekit.agents import utils
 from .._core.error_kinds import error_info, is_nothing_to_cancel
 from .._core.session import remember
 from .._traits import ServerTraits
+from ._deadline_timer import TO_READ
 from ._guard import Guard
 
 #: Seconds of silence after a cancel, where nothing is known, until the response's end is asked for:
@@ -30,8 +31,6 @@ _UNKNOWN = 0.1
 _TOLD = 1.0
 #: A timer that fires so much too late, seconds, tells of the loop and not of the server.
 _LATE = 0.05
-#: Seconds to read what came in the instant in which the end is to be asked for (G6).
-_TO_READ = 0.01
 #: Seconds of silence after which one has ended whose server is known not to say so, and says nothing;
 #: and until a probe is repeated that nothing answered.
 _SILENT = 0.5
@@ -143,7 +142,7 @@ class Ends:
         if late or now < since + self._silence(one) - _LATE:
             self._wait_for_silence(one)
         else:
-            one.timer = self._loop.call_later(_TO_READ, self._asks, one)
+            one.timer = self._loop.call_later(TO_READ, self._asks, one)
 
     def came(self, frame: object) -> None:
         """A frame came: one that answers the question becomes the end that was asked for."""

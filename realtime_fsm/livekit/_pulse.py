@@ -14,7 +14,7 @@ from typing import Any
 from livekit.agents import utils
 
 from .._core.policy import RetryPolicy
-from ._deadline_timer import LATE
+from ._deadline_timer import LATE, TO_READ
 from ._guard import Guard
 from ._log import get_logger
 
@@ -53,11 +53,14 @@ class Pulse:
         #: When a create was given to the inner session and nothing came since.
         self._created: float | None = None
         self._timer: asyncio.TimerHandle | None = None
+        #: It is overdue: what came in this instant is read before that counts.
+        self._read = False
 
     def came(self, frame: object, now: float) -> None:
         """Something came from the server."""
         self.seen = now
         self._asked = self._created = None
+        self._read = False
         if self._session is None:
             self._look(frame)
 
@@ -108,6 +111,10 @@ class Pulse:
         latest = self.seen + (self._interval or 0.0) + self._patience
         if self._asked is not None and not late and now < latest and self._loses():
             self._wait(latest)
+            return
+        if self._asked is not None and not late and not self._read:
+            self._read = True
+            self._wait(now + TO_READ)
             return
         if self._asked is not None and not late:
             get_logger().warning("the connection is dead", silent=round(now - self.seen, 1))

@@ -166,6 +166,22 @@ async def test_g31_what_waits_in_the_socket_is_read_before_it_is_judged() -> Non
 
 
 @virtual_time
+async def test_g31_what_comes_in_the_instant_of_the_verdict_is_read_first() -> None:
+    loop, dead = asyncio.get_running_loop(), list[None]()
+    pulse = Pulse(
+        rf.RetryPolicy(), list[Any]().append, lambda: dead.append(None), lambda: True, Guard()
+    )
+    pulse.came(UPDATED, loop.time())
+    pulse.ask("check")
+    await asyncio.sleep(13.0)
+    await asyncio.sleep(0.005)
+    pulse.came(UPDATED, loop.time())
+    await asyncio.sleep(9.0)
+    assert not dead
+    pulse.stop()
+
+
+@virtual_time
 async def test_g27_a_silent_connection_has_longer_while_something_would_be_lost_with_it() -> None:
     loop, dead, at_stake = asyncio.get_running_loop(), list[None](), [True]
     pulse = Pulse(
