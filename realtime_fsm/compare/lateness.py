@@ -360,17 +360,22 @@ def _cancelled(plain: Life, controlled: Life, key: str, since: float) -> list[tu
 
 def _answer_to_them(plain: Life, controlled: Life, key: str) -> list[tuple[str, Span]]:
     """When the server answered what the user was saying when this was asked, which comes first (G24),
-    heard or not; on plain nobody was saying it then."""
+    heard or not; on plain nobody was saying it then, or the server was asked for this all the same."""
     there, here = plain.asked(key), controlled.asked(key)
-    if there is None or here is None or any(s.begin <= there.at <= s.end for s in plain.spoke):
+    if there is None or here is None:
         return []
-    words = [span for span in controlled.spoke if span.begin <= here.at <= span.end]
+    spoke = [span for span in plain.spoke if _in(there.at, span)]
+    over = any(_in(each.span.begin, span) for each in _attempts_at(plain, key) for span in spoke)
+    if spoke and not over:
+        return []
+    said = [span for span in controlled.spoke if _in(here.at, span)]
     theirs = {
         each.key
         for each in controlled.questions
-        if any(abs(span.end - each.at) < _AT_ONCE for span in words)
+        if any(abs(span.end - each.at) < _AT_ONCE for span in said)
     }
-    return _served(controlled, key, (a for a in controlled.attempts if a.question in theirs))
+    words = [(key, piece.span) for key in theirs for piece in controlled.pieces_of(key) if over]
+    return words + _served(controlled, key, (a for a in controlled.attempts if a.question in theirs))
 
 
 def _asked_of_server(life: Life, key: str) -> float:

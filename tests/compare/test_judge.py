@@ -877,6 +877,10 @@ def test_the_answer_to_what_the_user_was_saying_comes_first_heard_or_not() -> No
     assert worse(plain, slow) == [("late", Q2)], "it was asked of the server by then"
     spoken = replace(plain, spoke=(Span(9.0, 10.05),))
     assert worse(spoken, ours) == [("late", Q2)], "so it was on plain"
+    over = replace(spoken, attempts=(*plain.attempts, Attempt(Q2, 1, Span(10.02, 10.1))))
+    assert worse(over, ours) == [], "it did not wait for them"
+    after = replace(spoken, attempts=(*plain.attempts, Attempt(Q2, 1, Span(10.06, 10.1))))
+    assert worse(after, ours) == [("late", Q2)], "it did"
 
 
 def test_words_that_were_late_for_a_reason_are_one_for_what_is_asked_behind_them() -> None:
