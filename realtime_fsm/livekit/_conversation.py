@@ -344,13 +344,14 @@ class Conversation:
         return False
 
     def remove(self, item_id: str) -> None:
-        """Let the conversation have this item no more, if it was told to make it."""
-        if self.told(item_id):
+        """Let the conversation have this item no more."""
+        if self.holds(item_id):
             self._delete(item_id, self._event_id(FORGETS))
 
-    def drop_all(self, but: Collection[str]) -> None:
-        """Let no conversation have anything more that one was told, except for these items."""
-        for item_id in [*self._told, *self._told_before]:
+    def drop_all(self, said: Iterable[str], but: Collection[str]) -> None:
+        """Let no conversation have anything more that one was told, or of these messages that were *said*,
+        except for some items."""
+        for item_id in dict.fromkeys((*self._told, *self._told_before, *said)):
             if item_id not in but:
                 self.remove(item_id)
                 self.deleted(item_id)

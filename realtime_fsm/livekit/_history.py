@@ -61,8 +61,8 @@ class History:
         self._made: OrderedDict[str, tuple[str, float]] = OrderedDict()
         #: The lists of words in the placeholders that the host made of messages, and in their copies.
         self._placeholders: OrderedDict[str, list[llm.ChatContent]] = OrderedDict()
-        #: The items that we had deleted last.
-        self._deleted: OrderedDict[str, None] = OrderedDict()
+        #: The items that we had deleted last, and whether the application wanted that, and may want them again.
+        self._deleted: OrderedDict[str, bool] = OrderedDict()
         #: Calls that the application deleted.
         self._calls_left_out: OrderedDict[str, None] = OrderedDict()
         self._strays = Strays()
@@ -301,8 +301,8 @@ class History:
             if frame.get("type") == "input_audio_buffer.commit":
                 self.questions.commit_left()
         elif frame.get("type") == "conversation.item.delete":
-            if not str(frame.get("event_id")).startswith(FORGETS):
-                remember(self._deleted, str(frame.get("item_id")), None)
+            wanted = str(frame.get("event_id")).startswith(FORGETS)
+            remember(self._deleted, str(frame.get("item_id")), wanted)
         elif isinstance(item, Mapping):
             self._deleted.pop(str(item.get("id")), None)  # what was heard of it takes its place
 
@@ -590,7 +590,7 @@ class History:
         if unwanted and not known:
             # The mirror lacks what was never confirmed. No other push says that it wants that deleted:
             # LiveKit pushes a tool's output in a copy of the mirror.
-            self._conversation.drop_all(but={*mirror, *kept, *(item.id for item in asked.items)})
+            self._drop_all(but={*mirror, *kept, *(item.id for item in asked.items)})
         if self._wanted is not None and (leaving := self._unwanted & kept.keys() & mirror.keys()):
             # A copy of a mirror that has what the push before deletes: nothing is put behind that.
             gone = [kept.pop(item.id) for item in chat_ctx.items if item.id in leaving]
@@ -609,6 +609,18 @@ class History:
         calls = {item.call_id for item in left_out if isinstance(item, llm.FunctionCall)}
         outputs = self._conversation.outputs_of(calls) if calls else ()
         return {each for each in outputs if each not in mirror and each not in kept}
+
+    def _drop_all(self, but: Collection[str]) -> None:
+        said = [
+            message.item_id
+            for turn in self._turns()
+            for message in turn.messages
+            if message.item_id not in but and not self._is_ours(message)
+        ]
+        self._conversation.drop_all(said, but)
+        for item_id in said:
+            self._owed.pop(item_id, None)
+            remember(self._deleted, item_id, True)  # perhaps there is no connection to be told
 
     def _drop(self, item_ids: Iterable[str]) -> None:
         """The host deletes these while no connection is up. A replay of the mirror, which is told of it
@@ -666,8 +678,12 @@ class History:
             if item_id in asked:
                 continue  # of two the first, in its place, as the plugin
             asked.add(item_id)
-            if item_id in out or (item_id in self._deleted and self._is_gone(item_id, mirror)):
+            if item_id in out:
                 continue
+            if item_id in self._deleted and self._is_gone(item_id, mirror):
+                if not self._deleted[item_id]:
+                    continue
+                del self._deleted[item_id]
             if message is not None:
                 if item_id not in mirror and not getattr(item, "content", True):
                     continue  # it is put there once it is known what was heard of it
@@ -691,7 +707,9 @@ class History:
         for item in mirror.values():
             if isinstance(item, llm.FunctionCall) and item.call_id not in calls:
                 remember(self._calls_left_out, item.call_id, None)
-        gone = self._calls_left_out.keys() - calls
+        gone = self._calls_left_out
+        for call_id in calls:
+            gone.pop(call_id, None)  # a copy of a mirror that does not have it yet may follow
         return [
             i for i in kept if not (isinstance(i, llm.FunctionCallOutput) and i.call_id in gone)
         ]

@@ -350,6 +350,29 @@ async def test_g16_what_was_never_confirmed_goes_with_a_history_that_is_replaced
 
 @pytest.mark.parametrize("up", [True, False], ids=["up", "down"])
 @virtual_time
+async def test_g16_what_was_heard_and_never_listed_goes_with_a_history_that_is_replaced(
+    up: bool,
+) -> None:
+    """Its ``conversation.item.added`` got lost: the plugin knows of no such message."""
+    faults = Schedule([Lose(At("conversation.item.added", number=3))])
+    async with call([HELLO, HELLO], config=ServerConfig(faults=faults)) as c:
+        await c.session.generate_reply()
+        await c.session.generate_reply(user_input="Hello?")
+        assert [i.role for i in c.server.conversation] == ["assistant", "user", "assistant"]
+        if not up:
+            c.server.drop()
+            await asyncio.sleep(0.05)
+        kept = llm.ChatMessage(role="user", content=["The parcel is here."])
+        await push_history(c.session, llm.ChatContext([kept]))
+        await asyncio.sleep(8.0)
+        assert [i.text for i in c.server.conversation] == ["The parcel is here."]
+        c.server.drop()
+        await asyncio.sleep(8.0)
+        assert [i.text for i in c.server.conversation] == ["The parcel is here."]
+
+
+@pytest.mark.parametrize("up", [True, False], ids=["up", "down"])
+@virtual_time
 async def test_g27_an_output_on_its_way_goes_with_its_call(up: bool) -> None:
     """The mirror does not have it yet, so that a push deletes the call alone: the output was answered in
     place of what came next, which was refused behind the call."""
