@@ -375,7 +375,9 @@ def _answer_to_them(plain: Life, controlled: Life, key: str) -> list[tuple[str, 
         if any(abs(span.end - each.at) < _AT_ONCE for span in said)
     }
     words = [(key, piece.span) for key in theirs for piece in controlled.pieces_of(key) if over]
-    return words + _served(controlled, key, (a for a in controlled.attempts if a.question in theirs))
+    return words + _served(
+        controlled, key, (a for a in controlled.attempts if a.question in theirs)
+    )
 
 
 def _asked_of_server(life: Life, key: str) -> float:

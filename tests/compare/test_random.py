@@ -124,9 +124,16 @@ SEEDS: dict[int, tuple[Profile, str]] = {
     152023625578561: ("hostile", "a terminal was waited for that had long been due"),
     102172648182729: ("hostile", "a tool's output was pushed as another inner session took over"),
     193103000500068: ("rough", "a tool's output on its way stayed, though its call was deleted"),
-    146846170061421: ("rough", "the verdict on a silent wire came in the instant of its next frame"),
+    146846170061421: (
+        "rough",
+        "the verdict on a silent wire came in the instant of its next frame",
+    ),
     161735620749204: ("rough", "a lost terminal was waited for, of what was not active"),
     31261074026276: ("rough", "judge: a reply without words that plain asked for over the user"),
+    200446164802923: (
+        "rough",
+        "a fresh handover left a message on the server that the plugin had never learned of",
+    ),
     114390688385917: ("rough", "a replay had an output whose call the application had deleted"),
     98965127312941: ("rough", "judge: a tool still ran of what the server had ended"),
 }
