@@ -393,7 +393,9 @@ async def test_g27_an_output_on_its_way_goes_with_its_call(up: bool) -> None:
         await session.update_chat_ctx(copy)
         await asyncio.sleep(5.0)
         assert [i.text for i in c.server.conversation] == ["Where is it?", "Thank you."]
-        assert [r.event for r in c.server.record if r.event.get("type") == "error"] == []
+        refused = [r.event["error"]["code"] for r in c.server.record if r.event["type"] == "error"]
+        # The plugin of 1.7.0 deletes the call from a connection that it did not tell of it.
+        assert refused == [] or (not up and refused == ["item_delete_invalid_item_id"])
         assert [item.type for item in session.chat_ctx.items] == ["message", "message"]
 
 
