@@ -119,6 +119,12 @@ SEEDS: dict[int, tuple[Profile, str]] = {
     200571793679565: ("hostile", "out of band, and said although everything was interrupted"),
     47095167785671: ("hostile", "judge: plain was deaf to a permanent error: a half-open wire"),
     89136338228153: ("mild", "a message stood before the user's words, and so before its last one"),
+    242282596663326: (
+        "rough",
+        "server VAD's answer, whose response.created got lost, was asked anew",
+    ),
+    68020403186702: ("rough", "so, and plain read its frames into an open out-of-band response"),
+    158740333402068: ("hostile", "so, and what was asked anew was cut by the server"),
 }
 
 
