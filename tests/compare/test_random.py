@@ -124,7 +124,10 @@ SEEDS: dict[int, tuple[Profile, str]] = {
         "server VAD's answer, whose response.created got lost, was asked anew",
     ),
     68020403186702: ("rough", "so, and plain read its frames into an open out-of-band response"),
-    250783274704749: ("hostile", "what outlived its cancel was waited for past who waited for the slot"),
+    250783274704749: (
+        "hostile",
+        "what outlived its cancel was waited for past who waited for the slot",
+    ),
     158740333402068: ("hostile", "so, and what was asked anew was cut by the server"),
 }
 
