@@ -25,6 +25,7 @@ from .difference import Difference
 from .errors import ErrorInfo, LocalProtocolError
 from .events import Event
 from .handlers import HANDLERS
+from .lane import Lane
 from .machine_events import TurnEvent
 from .policy import RetryPolicy
 from .records import Message, Response, Turn
@@ -157,10 +158,9 @@ class TurnController:
         return self._session.speech.answer_may_begin
 
     @property
-    def only_asked(self) -> str | None:
-        """Event id of the create that is on the wire and not answered, if there is just one."""
-        response = self._session.only_pending()
-        return None if response is None else response.event_id
+    def lane(self) -> Lane:
+        """Who holds the server's slot. Read it; only the controller writes."""
+        return self._session.lane
 
     def frame_received(self, now: float) -> None:
         """Something came from the server, whatever it was. A driver that calls this for every

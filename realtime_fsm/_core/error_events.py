@@ -27,9 +27,9 @@ def error_received(session: Session, event: ev.ErrorReceived, step: Step) -> boo
     step.failure = error = step.assess(event.error)
     response = session.asked(event.event_id)
     if event.event_id is None and error.kind in _ANSWERS_A_CREATE:
-        response = session.only_pending()
+        response = session.lane.only_pending
     if response is None and _names_another_create(event):
-        response = session.only_pending()
+        response = session.lane.only_pending
     if response is None and event.event_id is None and _refuses_answer(session, error):
         fire_speech(session, SpeechEvent.DROPPED, step)
         turn = session.new_turn(Origin.SERVER_VAD, step)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from .connection import Connection
 from .records import Response, Turn
-from .states import ResponseState
+from .states import PENDING, Origin, ResponseState
 from .user_speech import UserSpeech
 
 _GIVEN_UP_UNANSWERED = frozenset(
@@ -38,6 +38,21 @@ class Lane:
     def free(self) -> bool:
         """Whether a ``response.create`` may leave now."""
         return not self.holders and self.connection.up and not self.speech.closes_lane
+
+    @property
+    def only_pending(self) -> Response | None:
+        """The response whose create is on the wire and not answered, if there is just one."""
+        pending = [r for r in self.holders if r.state in PENDING]
+        return pending[0] if len(pending) == 1 else None
+
+    @property
+    def answered_next(self) -> Response | Origin | None:
+        """What a response answers which has the slot now, though its ``response.created`` was not seen:
+        a create, or the user, for server VAD. None: it cannot be told."""
+        if not self.holders:
+            return Origin.SERVER_VAD if self.speech.answer_due else None
+        alone = len(self.holders) == 1 and not self.speech.answer_may_come
+        return self.only_pending if alone else None
 
     @property
     def waited_for(self) -> bool:

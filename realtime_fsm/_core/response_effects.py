@@ -168,8 +168,10 @@ def note_named(response: Response, step: Step) -> None:
 
 
 def note_outlived(response: Response, step: Step) -> None:
-    """Its cancel had its time, and it holds the slot."""
+    """Its cancel had its time, and it holds the slot: it has that time once more. Longer than that would be
+    past the deadline of whoever waits for the slot (G27)."""
     note_named(response, step)
+    wait_for_terminal(response, step)
     response.denied = True
 
 

@@ -186,7 +186,7 @@ def _owner_without_created(
     if event.status is not ev.ResponseStatus.FAILED:
         return None
     # Seen in the wild without created (twilio-samples/…-node#37): the only pending one.
-    pending = session.only_pending()
+    pending = session.lane.only_pending
     if pending is not None or not session.speech.answer_due:
         return pending
     # Server VAD's own response, failed without created: its turn is retried too.

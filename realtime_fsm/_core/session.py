@@ -26,7 +26,7 @@ from .memory import cut_back, remove_unheard
 from .playback import Playback, Stranded
 from .policy import FIRST_RETRY_INTERVAL, RetryPolicy
 from .records import Message, Response, Turn
-from .states import FINAL, OVER, PENDING, Origin, ResponseState, TurnState
+from .states import FINAL, OVER, Origin, ResponseState, TurnState
 from .step import NOTHING, Report, Step
 from .user_speech import UserSpeech
 
@@ -322,11 +322,6 @@ class Session:
     def asked(self, event_id: str | None) -> Response | None:
         """The response that was asked for, or asked after, under this client event id."""
         return None if event_id is None else self.by_event.get(event_id)
-
-    def only_pending(self) -> Response | None:
-        """The response whose create is on the wire and not answered, if there is just one."""
-        pending = [r for r in self.lane.holders if r.state in PENDING]
-        return pending[0] if len(pending) == 1 else None
 
     def message(self, item_id: str) -> Message | None:
         """The message with this item id, of a live turn or of one in `finished`."""

@@ -17,6 +17,7 @@ from .._core import events as ev
 from .._core.connection import SILENT
 from .._core.errors import ErrorInfo
 from .._core.frames import output_of, parse, sign_of_life
+from .._core.records import Response
 from .._core.states import ErrorKind, Origin
 from .._redact import named
 from ._announcements import Announcements
@@ -42,6 +43,7 @@ from ._reply_request import ReplyRequest
 from ._sight import HIDDEN, Sight
 from ._sound import Sound
 from ._turn_output import Item
+from ._unbegun import Unbegun
 from ._unsaid import UnsaidEnd
 
 SERVER_EVENT = "openai_server_event_received"
@@ -103,13 +105,14 @@ class RawLink:
         self._echo = echo
         self.repair = repair
         self._unsaid = UnsaidEnd()
+        self._unbegun = Unbegun(self._unseen)
         self._ends = ends
         self._doubt = Doubt(
             driver.controller.policy,
             driver.receive,
             self._forwarder("error"),
             guard,
-            lambda: driver.controller.only_asked,
+            self._only_asked,
             lambda: echo.certain,
         )
         self._pulse = Pulse(
@@ -341,9 +344,23 @@ class RawLink:
             return
         if (unsaid := self._unsaid.before(frame)) is not None:
             self._take(unsaid)
+        for unseen in self._unbegun.before(frame):
+            self._take(unseen, unseen=True)
         self._take(frame)
 
-    def _take(self, frame: object) -> None:
+    def _only_asked(self) -> str | None:
+        """Event id of the create that is on the wire and not answered, if there is just one."""
+        response = self._driver.controller.lane.only_pending
+        return None if response is None else response.event_id
+
+    def _unseen(self) -> str | None:
+        """Which create a response answers that was not seen to begin; ``""``: what the user said."""
+        answered = self._driver.controller.lane.answered_next
+        if isinstance(answered, Response):
+            return answered.event_id if self._echo.certain else None
+        return None if answered is None else ""
+
+    def _take(self, frame: object, *, unseen: bool = False) -> None:
         self._ends.came(frame)
         self.history.complete(frame)
         self.repair.came(frame)
@@ -383,7 +400,7 @@ class RawLink:
             for item_id in self.history.unseen(cast("dict[str, Any]", frame)):
                 self._discard(item_id)
         if isinstance(frame, dict) and str(frame.get("type")).startswith("response."):
-            self._sight.let_through(frame, event, known)
+            self._sight.let_through(frame, event, known, unseen=unseen)
 
     def _follow_corrections(self, event: ev.Event | None, frame: object) -> ev.Event | None:
         """What a server's answer to a correction means; None: it was dealt with here."""
@@ -477,6 +494,7 @@ class RawLink:
         self._echo.reset()
         self.repair.reset()
         self._unsaid = UnsaidEnd()
+        self._unbegun = Unbegun(self._unseen)
         self._ends.reset()
         self._doubt.reset()
         self._pulse.stop()

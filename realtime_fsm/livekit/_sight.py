@@ -120,9 +120,15 @@ class Sight:
     def _nobody_speaks(self) -> bool:
         return not self._driver.controller.turns and self._time() >= self._user_until
 
-    def let_through(self, frame: dict[str, Any], event: ev.Event | None, known: bool) -> None:
+    def let_through(
+        self, frame: dict[str, Any], event: ev.Event | None, known: bool, *, unseen: bool = False
+    ) -> None:
         """Hide the frame if it is of another response than the one in flight, and do with it what
-        the inner session would."""
+        the inner session would.
+
+        Args:
+            unseen: It was lost, and the inner session does not see it.
+        """
         if isinstance(event, ev.ItemStarted) and not known and self._announced(event.item_id):
             frame["type"] = HIDDEN  # the inner session would begin it anew, and never end the first
             return
@@ -131,7 +137,7 @@ class Sight:
         done = frame["type"] == "response.done"
         if frame["type"] == "response.created":
             stale = isinstance(event, ev.ResponseCreated) and not known and not outside
-            hidden = self.gate.hides_created(response_id, outside=outside, stale=stale)
+            hidden = self.gate.hides_created(response_id, outside=outside or unseen, stale=stale)
             if hidden and response_id is not None and not stale:
                 self._build(response_id, outside)
         else:

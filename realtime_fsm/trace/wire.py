@@ -241,6 +241,20 @@ class Wire:
             response.items.append(made)
         self._forget()
 
+    def _in_conversation(self, each: Line, event: dict[str, Any]) -> None:
+        """An item of a response whose ``response.created`` got lost: that it is in the conversation says
+        that the response has the slot. It answers the only create that waits, or server VAD's debt."""
+        known = self.items.get(str(body_of(event.get("item")).get("id")))
+        response = None if known is None else known.response
+        if response is None or response.created or response.over or self.alive(each.connection):
+            return
+        waiting = self.asked(each.connection)
+        if self._vad_owes if not waiting else len(waiting) == 1 and not self._vad_owes:
+            response.created, self._vad_owes = each, False
+            for create in waiting:
+                create.answers.append(each)
+                create.response, response.create = response, create
+
     def _item_done(self, each: Line, event: dict[str, Any]) -> None:
         item = body_of(event.get("item"))
         known = self.items.get(str(item.get("id")))
@@ -362,6 +376,9 @@ _TAKES: dict[str, Callable[[Wire, Line, dict[str, Any]], None]] = {
     "response.done": Wire._response,
     "response.output_item.added": Wire._item_added,
     "response.output_item.done": Wire._item_done,
+    **dict.fromkeys(
+        ("conversation.item.added", "conversation.item.created"), Wire._in_conversation
+    ),
     **dict.fromkeys(AUDIO_DELTAS, Wire._audio),
     **dict.fromkeys(TEXT_DELTAS, Wire._words),
     "error": Wire._refused,

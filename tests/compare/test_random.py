@@ -136,6 +136,16 @@ SEEDS: dict[int, tuple[Profile, str]] = {
     ),
     114390688385917: ("rough", "a replay had an output whose call the application had deleted"),
     98965127312941: ("rough", "judge: a tool still ran of what the server had ended"),
+    242282596663326: (
+        "rough",
+        "server VAD's answer, whose response.created got lost, was asked anew",
+    ),
+    68020403186702: ("rough", "so, and plain read its frames into an open out-of-band response"),
+    250783274704749: (
+        "hostile",
+        "what outlived its cancel was waited for past who waited for the slot",
+    ),
+    158740333402068: ("hostile", "so, and what was asked anew was cut by the server"),
 }
 
 

@@ -290,7 +290,7 @@ def test_g20_a_conflict_with_a_response_we_gave_up_waits_for_it_again() -> None:
     after = b.ask()
     b.wait(5.0)
     b.refused(b.sent(after), ACTIVE, "active response in progress: resp_1")
-    b.wait(7.9)
+    b.wait(4.9)
     assert len(b.creates) == 2
     b.done("resp_1", ResponseStatus.CANCELLED)
     assert b.creates[-1] == (after.id, 2)

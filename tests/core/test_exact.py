@@ -249,6 +249,25 @@ def test_g20_what_outlives_its_cancel_is_left_with_its_connection() -> None:
     assert b.creates[-1] == (later.id, 3)
 
 
+def test_g20_what_never_shows_itself_and_outlives_its_cancel_costs_nobody_their_turn() -> None:
+    """Server VAD's answer hangs, and its cancel got lost: who waits is asked for on the next connection."""
+    b = Bench()
+    b.got(VAD, rf.SpeechStarted(), rf.SpeechStopped(), rf.InputCommitted())
+    turn = b.ask()
+    for _ in range(3):
+        before = len(b.creates)
+        while len(b.creates) == before:
+            assert turn.live
+            b.c.frame_received(b.now)
+            b.wait(1.0)
+        b.refused(b.sent(turn), ACTIVE, "active response in progress: resp_9")
+    assert b.cancels == ["resp_9"]
+    assert [c.reason.code for c in b.those(rf.ReplaceConnection)] == ["slot_stuck"]
+    b.got(rf.ConnectionReady())
+    b.wait(1.0)
+    assert b.creates[-1] == (turn.id, 4)
+
+
 def test_g20_its_terminal_ends_the_wait_at_once() -> None:
     b = Bench()
     turn = b.ask()

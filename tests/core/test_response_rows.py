@@ -613,9 +613,9 @@ playing_forgotten | interrupted                            => forgotten - cancel
 playing_forgotten | played, named, 8 s, late, named        => ended - streaming 60 2: TruncateItem ReplaceConnection
 
 forgotten |                                                => forgotten - done - 1:
-forgotten | created                                        => cancelling 8 done - 1:
+forgotten | created                                        => cancelling 5 done - 1:
 forgotten | created, 8 s                                   => forgotten - done - 1:
-forgotten | named                                          => cancelling 8 done - 1:
+forgotten | named                                          => cancelling 5 done - 1:
 forgotten | named, 8 s                                     => forgotten - done - 1:
 forgotten | named, 8 s, named                              => ended - done - 1: ReplaceConnection
 forgotten | cancelled                                      => ended - done - 1:

@@ -224,21 +224,25 @@ async def test_g16_the_first_answer_of_a_call_interrupted_before_its_first_sound
         assert c.remembered() == []
 
 
+#: The beginning of a response, and that its first item is in the conversation (after the user's).
+UNSEEN = [("response.created", 1), ("conversation.item.added", 2)]
+
+
 @pytest.mark.parametrize(
     ("lost", "messages", "creates"),
     [
-        (At("response.created"), 1, 2),
-        (At("response.created"), 2, 2),
-        (At("response.output_item.added", 2), 2, 1),
+        (UNSEEN, 1, 2),
+        (UNSEEN, 2, 2),
+        ([("response.output_item.added", 2)], 2, 1),
     ],
     ids=["response", "response of two messages", "second message"],
 )
 @virtual_time
 async def test_g16_output_whose_beginning_was_lost_is_not_remembered(
-    lost: At, messages: int, creates: int
+    lost: list[tuple[str, int]], messages: int, creates: int
 ) -> None:
     """The plugin hands nothing of it out, so nobody hears it."""
-    config = ServerConfig(faults=Schedule([Lose(lost)]))
+    config = ServerConfig(faults=Schedule([Lose(At(*each)) for each in lost]))
     async with call([reply(messages), reply(1)], config=config, sink=PacedAudioOutput()) as c:
         await c.session.generate_reply(user_input="Where is my parcel?")
         await asyncio.sleep(1.0)

@@ -302,6 +302,38 @@ def test_g24_a_response_of_which_the_beginning_was_lost_answers(kind: str) -> No
     assert breaches("G24", *lines, CREATE) == (kind != "created")
 
 
+COMMITTED = line(0.7, "server", "input_audio_buffer.committed", item_id="u1")
+
+
+@pytest.mark.parametrize(
+    ("before", "placed", "found"),
+    [
+        ([COMMITTED], "m1", 0),
+        ([CREATE | {"t": 0.7}], "m1", 0),
+        ([COMMITTED], "m2", 1),
+        ([], "m1", 1),
+        ([COMMITTED, CREATE | {"t": 0.7}], "m1", 1),
+        ([COMMITTED, response(0.7, "created", "r0")], "m1", 1),
+    ],
+    ids=["VAD's", "asked for", "another item", "nobody's", "one of two", "the slot is taken"],
+)
+def test_g3_a_response_is_known_by_its_first_item_in_the_conversation(
+    before: Lines, placed: str, found: int
+) -> None:
+    """Its ``response.created`` got lost."""
+    lines = [
+        *before,
+        line(0.8, "server", "response.output_item.added", response_id="r1", item={"id": "m1"}),
+        line(0.8, "server", "conversation.item.added", item={"id": placed}),
+        line(
+            0.8, "turn", "moved", turn="t1", event="RESPONSE_CREATED", dest="created", response="r1"
+        ),
+    ]
+    assert breaches("G3", *lines) == found
+    if not found:
+        assert breaches("G1", *lines, CREATE) == 1, "it has the slot"
+
+
 @pytest.mark.parametrize(
     ("code", "found"), [("conversation_already_has_active_response", 0), ("server_error", 1)]
 )
