@@ -7,12 +7,12 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from .redact import audio_ms, redacted
+from .frame_lines import AudioDelta
+from .redact import audio_ms
 from .writer import Fields, TraceWriter
 
 __all__ = ["Lines"]
 
-_OF_DELTA = ("response_id", "item_id", "content_index")
 _FLUSH = 1.0
 
 
@@ -27,7 +27,7 @@ class Lines:
         self._zero = time.monotonic()
         self._timer: asyncio.TimerHandle | None = None
         #: Audio of one item that comes piece by piece, in one line, and the sum of it.
-        self._delta: dict[str, Any] | None = None
+        self._delta: tuple[float, str, int, dict[str, Any]] | None = None
         self._item: object = None
         self._sum = _Sum()
         #: What the microphone sends, likewise.
@@ -56,13 +56,7 @@ class Lines:
             return False
         self._flush_delta()
         self._item = frame.get("item_id")
-        self._delta = {
-            "t": self.now(),
-            "by": "server",
-            "type": frame["type"],
-            "connection": connection,
-            "event": redacted({k: frame[k] for k in _OF_DELTA if k in frame}),
-        }
+        self._delta = self.now(), frame["type"], connection, AudioDelta.ids_of(frame)
         self._sum = _Sum()
         self._sum.add(frame["delta"])
         self._set_timer()
@@ -100,11 +94,8 @@ class Lines:
         delta, self._delta = self._delta, None
         if delta is not None:
             pieces = self._sum
-            delta["event"]["delta"] = round(pieces.ms, 3)
-            delta["n"] = pieces.n
-            if pieces.n > 1:
-                delta["until"] = round(pieces.until - self._zero, 6)
-            self._put(delta)
+            until = round(pieces.until - self._zero, 6) if pieces.n > 1 else None
+            self._put(AudioDelta(*delta, round(pieces.ms, 3), pieces.n, until))
 
     def _put(self, fields: Fields) -> None:
         if not self.closed:

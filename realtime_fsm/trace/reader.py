@@ -12,9 +12,10 @@ from functools import partial
 from itertools import chain
 from typing import IO, Any, TypeAlias
 
-from .._redact import plain, short_shown, shown, without_keys
+from .._redact import plain, shown, without_keys
 from .clock import DAY, Clock, Moment
 from .format import BY, NAME, VERSION, Header, Line
+from .frame_lines import DELTA, delta_of
 from .raw import RawEvent, decode, find_event
 from .redact import redacted, told
 from .source import cannot_be_read
@@ -23,19 +24,6 @@ __all__ = ["End", "Entry", "Issue", "follow", "read", "running_header", "running
 
 _LONGEST = 16 * 1024 * 1024  # bytes of a line; a Realtime event has at most 15 MiB of audio
 _CHUNK = 65_536
-_WHOLE, _ID = r"(0|[1-9]\d{0,8})", r"([\w#-]{1,96})"
-_FLOAT = r"((?:0|[1-9]\d{0,8})\.\d{1,9})"
-#: A delta's line as a recorder writes it, without words: a third of a trace and more.
-_DELTA = re.compile(
-    rf'\{{"t":{_FLOAT},"by":"server",'
-    r'"type":"(response\.(?:output_)?(?:audio|audio_transcript|text)\.delta)",'
-    rf'"connection":{_WHOLE},"event":\{{'
-    rf'(?:"event_id":"{_ID}",)?"response_id":"{_ID}","item_id":"{_ID}",'
-    rf'(?:"output_index":{_WHOLE},)?"content_index":{_WHOLE},'
-    r'"delta":(?:(0|[1-9]\d{0,6}),"words":(0|[1-9]\d{0,6})|((?:0|[1-9]\d{0,6})\.\d{1,9}))\}'
-    rf'(?:,"n":[1-9]\d{{0,8}})?(?:,"until":{_FLOAT})?\}}\n',
-    re.ASCII,
-)
 _DECODE = json.JSONDecoder().raw_decode
 _TOO_LONG = "\0"
 _BETWEEN = re.compile(r"[\s,\[\]]*")
@@ -279,9 +267,9 @@ class _Trace:
         cut = False
         for number, text in lines:
             call = self._call
-            if call is not None and not call.recorded and (found := _DELTA.fullmatch(text)):
+            if call is not None and not call.recorded and (found := DELTA.fullmatch(text)):
                 cut = False
-                yield from call.line(*_delta(number, found, call.transcripts))
+                yield from call.line(*delta_of(number, found, call.transcripts))
                 continue
             value = _loads(text)
             cut = value is None and not text.endswith("\n")
@@ -367,24 +355,6 @@ _WIRE = frozenset((*_FRAMES, "net"))
 #: Fields of a line that say nothing of what happened.
 _OF_ALL = frozenset({"t", "by", "type"})
 _OF_NET = _OF_ALL | {"connection"}
-
-
-def _delta(number: int, found: re.Match[str], transcripts: bool) -> tuple[Line, float]:
-    """What `_line` makes of such a line, and its time. Neither JSON nor redaction would change it."""
-    t, kind, connection, event_id, response_id, item_id, *numbers = found.groups()
-    output, content, chars, count, ms, until = numbers
-    safe = without_keys if transcripts else short_shown
-    event: dict[str, Any] = {} if event_id is None else {"event_id": safe(event_id)}
-    event["response_id"], event["item_id"] = safe(response_id), safe(item_id)
-    if output is not None:
-        event["output_index"] = int(output)
-    event["content_index"] = int(content)
-    if ms is not None:
-        event["delta"] = float(ms)
-    else:
-        event["delta"], event["words"] = int(chars), int(count)
-    last = None if until is None else float(until)
-    return Line(number, 0.0, "server", kind, int(connection), event, last), float(t)
 
 
 def _line(number: int, value: dict[str, Any], transcripts: bool) -> tuple[Line | None, list[str]]:

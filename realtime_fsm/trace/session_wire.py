@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 from livekit.agents import APIConnectionError, llm
 
-from .._redact import shown
+from .frame_lines import TextDelta, frame_line
 from .lines import Lines
-from .redact import redacted
 from .wire import AUDIO_DELTAS, TEXT_DELTAS
 
 #: What the microphone sends, in either dialect.
@@ -64,7 +62,8 @@ class SessionWire:
                 self._on_sound()
         elif kind in TEXT_DELTAS:
             # They have no parts that could change until they are written.
-            self._lines.put(partial(_told, *self._seen("server", kind, dict(frame))))
+            seen = self._lines.now(), str(kind), self._number(), dict(frame)
+            self._lines.put(TextDelta(*seen, self._transcripts))
         else:
             self._write("server", frame)
 
@@ -91,18 +90,5 @@ class SessionWire:
             self._lost = True
 
     def _write(self, by: str, frame: Mapping[str, Any]) -> None:
-        self._lines.put(_told(*self._seen(by, str(frame.get("type")), frame)))
-
-    def _seen(
-        self, by: str, kind: str, frame: Mapping[str, Any]
-    ) -> tuple[float, str, str, int, Mapping[str, Any], bool]:
-        return self._lines.now(), by, kind, self._number(), frame, self._transcripts
-
-
-def _told(
-    t: float, by: str, kind: str, connection: int, frame: Mapping[str, Any], transcripts: bool
-) -> dict[str, Any]:
-    """The line of a frame."""
-    event = redacted(frame, transcripts=transcripts)
-    event.pop("type", None)
-    return {"t": t, "by": by, "type": shown(kind), "connection": connection, "event": event}
+        t, kind, connection = self._lines.now(), str(frame.get("type")), self._number()
+        self._lines.put(frame_line(t, by, kind, connection, frame, self._transcripts))

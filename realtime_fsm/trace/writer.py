@@ -10,13 +10,14 @@ from typing import IO, Any, TypeAlias
 
 from .._redact import shown
 from .format import NAME, VERSION, Seen, dumps
+from .frame_lines import AudioDelta, TextDelta
 from .redact import redacted
 
-__all__ = ["Fields", "TraceWriter", "line_of", "write_record"]
+__all__ = ["Fields", "TraceWriter", "line_of", "text_of", "write_record"]
 
 _HELD = 256  # lines at most
 #: Of one line, or what makes them when it is written.
-Fields: TypeAlias = "Mapping[str, Any] | Callable[[], Mapping[str, Any]]"
+Fields: TypeAlias = "Mapping[str, Any] | TextDelta | AudioDelta | Callable[[], Mapping[str, Any]]"
 
 _log = logging.getLogger("realtime_fsm")
 
@@ -87,9 +88,15 @@ class TraceWriter:
                 file.close()
 
 
+def text_of(fields: Fields) -> str:
+    """A line as JSON, without its end."""
+    short = fields.json() if isinstance(fields, (TextDelta, AudioDelta)) else None
+    return short or dumps(fields() if callable(fields) else fields)
+
+
 def _line(fields: Fields) -> str:
     try:
-        return f"{dumps(fields() if callable(fields) else fields)}\n"
+        return f"{text_of(fields)}\n"
     except Exception:
         return ""  # nothing that a frame can hold, so nothing worth the recording
 

@@ -21,7 +21,7 @@ from ..trace.format import NAME, VERSION, dumps
 from ..trace.lines import Lines
 from ..trace.recorder import _MODELS, _SESSIONS, Recorder
 from ..trace.redact import told
-from ..trace.writer import Fields, TraceWriter
+from ..trace.writer import Fields, TraceWriter, text_of
 from ._link import Link, NoLink, link_to
 from ._moves import Moves
 from ._place import HUB, SOCKET, WatchError, folder
@@ -215,7 +215,7 @@ class _Stream(TraceWriter):
         if not self._call.looked_at:
             return
         try:
-            line = dumps(fields() if callable(fields) else fields)
+            line = text_of(fields)
         except Exception:
             return
         self._call.begins()

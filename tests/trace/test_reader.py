@@ -14,9 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from realtime_fsm.trace import Header, Issue, Line, check, read
-from realtime_fsm.trace.reader import _DELTA
+from realtime_fsm.trace.format import dumps
+from realtime_fsm.trace.frame_lines import DELTA, AudioDelta, TextDelta
 
 HEADER = {"trace": "realtime-fsm", "version": 1}
+SECRET = "sk-proj-Zk3vT9qLw2Xb7Rm4Nc8Yd1Hf6"
 
 
 def entries(data: bytes | str) -> list[Any]:
@@ -57,7 +59,7 @@ def test_issues(lines: list[object], number: int, words: str) -> None:
 
 
 def test_what_is_wrong_is_not_shown_when_it_may_be_a_secret() -> None:
-    for bad in ("sk-proj-Zk3vT9qLw2Xb7Rm4Nc8Yd1Hf6", "I have a rash", "\x1b[2J", "a" * 100):
+    for bad in (SECRET, "I have a rash", "\x1b[2J", "a" * 100):
         for name in ("t", "by", "type", "connection", "event", "version", "trace"):
             lines = [HEADER, line(0), {**line(1), name: bad}, {**HEADER, name: bad}]
             told = [text for _, text in issues(text(*lines))]
@@ -198,12 +200,12 @@ def test_deltas_as_a_recorder_writes_them_are_read_the_short_way(clean_path: Pat
     lines = clean_path.read_text("utf-8").splitlines(keepends=True)
     deltas = [each for each in lines if '.delta","connection"' in each]
     assert len(deltas) > 20
-    assert all(_DELTA.fullmatch(each) for each in deltas if "arguments" not in each)
+    assert all(DELTA.fullmatch(each) for each in deltas if "arguments" not in each)
     spaced = "".join(json.dumps(json.loads(each)) + "\n" for each in lines)
     assert repr(entries("".join(lines))) == repr(entries(spaced))
 
 
-names = st.sampled_from(["item_1", "#0f12ab34cd56", "sk-proj-Zk3vT9qLw2Xb7Rm4Nc8Yd1Hf6", "a" * 96])
+names = st.sampled_from(["item_1", "#0f12ab34cd56", SECRET, "a" * 96])
 wholes = st.sampled_from([0, 1, 10, 9_999_999, 10**8, 10**15])
 floats = st.sampled_from([0.0, 0.25, 100.0, 86_400_001.5, 1e-7, 1e16])
 
@@ -222,13 +224,53 @@ def test_short_and_long_way_read_the_same(
     assert repr(entries(header + short)) == repr(entries(header + json.dumps(told) + "\n"))
 
 
+IDS = {"response_id": "resp_1", "item_id": "item_1", "content_index": 0}
+TEXT = {
+    "type": "response.text.delta",
+    "event_id": "e1",
+    **IDS,
+    "output_index": 0,
+    "delta": "One moment",
+}
+ODD: list[Any] = [10**15, -1, 0.5, True, None, "", "two words", 'a "quote"', "b" * 97, SECRET, [1]]
+
+
+def text_delta(frame: dict[str, Any], *, transcripts: bool = False) -> TextDelta:
+    return TextDelta(0.25, "response.text.delta", 2, frame, transcripts)
+
+
+def audio_delta(frame: dict[str, Any], until: float | None = None) -> AudioDelta:
+    return AudioDelta(0.25, "response.audio.delta", 2, AudioDelta.ids_of(frame), 20.0, 2, until)
+
+
+@pytest.mark.parametrize("seen", [text_delta(TEXT), audio_delta(IDS), audio_delta(IDS, 0.5)])
+def test_deltas_are_written_the_short_way(seen: TextDelta | AudioDelta) -> None:
+    short = seen.json()
+    assert short is not None
+    assert json.loads(short) == json.loads(dumps(seen()))
+    assert DELTA.fullmatch(short + "\n")
+
+
+@pytest.mark.parametrize("field", TEXT)
+def test_short_and_long_way_write_the_same(field: str) -> None:
+    without = {key: value for key, value in TEXT.items() if key != field}
+    for frame in (without, {**TEXT, "more": 1}, *({**TEXT, field: odd} for odd in ODD)):
+        for seen in (text_delta(frame), audio_delta(frame)):
+            short = seen.json()
+            assert short is None or json.loads(short) == json.loads(dumps(seen()))
+
+
+def test_words_that_are_to_be_kept_are_not_written_the_short_way() -> None:
+    assert text_delta(TEXT, transcripts=True).json() is None
+
+
 @pytest.mark.parametrize("number", ["01", "-1", "1e3", "\u0661", "1.", "NaN"])
 @pytest.mark.parametrize("field", ["content_index", "delta", "words"])
 def test_no_other_number_is_read_the_short_way(field: str, number: str) -> None:
     event = {"response_id": "r1", "item_id": "i1", "content_index": 7, "delta": 7, "words": 7}
     told = json.dumps(line(0.5, "response.output_text.delta", **event), separators=(",", ":"))
-    assert _DELTA.fullmatch(told + "\n")
-    assert not _DELTA.fullmatch(told.replace(f'"{field}":7', f'"{field}":{number}') + "\n")
+    assert DELTA.fullmatch(told + "\n")
+    assert not DELTA.fullmatch(told.replace(f'"{field}":7', f'"{field}":{number}') + "\n")
 
 
 # --- anything
