@@ -423,13 +423,8 @@ class Aside:
 
     def _conversation_of(self, before: llm.RealtimeSession[Any]) -> llm.ChatContext:
         """What the inner session before had, and what the host made of it since."""
-        items = {item.id: item for item in before.chat_ctx.items}
-        if self.history is not None:
-            lost, blame = self.history._conversation.lost, self.history.blame
-            items = {**lost, **{i: item for i, item in items.items() if i not in lost}}
-            for item_id in blame.out.union(self.history._dropped):
-                items.pop(item_id, None)
-        kept = llm.ChatContext([*items.values()])
+        items = before.chat_ctx.items
+        kept = llm.ChatContext(items if self.history is None else self.history.meant(items))
         return kept.copy(exclude_instructions=True, exclude_empty_message=True)
 
     async def taken_over(self) -> None:

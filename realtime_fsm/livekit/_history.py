@@ -524,6 +524,14 @@ class History:
             exclude_config_update=True,
         )
 
+    def meant(self, mirror: Iterable[llm.ChatItem]) -> list[llm.ChatItem]:
+        """What another inner session is to have in place of one that had this: what was lost with it, as the
+        host arranged it since, and what came since."""
+        lost = self._conversation.lost
+        items = [*lost.values(), *(item for item in mirror if item.id not in lost)]
+        left_out = self.blame.out.union(self._dropped)
+        return [item for item in items if item.id not in left_out]
+
     def context(self) -> llm.ChatContext | None:
         """What another inner session will have, until it has it. LiveKit pushes a tool's output in a copy of what
         it reads here, and all else would be deleted. None: the inner session has it."""
