@@ -585,8 +585,8 @@ class History:
         chat_ctx = self._protected(asked, mirror)
         kept = {item.id: item for item in chat_ctx.items}
         unwanted = mirror.keys() - kept.keys()
-        known = [item.id for item in chat_ctx.items if item.id in mirror]
-        self.reordered = self.reordered or known != [each for each in mirror if each in kept]
+        known = [*filter(mirror.__contains__, kept)]
+        self.reordered = self.reordered or known != [*filter(kept.__contains__, mirror)]
         self._dropped.difference_update(kept)
         orphans = self._orphans(mirror, kept)
         if self._moving or not self._controller.connected:
