@@ -585,15 +585,19 @@ class History:
         chat_ctx = self._protected(asked, mirror)
         kept = {item.id: item for item in chat_ctx.items}
         unwanted = mirror.keys() - kept.keys()
+        alone = self._outputs_alone(mirror, kept, unwanted)
+        if left_out := alone & kept.keys():
+            kept = {item_id: item for item_id, item in kept.items() if item_id not in left_out}
+            chat_ctx, unwanted = llm.ChatContext([*kept.values()]), mirror.keys() - kept.keys()
+        on_their_way = alone - mirror.keys()
         known = [*filter(mirror.__contains__, kept)]
         self.reordered = self.reordered or known != [*filter(kept.__contains__, mirror)]
         self._dropped.difference_update(kept)
-        orphans = self._orphans(mirror, kept)
         if self._moving or not self._controller.connected:
-            self._drop(unwanted | orphans)
+            self._drop(unwanted | on_their_way)
             self._conversation.arrange(chat_ctx.items)  # a session that takes over is told so too
         else:
-            for item_id in orphans:
+            for item_id in on_their_way:
                 self._conversation.remove(item_id)
         if unwanted and not known:
             # The mirror lacks what was never confirmed. No other push says that it wants that deleted:
@@ -608,15 +612,27 @@ class History:
         self._wanted, self._unwanted = kept, unwanted
         return chat_ctx
 
-    def _orphans(
-        self, mirror: Mapping[str, llm.ChatItem], kept: Mapping[str, llm.ChatItem]
+    def _outputs_alone(
+        self,
+        mirror: Mapping[str, llm.ChatItem],
+        kept: Mapping[str, llm.ChatItem],
+        unwanted: Collection[str],
     ) -> set[str]:
-        """Outputs on their way to the server, so not in the mirror, whose calls a push deletes. Alone they would
-        be answered all the same."""
-        left_out = (item for item_id, item in mirror.items() if item_id not in kept)
-        calls = {item.call_id for item in left_out if isinstance(item, llm.FunctionCall)}
-        outputs = self._conversation.outputs_of(calls) if calls else ()
-        return {each for each in outputs if each not in mirror and each not in kept}
+        """Outputs of calls that a push deletes, also on their way to the server, or that one before deleted.
+        They would be answered all the same; the next connection would refuse them, and all that goes behind."""
+        deleted = [mirror[item_id] for item_id in unwanted]
+        calls = {item.call_id for item in deleted if isinstance(item, llm.FunctionCall)}
+        for call_id in calls:
+            remember(self._calls_left_out, call_id, None)
+        gone = self._calls_left_out
+        if not gone:
+            return set()
+        for item in kept.values():
+            if isinstance(item, llm.FunctionCall):
+                gone.pop(item.call_id, None)  # a copy of a mirror that lacks it yet may follow
+        outputs = (item for item in kept.values() if isinstance(item, llm.FunctionCallOutput))
+        alone = {item.id for item in outputs if item.call_id in gone}
+        return alone.union(self._conversation.outputs_of(calls & gone.keys()))
 
     def _drop_all(self, but: Collection[str]) -> None:
         said = [
@@ -703,24 +719,7 @@ class History:
             for item_id, item in mirror.items():
                 if item_id in ours or item_id in self._unentered:
                     kept.insert(_place(kept, mirror, item_id), item)
-        return llm.ChatContext(self._with_their_calls(kept, mirror))
-
-    def _with_their_calls(
-        self, kept: Iterable[llm.ChatItem], mirror: Mapping[str, llm.ChatItem]
-    ) -> list[llm.ChatItem]:
-        """Without the outputs of calls that a push deletes, or one before did: the next connection would
-        refuse them, and all that goes behind them."""
-        kept = list(kept)
-        calls = {item.call_id for item in kept if isinstance(item, llm.FunctionCall)}
-        for item in mirror.values():
-            if isinstance(item, llm.FunctionCall) and item.call_id not in calls:
-                remember(self._calls_left_out, item.call_id, None)
-        gone = self._calls_left_out
-        for call_id in calls:
-            gone.pop(call_id, None)  # a copy of a mirror that does not have it yet may follow
-        return [
-            i for i in kept if not (isinstance(i, llm.FunctionCallOutput) and i.call_id in gone)
-        ]
+        return llm.ChatContext(kept)
 
     def _turns(self) -> list[Turn]:
         return [*self._controller.finished, *self._controller.turns]
