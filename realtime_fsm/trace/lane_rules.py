@@ -25,8 +25,8 @@ __all__ = [
 ]  # fmt: skip
 
 _WAITED = 0.5  # seconds
-#: Seconds: the other response may be server VAD's answer and is waited for (20), cancelled, and waited for again (5).
-_ASKED_AGAIN = 26.0
+#: Seconds: the other response is waited for, cancelled, and waited for again, 20 in all.
+_ASKED_AGAIN = 20.5
 
 
 class SingleFlight(Rule):

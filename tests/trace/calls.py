@@ -106,14 +106,14 @@ async def interrupted_and_asked(call: SimulatedCall) -> None:
     await call.until(lambda: call.heard > 0.5)
     await call.session.interrupt()
     call.session.generate_reply(user_input="Stop. What time is it?")
-    await asyncio.sleep(20)
+    await asyncio.sleep(21)
 
 
 async def asked_while_vad_answers(call: SimulatedCall) -> None:
     await call.say("Hello?")
     await asyncio.sleep(0.05)
     call.session.generate_reply(instructions="Say hello.")
-    await asyncio.sleep(20)
+    await asyncio.sleep(21)
 
 
 async def asked_after_time_out(call: SimulatedCall) -> None:
