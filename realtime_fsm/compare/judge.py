@@ -252,21 +252,32 @@ def _unheard(plain: Life, controlled: Life, allowed: list[Finding]) -> Iterator[
 
 
 def _asked_elsewhere(plain: Life, controlled: Life, key: str) -> set[int]:
-    """The repeated attempts at a question that plain LiveKit asked for while the user said another one, which
-    has one more in the controlled call: there the request waited for their words (G24), and answers those.
+    """The repeated attempts at a question that plain LiveKit asked for while the user said another one, or the
+    controlled call if it asked as long after the question: there that one has one more, since the request
+    waited for their words (G24), and answers those.
     What is asked for the first time answers nobody's words, and an attempt that met a taken slot counts."""
+    there, here = plain.asked(key), controlled.asked(key)
+    later = 0.0 if there is None or here is None else here.at - there.at
+    more = {
+        each.key for each in plain.questions if _made(controlled, each.key) > _made(plain, each.key)
+    }
     return {
         attempt.number
         for attempt in plain.attempts
         if attempt.question == key
         and attempt.number > 1
-        and any(
-            _made(controlled, each.key) > _made(plain, each.key)
-            for each in plain.questions
-            for said in plain.spoke
-            if said.begin < attempt.span.begin < said.end and abs(said.end - each.at) < _AT_ONCE
+        and (
+            _asked_into(plain, attempt.span.begin) in more
+            or _asked_into(controlled, attempt.span.begin + later) in more
         )
     }
+
+
+def _asked_into(life: Life, t: float) -> str | None:
+    """The question that the user was saying."""
+    said = [span.end for span in life.spoke if span.begin < t < span.end]
+    near = (each.key for each in life.questions for end in said if abs(end - each.at) < _AT_ONCE)
+    return next(near, None)
 
 
 def _made(life: Life, key: str) -> int:

@@ -957,6 +957,12 @@ def test_what_was_asked_for_into_the_users_words_answers_those() -> None:
     assert worse(refused, ours) == [("cut short", Q1)], "so often it was asked for on plain"
     earlier = replace(plain, attempts=(*once, Attempt(Q1, 2, Span(8.9, 10.0))))
     assert worse(earlier, ours) == [("cut short", Q1)], "the user did not speak"
+    soon = (Question(Q1, 0.4), Question(Q2, 10.0))
+    there = replace(plain, spoke=(), questions=soon)
+    here = replace(ours, questions=soon)
+    assert worse(there, here) == [], "as long after the question the user speaks only in ours"
+    late = replace(ours, questions=(Question(Q1, 1.0), Question(Q2, 10.0)))
+    assert worse(there, late) == [("cut short", Q1)], "the user had spoken by then"
 
 
 def test_what_plain_had_waited_for_in_vain_is_waited_for() -> None:

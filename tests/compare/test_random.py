@@ -134,6 +134,10 @@ SEEDS: dict[int, tuple[Profile, str]] = {
         "rough",
         "a fresh handover left a message on the server that the plugin had never learned of",
     ),
+    245533778484136: (
+        "rough",
+        "judge: a commit came into the next words, since the caller was told sooner",
+    ),
     114390688385917: ("rough", "a replay had an output whose call the application had deleted"),
     98965127312941: ("rough", "judge: a tool still ran of what the server had ended"),
     242282596663326: (
