@@ -436,6 +436,8 @@ def _earlier_words(plain: Life, controlled: Life, key: str) -> list[tuple[str, S
         first = _asked_in_turn(controlled, question, key) and _asked_in_turn(plain, key, question)
         queued = _queued(controlled, key, question) and not _queued(plain, key, question)
         since = _played_by_then(plain, controlled, question, before)
+        held_up = (span.within(before) for span in controlled.held_up)
+        since += total(part for part in held_up if part is not None)
         turned = gained + since >= -LATE and (first or queued)
         if gained >= total(pieces) or _cuts_in(controlled, key, before, theirs, other) or turned:
             found += [(question, span) for span in pieces]

@@ -926,6 +926,9 @@ def test_what_was_asked_first_is_heard_first() -> None:
     assert worse(plain, behind) == [("late", Q2)], "it was asked behind it"
     late = asked(10.0, 9.9, heard(THREE, 13.0), heard(TWO, 16.2))
     assert set(worse(plain, late)) == {("late", Q2), ("late", "Q3")}, "it is late itself"
+    assert worse(plain, replace(late, held_up=(Span(10.1, 12.9),))) == [], (
+        "for its frames stood still"
+    )
     same = asked(10.0, 9.9, heard(THREE, 10.1), heard(TWO, 13.2))
     assert worse(same, replace(ours, heard=(heard(THREE, 10.1), heard(TWO, 13.5)))) == [
         ("late", Q2)
