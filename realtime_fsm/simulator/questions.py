@@ -123,8 +123,7 @@ class Replies:
 
         Instructions of its own say it. Else it is the newest item that still wants an answer; one
         that was tried in vain wants none any more once a newer one of the user's was answered. If none
-        does, it is the newest: an answer asked for again. So it is what nothing follows: of the answer it
-        had nothing is here.
+        does, it is the newest: an answer asked for again.
         """
         own = str(params.get("instructions") or "")
         # Clients put the session's instructions, which these replace, in front of their own.
@@ -134,10 +133,8 @@ class Replies:
             return f"aside: {topic}"
         if own:
             return own
-        known = [self._asks.get(item_id) for item_id in items]
-        asks = [ask for ask in known if ask is not None]
-        wanting = (ask for ask in asks if not ask.over or ask is known[0])
-        newest = next(wanting, next(iter(asks), None))
+        asks = [self._asks[item_id] for item_id in items if item_id in self._asks]
+        newest = next((ask for ask in asks if not ask.over), next(iter(asks), None))
         return newest.question if newest is not None else ""
 
     def asked_by(self, item_id: str) -> str:

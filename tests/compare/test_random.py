@@ -138,10 +138,6 @@ SEEDS: dict[int, tuple[Profile, str]] = {
         "rough",
         "judge: a commit came into the next words, since the caller was told sooner",
     ),
-    271012319290964: (
-        "rough",
-        "simulator: an older output was told of in place of what was asked again",
-    ),
     133045240912809: ("rough", "judge: what was asked first was held up"),
     114390688385917: ("rough", "a replay had an output whose call the application had deleted"),
     98965127312941: ("rough", "judge: a tool still ran of what the server had ended"),

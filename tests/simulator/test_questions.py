@@ -184,22 +184,6 @@ def test_the_same_words_again_are_another_question_and_a_replayed_item_is_none()
     ]
 
 
-def test_what_nothing_follows_is_asked_again_though_an_older_output_was_never_told_of() -> None:
-    """As after a reconnect, of which the replay has nothing of the answer that got lost."""
-    connection = connect()
-    write(connection, "Look it up.", "item_a")
-    create(connection)
-    (call,) = (i for i in connection.core.conversation if i.type == "function_call")
-    output = {"type": "function_call_output", "call_id": call.call_id, "output": "42"}
-    connection.send("conversation.item.create", item=output)
-    write(connection, "What does it cost?", "item_b")
-    create(connection)
-    answer = connection.core.conversation[-1]
-    connection.send("conversation.item.delete", item_id=answer.id)
-    create(connection)
-    assert asked(connection)[1:] == [("What does it cost?", 1), ("What does it cost?", 2)]
-
-
 def test_aside_takes_no_reply_of_a_question() -> None:
     connection = connect()
     write(connection, "Where is it?", "item_a")
