@@ -635,6 +635,7 @@ class History:
         return alone.union(self._conversation.outputs_of(calls & gone.keys()))
 
     def _drop_all(self, but: Collection[str]) -> None:
+        """The host replaces the history: nothing but this is left, not even what the mirror never had."""
         said = [
             message.item_id
             for turn in self._turns()

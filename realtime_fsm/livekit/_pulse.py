@@ -53,14 +53,14 @@ class Pulse:
         #: When a create was given to the inner session and nothing came since.
         self._created: float | None = None
         self._timer: asyncio.TimerHandle | None = None
-        #: It is overdue: what came in this instant is read before that counts.
-        self._read = False
+        #: What came in the instant in which an answer was overdue is read before that counts.
+        self._overdue = False
 
     def came(self, frame: object, now: float) -> None:
         """Something came from the server."""
         self.seen = now
         self._asked = self._created = None
-        self._read = False
+        self._overdue = False
         if self._session is None:
             self._look(frame)
 
@@ -109,17 +109,16 @@ class Pulse:
         now = self._loop.time()
         late = now - self._timer.when() > LATE
         latest = self.seen + (self._interval or 0.0) + self._patience
-        if self._asked is not None and not late and now < latest and self._loses():
-            self._wait(latest)
-            return
-        if self._asked is not None and not late and not self._read:
-            self._read = True
-            self._wait(now + TO_READ)
-            return
         if self._asked is not None and not late:
-            get_logger().warning("the connection is dead", silent=round(now - self.seen, 1))
-            self.stop()
-            self._dead()
+            if now < latest and self._loses():
+                self._wait(latest)
+            elif not self._overdue:
+                self._overdue = True
+                self._wait(now + TO_READ)
+            else:
+                get_logger().warning("the connection is dead", silent=round(now - self.seen, 1))
+                self.stop()
+                self._dead()
             return
         due = self._silent_at
         if self._asked is not None or (due is not None and now >= due):

@@ -229,6 +229,16 @@ def test_g20_what_does_not_run_is_not_waited_for_as_server_vads_answer() -> None
     assert b.creates[-1] == (turn.id, 3)
 
 
+def refused_again(b: Bench, turn: rf.Turn, blocker: str) -> None:
+    """What waits for the slot is asked for once more, and refused for the same response."""
+    before = len(b.creates)
+    while len(b.creates) == before:
+        assert turn.live
+        b.c.frame_received(b.now)
+        b.wait(1.0)
+    b.refused(b.sent(turn), ACTIVE, f"active response in progress: {blocker}")
+
+
 def test_g20_what_outlives_its_cancel_is_left_with_its_connection() -> None:
     """The cancel was lost, and the response never ends: no second cancel leaves (G6)."""
     b = Bench()
@@ -237,11 +247,7 @@ def test_g20_what_outlives_its_cancel_is_left_with_its_connection() -> None:
     later = b.ask()
     for _ in range(2):
         assert b.those(rf.ReplaceConnection) == []
-        before = len(b.creates)
-        while len(b.creates) == before:
-            b.c.frame_received(b.now)
-            b.wait(1.0)
-        b.refused(b.sent(later), ACTIVE, "active response in progress: resp_1")
+        refused_again(b, later, "resp_1")
     assert b.cancels == ["resp_1"]
     assert [c.reason.code for c in b.those(rf.ReplaceConnection)] == ["slot_stuck"]
     b.got(rf.ConnectionReady())
@@ -255,12 +261,7 @@ def test_g20_what_never_shows_itself_and_outlives_its_cancel_costs_nobody_their_
     b.got(VAD, rf.SpeechStarted(), rf.SpeechStopped(), rf.InputCommitted())
     turn = b.ask()
     for _ in range(3):
-        before = len(b.creates)
-        while len(b.creates) == before:
-            assert turn.live
-            b.c.frame_received(b.now)
-            b.wait(1.0)
-        b.refused(b.sent(turn), ACTIVE, "active response in progress: resp_9")
+        refused_again(b, turn, "resp_9")
     assert b.cancels == ["resp_9"]
     assert [c.reason.code for c in b.those(rf.ReplaceConnection)] == ["slot_stuck"]
     b.got(rf.ConnectionReady())
