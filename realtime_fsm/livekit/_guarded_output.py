@@ -45,6 +45,8 @@ class GuardedOutput(io.AudioOutput):
         self._current: Segment | None = None
         #: It ended before its flush: what is captured next is more of the same message.
         self._broken = False
+        #: Put in within a segment, of which a frame may have been on its way to the sink.
+        self.midway = False
         self._rate = 1
         self._guard = Guard()
         self._guard.failed = self._step_aside
@@ -126,8 +128,8 @@ class GuardedOutput(io.AudioOutput):
         await super().capture_frame(frame)
         self._begun += 1
         run, outcomes = self._guard.run, self._outcomes
-        segment = run(None, outcomes.begin, frame.duration, again=self._broken)
-        self._broken = False
+        segment = run(None, outcomes.begin, frame.duration, again=self._broken or self.midway)
+        self._broken = self.midway = False
         self._current, self._rate = segment, frame.sample_rate
         capture = run(None, outcomes.capture, frame)
         try:
@@ -140,6 +142,8 @@ class GuardedOutput(io.AudioOutput):
         super().flush()
         segment, self._current = self._current, None
         self._broken = False
+        if self.midway:
+            segment = self._guard.run(None, self._outcomes.unseen)
         self.call(self.sink.flush)
         self._guard.run(None, self._outcomes.flushed, segment)
         self._follow()
@@ -217,6 +221,10 @@ class GuardedOutput(io.AudioOutput):
     def tell(self, report: io.PlaybackFinishedEvent) -> None:
         """Tell those above of the end of a segment."""
         self._told += 1
+        if self.midway:  # nothing was counted here
+            self.midway = False
+            self.call(lambda: self.emit(REPORT, report))
+            return
         self.call(
             super().on_playback_finished,
             playback_position=report.playback_position,

@@ -94,13 +94,19 @@ class Outcomes:
     # --- what LiveKit does
 
     def begin(self, duration: float, *, again: bool = False) -> Segment:
-        """A segment begins with so many seconds of audio; *again*: one ended, and nothing was flushed."""
+        """A segment begins with so many seconds of audio; *again*: within what the sink may take for one."""
         if self.watcher is not None:
             self.watcher.begins()
         if not again:  # what was on its way when it ended may have begun the next already
             self._count = captured_segments(self._sink)
         segment = self._segments.begin()
         segment.pushed = duration
+        return segment
+
+    def unseen(self) -> Segment:
+        """A segment ends whose last audio went to the sink past us."""
+        segment = self.begin(0.0, again=True)
+        segment.taken = True
         return segment
 
     def capture(self, frame: rtc.AudioFrame) -> Coroutine[Any, Any, None] | None:

@@ -116,6 +116,7 @@ class Playout:
                 return  # swapping it would cut off what plays
             known = (guard for guard in self._guards if guard.sink is tail)
             tail = next(known, None) or GuardedOutput(tail, grace, self._failed)
+            tail.midway = bool(pending_segments(top))
             self._session.output.replace_audio_tail(tail)
         tail.watcher = self
         tail.alone = self._session.output.audio is tail

@@ -662,3 +662,43 @@ async def test_observe_and_off_leave_the_outputs_alone() -> None:
         async with simulated_call(replies(1), mode=mode) as call:  # type: ignore[arg-type]
             await asked(call, 1)
             assert call.session.output.audio is call.sink
+
+
+class Slow(PacedAudioOutput):
+    """Takes this frame of a message when it is let go, and any frame one turn of the loop later."""
+
+    def __init__(self, holds: int | None = None) -> None:
+        super().__init__()
+        self.holds = holds
+        self.go = asyncio.Event()
+        self.taken = 0
+
+    async def capture_frame(self, frame: rtc.AudioFrame) -> None:
+        await asyncio.sleep(0)
+        self.taken += 1
+        if self.taken == self.holds:
+            await self.go.wait()
+        await super().capture_frame(frame)
+
+
+@pytest.mark.parametrize("silent", [False, True])
+@pytest.mark.parametrize("frame", [1, 2, 14, 15])
+@virtual_time
+async def test_g30_a_sink_that_is_replaced_while_it_takes_a_frame(frame: int, silent: bool) -> None:
+    """The next frame is on its way to the new sink before the guard can be put in front of it."""
+    first, second = Slow(holds=frame), Slow()
+    if silent:
+        second.on_playback_finished = lambda **_: None  # type: ignore[method-assign]
+    async with simulated_call(replies(3), check=False) as call:
+        call.session.output.audio = Passing(first)
+        handle = call.session.generate_reply(user_input="Question?")
+        await call.until(lambda: first.taken == frame)
+        await asyncio.sleep(0.05)
+        first.go.set()
+        call.session.output.replace_audio_tail(second)
+        await asyncio.wait_for(handle.wait_for_playout(), SECONDS + GRACE + USUAL)
+        took = await asked(call, 2)
+        assert max(took) < SECONDS + GRACE + USUAL
+        assert [round(segment.position, 2) for segment in second.segments[-2:]] == [SECONDS] * 2
+        await call.idle()
+        assert call.controller.differences() == {}
