@@ -114,9 +114,12 @@ class Playout:
         if not isinstance(tail, GuardedOutput):
             if pending_segments(tail):
                 return  # swapping it would cut off what plays
+            midway = bool(pending_segments(top))
+            if midway and not _bears_a_clear(tail):
+                return
             known = (guard for guard in self._guards if guard.sink is tail)
             tail = next(known, None) or GuardedOutput(tail, grace, self._failed)
-            tail.midway = bool(pending_segments(top))
+            tail.midway = midway
             self._session.output.replace_audio_tail(tail)
         tail.watcher = self
         tail.alone = self._session.output.audio is tail
@@ -218,6 +221,16 @@ class Playout:
     def _on_user_state(self, event: UserStateChangedEvent) -> None:
         if event.old_state == "speaking":
             self._silent_since = asyncio.get_running_loop().time()
+
+
+def _bears_a_clear(sink: AudioOutput) -> bool:
+    """LiveKit flushes and clears a sink that it replaces within a segment. If that raises, it hears of neither."""
+    try:
+        sink.flush()
+        sink.clear_buffer()
+    except Exception:
+        return False
+    return True
 
 
 def _tail(output: AudioOutput) -> AudioOutput:
