@@ -441,11 +441,31 @@ def _earlier_words(plain: Life, controlled: Life, key: str) -> list[tuple[str, S
         turned = gained + since >= -LATE and (first or queued)
         if gained >= total(pieces) or _cuts_in(controlled, key, before, theirs, other) or turned:
             found += [(question, span) for span in pieces]
-            if turned:
-                found += _served(controlled, key, _as_long(plain, controlled, question))
+            made = _served(controlled, key, _as_long(plain, controlled, question))
+            made += _tool_ran(plain, controlled, question)
+            if turned or gained >= total([*pieces, *(span for _, span in made)]):
+                found += made
         elif behind and gained >= _length(plain, key) - LATE:
             found.append((question, Span(before.begin, pieces[-1].end)))
     return found
+
+
+def _tool_ran(plain: Life, controlled: Life, key: str) -> list[tuple[str, Span]]:
+    """From when a tool ran until what is told of it was asked for, for no longer than on plain LiveKit:
+    LiveKit's queue waits for it."""
+    question, _, tool = key.rpartition(" > ")
+    ran = []
+    for life in (plain, controlled):
+        asked = life.asked(key)
+        began = [
+            each.t
+            for each in life.deeds
+            if (each.question, each.what) == (question, f"tool {tool} ran")
+        ]
+        if asked is None or not began:
+            return []
+        ran.append(Span(min(began), asked.at))
+    return [(key, _at_most(ran[1], ran[0].seconds))]
 
 
 def _played_by_then(plain: Life, controlled: Life, key: str, awaited: Span) -> float:

@@ -707,6 +707,27 @@ def test_g27_what_was_asked_into_the_users_words_comes_behind_the_answer_to_them
     assert ("late", Q2) in worse(first, replace(second, heard=tuple(waits)))
 
 
+def test_so_does_what_is_told_of_its_tool_with_the_time_the_tool_takes() -> None:
+    """Plain LiveKit asks for it at once, and has its tool run while it says something else."""
+    tool = f"{Q2} > look_up"
+    asked = message(tool, seconds=2.0)
+
+    def ran(at: float, *pieces: Heard) -> Life:
+        return life(
+            [ONE, asked], pieces, questions=(Question(Q1, 1.0), Question(tool, at + 1.0)),
+            attempts=(Attempt(tool, 1, Span(at + 1.0, at + 1.3)), Attempt(Q1, 1, Span(at + 3.2, at + 3.5))),
+            deeds=(Deed(Q2, "tool look_up ran", at),), making=28.0, remembers=False,
+        )  # fmt: skip
+
+    plain = ran(0.5, heard(ONE, 1.2), heard(asked, 6.2))
+    ours = ran(1.1, heard(asked, 2.2), heard(ONE, 4.4))
+    assert worse(plain, ours) == []
+    quick = replace(plain, deeds=(Deed(Q2, "tool look_up ran", 1.3),))
+    assert worse(quick, ours) == [("late", Q1)], "it took longer"
+    soon = ran(0.5, heard(ONE, 1.2), heard(asked, 4.2))
+    assert worse(soon, ours) == [("late", Q1)], "the other one gained less than that"
+
+
 def test_g27_what_is_told_of_a_tool_counts_since_the_user_asked() -> None:
     tool = f"{Q1} > look_up"
     told = message(tool, seconds=2.0)
