@@ -525,11 +525,11 @@ def _words_before(plain: Life, controlled: Life, key: str, since: float) -> list
     for question in {m.question for m in controlled.messages if m.question != key}:
         before, ours = _awaited(plain, question), _awaited(controlled, question)
         pieces = [piece.span for piece in controlled.pieces_of(question)]
-        over = all(piece.span.end <= since for piece in plain.pieces_of(question))
-        if not (before and ours and over and any(span.end > here.at for span in pieces)):
+        played = _first([piece.span for piece in plain.pieces_of(question)], until=since)
+        if not (before and ours and played and any(span.end > here.at for span in pieces)):
             continue
         if before.begin < since and _in_time(plain, before, controlled, ours, question):
-            found += [(question, span) for span in pieces]
+            found += [(question, span) for span in _first(pieces, seconds=total(played))]
             if all(each.span.end <= since for each in _attempts_at(plain, question)):
                 found += _served(controlled, key, _as_long(plain, controlled, question))
     for one, other in zip(_own_sounds(plain), _own_sounds(controlled), strict=False):
@@ -566,6 +566,19 @@ def _asked_into(life: Life, key: str, other: Span) -> bool:
     asked = life.asked(key)
     words = (span for span in life.spoke if abs(span.end - other.begin) < _AT_ONCE)
     return asked is not None and any(span.begin <= asked.at <= span.end for span in words)
+
+
+def _first(
+    spans: Iterable[Span], *, seconds: float = math.inf, until: float = math.inf
+) -> list[Span]:
+    """What there is of these spans until a time, and no more than so many seconds."""
+    found: list[Span] = []
+    for span in sorted(spans):
+        part = span.within(Span(-math.inf, min(until, span.begin + seconds)))
+        if part is not None:
+            found.append(part)
+            seconds -= part.seconds
+    return found
 
 
 def _length(life: Life, key: str) -> float:

@@ -781,6 +781,24 @@ def test_words_that_plain_had_played_when_it_was_asked_are_no_reason_to_be_late(
     assert worse(plain, itself_late) == [("late", Q1)], "and that is told once"
 
 
+def test_so_is_the_part_that_plain_had_played_of_words_that_went_on() -> None:
+    plain = replace(
+        GOOD, heard=(heard(ONE, 7.0), heard(TWO, 10.1)),
+        questions=(Question(Q1, 6.9), Question(Q2, 9.5)),
+    )  # fmt: skip
+    ours = replace(
+        GOOD, heard=(heard(ONE, 7.0), heard(TWO, 10.1)),
+        questions=(Question(Q1, 6.9), Question(Q2, 8.0)),
+    )  # fmt: skip
+    verdict = judge(plain, ours)
+    assert not verdict.worse
+    (taken,) = verdict.allowed[0].subtracted
+    assert (taken.reason, taken.name) == ("words plain had played by then", Q1)
+    assert taken.span == Span(8.0, 9.5)
+    later = replace(ours, heard=(heard(ONE, 7.0), heard(TWO, 10.4)))
+    assert worse(plain, later) == [("late", Q2)], "by more than that part"
+
+
 def test_so_are_the_applications_own_sounds() -> None:
     sound = [Heard(None, Span(t, t + 1.0), 1.0) for t in (3.0, 3.0)]
     plain = life([ONE, TWO], [sound[0], heard(TWO, 10.2)])
