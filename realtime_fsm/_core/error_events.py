@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import events as ev
-from .connection_events import fail_session, heed_doubts
+from .connection_events import fail_session
 from .error_kinds import active_response_id, ends_session, is_slot_taken
 from .errors import ErrorInfo
 from .machine_events import ResponseEvent as R
@@ -55,7 +55,6 @@ def error_received(session: Session, event: ev.ErrorReceived, step: Step) -> boo
         session.fire(response, R.CONFLICT, step)
     else:
         session.fire(response, R.REFUSED, step)
-    heed_doubts(session, step)
     if error.kind is ErrorKind.SESSION_END:
         session.connection.announce_end()
     if ends_session(error) and not (response is not None and response.number > 1):

@@ -64,7 +64,7 @@ class ResponseEvent(Word):
     CONFLICT = "error: conversation_already_has_active_response, for its create"
     REFUSED = "error that answers its create"
     NOTHING_TO_CANCEL = "error: nothing to cancel, for its cancel or its probe"
-    SUCCEEDED = "response.created: server VAD has begun its next one"
+    SUCCEEDED = "response.created: another has the slot"
     NAMED = "error: a conflict names it; or response.created once more"
     ITEM_STARTED = "response.output_item.added"
     OUTPUT_RECEIVED = "a delta of a message that was not handed out"

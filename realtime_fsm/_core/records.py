@@ -132,6 +132,7 @@ class Response:
         stranger: A conflict told of it, and neither server VAD nor a turn here waits for it.
         denied: A conflict told of it, and then the server that it does not run; or the conflict told
             of it when its cancel had had its time.
+        stuck: The same once more: it keeps the slot for good.
     """
 
     turn: Turn | None
@@ -151,6 +152,7 @@ class Response:
     acting: tuple[str, ...] = ()
     stranger: bool = False
     denied: bool = False
+    stuck: bool = False
 
     @property
     def over(self) -> bool:

@@ -26,6 +26,8 @@ _ACKNOWLEDGED = 1.0
 #: Seconds within which the terminal of a response must come that "is not active" any more: the wire
 #: is ordered.
 _RACE = 0.1
+#: Seconds between two looks whether the words of a question are known.
+_WORDS = 0.5
 #: Seconds within which a response must show itself, or go on, that a conflict names and nobody
 #: here waits for.
 SHOWS_ITSELF = 2.0
@@ -173,6 +175,16 @@ def note_outlived(response: Response, step: Step) -> None:
     note_named(response, step)
     wait_for_terminal(response, step)
     response.denied = True
+
+
+def note_stuck(response: Response, step: Step) -> None:
+    """It keeps the slot for good. What that costs is looked at when it is due: now."""
+    response.stuck = True
+    response.asked_at = response.deadline = step.now
+
+
+def wait_for_words(response: Response, step: Step) -> None:
+    response.deadline = step.now + _WORDS
 
 
 def note_activity(response: Response, step: Step) -> None:

@@ -29,10 +29,25 @@ def is_missing(response: Response, step: Step) -> bool:
     """The same, and does somebody wait for the lane, or has it been so for very long? While nobody
     waits, or for what would be lost with it, a connection may be only held up; and what the user
     says on it meanwhile is lost with it too (G27)."""
-    longest = step.policy.timeout + step.policy.answer_timeout
-    overdue = response.asked_at + longest <= step.now
     awaited = step.lane.awaited and not step.lane.connection.at_stake
+    overdue = _is_overdue(response, step)
     return nothing_came(response, step) and (awaited or overdue)
+
+
+def is_stuck(response: Response, step: Step) -> bool:
+    """Does it keep the slot for good, by all that the server says?"""
+    return response.stuck
+
+
+def costs_a_question(response: Response, step: Step) -> bool:
+    """The same, and would what waits be lost with the connection, and has it not been so for very long?"""
+    at_stake = step.lane.connection.at_stake
+    return response.stuck and at_stake and not _is_overdue(response, step)
+
+
+def _is_overdue(response: Response, step: Step) -> bool:
+    """Was it asked too long ago to keep the connection for what would be lost with it?"""
+    return response.asked_at + step.policy.timeout + step.policy.answer_timeout <= step.now
 
 
 def has_time_left(response: Response, step: Step) -> bool:
@@ -90,7 +105,7 @@ def outlives_cancel(response: Response, step: Step) -> bool:
 
 def was_dropped(response: Response, step: Step) -> bool:
     """Is it server VAD's, and nothing came of it? Some servers drop a response that the user talked
-    over, without a terminal, and answer no cancel of it."""
+    over, without a terminal, and answer no cancel of it. Or did it keep the slot, which another has now?"""
     turn = response.turn
     silent = not response.has_output and not response.undelivered
-    return silent and turn is not None and turn.origin is Origin.SERVER_VAD
+    return response.stuck or (silent and turn is not None and turn.origin is Origin.SERVER_VAD)

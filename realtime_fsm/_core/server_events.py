@@ -111,6 +111,8 @@ def _end_rumours(session: Session, response_id: str, step: Step) -> None:
         told = holder.state is ResponseState.RUMOURED
         if told and (holder.turn is None or holder.response_id == response_id):
             session.fire(holder, R.CREATED, step)
+        elif holder.stuck:
+            session.fire(holder, R.SUCCEEDED, step)
 
 
 def _begin_unasked(session: Session, event: ev.ResponseCreated, step: Step) -> None:

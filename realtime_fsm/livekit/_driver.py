@@ -631,7 +631,7 @@ class Driver:
             "turn failed", turn=c.turn_id, code=code_of(c.error), kind=c.error.kind.value
         )
         if recoverable and c.error.code == QUESTION_LOST.code:
-            pass  # its connection's loss was told (G12)
+            pass  # its connection's loss was told (G12), or the application deleted the question
         elif recoverable:
             self.forward("error", self.failures.report_of(c.error, recoverable=True))
         else:

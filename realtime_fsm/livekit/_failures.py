@@ -14,7 +14,7 @@ from ._speech import SpeechTracker
 QUESTION_LOST = ErrorInfo(
     kind=ErrorKind.CLIENT_BUG,
     code="question_lost",
-    message="the connection was lost before the words of the question were known",
+    message="the question was deleted, or its connection lost before its words were known",
 )
 OUTPUT_LEFT_OUT = ErrorInfo(
     kind=ErrorKind.CLIENT_BUG,

@@ -153,6 +153,7 @@ SEEDS: dict[int, tuple[Profile, str]] = {
         "what outlived its cancel was waited for past who waited for the slot",
     ),
     158740333402068: ("hostile", "so, and what was asked anew was cut by the server"),
+    265974293186917: ("rough", "a stuck slot was left before the question's words were known"),
 }
 
 

@@ -204,6 +204,7 @@ def test_g20_a_slot_that_is_taken_by_what_does_not_run_is_left_with_its_connecti
     b.refused(b.sent(turn), ACTIVE, "active response in progress: resp_9")
     b.wait(0.0)
     b.refused(b.those(rf.CancelResponse)[1].event_id, "response_cancel_not_active")
+    b.wait(0.0)
     (replaced,) = b.those(rf.ReplaceConnection)
     assert replaced.reason.code == "slot_stuck"
     b.got(rf.ConnectionReady())
@@ -223,6 +224,7 @@ def test_g20_what_does_not_run_is_not_waited_for_as_server_vads_answer() -> None
     b.refused(b.sent(turn), ACTIVE, "active response in progress: resp_9")
     b.wait(0.0)
     b.refused(b.those(rf.CancelResponse)[1].event_id, "response_cancel_not_active")
+    b.wait(0.0)
     assert [r.reason.code for r in b.those(rf.ReplaceConnection)] == ["slot_stuck"]
     b.got(rf.ConnectionReady())
     b.wait(0.1)
@@ -248,6 +250,7 @@ def test_g20_what_outlives_its_cancel_is_left_with_its_connection() -> None:
     for _ in range(2):
         assert b.those(rf.ReplaceConnection) == []
         refused_again(b, later, "resp_1")
+    b.wait(0.0)
     assert b.cancels == ["resp_1"]
     assert [c.reason.code for c in b.those(rf.ReplaceConnection)] == ["slot_stuck"]
     b.got(rf.ConnectionReady())
@@ -262,11 +265,55 @@ def test_g20_what_never_shows_itself_and_outlives_its_cancel_costs_nobody_their_
     turn = b.ask()
     for _ in range(3):
         refused_again(b, turn, "resp_9")
+    b.wait(0.0)
     assert b.cancels == ["resp_9"]
     assert [c.reason.code for c in b.those(rf.ReplaceConnection)] == ["slot_stuck"]
     b.got(rf.ConnectionReady())
     b.wait(1.0)
     assert b.creates[-1] == (turn.id, 4)
+
+
+def stuck(b: Bench) -> rf.Turn:
+    """A slot that is taken by what outlives its cancel, when the answer to a question is asked for of
+    which there are no words."""
+    b.speaking(turn := b.ask(), "resp_1")
+    b.interrupt(turn)
+    b.c.at_stake = True
+    later = b.ask()
+    for _ in range(2):
+        refused_again(b, later, "resp_1")
+    return later
+
+
+def test_g27_a_stuck_slot_is_left_once_the_words_of_the_question_are_known() -> None:
+    later = stuck(b := Bench())
+    b.wait(1.0)
+    assert b.those(rf.ReplaceConnection) == []
+    b.c.at_stake = False
+    b.wait(0.5)
+    assert [c.reason.code for c in b.those(rf.ReplaceConnection)] == ["slot_stuck"]
+    b.got(rf.ConnectionReady())
+    b.wait(0.1)
+    assert b.creates[-1] == (later.id, 3)
+
+
+def test_g20_a_stuck_slot_is_left_without_the_words_in_the_end() -> None:
+    stuck(b := Bench())
+    for wait, replaced in ((12.9, 0), (0.6, 1)):
+        until = b.now + wait
+        while b.now < until:
+            b.wait(min(0.1, until - b.now))
+        assert len(b.those(rf.ReplaceConnection)) == replaced
+
+
+def test_g27_a_slot_that_another_has_is_not_stuck() -> None:
+    """Or the answer that has begun would be lost with the connection."""
+    stuck(b := Bench())
+    b.got(rf.ResponseCreated(response_id="resp_2"))
+    b.c.at_stake = False
+    b.wait(5.0)
+    assert b.those(rf.ReplaceConnection) == []
+    assert [r.response_id for r in b.c.lane.holders] == ["resp_2"]
 
 
 def test_g20_its_terminal_ends_the_wait_at_once() -> None:

@@ -318,6 +318,7 @@ EVENTS: dict[str, Callable[[Bench, rf.Response], object]] = {
     "interrupted": lambda b, r: b.interrupt(_turn(b, r)),
     "asked": lambda b, r: b.ask(),
     "frame": lambda b, r: b.frame(),
+    "at stake": lambda b, r: setattr(b.c, "at_stake", True),
     "silent": lambda b, r: b.frame(-1.0),
     "speech over": lambda b, r: b.got(rf.SpeechOver(turn_id=_turn(b, r).id, interrupted=False)),
     "speech": lambda b, r: b.got(rf.SpeechStarted()),
@@ -610,14 +611,17 @@ stuck_rumoured | ready                                     => ended - done - 0:
 playing_given_up | interrupted                             => cancelling 3 cancelling 5 2:
 
 playing_forgotten | interrupted                            => forgotten - cancelling 5 2:
-playing_forgotten | played, named, 8 s, late, named        => ended - streaming 60 2: TruncateItem ReplaceConnection
+playing_forgotten | played, named, 8 s, late, named, 0 s   => ended - streaming 60 2: TruncateItem ReplaceConnection
 
 forgotten |                                                => forgotten - done - 1:
 forgotten | created                                        => cancelling 5 done - 1:
 forgotten | created, 8 s                                   => forgotten - done - 1:
 forgotten | named                                          => cancelling 5 done - 1:
 forgotten | named, 8 s                                     => forgotten - done - 1:
-forgotten | named, 8 s, named                              => ended - done - 1: ReplaceConnection
+forgotten | named, 8 s, named                              => cancelling 0 done - 1:
+forgotten | named, 8 s, named, 0 s                         => ended - done - 1: ReplaceConnection
+forgotten | at stake, named, 8 s, named, 0 s               => cancelling 0.5 done - 1:
+forgotten | at stake, named, 8 s, named, 0 s, other shown  => forgotten - done - 1:
 forgotten | cancelled                                      => ended - done - 1:
 forgotten | cancelled, created                             => ended - done - 1:
 forgotten | completed                                      => ended - done - 1:
@@ -644,7 +648,9 @@ forgotten_rumour |                                         => forgotten - done -
 forgotten_rumour | shown                                   => forgotten - done - 0:
 forgotten_rumour | named                                   => rumoured 0 done - 0:
 forgotten_rumour | named, 1 s                              => rumoured 2 done - 0: CancelResponse
-forgotten_rumour | named, 0 s, nothing to cancel           => ended - done - 0: CancelResponse ReplaceConnection
+forgotten_rumour | named, 0 s, nothing to cancel           => cancelling 0 done - 0: CancelResponse
+forgotten_rumour | named, 0 s, nothing to cancel, 0 s      => ended - done - 0: CancelResponse ReplaceConnection
+forgotten_rumour | at stake, named, 0 s, nothing to cancel, 0 s => cancelling 0.5 done - 0: CancelResponse
 forgotten_rumour | failed                                  => ended - done - 0:
 """
 

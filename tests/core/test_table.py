@@ -188,11 +188,11 @@ def test_an_event_that_means_nothing_to_the_turn_cannot_be_told_as_the_same() ->
         check_definition(replace(RESPONSE_DEFINITION, table=(*RESPONSE_TABLE, row)))
 
 
-def test_only_a_deadline_of_a_response_or_an_error_doubts_the_connection() -> None:
+def test_only_a_deadline_of_a_response_doubts_the_connection() -> None:
     """So it is enough to look at what was told when one was fired."""
     rows = [a for d in DEFINITIONS.values() for a in arrows(d.table)]
     doubts = {a.event for a in rows if isinstance(a.tells, ConnectionEvent)}
-    assert doubts == {RE.DEADLINE, RE.NOTHING_TO_CANCEL, RE.NAMED}
+    assert doubts == {RE.DEADLINE}
 
 
 everywhere = pytest.mark.parametrize("definition", DEFINITIONS.values(), ids=list(DEFINITIONS))
@@ -472,6 +472,7 @@ RESPONSE_FLAGS = (
     "vad",
     "young",
     "wants",
+    "stuck",
 )
 
 
@@ -494,12 +495,14 @@ def some_response(state: R, flags: frozenset[str]) -> Response:
         deadline=10.0,
         undelivered=() if "vad" in flags else ("m1",),
         denied="old" in flags,
+        stuck="stuck" in flags,
     )
 
 
 def response_step(event: ResponseEvent, flags: frozenset[str]) -> Step:
     where = lane()
     where.connection.last_frame = -200.0 if "silent" in flags else 9.9
+    where.connection.at_stake = "wants" in flags
     if "alone" not in flags:
         where.holders.append(Response(None, 0, R.ACTIVE, 0.0))
         where.turns = {"t9": Turn(id="t9", origin=Origin.CLIENT, playback_reported=False)}
