@@ -151,6 +151,11 @@ SEEDS: dict[int, tuple[Profile, str]] = {
         "what outlived its cancel was waited for past who waited for the slot",
     ),
     158740333402068: ("hostile", "so, and what was asked anew was cut by the server"),
+    205376264522864: (
+        "rough",
+        "simulator: the caller had no microphone when the application committed",
+    ),
+    77616024357155: ("hostile", "so, and the line stood still"),
 }
 
 
