@@ -151,6 +151,10 @@ SEEDS: dict[int, tuple[Profile, str]] = {
         "what outlived its cancel was waited for past who waited for the slot",
     ),
     158740333402068: ("hostile", "so, and what was asked anew was cut by the server"),
+    271012319290964: (
+        "rough",
+        "simulator: an older output was told of in place of what was asked again",
+    ),
     205376264522864: (
         "rough",
         "simulator: the caller had no microphone when the application committed",
