@@ -133,9 +133,7 @@ class UserAudio:
         text = " ".join([*self._buffer_text, *(speech.words if speech else ())])
         item_id = speech.item_id if speech else self._wire.ids.next("item")
         self._take_speech()
-        # What server VAD heard no speech in is a silence, which asks nothing.
-        asks = bool(text) or self._session.turn_detection is None
-        self._commit(item_id, round(ms), text, asks=asks)
+        self._commit(item_id, round(ms), text)
 
     def _take_speech(self) -> None:
         """Leave nothing of the speech that is being heard for server VAD to commit."""
@@ -256,7 +254,7 @@ class UserAudio:
     def _clock_ms(self) -> int:
         return round((self._wire.now - self.started_at) * 1000)
 
-    def _commit(self, item_id: str, ms: int, transcript: str, *, asks: bool = True) -> None:
+    def _commit(self, item_id: str, ms: int, transcript: str) -> None:
         self._empty()
         # Documented order: committed, then the item, then, whenever it is ready, the transcript.
         item = Item(item_id, "message", "user", part="input_audio", audio_ms=ms)
@@ -266,8 +264,7 @@ class UserAudio:
             item_id=item_id,
         )
         before = self._conversation.add(item)
-        if asks:
-            self._replies.said(item_id, transcript)
+        self._replies.said(item_id, transcript)
         self._wire.send("conversation.item.added", previous_item_id=before, item=item.payload())
         self._wire.send("conversation.item.done", previous_item_id=before, item=item.payload())
         if self._session.transcribes:

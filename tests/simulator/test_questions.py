@@ -208,21 +208,6 @@ def test_an_answer_that_went_with_its_connection_is_asked_for_again(replayed: bo
     assert asked(connection)[2:] == [last]
 
 
-@pytest.mark.parametrize("heard", [True, False])
-def test_a_silence_that_is_committed_beside_server_vad_asks_nothing(heard: bool) -> None:
-    connection = connect()
-    if not heard:
-        audio = {"input": {"turn_detection": None}}
-        connection.send("session.update", session={"type": "realtime", "audio": audio})
-    write(connection, "What does it cost?", "item_a")
-    create(connection)
-    connection.send("input_audio_buffer.append", audio="AAAA" * 2400)
-    connection.send("input_audio_buffer.commit")
-    committed = connection.core.conversation[-1].id
-    create(connection)
-    assert asked(connection)[1] == (("What does it cost?", 2) if heard else (committed, 1))
-
-
 def test_aside_takes_no_reply_of_a_question() -> None:
     connection = connect()
     write(connection, "Where is it?", "item_a")
