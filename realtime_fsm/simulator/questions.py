@@ -64,12 +64,12 @@ class Action:
 @dataclass(slots=True, eq=False)
 class _Ask:
     """An item that wants an answer: the user's, or a tool's output. *tried*: a response to it was
-    asked for."""
+    asked for; *over*: the conversation in which it was answered."""
 
     question: str
     of_user: bool
     tried: bool = False
-    over: bool = False
+    over: str | None = None
 
 
 class Replies:
@@ -116,13 +116,18 @@ class Replies:
             _remember(self._asks, item_id, _Ask(self.of_output(str(call_id)), of_user=False))
 
     def question(
-        self, params: Mapping[str, Any], items: Iterable[str], session_instructions: str
+        self,
+        params: Mapping[str, Any],
+        items: Iterable[str],
+        session_instructions: str,
+        conversation: str,
     ) -> str:
-        """Return what a client's create asks for; *items* are those of its conversation, the newest
+        """Return what a client's create asks for; *items* are those of its *conversation*, the newest
         first.
 
         Instructions of its own say it. Else it is the newest item that still wants an answer; one
-        that was tried in vain wants none any more once a newer one of the user's was answered. If none
+        that was tried in vain wants none any more once a newer one of the user's was answered. The last
+        of all items wants one, too, if it had it in another conversation: nothing of that is here. If none
         does, it is the newest: an answer asked for again.
         """
         own = str(params.get("instructions") or "")
@@ -133,8 +138,14 @@ class Replies:
             return f"aside: {topic}"
         if own:
             return own
-        asks = [self._asks[item_id] for item_id in items if item_id in self._asks]
-        newest = next((ask for ask in asks if not ask.over), next(iter(asks), None))
+        known = [self._asks.get(item_id) for item_id in items]
+        asks = [ask for ask in known if ask is not None]
+        wanting = (
+            ask
+            for ask in asks
+            if ask.over is None or (ask is known[0] and ask.over != conversation)
+        )
+        newest = next(wanting, next(iter(asks), None))
         return newest.question if newest is not None else ""
 
     def asked_by(self, item_id: str) -> str:
@@ -201,18 +212,19 @@ class Replies:
         """The server does something itself."""
         self.actions.append(Action(self.of_response(response_id)[0], kind, name, t))
 
-    def over(self, response_id: str) -> None:
+    def over(self, response_id: str, conversation: str) -> None:
         """A response ended otherwise than by a failure, and not without a word: its question was
-        answered."""
+        answered, in this conversation."""
         question = self.of_response(response_id)[0]
         mine = [ask for ask in self._asks.values() if ask.question == question]
         for ask in mine:
-            ask.over = True
+            ask.over = conversation
         if any(ask.of_user for ask in mine):
             for ask in self._asks.values():
                 if ask.question == question:
                     break
-                ask.over = ask.over or ask.tried
+                if ask.tried and ask.over is None:
+                    ask.over = conversation
 
     # --- whose a frame is
 

@@ -83,7 +83,7 @@ class Responses:
         """Return what a client's create would ask for now."""
         newest_first = (item.id for item in reversed(self._conversation.snapshot()))
         instructions = str(self._session.data.get("instructions") or "")
-        return self._replies.question(params, newest_first, instructions)
+        return self._replies.question(params, newest_first, instructions, self._conversation.id)
 
     @enforces(rules.METADATA, rules.CREATE_RANGES, rules.VOICE_LOCKED, rules.INPUT_REFERENCES)
     def _check(self, params: Mapping[str, Any], conversation: str) -> None:
@@ -226,7 +226,7 @@ class Responses:
         elif isinstance(end, s.Cancelled):
             self._finish(response, "cancelled", {"type": "cancelled", "reason": end.reason})
         elif isinstance(end, s.DoneLost):
-            self._replies.over(response.id)
+            self._replies.over(response.id, self._conversation.id)
             if end.frees_slot:
                 self._forget(response)
         elif isinstance(end, (s.Closed, s.Dropped)):
@@ -245,7 +245,7 @@ class Responses:
         )
         self._forget(response)
         if status != "failed" and (status != "completed" or response.items):
-            self._replies.over(response.id)
+            self._replies.over(response.id, self._conversation.id)
         self._wire.send("response.done", response=response.payload())
         if self._config.rate_limits == "after_done" and response.created:
             self._limits.send(response.usage()["total_tokens"])
@@ -291,7 +291,7 @@ class Responses:
         """End a response without a word."""
         response.open = None
         self._forget(response)
-        self._replies.over(response.id)
+        self._replies.over(response.id, self._conversation.id)
 
     def _nothing_to_cancel(self, event_id: str | None) -> None:
         self._wire.send_error("response_cancel_not_active", NOTHING_TO_CANCEL, event_id=event_id)

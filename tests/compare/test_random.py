@@ -154,6 +154,15 @@ SEEDS: dict[int, tuple[Profile, str]] = {
     ),
     158740333402068: ("hostile", "so, and what was asked anew was cut by the server"),
     265974293186917: ("rough", "a stuck slot was left before the question's words were known"),
+    271012319290964: (
+        "rough",
+        "simulator: an older output was told of in place of what was asked again",
+    ),
+    205376264522864: (
+        "rough",
+        "simulator: the caller had no microphone when the application committed",
+    ),
+    77616024357155: ("hostile", "so, and the line stood still"),
 }
 
 

@@ -186,6 +186,10 @@ def test_what_an_application_does_besides_happens_in_both_lives(kind: ActKind) -
         assert not seen.broken, seen.broken
         app = [text for _, who, text in seen.notes if who in ("app", "tool", "session")]
         assert app, f"nothing of {kind} happened"
+        if kind == "commit":
+            types = [each.type for each in seen.record]
+            sent = types.index("input_audio_buffer.commit")
+            assert "input_audio_buffer.committed" in types[sent:], "the microphone gave no sound"
     keys = {question.key for question in plain.life.questions}
     asked = {"queue": "1. Say second", "prompt": "1. Say besides", "filler": "1. Say wait"}
     if kind in asked:

@@ -184,6 +184,30 @@ def test_the_same_words_again_are_another_question_and_a_replayed_item_is_none()
     ]
 
 
+@pytest.mark.parametrize("replayed", [False, True])
+def test_an_answer_that_went_with_its_connection_is_asked_for_again(replayed: bool) -> None:
+    """What a model is asked is what stands last, though an older output was never told of."""
+    replies, ids = sim.Replies(SCRIPT), sim.Ids()
+    connection = sim.VirtualConnection(replies, ids=ids)
+    write(connection, "Look it up.", "item_a")
+    create(connection)
+    (call,) = (i for i in connection.core.conversation if i.type == "function_call")
+    output = {"type": "function_call_output", "id": "item_o", "call_id": call.call_id}
+    connection.send("conversation.item.create", item={**output, "output": "42"})
+    write(connection, "What does it cost?", "item_b")
+    create(connection)
+    *told, answer = (event["item"] for event in connection.events("conversation.item.done"))
+    if replayed:
+        told.append({**answer, "content": [{"type": "output_text", "text": "It is free."}]})
+    connection = sim.VirtualConnection(replies, ids=ids)
+    for item in told:
+        connection.send("conversation.item.create", item=item)
+    assert len(connection.core.conversation) == len(told)
+    create(connection)
+    last = ("Look it up. > look_up", 1) if replayed else ("What does it cost?", 2)
+    assert asked(connection)[2:] == [last]
+
+
 def test_aside_takes_no_reply_of_a_question() -> None:
     connection = connect()
     write(connection, "Where is it?", "item_a")

@@ -9,6 +9,7 @@ from inspect import Parameter, Signature
 from pathlib import Path
 from typing import Any
 
+from livekit import rtc
 from livekit.agents import AgentTask, CloseEvent, ErrorEvent, SpeechCreatedEvent, llm
 from livekit.agents.voice import SpeechHandle
 
@@ -34,6 +35,8 @@ _PATIENCE = 40.0  # seconds without a sound until the caller gives the answer up
 _STUCK = 60.0  # seconds after the last turn until a speech counts as never done
 _CONNECTED = 30.0  # seconds the caller waits for a connection before speaking
 _COUGH = 0.2  # seconds
+_SILENCE = 0.2  # seconds, which a microphone has given before a commit
+_RATE = 24_000
 _CLEANED_UP = (
     20.0  # seconds; a correction that got lost is asked for again once the server says anything
 )
@@ -378,6 +381,9 @@ class _Caller:
                 hand_over(session, Desk(self, chat_ctx=context, model=other), context)
             elif kind == "commit":
                 self.note("app", "commits the user's turn")
+                # The plugin commits nothing but sound it was given; a microphone runs all the time.
+                silence = rtc.AudioFrame.create(_RATE, 1, round(_SILENCE * _RATE))
+                realtime_session_of(session).push_audio(silence)
                 session.commit_user_turn()
             elif kind == "drain":
                 self.note("app", "drains")
