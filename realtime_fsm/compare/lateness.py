@@ -141,7 +141,8 @@ def thrown_away(
     plain: Life, controlled: Life, key: str
 ) -> tuple[float, tuple[Subtracted, ...]] | None:
     """Whether LiveKit refused to ask this, or to speak server VAD's answer, for a handover waited for what
-    went on, which took no longer than on plain LiveKit, where this was asked at another time.
+    went on, which took no longer than on plain LiveKit, where this was asked at another time. Or the user began to say
+    it, and then the handover left that connection.
 
     Returns when it was asked, and what was subtracted from that wait; None if the server was asked by LiveKit,
     or answers the user's words at another time, too.
@@ -161,7 +162,12 @@ def thrown_away(
             continue
         subtracted = _reasons(plain, without, key, span, there.at)
         known = total(each for same, each in plain.handovers if same == name)
-        if _in(here.at, span) and span.seconds - _taken_off(subtracted) <= known + LATE:
+        into = any(
+            _in(span.end, words)
+            for words in controlled.spoke
+            if abs(words.end - here.at) < _AT_ONCE
+        )
+        if (_in(here.at, span) or into) and span.seconds - _taken_off(subtracted) <= known + LATE:
             return here.at, subtracted
     return None
 

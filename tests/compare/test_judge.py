@@ -1053,6 +1053,9 @@ def test_what_is_asked_while_a_handover_is_under_way_is_thrown_away() -> None:
     assert worse(plain, asked) == [("unheard", Q2)], "the server was asked"
     both = replace(plain, handovers=((name, drain),))
     assert worse(both, ours) == [("unheard", Q2)], "so it was on plain, which answers it"
+    left = replace(ours, handovers=((name, Span(7.0, 9.5)),))
+    assert worse(plain, replace(left, spoke=(Span(9.2, 10.0),))) == [], "while the user said it"
+    assert worse(plain, replace(left, spoke=(Span(9.6, 10.0),))) == [("unheard", Q2)], "before that"
 
 
 @pytest.mark.parametrize(("cut", "found"), [(15.5, []), (15.7, [("unheard", "Q3")])], ids=str)

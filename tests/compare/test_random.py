@@ -37,6 +37,7 @@ SEEDS: dict[int, tuple[Profile, str]] = {
     184995239924812: ("hostile", "judge: frames stood still in one life only"),
     161641085740109: ("rough", "judge: two answers changed places"),
     168500481619732: ("mild", "judge: an answer changed places with the run of its tool"),
+    275318137185696: ("mild", "judge: a handover left the user's words behind"),
     188245380396869: ("mild", "judge: plain had played a part of the words in front"),
     212971209819294: ("mild", "judge: behind an answer that is late itself"),
     157843995690315: ("mild", "judge: commit_user_turn asks for the user's question again"),
