@@ -103,7 +103,7 @@ def _later(
     plain: Life, theirs: Span, controlled: Life, ours: Span, key: str
 ) -> tuple[float, float, tuple[Subtracted, ...]]:
     subtracted = _reasons(plain, controlled, key, ours, theirs.begin)
-    net = ours.seconds - _taken_off(subtracted) - _net(plain, theirs, subtracted)
+    net = ours.seconds - _taken_off(subtracted) - _net(plain, theirs, controlled, key, subtracted)
     return net, ours.seconds - theirs.seconds, subtracted
 
 
@@ -131,7 +131,8 @@ def called_off(
     waits = (theirs, waited), _since_in_front(plain, theirs, controlled, waited, key)
     for theirs, waited in filter(None, waits):
         subtracted = _reasons(plain, controlled, key, waited, theirs.begin)
-        net = waited.seconds - _taken_off(subtracted) - _net(plain, theirs, subtracted)
+        net = waited.seconds - _taken_off(subtracted)
+        net -= _net(plain, theirs, controlled, key, subtracted)
         if round(net, 3) <= slack:
             return cut, subtracted
     return None
@@ -212,21 +213,32 @@ def _in_front(life: Life, until: float, key: str) -> tuple[str, float, float] | 
     return message.question, end, max((t - end for t in over if end < t <= asked), default=0.0)
 
 
-def _stood_in(life: Life, awaited: Span) -> list[Span]:
-    parts = (span.within(awaited) for span in (*life.spoke, *life.held_up))
+def _stood_in(life: Life, awaited: Span, held_up: Iterable[Span]) -> list[Span]:
+    parts = (span.within(awaited) for span in (*life.spoke, *held_up))
     return [part for part in parts if part is not None]
+
+
+def _asked_in(life: Life, key: str) -> list[Span]:
+    """The times in which frames stood still, and the server was asked for this."""
+    begins = [each.span.begin for each in _attempts_at(life, key)]
+    return [span for span in life.held_up if any(span.begin <= t < span.end - 0.01 for t in begins)]
 
 
 def _taken_off(subtracted: Iterable[Subtracted]) -> float:
     return total(each.span for each in subtracted)
 
 
-def _net(plain: Life, theirs: Span, subtracted: tuple[Subtracted, ...]) -> float:
+def _net(
+    plain: Life, theirs: Span, controlled: Life, key: str, subtracted: tuple[Subtracted, ...]
+) -> float:
     """Seconds of plain's wait, but for what the user spoke into both waits, or the frames stood still in
-    both: they make neither of them late. Of ours counts what has no other reason."""
+    both: they make neither of them late. Of ours counts what has no other reason. Nor did frames delay plain
+    LiveKit that asked while they stood still, before it was told that the slot is free (G1)."""
     others = [each for each in subtracted if each.reason not in _STOOD]
     alone = _taken_off(subtracted) - _taken_off(others)
-    return theirs.seconds - min(total(_stood_in(plain, theirs)), alone)
+    against = [] if _asked_in(controlled, key) else _asked_in(plain, key)
+    stood = _stood_in(plain, theirs, (span for span in plain.held_up if span not in against))
+    return theirs.seconds - min(total(stood), alone)
 
 
 def _reasons(

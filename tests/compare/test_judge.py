@@ -465,6 +465,13 @@ def test_frames_that_a_fault_held_up_make_nothing_late() -> None:
     assert worse(GOOD, replace(later(2.8), held_up=held)) == [("late", Q2)]
     slow = replace(GOOD, heard=later(1.8).heard, held_up=held)
     assert worse(slow, replace(later(2.1), held_up=held)) == [("late", Q2)], "in both lives"
+    # Plain LiveKit asked meanwhile, before it was told that the slot is free (G1): nothing delayed it.
+    begin, end = held[0].begin + 0.1, held[0].end
+    asked = replace(slow, attempts=(Attempt(Q2, 1, Span(begin, 12.0)),))
+    told = replace(later(2.1), held_up=held, attempts=(Attempt(Q2, 1, Span(end, 12.5)),))
+    assert worse(asked, told) == []
+    too = replace(told, attempts=asked.attempts)
+    assert worse(asked, too) == [("late", Q2)], "so did we"
 
 
 def test_a_cut_counts_when_the_client_hears_of_it() -> None:
