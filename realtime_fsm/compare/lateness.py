@@ -65,6 +65,9 @@ def late(
     ours, theirs = _awaited(controlled, key), _awaited(plain, key)
     if ours is None or theirs is None or _not_compared(plain, key):
         return None
+    # What plain LiveKit asked for into the user's words was in the making since then (G24).
+    begins = (each.span.begin for each in _attempts_at(plain, key))
+    theirs = Span(min([theirs.begin, *begins]), theirs.end)
     return _lateness(plain, theirs, controlled, ours, key)
 
 

@@ -714,6 +714,14 @@ def test_g27_what_was_asked_into_the_users_words_comes_behind_the_answer_to_them
     assert ("late", Q2) in worse(first, replace(second, heard=tuple(waits)))
 
 
+def test_what_plain_asked_for_into_the_users_words_was_in_the_making_since_then() -> None:
+    """As an application that commits the user's turn too early: ours waits for the end of the words (G24)."""
+    asked = replace(GOOD, attempts=(Attempt(Q2, 1, Span(9.0, 10.5)),))
+    assert worse(asked, later(1.0)) == []
+    assert worse(asked, later(1.3)) == [("late", Q2)]
+    assert worse(replace(asked, attempts=()), later(1.0)) == [("late", Q2)]
+
+
 def test_so_does_what_is_told_of_its_tool_with_the_time_the_tool_takes() -> None:
     """Plain LiveKit asks for it at once, and has its tool run while it says something else."""
     tool = f"{Q2} > look_up"

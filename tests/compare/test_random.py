@@ -39,6 +39,7 @@ SEEDS: dict[int, tuple[Profile, str]] = {
     168500481619732: ("mild", "judge: an answer changed places with the run of its tool"),
     275318137185696: ("mild", "judge: a handover left the user's words behind"),
     49197985058804: ("mild", "judge: plain asks against what it was told while frames stand still"),
+    144752697726023: ("mild", "judge: plain asks for the answer into the user's words"),
     188245380396869: ("mild", "judge: plain had played a part of the words in front"),
     212971209819294: ("mild", "judge: behind an answer that is late itself"),
     157843995690315: ("mild", "judge: commit_user_turn asks for the user's question again"),
