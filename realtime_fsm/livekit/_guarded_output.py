@@ -47,6 +47,8 @@ class GuardedOutput(io.AudioOutput):
         self._broken = False
         #: Put in within a segment, of which a frame may have been on its way to the sink.
         self.midway = False
+        #: All that it saw of that segment was its end: it waits for a report, and was not counted here.
+        self._unseen = False
         self._rate = 1
         self._guard = Guard()
         self._guard.failed = self._step_aside
@@ -143,6 +145,7 @@ class GuardedOutput(io.AudioOutput):
         segment, self._current = self._current, None
         self._broken = False
         if self.midway:
+            self.midway, self._unseen = False, True
             segment = self._guard.run(None, self._outcomes.unseen)
         self.call(self.sink.flush)
         self._guard.run(None, self._outcomes.flushed, segment)
@@ -221,8 +224,8 @@ class GuardedOutput(io.AudioOutput):
     def tell(self, report: io.PlaybackFinishedEvent) -> None:
         """Tell those above of the end of a segment."""
         self._told += 1
-        if self.midway:  # nothing was counted here
-            self.midway = False
+        if self._unseen:
+            self._unseen = False
             self.call(lambda: self.emit(REPORT, report))
             return
         self.call(

@@ -801,10 +801,7 @@ def test_so_is_the_part_that_plain_had_played_of_words_that_went_on() -> None:
         GOOD, heard=(heard(ONE, 7.0), heard(TWO, 10.1)),
         questions=(Question(Q1, 6.9), Question(Q2, 9.5)),
     )  # fmt: skip
-    ours = replace(
-        GOOD, heard=(heard(ONE, 7.0), heard(TWO, 10.1)),
-        questions=(Question(Q1, 6.9), Question(Q2, 8.0)),
-    )  # fmt: skip
+    ours = replace(plain, questions=(Question(Q1, 6.9), Question(Q2, 8.0)))
     verdict = judge(plain, ours)
     assert not verdict.worse
     (taken,) = verdict.allowed[0].subtracted

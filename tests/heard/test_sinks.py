@@ -15,6 +15,8 @@ from livekit import rtc
 from livekit.agents.voice import io
 
 import realtime_fsm as rf
+from realtime_fsm.livekit._guarded_output import GuardedOutput
+from realtime_fsm.livekit._private import pending_segments
 from realtime_fsm.simulator import Message, Reply
 from realtime_fsm.testing import PacedAudioOutput, SimulatedCall, simulated_call, virtual_time
 
@@ -702,3 +704,21 @@ async def test_g30_a_sink_that_is_replaced_while_it_takes_a_frame(frame: int, si
         assert [round(segment.position, 2) for segment in second.segments[-2:]] == [SECONDS] * 2
         await call.idle()
         assert call.controller.differences() == {}
+
+
+@virtual_time
+async def test_g30_a_message_begins_before_one_is_reported_that_was_not_seen() -> None:
+    sink = PacedAudioOutput()
+    frame = rtc.AudioFrame.create(24_000, 1, 24_000)
+    await sink.capture_frame(frame)
+    failed: list[Exception] = []
+    guard = GuardedOutput(sink, GRACE, failed.append)
+    guard.midway = True
+    told: list[bool] = []
+    guard.on("playback_finished", lambda _: told.append(pending_segments(guard) == 0))
+    guard.flush()
+    await guard.capture_frame(frame)
+    guard.flush()
+    await asyncio.wait_for(guard.wait_for_playout(), 3.0)
+    assert told == [False, True], "the second one waited for its own report"
+    assert not failed
