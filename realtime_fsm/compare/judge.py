@@ -305,11 +305,17 @@ def _missing(
     elif life.stuck is not None and life.stuck < asked.at:
         text = f"{found.text}; LiveKit waited for a tool that never ends"
         allowed.append(replace(found, text=text))
-    elif asked.gone in {(each.question, each.number) for each in plain.attempts}:
+    elif asked.gone in _tried(plain):
         text = f"{found.text}; the connection went while it was said"
         allowed.append(replace(found, text=text))
     else:
         yield found
+
+
+def _tried(life: Life) -> set[tuple[str, int]]:
+    """The attempts that were asked for, also where a first one met a taken slot."""
+    made = {(each.question, each.number) for each in life.attempts}
+    return made | {(each.question, 1) for each in life.collisions}
 
 
 _CUTS = 0.5  # seconds between somebody cutting in and the silence

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Any, TypeVar
 
 from .script import Reply, Script
@@ -127,8 +128,9 @@ class Replies:
 
         Instructions of its own say it. Else it is the newest item that still wants an answer; one
         that was tried in vain wants none any more once a newer one of the user's was answered. The last
-        of all items wants one, too, if it had it in another conversation: nothing of that is here. If none
-        does, it is the newest: an answer asked for again.
+        of all items wants one, too, if it had it in another conversation: nothing of that is here. Of
+        tools' outputs that stand last together, the oldest comes first. If none wants one, it is the
+        newest item: an answer asked for again.
         """
         own = str(params.get("instructions") or "")
         # Clients put the session's instructions, which these replace, in front of their own.
@@ -140,13 +142,15 @@ class Replies:
             return own
         known = [self._asks.get(item_id) for item_id in items]
         asks = [ask for ask in known if ask is not None]
-        wanting = (
+        wanting = [
             ask
             for ask in asks
             if ask.over is None or (ask is known[0] and ask.over != conversation)
-        )
-        newest = next(wanting, next(iter(asks), None))
-        return newest.question if newest is not None else ""
+        ]
+        outputs = takewhile(lambda ask: ask is not None and not ask.of_user, known)
+        together = [ask for ask in outputs if ask in wanting]
+        asked = next(iter(together[-1:] or wanting or asks), None)
+        return asked.question if asked is not None else ""
 
     def asked_by(self, item_id: str) -> str:
         """Return the question of the user's item."""

@@ -953,6 +953,10 @@ def test_what_was_said_as_the_connection_went_never_reached_the_server() -> None
     assert not verdict.worse
     assert "the connection went while it was said" in verdict.allowed[0].text
     assert worse(GOOD, ours) == [("unheard", Q2)], "plain never asked that, so nothing went there"
+    met = replace(GOOD, collisions=(Collision(Q1, 1.1),))
+    assert worse(met, ours) == [], "it asked, and met a taken slot"
+    again = replace(asked[1], gone=(Q1, 2))
+    assert worse(met, replace(ours, questions=(asked[0], again))) == [("unheard", Q2)]
     kept = replace(ours, questions=GOOD.questions)
     assert worse(plain, kept) == [("unheard", Q2)], "the server had it"
 

@@ -208,6 +208,36 @@ def test_an_answer_that_went_with_its_connection_is_asked_for_again(replayed: bo
     assert asked(connection)[2:] == [last]
 
 
+def test_outputs_that_stand_together_are_told_of_in_their_order() -> None:
+    questions = ("Look it up.", "Look here.", "Look there.")
+    look = [sim.Reply([sim.FunctionCall("look_up")])]
+    connection = connect(sim.Script([said("Found.")] * 3, answers=dict.fromkeys(questions, look)))
+    for number, question in enumerate(questions):
+        write(connection, question, f"item_{number}")
+        create(connection)
+        if number == 0:
+            put_out(connection, 0)
+    put_out(connection, 1)
+    put_out(connection, 2)
+    for _ in range(4):
+        create(connection)
+    assert asked(connection)[3:] == [
+        ("Look here. > look_up", 1),
+        ("Look there. > look_up", 1),
+        ("Look it up. > look_up", 1),
+        ("Look there. > look_up", 2),
+    ], "of the two that stand last the first one, then what stands further up"
+
+
+def put_out(connection: sim.VirtualConnection, number: int) -> None:
+    """Push the output of the call of this number."""
+    calls = [i for i in connection.core.conversation if i.type == "function_call"]
+    output = {"type": "function_call_output", "id": f"item_o{number}", "output": "42"}
+    connection.send(
+        "conversation.item.create", item={**output, "call_id": calls[number].call_id}
+    )
+
+
 def test_aside_takes_no_reply_of_a_question() -> None:
     connection = connect()
     write(connection, "Where is it?", "item_a")
