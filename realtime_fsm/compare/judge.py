@@ -392,6 +392,7 @@ def _memory(plain: Life, controlled: Life) -> Iterator[Finding]:
         for whose in ("server", "LiveKit"):
             ours, text = _distance(controlled, key, whose)
             theirs, _ = _distance(plain, key, whose)
+            theirs += _forgotten(plain, key) if whose == "server" else 0.0
             if ours > theirs + max(
                 (_slack(m, whose) for m in controlled.messages_of(key)), default=TOLERANCE
             ):
@@ -410,6 +411,12 @@ def _left_behind(life: Life, key: str, handovers: Container[str]) -> bool:
     handovers."""
     heard = [m for m in life.messages_of(key) if life.heard_of(m) > WORD]
     return bool(heard) and all(m.server is None and m.handover in handovers for m in heard)
+
+
+def _forgotten(life: Life, key: str) -> float:
+    """The seconds heard of an answer of which the agent who came next knows nothing: who knows a part of it
+    is no further from what was heard."""
+    return sum(life.heard_of(m) for m in life.messages_of(key) if m.server is None and m.handover)
 
 
 def _distance(life: Life, key: str, whose: str) -> tuple[float, str]:

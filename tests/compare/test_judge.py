@@ -322,6 +322,17 @@ def test_what_the_next_agent_was_not_to_know_is_not_missing() -> None:
     assert worse(later, fresh) == [], "only a later handover knew of it again"
 
 
+def test_who_knows_a_part_of_it_knows_more_than_nothing() -> None:
+    left = replace(GOOD, messages=(replace(ONE, server=None, place=None, handover="a"), TWO))
+    part = replace(GOOD, messages=(replace(ONE, server=1.0, knew=("a",)), TWO))
+    assert worse(left, part) == []
+    assert worse(GOOD, part) == [("memory", Q1)], "plain knows all of it"
+    unheard = replace(left, heard=(heard(TWO, 10.2),))
+    assert ("memory", Q1) in worse(
+        unheard, replace(part, heard=(heard(ONE, 1.2, 0.2), GOOD.heard[1]))
+    )
+
+
 def test_remembered_in_another_order_than_heard() -> None:
     turned = replace(GOOD, messages=(replace(ONE, place=1), replace(TWO, place=0)))
     assert worse(GOOD, turned) == [("order", Q2)]

@@ -7,13 +7,13 @@ import copy
 from typing import Any
 
 import pytest
-from livekit.agents import Agent, function_tool
+from livekit.agents import Agent, function_tool, llm
 
 import realtime_fsm as rf
 from realtime_fsm import TurnState
 from realtime_fsm._core import events as ev
 from realtime_fsm._core.frames import parse
-from realtime_fsm.livekit._features import realtime_session_of
+from realtime_fsm.livekit._features import history_of, push_history, realtime_session_of
 from realtime_fsm.livekit._repair import Repair
 from realtime_fsm.livekit._unsaid import UnsaidEnd
 from realtime_fsm.simulator import (
@@ -371,6 +371,29 @@ async def test_g3_a_session_that_takes_over_knows_that_ids_are_used_once() -> No
         assert asyncio.get_running_loop().time() < asked + 3.0
         await call.idle()
         assert call.server.sent("response.create") == []
+
+
+@virtual_time
+async def test_g16_a_late_double_of_a_message_that_was_deleted_takes_no_words_away() -> None:
+    """The plugin's mirror has it again then, and without words."""
+    twice = Double(At("conversation.item.added", 2), seconds=10.0)
+    config = ServerConfig(faults=Schedule([twice]))
+    script = [Reply([Message(words)]) for words in ("Answer 1.", "Answer 2.")]
+    async with simulated_call(script, config=config, check=False) as call:
+        await call.say("one")
+        await call.idle()
+        known = history_of(call.session).copy()
+        await push_history(call.session, llm.ChatContext.empty())
+        assert not call.server.conversation
+        await asyncio.sleep(10.0)
+        mirror = realtime_session_of(call.session).chat_ctx
+        assert [i.text_content for i in mirror.messages()] == [None]
+        await call.say("two")
+        await call.idle()
+        history = history_of(call.session).items
+        pushed = [i for i in history if known.get_by_id(i.id) is None]
+        await push_history(call.session, llm.ChatContext([known.items[-1], *pushed]))
+        assert [i.text for i in call.server.conversation] == ["Answer 1.", "two", "Answer 2."]
 
 
 @virtual_time

@@ -233,9 +233,7 @@ def put_out(connection: sim.VirtualConnection, number: int) -> None:
     """Push the output of the call of this number."""
     calls = [i for i in connection.core.conversation if i.type == "function_call"]
     output = {"type": "function_call_output", "id": f"item_o{number}", "output": "42"}
-    connection.send(
-        "conversation.item.create", item={**output, "call_id": calls[number].call_id}
-    )
+    connection.send("conversation.item.create", item={**output, "call_id": calls[number].call_id})
 
 
 def test_aside_takes_no_reply_of_a_question() -> None:
