@@ -70,6 +70,8 @@ class History:
         self._unentered: OrderedDict[str, None] = OrderedDict()
         self._conversation = Conversation(self._put_on_the_wire)
         self.questions = Questions(self._conversation, lambda: self._inner.chat_ctx)
+        #: The server confirms what it is told, as far as is known.
+        self._confirms = True
         #: Another inner session takes over, and does not have the conversation yet.
         self._moving = False
         #: No conversation can be told anything: messages to restore once one can.
@@ -248,6 +250,7 @@ class History:
         elif kind in ("conversation.item.added", "conversation.item.created"):
             item = frame.get("item")
             if isinstance(item, Mapping) and isinstance(item.get("id"), str):
+                self._confirms = self._confirms or self._conversation.told(item["id"])
                 self._conversation.added(item["id"], frame.get("previous_item_id"))
                 self._confirmed(item["id"], words_of(item))
                 if is_question(item):
@@ -667,11 +670,13 @@ class History:
         return push
 
     async def _confirmation(self, push: asyncio.Task[None]) -> None:
-        """Wait until the server has it all, but not for long."""
-        done, _ = await asyncio.wait({push}, timeout=CONFIRM)
-        if not done:
+        """Wait until the server has it all, but not for long, and not again where it told nothing of
+        the last one."""
+        done, _ = await asyncio.wait({push}, timeout=CONFIRM if self._confirms else 0)
+        if not done and self._confirms:
+            self._confirms = False
             self._log.warning("history push not confirmed, going on", after=CONFIRM)
-        elif not push.cancelled():
+        elif done and not push.cancelled():
             push.result()
 
     async def _give_up(self) -> None:

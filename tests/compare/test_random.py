@@ -36,6 +36,8 @@ SEEDS: dict[int, tuple[Profile, str]] = {
     272846077930045: ("rough", "judge: the user's speech arrived after a reply was asked for"),
     184995239924812: ("hostile", "judge: frames stood still in one life only"),
     161641085740109: ("rough", "judge: two answers changed places"),
+    144393686709832: ("compat", "a server that never confirms was waited for before each reply"),
+    14746766483119: ("rough", "judge: the application's older copy left out what was heard since"),
     188244095767316: ("rough", "a message's late double took its words from a push"),
     262990544026780: (
         "rough",

@@ -337,6 +337,25 @@ async def test_g16_what_was_to_be_deleted_is_not_on_the_third_connection_either(
             assert [i.type for i in c.server.conversation] == ["message", "message"]
 
 
+@virtual_time
+async def test_g27_a_server_that_confirms_no_items_is_waited_for_once() -> None:
+    """Until it confirms one: of the user's four items all but the third go unconfirmed."""
+    unconfirmed = [
+        Lose(At(f"conversation.item.{event}", number))
+        for number in (1, 3, 7)
+        for event in ("added", "done")
+    ]
+    waited = []
+    async with call([HELLO] * 4, config=ServerConfig(faults=Schedule(unconfirmed))) as c:
+        for _ in range(4):
+            asked = asyncio.get_running_loop().time()
+            handle = c.session.generate_reply(user_input="Hello?")
+            await c.until(lambda: len(c.server.sent("response.create")) > len(waited))
+            waited.append(round(asyncio.get_running_loop().time() - asked, 1))
+            await handle
+    assert waited == [1.0, 0.0, 0.0, 1.0]
+
+
 # --- a connection that is silent
 
 

@@ -403,7 +403,8 @@ class _Caller:
             await asyncio.sleep(1.0)
         changed = edited(context, edit)
         kept = {item.id for item in changed.items}
-        left_out = [item.id for item in context.items if item.id not in kept]
+        # A copy that is older than the last words leaves those out, too.
+        left_out = [item.id for item in agent.chat_ctx.items if item.id not in kept]
         self._call.witness.forgotten.update(left_out)
         for item_id in left_out:
             self._call.note("caller", "forgot", item_id=item_id)
