@@ -403,8 +403,10 @@ class _Caller:
             await asyncio.sleep(1.0)
         changed = edited(context, edit)
         kept = {item.id for item in changed.items}
-        # A copy that is older than the last words leaves those out, too.
-        left_out = [item.id for item in agent.chat_ctx.items if item.id not in kept]
+        # An older copy leaves out what was said since, but not what is being said: nobody knows of that yet.
+        said = self._call.session.history
+        since = [i for i in agent.chat_ctx.items if said.get_by_id(i.id) is not None]
+        left_out = [item.id for item in (*context.items, *since) if item.id not in kept]
         self._call.witness.forgotten.update(left_out)
         for item_id in left_out:
             self._call.note("caller", "forgot", item_id=item_id)
