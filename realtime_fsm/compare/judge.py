@@ -255,12 +255,14 @@ def _asked_elsewhere(plain: Life, controlled: Life, key: str) -> set[int]:
     """The repeated attempts at a question that plain LiveKit asked for while the user said another one, or the
     controlled call if it asked as long after the question: there that one has one more, since the request
     waited for their words (G24), and answers those.
+    So are those that came of a request for what plain LiveKit never had answered: it does not ask again by itself.
     What is asked for the first time answers nobody's words, and an attempt that met a taken slot counts."""
     there, here = plain.asked(key), controlled.asked(key)
     later = 0.0 if there is None or here is None else here.at - there.at
     more = {
         each.key for each in plain.questions if _made(controlled, each.key) > _made(plain, each.key)
     }
+    never = [each.at for each in plain.questions if each.key in more and not _made(plain, each.key)]
     return {
         attempt.number
         for attempt in plain.attempts
@@ -269,6 +271,7 @@ def _asked_elsewhere(plain: Life, controlled: Life, key: str) -> set[int]:
         and (
             _asked_into(plain, attempt.span.begin) in more
             or _asked_into(controlled, attempt.span.begin + later) in more
+            or any(at < attempt.span.begin for at in never)
         )
     }
 

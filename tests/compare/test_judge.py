@@ -1032,6 +1032,12 @@ def test_what_was_asked_for_into_the_users_words_answers_those() -> None:
     assert worse(there, here) == [], "as long after the question the user speaks only in ours"
     late = replace(ours, questions=(Question(Q1, 1.0), Question(Q2, 10.0)))
     assert worse(there, late) == [("cut short", Q1)], "the user had spoken by then"
+    written = replace(plain, spoke=(), attempts=(once[0], Attempt(Q1, 2, Span(10.5, 11.0))))
+    assert worse(written, replace(ours, attempts=once)) == [], "its request for the next question"
+    both = replace(written, attempts=(*written.attempts, once[1]))
+    assert worse(both, replace(ours, attempts=once)) == [("cut short", Q1)], "that was made, too"
+    before = replace(written, attempts=(once[0], Attempt(Q1, 2, Span(8.5, 9.0))))
+    assert ("cut short", Q1) in worse(before, replace(ours, attempts=once)), "not asked yet"
 
 
 def test_what_plain_had_waited_for_in_vain_is_waited_for() -> None:

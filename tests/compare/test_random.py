@@ -38,6 +38,8 @@ SEEDS: dict[int, tuple[Profile, str]] = {
     161641085740109: ("rough", "judge: two answers changed places"),
     144393686709832: ("compat", "a server that never confirms was waited for before each reply"),
     14746766483119: ("rough", "judge: the application's older copy left out what was heard since"),
+    116319578269666: ("compat", "judge: plain's request for the next question had this one again"),
+    61337531887107: ("compat", "judge: an older request of plain's was answered as this one again"),
     188244095767316: ("rough", "a message's late double took its words from a push"),
     262990544026780: (
         "rough",
