@@ -164,6 +164,11 @@ class Conversation:
         known = list(self.lost)
         return known.index(other) < known.index(item_id)
 
+    def had(self, item_id: str) -> bool:
+        """Whether the server had this item, has it no more, and was not told to make it again."""
+        gone = item_id in self._came and item_id not in self._there
+        return gone and item_id not in self._told
+
     def came(self, item_id: str) -> bool:
         """Whether the server said of this connection that it has this item, or had it."""
         return item_id in self._came

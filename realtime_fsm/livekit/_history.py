@@ -32,6 +32,7 @@ from ._strays import Strays
 #: ordered: what was sent is there before the reply (livekit/agents PR#6445).
 CONFIRM = 1.0
 _REMEMBERED = 64
+_ADDED = ("conversation.item.added", "conversation.item.created")
 #: How far a synchronised transcript may be off the position: words are not evenly spoken.
 _SLACK_WORDS = 2
 _SLACK = 0.1
@@ -235,6 +236,18 @@ class History:
         if isinstance(item_id, str) and not self._conversation.came(item_id):
             frame["type"] = "conversation.item.added"
 
+    def is_over(self, frame: Mapping[str, Any]) -> bool:
+        """Whether a frame tells once more of an item that was deleted since. The plugin would have it again."""
+        if frame.get("type") not in _ADDED:
+            return False
+        item = frame.get("item")
+        item_id = item.get("id") if isinstance(item, Mapping) else None
+        return (
+            isinstance(item_id, str)
+            and self._conversation.had(item_id)
+            and not self._is_live(item_id)  # some servers use an id again
+        )
+
     def server_frame(self, frame: Mapping[str, Any]) -> bool:
         """Note what a server's frame says of items. Returns whether it refuses one of ours, or one
         that is asked for again."""
@@ -247,7 +260,7 @@ class History:
                 self.said(item_id, words)
             else:
                 remember(self._late, item_id, self._late.get(item_id, "") + words)
-        elif kind in ("conversation.item.added", "conversation.item.created"):
+        elif kind in _ADDED:
             item = frame.get("item")
             if isinstance(item, Mapping) and isinstance(item.get("id"), str):
                 self._confirms = self._confirms or self._conversation.told(item["id"])
@@ -744,11 +757,8 @@ class History:
 
     def _as_it_is(self, item: llm.ChatItem, known: llm.ChatItem | None) -> llm.ChatItem:
         """A message of ours as the mirror has it, if what is pushed only shows how it was at another time: a
-        copy that shares nothing with ours (``from_dict``) has the words that had come when it was made. One
-        without words in the mirror tells nothing: ``conversation.item.added`` may come twice, and late."""
+        copy that shares nothing with ours (``from_dict``) has the words that had come when it was made."""
         if not isinstance(item, llm.ChatMessage) or not isinstance(known, llm.ChatMessage):
-            return item
-        if not known.content:
             return item
         return known if self._received(item.id).startswith(item.text_content or "") else item
 

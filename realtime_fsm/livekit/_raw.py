@@ -363,6 +363,8 @@ class RawLink:
     def _take(self, frame: object, *, unseen: bool = False) -> None:
         self._ends.came(frame)
         self.history.complete(frame)
+        if isinstance(frame, dict) and self.history.is_over(frame):
+            frame["type"] = HIDDEN
         self.repair.came(frame)
         self._echo.came(frame)
         event = parse(frame)

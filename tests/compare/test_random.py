@@ -40,7 +40,11 @@ SEEDS: dict[int, tuple[Profile, str]] = {
     14746766483119: ("rough", "judge: the application's older copy left out what was heard since"),
     116319578269666: ("compat", "judge: plain's request for the next question had this one again"),
     61337531887107: ("compat", "judge: an older request of plain's was answered as this one again"),
-    188244095767316: ("rough", "a message's late double took its words from a push"),
+    188244095767316: ("rough", "a deleted message's late double took its words from a push"),
+    135797132566128: (
+        "rough",
+        "a deleted message was back on the next connection, by its late double",
+    ),
     262990544026780: (
         "rough",
         "judge: the next agent knows a part of what plain's knows nothing of",
