@@ -205,7 +205,7 @@ class Turn:
         messages: Every message of every attempt, in order.
         calls: Item ids of the function calls handed out.
         actions: Item ids of what the server did by itself, which counts as handed out.
-        announced: The host was told of the generation.
+        announced: The host, which did not ask for it, was told of the generation.
         speech_over: The host is done with its speech.
         error: Why it failed or was cut short; also set while a retry is pending.
         first_failure: Time of the first failure, seconds, or None.

@@ -103,8 +103,8 @@ def announce(turn: Turn, step: Step) -> None:
 
 def _announce(turn: Turn, step: Step, response_id: str) -> None:
     if not turn.announced and turn.origin is not Origin.CLIENT:
+        turn.announced = True
         step.out.append(AnnounceTurn(turn_id=turn.id, response_id=response_id))
-    turn.announced = True
 
 
 def keep_request(turn: Turn, step: Step) -> None:

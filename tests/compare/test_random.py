@@ -40,6 +40,7 @@ SEEDS: dict[int, tuple[Profile, str]] = {
     14746766483119: ("rough", "judge: the application's older copy left out what was heard since"),
     116319578269666: ("compat", "judge: plain's request for the next question had this one again"),
     61337531887107: ("compat", "judge: an older request of plain's was answered as this one again"),
+    194348226873668: ("hostile", "an adopted request gave its place away, and hung"),
     188244095767316: ("rough", "a deleted message's late double took its words from a push"),
     135797132566128: (
         "rough",

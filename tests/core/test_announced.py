@@ -42,6 +42,18 @@ def test_g27_a_reply_that_the_host_asked_for_is_not_announced() -> None:
     assert told(b) == []
 
 
+def test_g27_a_reply_that_the_host_asked_for_is_not_announced_when_it_is_adopted_either() -> None:
+    """Its call waits still: what is said meanwhile does not take its place as that of a reply it was told of."""
+    b = Bench()
+    turn = b.ask()
+    event_id = b.sent(turn)
+    b.wait(10.0)
+    b.got(rf.ResponseCreated(response_id="r1", client_event_id=event_id))
+    assert turn.state is rf.TurnState.CREATED
+    assert told(b) == []
+    assert not turn.announced
+
+
 def test_g27_what_somebody_below_awaits_is_announced_with_its_first_output() -> None:
     """Plain LiveKit has its own future for ``say()``."""
     b = Bench()

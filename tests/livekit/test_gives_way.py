@@ -9,7 +9,18 @@ import pytest
 from livekit.agents import llm
 
 import realtime_fsm as rf
-from realtime_fsm.simulator import Failed, Message, Reply, Script, ServerConfig, Stalled
+from realtime_fsm.simulator import (
+    At,
+    Double,
+    Failed,
+    HangUp,
+    Message,
+    Reply,
+    Schedule,
+    Script,
+    ServerConfig,
+    Stalled,
+)
 from realtime_fsm.testing import SimulatedCall, simulated_call, virtual_time
 
 PUSH: dict[str, Any] = {"turn_detection": None}
@@ -74,6 +85,21 @@ async def test_g18_a_question_that_was_written_too() -> None:
         assert sorted(said(call)) == ["Ten dollars.", "Your parcel has shipped."]
         assert call.heard == pytest.approx(1.0)
         assert first.exception() is None
+
+
+@virtual_time
+async def test_g7_a_question_that_was_adopted_and_fails_does_not_give_its_place_away() -> None:
+    """A create that the wire doubled is refused, and answered: who asked waits still, and is told of nothing."""
+    twice = Double(At("response.create", side="client"), seconds=0.0)
+    hang_up = HangUp(At("response.created"), code=1011)
+    config = ServerConfig(faults=Schedule([twice, hang_up]))
+    async with simulated_call(SCRIPT, config=config, check=False, **PUSH) as call:
+        first = call.session.generate_reply(user_input="What is my balance?")
+        await recovers(call, attempts=1)
+        second = call.session.generate_reply(instructions="Tell the news.")
+        await asyncio.wait_for(asyncio.gather(first, second), 30.0)
+        assert sorted(said(call)) == ["Ten dollars.", "Your parcel has shipped."]
+        assert call.heard == pytest.approx(1.0)
 
 
 @virtual_time
