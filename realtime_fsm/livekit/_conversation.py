@@ -108,6 +108,14 @@ class Conversation:
 
     # --- the wire
 
+    def place(self, frame: dict[str, Any]) -> None:
+        """Let an item that leaves go where it can be: behind what this connection has of what precedes it. What a
+        lost one had of a message that nobody heard is in the plugin's mirror still, and what is refused there
+        would come behind the create that is to answer it."""
+        before = frame.get("previous_item_id")
+        if isinstance(before, str) and before in self.lost and not self.holds(before):
+            frame["previous_item_id"] = self._place(before)
+
     def sent(self, frame: Frame) -> None:
         """A client's frame leaves."""
         item = frame.get("item")

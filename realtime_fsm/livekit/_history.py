@@ -306,10 +306,11 @@ class History:
         last = None if self.pushed is None or not self.pushed.items else self.pushed.items[-1]
         return last.id if isinstance(last, llm.FunctionCallOutput) else None
 
-    def client_frame(self, frame: Mapping[str, Any]) -> None:
+    def client_frame(self, frame: dict[str, Any]) -> None:
         """Note what a frame that leaves says of items."""
         item = frame.get("item")
         if not str(frame.get("event_id")).startswith(OWN_IDS):
+            self._conversation.place(frame)
             self._conversation.sent(frame)
             if isinstance(item, Mapping) and item.get("role") == "user":
                 # The wire is ordered: it is there before what is asked now, confirmed or not.

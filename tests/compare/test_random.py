@@ -41,6 +41,7 @@ SEEDS: dict[int, tuple[Profile, str]] = {
     116319578269666: ("compat", "judge: plain's request for the next question had this one again"),
     61337531887107: ("compat", "judge: an older request of plain's was answered as this one again"),
     194348226873668: ("hostile", "an adopted request gave its place away, and hung"),
+    141403225333251: ("rough", "a tool's output was made behind the create that was to tell of it"),
     188244095767316: ("rough", "a deleted message's late double took its words from a push"),
     135797132566128: (
         "rough",

@@ -368,6 +368,24 @@ async def test_a_frame_of_an_unknown_type_is_passed_over() -> None:
 
 
 @virtual_time
+async def test_what_a_listener_changes_in_a_clients_frame_is_what_leaves() -> None:
+    async with plain([HELLO]) as (c, session, _):
+
+        def place(frame: dict[str, Any]) -> None:
+            if frame.get("type") == "conversation.item.create":
+                frame["previous_item_id"] = "root"
+
+        session.on("openai_client_event_queued", place)
+        for number in (1, 2):
+            await c.session.generate_reply(user_input=f"{number}")
+        relied_on(
+            next(i.text for i in c.server.conversation) == "2",
+            "a listener may change a client's frame before it is sent",
+            "realtime_fsm/livekit/_conversation.py: place; without it the item is made again, later",
+        )
+
+
+@virtual_time
 async def test_the_plugin_waits_for_an_end_that_it_is_not_shown() -> None:
     async with plain([HELLO]) as (c, session, _):
 

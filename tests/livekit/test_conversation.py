@@ -47,6 +47,22 @@ def test_what_was_told_is_made_again_where_it_was() -> None:
     assert all(map(conversation.holds, ("i0", "i1", "i2")))
 
 
+@pytest.mark.parametrize(
+    ("before", "place"),
+    [("i1", "i0"), ("i2", "i2"), ("root", "root"), ("unknown", "unknown"), (None, None)],
+)
+def test_g16_what_leaves_behind_an_item_that_is_not_there_goes_behind_what_precedes_it(
+    before: str | None, place: str | None
+) -> None:
+    """Refused, it would be made behind the create that is to answer it. Where nobody knows better, the server does."""
+    conversation, _ = lost(3)
+    conversation.expect([message("i0"), message("i2")])
+    frame = {"type": "conversation.item.create", "item": {"id": "output"}}
+    frame |= {} if before is None else {"previous_item_id": before}
+    conversation.place(frame)
+    assert frame.get("previous_item_id") == place
+
+
 def test_g16_what_was_put_in_the_middle_keeps_its_place_on_the_second_connection_after() -> None:
     conversation, _ = lost(3)
     conversation.connection_lost(map(message, ["i0", "pushed since", "i1", "i2"]))
