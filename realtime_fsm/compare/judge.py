@@ -325,10 +325,11 @@ _CUTS = 0.5  # seconds between somebody cutting in and the silence
 
 
 def _cut_off(life: Life, key: str) -> bool:
-    """Whether the user spoke into the last of an answer, or the application stopped it."""
+    """Whether the user spoke into the last of an answer, also if that arrived late, or the application
+    stopped it."""
     pieces = life.pieces_of(key)
     end = max((piece.span.end for piece in pieces), default=0.0)
-    begun = [span.begin for span in life.spoke] + list(life.cuts)
+    begun = [span.begin for span in (*life.spoke, *life.turns)] + list(life.cuts)
     return any(end - _CUTS <= t <= end + TOLERANCE for t in begun)
 
 

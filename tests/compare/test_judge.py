@@ -159,6 +159,8 @@ def test_whoever_is_cut_off_by_the_user_or_the_application_is_not_cut_short() ->
     assert worse(GOOD, replace(cut, cuts=(1.8,))) == []
     assert worse(GOOD, replace(cut, spoke=(Span(3.0, 4.0),))) == [("cut short", Q1)], "after it"
     assert worse(GOOD, replace(cut, spoke=(Span(0.0, 1.0),))) == [("cut short", Q1)], "before it"
+    late = replace(cut, spoke=(Span(0.0, 1.0),), turns=(Span(1.8, 1.8),))
+    assert worse(GOOD, late) == [], "their words arrived then"
 
 
 def test_an_answer_that_failed_midway_in_both_is_the_same() -> None:

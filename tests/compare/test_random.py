@@ -42,6 +42,7 @@ SEEDS: dict[int, tuple[Profile, str]] = {
     61337531887107: ("compat", "judge: an older request of plain's was answered as this one again"),
     194348226873668: ("hostile", "an adopted request gave its place away, and hung"),
     141403225333251: ("rough", "a tool's output was made behind the create that was to tell of it"),
+    159822171709552: ("rough", "judge: the user's words arrived late, and cut an answer off"),
     188244095767316: ("rough", "a deleted message's late double took its words from a push"),
     135797132566128: (
         "rough",
