@@ -301,10 +301,16 @@ def fail_late(turn: Turn, step: Step) -> None:
     end_failed(turn, step)
 
 
+def _is_plains(turn: Turn) -> bool:
+    """Whether plain LiveKit makes this request, too, and is told of its failure (G27): the first one of the host's,
+    or server VAD's own."""
+    ours = turn.attempt is not None and turn.attempt.event_id is not None
+    return turn.attempts < 2 and not (ours and turn.origin is Origin.SERVER_VAD)
+
+
 def _report(turn: Turn, step: Step) -> None:
     turn.error = step.failure
-    # On a retry it tells of a request that plain LiveKit never makes (G27).
-    ends_plain = turn.attempts < 2 and not step.unseen and ends_session(step.failure)
+    ends_plain = _is_plains(turn) and not step.unseen and ends_session(step.failure)
     step.out.append(
         ReportFailure(
             turn_id=turn.id,

@@ -43,6 +43,10 @@ SEEDS: dict[int, tuple[Profile, str]] = {
     194348226873668: ("hostile", "an adopted request gave its place away, and hung"),
     141403225333251: ("rough", "a tool's output was made behind the create that was to tell of it"),
     159822171709552: ("rough", "judge: the user's words arrived late, and cut an answer off"),
+    90979245470704: (
+        "hostile",
+        "a permanent error in answer to what VAD refused ended the session",
+    ),
     188244095767316: ("rough", "a deleted message's late double took its words from a push"),
     135797132566128: (
         "rough",

@@ -297,6 +297,22 @@ def test_g10_g27_what_is_told_to_a_retry_fails_its_turn_alone(by: str) -> None:
     assert b.c.dead is not None
 
 
+@pytest.mark.parametrize("asked", ["by server VAD", "in its place"])
+def test_g10_g27_what_is_asked_in_place_of_server_vad_fails_its_turn_alone(asked: str) -> None:
+    b = Bench()
+    b.got(rf.SessionConfigured(server_creates=True, server_interrupts=True))
+    b.got(rf.SpeechStarted(), rf.SpeechStopped(), rf.InputCommitted())
+    if asked == "by server VAD":
+        b.got(rf.ResponseCreated(response_id="r1"))
+    else:
+        b.got(rf.ErrorReceived(error=rf.error_info("server_error", None, ""), event_id=None))
+        b.wait(0.2)
+        b.created(b.c.turns[0], "r1")
+    b.failed("r1", "insufficient_quota")
+    (report,) = b.those(rf.ReportFailure)
+    assert report.fatal is (asked == "by server VAD")
+
+
 def test_g10_g27_a_terminal_without_created_fails_its_turn_alone() -> None:
     """The plugin knows of no response then, so plain LiveKit's session goes on."""
     b = Bench()
