@@ -396,7 +396,8 @@ def _memory(plain: Life, controlled: Life) -> Iterator[Finding]:
         for whose in ("server", "LiveKit"):
             ours, text = _distance(controlled, key, whose)
             theirs, _ = _distance(plain, key, whose)
-            theirs += _forgotten(plain, key) if whose == "server" else 0.0
+            if whose == "server":
+                theirs += min(_forgotten(plain, key), _missing_from(controlled, key))
             if ours > theirs + max(
                 (_slack(m, whose) for m in controlled.messages_of(key)), default=TOLERANCE
             ):
@@ -418,9 +419,16 @@ def _left_behind(life: Life, key: str, handovers: Container[str]) -> bool:
 
 
 def _forgotten(life: Life, key: str) -> float:
-    """The seconds heard of an answer of which the agent who came next knows nothing: who knows a part of it
-    is no further from what was heard."""
+    """The seconds heard of an answer of which the agent who came next knows nothing."""
     return sum(life.heard_of(m) for m in life.messages_of(key) if m.server is None and m.handover)
+
+
+def _missing_from(life: Life, key: str) -> float:
+    """The seconds heard that a part lacks: who knows a part is no further from what was heard than who knows
+    nothing."""
+    return sum(
+        max(0.0, life.heard_of(m) - m.server) for m in life.messages_of(key) if m.server is not None
+    )
 
 
 def _distance(life: Life, key: str, whose: str) -> tuple[float, str]:

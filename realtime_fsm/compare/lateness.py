@@ -221,10 +221,16 @@ def _stood_in(life: Life, awaited: Span, held_up: Iterable[Span]) -> list[Span]:
     return [part for part in parts if part is not None]
 
 
-def _asked_in(life: Life, key: str) -> list[Span]:
-    """The times in which frames stood still, and the server was asked for this."""
+def _unasked(life: Life, key: str) -> list[Span]:
+    """The times in which frames stood still, each until the server was asked for this."""
     begins = [each.span.begin for each in _attempts_at(life, key)]
-    return [span for span in life.held_up if any(span.begin <= t < span.end - 0.01 for t in begins)]
+    return [
+        Span(
+            span.begin,
+            min((t for t in begins if span.begin <= t < span.end - 0.01), default=span.end),
+        )
+        for span in life.held_up
+    ]
 
 
 def _taken_off(subtracted: Iterable[Subtracted]) -> float:
@@ -239,8 +245,8 @@ def _net(
     LiveKit that asked while they stood still, before it was told that the slot is free (G1)."""
     others = [each for each in subtracted if each.reason not in _STOOD]
     alone = _taken_off(subtracted) - _taken_off(others)
-    against = [] if _asked_in(controlled, key) else _asked_in(plain, key)
-    stood = _stood_in(plain, theirs, (span for span in plain.held_up if span not in against))
+    ours_too = _unasked(controlled, key) != list(controlled.held_up)
+    stood = _stood_in(plain, theirs, plain.held_up if ours_too else _unasked(plain, key))
     return theirs.seconds - min(total(stood), alone)
 
 

@@ -329,6 +329,9 @@ def test_who_knows_a_part_of_it_knows_more_than_nothing() -> None:
     part = replace(GOOD, messages=(replace(ONE, server=1.0, knew=("a",)), TWO))
     assert worse(left, part) == []
     assert worse(GOOD, part) == [("memory", Q1)], "plain knows all of it"
+    cut = (heard(ONE, 1.2, 1.0), GOOD.heard[1])
+    much = replace(part, messages=(replace(ONE, server=3.0, knew=("a",)), TWO), heard=cut)
+    assert worse(replace(left, heard=cut), much) == [("memory", Q1)], "what nobody heard is no part"
     unheard = replace(left, heard=(heard(TWO, 10.2),))
     assert ("memory", Q1) in worse(
         unheard, replace(part, heard=(heard(ONE, 1.2, 0.2), GOOD.heard[1]))
@@ -485,6 +488,9 @@ def test_frames_that_a_fault_held_up_make_nothing_late() -> None:
     assert worse(asked, told) == []
     too = replace(told, attempts=asked.attempts)
     assert worse(asked, too) == [("late", Q2)], "so did we"
+    at_last = replace(slow, attempts=(Attempt(Q2, 1, Span(end - 0.1, 12.0)),))
+    much = replace(later(3.3), held_up=held, attempts=told.attempts)
+    assert worse(at_last, much) == [("late", Q2)], "it was delayed until then, too"
 
 
 def test_a_cut_counts_when_the_client_hears_of_it() -> None:
