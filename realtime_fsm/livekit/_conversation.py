@@ -102,6 +102,8 @@ class Conversation:
         self._taken: set[str] = set()
         #: Made again because their first frame got lost.
         self._again: set[str] = set()
+        #: What is made again by a frame that has still to leave.
+        self._queued: set[str] = set()
         #: What was refused and not asked for again, and what each was to go behind.
         self._refused: dict[str, object] = {}
         self._count = 0
@@ -113,8 +115,15 @@ class Conversation:
         lost one had of a message that nobody heard is in the plugin's mirror still, and what is refused there
         would come behind the create that is to answer it."""
         before = frame.get("previous_item_id")
-        if isinstance(before, str) and before in self.lost and not self.holds(before):
-            frame["previous_item_id"] = self._place(before)
+        if isinstance(before, str) and before in self.lost and not self._is_there(before):
+            frame["previous_item_id"] = self._place_of(before, self._is_there)
+
+    def left(self, item_id: str) -> None:
+        """A frame of our own that makes this item leaves."""
+        self._queued.discard(item_id)
+
+    def _is_there(self, item_id: str) -> bool:
+        return self.holds(item_id) and item_id not in self._queued
 
     def sent(self, frame: Frame) -> None:
         """A client's frame leaves."""
@@ -256,6 +265,7 @@ class Conversation:
         self._there.clear()
         self._came.clear()
         self._again.clear()
+        self._queued.clear()
         self._refused.clear()
         self._since_create.clear()
         self._before_create.clear()
@@ -378,6 +388,7 @@ class Conversation:
         before = place or self._place(item_id) or self._was_behind(frame)
         if before is not None:
             create["previous_item_id"] = before
+        self._queued.add(item_id)
         self._send(create)
 
     def _delete(self, item_id: str, event_id: str) -> None:
@@ -391,13 +402,15 @@ class Conversation:
         """The item it goes behind: the nearest of those before it that is there. None: the end."""
         if item_id in self._there:
             return self._there.before(item_id) or _ROOT
-        if item_id not in self.lost:
-            return None
+        return self._place_of(item_id, self.holds) if item_id in self.lost else None
+
+    def _place_of(self, item_id: str, there: Callable[[str], bool]) -> str:
+        """The nearest of what preceded an item of a lost connection that is *there*."""
         place = _ROOT
         for earlier in self.lost:
             if earlier == item_id:
                 break
-            if self.holds(earlier):
+            if there(earlier):
                 place = earlier
         return place
 

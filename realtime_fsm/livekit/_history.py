@@ -321,6 +321,7 @@ class History:
             wanted = str(frame.get("event_id")).startswith(FORGETS)
             remember(self._deleted, str(frame.get("item_id")), wanted)
         elif isinstance(item, Mapping):
+            self._conversation.left(str(item.get("id")))
             self._deleted.pop(str(item.get("id")), None)  # what was heard of it takes its place
 
     def _put_on_the_wire(self, frame: dict[str, Any]) -> None:

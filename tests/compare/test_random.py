@@ -47,6 +47,7 @@ SEEDS: dict[int, tuple[Profile, str]] = {
         "hostile",
         "a permanent error in answer to what VAD refused ended the session",
     ),
+    6261491400869: ("rough", "a tool's output left ahead of the message that it goes behind"),
     188244095767316: ("rough", "a deleted message's late double took its words from a push"),
     135797132566128: (
         "rough",

@@ -63,6 +63,18 @@ def test_g16_what_leaves_behind_an_item_that_is_not_there_goes_behind_what_prece
     assert frame.get("previous_item_id") == place
 
 
+def test_g16_what_is_made_again_is_there_once_its_frame_has_left() -> None:
+    conversation, _ = lost(3)
+    conversation.expect([message("i0")])
+    conversation.put("i1", "heard")
+    frames = []
+    for _ in range(2):
+        frames.append({"type": "conversation.item.create", "previous_item_id": "i1"})
+        conversation.place(frames[-1])
+        conversation.left("i1")
+    assert [frame["previous_item_id"] for frame in frames] == ["i0", "i1"]
+
+
 def test_g16_what_was_put_in_the_middle_keeps_its_place_on_the_second_connection_after() -> None:
     conversation, _ = lost(3)
     conversation.connection_lost(map(message, ["i0", "pushed since", "i1", "i2"]))
