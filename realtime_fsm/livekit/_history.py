@@ -759,8 +759,11 @@ class History:
 
     def _as_it_is(self, item: llm.ChatItem, known: llm.ChatItem | None) -> llm.ChatItem:
         """A message of ours as the mirror has it, if what is pushed only shows how it was at another time: a
-        copy that shares nothing with ours (``from_dict``) has the words that had come when it was made."""
+        copy that shares nothing with ours (``from_dict``) has the words that had come when it was made. The
+        plugin notes them with the ``response.done``, which may never come: none there are not none heard."""
         if not isinstance(item, llm.ChatMessage) or not isinstance(known, llm.ChatMessage):
+            return item
+        if not known.content:
             return item
         return known if self._received(item.id).startswith(item.text_content or "") else item
 

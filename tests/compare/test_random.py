@@ -48,6 +48,10 @@ SEEDS: dict[int, tuple[Profile, str]] = {
         "a permanent error in answer to what VAD refused ended the session",
     ),
     6261491400869: ("rough", "a tool's output left ahead of the message that it goes behind"),
+    213064486936456: (
+        "rough",
+        "a message whose response.done got lost was moved without its words",
+    ),
     188244095767316: ("rough", "a deleted message's late double took its words from a push"),
     135797132566128: (
         "rough",

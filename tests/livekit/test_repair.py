@@ -22,6 +22,7 @@ from realtime_fsm.simulator import (
     Double,
     Failed,
     FunctionCall,
+    Lose,
     Malform,
     Message,
     Reply,
@@ -395,6 +396,27 @@ async def test_g16_a_late_double_of_a_message_does_not_undo_that_it_was_deleted(
         assert [i.text for i in call.server.conversation] == ["two", "Answer 2."]
         await push_history(call.session, known)
         assert [i.text for i in call.server.conversation] == ["one", "Answer 1."]
+
+
+@virtual_time
+async def test_g16_a_message_whose_end_got_lost_keeps_its_words_when_it_is_moved() -> None:
+    """The plugin notes the words of a message with the `response.done`."""
+    lost = Lose(At("response.done"))
+    config = ServerConfig(faults=Schedule([lost]))
+    script = [Reply([Message(words)]) for words in ("Answer 1.", "Answer 2.")]
+    async with simulated_call(script, config=config, check=False) as call:
+        await call.say("one")
+        await asyncio.sleep(30.0)
+        await call.say("two")
+        await call.idle()
+        first, answer, *rest = history_of(call.session).copy(exclude_config_update=True).items
+        await push_history(call.session, llm.ChatContext([first, *rest, answer]))
+        assert [i.text for i in call.server.conversation] == [
+            "one",
+            "two",
+            "Answer 2.",
+            "Answer 1.",
+        ]
 
 
 @virtual_time
