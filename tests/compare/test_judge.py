@@ -329,7 +329,7 @@ def test_who_knows_a_part_of_it_knows_more_than_nothing() -> None:
     part = replace(GOOD, messages=(replace(ONE, server=1.0, knew=("a",)), TWO))
     assert worse(left, part) == []
     assert worse(GOOD, part) == [("memory", Q1)], "plain knows all of it"
-    cut = (heard(ONE, 1.2, 1.0), GOOD.heard[1])
+    cut = (heard(ONE, 1.2, 2.0), GOOD.heard[1])
     much = replace(part, messages=(replace(ONE, server=3.0, knew=("a",)), TWO), heard=cut)
     assert worse(replace(left, heard=cut), much) == [("memory", Q1)], "what nobody heard is no part"
     unheard = replace(left, heard=(heard(TWO, 10.2),))

@@ -73,6 +73,12 @@ def test_g16_what_is_made_again_is_there_once_its_frame_has_left() -> None:
         conversation.place(frames[-1])
         conversation.left("i1")
     assert [frame["previous_item_id"] for frame in frames] == ["i0", "i1"]
+    conversation.put("i2", "heard")
+    conversation.connection_lost(map(message, ["i0", "i1", "i2"]))
+    conversation.expect([message("i2")])
+    frame = {"type": "conversation.item.create", "previous_item_id": "i2"}
+    conversation.place(frame)
+    assert frame["previous_item_id"] == "i2", "what waited went with its connection"
 
 
 def test_g16_what_was_put_in_the_middle_keeps_its_place_on_the_second_connection_after() -> None:

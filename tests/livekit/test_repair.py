@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +14,9 @@ import realtime_fsm as rf
 from realtime_fsm import TurnState
 from realtime_fsm._core import events as ev
 from realtime_fsm._core.frames import parse
+from realtime_fsm.livekit._conversation import Conversation
 from realtime_fsm.livekit._features import history_of, push_history, realtime_session_of
+from realtime_fsm.livekit._history import History
 from realtime_fsm.livekit._repair import Repair
 from realtime_fsm.livekit._unsaid import UnsaidEnd
 from realtime_fsm.simulator import (
@@ -396,6 +399,18 @@ async def test_g16_a_late_double_of_a_message_does_not_undo_that_it_was_deleted(
         assert [i.text for i in call.server.conversation] == ["two", "Answer 2."]
         await push_history(call.session, known)
         assert [i.text for i in call.server.conversation] == ["one", "Answer 1."]
+
+
+def test_g16_an_item_that_a_new_response_has_is_no_late_double() -> None:
+    """Some servers use an id again."""
+    conversation, live = Conversation(list[dict[str, Any]]().append), set[str]()
+    conversation.added("a")
+    conversation.deleted("a")
+    history: Any = SimpleNamespace(_conversation=conversation, _is_live=live.__contains__)
+    again = {"type": "conversation.item.added", "item": {"id": "a"}}
+    assert History.is_over(history, again)
+    live.add("a")
+    assert not History.is_over(history, again)
 
 
 @virtual_time
